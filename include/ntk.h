@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * ntk.h - the kernels of infinitely wide neural networks (NNGP and NTK), and regression with them.
+ *
+ * An architecture is a text (ntk_net), samples are an array (ntk_data). A net compiled for a sample
+ * shape is an ntk_kernel: it computes covariances between samples. An ntk_model is a kernel fitted
+ * to targets: it predicts means, uncertainties and training trajectories.
+ *
+ * Conventions
+ *   - Functions that can fail return ntk_status: 0 is success, errors are negative; the sentence
+ *     that says what was wrong, with its values, is ntk_errmsg(ctx). Outputs come last and are
+ *     untouched on failure.
+ *   - Arrays are row-major and contiguous; their shapes are written [n][d]. Samples are vectors
+ *     [n][c], sequences [n][w][c] or images [n][h][w][c].
+ *   - Every object belongs to the context it was made with. A context and all that was made from it
+ *     is used by one thread at a time; inside, the library uses the context's threads.
+ *   - Every _free accepts NULL.
+ *   - The library never prints and never exits.
+ *
+ * Theory: Jacot et al. 2018 (arXiv 1806.07572), Lee et al. 2019 (1902.06720), Arora et al. 2019
+ * (1904.11955). Names, defaults and meaning of layer arguments are those of neural-tangents
+ * (Novak et al. 2020, 1912.02803).
+ */
+#ifndef NTK_H
+#define NTK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__GNUC__)
+#define NTK_API __attribute__((visibility("default")))
+#define NTK_NODISCARD __attribute__((warn_unused_result))
+#else
+#define NTK_API
+#define NTK_NODISCARD
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ------------------------------------------------------------------ status, types, context */
+
+/* X(name, value, text) for every status code. */
+#define NTK_STATUS_LIST(X)                                               \
+    X(NTK_OK, 0, "success")                                              \
+    X(NTK_EINVAL, -1, "an argument is missing or out of range")          \
+    X(NTK_ENOMEM, -2, "not enough memory")                               \
+    X(NTK_ESHAPE, -3, "shapes do not agree")                             \
+    X(NTK_EPARSE, -4, "the architecture text cannot be read")            \
+    X(NTK_ENUMERIC, -5, "a numerical method failed")                     \
+    X(NTK_EIO, -6, "a file cannot be read or written")                   \
+    X(NTK_ENOTSUP, -7, "not supported by this build or this processor")  \
+    X(NTK_ECANCEL, -8, "cancelled")                                      \
+    X(NTK_ETHEORY, -9, "the infinite-width theory does not cover this network")
+
+#define NTK_X(name, value, text) name = value,
+typedef enum ntk_status { NTK_STATUS_LIST(NTK_X) } ntk_status;
+#undef NTK_X
+
+/* Element type of an array; the value is its size in bytes. */
+typedef enum ntk_dtype { NTK_F32 = 4, NTK_F64 = 8 } ntk_dtype;
+
+/* Which kernel; as a bit mask where several may be asked for. Their order everywhere is this one. */
+enum { NTK_NNGP = 1, NTK_NTK = 2 };
+
+/* Shape of one sample. spatial = 0: a vector {0, 1, 1, c}; 1: a sequence {1, 1, w, c};
+ * 2: an image {2, h, w, c}. All sizes >= 1. */
+typedef struct ntk_shape {
+    int spatial;
+    int64_t h, w, c;
+} ntk_shape;
+
+typedef struct ntk_ctx ntk_ctx;       /* threads, instruction set, memory bound, log, last error */
+typedef struct ntk_net ntk_net;       /* a parsed architecture */
+typedef struct ntk_data ntk_data;     /* n samples of one shape, with labels or targets if known */
+typedef struct ntk_scaler ntk_scaler; /* a standardisation learned on training samples */
+typedef struct ntk_kernel ntk_kernel; /* nets compiled for a sample shape */
+typedef struct ntk_model ntk_model;   /* a kernel fitted to targets */
+
+/* Fails only for lack of memory. */
+NTK_API NTK_NODISCARD ntk_status ntk_ctx_new(ntk_ctx **ctx);
+NTK_API void ntk_ctx_free(ntk_ctx *ctx);
+
+/* Number of threads, 1 to 1024; 0 (the default) is one for each processor this process may use. */
+NTK_API NTK_NODISCARD ntk_status ntk_ctx_set_threads(ntk_ctx *ctx, int threads);
+NTK_API int ntk_ctx_threads(const ntk_ctx *ctx);
+
+/* Instruction set of the hot loops: "baseline", "avx2", "avx512" or "neon"; NULL (the default):
+ * what the environment variable NTK_ISA names, else the best that this processor has. NTK_ENOTSUP
+ * (with a list of those that work) if it is not built in or the processor lacks it. The default is
+ * resolved at the first use, so that a wrong NTK_ISA is an error of that use. */
+NTK_API NTK_NODISCARD ntk_status ntk_ctx_set_isa(ntk_ctx *ctx, const char *isa);
+/* Name of the instruction set in use, e.g. "avx512". */
+NTK_API NTK_NODISCARD ntk_status ntk_ctx_isa(ntk_ctx *ctx, const char **isa);
+/* Names of those built in that this processor runs, best first, separated by ", ". */
+NTK_API const char *ntk_isa_available(void);
+
+/* Upper bound in bytes on what the library holds at once; work that needs more is refused before
+ * it starts, with the number. 0 (the default): the machine's available memory when work starts. */
+NTK_API void ntk_ctx_set_memory(ntk_ctx *ctx, size_t bytes);
+
+/* One line of text without a newline; level 0 is a note, 1 a warning. Default: nothing is said. */
+typedef void ntk_log_fn(int level, const char *text, void *user);
+NTK_API void ntk_ctx_set_log(ntk_ctx *ctx, ntk_log_fn *fn, void *user);
+
+/* Called from time to time by long work, from one thread at a time: done and total in units of
+ * `what` ("tiles", "rows", ...). A result other than 0 cancels the work with NTK_ECANCEL. */
+typedef int ntk_progress_fn(const char *what, double done, double total, void *user);
+NTK_API void ntk_ctx_set_progress(ntk_ctx *ctx, ntk_progress_fn *fn, void *user);
+
+/* The last error's sentence; "" if there was none. Valid until the context's next failure. */
+NTK_API const char *ntk_errmsg(const ntk_ctx *ctx);
+/* A status code's general meaning. */
+NTK_API const char *ntk_strstatus(ntk_status status);
+/* "0.1.0" */
+NTK_API const char *ntk_version(void);
+/* What this build can do, e.g. "openmp hdf5"; and the BLAS core in use, e.g. "SkylakeX". */
+NTK_API const char *ntk_features(void);
+NTK_API const char *ntk_blas_core(void);
+/* Frees a text that a function of this library gave to the caller. */
+NTK_API void ntk_text_free(char *text);
+
+/* --------------------------------------------------------------------------- architectures */
+
+/* Parses an architecture, e.g.
+ *     serial(Dense(512, W_std=2**0.5, b_std=0.1), Relu(), Dense(1))
+ * The language: docs/language.md. NTK_EPARSE with line, column, reason and, for a misspelt name,
+ * the nearest known one. */
+NTK_API NTK_NODISCARD ntk_status ntk_net_parse(ntk_ctx *ctx, const char *text, ntk_net **net);
+NTK_API void ntk_net_free(ntk_net *net);
+
+/* The net as one canonical line: presets expanded, all arguments that differ from their default
+ * by keyword. Parsing it gives the same net. Free it with ntk_text_free. */
+NTK_API NTK_NODISCARD ntk_status ntk_net_print(const ntk_net *net, char **text);
+
+/* The shape that one sample of shape `in` leaves the net with; its c is the width of the last
+ * layer. NTK_ESHAPE names the layer that does not fit. */
+NTK_API NTK_NODISCARD ntk_status ntk_net_shape(const ntk_net *net, ntk_shape in, ntk_shape *out);
+
+/* 1 if some layer uses positions (Conv, pooling, Flatten, ...), so that images must not be
+ * flattened before the net; else 0. */
+NTK_API int ntk_net_uses_positions(const ntk_net *net);
+
+/* One parameter of a layer. */
+typedef struct ntk_param_info {
+    const char *name;  /* keyword, e.g. "W_std" */
+    const char *type;  /* "number", "integer", "bool", "choice", "numbers", "integers" */
+    const char *value; /* default as the language writes it; "" if it must be given */
+    const char *doc;   /* one sentence with the range */
+} ntk_param_info;
+
+/* One word of the architecture language: what `ntk layers` and the manual show. */
+typedef struct ntk_layer_info {
+    const char *name;    /* "Dense" */
+    const char *kind;    /* "layer", "activation", "combinator" or "preset" */
+    const char *summary; /* one sentence */
+    const char *formula; /* its rule for infinite width, plain text */
+    const char *source;  /* paper and equation, or "" */
+    const char *cost;    /* cost of a kernel entry where it is remarkable, or "" */
+    const ntk_param_info *params;
+    size_t n_params;
+} ntk_layer_info;
+
+NTK_API size_t ntk_layer_count(void);
+/* NULL if i >= ntk_layer_count(). */
+NTK_API const ntk_layer_info *ntk_layer_get(size_t i);
+/* Text of the preset nets/NAME.ntk in the architecture language; NULL if there is none. */
+NTK_API const char *ntk_preset_text(const char *name);
+
+/* ------------------------------------------------------------------------------------ data */
+
+/* Borrows x, [n][h][w][c] of type dtype, which must outlive the result. Values must be finite
+ * (NTK_EINVAL names the first that is not). n >= 1. */
+NTK_API NTK_NODISCARD ntk_status ntk_data_view(ntk_ctx *ctx, const void *x, ntk_dtype dtype,
+                                               int64_t n, ntk_shape shape, ntk_data **data);
+
+/* How a file is read. ntk_load_opts_init fills in the defaults. */
+typedef struct ntk_load_opts {
+    ntk_dtype dtype;    /* element type of the samples in memory; default NTK_F64 */
+    const char *target; /* CSV: name or 0-based number of the target column, "none" for no target;
+                         * NULL (default): a column named target, label, class or y, else the last */
+    int64_t limit;      /* only the first `limit` samples; 0 (default): all */
+} ntk_load_opts;
+NTK_API void ntk_load_opts_init(ntk_load_opts *opts);
+
+/* Loads samples and, where the source has them, labels or targets. source is one of
+ *   digits[/train|/test]            the embedded UCI digits, values / 16: all 1,797, or the first
+ *                                   1,297 and the last 500
+ *   FILE.csv                        numeric columns, header or not
+ *   FILE.npy  FILE.npz  FILE.h5     array [n][d], [n][w][c] or [n][h][w][c]; npz and h5: x and y
+ *   FILE-idxN-ubyte[.gz]            idx images, values / 255
+ *   mnist:DIR/train|test  cifar10:DIR/train|test     the official files in DIR, values / 255 */
+NTK_API NTK_NODISCARD ntk_status ntk_data_load(ntk_ctx *ctx, const char *source,
+                                               const ntk_load_opts *opts, ntk_data **data);
+NTK_API void ntk_data_free(ntk_data *data);
+
+NTK_API int64_t ntk_data_n(const ntk_data *data);
+NTK_API ntk_shape ntk_data_shape(const ntk_data *data);
+NTK_API ntk_dtype ntk_data_dtype(const ntk_data *data);
+/* [n][h][w][c] of ntk_data_dtype. */
+NTK_API const void *ntk_data_x(const ntk_data *data);
+/* Targets [n][outputs] as they were read (labels: outputs = 1); NULL if there are none. */
+NTK_API const double *ntk_data_y(const ntk_data *data, int64_t *outputs);
+/* A view of samples [first, first + n) of data, which must outlive it. */
+NTK_API NTK_NODISCARD ntk_status ntk_data_slice(const ntk_data *data, int64_t first, int64_t n,
+                                                ntk_data **slice);
+/* Treats each sample as the vector [h * w * c]. */
+NTK_API void ntk_data_flatten(ntk_data *data);
+
+/* How labels become regression targets: as they are; 0/1 indicators; indicators minus 1/classes. */
+typedef enum ntk_targets { NTK_RAW, NTK_ONEHOT, NTK_CENTERED } ntk_targets;
+/* Number of classes of data's labels: 1 + the largest. NTK_EINVAL if data has no labels, or some
+ * label is not an integer >= 0 (names the row). */
+NTK_API NTK_NODISCARD ntk_status ntk_data_classes(const ntk_data *data, int64_t *classes);
+/* Writes targets, [n][classes] (NTK_RAW: [n][outputs], classes ignored). */
+NTK_API NTK_NODISCARD ntk_status ntk_data_targets(const ntk_data *data, ntk_targets kind,
+                                                  int64_t classes, double *y);
+
+/* Standardisation: none; each feature on its own; each channel over all positions. Mean and
+ * deviation (1/n) are of the data it is learned on; constant features are only shifted. */
+typedef enum ntk_standardize { NTK_STD_NONE, NTK_STD_FEATURE, NTK_STD_CHANNEL } ntk_standardize;
+NTK_API NTK_NODISCARD ntk_status ntk_scaler_fit(ntk_standardize kind, const ntk_data *data,
+                                                ntk_scaler **scaler);
+/* A standardised copy of data, labels included. NTK_ESHAPE if shapes differ from the learned. */
+NTK_API NTK_NODISCARD ntk_status ntk_scaler_apply(const ntk_scaler *scaler, const ntk_data *data,
+                                                  ntk_data **scaled);
+NTK_API void ntk_scaler_free(ntk_scaler *scaler);
+
+/* Writes one array as FILE.npy, or several as FILE.npz, through a temporary name: never a half
+ * file. "-" is standard output (npy only). */
+typedef struct ntk_array {
+    const char *name;     /* key in the .npz; ignored for .npy */
+    const void *x;        /* row-major, shape[0..ndim-1] */
+    ntk_dtype dtype;
+    int ndim;             /* 0 to 4 */
+    int64_t shape[4];
+} ntk_array;
+NTK_API NTK_NODISCARD ntk_status ntk_array_write(ntk_ctx *ctx, const char *path,
+                                                 const ntk_array *arrays, size_t n);
+
+/* --------------------------------------------------------------------------------- kernels */
+
+/* Compiles n_nets nets (1 to 64) for samples of one shape; work they have in common is done once.
+ * want: NTK_NNGP, NTK_NTK or both. dtype: the type that entries are computed and returned in.
+ * NTK_ESHAPE, NTK_ETHEORY name the layer and the reason. The nets may be freed afterwards. */
+NTK_API NTK_NODISCARD ntk_status ntk_kernel_new(ntk_ctx *ctx, const ntk_net *const *nets,
+                                                size_t n_nets, unsigned want, ntk_dtype dtype,
+                                                ntk_shape shape, ntk_kernel **kernel);
+NTK_API void ntk_kernel_free(ntk_kernel *kernel);
+
+/* Number of matrices that the kernel computes: n_nets, or 2 n_nets if both kernels are wanted.
+ * Matrix m belongs to net m / 2 and is its NNGP (even m) or NTK (odd m) if both are wanted, else
+ * to net m. */
+NTK_API size_t ntk_kernel_outputs(const ntk_kernel *kernel);
+
+/* Peak bytes that ntk_kernel_compute holds for n1 x n2 entries (n2 = 0: symmetric), scratch of all
+ * threads and the output matrices included. */
+NTK_API size_t ntk_kernel_bytes(const ntk_kernel *kernel, int64_t n1, int64_t n2);
+
+/* All entries K(x1[i], x2[j]) into out[m], [n1][n2] of the kernel's dtype, for every output m.
+ * x2 = NULL: x1 with itself; entries are computed once and mirrored, and each sample with itself,
+ * or with an equal one, gets exactly its variance. Data may be of either dtype and the shape that
+ * the kernel was made for. Bitwise the same for any number of threads. */
+NTK_API NTK_NODISCARD ntk_status ntk_kernel_compute(const ntk_kernel *kernel, const ntk_data *x1,
+                                                    const ntk_data *x2, void *const *out);
+
+/* A finished block of one matrix: k[i * ld + j] is the entry of rows i0 + i, columns j0 + j. */
+typedef struct ntk_block {
+    size_t output;
+    int64_t i0, ni, j0, nj;
+    const void *k;
+    int64_t ld;
+} ntk_block;
+/* Called for each block once, from several threads at the same time, in no fixed order. For a
+ * symmetric kernel only blocks on or above the diagonal come (j0 >= i0); those on it are whole. A
+ * result other than 0 cancels the work with NTK_ECANCEL. */
+typedef int ntk_sink_fn(const ntk_block *block, void *user);
+/* As ntk_kernel_compute, without storing any matrix. */
+NTK_API NTK_NODISCARD ntk_status ntk_kernel_stream(const ntk_kernel *kernel, const ntk_data *x1,
+                                                   const ntk_data *x2, ntk_sink_fn *sink,
+                                                   void *user);
+
+/* K(x[i], x[i]) into out[m], [n] in float64, for every output m. */
+NTK_API NTK_NODISCARD ntk_status ntk_kernel_diagonal(const ntk_kernel *kernel, const ntk_data *x,
+                                                     double *const *out);
+
+/* ---------------------------------------------------------------------------------- models */
+
+/* Whose mean and covariance a model predicts.
+ *   NTK_POSTERIOR_NNGP    Bayesian network: mean S_td S^-1 y, covariance S_tt - S_td S^-1 S_dt
+ *   NTK_POSTERIOR_NTK     ensemble of networks trained by gradient flow: mean T_td T^-1 y,
+ *                         covariance S_tt + A S A' - (A S_dt + h.c.), A = T_td T^-1
+ *   NTK_POSTERIOR_NTKGP   Gaussian process with covariance T
+ * with S the NNGP and T the NTK kernel (Lee et al. 2019, eqs. 13-16; He et al. 2020). */
+typedef enum ntk_posterior {
+    NTK_POSTERIOR_NNGP,
+    NTK_POSTERIOR_NTK,
+    NTK_POSTERIOR_NTKGP
+} ntk_posterior;
+
+/* How a model is fitted. ntk_fit_opts_init fills in the defaults. */
+typedef struct ntk_fit_opts {
+    ntk_posterior posterior;    /* default NTK_POSTERIOR_NTK */
+    ntk_dtype dtype;            /* of kernel entries; the solve is float64. Default NTK_F64 */
+    double diag_reg;            /* >= 0, added to the diagonal; default 0 */
+    int diag_reg_absolute;      /* 0 (default): diag_reg is times trace(K)/n; 1: as it is */
+    int finite_time;            /* 1: eigen-decompose, for predictions at finite times; default 0:
+                                 * Cholesky, for t = infinity only */
+    int mean_loss;              /* time belongs to the loss: 0 (default) 1/2 sum (f - y)^2,
+                                 * 1: 1/2 mean over all n * outputs entries */
+    int covariance;             /* 1: covariances will be asked for (NTK_POSTERIOR_NTK then keeps
+                                 * the NNGP matrix too); default 0 */
+} ntk_fit_opts;
+NTK_API void ntk_fit_opts_init(ntk_fit_opts *opts);
+
+/* Peak bytes of ntk_model_fit for n samples. */
+NTK_API size_t ntk_model_bytes(const ntk_fit_opts *opts, int64_t n, int64_t outputs);
+
+/* Fits net to y, [n][outputs]. x must outlive the model unless the model is saved and loaded.
+ * NTK_ENUMERIC if the matrix is not positive definite: names equal rows, and a diag_reg that
+ * would help. */
+NTK_API NTK_NODISCARD ntk_status ntk_model_fit(ntk_ctx *ctx, const ntk_net *net, const ntk_data *x,
+                                               const double *y, int64_t outputs,
+                                               const ntk_fit_opts *opts, ntk_model **model);
+NTK_API void ntk_model_free(ntk_model *model);
+
+/* Remembers scaler (copied; NULL: none) and target encoding, to be saved with the model. */
+NTK_API NTK_NODISCARD ntk_status ntk_model_set_encoding(ntk_model *model, const ntk_scaler *scaler,
+                                                        ntk_targets targets);
+/* What was remembered; *scaler is NULL if there is none, and belongs to the model. */
+NTK_API void ntk_model_encoding(const ntk_model *model, const ntk_scaler **scaler,
+                                ntk_targets *targets);
+NTK_API int64_t ntk_model_outputs(const ntk_model *model);
+NTK_API int64_t ntk_model_n(const ntk_model *model);
+
+/* Predictions at m samples, t = infinity: mean [m][outputs]; var [m], the variance of each output
+ * (NULL: not wanted; needs opts.covariance). The test kernel is streamed, not stored. */
+NTK_API NTK_NODISCARD ntk_status ntk_model_predict(const ntk_model *model, const ntk_data *x,
+                                                   double *mean, double *var);
+/* The same with the full covariance, cov [m][m]. */
+NTK_API NTK_NODISCARD ntk_status ntk_model_covariance(const ntk_model *model, const ntk_data *x,
+                                                      double *mean, double *cov);
+
+/* Gradient flow on the squared loss from f_0 (needs opts.finite_time): predictions at n_times
+ * times t >= 0 (INFINITY allowed), f_t(z) = f_0(z) - K(z,X) (K + r)^-1 (1 - e^{-(K+r)t}) (f_0(X)-y)
+ * with r the ridge that diag_reg adds (flow of the loss + r/2 |theta - theta_0|^2).
+ *   f0_train [n][outputs], f0_test [m][outputs]: NULL for zero
+ *   train [n_times][n][outputs], test [n_times][m][outputs], var [n_times][m]: NULL: not wanted.
+ * x may be NULL if test and var are. var as in ntk_model_predict: NTK_POSTERIOR_NTK: of the
+ * ensemble at time t; NTK_POSTERIOR_NNGP: of last-layer training at time t (Lee et al. 2019);
+ * NTK_POSTERIOR_NTKGP: NTK_EINVAL at finite t. */
+NTK_API NTK_NODISCARD ntk_status ntk_model_dynamics(const ntk_model *model, const double *times,
+                                                    size_t n_times, const double *f0_train,
+                                                    const ntk_data *x, const double *f0_test,
+                                                    double *train, double *test, double *var);
+
+/* Leave-one-out predictions mean [n][outputs], and variances var [n] (NULL: not wanted), in closed
+ * form from the same factorisation: y_i - alpha_i / (K^-1)_ii and 1 / (K^-1)_ii (Rasmussen and
+ * Williams 2006, eq. 5.12; the variance is that of the Gaussian process with covariance K). */
+NTK_API NTK_NODISCARD ntk_status ntk_model_leave_one_out(const ntk_model *model, double *mean,
+                                                         double *var);
+/* log p(y | X), natural log, summed over outputs, of the Gaussian process with covariance K + r
+ * (Rasmussen and Williams 2006, eq. 2.30). */
+NTK_API NTK_NODISCARD ntk_status ntk_model_evidence(const ntk_model *model, double *log_likelihood);
+
+/* Extreme eigenvalues of K + r, to 1e-3 relative or better (exact with opts.finite_time). */
+typedef struct ntk_spectrum {
+    double lambda_min, lambda_max, condition;
+    double max_learning_rate; /* of plain gradient descent on the model's loss: 2 / lambda_max, for
+                               * the mean loss times n * outputs */
+} ntk_spectrum;
+NTK_API NTK_NODISCARD ntk_status ntk_model_spectrum(const ntk_model *model, ntk_spectrum *spectrum);
+/* All n eigenvalues of K + r, ascending (needs opts.finite_time). */
+NTK_API NTK_NODISCARD ntk_status ntk_model_eigenvalues(const ntk_model *model, double *values);
+
+/* Saves to, or loads from, an HDF5 file: net, samples, targets, solution, encoding. Without the
+ * factor (with_factor = 0) the file is small and a loaded model computes it again when a variance
+ * is asked for. Written through a temporary name. */
+NTK_API NTK_NODISCARD ntk_status ntk_model_save(const ntk_model *model, const char *path,
+                                                int with_factor);
+NTK_API NTK_NODISCARD ntk_status ntk_model_load(ntk_ctx *ctx, const char *path, ntk_model **model);
+
+#ifdef __cplusplus
+}
+#endif
+#endif /* NTK_H */

@@ -1,0 +1,13 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Builds with AddressSanitizer and UndefinedBehaviorSanitizer and passes the tests under them.
+set -eu
+root=$(cd "$(dirname "$0")/.." && pwd)
+build=${BUILD:-$root/build-sanitize}
+[ -f "$build/build.ninja" ] || meson setup "$build" "$root" -Dbuildtype=debugoptimized \
+    -Db_sanitize=address,undefined -Db_lundef=false
+ninja -C "$build"
+# OpenBLAS keeps its buffers until the process ends.
+ASAN_OPTIONS=detect_leaks=1:halt_on_error=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+LSAN_OPTIONS=suppressions="$root/scripts/lsan.supp":print_suppressions=0 \
+    sh "$root/scripts/test.sh" "$build"

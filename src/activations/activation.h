@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * activation.h - what a nonlinearity is. One file per nonlinearity, one line in activations.def.
+ *
+ * An infinite network needs its two dual moments: for (u, v) Gaussian with variances q1, q2 and
+ * covariance k
+ *     F(k; q1, q2) = E[f(u) f(v)]        D(k; q1, q2) = E[f'(u) f'(v)] = dF/dk
+ * These run once per pair of samples, in vectors, so the work is split by how often it is done:
+ *
+ *     setup    once per layer and kernel: constants `par`, the number of `sides`
+ *     side     once per sample and position: values that depend on q alone (a standard deviation
+ *              and its inverse, say), stored as arrays
+ *     moments  once per sample and position: F(q; q, q) and D(q; q, q), exact
+ *     dual     once per pair: F and D from k, the two samples' sides and par (simd/dual.h)
+ *
+ * The file is compiled as plain C for the first three, and once per instruction set and element
+ * type, with NTK_REAL defined, for the fourth:
+ *
+ *     #include "activations/activation.h"
+ *     #ifdef NTK_REAL
+ *     #include "simd/dual.h"
+ *     ... static inline void point(...)  and NTK_DUAL(name, point)
+ *     #else
+ *     ... const struct ntk_activation *const ntk_activations_name[] = {&relu, &abs, ..., NULL};
+ *     #endif
+ *
+ * activations.def: ACTIVATION(name) for a file with a dual of its own; ACTIVATION_SERIES(name) for
+ * one that uses the Hermite series (series.h) and gives only f and f'.
+ */
+#ifndef NTK_ACTIVATION_H
+#define NTK_ACTIVATION_H
+
+#include "arch/class.h"
+
+#define NTK_DUAL_PARS 64
+
+/* Which vector function computes a layer's dual. */
+enum ntk_dual_id {
+#define ACTIVATION(name) NTK_DUAL_##name,
+#define ACTIVATION_SERIES(name)
+#include "activations/activations.def"
+#undef ACTIVATION
+#undef ACTIVATION_SERIES
+    NTK_N_DUALS
+};
+
+/* One use of an activation in one kernel. */
+struct ntk_dual {
+    int sides;                 /* values per sample and position */
+    double par[NTK_DUAL_PARS]; /* constants; unused ones 0 */
+    void *state;               /* the activation's own; freed by ntk_activation.finish */
+};
+
+/* What is known when a kernel starts. */
+struct ntk_dual_range {
+    double q_min, q_max; /* of all variances that come into the layer */
+    ntk_dtype dtype;     /* of the kernel: the accuracy that is worth having */
+};
+
+struct ntk_activation {
+    struct ntk_class base;
+    double (*f)(const void *self, double x);
+    double (*df)(const void *self, double x);
+    int (*kinks)(const void *self, double at[4]); /* NULL: f is smooth (finite networks, quadrature) */
+    bool unit_variance; /* the dual is that of f only for variances 1 (Hermite) */
+
+    enum ntk_dual_id dual;
+    /* NTK_ENUMERIC (said with ntk_fail_at) if the accuracy cannot be had in this range. */
+    ntk_status (*setup)(const void *self, const struct ntk_where *at,
+                        const struct ntk_dual_range *range, struct ntk_dual *dual);
+    /* side[0 .. sides - 1] at variance q >= 0, which may be 0: then F(0; 0, q) = f(0) E[f(v)] and
+     * where a correlation is undefined it counts as 0. */
+    void (*side)(const void *self, const struct ntk_dual *dual, double q, double *side);
+    /* *ff = E[f(u)^2], *dd = E[f'(u)^2], u ~ N(0, q), to float64 accuracy. */
+    void (*moments)(const void *self, const struct ntk_dual *dual, double q, double *ff, double *dd);
+    void (*finish)(struct ntk_dual *dual); /* frees dual->state; NULL: nothing to free */
+};
+
+/* All activations, in the order of activations.def and of their files. */
+size_t ntk_n_activations(void);
+const struct ntk_activation *ntk_activation_get(size_t i);
+/* By the name of its layer ("Relu") or, for Elementwise('relu'), in any case and with or without
+ * underscores; NULL if there is none. */
+const struct ntk_activation *ntk_activation_find(const char *name);
+
+#endif

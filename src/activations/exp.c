@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Exp: f(x) = a exp(b x).  F = a^2 exp(b^2 (q + q') / 2 + b^2 k),  D = b^2 F.
+ */
+#include "activations/activation.h"
+
+#ifdef NTK_REAL
+
+#include "simd/dual.h"
+
+/* side: |a| exp(b^2 q / 2); par: b^2 */
+NTK_INLINE void point(V k, const V *a, const V *b, const real *par, V *f, V *d)
+{
+    *f = a[0] * vexp(par[0] * k) * b[0];
+    *d = par[0] * *f;
+}
+NTK_DUAL(exp, 1, point)
+
+#else
+
+#include <float.h>
+#include <math.h>
+
+struct exponential {
+    double a, b;
+};
+
+static const struct ntk_param params[] = {
+    {"a", NTK_TYPE_NUMBER, offsetof(struct exponential, a), "1.0", -1e6, 1e6, false, NULL,
+     "factor of the function, -1e6 to 1e6"},
+    {"b", NTK_TYPE_NUMBER, offsetof(struct exponential, b), "1.0", -1e6, 1e6, false, NULL,
+     "factor of its argument, -1e6 to 1e6"},
+    {0},
+};
+
+static double f(const void *self, double x)
+{
+    const struct exponential *p = self;
+    return p->a * exp(p->b * x);
+}
+
+static double df(const void *self, double x)
+{
+    const struct exponential *p = self;
+    return p->a * p->b * exp(p->b * x);
+}
+
+static void moments(const void *self, const struct ntk_dual *dual, double q, double *ff, double *dd)
+{
+    const struct exponential *p = self;
+
+    (void)dual;
+    *ff = p->a * p->a * exp(2 * p->b * p->b * q);
+    *dd = p->b * p->b * *ff;
+}
+
+static ntk_status setup(const void *self, const struct ntk_where *at,
+                        const struct ntk_dual_range *range, struct ntk_dual *dual)
+{
+    const struct exponential *p = self;
+    const double most = range->dtype == NTK_F32 ? (double)FLT_MAX : DBL_MAX;
+    double ff, dd;
+
+    moments(self, dual, range->q_max, &ff, &dd);
+    if (!(ff < most && dd < most))
+        return ntk_fail_at(at, NTK_ENUMERIC, "E[(%g exp(%g u))^2] overflows float%d at variance %g",
+                           p->a, p->b, (int)range->dtype * 8, range->q_max);
+    dual->sides = 1;
+    dual->par[0] = p->b * p->b;
+    return NTK_OK;
+}
+
+static void side(const void *self, const struct ntk_dual *dual, double q, double *s)
+{
+    const struct exponential *p = self;
+
+    s[0] = fabs(p->a) * exp(dual->par[0] * q / 2);
+}
+
+static const struct ntk_activation exponential = {
+    .base = {.kind = NTK_CLASS_ACTIVATION,
+             .name = "Exp",
+             .summary = "a exp(b x)",
+             .formula = "E[f f] = a^2 exp(b^2 ((q+q')/2 + k));  E[f' f'] = b^2 E[f f]",
+             .source = "moment generating function of a Gaussian",
+             .params = params,
+             .size = sizeof(struct exponential)},
+    .f = f,
+    .df = df,
+    .dual = NTK_DUAL_exp,
+    .setup = setup,
+    .side = side,
+    .moments = moments,
+};
+
+const struct ntk_activation *const ntk_activations_exp[] = {&exponential, NULL};
+
+#endif

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * registry.c - the list of all activations.
+ */
+#include <ctype.h>
+
+#include "activations/activation.h"
+
+#define ACTIVATION(name)        extern const struct ntk_activation *const ntk_activations_##name[];
+#define ACTIVATION_SERIES(name) ACTIVATION(name)
+#include "activations/activations.def"
+#undef ACTIVATION
+
+static const struct ntk_activation *const *const files[] = {
+#define ACTIVATION(name) ntk_activations_##name,
+#include "activations/activations.def"
+#undef ACTIVATION
+#undef ACTIVATION_SERIES
+    NULL,
+};
+
+size_t ntk_n_activations(void)
+{
+    size_t n = 0;
+
+    for (const struct ntk_activation *const *const *file = files; *file; file++)
+        for (const struct ntk_activation *const *act = *file; *act; act++)
+            n++;
+    return n;
+}
+
+const struct ntk_activation *ntk_activation_get(size_t i)
+{
+    for (const struct ntk_activation *const *const *file = files; *file; file++)
+        for (const struct ntk_activation *const *act = *file; *act; act++)
+            if (i-- == 0)
+                return *act;
+    return NULL;
+}
+
+/* Equal but for case and underscores. */
+static bool same_name(const char *a, const char *b)
+{
+    for (;; a++, b++) {
+        while (*a == '_')
+            a++;
+        while (*b == '_')
+            b++;
+        if (tolower((unsigned char)*a) != tolower((unsigned char)*b))
+            return false;
+        if (!*a)
+            return true;
+    }
+}
+
+const struct ntk_activation *ntk_activation_find(const char *name)
+{
+    for (const struct ntk_activation *const *const *file = files; *file; file++)
+        for (const struct ntk_activation *const *act = *file; *act; act++)
+            if (same_name(name, (*act)->base.name))
+                return *act;
+    return NULL;
+}

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * ctx.c - the context: its settings, its last error, log and progress.
+ */
+#define _GNU_SOURCE /* sched_getaffinity */
+
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/base.h"
+
+static int available_processors(void)
+{
+    cpu_set_t set;
+
+    if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0)
+        return CPU_COUNT(&set);
+    return 1;
+}
+
+ntk_status ntk_ctx_new(ntk_ctx **ctx)
+{
+    ntk_ctx *c;
+
+    if (!ctx)
+        return NTK_EINVAL;
+    c = calloc(1, sizeof *c);
+    if (!c)
+        return NTK_ENOMEM;
+    c->threads = available_processors();
+    *ctx = c;
+    return NTK_OK;
+}
+
+void ntk_ctx_free(ntk_ctx *ctx) { free(ctx); }
+
+ntk_status ntk_ctx_set_threads(ntk_ctx *ctx, int threads)
+{
+    if (threads < 0 || threads > 1024)
+        return ntk_fail(ctx, NTK_EINVAL, "threads must be 0 (all) to 1024, got %d", threads);
+    ctx->threads = threads ? threads : available_processors();
+    return NTK_OK;
+}
+
+int ntk_ctx_threads(const ntk_ctx *ctx) { return ctx->threads; }
+
+void ntk_ctx_set_memory(ntk_ctx *ctx, size_t bytes) { ctx->memory = bytes; }
+
+void ntk_ctx_set_log(ntk_ctx *ctx, ntk_log_fn *fn, void *user)
+{
+    ctx->log = fn;
+    ctx->log_user = user;
+}
+
+void ntk_ctx_set_progress(ntk_ctx *ctx, ntk_progress_fn *fn, void *user)
+{
+    ctx->progress = fn;
+    ctx->progress_user = user;
+}
+
+const char *ntk_errmsg(const ntk_ctx *ctx) { return ctx ? ctx->message : ""; }
+
+const char *ntk_strstatus(ntk_status status)
+{
+    switch (status) {
+#define NTK_X(name, value, text) \
+    case name:                   \
+        return text;
+        NTK_STATUS_LIST(NTK_X)
+#undef NTK_X
+    }
+    return "unknown status";
+}
+
+ntk_status ntk_fail(ntk_ctx *ctx, ntk_status status, const char *fmt, ...)
+{
+    va_list ap;
+
+    if (ctx) {
+        va_start(ap, fmt);
+        vsnprintf(ctx->message, sizeof ctx->message, fmt, ap);
+        va_end(ap);
+    }
+    return status;
+}
+
+ntk_status ntk_fail_in(ntk_ctx *ctx, ntk_status status, const char *fmt, ...)
+{
+    char old[sizeof ctx->message];
+    va_list ap;
+    int n;
+
+    if (!ctx)
+        return status;
+    memcpy(old, ctx->message, sizeof old);
+    va_start(ap, fmt);
+    n = vsnprintf(ctx->message, sizeof ctx->message, fmt, ap);
+    va_end(ap);
+    if (n >= 0 && (size_t)n < sizeof ctx->message)
+        snprintf(ctx->message + n, sizeof ctx->message - (size_t)n, ": %.*s",
+                 (int)(sizeof ctx->message - (size_t)n), old);
+    return status;
+}
+
+void ntk_log(ntk_ctx *ctx, int level, const char *fmt, ...)
+{
+    char line[1024];
+    va_list ap;
+
+    if (!ctx || !ctx->log)
+        return;
+    va_start(ap, fmt);
+    vsnprintf(line, sizeof line, fmt, ap);
+    va_end(ap);
+    ctx->log(level, line, ctx->log_user);
+}
+
+ntk_status ntk_progress(ntk_ctx *ctx, const char *what, double done, double total)
+{
+    if (ctx->progress && ctx->progress(what, done, total, ctx->progress_user))
+        return ntk_fail(ctx, NTK_ECANCEL, "cancelled after %.0f of %.0f %s", done, total, what);
+    return NTK_OK;
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * memory.c - aligned allocation, arenas, and how much memory there is.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/base.h"
+
+void *ntk_alloc(ntk_ctx *ctx, size_t count, size_t size)
+{
+    size_t bytes;
+    void *p = NULL;
+
+    if (!__builtin_mul_overflow(count, size, &bytes) && bytes < SIZE_MAX - NTK_ALIGN)
+        p = aligned_alloc(NTK_ALIGN, ntk_round_up(bytes ? bytes : 1, NTK_ALIGN));
+    if (!p)
+        ntk_fail(ctx, NTK_ENOMEM, "no memory for %zu items of %zu bytes", count, size);
+    return p;
+}
+
+void *ntk_alloc_zero(ntk_ctx *ctx, size_t count, size_t size)
+{
+    void *p = ntk_alloc(ctx, count, size);
+
+    if (p)
+        memset(p, 0, count * size);
+    return p;
+}
+
+char *ntk_strdup(ntk_ctx *ctx, const char *s)
+{
+    const size_t n = strlen(s) + 1;
+    char *copy = ntk_alloc(ctx, n, 1);
+
+    if (copy)
+        memcpy(copy, s, n);
+    return copy;
+}
+
+void ntk_text_free(char *text) { free(text); }
+
+/* What Linux estimates can be used without swapping; elsewhere the physical memory. */
+static size_t machine_memory(void)
+{
+    const long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGE_SIZE);
+    FILE *f = fopen("/proc/meminfo", "r");
+    char line[128];
+    unsigned long long kib = 0;
+
+    if (f) {
+        while (!kib && fgets(line, sizeof line, f))
+            if (strncmp(line, "MemAvailable:", 13) == 0)
+                kib = strtoull(line + 13, NULL, 10);
+        fclose(f);
+    }
+    if (kib)
+        return (size_t)kib * 1024;
+    return pages > 0 && page > 0 ? (size_t)pages * (size_t)page : SIZE_MAX;
+}
+
+size_t ntk_memory_bound(const ntk_ctx *ctx) { return ctx->memory ? ctx->memory : machine_memory(); }
+
+ntk_status ntk_memory_check(ntk_ctx *ctx, size_t bytes, const char *what)
+{
+    const size_t bound = ntk_memory_bound(ctx);
+    const double gib = 1024.0 * 1024.0 * 1024.0;
+
+    if (bytes <= bound)
+        return NTK_OK;
+    return ntk_fail(ctx, NTK_ENOMEM, "%s needs %.2f GiB, %.2f GiB are %s", what,
+                    (double)bytes / gib, (double)bound / gib,
+                    ctx->memory ? "allowed" : "available");
+}
+
+struct ntk_arena_chunk {
+    struct ntk_arena_chunk *next;
+    size_t used, capacity;
+    _Alignas(max_align_t) unsigned char bytes[];
+};
+
+void *ntk_arena_alloc(struct ntk_arena *arena, size_t count, size_t size)
+{
+    struct ntk_arena_chunk *c = arena->chunks;
+    size_t bytes;
+
+    if (__builtin_mul_overflow(count, size, &bytes) || bytes > SIZE_MAX / 2)
+        return NULL;
+    bytes = ntk_round_up(bytes ? bytes : 1, _Alignof(max_align_t));
+    if (!c || c->capacity - c->used < bytes) {
+        const size_t capacity = bytes > 4096 ? bytes : 4096;
+
+        c = malloc(sizeof *c + capacity);
+        if (!c)
+            return NULL;
+        *c = (struct ntk_arena_chunk){.next = arena->chunks, .capacity = capacity};
+        arena->chunks = c;
+    }
+    c->used += bytes;
+    return memset(c->bytes + c->used - bytes, 0, bytes);
+}
+
+char *ntk_arena_strdup(struct ntk_arena *arena, const char *s, size_t n)
+{
+    char *copy = ntk_arena_alloc(arena, n + 1, 1);
+
+    if (copy)
+        memcpy(copy, s, n);
+    return copy;
+}
+
+void ntk_arena_free(struct ntk_arena *arena)
+{
+    while (arena->chunks) {
+        struct ntk_arena_chunk *next = arena->chunks->next;
+
+        free(arena->chunks);
+        arena->chunks = next;
+    }
+}

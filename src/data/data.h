@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * data.h - what samples are in memory, and what the readers of files share.
+ */
+#ifndef NTK_DATA_H
+#define NTK_DATA_H
+
+#include <string.h>
+
+#include "base/base.h"
+
+struct ntk_data {
+    ntk_ctx *ctx;
+    const void *x; /* [n][h][w][c] of dtype */
+    void *owned_x; /* x if it is ours, else NULL */
+    ntk_dtype dtype;
+    int64_t n;
+    ntk_shape shape;
+    double *y;    /* [n][outputs]; NULL: none */
+    bool owned_y; /* y is ours */
+    int64_t outputs;
+};
+
+/* Value k of n * features, whatever the dtype. */
+static inline double ntk_data_get(const ntk_data *data, size_t k)
+{
+    return data->dtype == NTK_F32 ? (double)((const float *)data->x)[k]
+                                  : ((const double *)data->x)[k];
+}
+
+static inline void ntk_store(void *to, ntk_dtype dtype, size_t k, double value)
+{
+    if (dtype == NTK_F32)
+        ((float *)to)[k] = (float)value;
+    else
+        ((double *)to)[k] = value;
+}
+
+/* Room for n samples, and for their targets; sizes are checked against the memory bound. */
+ntk_status ntk_data_alloc(ntk_ctx *ctx, ntk_dtype dtype, int64_t n, ntk_shape shape,
+                          ntk_data **data);
+ntk_status ntk_data_add_targets(ntk_data *data, int64_t outputs);
+/* NTK_EINVAL names the first value, or target, that is not finite. */
+ntk_status ntk_data_check_finite(const ntk_data *data);
+
+/* Mean and deviation of each feature or channel. */
+struct ntk_scaler {
+    ntk_ctx *ctx;
+    ntk_standardize kind;
+    ntk_shape shape;
+    int64_t n;         /* features, channels, or 0 */
+    double *mean;      /* [n] */
+    double *deviation; /* [n], > 0; 1 for what is constant */
+};
+/* Means 0 and deviations 1, for the caller to fill in. */
+ntk_status ntk_scaler_new(ntk_ctx *ctx, ntk_standardize kind, ntk_shape shape, ntk_scaler **scaler);
+
+/* ---- readers. Their messages do not name the source, ntk_data_load puts it before them. opts is
+ * never NULL, limit >= 0. */
+
+ntk_status ntk_read_digits(ntk_ctx *ctx, const char *source, const ntk_load_opts *opts,
+                           ntk_data **data);
+ntk_status ntk_read_csv(ntk_ctx *ctx, FILE *f, const ntk_load_opts *opts, ntk_data **data);
+ntk_status ntk_read_npy(ntk_ctx *ctx, FILE *f, const ntk_load_opts *opts, ntk_data **data);
+ntk_status ntk_read_npz(ntk_ctx *ctx, FILE *f, const ntk_load_opts *opts, ntk_data **data);
+ntk_status ntk_read_hdf5(ntk_ctx *ctx, const char *path, const ntk_load_opts *opts,
+                         ntk_data **data);
+/* Labels come from the file beside it that has the official name, if there is one. */
+ntk_status ntk_read_idx(ntk_ctx *ctx, const char *path, const ntk_load_opts *opts, ntk_data **data);
+/* part: DIR/train or DIR/test. */
+ntk_status ntk_read_mnist(ntk_ctx *ctx, const char *part, const ntk_load_opts *opts,
+                          ntk_data **data);
+ntk_status ntk_read_cifar10(ntk_ctx *ctx, const char *part, const ntk_load_opts *opts,
+                            ntk_data **data);
+
+/* Whether path is the name of an idx file: ...idxN-ubyte or ...idxN-ubyte.gz. */
+bool ntk_is_idx(const char *path);
+bool ntk_ends_with(const char *s, const char *end);
+ntk_status ntk_open(ntk_ctx *ctx, const char *path, FILE **f);
+/* Length of a file that has one, else UINT64_MAX (a pipe). The position is left alone. */
+uint64_t ntk_file_size(FILE *f);
+/* Splits "DIR/train" or "DIR/test"; *dir is for the caller to free. */
+ntk_status ntk_split_part(ntk_ctx *ctx, const char *part, char **dir, bool *test);
+/* n samples, limited. */
+static inline int64_t ntk_limited(const ntk_load_opts *opts, int64_t n)
+{
+    return opts->limit && opts->limit < n ? opts->limit : n;
+}
+
+/* Samples from an array's sizes: [n][d], [n][w][c] or [n][h][w][c], all >= 1. */
+ntk_status ntk_dims_to_samples(ntk_ctx *ctx, int ndim, const int64_t *dims, int64_t *n,
+                               ntk_shape *shape);
+/* Targets from an array's sizes: [n] or [n][outputs], for n samples. */
+ntk_status ntk_dims_to_targets(ntk_ctx *ctx, int ndim, const int64_t *dims, int64_t n,
+                               int64_t *outputs);
+
+/* Bytes b[0..count-1], divided by scale, become values first, first + 1, ... of data. */
+void ntk_data_set_bytes(ntk_data *data, size_t first, const unsigned char *b, size_t count,
+                        double scale);
+
+/* ---- writers, for ntk_array_write: arrays were checked. */
+ntk_status ntk_write_hdf5(ntk_ctx *ctx, const char *path, const ntk_array *arrays, size_t n);
+/* Bytes of values that an array has. */
+size_t ntk_array_bytes(const ntk_array *a);
+/* Writes a .npz; archives and members of zip64_from bytes or more use zip64 (0xffffffff, what the
+ * format's older fields can hold; less in tests). */
+ntk_status ntk_write_npz(FILE *f, const ntk_array *arrays, size_t n, uint64_t zip64_from);
+
+#endif

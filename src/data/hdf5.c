@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * hdf5.c - datasets x and y of an HDF5 file, and arrays as datasets.
+ */
+#include <stdlib.h>
+
+#include "data/data.h"
+
+#ifndef NTK_HDF5
+
+ntk_status ntk_read_hdf5(ntk_ctx *ctx, const char *path, const ntk_load_opts *opts, ntk_data **data)
+{
+    (void)path, (void)opts, (void)data;
+    return ntk_fail(ctx, NTK_ENOTSUP,
+                    "this build has no HDF5 (Meson option -Dhdf5=enabled): use .npz");
+}
+
+ntk_status ntk_write_hdf5(ntk_ctx *ctx, const char *path, const ntk_array *arrays, size_t n)
+{
+    (void)arrays, (void)n;
+    return ntk_fail(ctx, NTK_ENOTSUP,
+                    "%s: this build has no HDF5 (Meson option -Dhdf5=enabled): use .npz", path);
+}
+
+#else
+
+#include <hdf5.h>
+
+#define DIMS_MAX 8
+
+/* HDF5 prints what goes wrong, unless told not to. */
+struct quiet {
+    H5E_auto2_t print;
+    void *user;
+};
+
+static void begin_quiet(struct quiet *q)
+{
+    H5Eget_auto2(H5E_DEFAULT, &q->print, &q->user);
+    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+}
+
+static void end_quiet(const struct quiet *q)
+{
+    H5Eset_auto2(H5E_DEFAULT, q->print, q->user);
+}
+
+static hid_t memory_type(ntk_dtype dtype)
+{
+    return dtype == NTK_F32 ? H5T_NATIVE_FLOAT : H5T_NATIVE_DOUBLE;
+}
+
+/* ---- reading */
+
+struct dataset {
+    ntk_ctx *ctx;
+    const char *name;
+    hid_t id, space;
+    int ndim;
+    int64_t dims[DIMS_MAX];
+};
+
+static void close_dataset(const struct dataset *d)
+{
+    if (d->space >= 0)
+        H5Sclose(d->space);
+    if (d->id >= 0)
+        H5Dclose(d->id);
+}
+
+static ntk_status look_at(struct dataset *d)
+{
+    hsize_t dims[DIMS_MAX];
+    const hid_t type = H5Dget_type(d->id);
+    const H5T_class_t kind = type >= 0 ? H5Tget_class(type) : H5T_NO_CLASS;
+
+    if (type >= 0)
+        H5Tclose(type);
+    if (kind != H5T_FLOAT && kind != H5T_INTEGER)
+        return ntk_fail(d->ctx, NTK_ENOTSUP, "dataset %s does not have numbers", d->name);
+    d->space = H5Dget_space(d->id);
+    d->ndim = d->space >= 0 ? H5Sget_simple_extent_ndims(d->space) : -1;
+    if (d->ndim < 0 || d->ndim > DIMS_MAX)
+        return ntk_fail(d->ctx, NTK_ESHAPE, "dataset %s has %d sizes", d->name, d->ndim);
+    H5Sget_simple_extent_dims(d->space, dims, NULL);
+    for (int k = 0; k < d->ndim; k++)
+        d->dims[k] = dims[k] < INT64_MAX ? (int64_t)dims[k] : INT64_MAX;
+    return NTK_OK;
+}
+
+static ntk_status open_dataset(ntk_ctx *ctx, hid_t file, const char *name, struct dataset *d)
+{
+    ntk_status status;
+
+    *d = (struct dataset){.ctx = ctx, .name = name, .space = H5I_INVALID_HID};
+    d->id = H5Dopen2(file, name, H5P_DEFAULT);
+    if (d->id < 0)
+        return ntk_fail(ctx, NTK_EINVAL, "%s is not a dataset", name);
+    status = look_at(d);
+    if (status != NTK_OK)
+        close_dataset(d);
+    return status;
+}
+
+/* The first rows of a dataset. */
+static ntk_status read_rows(const struct dataset *d, int64_t rows, void *out, ntk_dtype dtype)
+{
+    hsize_t start[DIMS_MAX] = {0}, count[DIMS_MAX];
+    hid_t memory;
+    herr_t result;
+
+    for (int k = 0; k < d->ndim; k++)
+        count[k] = (hsize_t)d->dims[k];
+    count[0] = (hsize_t)rows;
+    memory = H5Screate_simple(d->ndim, count, NULL);
+    result =
+        memory >= 0 ? H5Sselect_hyperslab(d->space, H5S_SELECT_SET, start, NULL, count, NULL) : -1;
+    if (result >= 0)
+        result = H5Dread(d->id, memory_type(dtype), memory, d->space, H5P_DEFAULT, out);
+    if (memory >= 0)
+        H5Sclose(memory);
+    if (result < 0)
+        return ntk_fail(d->ctx, NTK_EIO, "dataset %s cannot be read", d->name);
+    return NTK_OK;
+}
+
+static herr_t note_key(hid_t file, const char *name, const H5L_info_t *info, void *user)
+{
+    struct ntk_text *keys = user;
+
+    (void)file, (void)info;
+    if (keys->n < 300)
+        ntk_text_add(keys, "%s%.64s", keys->n ? ", " : "", name);
+    return 0;
+}
+
+static ntk_status no_samples(ntk_ctx *ctx, hid_t file)
+{
+    struct ntk_text keys = {0};
+
+    H5Literate(file, H5_INDEX_NAME, H5_ITER_INC, NULL, note_key, &keys);
+    ntk_fail(ctx, NTK_EINVAL, "has no dataset x; its keys are %s", keys.s ? keys.s : "none");
+    free(keys.s);
+    return NTK_EINVAL;
+}
+
+/* The key that file has: lower or upper case, or NULL. */
+static const char *find_key(hid_t file, const char *lower, const char *upper)
+{
+    return H5Lexists(file, lower, H5P_DEFAULT) > 0   ? lower
+           : H5Lexists(file, upper, H5P_DEFAULT) > 0 ? upper
+                                                     : NULL;
+}
+
+static ntk_status read_samples(ntk_ctx *ctx, hid_t file, const char *key, const ntk_load_opts *opts,
+                               int64_t *n, ntk_data **data)
+{
+    struct dataset x;
+    ntk_shape shape;
+    ntk_status status;
+
+    NTK_TRY(open_dataset(ctx, file, key, &x));
+    status = ntk_dims_to_samples(ctx, x.ndim, x.dims, n, &shape);
+    if (status == NTK_OK)
+        status = ntk_data_alloc(ctx, opts->dtype, ntk_limited(opts, *n), shape, data);
+    if (status == NTK_OK)
+        status = read_rows(&x, (*data)->n, (*data)->owned_x, opts->dtype);
+    close_dataset(&x);
+    return status;
+}
+
+static ntk_status read_targets(ntk_ctx *ctx, hid_t file, const char *key, int64_t n, ntk_data *data)
+{
+    struct dataset y;
+    int64_t outputs = 0;
+    ntk_status status;
+
+    NTK_TRY(open_dataset(ctx, file, key, &y));
+    status = ntk_dims_to_targets(ctx, y.ndim, y.dims, n, &outputs);
+    if (status == NTK_OK)
+        status = ntk_data_add_targets(data, outputs);
+    if (status == NTK_OK)
+        status = read_rows(&y, data->n, data->y, NTK_F64);
+    close_dataset(&y);
+    return status;
+}
+
+static ntk_status read_file(ntk_ctx *ctx, hid_t file, const ntk_load_opts *opts, ntk_data **data)
+{
+    const char *x = find_key(file, "x", "X"), *y = find_key(file, "y", "Y");
+    int64_t n = 0;
+
+    if (!x)
+        return no_samples(ctx, file);
+    NTK_TRY(read_samples(ctx, file, x, opts, &n, data));
+    return y ? read_targets(ctx, file, y, n, *data) : NTK_OK;
+}
+
+ntk_status ntk_read_hdf5(ntk_ctx *ctx, const char *path, const ntk_load_opts *opts, ntk_data **data)
+{
+    struct quiet quiet;
+    ntk_data *d = NULL;
+    ntk_status status;
+    hid_t file;
+    FILE *f;
+
+    NTK_TRY(ntk_open(ctx, path, &f)); /* says why a file cannot be opened better than HDF5 does */
+    fclose(f);
+    begin_quiet(&quiet);
+    file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
+    if (file < 0) {
+        status = ntk_fail(ctx, NTK_EIO, "is not a whole HDF5 file");
+    } else {
+        status = read_file(ctx, file, opts, &d);
+        H5Fclose(file);
+    }
+    end_quiet(&quiet);
+    if (status != NTK_OK) {
+        ntk_data_free(d);
+        return status;
+    }
+    *data = d;
+    return NTK_OK;
+}
+
+/* ---- writing */
+
+static herr_t write_dataset(hid_t file, const ntk_array *a)
+{
+    const hid_t type = memory_type(a->dtype);
+    hsize_t dims[4] = {0};
+    hid_t space, set;
+    herr_t result = -1;
+
+    for (int k = 0; k < a->ndim; k++)
+        dims[k] = (hsize_t)a->shape[k];
+    space = H5Screate_simple(a->ndim, dims, NULL);
+    set = space >= 0 ? H5Dcreate2(file, a->name, type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT)
+                     : H5I_INVALID_HID;
+    if (set >= 0) {
+        result = ntk_array_bytes(a) ? H5Dwrite(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, a->x) : 0;
+        if (H5Dclose(set) < 0)
+            result = -1;
+    }
+    if (space >= 0)
+        H5Sclose(space);
+    return result;
+}
+
+static ntk_status write_file(ntk_ctx *ctx, const char *tmp, const ntk_array *arrays, size_t n)
+{
+    const hid_t file = H5Fcreate(tmp, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+    ntk_status status = NTK_OK;
+
+    if (file < 0)
+        return ntk_fail(ctx, NTK_EIO, "cannot create the file");
+    for (size_t k = 0; k < n && status == NTK_OK; k++)
+        if (write_dataset(file, &arrays[k]) < 0)
+            status = ntk_fail(ctx, NTK_EIO, "cannot write dataset %s", arrays[k].name);
+    if (H5Fclose(file) < 0 && status == NTK_OK)
+        status = ntk_fail(ctx, NTK_EIO, "cannot write the file");
+    return status;
+}
+
+ntk_status ntk_write_hdf5(ntk_ctx *ctx, const char *path, const ntk_array *arrays, size_t n)
+{
+    struct ntk_outfile out;
+    struct quiet quiet;
+    ntk_status status;
+
+    /* HDF5 writes into the temporary file by its name. */
+    NTK_TRY(ntk_outfile_open(ctx, path, &out));
+    begin_quiet(&quiet);
+    status = write_file(ctx, out.tmp, arrays, n);
+    end_quiet(&quiet);
+    if (status != NTK_OK) {
+        ntk_outfile_abort(&out);
+        return ntk_fail_in(ctx, status, "%s", path);
+    }
+    return ntk_outfile_commit(ctx, &out);
+}
+
+#endif

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * kernel.c - nets compiled for a sample shape, and their kernels.
+ */
+#include <stdlib.h>
+
+#include "arch/arch.h"
+#include "kernel/tile.h"
+
+#define NETS_MAX 64
+
+struct ntk_kernel {
+    ntk_ctx *ctx;
+    ntk_dtype dtype;
+    ntk_shape shape;
+    struct ntk_plan plan;
+};
+
+/* Adds all nets to one graph, so that they share what is equal. */
+static ntk_status lower_all(const ntk_net *const *nets, size_t n_nets, unsigned want,
+                            ntk_shape shape, struct ntk_graph *g, int *outputs)
+{
+    int n = 0;
+
+    ntk_graph_input(g);
+    for (size_t k = 0; k < n_nets; k++) {
+        struct ntk_field out;
+        char text[64];
+
+        NTK_TRY(ntk_net_lower(nets[k], shape, g, &out));
+        if (ntk_positions(out.shape) > 1)
+            return ntk_fail(g->ctx, NTK_ETHEORY,
+                            "the net's output still has positions (%s): end with Flatten() or "
+                            "GlobalAvgPool()",
+                            ntk_shape_text(out.shape, text));
+        if (want & NTK_NNGP)
+            outputs[n++] = ntk_graph_materialise(g, out.sigma);
+        if (want & NTK_NTK)
+            outputs[n++] = ntk_graph_materialise(g, out.theta);
+    }
+    return g->status;
+}
+
+ntk_status ntk_kernel_new(ntk_ctx *ctx, const ntk_net *const *nets, size_t n_nets, unsigned want,
+                          ntk_dtype dtype, ntk_shape shape, ntk_kernel **kernel)
+{
+    const int per_net = (want & NTK_NNGP ? 1 : 0) + (want & NTK_NTK ? 1 : 0);
+    int outputs[2 * NETS_MAX];
+    struct ntk_graph g;
+    ntk_kernel *k;
+    ntk_status status;
+
+    if (n_nets < 1 || n_nets > NETS_MAX)
+        return ntk_fail(ctx, NTK_EINVAL, "1 to %d nets at once, got %zu", NETS_MAX, n_nets);
+    if (per_net == 0 || want > (NTK_NNGP | NTK_NTK))
+        return ntk_fail(ctx, NTK_EINVAL, "want must be NTK_NNGP, NTK_NTK or both, got %u", want);
+    if (dtype != NTK_F32 && dtype != NTK_F64)
+        return ntk_fail(ctx, NTK_EINVAL, "dtype must be NTK_F32 or NTK_F64, got %d", (int)dtype);
+    NTK_TRY(ntk_isa_resolve(ctx));
+    k = ntk_alloc_zero(ctx, 1, sizeof *k);
+    if (!k)
+        return NTK_ENOMEM;
+    k->ctx = ctx;
+    k->dtype = dtype;
+    k->shape = shape;
+    ntk_graph_init(&g, ctx);
+    status = lower_all(nets, n_nets, want, shape, &g, outputs);
+    if (status == NTK_OK)
+        status = ntk_plan_make(&g, per_net * (int)n_nets, outputs, &k->plan);
+    ntk_graph_free(&g);
+    if (status != NTK_OK) {
+        free(k);
+        return status;
+    }
+    *kernel = k;
+    return NTK_OK;
+}
+
+void ntk_kernel_free(ntk_kernel *kernel)
+{
+    if (!kernel)
+        return;
+    ntk_plan_free(&kernel->plan);
+    free(kernel);
+}
+
+size_t ntk_kernel_outputs(const ntk_kernel *kernel) { return (size_t)kernel->plan.n_outputs; }
+
+/* Everything but the output matrices. */
+static size_t work_bytes(const ntk_kernel *k, int64_t n)
+{
+    return ntk_samples_bytes(&k->plan, k->dtype, (size_t)ntk_features_of(k->shape), n) +
+           (size_t)k->ctx->threads * ntk_tile_bytes(&k->plan, k->dtype);
+}
+
+size_t ntk_kernel_bytes(const ntk_kernel *kernel, int64_t n1, int64_t n2)
+{
+    const size_t columns = (size_t)(n2 ? n2 : n1);
+
+    return work_bytes(kernel, n1 + n2) +
+           ntk_kernel_outputs(kernel) * (size_t)n1 * columns * kernel->dtype;
+}
+
+static ntk_status check_shape(const ntk_kernel *k, const char *name, const ntk_data *x)
+{
+    char a[64], b[64];
+
+    if (x->shape.spatial != k->shape.spatial || x->shape.h != k->shape.h ||
+        x->shape.w != k->shape.w || x->shape.c != k->shape.c)
+        return ntk_fail(k->ctx, NTK_ESHAPE, "samples of %s have shape %s, the kernel was made for %s",
+                        name, ntk_shape_text(x->shape, a), ntk_shape_text(k->shape, b));
+    return NTK_OK;
+}
+
+static ntk_status run(const ntk_kernel *k, const ntk_data *x1, const ntk_data *x2,
+                      ntk_sink_fn *sink, void *user)
+{
+    struct ntk_samples s[2] = {{0}, {0}};
+    struct ntk_duals duals = {0};
+    struct ntk_groups groups = {0};
+    ntk_status status;
+
+    k->ctx->message[0] = '\0';
+    status = ntk_samples_prepare(k->ctx, &k->plan, k->dtype, x1, x2, s, &duals, &groups);
+    if (status == NTK_OK) {
+        const struct ntk_tiling tiling = {
+            .ctx = k->ctx,
+            .plan = &k->plan,
+            .simd = k->dtype == NTK_F32 ? k->ctx->isa->f32 : k->ctx->isa->f64,
+            .rows = &s[0],
+            .columns = x2 ? &s[1] : &s[0],
+            .duals = &duals,
+            .groups = &groups,
+            .dtype = k->dtype};
+
+        status = ntk_tiles_run(&tiling, sink, user);
+    }
+    ntk_samples_free(s, &k->plan, &duals, &groups);
+    return status;
+}
+
+ntk_status ntk_kernel_stream(const ntk_kernel *kernel, const ntk_data *x1, const ntk_data *x2,
+                             ntk_sink_fn *sink, void *user)
+{
+    NTK_TRY(check_shape(kernel, "x1", x1));
+    if (x2)
+        NTK_TRY(check_shape(kernel, "x2", x2));
+    NTK_TRY(ntk_memory_check(kernel->ctx, work_bytes(kernel, x1->n + (x2 ? x2->n : 0)),
+                             "computing the kernel"));
+    return run(kernel, x1, x2, sink, user);
+}
+
+ntk_status ntk_kernel_compute(const ntk_kernel *kernel, const ntk_data *x1, const ntk_data *x2,
+                              void *const *out)
+{
+    struct ntk_memory_sink sink = {.out = out,
+                                   .n2 = x2 ? x2->n : x1->n,
+                                   .dtype = kernel->dtype,
+                                   .symmetric = !x2};
+
+    return ntk_kernel_stream(kernel, x1, x2, ntk_memory_sink_write, &sink);
+}
+
+ntk_status ntk_kernel_diagonal(const ntk_kernel *kernel, const ntk_data *x, double *const *out)
+{
+    struct ntk_samples s[2] = {{0}, {0}};
+    struct ntk_duals duals = {0};
+    struct ntk_groups groups = {0};
+    ntk_status status;
+
+    NTK_TRY(check_shape(kernel, "x", x));
+    status = ntk_samples_prepare(kernel->ctx, &kernel->plan, kernel->dtype, x, NULL, s, &duals,
+                                 &groups);
+    for (int m = 0; status == NTK_OK && m < kernel->plan.n_outputs; m++)
+        for (int64_t i = 0; i < x->n; i++)
+            out[m][i] = s[0].variance[(size_t)kernel->plan.outputs[m] * (size_t)x->n + (size_t)i];
+    ntk_samples_free(s, &kernel->plan, &duals, &groups);
+    return status;
+}

@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * samples.c - conversion, equal samples, variances and sides.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernel/samples.h"
+
+static size_t stride_of(int64_t n) { return ntk_round_up((size_t)n, NTK_LANES_MAX) + NTK_LANES_MAX; }
+
+static ntk_status convert(ntk_ctx *ctx, ntk_dtype dtype, const ntk_data *data,
+                          struct ntk_samples *s)
+{
+    const size_t total = (size_t)data->n * s->features;
+
+    if (data->dtype == dtype) {
+        s->x = data->x;
+        return NTK_OK;
+    }
+    s->x = s->owned_x = ntk_alloc(ctx, total, dtype);
+    if (!s->owned_x)
+        return NTK_ENOMEM;
+    if (dtype == NTK_F32)
+        for (size_t i = 0; i < total; i++)
+            ((float *)s->owned_x)[i] = (float)((const double *)data->x)[i];
+    else
+        for (size_t i = 0; i < total; i++)
+            ((double *)s->owned_x)[i] = (double)((const float *)data->x)[i];
+    return NTK_OK;
+}
+
+/* x . x / features, in float64 whatever the type. */
+static double mean_square(const struct ntk_samples *s, int64_t i)
+{
+    double sum = 0;
+
+    if (s->dtype == NTK_F32) {
+        const float *x = (const float *)s->x + (size_t)i * s->features;
+        for (size_t k = 0; k < s->features; k++)
+            sum += (double)x[k] * (double)x[k];
+    } else {
+        const double *x = (const double *)s->x + (size_t)i * s->features;
+        for (size_t k = 0; k < s->features; k++)
+            sum += x[k] * x[k];
+    }
+    return sum / (double)s->features;
+}
+
+/* ---- equal samples: equal rows have equal mean squares, so only those are compared. */
+
+struct key {
+    double q;
+    const unsigned char *row;
+    int64_t *group;
+    int64_t order;
+};
+
+static int compare_keys(const void *a, const void *b)
+{
+    const struct key *p = a, *q = b;
+
+    if (p->q != q->q)
+        return p->q < q->q ? -1 : 1;
+    return (p->order > q->order) - (p->order < q->order);
+}
+
+static void group_equal(struct key *keys, int64_t n, size_t row_bytes)
+{
+    qsort(keys, (size_t)n, sizeof *keys, compare_keys);
+    for (int64_t i = 0; i < n; i++) {
+        *keys[i].group = keys[i].order;
+        for (int64_t j = i - 1; j >= 0 && keys[j].q == keys[i].q; j--)
+            if (*keys[j].group == keys[j].order &&
+                memcmp(keys[j].row, keys[i].row, row_bytes) == 0) {
+                *keys[i].group = keys[j].order;
+                break;
+            }
+    }
+}
+
+/* Group numbers are below the number of samples; columns are those of the last set. */
+static ntk_status find_groups(ntk_ctx *ctx, struct ntk_samples *s, int sets, const double *q[2],
+                              struct ntk_groups *groups)
+{
+    const int64_t n = s[0].n + (sets > 1 ? s[1].n : 0);
+    const struct ntk_samples *columns = &s[sets - 1];
+    struct key *keys = ntk_alloc(ctx, (size_t)n, sizeof *keys);
+    int64_t k = 0;
+
+    groups->n = n;
+    groups->start = ntk_alloc_zero(ctx, (size_t)n + 2, sizeof *groups->start);
+    groups->columns = ntk_alloc(ctx, (size_t)columns->n, sizeof *groups->columns);
+    if (!keys || !groups->start || !groups->columns) {
+        free(keys);
+        return NTK_ENOMEM;
+    }
+    for (int t = 0; t < sets; t++)
+        for (int64_t i = 0; i < s[t].n; i++, k++)
+            keys[k] = (struct key){.q = q[t][i],
+                                   .row = (const unsigned char *)s[t].x +
+                                          (size_t)i * s[t].features * s[t].dtype,
+                                   .group = &s[t].group[i],
+                                   .order = k};
+    group_equal(keys, n, s[0].features * s[0].dtype);
+    free(keys);
+    for (int64_t j = 0; j < columns->n; j++)
+        groups->start[columns->group[j] + 2]++;
+    for (int64_t g = 0; g < n; g++)
+        groups->start[g + 2] += groups->start[g + 1];
+    for (int64_t j = 0; j < columns->n; j++)
+        groups->columns[groups->start[columns->group[j] + 1]++] = j;
+    return NTK_OK;
+}
+
+/* ---- variances */
+
+static double *row(const struct ntk_samples *s, int node)
+{
+    return s->variance + (size_t)node * (size_t)s->n;
+}
+
+static void variance_mix(const struct ntk_node *v, const struct ntk_samples *s, double *out)
+{
+    for (int64_t i = 0; i < s->n; i++) {
+        double sum = v->constant;
+
+        for (int k = 0; k < v->n_in; k++)
+            sum += v->coef[k] * row(s, v->in[k])[i];
+        out[i] = sum;
+    }
+}
+
+static void variance_product(const struct ntk_node *v, const struct ntk_samples *s, double *out)
+{
+    for (int64_t i = 0; i < s->n; i++) {
+        out[i] = 1;
+        for (int k = 0; k < v->n_in; k++)
+            out[i] *= row(s, v->in[k])[i];
+    }
+}
+
+static double inverse_or_zero(double x) { return x > 0 ? 1 / x : 0; }
+
+static ntk_status setup_dual(ntk_ctx *ctx, struct ntk_samples *s, int sets, const struct ntk_node *v,
+                             int table, struct ntk_duals *duals)
+{
+    const struct ntk_where at = {.ctx = ctx, .name = v->act->base.name, .line = 0};
+    struct ntk_dual_range range = {.q_min = 1e300, .q_max = 0, .dtype = s[0].dtype};
+
+    for (int t = 0; t < sets; t++)
+        for (int64_t i = 0; i < s[t].n; i++) {
+            const double q = row(&s[t], v->in[0])[i];
+
+            range.q_min = q < range.q_min ? q : range.q_min;
+            range.q_max = q > range.q_max ? q : range.q_max;
+        }
+    return v->act->setup(v->self, &at, &range, &duals->dual[table]);
+}
+
+/* Sides of every sample and, where steps need them, both moments. */
+static ntk_status run_dual(ntk_ctx *ctx, struct ntk_samples *s, const struct ntk_node *v, double *ff,
+                           double *dd, const struct ntk_dual *dual, void **table)
+{
+    const size_t sides = (size_t)dual->sides;
+    const double *q = row(s, v->in[0]);
+    bool failed = false;
+
+    *table = ntk_alloc_zero(ctx, sides * s->stride, s->dtype);
+    if (!*table)
+        return NTK_ENOMEM;
+#pragma omp parallel num_threads(ctx->threads)
+    {
+        double *side = malloc((sides + 1) * sizeof *side), f, d;
+
+#pragma omp for schedule(static)
+        for (int64_t i = 0; i < s->n; i++) {
+            if (!side) {
+#pragma omp atomic write
+                failed = true;
+                continue;
+            }
+            v->act->side(v->self, dual, q[i], side);
+            for (size_t k = 0; k < sides; k++)
+                if (s->dtype == NTK_F32)
+                    ((float *)*table)[k * s->stride + (size_t)i] = (float)side[k];
+                else
+                    ((double *)*table)[k * s->stride + (size_t)i] = side[k];
+            v->act->moments(v->self, dual, q[i], &f, &d);
+            if (ff)
+                ff[i] = f;
+            if (dd)
+                dd[i] = d;
+        }
+        free(side);
+    }
+    return failed ? ntk_fail(ctx, NTK_ENOMEM, "no memory for %zu side values", sides) : NTK_OK;
+}
+
+static ntk_status run_normalise(ntk_ctx *ctx, struct ntk_samples *s, const struct ntk_node *v,
+                                double *out, void **table)
+{
+    const double *x = row(s, v->in[0]), *q = row(s, v->in[1]);
+    const bool fresh = !*table;
+
+    if (fresh)
+        *table = ntk_alloc_zero(ctx, s->stride, s->dtype);
+    if (!*table)
+        return NTK_ENOMEM;
+    for (int64_t i = 0; i < s->n; i++) {
+        const double r = inverse_or_zero(__builtin_sqrt(q[i] + v->constant));
+
+        out[i] = x[i] * inverse_or_zero(q[i] + v->constant);
+        if (fresh && s->dtype == NTK_F32)
+            ((float *)*table)[i] = (float)r;
+        else if (fresh)
+            ((double *)*table)[i] = r;
+    }
+    return NTK_OK;
+}
+
+static ntk_status run_step(ntk_ctx *ctx, const struct ntk_plan *plan, const struct ntk_step *step,
+                           struct ntk_samples *s, int sets, struct ntk_duals *duals)
+{
+    const struct ntk_node *v = &plan->graph.nodes[step->node >= 0 ? step->node : step->dot];
+
+    if (step->op == NTK_OP_DUAL) {
+        NTK_TRY(setup_dual(ctx, s, sets, v, step->sides, duals));
+        duals->n_ready = step->sides + 1;
+    }
+    for (int t = 0; t < sets; t++) {
+        double *out = step->node >= 0 ? row(&s[t], step->node) : NULL;
+        void **table = step->sides >= 0 ? &s[t].sides[step->sides] : NULL;
+
+        if (step->op == NTK_OP_MIX)
+            variance_mix(v, &s[t], out);
+        else if (step->op == NTK_OP_PRODUCT)
+            variance_product(v, &s[t], out);
+        else if (step->op == NTK_OP_NORMALISE)
+            NTK_TRY(run_normalise(ctx, &s[t], v, out, table));
+        else if (step->op == NTK_OP_DUAL)
+            NTK_TRY(run_dual(ctx, &s[t], v, out, step->dot >= 0 ? row(&s[t], step->dot) : NULL,
+                             &duals->dual[step->sides], table));
+        else if (step->op == NTK_OP_SELF)
+            for (int64_t i = 0; i < s[t].n; i++)
+                out[i] = v->constant * row(&s[t], v->in[0])[i];
+    }
+    return NTK_OK;
+}
+
+static void store_pars(const struct ntk_plan *plan, ntk_dtype dtype, struct ntk_duals *duals)
+{
+    for (int t = 0; t < plan->n_tables; t++)
+        for (int k = 0; k < NTK_DUAL_PARS; k++)
+            if (dtype == NTK_F32)
+                ((float *)duals->par)[t * NTK_DUAL_PARS + k] = (float)duals->dual[t].par[k];
+            else
+                ((double *)duals->par)[t * NTK_DUAL_PARS + k] = duals->dual[t].par[k];
+}
+
+static ntk_status start(ntk_ctx *ctx, const struct ntk_plan *plan, ntk_dtype dtype,
+                        const ntk_data *data, struct ntk_samples *s)
+{
+    const int input = 0; /* the first node of every graph is the input */
+
+    *s = (struct ntk_samples){.n = data->n,
+                              .stride = stride_of(data->n),
+                              .dtype = dtype,
+                              .features = (size_t)ntk_features_of(data->shape)};
+    s->variance = ntk_alloc(ctx, (size_t)plan->graph.n * (size_t)data->n, sizeof *s->variance);
+    s->sides = ntk_alloc_zero(ctx, (size_t)plan->n_tables, sizeof *s->sides);
+    s->group = ntk_alloc(ctx, (size_t)data->n, sizeof *s->group);
+    if (!s->variance || !s->sides || !s->group)
+        return NTK_ENOMEM;
+    NTK_TRY(convert(ctx, dtype, data, s));
+#pragma omp parallel for schedule(static) num_threads(ctx->threads)
+    for (int64_t i = 0; i < s->n; i++)
+        row(s, input)[i] = mean_square(s, i);
+    return NTK_OK;
+}
+
+ntk_status ntk_samples_prepare(ntk_ctx *ctx, const struct ntk_plan *plan, ntk_dtype dtype,
+                               const ntk_data *x1, const ntk_data *x2, struct ntk_samples s[2],
+                               struct ntk_duals *duals, struct ntk_groups *groups)
+{
+    const ntk_data *data[] = {x1, x2};
+    const int sets = x2 ? 2 : 1;
+    const double *q[2] = {NULL, NULL};
+
+    *duals = (struct ntk_duals){.plan = plan};
+    duals->dual = ntk_alloc_zero(ctx, (size_t)plan->n_tables, sizeof *duals->dual);
+    duals->par = ntk_alloc_zero(ctx, (size_t)plan->n_tables * NTK_DUAL_PARS, dtype);
+    if (!duals->dual || !duals->par)
+        return NTK_ENOMEM;
+    for (int t = 0; t < sets; t++) {
+        NTK_TRY(start(ctx, plan, dtype, data[t], &s[t]));
+        q[t] = row(&s[t], 0);
+    }
+    NTK_TRY(find_groups(ctx, s, sets, q, groups));
+    for (int k = 0; k < plan->n_steps; k++)
+        NTK_TRY(run_step(ctx, plan, &plan->steps[k], s, sets, duals));
+    store_pars(plan, dtype, duals);
+    return NTK_OK;
+}
+
+void ntk_samples_free(struct ntk_samples s[2], const struct ntk_plan *plan, struct ntk_duals *duals,
+                      struct ntk_groups *groups)
+{
+    for (int t = 0; t < 2; t++) {
+        for (int k = 0; s[t].sides && k < plan->n_tables; k++)
+            free(s[t].sides[k]);
+        free(s[t].sides);
+        free(s[t].variance);
+        free(s[t].group);
+        free(s[t].owned_x);
+    }
+    for (int k = 0; k < duals->n_ready; k++) {
+        const struct ntk_side_table *t = &plan->tables[k];
+
+        if (t->op == NTK_OP_DUAL && plan->graph.nodes[t->dual_node].act->finish)
+            plan->graph.nodes[t->dual_node].act->finish(&duals->dual[k]);
+    }
+    free(duals->dual);
+    free(duals->par);
+    free(groups->start);
+    free(groups->columns);
+}
+
+#define SERIES_SIDES 8 /* a guess where the number of sides is known only with the variances */
+
+size_t ntk_samples_bytes(const struct ntk_plan *plan, ntk_dtype dtype, size_t features, int64_t n)
+{
+    const size_t per_sample = features * dtype + (size_t)plan->graph.n * sizeof(double) +
+                              (size_t)plan->n_tables * SERIES_SIDES * dtype + sizeof(struct key) +
+                              3 * sizeof(int64_t);
+
+    return (size_t)n * per_sample;
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * samples.h - samples prepared for a kernel, and the values that each has with itself: variances
+ * of every node, and the side values that steps read.
+ */
+#ifndef NTK_SAMPLES_H
+#define NTK_SAMPLES_H
+
+#include "data/data.h"
+#include "kernel/plan.h"
+
+struct ntk_samples {
+    int64_t n;
+    size_t stride;   /* n, padded so that a run of whole vectors may start anywhere below n */
+    ntk_dtype dtype;
+    size_t features;
+    const void *x;   /* [n][features] of dtype */
+    void *owned_x;   /* x if it had to be converted */
+    double *variance; /* [graph.n][n]: node's value for each sample with itself; rows of nodes that
+                       * are not needed are not written */
+    void **sides;    /* [n_tables] -> [sides][stride] of dtype */
+    int64_t *group;  /* [n]: samples with the same group are equal, within and across both sets */
+};
+
+/* Activations set up for the variances of one computation. */
+struct ntk_duals {
+    struct ntk_dual *dual; /* [n_tables] */
+    void *par;             /* [n_tables][NTK_DUAL_PARS] of the kernel's dtype */
+    const struct ntk_plan *plan;
+    int n_ready;           /* tables that must be finished */
+};
+
+/* Columns of each group: those of group g are columns[start[g]] ... columns[start[g + 1] - 1]. */
+struct ntk_groups {
+    int64_t n;
+    int64_t *start, *columns;
+};
+
+/* Prepares 1 or 2 sets (x2 NULL: one): converts, finds equal samples, runs the variance recursion.
+ * s[1] is untouched if x2 is NULL. What is made is freed by ntk_samples_free, also on failure. */
+ntk_status ntk_samples_prepare(ntk_ctx *ctx, const struct ntk_plan *plan, ntk_dtype dtype,
+                               const ntk_data *x1, const ntk_data *x2, struct ntk_samples s[2],
+                               struct ntk_duals *duals, struct ntk_groups *groups);
+void ntk_samples_free(struct ntk_samples s[2], const struct ntk_plan *plan, struct ntk_duals *duals,
+                      struct ntk_groups *groups);
+/* Peak bytes of what ntk_samples_prepare makes for n samples in all, if their type must change. */
+size_t ntk_samples_bytes(const struct ntk_plan *plan, ntk_dtype dtype, size_t features, int64_t n);
+
+#endif

@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * tile.c - see tile.h.
+ */
+#include <cblas.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernel/tile.h"
+
+#define TILE 256 /* rows and columns; 256 x 256 doubles fill half a second-level cache */
+
+/* What one thread works in. */
+struct scratch {
+    const struct ntk_tiling *t;
+    unsigned char *block;    /* all of the memory below */
+    unsigned char *input;    /* [TILE][TILE] first covariance */
+    unsigned char *outputs;  /* [n_outputs][TILE][TILE] */
+    const void **in;         /* [most_in] operands of the current step */
+    unsigned char **slot;    /* [n_slots] run buffers; 0 and the outputs' change from row to row */
+};
+
+/* A row of pairs. */
+struct run {
+    int64_t i;        /* row */
+    int64_t j0;       /* column of the first pair */
+    size_t n;         /* pairs, padded to whole vectors */
+    int64_t n_valid;  /* pairs that exist */
+};
+
+size_t ntk_tile_bytes(const struct ntk_plan *plan, ntk_dtype dtype)
+{
+    const size_t tiles = (1 + (size_t)plan->n_outputs) * TILE * TILE;
+    const size_t runs = (size_t)plan->first_output * TILE;
+
+    return (tiles + runs) * dtype + (size_t)plan->n_slots * sizeof(void *);
+}
+
+static bool scratch_new(struct scratch *s, const struct ntk_tiling *t)
+{
+    const size_t tile_bytes = (size_t)TILE * TILE * t->dtype, run_bytes = TILE * t->dtype;
+
+    *s = (struct scratch){.t = t};
+    s->block = ntk_alloc_zero(NULL, ntk_tile_bytes(t->plan, t->dtype), 1);
+    s->slot = ntk_alloc_zero(NULL, (size_t)t->plan->n_slots, sizeof *s->slot);
+    s->in = ntk_alloc_zero(NULL, (size_t)t->plan->most_in, sizeof *s->in);
+    if (!s->block || !s->slot || !s->in)
+        return false;
+    s->input = s->block;
+    s->outputs = s->input + tile_bytes;
+    for (int k = 1; k < t->plan->first_output; k++)
+        s->slot[k] = s->outputs + (size_t)t->plan->n_outputs * tile_bytes + (size_t)k * run_bytes;
+    return true;
+}
+
+static void scratch_free(struct scratch *s)
+{
+    free(s->block);
+    free(s->slot);
+    free(s->in);
+}
+
+/* input = X1 X2' / features for one tile. */
+static void first_covariance(const struct scratch *s, int64_t i0, int64_t ni, int64_t j0, int64_t nj)
+{
+    const struct ntk_samples *a = s->t->rows, *b = s->t->columns;
+    const int m = (int)ni, n = (int)nj, k = (int)a->features;
+
+    if (s->t->dtype == NTK_F32)
+        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, m, n, k, 1 / (float)k,
+                    (const float *)a->x + (size_t)i0 * a->features, k,
+                    (const float *)b->x + (size_t)j0 * b->features, k, 0, (float *)s->input, TILE);
+    else
+        cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, m, n, k, 1 / (double)k,
+                    (const double *)a->x + (size_t)i0 * a->features, k,
+                    (const double *)b->x + (size_t)j0 * b->features, k, 0, (double *)s->input, TILE);
+}
+
+static void put(void *slot, ntk_dtype dtype, int64_t at, double value)
+{
+    if (dtype == NTK_F32)
+        ((float *)slot)[at] = (float)value;
+    else
+        ((double *)slot)[at] = value;
+}
+
+/* Pairs of equal samples get the node's variance exactly. After a SELF node, only a sample with
+ * itself is such a pair. */
+static void patch(const struct ntk_tiling *t, const struct run *r, int node, void *slot)
+{
+    const int64_t group = t->rows->group[r->i];
+    const double value = t->rows->variance[(size_t)node * (size_t)t->rows->n + (size_t)r->i];
+
+    if (t->plan->graph.nodes[node].noisy) {
+        if (t->rows == t->columns && r->i >= r->j0 && r->i < r->j0 + r->n_valid)
+            put(slot, t->dtype, r->i - r->j0, value);
+        return;
+    }
+    for (int64_t k = t->groups->start[group]; k < t->groups->start[group + 1]; k++) {
+        const int64_t j = t->groups->columns[k] - r->j0;
+
+        if (j >= 0 && j < r->n_valid)
+            put(slot, t->dtype, j, value);
+    }
+}
+
+static const unsigned char *side(const struct ntk_samples *s, int table, int64_t i)
+{
+    return (const unsigned char *)s->sides[table] + (size_t)i * s->dtype;
+}
+
+static void run_dual(const struct scratch *s, const struct ntk_step *step, const struct run *r)
+{
+    const struct ntk_tiling *t = s->t;
+    const struct ntk_side_table *table = &t->plan->tables[step->sides];
+    const struct ntk_activation *act = t->plan->graph.nodes[table->dual_node].act;
+    const struct ntk_dual_args args = {
+        .n = r->n,
+        .k = s->slot[step->in[0]],
+        .side1 = side(t->rows, step->sides, r->i),
+        .stride1 = t->rows->stride,
+        .step1 = 0,
+        .side2 = side(t->columns, step->sides, r->j0),
+        .stride2 = t->columns->stride,
+        .par = (const unsigned char *)t->duals->par +
+               (size_t)step->sides * NTK_DUAL_PARS * t->dtype,
+        .sides = t->duals->dual[step->sides].sides,
+        .f = step->node >= 0 ? s->slot[step->slot] : NULL,
+        .d = step->dot >= 0 ? s->slot[step->dot_slot] : NULL,
+    };
+
+    t->simd->dual[act->dual](&args);
+}
+
+static void run_step(const struct scratch *s, const struct ntk_step *step, const struct run *r)
+{
+    const struct ntk_tiling *t = s->t;
+    const struct ntk_node *node = &t->plan->graph.nodes[step->node >= 0 ? step->node : step->dot];
+
+    if (step->op == NTK_OP_DUAL) {
+        run_dual(s, step, r);
+    } else if (step->op == NTK_OP_NORMALISE) {
+        t->simd->scale(r->n, s->slot[step->in[0]], side(t->rows, step->sides, r->i), 0,
+                       side(t->columns, step->sides, r->j0), s->slot[step->slot]);
+    } else {
+        for (int k = 0; k < step->n_in; k++)
+            s->in[k] = s->slot[step->in[k]];
+        if (step->op == NTK_OP_PRODUCT)
+            t->simd->product(r->n, step->n_in, s->in, s->slot[step->slot]);
+        else if (step->op == NTK_OP_MIX)
+            t->simd->mix(r->n, step->n_in, s->in, node->coef, node->constant, s->slot[step->slot]);
+        else
+            memcpy(s->slot[step->slot], s->in[0], r->n * t->dtype);
+    }
+    if (step->node >= 0)
+        patch(t, r, step->node, s->slot[step->slot]);
+    if (step->dot >= 0)
+        patch(t, r, step->dot, s->slot[step->dot_slot]);
+}
+
+/* Row `row` of the tile from column `from` (a multiple of the vector length) on. */
+static void run_row(const struct scratch *s, int64_t i0, int64_t j0, int64_t nj, int64_t row,
+                    int64_t from)
+{
+    const struct ntk_plan *p = s->t->plan;
+    const size_t size = s->t->dtype, at = ((size_t)row * TILE + (size_t)from) * size;
+    const struct run r = {.i = i0 + row,
+                          .j0 = j0 + from,
+                          .n = ntk_round_up((size_t)(nj - from), s->t->simd->lanes),
+                          .n_valid = nj - from};
+
+    s->slot[0] = s->input + at;
+    for (int m = 0; m < p->n_outputs; m++)
+        s->slot[p->first_output + m] = s->outputs + (size_t)m * TILE * TILE * size + at;
+    patch(s->t, &r, 0, s->slot[0]);
+    for (int k = 0; k < p->n_steps; k++)
+        run_step(s, &p->steps[k], &r);
+    for (int m = 0; m < p->n_outputs; m++)
+        if (p->output_from[m] != p->first_output + m)
+            memcpy(s->slot[p->first_output + m], s->slot[p->output_from[m]], r.n * size);
+}
+
+static void mirror_within(const struct scratch *s, int64_t n)
+{
+    for (int m = 0; m < s->t->plan->n_outputs; m++) {
+        unsigned char *k = s->outputs + (size_t)m * TILE * TILE * s->t->dtype;
+
+        for (int64_t i = 0; i < n; i++)
+            for (int64_t j = 0; j < i; j++)
+                if (s->t->dtype == NTK_F32)
+                    ((float *)k)[i * TILE + j] = ((float *)k)[j * TILE + i];
+                else
+                    ((double *)k)[i * TILE + j] = ((double *)k)[j * TILE + i];
+    }
+}
+
+static int run_tile(const struct scratch *s, int64_t i0, int64_t j0, ntk_sink_fn *sink, void *user)
+{
+    const struct ntk_tiling *t = s->t;
+    const int64_t ni = t->rows->n - i0 < TILE ? t->rows->n - i0 : TILE;
+    const int64_t nj = t->columns->n - j0 < TILE ? t->columns->n - j0 : TILE;
+    const bool diagonal = t->rows == t->columns && i0 == j0;
+    const int64_t lanes = (int64_t)t->simd->lanes;
+
+    first_covariance(s, i0, ni, j0, nj);
+    for (int64_t row = 0; row < ni; row++)
+        run_row(s, i0, j0, nj, row, diagonal ? row / lanes * lanes : 0);
+    if (diagonal)
+        mirror_within(s, ni);
+    for (int m = 0; m < t->plan->n_outputs; m++) {
+        const ntk_block block = {.output = (size_t)m,
+                                 .i0 = i0,
+                                 .ni = ni,
+                                 .j0 = j0,
+                                 .nj = nj,
+                                 .k = s->outputs + (size_t)m * TILE * TILE * t->dtype,
+                                 .ld = TILE};
+
+        if (sink(&block, user))
+            return 1;
+    }
+    return 0;
+}
+
+/* Row and column of the k-th tile; symmetric: of those on or above the diagonal, row by row. */
+static void tile_at(int64_t k, int64_t columns, bool symmetric, int64_t *row, int64_t *column)
+{
+    if (!symmetric) {
+        *row = k / columns;
+        *column = k % columns;
+        return;
+    }
+    *row = 0;
+    while (k >= columns - *row) {
+        k -= columns - *row;
+        ++*row;
+    }
+    *column = *row + k;
+}
+
+ntk_status ntk_tiles_run(const struct ntk_tiling *t, ntk_sink_fn *sink, void *user)
+{
+    const bool symmetric = t->rows == t->columns;
+    const int64_t rows = (t->rows->n + TILE - 1) / TILE, columns = (t->columns->n + TILE - 1) / TILE;
+    const int64_t n = symmetric ? rows * (rows + 1) / 2 : rows * columns;
+    const int blas_threads = ntk_blas_set_threads(1);
+    ntk_status status = NTK_OK;
+    int64_t done = 0;
+
+#pragma omp parallel num_threads(t->ctx->threads)
+    {
+        struct scratch s;
+        const bool ready = scratch_new(&s, t);
+
+#pragma omp for schedule(dynamic, 1)
+        for (int64_t k = 0; k < n; k++) {
+            ntk_status now;
+            int64_t row, column, count;
+
+#pragma omp atomic read
+            now = status;
+            if (now != NTK_OK)
+                continue;
+            tile_at(k, columns, symmetric, &row, &column);
+            if (!ready)
+                now = NTK_ENOMEM;
+            else if (run_tile(&s, row * TILE, column * TILE, sink, user))
+                now = NTK_ECANCEL;
+#pragma omp atomic capture
+            count = ++done;
+#pragma omp critical(ntk_tiles_progress)
+            {
+                if (status == NTK_OK)
+                    status = now;
+                if (status == NTK_OK && t->ctx->progress)
+                    status = ntk_progress(t->ctx, "tiles", (double)count, (double)n);
+            }
+        }
+        scratch_free(&s);
+    }
+    ntk_blas_set_threads(blas_threads);
+    if (status == NTK_ENOMEM)
+        return ntk_fail(t->ctx, status, "no memory for the scratch of %d threads", t->ctx->threads);
+    if (status == NTK_ECANCEL && !t->ctx->message[0])
+        return ntk_fail(t->ctx, status, "cancelled by the receiver of the kernel's blocks");
+    return status;
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * layer.h - what a layer is. One file per layer, one line in layers.def: `LAYER(dense)` for
+ * dense.c, which defines `const struct ntk_layer ntk_layer_dense`.
+ *
+ * A layer says what it does to a shape and what it does to random fields. It never allocates,
+ * threads or prints: its infinite-width rule is a few calls of the graph's builders (arch/graph.h).
+ */
+#ifndef NTK_LAYER_H
+#define NTK_LAYER_H
+
+#include "arch/class.h"
+#include "arch/graph.h"
+
+/* The random field that a layer puts out, in the limit of infinite width. */
+struct ntk_field {
+    ntk_shape shape;
+    int sigma;       /* node of its covariance (NNGP) */
+    int theta;       /* node of its tangent kernel; NTK_ZERO: nothing trained so far */
+    bool gaussian;   /* affine in the last random weights: activations and sums need this */
+    const int *roots; /* ascending numbers of the random weights that it is linear in, or a function */
+    int n_roots;      /* of; root 0 is the input. Fields that share a root are correlated. */
+};
+
+struct ntk_layer {
+    struct ntk_class base;
+    bool many;      /* takes the branches of a parallel(...): FanIn layers; else one input */
+    bool positions; /* its meaning depends on positions: images must not be flattened before it */
+
+    /* Output shape from n_in input shapes; refuses what does not fit with ntk_fail_at. NULL: the
+     * output has in[0]'s shape. */
+    ntk_status (*shape)(const void *self, const struct ntk_where *at, int n_in, const ntk_shape *in,
+                        ntk_shape *out);
+    /* Infinite-width rule. *out comes as a copy of in[0] with the new shape and with the union of
+     * the inputs' roots; the rule changes what changes. */
+    ntk_status (*infinite)(const void *self, const struct ntk_where *at, struct ntk_graph *g,
+                           int n_in, const struct ntk_field *in, struct ntk_field *out);
+};
+
+/* Makes out the field of new, independent, zero-mean random weights: Gaussian, one new root. */
+void ntk_field_new_root(struct ntk_graph *g, struct ntk_field *out);
+/* True if a and b depend on common random weights; their cross-covariance is then not zero. */
+bool ntk_fields_correlated(const struct ntk_field *a, const struct ntk_field *b);
+
+/* Every layer, in the order of layers.def. */
+extern const struct ntk_layer *const ntk_layers[];
+extern const size_t ntk_n_layers;
+
+#endif

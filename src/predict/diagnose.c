@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * diagnose.c - leave-one-out, evidence and extreme eigenvalues from a model's factorisation.
+ */
+#include <cblas.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "predict/lanczos.h"
+#include "predict/model.h"
+
+/* diag(K^-1) from L: column i of L^-1 has squared norm (K^-1)_ii. */
+static ntk_status inverse_diagonal_cholesky(const ntk_model *m, double *diagonal)
+{
+    const int64_t n = m->n, most = ntk_model_panel_rows(n);
+    double *x = ntk_alloc(m->ctx, (size_t)(most * n), sizeof *x);
+    ntk_status status = NTK_OK;
+
+    if (!x)
+        return NTK_ENOMEM;
+    for (int64_t first = 0; first < n && status == NTK_OK; first += most) {
+        const int64_t rows = n - first < most ? n - first : most;
+
+        memset(x, 0, (size_t)(rows * n) * sizeof *x);
+        for (int64_t i = 0; i < rows; i++)
+            x[i * n + first + i] = 1;
+        ntk_rfp_solve_half(&m->solution->factor, rows, x);
+        for (int64_t i = 0; i < rows; i++)
+            diagonal[first + i] = cblas_ddot((int)n, x + i * n, 1, x + i * n, 1);
+        status = ntk_progress(m->ctx, "rows", (double)(first + rows), (double)n);
+    }
+    free(x);
+    return status;
+}
+
+static void inverse_diagonal_eigen(const ntk_model *m, double *diagonal)
+{
+    memset(diagonal, 0, (size_t)m->n * sizeof *diagonal);
+    for (int64_t k = 0; k < m->n; k++) {
+        const double *v = m->solution->vectors + k * m->n, w = m->solution->values[k];
+
+        for (int64_t i = 0; i < m->n; i++)
+            diagonal[i] += v[i] * v[i] / w;
+    }
+}
+
+ntk_status ntk_model_leave_one_out(const ntk_model *m, double *mean, double *var)
+{
+    double *diagonal;
+    ntk_status status = NTK_OK;
+    int threads;
+
+    NTK_TRY(ntk_model_solve(m));
+    diagonal = ntk_alloc(m->ctx, (size_t)m->n, sizeof *diagonal);
+    if (!diagonal)
+        return NTK_ENOMEM;
+    threads = ntk_blas_set_threads(m->ctx->threads);
+    if (m->opts.finite_time)
+        inverse_diagonal_eigen(m, diagonal);
+    else
+        status = inverse_diagonal_cholesky(m, diagonal);
+    for (int64_t i = 0; i < m->n && status == NTK_OK; i++) {
+        for (int64_t k = 0; k < m->outputs; k++)
+            mean[i * m->outputs + k] = m->y[k * m->n + i] - m->alpha[k * m->n + i] / diagonal[i];
+        if (var)
+            var[i] = 1 / diagonal[i];
+    }
+    ntk_blas_set_threads(threads);
+    free(diagonal);
+    return status;
+}
+
+/* log det(K + ridge) */
+static double log_determinant(const ntk_model *m)
+{
+    double sum = 0;
+
+    for (int64_t i = 0; i < m->n; i++)
+        sum += m->opts.finite_time ? log(m->solution->values[i])
+                                   : 2 * log(*ntk_rfp_at(&m->solution->factor, i, i));
+    return sum;
+}
+
+ntk_status ntk_model_evidence(const ntk_model *m, double *log_likelihood)
+{
+    double fit = 0;
+
+    NTK_TRY(ntk_model_solve(m));
+    for (int64_t k = 0; k < m->outputs; k++)
+        fit += cblas_ddot((int)m->n, m->y + k * m->n, 1, m->alpha + k * m->n, 1);
+    *log_likelihood = -0.5 * fit - 0.5 * (double)m->outputs *
+                                       (log_determinant(m) + (double)m->n * log(2 * M_PI));
+    return NTK_OK;
+}
+
+struct operands {
+    const ntk_model *m;
+    double *work;
+};
+
+static void apply_matrix(double *x, void *user)
+{
+    const struct operands *o = user;
+
+    ntk_rfp_restore(&o->m->solution->factor, x, o->work);
+}
+
+static void apply_inverse(double *x, void *user)
+{
+    const struct operands *o = user;
+
+    ntk_rfp_solve(&o->m->solution->factor, 1, x);
+}
+
+static ntk_status extremes_by_lanczos(const ntk_model *m, double *least, double *largest)
+{
+    struct operands o = {.m = m};
+    double inverse = 0;
+    ntk_status status;
+
+    o.work = ntk_alloc(m->ctx, (size_t)m->n, sizeof *o.work);
+    if (!o.work)
+        return NTK_ENOMEM;
+    status = ntk_lanczos_largest(m->ctx, m->n, apply_matrix, &o, largest);
+    if (status == NTK_OK)
+        status = ntk_lanczos_largest(m->ctx, m->n, apply_inverse, &o, &inverse);
+    free(o.work);
+    *least = 1 / inverse;
+    return status;
+}
+
+ntk_status ntk_model_spectrum(const ntk_model *m, ntk_spectrum *spectrum)
+{
+    ntk_spectrum s = {0};
+    int threads;
+    ntk_status status = NTK_OK;
+
+    NTK_TRY(ntk_model_solve(m));
+    threads = ntk_blas_set_threads(m->ctx->threads);
+    if (m->opts.finite_time) {
+        s.lambda_min = m->solution->values[0];
+        s.lambda_max = m->solution->values[m->n - 1];
+    } else {
+        status = extremes_by_lanczos(m, &s.lambda_min, &s.lambda_max);
+    }
+    ntk_blas_set_threads(threads);
+    NTK_TRY(status);
+    s.condition = s.lambda_max / s.lambda_min;
+    s.max_learning_rate =
+        2 / s.lambda_max * (m->opts.mean_loss ? (double)(m->n * m->outputs) : 1);
+    *spectrum = s;
+    return NTK_OK;
+}
+
+ntk_status ntk_model_eigenvalues(const ntk_model *m, double *values)
+{
+    if (!m->opts.finite_time)
+        return ntk_fail(m->ctx, NTK_EINVAL,
+                        "eigenvalues need a model fitted with finite_time = 1");
+    NTK_TRY(ntk_model_solve(m));
+    memcpy(values, m->solution->values, (size_t)m->n * sizeof *values);
+    return NTK_OK;
+}

@@ -1,0 +1,412 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * fit.c - kernel matrix, ridge, factorisation, solution.
+ */
+#include <cblas.h>
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "predict/lapack.h"
+#include "predict/model.h"
+
+void ntk_fit_opts_init(ntk_fit_opts *opts)
+{
+    *opts = (ntk_fit_opts){.posterior = NTK_POSTERIOR_NTK, .dtype = NTK_F64};
+}
+
+int64_t ntk_model_panel_rows(int64_t n)
+{
+    const int64_t rows = n / 40;
+
+    return rows < 32 ? 32 : rows > 512 ? 512 : rows;
+}
+
+size_t ntk_model_bytes(const ntk_fit_opts *opts, int64_t n, int64_t outputs)
+{
+    const size_t square = (size_t)n * (size_t)n * sizeof(double);
+    const size_t packed = ntk_rfp_size(n) * sizeof(double);
+    const size_t vectors = 2 * (size_t)outputs * (size_t)n * sizeof(double);
+    const bool ensemble = opts->posterior == NTK_POSTERIOR_NTK && opts->covariance;
+
+    if (opts->finite_time) /* the matrix and dsyevd's workspace of two more */
+        return 3 * square + vectors;
+    return packed + (ensemble ? packed : 0) + vectors;
+}
+
+/* ---- kernel matrices */
+
+/* Where the blocks of one output of a kernel go. */
+struct target {
+    struct ntk_rfp *packed; /* one of the two */
+    double *full;
+    int64_t n;
+};
+struct store {
+    struct target target[2];
+    ntk_dtype dtype;
+};
+
+static void store_full(const struct target *t, const ntk_block *b, ntk_dtype dtype)
+{
+    for (int64_t i = 0; i < b->ni; i++)
+        for (int64_t j = 0; j < b->nj; j++) {
+            const int64_t at = i * b->ld + j;
+            const double value = dtype == NTK_F32 ? (double)((const float *)b->k)[at]
+                                                  : ((const double *)b->k)[at];
+
+            t->full[(b->i0 + i) * t->n + b->j0 + j] = value;
+            t->full[(b->j0 + j) * t->n + b->i0 + i] = value;
+        }
+}
+
+static int store_block(const ntk_block *b, void *user)
+{
+    const struct store *s = user;
+    const struct target *t = &s->target[b->output];
+
+    if (t->packed)
+        ntk_rfp_store(t->packed, b, s->dtype);
+    else
+        store_full(t, b, s->dtype);
+    return 0;
+}
+
+/* ---- the matrix that cannot be solved */
+
+/* Two equal samples, or -1. */
+static void find_equal(const ntk_data *x, int64_t *first, int64_t *second)
+{
+    const size_t bytes = (size_t)ntk_features_of(x->shape) * x->dtype;
+    const unsigned char *rows = x->x;
+    const size_t size = (size_t)1 << 22;
+    int64_t *table = malloc(size * sizeof *table);
+
+    *first = *second = -1;
+    for (size_t k = 0; table && k < size; k++)
+        table[k] = -1;
+    for (int64_t i = 0; table && i < x->n && (size_t)i < size / 2 && *first < 0; i++) {
+        size_t at = ntk_hash(rows + (size_t)i * bytes, bytes) & (size - 1);
+
+        for (; table[at] >= 0 && *first < 0; at = (at + 1) & (size - 1))
+            if (memcmp(rows + (size_t)table[at] * bytes, rows + (size_t)i * bytes, bytes) == 0) {
+                *first = table[at];
+                *second = i;
+            }
+        table[at] = i;
+    }
+    free(table);
+}
+
+static ntk_status not_positive(const ntk_model *m, const char *how)
+{
+    int64_t first, second;
+    char equal[160] = "";
+
+    find_equal(m->x, &first, &second);
+    if (first >= 0)
+        snprintf(equal, sizeof equal, "; samples %lld and %lld are equal (counted from 0)",
+                 (long long)first, (long long)second);
+    return ntk_fail(m->ctx, NTK_ENUMERIC,
+                    "the %lld x %lld kernel matrix is not positive definite: %s%s; try diag_reg = "
+                    "%g (relative to the mean of the diagonal)",
+                    (long long)m->n, (long long)m->n, how, equal,
+                    m->opts.dtype == NTK_F32 ? 1e-4 : 1e-8);
+}
+
+/* A factor whose smallest pivot is rounding error solves nothing. */
+static ntk_status check_pivots(const ntk_model *m, const struct ntk_rfp *l, double largest)
+{
+    const double limit = (double)m->n * DBL_EPSILON * largest;
+    double least = INFINITY;
+    int64_t where = 0;
+    char how[160];
+
+    for (int64_t i = 0; i < m->n; i++) {
+        const double pivot = *ntk_rfp_at(l, i, i);
+
+        if (pivot * pivot < least) {
+            least = pivot * pivot;
+            where = i;
+        }
+    }
+    if (least > limit)
+        return NTK_OK;
+    snprintf(how, sizeof how,
+             "sample %lld is a combination of those before it (its pivot is %.1e, rounding "
+             "error is %.1e)",
+             (long long)where, least, limit);
+    return not_positive(m, how);
+}
+
+/* ---- solving */
+
+static double ridge_of(const ntk_fit_opts *opts, double trace, int64_t n)
+{
+    return opts->diag_reg * (opts->diag_reg_absolute ? 1 : trace / (double)n);
+}
+
+static ntk_status solve_cholesky(const ntk_model *m)
+{
+    struct ntk_solution *s = m->solution;
+    struct store store = {.dtype = m->opts.dtype};
+    const int output_of_k = m->both ? 1 : 0;
+    double largest = 0;
+    int info;
+
+    NTK_TRY(ntk_rfp_new(m->ctx, m->n, &s->factor));
+    store.target[output_of_k] = (struct target){.packed = &s->factor};
+    if (m->both) {
+        NTK_TRY(ntk_rfp_new(m->ctx, m->n, &s->nngp));
+        store.target[0] = (struct target){.packed = &s->nngp};
+    }
+    NTK_TRY(ntk_kernel_stream(m->both ? m->both : m->mean, m->x, NULL, store_block, &store));
+    s->ridge = ridge_of(&m->opts, ntk_rfp_trace(&s->factor), m->n);
+    ntk_rfp_add_diagonal(&s->factor, s->ridge);
+    for (int64_t i = 0; i < m->n; i++)
+        largest = fmax(largest, *ntk_rfp_at(&s->factor, i, i));
+    NTK_TRY(ntk_progress(m->ctx, "factorisations", 0, 1));
+    info = ntk_rfp_factor(&s->factor);
+    if (info > 0) {
+        char how[80];
+
+        snprintf(how, sizeof how, "its leading minor of order %d is not positive", info);
+        return not_positive(m, how);
+    }
+    NTK_TRY(check_pivots(m, &s->factor, largest));
+    NTK_TRY(ntk_progress(m->ctx, "factorisations", 1, 1));
+    memcpy(m->alpha, m->y, (size_t)(m->outputs * m->n) * sizeof *m->y);
+    ntk_rfp_solve(&s->factor, m->outputs, m->alpha);
+    return NTK_OK;
+}
+
+static ntk_status eigen(ntk_ctx *ctx, int64_t order, double *a, double *values)
+{
+    const int n = (int)order, all = -1;
+    int lwork, liwork, info, i_best;
+    double best, *work;
+    int *iwork;
+
+    dsyevd_("V", "L", &n, a, &n, values, &best, &all, &i_best, &all, &info, 1, 1);
+    lwork = (int)best;
+    liwork = i_best;
+    if (best > 2147483647.0)
+        return ntk_fail(ctx, NTK_ENOTSUP,
+                        "an eigen-decomposition of %d samples exceeds LAPACK's 32-bit workspace", n);
+    work = ntk_alloc(ctx, (size_t)lwork, sizeof *work);
+    iwork = ntk_alloc(ctx, (size_t)liwork, sizeof *iwork);
+    if (work && iwork)
+        dsyevd_("V", "L", &n, a, &n, values, work, &lwork, iwork, &liwork, &info, 1, 1);
+    else
+        info = -1;
+    free(work);
+    free(iwork);
+    if (info < 0)
+        return NTK_ENOMEM;
+    return info == 0 ? NTK_OK
+                     : ntk_fail(ctx, NTK_ENUMERIC, "the eigen-decomposition did not converge (%d)",
+                                info);
+}
+
+/* alpha = V (values)^-1 V' y over the eigenvalues that are above rounding error. */
+static ntk_status solve_by_eigenvectors(const ntk_model *m)
+{
+    const struct ntk_solution *s = m->solution;
+    const int n = (int)m->n, c = (int)m->outputs;
+    const double zero = (double)n * DBL_EPSILON * fabs(s->values[n - 1]);
+    double *p = ntk_alloc(m->ctx, (size_t)n * (size_t)c, sizeof *p);
+
+    if (!p)
+        return NTK_ENOMEM;
+    cblas_dgemm(CblasColMajor, CblasTrans, CblasNoTrans, n, c, n, 1, s->vectors, n, m->y, n, 0, p, n);
+    for (int k = 0; k < c; k++)
+        for (int i = 0; i < n; i++)
+            p[(size_t)k * (size_t)n + (size_t)i] *= s->values[i] > zero ? 1 / s->values[i] : 0;
+    cblas_dgemm(CblasColMajor, CblasNoTrans, CblasNoTrans, n, c, n, 1, s->vectors, n, p, n, 0,
+                m->alpha, n);
+    free(p);
+    return NTK_OK;
+}
+
+static ntk_status solve_eigen(const ntk_model *m)
+{
+    struct ntk_solution *s = m->solution;
+    struct store store = {.dtype = m->opts.dtype};
+    double trace = 0;
+
+    s->vectors = ntk_alloc(m->ctx, (size_t)m->n * (size_t)m->n, sizeof *s->vectors);
+    s->values = ntk_alloc(m->ctx, (size_t)m->n, sizeof *s->values);
+    if (!s->vectors || !s->values)
+        return NTK_ENOMEM;
+    store.target[0] = (struct target){.full = s->vectors, .n = m->n};
+    NTK_TRY(ntk_kernel_stream(m->mean, m->x, NULL, store_block, &store));
+    for (int64_t i = 0; i < m->n; i++)
+        trace += s->vectors[i * m->n + i];
+    s->ridge = ridge_of(&m->opts, trace, m->n);
+    NTK_TRY(ntk_progress(m->ctx, "eigen-decompositions", 0, 1));
+    NTK_TRY(eigen(m->ctx, m->n, s->vectors, s->values));
+    NTK_TRY(ntk_progress(m->ctx, "eigen-decompositions", 1, 1));
+    for (int64_t i = 0; i < m->n; i++)
+        s->values[i] += s->ridge;
+    NTK_TRY(solve_by_eigenvectors(m));
+    if (!m->both)
+        return NTK_OK;
+    /* The NNGP matrix comes after the decomposition, when its workspace is free again. */
+    NTK_TRY(ntk_rfp_new(m->ctx, m->n, &s->nngp));
+    {
+        ntk_kernel *nngp;
+        const ntk_net *net = m->net;
+        struct store packed = {.dtype = m->opts.dtype, .target = {{.packed = &s->nngp}}};
+        ntk_status status;
+
+        NTK_TRY(ntk_kernel_new(m->ctx, &net, 1, NTK_NNGP, m->opts.dtype, m->x->shape, &nngp));
+        status = ntk_kernel_stream(nngp, m->x, NULL, store_block, &packed);
+        ntk_kernel_free(nngp);
+        return status;
+    }
+}
+
+static void forget(struct ntk_solution *s)
+{
+    ntk_rfp_free(&s->factor);
+    ntk_rfp_free(&s->nngp);
+    free(s->vectors);
+    free(s->values);
+    *s = (struct ntk_solution){0};
+}
+
+ntk_status ntk_model_solve(const ntk_model *m)
+{
+    const int threads = ntk_blas_set_threads(m->ctx->threads);
+    ntk_status status = NTK_OK;
+
+    if (!m->solution->ready) {
+        status = ntk_memory_check(m->ctx, ntk_model_bytes(&m->opts, m->n, m->outputs),
+                                  m->opts.finite_time ? "an eigen-decomposition of this many samples"
+                                                      : "a kernel matrix of this many samples");
+        if (status == NTK_OK)
+            status = m->opts.finite_time ? solve_eigen(m) : solve_cholesky(m);
+        if (status == NTK_OK)
+            m->solution->ready = true;
+        else
+            forget(m->solution);
+    }
+    ntk_blas_set_threads(threads);
+    return status;
+}
+
+/* ---- the object */
+
+ntk_status ntk_model_start(ntk_model *m)
+{
+    const bool nngp = m->opts.posterior == NTK_POSTERIOR_NNGP;
+    const ntk_net *net = m->net;
+
+    NTK_TRY(ntk_kernel_new(m->ctx, &net, 1, nngp ? NTK_NNGP : NTK_NTK, m->opts.dtype, m->x->shape,
+                           &m->mean));
+    if (m->opts.posterior == NTK_POSTERIOR_NTK && m->opts.covariance)
+        NTK_TRY(ntk_kernel_new(m->ctx, &net, 1, NTK_NNGP | NTK_NTK, m->opts.dtype, m->x->shape,
+                               &m->both));
+    return NTK_OK;
+}
+
+static ntk_status check_fit(ntk_ctx *ctx, const ntk_data *x, const double *y, int64_t outputs,
+                            const ntk_fit_opts *opts)
+{
+    if (outputs < 1)
+        return ntk_fail(ctx, NTK_EINVAL, "outputs must be at least 1, got %lld", (long long)outputs);
+    if (!(opts->diag_reg >= 0) || isinf(opts->diag_reg))
+        return ntk_fail(ctx, NTK_EINVAL, "diag_reg must be >= 0, got %g", opts->diag_reg);
+    if (x->n > 2147483647 / 2)
+        return ntk_fail(ctx, NTK_EINVAL, "at most 1,073,741,823 samples, got %lld", (long long)x->n);
+    for (int64_t i = 0; i < x->n * outputs; i++)
+        if (!isfinite(y[i]))
+            return ntk_fail(ctx, NTK_EINVAL, "target of sample %lld, output %lld is %g, not finite",
+                            (long long)(i / outputs), (long long)(i % outputs), y[i]);
+    return NTK_OK;
+}
+
+static ntk_status fill(ntk_model *m, const ntk_net *net, const double *y)
+{
+    char *text;
+    ntk_status status;
+
+    NTK_TRY(ntk_net_print(net, &text));
+    status = ntk_net_parse(m->ctx, text, &m->net);
+    ntk_text_free(text);
+    NTK_TRY(status);
+    m->y = ntk_alloc(m->ctx, (size_t)(m->n * m->outputs), sizeof *m->y);
+    m->alpha = ntk_alloc(m->ctx, (size_t)(m->n * m->outputs), sizeof *m->alpha);
+    m->solution = ntk_alloc_zero(m->ctx, 1, sizeof *m->solution);
+    if (!m->y || !m->alpha || !m->solution)
+        return NTK_ENOMEM;
+    for (int64_t i = 0; i < m->n; i++)
+        for (int64_t k = 0; k < m->outputs; k++)
+            m->y[k * m->n + i] = y[i * m->outputs + k];
+    NTK_TRY(ntk_model_start(m));
+    return ntk_model_solve(m);
+}
+
+ntk_status ntk_model_fit(ntk_ctx *ctx, const ntk_net *net, const ntk_data *x, const double *y,
+                         int64_t outputs, const ntk_fit_opts *opts, ntk_model **model)
+{
+    ntk_model *m;
+    ntk_status status;
+
+    NTK_TRY(check_fit(ctx, x, y, outputs, opts));
+    m = ntk_alloc_zero(ctx, 1, sizeof *m);
+    if (!m)
+        return NTK_ENOMEM;
+    m->ctx = ctx;
+    m->opts = *opts;
+    m->x = x;
+    m->n = x->n;
+    m->outputs = outputs;
+    m->targets = NTK_RAW;
+    status = fill(m, net, y);
+    if (status != NTK_OK) {
+        ntk_model_free(m);
+        return status;
+    }
+    *model = m;
+    return NTK_OK;
+}
+
+void ntk_model_free(ntk_model *m)
+{
+    if (!m)
+        return;
+    ntk_net_free(m->net);
+    ntk_kernel_free(m->mean);
+    ntk_kernel_free(m->both);
+    ntk_data_free(m->owned_x);
+    ntk_scaler_free(m->scaler);
+    free(m->y);
+    free(m->alpha);
+    if (m->solution)
+        forget(m->solution);
+    free(m->solution);
+    free(m);
+}
+
+ntk_status ntk_model_set_encoding(ntk_model *model, const ntk_scaler *scaler, ntk_targets targets)
+{
+    ntk_scaler *copy = NULL;
+
+    if (scaler)
+        NTK_TRY(ntk_scaler_copy(scaler, &copy));
+    ntk_scaler_free(model->scaler);
+    model->scaler = copy;
+    model->targets = targets;
+    return NTK_OK;
+}
+
+void ntk_model_encoding(const ntk_model *model, const ntk_scaler **scaler, ntk_targets *targets)
+{
+    *scaler = model->scaler;
+    *targets = model->targets;
+}
+
+int64_t ntk_model_outputs(const ntk_model *model) { return model->outputs; }
+int64_t ntk_model_n(const ntk_model *model) { return model->n; }

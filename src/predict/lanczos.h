@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * lanczos.h - the largest eigenvalue of a symmetric operator.
+ */
+#ifndef NTK_LANCZOS_H
+#define NTK_LANCZOS_H
+
+#include "base/base.h"
+
+/* x = A x, in place, for x [n]. */
+typedef void ntk_operator_fn(double *x, void *user);
+
+/* Lanczos with full reorthogonalisation from a fixed random start until the largest Ritz value has
+ * settled to a relative 1e-6 between steps, at most 200 steps (Golub and Van Loan 2013, 10.1). */
+ntk_status ntk_lanczos_largest(ntk_ctx *ctx, int64_t n, ntk_operator_fn *apply, void *user,
+                               double *lambda);
+
+#endif

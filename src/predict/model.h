@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * model.h - what a fitted model is, for the files of this folder.
+ *
+ * Vectors over samples are columns: y and alpha are [outputs][n], a panel of test samples is
+ * [test][n], row-major in C and therefore column-major n x test for LAPACK.
+ */
+#ifndef NTK_MODEL_H
+#define NTK_MODEL_H
+
+#include "data/data.h"
+#include "predict/rfp.h"
+
+/* What is computed from samples and targets; a loaded model may not have it yet. */
+struct ntk_solution {
+    bool ready;
+    double ridge;          /* what was added to the diagonal */
+    struct ntk_rfp factor; /* Cholesky: L of K + ridge */
+    struct ntk_rfp nngp;   /* NTK_POSTERIOR_NTK with covariance: the NNGP matrix */
+    double *vectors;       /* finite_time: eigenvectors of K, [n][n], row k the k-th */
+    double *values;        /* finite_time: eigenvalues of K + ridge, ascending */
+};
+
+struct ntk_model {
+    ntk_ctx *ctx;
+    ntk_net *net;       /* our copy */
+    ntk_kernel *mean;   /* the kernel K that means need */
+    ntk_kernel *both;   /* NTK_POSTERIOR_NTK with covariance: NNGP and NTK; else NULL */
+    ntk_fit_opts opts;
+    const ntk_data *x;  /* training samples */
+    ntk_data *owned_x;  /* x if it is ours (loaded models) */
+    int64_t n, outputs;
+    double *y;          /* [outputs][n] */
+    double *alpha;      /* [outputs][n] = (K + ridge)^-1 y; finite_time: too */
+    struct ntk_solution *solution;
+    ntk_scaler *scaler; /* NULL: none */
+    ntk_targets targets;
+};
+
+/* Makes the model's kernels; the rest is filled in by the caller. x and y are set before. */
+ntk_status ntk_model_start(ntk_model *model);
+/* Computes the solution (and alpha) if it is not there. */
+ntk_status ntk_model_solve(const ntk_model *model);
+/* A deep copy. */
+ntk_status ntk_scaler_copy(const ntk_scaler *scaler, ntk_scaler **copy);
+
+/* Rows of test samples that are worked on at once: a panel is n times this many doubles. */
+int64_t ntk_model_panel_rows(int64_t n);
+/* Kernel of test samples [first, first + rows) with all training samples, in float64: mean's kernel
+ * into k, [rows][n]; with nngp not NULL (needs model->both) the NNGP kernel into nngp as well. */
+ntk_status ntk_model_panel(const ntk_model *model, const ntk_data *test, int64_t first, int64_t rows,
+                           double *k, double *nngp);
+/* Prior variance of test samples, [test->n]: of the NNGP or, for NTK_POSTERIOR_NTKGP, the NTK. */
+ntk_status ntk_model_prior(const ntk_model *model, const ntk_data *test, double *variance);
+/* NTK_EINVAL if variances cannot be had from this model. */
+ntk_status ntk_model_check_covariance(const ntk_model *model);
+
+#endif

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * dispatch.c - which instruction sets are built in, which of them this processor runs, and which is
+ * used. Compiled without instruction set flags. The build defines NTK_HAVE_<isa> for those it made.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "simd/simd.h"
+
+static bool runs_always(void) { return true; }
+
+#ifdef NTK_HAVE_avx2
+static bool runs_avx2(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
+#endif
+#ifdef NTK_HAVE_avx512
+static bool runs_avx512(void)
+{
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
+}
+#endif
+
+#define DECLARE(isa) extern const struct ntk_simd ntk_simd_##isa##_f32, ntk_simd_##isa##_f64
+DECLARE(baseline);
+#ifdef NTK_HAVE_avx2
+DECLARE(avx2);
+#endif
+#ifdef NTK_HAVE_avx512
+DECLARE(avx512);
+#endif
+#ifdef NTK_HAVE_neon
+DECLARE(neon);
+#endif
+
+#define ENTRY(isa, test) {{#isa, &ntk_simd_##isa##_f32, &ntk_simd_##isa##_f64}, test}
+/* Best first. */
+static const struct {
+    struct ntk_isa isa;
+    bool (*runs)(void);
+} built[] = {
+#ifdef NTK_HAVE_avx512
+    ENTRY(avx512, runs_avx512),
+#endif
+#ifdef NTK_HAVE_avx2
+    ENTRY(avx2, runs_avx2),
+#endif
+#ifdef NTK_HAVE_neon
+    ENTRY(neon, runs_always),
+#endif
+    ENTRY(baseline, runs_always),
+};
+static const size_t n_built = sizeof built / sizeof *built;
+
+/* The same names in the same order. A processor that runs one runs all after it, so the list of
+ * those that work is an end of this text. */
+static const char names[] =
+#ifdef NTK_HAVE_avx512
+    "avx512, "
+#endif
+#ifdef NTK_HAVE_avx2
+    "avx2, "
+#endif
+#ifdef NTK_HAVE_neon
+    "neon, "
+#endif
+    "baseline";
+
+const char *ntk_isa_available(void)
+{
+    size_t i = 0;
+
+    while (!built[i].runs())
+        i++;
+    return strstr(names, built[i].isa.name);
+}
+
+ntk_status ntk_ctx_set_isa(ntk_ctx *ctx, const char *isa)
+{
+    const char *from_environment = isa ? NULL : getenv("NTK_ISA");
+    const char *name = from_environment && *from_environment ? from_environment : isa;
+
+    for (size_t i = 0; i < n_built; i++)
+        if (built[i].runs() && (!name || strcmp(name, built[i].isa.name) == 0)) {
+            ctx->isa = &built[i].isa;
+            return NTK_OK;
+        }
+    return ntk_fail(ctx, NTK_ENOTSUP, "%s'%s' is not one of those that work here: %s",
+                    from_environment ? "NTK_ISA: instruction set " : "instruction set ", name,
+                    ntk_isa_available());
+}
+
+ntk_status ntk_isa_resolve(ntk_ctx *ctx) { return ctx->isa ? NTK_OK : ntk_ctx_set_isa(ctx, NULL); }
+
+ntk_status ntk_ctx_isa(ntk_ctx *ctx, const char **isa)
+{
+    NTK_TRY(ntk_isa_resolve(ctx));
+    *isa = ctx->isa->name;
+    return NTK_OK;
+}

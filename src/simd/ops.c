@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * ops.c - the loops that are not duals, and the table of all loops, for one instruction set and
+ * element type.
+ */
+#include "simd/simd.h"
+#include "simd/vmath.h"
+
+static void mix1(size_t n, const real *x, real a, real constant, real *out)
+{
+    for (size_t i = 0; i < n; i += LANES)
+        store(out + i, load(x + i) * a + constant);
+}
+
+static void mix2(size_t n, const real *x, const real *y, real a, real b, real constant, real *out)
+{
+    for (size_t i = 0; i < n; i += LANES)
+        store(out + i, load(x + i) * a + (load(y + i) * b + constant));
+}
+
+static void mix(size_t n, int m, const void *const *x, const double *coef, double constant,
+                void *out)
+{
+    if (m == 1) {
+        mix1(n, x[0], (real)coef[0], (real)constant, out);
+    } else if (m == 2) {
+        mix2(n, x[0], x[1], (real)coef[0], (real)coef[1], (real)constant, out);
+    } else {
+        for (size_t i = 0; i < n; i += LANES) {
+            V sum = splat((real)constant);
+
+            for (int j = 0; j < m; j++)
+                sum += load((const real *)x[j] + i) * (real)coef[j];
+            store((real *)out + i, sum);
+        }
+    }
+}
+
+static void product(size_t n, int m, const void *const *x, void *out)
+{
+    for (size_t i = 0; i < n; i += LANES) {
+        V p = load((const real *)x[0] + i);
+
+        for (int j = 1; j < m; j++)
+            p *= load((const real *)x[j] + i);
+        store((real *)out + i, p);
+    }
+}
+
+static void scale(size_t n, const void *x, const void *a1, size_t step1, const void *a2, void *out)
+{
+    const real *px = x, *p1 = a1, *p2 = a2;
+    real *po = out;
+
+    for (size_t i = 0; i < n; i += LANES, p1 += step1)
+        store(po + i, load(px + i) * (step1 == LANES ? load(p1) : splat(*p1)) * load(p2 + i));
+}
+
+#define ACTIVATION(name) ntk_dual_fn NTK_CAT4(ntk_dual_, name, NTK_SUFFIX, );
+#define ACTIVATION_SERIES(name)
+#include "activations/activations.def"
+#undef ACTIVATION
+#undef ACTIVATION_SERIES
+
+extern const struct ntk_simd NTK_CAT4(ntk_simd, NTK_SUFFIX, , );
+
+const struct ntk_simd NTK_CAT4(ntk_simd, NTK_SUFFIX, , ) = {
+    .lanes = LANES,
+    .mix = mix,
+    .product = product,
+    .scale = scale,
+    .dual =
+        {
+#define ACTIVATION(name) [NTK_DUAL_##name] = NTK_CAT4(ntk_dual_, name, NTK_SUFFIX, ),
+#define ACTIVATION_SERIES(name)
+#include "activations/activations.def"
+#undef ACTIVATION
+#undef ACTIVATION_SERIES
+        },
+};

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * test.h - cmocka and what all unit tests use.
+ */
+#ifndef NTK_TEST_H
+#define NTK_TEST_H
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "ntk.h"
+
+/* Fails with the library's own sentence. */
+#define assert_ok(ctx, call)                                                     \
+    do {                                                                         \
+        const ntk_status test_status_ = (call);                                  \
+        if (test_status_ != NTK_OK)                                              \
+            fail_msg("%s: %s: %s", #call, ntk_strstatus(test_status_), ntk_errmsg(ctx)); \
+    } while (0)
+
+/* Fails unless the call fails with `status` and its sentence contains `part`. */
+#define assert_fails(ctx, status, part, call)                                              \
+    do {                                                                                   \
+        const ntk_status test_status_ = (call);                                            \
+        if (test_status_ != (status))                                                      \
+            fail_msg("%s: got '%s', wanted '%s'", #call, ntk_strstatus(test_status_),      \
+                     ntk_strstatus(status));                                               \
+        if (!strstr(ntk_errmsg(ctx), part))                                                \
+            fail_msg("%s: message '%s' lacks '%s'", #call, ntk_errmsg(ctx), part);         \
+    } while (0)
+
+/* |got - want| <= tolerance * max(scale, |want|) */
+#define assert_near(got, want, tolerance, scale)                                           \
+    do {                                                                                   \
+        const double test_got_ = (got), test_want_ = (want);                               \
+        const double test_scale_ = fmax(fabs(test_want_), (scale));                        \
+        if (!(fabs(test_got_ - test_want_) <= (tolerance) * test_scale_))                  \
+            fail_msg("%s = %.17g, wanted %.17g, error %.2e of %.3g", #got, test_got_,      \
+                     test_want_, fabs(test_got_ - test_want_) / test_scale_, test_scale_); \
+    } while (0)
+
+/* Standard normal numbers that are the same everywhere (splitmix64, Box-Muller). */
+static inline double test_normal(uint64_t *state)
+{
+    double u[2];
+
+    for (int i = 0; i < 2; i++) {
+        uint64_t z = *state += 0x9e3779b97f4a7c15u;
+
+        z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+        z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+        u[i] = ((double)((z ^ (z >> 31)) >> 11) + 0.5) / 9007199254740992.0;
+    }
+    return sqrt(-2 * log(u[0])) * cos(6.283185307179586 * u[1]);
+}
+
+#endif

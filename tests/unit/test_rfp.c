@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The packed matrix against plain dense arithmetic, even and odd orders, down to 1.
+ */
+#include "predict/lanczos.h"
+#include "predict/rfp.h"
+#include "test.h"
+
+#define N_MAX 9
+
+struct fixture {
+    ntk_ctx *ctx;
+    int64_t n;
+    double dense[N_MAX * N_MAX]; /* symmetric positive definite */
+    struct ntk_rfp packed;
+};
+
+/* Stores the upper triangle in blocks of 4, as a kernel delivers it. */
+static void pack(struct fixture *f)
+{
+    double tile[16];
+
+    for (int64_t i0 = 0; i0 < f->n; i0 += 4)
+        for (int64_t j0 = i0; j0 < f->n; j0 += 4) {
+            ntk_block b = {.i0 = i0, .j0 = j0, .k = tile, .ld = 4};
+
+            b.ni = f->n - i0 < 4 ? f->n - i0 : 4;
+            b.nj = f->n - j0 < 4 ? f->n - j0 : 4;
+            for (int64_t i = 0; i < b.ni; i++)
+                for (int64_t j = 0; j < b.nj; j++)
+                    tile[i * 4 + j] = f->dense[(i0 + i) * f->n + j0 + j];
+            ntk_rfp_store(&f->packed, &b, NTK_F64);
+        }
+}
+
+static void fill(struct fixture *f, ntk_ctx *ctx, int64_t n)
+{
+    uint64_t seed = (uint64_t)n;
+    double g[N_MAX * N_MAX];
+
+    f->ctx = ctx;
+    f->n = n;
+    for (int64_t i = 0; i < n * n; i++)
+        g[i] = test_normal(&seed);
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t j = 0; j < n; j++) {
+            double sum = i == j ? 0.5 : 0;
+
+            for (int64_t k = 0; k < n; k++)
+                sum += g[i * n + k] * g[j * n + k];
+            f->dense[i * n + j] = sum;
+        }
+    assert_ok(ctx, ntk_rfp_new(ctx, n, &f->packed));
+    pack(f);
+}
+
+static void dense_multiply(const struct fixture *f, const double *x, double *out)
+{
+    for (int64_t i = 0; i < f->n; i++) {
+        out[i] = 0;
+        for (int64_t j = 0; j < f->n; j++)
+            out[i] += f->dense[i * f->n + j] * x[j];
+    }
+}
+
+static void check_order(ntk_ctx *ctx, int64_t n)
+{
+    struct fixture f;
+    double x[2 * N_MAX], y[2 * N_MAX], want[2 * N_MAX], work[N_MAX], trace = 0;
+    uint64_t seed = 7;
+
+    fill(&f, ctx, n);
+    for (int64_t i = 0; i < n; i++) {
+        trace += f.dense[i * n + i];
+        for (int64_t j = 0; j <= i; j++)
+            assert_near(*ntk_rfp_at(&f.packed, i, j), f.dense[i * n + j], 0, 1);
+    }
+    assert_near(ntk_rfp_trace(&f.packed), trace, 1e-15, 1);
+    for (int64_t i = 0; i < 2 * n; i++)
+        x[i] = test_normal(&seed);
+    dense_multiply(&f, x, want);
+    dense_multiply(&f, x + n, want + n);
+    ntk_rfp_multiply(&f.packed, 2, x, y);
+    for (int64_t i = 0; i < 2 * n; i++)
+        assert_near(y[i], want[i], 1e-14, trace);
+
+    assert_int_equal(ntk_rfp_factor(&f.packed), 0);
+    ntk_rfp_solve(&f.packed, 2, want);
+    for (int64_t i = 0; i < 2 * n; i++)
+        assert_near(want[i], x[i], 1e-12, 1);
+    memcpy(y, x, sizeof y);
+    ntk_rfp_restore(&f.packed, y, work);
+    dense_multiply(&f, x, want);
+    for (int64_t i = 0; i < n; i++)
+        assert_near(y[i], want[i], 1e-14, trace);
+    /* |L^-1 x|^2 = x' K^-1 x */
+    memcpy(y, x, sizeof y);
+    memcpy(want, x, sizeof want);
+    ntk_rfp_solve_half(&f.packed, 1, y);
+    ntk_rfp_solve(&f.packed, 1, want);
+    {
+        double half = 0, whole = 0;
+
+        for (int64_t i = 0; i < n; i++) {
+            half += y[i] * y[i];
+            whole += x[i] * want[i];
+        }
+        assert_near(half, whole, 1e-12, 1);
+    }
+    ntk_rfp_free(&f.packed);
+}
+
+static void agrees_with_dense(void **state)
+{
+    for (int64_t n = 1; n <= N_MAX; n++)
+        check_order(*state, n);
+}
+
+static void refuses_what_is_not_positive(void **state)
+{
+    struct fixture f;
+
+    fill(&f, *state, 5);
+    *ntk_rfp_at(&f.packed, 3, 3) = -1;
+    assert_int_equal(ntk_rfp_factor(&f.packed), 4);
+    ntk_rfp_free(&f.packed);
+}
+
+static void diagonal_operator(double *x, void *user)
+{
+    const int64_t n = *(const int64_t *)user;
+
+    for (int64_t i = 0; i < n; i++)
+        x[i] *= 1.0 / (double)(1 + i);
+}
+
+static void lanczos_finds_the_largest(void **state)
+{
+    const int64_t orders[] = {1, 2, 10, 1000};
+
+    for (int k = 0; k < 4; k++) {
+        int64_t n = orders[k];
+        double lambda;
+
+        assert_ok(*state, ntk_lanczos_largest(*state, n, diagonal_operator, &n, &lambda));
+        assert_near(lambda, 1.0, 1e-5, 1);
+    }
+}
+
+static int setup(void **state)
+{
+    ntk_ctx *ctx;
+
+    if (ntk_ctx_new(&ctx) != NTK_OK)
+        return -1;
+    *state = ctx;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    ntk_ctx_free(*state);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(agrees_with_dense),
+        cmocka_unit_test(refuses_what_is_not_positive),
+        cmocka_unit_test(lanczos_finds_the_largest),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
