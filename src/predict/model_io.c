@@ -293,7 +293,7 @@ static void read_samples(struct file *f, ntk_model *m)
                shape.h > 0 && shape.w > 0 && shape.c > 0 && shape.h < 1 << 20 &&
                    shape.w < 1 << 20 && shape.c < 1 << 30 && m->outputs < 1 << 20 &&
                    (dtype == NTK_F32 || dtype == NTK_F64)) ||
-        broken(f, "x", ntk_data_alloc(f->ctx, (ntk_dtype)dtype, m->n, shape, 0, &m->owned_x) ==
+        broken(f, "x", ntk_data_alloc(f->ctx, (ntk_dtype)dtype, m->n, shape, &m->owned_x) ==
                            NTK_OK))
         return;
     m->x = m->owned_x;

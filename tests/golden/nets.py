@@ -219,7 +219,7 @@ SMOOTH = {
 
 
 def elu(scale, alpha):
-    """The mean over v given u in closed form, that over u by quadrature on both sides of the kink."""
+    """The mean over v given u in closed form, that over u by quadrature beside the kink."""
 
     def point(x):
         return (x, mpf(1)) if x > 0 else (alpha * (exp(x) - 1), alpha * exp(x))
@@ -515,7 +515,8 @@ NETS = [
     (mlp("Sign()", 2, w=1), "zero", "its tangent kernel is that of the last layer"),
     (mlp("Sign()", 1, w=1, b=0.1), "opposite", ""),
     (
-        "serial(Dense(512), LayerNorm(), Hermite(3), Dense(512), LayerNorm(), Hermite(2), Dense(1))",
+        "serial(Dense(512), LayerNorm(), Hermite(3), Dense(512), LayerNorm(), Hermite(2), "
+        "Dense(1))",
         "opposite",
         "variances 1 by LayerNorm",
     ),
@@ -555,7 +556,8 @@ NETS = [
     ),
     (
         "serial(Dense(32, parameterization='standard'), Gelu(), Dense(16, b_std=0.1, "
-        "parameterization='standard', trainable=False), Relu(), Dense(1, parameterization='standard'))",
+        "parameterization='standard', trainable=False), Relu(), "
+        "Dense(1, parameterization='standard'))",
         "opposite",
         "standard, middle layer frozen",
     ),
@@ -583,8 +585,8 @@ NETS = [
         "residual",
     ),
     (
-        "serial(Dense(512), repeat(serial(FanOut(2), parallel(serial(Erf(), Dense(512, W_std=1.5)), "
-        "Identity()), FanInSum()), 4), Dense(1))",
+        "serial(Dense(512), repeat(serial(FanOut(2), parallel(serial(Erf(), "
+        "Dense(512, W_std=1.5)), Identity()), FanInSum()), 4), Dense(1))",
         "opposite",
         "four equal blocks by repeat",
     ),

@@ -90,7 +90,9 @@ def listed(a):
     """Nested lists, NaN as None (JSON has no NaN)."""
     if isinstance(a, list):
         return [listed(v) for v in a]
-    return (None if math.isnan(a) else a) if isinstance(a, float) else listed(np.asarray(a).tolist())
+    if isinstance(a, float):
+        return None if math.isnan(a) else a
+    return listed(np.asarray(a).tolist())
 
 
 def worst(got, want):
@@ -123,8 +125,8 @@ def report(case):
     for which in ("nngp", "ntk"):
         d = case.get(which + "_difference")
         if d and (d["largest"] > TOLERANCE or d["nan"]):
-            error, nans = (f"{d['largest']:.1e} at {d['at']}", f"{d['nan']} NaN" if d["nan"] else "")
-            print(f"| `{case['net']}` | {which} | {error} | {nans} |")
+            nans = f"{d['nan']} NaN" if d["nan"] else ""
+            print(f"| `{case['net']}` | {which} | {d['largest']:.1e} at {d['at']} | {nans} |")
     if "unsupported" in case:
         print(f"| `{case['net']}` | | | {case['unsupported']} |")
 
@@ -181,11 +183,11 @@ def main():
         report(case)
     predicted = predictions(json.loads((HERE / "predict.json").read_text()))
     print("\nlargest difference of a prediction:", max(p["difference"] for p in predicted))
-    versions = {
-        name: importlib.metadata.version(name) for name in ("neural-tangents", "jax", "jaxlib")
-    }
+    made_by = {"script": "neural_tangents.py", "python": platform.python_version()}
+    for name in ("neural-tangents", "jax", "jaxlib"):
+        made_by[name] = importlib.metadata.version(name)
     out = {
-        "made_by": {"script": "neural_tangents.py", **versions, "python": platform.python_version()},
+        "made_by": made_by,
         "nets": cases,
         "predict": predicted,
     }

@@ -114,10 +114,11 @@ static double moment_d(const struct use *u, double q)
 
 /* ------------------------------------------------------------------ the vector functions */
 
+/* Sides of the first samples: their own in every lane, or those of q1[0] for all lanes. */
 enum mode {
     PER_LANE,
-    ONE_FOR_ALL
-}; /* first samples' sides; ONE_FOR_ALL: those of q1[0] */
+    ONE_FOR_ALL,
+};
 
 static void put(ntk_dtype dtype, void *array, size_t i, double x)
 {

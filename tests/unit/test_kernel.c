@@ -2,8 +2,6 @@
  *
  * Kernels of whole nets: golden values, symmetry, threads, instruction sets, shared work, refusals.
  */
-#include <float.h>
-
 #include "golden.h"
 
 static ntk_ctx *ctx;
@@ -58,58 +56,75 @@ static void compute(const char *text, ntk_dtype dtype, const double *x1, int64_t
     ntk_kernel_free(k);
 }
 
-/* How much one rounding of the covariance of samples i and j changes their tangent kernel: near
- * rho = +-1 it is a function of sqrt(1 - |rho|), so that nearly parallel samples lose digits. */
-static double conditioning(const double *nngp, int n, int i, int j, double epsilon)
+/* Near rho = +-1 duals are functions of sqrt(1 - |rho|): rounding of the covariance of nearly
+ * parallel samples costs half of their digits, and again half of the rest in each further layer of
+ * a discontinuous activation (Sign). Equal samples are exact. */
+static bool nearly_parallel(const double *x, int d, int i, int j)
 {
-    const double scale = sqrt(nngp[i * n + i] * nngp[j * n + j]);
-    const double u = scale > 0 ? 1 - fabs(nngp[i * n + j]) / scale : 1;
+    double ii = 0, jj = 0, ij = 0;
 
-    return i == j ? 1 : 1 + 1 / sqrt(fmax(u, epsilon));
+    for (int k = 0; k < d; k++) {
+        ii += x[i * d + k] * x[i * d + k];
+        jj += x[j * d + k] * x[j * d + k];
+        ij += x[i * d + k] * x[j * d + k];
+    }
+    return memcmp(x + i * d, x + j * d, (size_t)d * sizeof *x) != 0 &&
+           fabs(ij) > (1 - 1e-3) * sqrt(ii * jj);
 }
 
+struct golden {
+    const char *net;
+    const double *x;
+    int n, d;
+    double tolerance, tolerance_near; /* of all pairs, of nearly parallel ones */
+    double worst, worst_near;
+};
+
 /* Errors are relative to sqrt(K(x,x) K(x',x')), the size of the entries of near samples. */
-static double check_entries(const char *net, const char *kernel, const double *got,
-                            const double *want, const double *nngp, int n, double tolerance,
-                            double epsilon)
+static void check_entries(struct golden *g, const char *kernel, const double *got,
+                          const double *want)
 {
-    double worst = 0;
+    const int n = g->n;
 
     for (int i = 0; i < n; i++)
         for (int j = 0; j < n; j++) {
-            const double scale = sqrt(fabs(want[i * n + i] * want[j * n + j])) *
-                                 conditioning(nngp, n, i, j, epsilon);
-            const double error = fabs(got[i * n + j] - want[i * n + j]) / fmax(scale, 1e-300);
+            const bool near = nearly_parallel(g->x, g->d, i, j);
+            const double scale = sqrt(fabs(want[i * n + i] * want[j * n + j]));
+            const double difference = fabs(got[i * n + j] - want[i * n + j]);
+            const double error = difference == 0 ? 0 : difference / scale;
+            double *worst = near ? &g->worst_near : &g->worst;
 
-            if (!(error <= tolerance) && !(scale == 0 && got[i * n + j] == 0))
-                fail_msg("%s: %s[%d][%d] = %.17g, wanted %.17g (error %.1e)", net, kernel, i, j,
+            if (!(error <= (near ? g->tolerance_near : g->tolerance)))
+                fail_msg("%s: %s[%d][%d] = %.17g, wanted %.17g (error %.1e)", g->net, kernel, i, j,
                          got[i * n + j], want[i * n + j], error);
-            worst = fmax(worst, error);
+            *worst = fmax(*worst, error);
         }
-    return worst;
 }
 
-static void check_golden(const char *file, ntk_dtype dtype, double tolerance)
+static void check_golden(const char *file, ntk_dtype dtype, double tolerance,
+                         double tolerance_near)
 {
+    struct golden g = {.tolerance = tolerance};
     cJSON *json = golden_read(file);
     const cJSON *item;
     int nets = 0;
-    const double epsilon = dtype == NTK_F32 ? FLT_EPSILON : DBL_EPSILON;
-    double worst = 0;
 
     cJSON_ArrayForEach(item, cJSON_GetObjectItem(json, "nets"))
     {
-        const char *text = golden_text(item, "net");
         int total, entries;
         double *x = golden_numbers(cJSON_GetObjectItem(item, "x"), &total);
         double *nngp = golden_numbers(cJSON_GetObjectItem(item, "nngp"), &entries);
         double *ntk = golden_numbers(cJSON_GetObjectItem(item, "ntk"), &entries);
-        const int n = cJSON_GetArraySize(cJSON_GetObjectItem(item, "x"));
         double *k = malloc((size_t)entries * sizeof *k), *t = malloc((size_t)entries * sizeof *t);
 
-        compute(text, dtype, x, n, NULL, 0, total / n, k, t);
-        worst = fmax(worst, check_entries(text, "nngp", k, nngp, nngp, n, tolerance, epsilon));
-        worst = fmax(worst, check_entries(text, "ntk", t, ntk, nngp, n, tolerance, epsilon));
+        g.net = golden_text(item, "net");
+        g.tolerance_near = strstr(g.net, "Sign()") ? sqrt(tolerance_near) : tolerance_near;
+        g.x = x;
+        g.n = cJSON_GetArraySize(cJSON_GetObjectItem(item, "x"));
+        g.d = total / g.n;
+        compute(g.net, dtype, x, g.n, NULL, 0, g.d, k, t);
+        check_entries(&g, "nngp", k, nngp);
+        check_entries(&g, "ntk", t, ntk);
         nets++;
         free(x);
         free(nngp);
@@ -119,20 +134,20 @@ static void check_golden(const char *file, ntk_dtype dtype, double tolerance)
     }
     cJSON_Delete(json);
     assert_true(nets > 40);
-    print_message("%s, %s: worst error %.1e of %d nets\n", file,
-                  dtype == NTK_F32 ? "float32" : "float64", worst, nets);
+    print_message("%s, %s: worst error %.1e, of nearly parallel samples %.1e, of %d nets\n", file,
+                  dtype == NTK_F32 ? "float32" : "float64", g.worst, g.worst_near, nets);
 }
 
 static void golden_in_float64(void **state)
 {
     (void)state;
-    check_golden("nets.json", NTK_F64, 1e-14);
+    check_golden("nets.json", NTK_F64, 2e-14, 1e-7);
 }
 
 static void golden_in_float32(void **state)
 {
     (void)state;
-    check_golden("nets.json", NTK_F32, 2e-6);
+    check_golden("nets.json", NTK_F32, 1e-5, 3e-3);
 }
 
 #define N 300 /* more than one tile, not a multiple of any vector length */

@@ -1,0 +1,478 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Fitted models: golden values of every quantity, the lecture's linear case, files, refusals.
+ */
+#include <stdio.h>
+#include <unistd.h>
+
+#include "golden.h"
+
+static ntk_ctx *ctx;
+
+/* ---- golden values: tests/golden/predict.json */
+
+struct fixture {
+    cJSON *json;
+    double *x_train, *x_test, *y, *f0_train, *f0_test;
+    int n, m, d, c;
+    ntk_data *train, *test;
+};
+
+static double *numbers(const cJSON *object, const char *key, int *n)
+{
+    const cJSON *list = cJSON_GetObjectItem(object, key);
+
+    if (!list)
+        fail_msg("no '%s'", key);
+    return golden_numbers(list, n);
+}
+
+static ntk_data *vectors(const double *x, int64_t n, int64_t d)
+{
+    const ntk_shape shape = {0, 1, 1, d};
+    ntk_data *data;
+
+    assert_ok(ctx, ntk_data_view(ctx, x, NTK_F64, n, shape, &data));
+    return data;
+}
+
+static void fixture_read(struct fixture *f)
+{
+    const cJSON *data;
+    int k;
+
+    f->json = golden_read("predict.json");
+    data = cJSON_GetObjectItem(f->json, "data");
+    f->n = cJSON_GetArraySize(cJSON_GetObjectItem(data, "x_train"));
+    f->m = cJSON_GetArraySize(cJSON_GetObjectItem(data, "x_test"));
+    f->x_train = numbers(data, "x_train", &k);
+    f->d = k / f->n;
+    f->x_test = numbers(data, "x_test", &k);
+    f->y = numbers(data, "y", &k);
+    f->c = k / f->n;
+    f->f0_train = numbers(data, "f0_train", &k);
+    f->f0_test = numbers(data, "f0_test", &k);
+    f->train = vectors(f->x_train, f->n, f->d);
+    f->test = vectors(f->x_test, f->m, f->d);
+}
+
+static void fixture_free(struct fixture *f)
+{
+    cJSON_Delete(f->json);
+    free(f->x_train);
+    free(f->x_test);
+    free(f->y);
+    free(f->f0_train);
+    free(f->f0_test);
+    ntk_data_free(f->train);
+    ntk_data_free(f->test);
+}
+
+static void check(const char *what, const double *got, const cJSON *object, const char *key,
+                  double tolerance)
+{
+    int n;
+    double *want = numbers(object, key, &n), scale = 0;
+
+    for (int i = 0; i < n; i++)
+        scale = fmax(scale, fabs(want[i]));
+    for (int i = 0; i < n; i++)
+        if (!(fabs(got[i] - want[i]) <= tolerance * scale))
+            fail_msg("%s: %s[%d] = %.17g, wanted %.17g", what, key, i, got[i], want[i]);
+    free(want);
+}
+
+static ntk_fit_opts options(const cJSON *item)
+{
+    const char *posterior = golden_text(item, "posterior");
+    ntk_fit_opts o;
+
+    ntk_fit_opts_init(&o);
+    o.posterior = strcmp(posterior, "nngp") == 0  ? NTK_POSTERIOR_NNGP
+                  : strcmp(posterior, "ntk") == 0 ? NTK_POSTERIOR_NTK
+                                                  : NTK_POSTERIOR_NTKGP;
+    o.diag_reg = cJSON_GetObjectItem(item, "diag_reg")->valuedouble;
+    o.diag_reg_absolute = cJSON_IsTrue(cJSON_GetObjectItem(item, "absolute"));
+    o.covariance = 1;
+    return o;
+}
+
+static ntk_model *fit(const struct fixture *f, const char *text, const ntk_fit_opts *o)
+{
+    ntk_net *net;
+    ntk_model *model;
+
+    assert_ok(ctx, ntk_net_parse(ctx, text, &net));
+    assert_ok(ctx, ntk_model_fit(ctx, net, f->train, f->y, f->c, o, &model));
+    ntk_net_free(net);
+    return model;
+}
+
+#define TOLERANCE 1e-11 /* condition numbers of some 1e3 times rounding */
+
+static void check_infinite(const struct fixture *f, const cJSON *item, const char *what,
+                           const ntk_model *model)
+{
+    double mean[64], var[64], cov[64], loo[64], loo_var[64], evidence;
+    int k;
+    double *want = numbers(item, "covariance", &k);
+
+    assert_ok(ctx, ntk_model_predict(model, f->test, mean, var));
+    check(what, mean, item, "mean", TOLERANCE);
+    for (int i = 0; i < f->m; i++)
+        assert_near(var[i], want[i * f->m + i], TOLERANCE, 1);
+    free(want);
+    memset(mean, 0, sizeof mean);
+    if (ntk_model_covariance(model, f->test, mean, cov) == NTK_OK) {
+        check(what, mean, item, "mean", TOLERANCE);
+        check(what, cov, item, "covariance", TOLERANCE);
+    } else {
+        assert_non_null(strstr(ntk_errmsg(ctx), "finite_time = 0"));
+    }
+    assert_ok(ctx, ntk_model_leave_one_out(model, loo, loo_var));
+    check(what, loo, item, "loo_mean", TOLERANCE);
+    check(what, loo_var, item, "loo_variance", TOLERANCE);
+    assert_ok(ctx, ntk_model_evidence(model, &evidence));
+    assert_near(evidence, cJSON_GetObjectItem(item, "log_likelihood")->valuedouble, TOLERANCE, 1);
+}
+
+static void check_spectrum(const struct fixture *f, const cJSON *item, const ntk_model *model,
+                           const char *loss, double tolerance)
+{
+    ntk_spectrum s;
+    int n;
+    double *values = numbers(item, "eigenvalues", &n);
+    const cJSON *rates = cJSON_GetObjectItem(item, "max_learning_rate");
+
+    assert_int_equal(n, f->n);
+    assert_ok(ctx, ntk_model_spectrum(model, &s));
+    assert_near(s.condition, cJSON_GetObjectItem(item, "condition")->valuedouble, tolerance, 0);
+    assert_near(s.condition, s.lambda_max / s.lambda_min, 1e-15, 0);
+    assert_near(s.max_learning_rate, cJSON_GetObjectItem(rates, loss)->valuedouble, tolerance, 0);
+    free(values);
+}
+
+static void golden_by_cholesky(void **state)
+{
+    struct fixture f;
+    const cJSON *item;
+    int cases = 0;
+
+    (void)state;
+    fixture_read(&f);
+    cJSON_ArrayForEach(item, cJSON_GetObjectItem(f.json, "cases"))
+    {
+        ntk_fit_opts o = options(item);
+        ntk_model *model = fit(&f, golden_text(item, "net"), &o);
+
+        check_infinite(&f, item, golden_text(item, "posterior"), model);
+        check_spectrum(&f, item, model, "sum", 1e-9);
+        ntk_model_free(model);
+        cases++;
+    }
+    assert_int_equal(cases, 18);
+    fixture_free(&f);
+}
+
+static double time_of(const cJSON *entry)
+{
+    const cJSON *t = cJSON_GetObjectItem(entry, "time");
+
+    return cJSON_IsString(t) ? (double)INFINITY : t->valuedouble;
+}
+
+static void check_dynamics(const struct fixture *f, const cJSON *entry, const ntk_model *model)
+{
+    const double t = time_of(entry);
+    double train[64], test[64], var[64];
+    char what[40];
+
+    snprintf(what, sizeof what, "t = %g", t);
+    assert_ok(ctx, ntk_model_dynamics(model, &t, 1, NULL, f->test, NULL, train, test, var));
+    check(what, train, cJSON_GetObjectItem(entry, "zero"), "train", TOLERANCE);
+    check(what, test, cJSON_GetObjectItem(entry, "zero"), "test", TOLERANCE);
+    check(what, var, entry, "variance", TOLERANCE);
+    assert_ok(ctx, ntk_model_dynamics(model, &t, 1, f->f0_train, f->test, f->f0_test, train, test,
+                                      NULL));
+    check(what, train, cJSON_GetObjectItem(entry, "given"), "train", TOLERANCE);
+    check(what, test, cJSON_GetObjectItem(entry, "given"), "test", TOLERANCE);
+}
+
+static void golden_by_eigenvectors(void **state)
+{
+    struct fixture f;
+    const cJSON *item, *entry;
+    int cases = 0;
+
+    (void)state;
+    fixture_read(&f);
+    cJSON_ArrayForEach(item, cJSON_GetObjectItem(f.json, "cases")) for (int mean = 0; mean < 2; mean++)
+    {
+        const char *loss = mean ? "mean" : "sum";
+        ntk_fit_opts o = options(item);
+        ntk_model *model;
+        double values[64];
+
+        o.finite_time = 1;
+        o.mean_loss = mean;
+        model = fit(&f, golden_text(item, "net"), &o);
+        check_infinite(&f, item, golden_text(item, "posterior"), model);
+        check_spectrum(&f, item, model, loss, TOLERANCE);
+        assert_ok(ctx, ntk_model_eigenvalues(model, values));
+        check(loss, values, item, "eigenvalues", TOLERANCE);
+        cJSON_ArrayForEach(entry, cJSON_GetObjectItem(item, "dynamics")) if (strcmp(
+            golden_text(entry, "loss"), loss) == 0)
+        {
+            check_dynamics(&f, entry, model);
+            cases++;
+        }
+        ntk_model_free(model);
+    }
+    assert_int_equal(cases, 120);
+    fixture_free(&f);
+}
+
+/* Several times at once give what each gives alone. */
+static void times_are_independent(void **state)
+{
+    const double times[] = {0.5, INFINITY, 0, 3};
+    double together[4 * 64], alone[64], var[4 * 64], var_alone[64];
+    struct fixture f;
+    ntk_fit_opts o;
+    ntk_model *model;
+
+    (void)state;
+    fixture_read(&f);
+    ntk_fit_opts_init(&o);
+    o.finite_time = 1;
+    o.covariance = 1;
+    model = fit(&f, "serial(Dense(8, b_std=0.1), Relu(), Dense(1))", &o);
+    assert_ok(ctx, ntk_model_dynamics(model, times, 4, NULL, f.test, NULL, NULL, together, var));
+    for (int k = 0; k < 4; k++) {
+        assert_ok(ctx, ntk_model_dynamics(model, times + k, 1, NULL, f.test, NULL, NULL, alone,
+                                          var_alone));
+        for (int i = 0; i < f.m * f.c; i++)
+            assert_near(together[k * f.m * f.c + i], alone[i], 1e-14, 1);
+        for (int i = 0; i < f.m; i++)
+            assert_near(var[k * f.m + i], var_alone[i], 1e-14, 1);
+    }
+    ntk_model_free(model);
+    fixture_free(&f);
+}
+
+/* ---- the lecture's linear regression: Theta = X X' / d, the limit is least squares */
+
+#define LN 12
+#define LD 3
+
+/* Weights w of the gradient flow dw/dt = -X' (X w - y) / d from 0, by small Runge-Kutta steps. */
+static void flow(const double *x, const double *y, double t, double *w)
+{
+    const int steps = 4000;
+    const double h = t / steps;
+
+    memset(w, 0, LD * sizeof *w);
+    for (int s = 0; s < steps; s++) {
+        double k[4][LD];
+
+        for (int stage = 0; stage < 4; stage++) {
+            const double ahead = stage == 0 ? 0 : stage == 3 ? h : h / 2;
+
+            memset(k[stage], 0, sizeof k[stage]);
+            for (int i = 0; i < LN; i++) {
+                double r = -y[i];
+
+                for (int j = 0; j < LD; j++)
+                    r += x[i * LD + j] * (w[j] + (stage ? ahead * k[stage - 1][j] : 0));
+                for (int j = 0; j < LD; j++)
+                    k[stage][j] -= x[i * LD + j] * r / LD;
+            }
+        }
+        for (int j = 0; j < LD; j++)
+            w[j] += h / 6 * (k[0][j] + 2 * k[1][j] + 2 * k[2][j] + k[3][j]);
+    }
+}
+
+static void linear_net_is_least_squares(void **state)
+{
+    const double times[] = {0.1, 1, 1e6};
+    double x[LN * LD], y[LN], test[3 * LN], w[LD];
+    uint64_t seed = 5;
+    ntk_fit_opts o;
+    ntk_net *net;
+    ntk_data *data;
+    ntk_model *model;
+
+    (void)state;
+    for (int i = 0; i < LN * LD; i++)
+        x[i] = test_normal(&seed);
+    for (int i = 0; i < LN; i++)
+        y[i] = x[i * LD] - 2 * x[i * LD + 1] + 0.3 * test_normal(&seed);
+    data = vectors(x, LN, LD);
+    assert_ok(ctx, ntk_net_parse(ctx, "serial(Dense(1))", &net));
+    ntk_fit_opts_init(&o);
+    /* 12 samples of 3 features: the matrix has rank 3, which Cholesky must refuse. */
+    assert_fails(ctx, NTK_ENUMERIC, "not positive definite",
+                 ntk_model_fit(ctx, net, data, y, 1, &o, &model));
+    o.finite_time = 1;
+    assert_ok(ctx, ntk_model_fit(ctx, net, data, y, 1, &o, &model));
+    assert_ok(ctx, ntk_model_dynamics(model, times, 3, NULL, data, NULL, NULL, test, NULL));
+    for (int k = 0; k < 3; k++) {
+        flow(x, y, k < 2 ? times[k] : 200, w);
+        for (int i = 0; i < LN; i++) {
+            double f = 0;
+
+            for (int j = 0; j < LD; j++)
+                f += x[i * LD + j] * w[j];
+            assert_near(test[k * LN + i], f, 1e-9, 1);
+        }
+    }
+    ntk_model_free(model);
+    ntk_net_free(net);
+    ntk_data_free(data);
+}
+
+/* ---- files */
+
+static void same_predictions(const struct fixture *f, const ntk_model *a, const ntk_model *b)
+{
+    double mean[2][64], var[2][64];
+
+    assert_ok(ctx, ntk_model_predict(a, f->test, mean[0], var[0]));
+    assert_ok(ctx, ntk_model_predict(b, f->test, mean[1], var[1]));
+    for (int i = 0; i < f->m * f->c; i++)
+        assert_near(mean[1][i], mean[0][i], 1e-13, 1);
+    for (int i = 0; i < f->m; i++)
+        assert_near(var[1][i], var[0][i], 1e-13, 1);
+}
+
+static void models_are_saved(void **state)
+{
+    char path[] = "/tmp/ntk-test-XXXXXX";
+    struct fixture f;
+    ntk_scaler *scaler;
+
+    (void)state;
+    if (!strstr(ntk_features(), "hdf5"))
+        skip();
+    close(mkstemp(path));
+    fixture_read(&f);
+    assert_ok(ctx, ntk_scaler_fit(NTK_STD_FEATURE, f.train, &scaler));
+    for (int k = 0; k < 8; k++) {
+        ntk_fit_opts o;
+        ntk_model *saved, *loaded;
+        const ntk_scaler *kept;
+        ntk_targets targets;
+
+        ntk_fit_opts_init(&o);
+        o.covariance = 1;
+        o.diag_reg = 1e-3;
+        o.finite_time = k & 1;
+        o.posterior = k & 2 ? NTK_POSTERIOR_NTK : NTK_POSTERIOR_NNGP;
+        saved = fit(&f, "serial(Dense(8, b_std=0.1), Relu(), Dense(1))", &o);
+        assert_ok(ctx, ntk_model_set_encoding(saved, scaler, NTK_CENTERED));
+        assert_ok(ctx, ntk_model_save(saved, path, k >= 4));
+        assert_ok(ctx, ntk_model_load(ctx, path, &loaded));
+        assert_int_equal(ntk_model_n(loaded), f.n);
+        assert_int_equal(ntk_model_outputs(loaded), f.c);
+        ntk_model_encoding(loaded, &kept, &targets);
+        assert_non_null(kept);
+        assert_int_equal(targets, NTK_CENTERED);
+        same_predictions(&f, saved, loaded);
+        ntk_model_free(saved);
+        ntk_model_free(loaded);
+    }
+    ntk_scaler_free(scaler);
+    fixture_free(&f);
+    unlink(path);
+}
+
+static void broken_files_are_refused(void **state)
+{
+    char path[] = "/tmp/ntk-test-XXXXXX";
+    ntk_model *model;
+    FILE *file;
+
+    (void)state;
+    if (!strstr(ntk_features(), "hdf5"))
+        skip();
+    close(mkstemp(path));
+    assert_fails(ctx, NTK_EIO, "not an HDF5 file", ntk_model_load(ctx, path, &model));
+    file = fopen(path, "wb");
+    fputs("x,y\n1,2\n", file);
+    fclose(file);
+    assert_fails(ctx, NTK_EIO, "not an HDF5 file", ntk_model_load(ctx, path, &model));
+    unlink(path);
+    assert_fails(ctx, NTK_EIO, "cannot read", ntk_model_load(ctx, path, &model));
+}
+
+/* ---- refusals */
+
+static void refuses_what_cannot_be_solved(void **state)
+{
+    struct fixture f;
+    ntk_fit_opts o;
+    ntk_net *net;
+    ntk_model *model;
+    double t = 1, out[64];
+
+    (void)state;
+    fixture_read(&f);
+    assert_ok(ctx, ntk_net_parse(ctx, "serial(Dense(8), Relu(), Dense(1))", &net));
+    ntk_fit_opts_init(&o);
+    o.diag_reg = -1;
+    assert_fails(ctx, NTK_EINVAL, "diag_reg",
+                 ntk_model_fit(ctx, net, f.train, f.y, f.c, &o, &model));
+    o.diag_reg = 0;
+    f.y[5] = NAN;
+    assert_fails(ctx, NTK_EINVAL, "sample 2, output 1",
+                 ntk_model_fit(ctx, net, f.train, f.y, f.c, &o, &model));
+    f.y[5] = 0;
+    memcpy(f.x_train + 7 * f.d, f.x_train + 2 * f.d, (size_t)f.d * sizeof(double));
+    assert_fails(ctx, NTK_ENUMERIC, "samples 2 and 7 are equal",
+                 ntk_model_fit(ctx, net, f.train, f.y, f.c, &o, &model));
+    ntk_ctx_set_memory(ctx, 500);
+    assert_fails(ctx, NTK_ENOMEM, "GiB", ntk_model_fit(ctx, net, f.train, f.y, f.c, &o, &model));
+    ntk_ctx_set_memory(ctx, 0);
+    o.diag_reg = 1e-8;
+    assert_ok(ctx, ntk_model_fit(ctx, net, f.train, f.y, f.c, &o, &model));
+    assert_fails(ctx, NTK_EINVAL, "finite_time = 1",
+                 ntk_model_dynamics(model, &t, 1, NULL, f.test, NULL, NULL, out, NULL));
+    assert_fails(ctx, NTK_EINVAL, "covariance = 1", ntk_model_predict(model, f.test, out, out));
+    ntk_model_free(model);
+    o.finite_time = 1;
+    assert_ok(ctx, ntk_model_fit(ctx, net, f.train, f.y, f.c, &o, &model));
+    t = -1;
+    assert_fails(ctx, NTK_EINVAL, "times must be >= 0",
+                 ntk_model_dynamics(model, &t, 1, NULL, f.test, NULL, NULL, out, NULL));
+    ntk_model_free(model);
+    ntk_net_free(net);
+    fixture_free(&f);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    return ntk_ctx_new(&ctx) == NTK_OK ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    ntk_ctx_free(ctx);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(golden_by_cholesky),
+        cmocka_unit_test(golden_by_eigenvectors),
+        cmocka_unit_test(times_are_independent),
+        cmocka_unit_test(linear_net_is_least_squares),
+        cmocka_unit_test(models_are_saved),
+        cmocka_unit_test(broken_files_are_refused),
+        cmocka_unit_test(refuses_what_cannot_be_solved),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
