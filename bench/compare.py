@@ -9,8 +9,9 @@
 
 Both sides compute the same thing from data in memory, on the cores that this process may use, with
 nothing pinned. neural-tangents' kernels are jit-compiled as a whole, its predictions operation by
-operation (they refuse more); compile time is not counted. A machine is never quiet, so every round runs libntk, then the peer, each in a fresh process that repeats its
-work; a side's time is the median of its rounds' medians, and the ratio is that of these two.
+operation (they refuse more); compile time is not counted. A machine is never quiet, so every round
+runs libntk, then the peer, each in a fresh process that repeats its work; a side's time is the
+median of its rounds' medians, and the ratio is that of these two.
 
 neural-tangents lives in a virtual environment that the first run makes (--venv; 600 MB of disk).
 It needs Python 3.10 to 3.12: --python names one if this is another.

@@ -99,6 +99,9 @@ NTK_API const char *ntk_isa_available(void);
 /* Upper bound in bytes on what the library holds at once; work that needs more is refused before
  * it starts, with the number. 0 (the default): the machine's available memory when work starts. */
 NTK_API void ntk_ctx_set_memory(ntk_ctx *ctx, size_t bytes);
+/* NTK_ENOMEM ("WHAT needs 12.30 GiB, 8.00 GiB are available") if bytes is above that bound: for
+ * callers who allocate results themselves. */
+NTK_API NTK_NODISCARD ntk_status ntk_ctx_check_memory(ntk_ctx *ctx, size_t bytes, const char *what);
 
 /* One line of text without a newline; level 0 is a note, 1 a warning. Default: nothing is said. */
 typedef void ntk_log_fn(int level, const char *text, void *user);
@@ -184,11 +187,13 @@ typedef struct ntk_load_opts {
 } ntk_load_opts;
 NTK_API void ntk_load_opts_init(ntk_load_opts *opts);
 
-/* Loads samples and, where the source has them, labels or targets. source is one of
+/* Loads samples and, where the source has them, labels or targets. opts may be NULL. source is one
+ * of
  *   digits[/train|/test]            the embedded UCI digits, values / 16: all 1,797, or the first
  *                                   1,297 and the last 500
- *   FILE.csv                        numeric columns, header or not
+ *   FILE.csv  FILE.tsv              numeric columns, header or not
  *   FILE.npy  FILE.npz  FILE.h5     array [n][d], [n][w][c] or [n][h][w][c]; npz and h5: x and y
+ *   -                               csv or npy from standard input
  *   FILE-idxN-ubyte[.gz]            idx images, values / 255
  *   mnist:DIR/train|test  cifar10:DIR/train|test     the official files in DIR, values / 255 */
 NTK_API NTK_NODISCARD ntk_status ntk_data_load(ntk_ctx *ctx, const char *source,
@@ -227,8 +232,8 @@ NTK_API NTK_NODISCARD ntk_status ntk_scaler_apply(const ntk_scaler *scaler, cons
                                                   ntk_data **scaled);
 NTK_API void ntk_scaler_free(ntk_scaler *scaler);
 
-/* Writes one array as FILE.npy, or several as FILE.npz, through a temporary name: never a half
- * file. "-" is standard output (npy only). */
+/* Writes one array as FILE.npy, or several as FILE.npz or FILE.h5, through a temporary name: never a
+ * half file. "-" is standard output (npy only). */
 typedef struct ntk_array {
     const char *name;     /* key in the .npz; ignored for .npy */
     const void *x;        /* row-major, shape[0..ndim-1] */
@@ -333,6 +338,8 @@ NTK_API void ntk_model_encoding(const ntk_model *model, const ntk_scaler **scale
                                 ntk_targets *targets);
 NTK_API int64_t ntk_model_outputs(const ntk_model *model);
 NTK_API int64_t ntk_model_n(const ntk_model *model);
+/* The shape of the samples that the model was fitted to, after any flattening. */
+NTK_API ntk_shape ntk_model_shape(const ntk_model *model);
 
 /* Predictions at m samples, t = infinity: mean [m][outputs]; var [m], the variance of each output
  * (NULL: not wanted; needs opts.covariance). The test kernel is streamed, not stored. */

@@ -58,8 +58,6 @@ void *ntk_alloc_zero(ntk_ctx *ctx, size_t count, size_t size);
 char *ntk_strdup(ntk_ctx *ctx, const char *s);
 /* Bytes that work may hold: the context's bound, else what the machine has available. */
 size_t ntk_memory_bound(const ntk_ctx *ctx);
-/* NTK_ENOMEM if bytes is above the bound: "WHAT needs 12.3 GiB, 8.0 GiB are available". */
-ntk_status ntk_memory_check(ntk_ctx *ctx, size_t bytes, const char *what);
 /* Next multiple of m (a power of two). */
 static inline size_t ntk_round_up(size_t n, size_t m) { return (n + m - 1) & ~(m - 1); }
 

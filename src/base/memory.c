@@ -62,7 +62,7 @@ static size_t machine_memory(void)
 
 size_t ntk_memory_bound(const ntk_ctx *ctx) { return ctx->memory ? ctx->memory : machine_memory(); }
 
-ntk_status ntk_memory_check(ntk_ctx *ctx, size_t bytes, const char *what)
+ntk_status ntk_ctx_check_memory(ntk_ctx *ctx, size_t bytes, const char *what)
 {
     const size_t bound = ntk_memory_bound(ctx);
     const double gib = 1024.0 * 1024.0 * 1024.0;

@@ -44,7 +44,7 @@ static ntk_status append(struct reader *r, char c)
         const size_t capacity = r->capacity ? 2 * r->capacity : 4096;
         char *text;
 
-        NTK_TRY(ntk_memory_check(r->ctx, capacity, "a line"));
+        NTK_TRY(ntk_ctx_check_memory(r->ctx, capacity, "a line"));
         text = realloc(r->text, capacity);
         if (!text)
             return ntk_fail(r->ctx, NTK_ENOMEM, "line %lld: no memory for %zu bytes",
@@ -264,7 +264,7 @@ static ntk_status grow(struct reader *r, struct table *t, ntk_dtype dtype)
     double *y;
 
     /* Old and new are there at once. */
-    NTK_TRY(ntk_memory_check(r->ctx, (size_t)(capacity + t->n) * (row + sizeof *y), "the table"));
+    NTK_TRY(ntk_ctx_check_memory(r->ctx, (size_t)(capacity + t->n) * (row + sizeof *y), "the table"));
     x = ntk_alloc(r->ctx, (size_t)capacity, row);
     y = ntk_alloc(r->ctx, (size_t)capacity, sizeof *y);
     if (!x || !y) {

@@ -51,11 +51,11 @@ static ntk_data *new_data(ntk_ctx *ctx, ntk_data value)
 ntk_status ntk_data_alloc(ntk_ctx *ctx, ntk_dtype dtype, int64_t n, ntk_shape shape,
                           ntk_data **data)
 {
-    size_t bytes;
+    size_t bytes = 0;
     ntk_data *d;
 
     NTK_TRY(check(ctx, dtype, n, shape, &bytes));
-    NTK_TRY(ntk_memory_check(ctx, bytes, "the data"));
+    NTK_TRY(ntk_ctx_check_memory(ctx, bytes, "the data"));
     d = new_data(ctx, (ntk_data){.ctx = ctx, .dtype = dtype, .n = n, .shape = shape});
     if (!d)
         return NTK_ENOMEM;
@@ -72,10 +72,10 @@ ntk_status ntk_data_add_targets(ntk_data *data, int64_t outputs)
 {
     const ntk_shape shape = {.spatial = 0, .h = 1, .w = 1, .c = outputs};
     const size_t x_bytes = (size_t)(data->n * ntk_features_of(data->shape)) * data->dtype;
-    size_t bytes;
+    size_t bytes = 0;
 
     NTK_TRY(check(data->ctx, NTK_F64, data->n, shape, &bytes));
-    NTK_TRY(ntk_memory_check(data->ctx, x_bytes + bytes, "the data with its targets"));
+    NTK_TRY(ntk_ctx_check_memory(data->ctx, x_bytes + bytes, "the data with its targets"));
     data->y = ntk_alloc(data->ctx, bytes, 1);
     if (!data->y)
         return NTK_ENOMEM;
@@ -136,7 +136,7 @@ ntk_status ntk_data_view(ntk_ctx *ctx, const void *x, ntk_dtype dtype, int64_t n
                          ntk_data **data)
 {
     const ntk_data view = {.ctx = ctx, .x = x, .dtype = dtype, .n = n, .shape = shape};
-    size_t bytes;
+    size_t bytes = 0;
     ntk_data *d;
 
     if (!x)
@@ -206,8 +206,12 @@ void ntk_data_flatten(ntk_data *data)
 void ntk_data_set_bytes(ntk_data *data, size_t first, const unsigned char *b, size_t count,
                         double scale)
 {
+    double value[256];
+
+    for (int k = 0; k < 256; k++)
+        value[k] = k / scale;
     for (size_t k = 0; k < count; k++)
-        ntk_store(data->owned_x, data->dtype, first + k, b[k] / scale);
+        ntk_store(data->owned_x, data->dtype, first + k, value[b[k]]);
 }
 
 /* "(3, 4)" into a buffer of at least 128 bytes. */

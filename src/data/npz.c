@@ -190,7 +190,7 @@ static ntk_status read_directory(struct archive *a)
     size_t at = 0, used = 0;
     ntk_status status;
 
-    NTK_TRY(ntk_memory_check(a->ctx, n, "the archive's directory"));
+    NTK_TRY(ntk_ctx_check_memory(a->ctx, n, "the archive's directory"));
     directory = ntk_alloc(a->ctx, n, 1);
     if (!directory)
         return NTK_ENOMEM;

@@ -145,7 +145,7 @@ ntk_status ntk_kernel_stream(const ntk_kernel *kernel, const ntk_data *x1, const
     NTK_TRY(check_shape(kernel, "x1", x1));
     if (x2)
         NTK_TRY(check_shape(kernel, "x2", x2));
-    NTK_TRY(ntk_memory_check(kernel->ctx, work_bytes(kernel, x1->n + (x2 ? x2->n : 0)),
+    NTK_TRY(ntk_ctx_check_memory(kernel->ctx, work_bytes(kernel, x1->n + (x2 ? x2->n : 0)),
                              "computing the kernel"));
     return run(kernel, x1, x2, sink, user);
 }

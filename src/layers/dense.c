@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * Dense: z = (W_std / sqrt(n_in)) W x + b_std b, with W, b ~ N(0, 1) (parameterization 'ntk'), or
- *        z = W x / sqrt(s0) + b with W ~ N(0, W_std^2 s0 / n_in), b ~ N(0, b_std^2) ('standard').
+ *        z = W x / sqrt(s0) + b with W ~ N(0, W_std^2 s0 / n_in), b ~ N(0, b_std^2) ('standard'; the
+ *        layer then has s1 out_dim units).
  *
  *   Sigma' = W_std^2 Sigma + b_std^2
  *   Theta' = Sigma' + W_std^2 Theta                              'ntk'
@@ -17,7 +18,7 @@ struct dense {
     double W_std, b_std; /* b_std is NAN for None */
     int64_t batch_axis, channel_axis;
     int parameterization; /* 0 'ntk', 1 'standard' */
-    struct ntk_numbers s;
+    struct ntk_integers s;
     bool trainable;
 };
 
@@ -34,8 +35,8 @@ static const struct ntk_param params[] = {
      NULL, "axis of the channels; -1, the last"},
     {"parameterization", NTK_TYPE_CHOICE, offsetof(struct dense, parameterization), "'ntk'", 0, 0,
      false, "ntk|standard", "'ntk' or 'standard' (improved standard, Sohl-Dickstein et al. 2020)"},
-    {"s", NTK_TYPE_NUMBERS, offsetof(struct dense, s), "(1, 1)", 1e-9, 1e9, false, NULL,
-     "width multipliers before and after the layer, for 'standard'"},
+    {"s", NTK_TYPE_INTEGERS, offsetof(struct dense, s), "(1, 1)", 1, 1e9, false, NULL,
+     "integer width multipliers before and after the layer, for 'standard'"},
     {"trainable", NTK_TYPE_BOOL, offsetof(struct dense, trainable), "True", 0, 0, false, NULL,
      "False: the weights stay as initialised and add nothing to the tangent kernel"},
     {0},
@@ -46,7 +47,7 @@ static ntk_status check(void *self, const struct ntk_where *at)
     const struct dense *d = self;
 
     if (d->s.n != 2)
-        return ntk_fail_at(at, NTK_EPARSE, "s must be two numbers, got %d", d->s.n);
+        return ntk_fail_at(at, NTK_EPARSE, "s must be two integers, got %d", d->s.n);
     return NTK_OK;
 }
 
@@ -57,7 +58,7 @@ static ntk_status shape(const void *self, const struct ntk_where *at, int n_in, 
 
     (void)at, (void)n_in;
     *out = in[0];
-    out->c = d->out_dim;
+    out->c = d->out_dim * (d->parameterization == 0 ? 1 : d->s.v[1]);
     return NTK_OK;
 }
 
@@ -77,7 +78,7 @@ static ntk_status infinite(const void *self, const struct ntk_where *at, struct 
     else if (d->parameterization == 0)
         out->theta = ntk_graph_mix(g, 2, from, (double[]){w2, w2}, b2);
     else
-        out->theta = ntk_graph_mix(g, 2, from, (double[]){(double)in->shape.c / d->s.v[0], w2},
+        out->theta = ntk_graph_mix(g, 2, from, (double[]){(double)in->shape.c / (double)d->s.v[0], w2},
                                    biased ? 1 : 0);
     return NTK_OK;
 }

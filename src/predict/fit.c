@@ -282,7 +282,7 @@ ntk_status ntk_model_solve(const ntk_model *m)
     ntk_status status = NTK_OK;
 
     if (!m->solution->ready) {
-        status = ntk_memory_check(m->ctx, ntk_model_bytes(&m->opts, m->n, m->outputs),
+        status = ntk_ctx_check_memory(m->ctx, ntk_model_bytes(&m->opts, m->n, m->outputs),
                                   m->opts.finite_time ? "an eigen-decomposition of this many samples"
                                                       : "a kernel matrix of this many samples");
         if (status == NTK_OK)
@@ -410,3 +410,4 @@ void ntk_model_encoding(const ntk_model *model, const ntk_scaler **scaler, ntk_t
 
 int64_t ntk_model_outputs(const ntk_model *model) { return model->outputs; }
 int64_t ntk_model_n(const ntk_model *model) { return model->n; }
+ntk_shape ntk_model_shape(const ntk_model *model) { return model->x->shape; }

@@ -212,7 +212,7 @@ ntk_status ntk_model_covariance(const ntk_model *m, const ntk_data *x, double *m
     if (m->opts.finite_time)
         return ntk_fail(m->ctx, NTK_EINVAL,
                         "the full covariance needs a model fitted with finite_time = 0");
-    NTK_TRY(ntk_memory_check(m->ctx, panel * (ensemble ? 3 : 1) * sizeof *k,
+    NTK_TRY(ntk_ctx_check_memory(m->ctx, panel * (ensemble ? 3 : 1) * sizeof *k,
                              "the covariance of this many samples"));
     NTK_TRY(ntk_model_solve(m));
     threads = ntk_blas_set_threads(m->ctx->threads);

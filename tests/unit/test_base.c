@@ -55,9 +55,9 @@ static void memory_is_bounded(void **state)
     free(p);
     assert_null(ntk_alloc(ctx, SIZE_MAX / 2, 4));
     ntk_ctx_set_memory(ctx, 1 << 20);
-    assert_ok(ctx, ntk_memory_check(ctx, 1 << 20, "a test"));
+    assert_ok(ctx, ntk_ctx_check_memory(ctx, 1 << 20, "a test"));
     assert_fails(ctx, NTK_ENOMEM, "a test needs 2.00 GiB",
-                 ntk_memory_check(ctx, (size_t)2 << 30, "a test"));
+                 ntk_ctx_check_memory(ctx, (size_t)2 << 30, "a test"));
 }
 
 static void arenas_hand_out_zeroed_memory(void **state)

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * cli.h - what the commands share. A command is a file cmd_NAME.c and a line in commands.def; its
+ * options are named there and described once for all commands in options.c.
+ */
+#ifndef NTK_CLI_H
+#define NTK_CLI_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "ntk.h"
+
+/* Exit codes. */
+enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
+
+#define NETS_MAX 64
+
+/* Every option of every command; a command reads those it accepts. */
+struct args {
+    const char *nets[NETS_MAX]; /* --net, in order */
+    size_t n_nets;
+    const char *x, *x1, *x2, *train, *test, *model, *out, *params;
+    const char *get, *dtype, *standardize, *targets, *target, *loss, *times;
+    int64_t train_limit, test_limit, repeat, n, m, d, outputs;
+    double diag_reg, time;
+    bool absolute, mean, std, leave_one_out, factor, json, quiet, help;
+    int64_t threads;
+    const char *memory, *isa;
+    const char *words[4]; /* arguments that are not options */
+    int n_words;
+};
+
+struct command {
+    const char *name, *summary;
+    const char *words;   /* what it takes besides options, "" or e.g. "[NAME]" */
+    const char *options; /* names it accepts, separated by blanks */
+    const char *example; /* one that runs as it is */
+    int (*run)(ntk_ctx *ctx, const struct args *args);
+};
+extern const struct command commands[];
+extern const size_t n_commands;
+
+/* ---- options.c */
+/* Fills in args from argv after the command's name; an exit code, EXIT_OK to go on. */
+int options_parse(const struct command *command, int argc, char **argv, struct args *args);
+void options_help(const struct command *command, FILE *f);
+
+/* ---- messages and progress (report.c) */
+/* "ntk NAME: <the context's message>" on stderr; the exit code for status. */
+int fail(const ntk_ctx *ctx, ntk_status status);
+/* "ntk NAME: <text>" and a hint at --help; EXIT_USAGE. */
+int usage(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* What the user is told on the way, on stderr, unless --quiet. */
+void note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* Log, progress bar and Ctrl-C for the context; name is the command's. */
+void report_start(ntk_ctx *ctx, const char *name, bool quiet);
+double seconds(void); /* a clock that only runs forward */
+/* Reports "peak memory" before long work. */
+void say_memory(const char *what, size_t bytes);
+
+/* ---- JSON objects on one line (json.c) */
+struct json {
+    FILE *f;
+    bool comma;
+};
+void json_open(struct json *j, const char *key, char bracket); /* '{' or '['; key NULL: none */
+void json_close(struct json *j, char bracket);                 /* '}' or ']' */
+void json_number(struct json *j, const char *key, double x);   /* not finite: null */
+void json_integer(struct json *j, const char *key, int64_t x);
+void json_text(struct json *j, const char *key, const char *text);
+void json_bool(struct json *j, const char *key, bool x);
+
+/* ---- what several commands do (common.c) */
+#define TRY(ctx, call)                             \
+    do {                                           \
+        const ntk_status try_status_ = (call);     \
+        if (try_status_ != NTK_OK)                 \
+            return fail(ctx, try_status_);         \
+    } while (0)
+#define STEP(call)                     \
+    do {                               \
+        const int step_code_ = (call); \
+        if (step_code_ != EXIT_OK)     \
+            return step_code_;         \
+    } while (0)
+
+/* Parses --net number i: a text, or @FILE. */
+int parse_net(ntk_ctx *ctx, const struct args *a, size_t i, ntk_net **net);
+/* --dtype, --get as a mask, --targets, as numbers; an exit code. */
+int parse_dtype(const char *text, ntk_dtype *dtype);
+int parse_get(const char *text, unsigned *get);
+int parse_targets(const char *text, ntk_targets *targets);
+/* "0.1,1,inf" into a new array. */
+int parse_times(const char *text, double **times, size_t *n);
+/* Refuses an output that cannot be written, before work starts. */
+int check_output(const char *path);
+/* Whether path ends with end. */
+bool ends_with(const char *path, const char *end);
+
+/* Training and test samples as a command wants them: limited, standardised, flattened. */
+struct samples {
+    ntk_data *train_file, *train; /* train is a part of train_file, or a scaled copy */
+    ntk_data *test;               /* NULL: none */
+    ntk_scaler *scaler;           /* NULL: none */
+    ntk_targets targets;
+    int64_t outputs; /* columns of y */
+    double *y;       /* [n_train][outputs] */
+};
+int samples_load(ntk_ctx *ctx, const struct args *a, const ntk_net *net, bool need_test,
+                 struct samples *s);
+void samples_free(struct samples *s);
+/* Loads one source with no targets needed, flattened if the net does not use positions. */
+int load_x(ntk_ctx *ctx, const struct args *a, const char *source, int64_t limit,
+           const ntk_net *net, ntk_data **data);
+/* Share of rows whose largest output is the label; NAN if labels are missing. */
+double accuracy(const ntk_data *labels, const double *f, int64_t n, int64_t outputs);
+double mean_squared_error(const double *f, const double *y, int64_t n);
+/* Fit options from --get, --dtype, --diag-reg, --absolute, --mean. */
+int fit_options(const struct args *a, ntk_fit_opts *o);
+
+#endif

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * ntk dynamics: f_t on training and test samples under gradient flow on the squared loss.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+
+struct trajectory {
+    double *times;
+    size_t n_times;
+    double *train, *test, *var; /* [n_times][...]; test and var NULL without test samples */
+};
+
+static int compute(ntk_ctx *ctx, const struct args *a, const ntk_net *net, const struct samples *s,
+                   struct trajectory *t)
+{
+    const size_t n = (size_t)ntk_data_n(s->train), m = s->test ? (size_t)ntk_data_n(s->test) : 0;
+    ntk_fit_opts o;
+    ntk_model *model;
+    ntk_status status;
+
+    STEP(fit_options(a, &o));
+    o.finite_time = 1;
+    o.covariance = a->std;
+    say_memory("the eigen-decomposition", ntk_model_bytes(&o, (int64_t)n, s->outputs));
+    t->train = malloc(t->n_times * n * (size_t)s->outputs * sizeof *t->train);
+    t->test = malloc((t->n_times * m * (size_t)s->outputs + 1) * sizeof *t->test);
+    t->var = malloc((t->n_times * m + 1) * sizeof *t->var);
+    if (!t->train || !t->test || !t->var)
+        return usage("no memory for the trajectory");
+    TRY(ctx, ntk_model_fit(ctx, net, s->train, s->y, s->outputs, &o, &model));
+    status = ntk_model_dynamics(model, t->times, t->n_times, NULL, s->test, NULL, t->train,
+                                m ? t->test : NULL, m && a->std ? t->var : NULL);
+    ntk_model_free(model);
+    TRY(ctx, status);
+    return EXIT_OK;
+}
+
+static int write(ntk_ctx *ctx, const struct args *a, const struct samples *s,
+                 const struct trajectory *t)
+{
+    const int64_t n = ntk_data_n(s->train), m = s->test ? ntk_data_n(s->test) : 0;
+    const int64_t times = (int64_t)t->n_times;
+    const ntk_array arrays[] = {
+        {.name = "t", .x = t->times, .dtype = NTK_F64, .ndim = 1, .shape = {times}},
+        {.name = "f_train", .x = t->train, .dtype = NTK_F64, .ndim = 3,
+         .shape = {times, n, s->outputs}},
+        {.name = "f_test", .x = t->test, .dtype = NTK_F64, .ndim = 3,
+         .shape = {times, m, s->outputs}},
+        {.name = "std_test", .x = t->var, .dtype = NTK_F64, .ndim = 2, .shape = {times, m}},
+    };
+
+    for (int64_t i = 0; m && a->std && i < times * m; i++)
+        t->var[i] = sqrt(fmax(t->var[i], 0));
+    TRY(ctx, ntk_array_write(ctx, a->out, arrays, m ? (a->std ? 4 : 3) : 2));
+    return EXIT_OK;
+}
+
+static void report(const struct args *a, const struct samples *s, const struct trajectory *t)
+{
+    const int64_t n = ntk_data_n(s->train), m = s->test ? ntk_data_n(s->test) : 0;
+    const bool classes = s->targets != NTK_RAW;
+    struct json j = {.f = stdout};
+
+    if (a->json)
+        json_open(&j, NULL, '[');
+    else
+        printf("%12s %14s%s%s\n", "t", "train mse", classes ? "  train acc" : "",
+               classes && m ? "   test acc" : "");
+    for (size_t k = 0; k < t->n_times; k++) {
+        const double *train = t->train + k * (size_t)(n * s->outputs);
+        const double *test = t->test + k * (size_t)(m * s->outputs);
+        const double mse = mean_squared_error(train, s->y, n * s->outputs);
+
+        if (a->json) {
+            json_open(&j, NULL, '{');
+            if (isinf(t->times[k]))
+                json_text(&j, "t", "inf");
+            else
+                json_number(&j, "t", t->times[k]);
+            json_number(&j, "train_mse", mse);
+            if (classes)
+                json_number(&j, "train_accuracy", accuracy(s->train, train, n, s->outputs));
+            if (classes && m)
+                json_number(&j, "test_accuracy", accuracy(s->test, test, m, s->outputs));
+            json_close(&j, '}');
+            continue;
+        }
+        printf("%12g %14.6g", t->times[k], mse);
+        if (classes)
+            printf(" %8.2f %%", 100 * accuracy(s->train, train, n, s->outputs));
+        if (classes && m)
+            printf(" %8.2f %%", 100 * accuracy(s->test, test, m, s->outputs));
+        putchar('\n');
+    }
+    if (a->json)
+        puts("]");
+}
+
+int cmd_dynamics(ntk_ctx *ctx, const struct args *a);
+int cmd_dynamics(ntk_ctx *ctx, const struct args *a)
+{
+    struct trajectory t = {.times = NULL};
+    struct samples s = {.y = NULL};
+    ntk_net *net = NULL;
+    int code;
+
+    if (a->loss && strcmp(a->loss, "mse") != 0)
+        return usage("--loss %s is not in this version; mse is", a->loss);
+    STEP(check_output(a->out));
+    if (!ends_with(a->out, ".npz") && !ends_with(a->out, ".h5"))
+        return usage("the result is several arrays: --out must end with .npz or .h5");
+    STEP(parse_times(a->times, &t.times, &t.n_times));
+    code = parse_net(ctx, a, 0, &net);
+    if (code == EXIT_OK)
+        code = samples_load(ctx, a, net, false, &s);
+    if (code == EXIT_OK)
+        code = compute(ctx, a, net, &s, &t);
+    if (code == EXIT_OK)
+        code = write(ctx, a, &s, &t);
+    if (code == EXIT_OK)
+        report(a, &s, &t);
+    samples_free(&s);
+    ntk_net_free(net);
+    free(t.times);
+    free(t.train);
+    free(t.test);
+    free(t.var);
+    return code;
+}

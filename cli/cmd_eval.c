@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * ntk eval: fit on training samples, test on others.
+ */
+#include <math.h>
+#include <stdlib.h>
+
+#include "cli.h"
+
+struct result {
+    double accuracy, mse, log_likelihood, loo_accuracy, loo_mse;
+    ntk_spectrum spectrum;
+    double load, fit, predict;
+};
+
+static int score(const struct samples *s, ntk_ctx *ctx, const double *f, struct result *r)
+{
+    const int64_t m = ntk_data_n(s->test);
+    int64_t columns;
+    double *y;
+
+    if (!ntk_data_y(s->test, &columns))
+        return usage("the test samples have no labels or targets");
+    if (s->targets == NTK_RAW && columns != s->outputs)
+        return usage("training targets have %lld columns, test targets %lld", (long long)s->outputs,
+                     (long long)columns);
+    y = malloc((size_t)(m * s->outputs) * sizeof *y);
+    if (!y)
+        return usage("no memory for the targets");
+    if (ntk_data_targets(s->test, s->targets, s->outputs, y) != NTK_OK) {
+        free(y);
+        return fail(ctx, NTK_EINVAL);
+    }
+    r->mse = mean_squared_error(f, y, m * s->outputs);
+    r->accuracy = s->targets == NTK_RAW ? (double)NAN : accuracy(s->test, f, m, s->outputs);
+    free(y);
+    return EXIT_OK;
+}
+
+static int predict(ntk_ctx *ctx, const struct args *a, const ntk_model *model,
+                   const struct samples *s, double *f)
+{
+    if (isinf(a->time))
+        TRY(ctx, ntk_model_predict(model, s->test, f, NULL));
+    else
+        TRY(ctx, ntk_model_dynamics(model, &a->time, 1, NULL, s->test, NULL, NULL, f, NULL));
+    return EXIT_OK;
+}
+
+static int leave_one_out(ntk_ctx *ctx, const ntk_model *model, const struct samples *s,
+                         struct result *r)
+{
+    const int64_t n = ntk_data_n(s->train);
+    double *f = malloc((size_t)(n * s->outputs) * sizeof *f);
+    ntk_status status;
+
+    if (!f)
+        return usage("no memory for the leave-one-out predictions");
+    status = ntk_model_leave_one_out(model, f, NULL);
+    if (status == NTK_OK) {
+        r->loo_mse = mean_squared_error(f, s->y, n * s->outputs);
+        r->loo_accuracy = s->targets == NTK_RAW ? (double)NAN
+                                                : accuracy(s->train, f, n, s->outputs);
+    }
+    free(f);
+    TRY(ctx, status);
+    return EXIT_OK;
+}
+
+static int measure(ntk_ctx *ctx, const struct args *a, const struct samples *s,
+                   const ntk_model *model, double *f, struct result *r)
+{
+    double start = seconds();
+
+    STEP(predict(ctx, a, model, s, f));
+    r->predict = seconds() - start;
+    STEP(score(s, ctx, f, r));
+    TRY(ctx, ntk_model_spectrum(model, &r->spectrum));
+    TRY(ctx, ntk_model_evidence(model, &r->log_likelihood));
+    return a->leave_one_out ? leave_one_out(ctx, model, s, r) : EXIT_OK;
+}
+
+static int evaluate(ntk_ctx *ctx, const struct args *a, const ntk_net *net,
+                    const struct samples *s, struct result *r)
+{
+    const int64_t n = ntk_data_n(s->train), m = ntk_data_n(s->test);
+    ntk_fit_opts o;
+    ntk_model *model;
+    double start, *f;
+    int code;
+
+    STEP(fit_options(a, &o));
+    o.finite_time = !isinf(a->time);
+    say_memory("fitting", ntk_model_bytes(&o, n, s->outputs));
+    start = seconds();
+    TRY(ctx, ntk_model_fit(ctx, net, s->train, s->y, s->outputs, &o, &model));
+    r->fit = seconds() - start;
+    f = malloc((size_t)(m * s->outputs) * sizeof *f);
+    code = f ? measure(ctx, a, s, model, f, r) : usage("no memory for the predictions");
+    free(f);
+    ntk_model_free(model);
+    return code;
+}
+
+static void print_json(struct json *j, const struct args *a, const char *net,
+                       const struct samples *s, const struct result *r)
+{
+    json_open(j, NULL, '{');
+    json_text(j, "net", net);
+    if (s->targets != NTK_RAW)
+        json_number(j, "accuracy", r->accuracy);
+    json_number(j, "mse", r->mse);
+    json_integer(j, "n_train", ntk_data_n(s->train));
+    json_integer(j, "n_test", ntk_data_n(s->test));
+    if (a->leave_one_out) {
+        if (s->targets != NTK_RAW)
+            json_number(j, "loo_accuracy", r->loo_accuracy);
+        json_number(j, "loo_mse", r->loo_mse);
+    }
+    json_number(j, "diag_reg", a->diag_reg);
+    json_number(j, "log_likelihood", r->log_likelihood);
+    json_number(j, "lambda_min", r->spectrum.lambda_min);
+    json_number(j, "lambda_max", r->spectrum.lambda_max);
+    json_number(j, "condition", r->spectrum.condition);
+    json_number(j, "max_learning_rate", r->spectrum.max_learning_rate);
+    json_open(j, "seconds", '{');
+    json_number(j, "load", r->load);
+    json_number(j, "fit", r->fit);
+    json_number(j, "predict", r->predict);
+    json_close(j, '}');
+    json_close(j, '}');
+}
+
+static void print_text(const struct args *a, const char *net, const struct samples *s,
+                       const struct result *r)
+{
+    printf("net                %s\n", net);
+    printf("samples            %lld to train, %lld to test\n", (long long)ntk_data_n(s->train),
+           (long long)ntk_data_n(s->test));
+    if (s->targets != NTK_RAW)
+        printf("accuracy           %.2f %%\n", 100 * r->accuracy);
+    printf("mean squared error %.6g\n", r->mse);
+    if (a->leave_one_out && s->targets != NTK_RAW)
+        printf("leave-one-out      %.2f %%, mean squared error %.6g\n", 100 * r->loo_accuracy,
+               r->loo_mse);
+    else if (a->leave_one_out)
+        printf("leave-one-out      mean squared error %.6g\n", r->loo_mse);
+    printf("log likelihood     %.6g\n", r->log_likelihood);
+    printf("eigenvalues        %.4g to %.4g, condition number %.3g\n", r->spectrum.lambda_min,
+           r->spectrum.lambda_max, r->spectrum.condition);
+    printf("largest stable learning rate %.4g\n", r->spectrum.max_learning_rate);
+    printf("seconds            %.2f load, %.2f fit, %.2f predict\n", r->load, r->fit, r->predict);
+}
+
+static int evaluate_all(ntk_ctx *ctx, const struct args *a, struct samples *s, ntk_net *const *nets)
+{
+    struct json j = {.f = stdout};
+    const double start = seconds();
+    double load;
+
+    STEP(samples_load(ctx, a, nets[0], true, s));
+    load = seconds() - start;
+    if (a->json && a->n_nets > 1)
+        json_open(&j, NULL, '[');
+    for (size_t i = 0; i < a->n_nets; i++) {
+        struct result r = {.load = load};
+
+        STEP(evaluate(ctx, a, nets[i], s, &r));
+        if (a->json) {
+            print_json(&j, a, a->nets[i], s, &r);
+        } else {
+            printf(i ? "\n" : "");
+            print_text(a, a->nets[i], s, &r);
+        }
+    }
+    if (a->json)
+        puts(a->n_nets > 1 ? "]" : "");
+    return EXIT_OK;
+}
+
+int cmd_eval(ntk_ctx *ctx, const struct args *a);
+int cmd_eval(ntk_ctx *ctx, const struct args *a)
+{
+    ntk_net *nets[NETS_MAX] = {NULL};
+    struct samples s = {.y = NULL};
+    int code = EXIT_OK;
+
+    for (size_t i = 0; (i < a->n_nets || i == 0) && code == EXIT_OK; i++)
+        code = parse_net(ctx, a, i, &nets[i]);
+    if (code == EXIT_OK)
+        code = evaluate_all(ctx, a, &s, nets);
+    samples_free(&s);
+    for (size_t i = 0; i < NETS_MAX; i++)
+        ntk_net_free(nets[i]);
+    return code;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * ntk fit: fit a model and save it.
+ */
+#include <stdlib.h>
+
+#include "cli.h"
+
+static int fit_and_save(ntk_ctx *ctx, const struct args *a, const ntk_net *net, struct samples *s)
+{
+    ntk_fit_opts o;
+    ntk_model *model;
+    ntk_status status;
+    double start;
+
+    STEP(samples_load(ctx, a, net, false, s));
+    STEP(fit_options(a, &o));
+    o.covariance = 1;
+    say_memory("fitting", ntk_model_bytes(&o, ntk_data_n(s->train), s->outputs));
+    start = seconds();
+    TRY(ctx, ntk_model_fit(ctx, net, s->train, s->y, s->outputs, &o, &model));
+    start = seconds() - start;
+    status = ntk_model_set_encoding(model, s->scaler, s->targets);
+    if (status == NTK_OK)
+        status = ntk_model_save(model, a->out, a->factor);
+    ntk_model_free(model);
+    TRY(ctx, status);
+    if (a->json) {
+        struct json j = {.f = stdout};
+
+        json_open(&j, NULL, '{');
+        json_text(&j, "out", a->out);
+        json_integer(&j, "n_train", ntk_data_n(s->train));
+        json_integer(&j, "outputs", s->outputs);
+        json_number(&j, "seconds", start);
+        json_close(&j, '}');
+        putchar('\n');
+    } else {
+        note("fitted %lld samples in %.2f s, saved %s", (long long)ntk_data_n(s->train), start,
+             a->out);
+    }
+    return EXIT_OK;
+}
+
+int cmd_fit(ntk_ctx *ctx, const struct args *a);
+int cmd_fit(ntk_ctx *ctx, const struct args *a)
+{
+    struct samples s = {.y = NULL};
+    ntk_net *net = NULL;
+    int code;
+
+    STEP(check_output(a->out));
+    code = parse_net(ctx, a, 0, &net);
+    if (code == EXIT_OK)
+        code = fit_and_save(ctx, a, net, &s);
+    samples_free(&s);
+    ntk_net_free(net);
+    return code;
+}

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * main.c - the command line: ntk COMMAND [OPTIONS].
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli.h"
+
+#define COMMAND(name, summary, words, options, example) \
+    int cmd_##name(ntk_ctx *ctx, const struct args *args);
+#include "commands.def"
+#undef COMMAND
+
+const struct command commands[] = {
+#define COMMAND(name, summary, words, options, example) \
+    {#name, summary, words, options, example, cmd_##name},
+#include "commands.def"
+#undef COMMAND
+};
+const size_t n_commands = sizeof commands / sizeof *commands;
+
+static void help(FILE *f)
+{
+    fprintf(f, "ntk %s: exact kernels of infinitely wide neural networks (NNGP and NTK)\n\n"
+               "usage: ntk COMMAND [OPTIONS]; 'ntk COMMAND --help' has each command's options\n\n",
+            ntk_version());
+    for (size_t i = 0; i < n_commands; i++)
+        fprintf(f, "    %-10s %s\n", commands[i].name, commands[i].summary);
+    fprintf(f, "\nexample: ntk eval --net 'fc(depth=3)' --train digits/train --test digits/test\n");
+}
+
+static const struct command *find(const char *name)
+{
+    for (size_t i = 0; i < n_commands; i++)
+        if (strcmp(commands[i].name, name) == 0)
+            return &commands[i];
+    return NULL;
+}
+
+/* 8G, 500M, 1e9 */
+static bool parse_bytes(const char *text, size_t *bytes)
+{
+    char *end;
+    double x = strtod(text, &end);
+    const char *units = "kMGT", *unit = *end ? strchr(units, *end) : NULL;
+
+    if (end == text || !(x > 0))
+        return false;
+    if (unit) {
+        for (const char *u = units; u <= unit; u++)
+            x *= 1024;
+        end++;
+    }
+    *bytes = (size_t)x;
+    return *end == '\0' || strcmp(end, "B") == 0 || strcmp(end, "iB") == 0;
+}
+
+static int configure(ntk_ctx *ctx, const struct args *a)
+{
+    size_t bytes;
+
+    TRY(ctx, ntk_ctx_set_threads(ctx, (int)a->threads));
+    if (a->isa)
+        TRY(ctx, ntk_ctx_set_isa(ctx, a->isa));
+    if (a->memory) {
+        if (!parse_bytes(a->memory, &bytes))
+            return usage("--memory must be like 8G or 500M, got '%s'", a->memory);
+        ntk_ctx_set_memory(ctx, bytes);
+    }
+    return EXIT_OK;
+}
+
+static int run(const struct command *command, const struct args *args)
+{
+    ntk_ctx *ctx;
+    int code;
+
+    if (ntk_ctx_new(&ctx) != NTK_OK)
+        return usage("no memory");
+    report_start(ctx, command->name, args->quiet);
+    code = configure(ctx, args);
+    if (code == EXIT_OK)
+        code = command->run(ctx, args);
+    ntk_ctx_free(ctx);
+    if (fflush(stdout) != 0 || ferror(stdout))
+        code = code == EXIT_OK ? EXIT_FAILED : code;
+    return code;
+}
+
+/* These settings of OpenBLAS halve its speed on some processors. It reads them when it is loaded, so
+ * a benchmark starts again without them. */
+static void restart_without_blas_settings(char **argv)
+{
+    if (!getenv("OPENBLAS_CORETYPE") && !getenv("OPENBLAS_L2_SIZE"))
+        return;
+    unsetenv("OPENBLAS_CORETYPE");
+    unsetenv("OPENBLAS_L2_SIZE");
+    execv("/proc/self/exe", argv);
+}
+
+int main(int argc, char **argv)
+{
+    const struct command *command;
+    struct args args;
+    int code;
+
+    if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+        strcmp(argv[1], "help") == 0) {
+        help(argc < 2 ? stderr : stdout);
+        return argc < 2 ? EXIT_USAGE : EXIT_OK;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        printf("ntk %s\n", ntk_version());
+        return EXIT_OK;
+    }
+    command = find(argv[1]);
+    if (!command) {
+        fprintf(stderr, "ntk: unknown command '%s'; 'ntk --help' lists those there are\n", argv[1]);
+        return EXIT_USAGE;
+    }
+    if (strcmp(command->name, "bench") == 0)
+        restart_without_blas_settings(argv);
+    report_start(NULL, command->name, false);
+    code = options_parse(command, argc - 2, argv + 2, &args);
+    if (code != EXIT_OK || args.help) {
+        if (code == EXIT_OK)
+            options_help(command, stdout);
+        return code;
+    }
+    return run(command, &args);
+}

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * options.c - all options: their names, types, help and where they go.
+ */
+#include <math.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+
+enum kind { TEXT, NUMBER, INTEGER, FLAG, NET };
+
+struct option {
+    const char *name;
+    enum kind kind;
+    size_t offset;
+    const char *value; /* how the help calls it */
+    const char *help;
+};
+
+#define AT(field) offsetof(struct args, field)
+
+static const struct option options[] = {
+    {"net", NET, 0, "SPEC", "architecture: the text itself, or @FILE; may be given several times"},
+    {"train", TEXT, AT(train), "DATA", "training samples with labels or targets"},
+    {"test", TEXT, AT(test), "DATA", "test samples"},
+    {"x", TEXT, AT(x), "DATA", "samples"},
+    {"x1", TEXT, AT(x1), "DATA", "samples of the kernel's rows"},
+    {"x2", TEXT, AT(x2), "DATA", "samples of its columns; default: those of the rows"},
+    {"model", TEXT, AT(model), "FILE", "a model saved by 'ntk fit'"},
+    {"train-limit", INTEGER, AT(train_limit), "N", "only the first N training samples (rows)"},
+    {"test-limit", INTEGER, AT(test_limit), "N", "only the first N test samples (columns)"},
+    {"get", TEXT, AT(get), "K", "ntk (default), nngp; for 'ntk kernel' also both"},
+    {"dtype", TEXT, AT(dtype), "T", "kernel entries in float64 (default) or float32"},
+    {"standardize", TEXT, AT(standardize), "S",
+     "none, feature or channel; default: channel for cifar10, feature for .csv, else none"},
+    {"targets", TEXT, AT(targets), "T",
+     "centered (default: 1 - 1/c and -1/c), onehot (1 and 0) or raw (regression)"},
+    {"target", TEXT, AT(target), "COL", ".csv: name or number (from 0) of the target column, or none"},
+    {"diag-reg", NUMBER, AT(diag_reg), "R", "ridge, times the mean of the kernel's diagonal; default 0"},
+    {"absolute", FLAG, AT(absolute), NULL, "take --diag-reg as it is"},
+    {"time", NUMBER, AT(time), "T", "training time; default inf"},
+    {"times", TEXT, AT(times), "T,T,...", "training times; inf is allowed (ntk bench: how many)"},
+    {"loss", TEXT, AT(loss), "L", "mse"},
+    {"mean", FLAG, AT(mean), NULL, "time of the loss that is a mean over entries, not a sum"},
+    {"std", FLAG, AT(std), NULL, "standard deviations of the predictions, too"},
+    {"loo", FLAG, AT(leave_one_out), NULL, "leave-one-out accuracy and error, too"},
+    {"factor", FLAG, AT(factor), NULL, "save the factorisation: a larger file, faster --std"},
+    {"n", INTEGER, AT(n), "N", "number of (training) samples"},
+    {"m", INTEGER, AT(m), "M", "number of test samples"},
+    {"d", INTEGER, AT(d), "D", "number of features"},
+    {"outputs", INTEGER, AT(outputs), "C", "number of outputs"},
+    {"repeat", INTEGER, AT(repeat), "R", "runs, of which the median is reported"},
+    {"out", TEXT, AT(out), "FILE", "where the result goes"},
+    {"json", FLAG, AT(json), NULL, "report as JSON on one line"},
+    {"quiet", FLAG, AT(quiet), NULL, "no notes and no progress"},
+    {"threads", INTEGER, AT(threads), "N", "threads; default: all processors"},
+    {"memory", TEXT, AT(memory), "SIZE", "refuse work that needs more, e.g. 8G"},
+    {"isa", TEXT, AT(isa), "NAME", "instruction set; default: the best"},
+    {"help", FLAG, AT(help), NULL, "this text"},
+};
+#define N_OPTIONS (sizeof options / sizeof *options)
+
+static const char common[] = "json quiet threads memory isa help";
+
+static bool listed(const char *list, const char *name)
+{
+    const size_t n = strlen(name);
+
+    for (const char *p = strstr(list, name); p; p = strstr(p + 1, name))
+        if ((p == list || p[-1] == ' ') && (p[n] == ' ' || p[n] == '\0'))
+            return true;
+    return false;
+}
+
+static bool accepts(const struct command *c, const struct option *o)
+{
+    return listed(c->options, o->name) || listed(common, o->name);
+}
+
+void options_help(const struct command *c, FILE *f)
+{
+    fprintf(f, "ntk %s: %s\n\nusage: ntk %s%s%s [OPTIONS]\n\n", c->name, c->summary, c->name,
+            *c->words ? " " : "", c->words);
+    for (size_t i = 0; i < N_OPTIONS; i++) {
+        const struct option *o = &options[i];
+        char head[40];
+
+        if (!accepts(c, o))
+            continue;
+        snprintf(head, sizeof head, "--%s%s%s", o->name, o->value ? " " : "",
+                 o->value ? o->value : "");
+        fprintf(f, "    %-20s %s\n", head, o->help);
+    }
+    if (listed(c->options, "train") || listed(c->options, "x1") || listed(c->options, "x"))
+        fprintf(f, "\nDATA: digits[/train|/test], FILE.csv, FILE.npy, FILE.npz, FILE.h5, an idx file, "
+                   "mnist:DIR/train|test,\ncifar10:DIR/train|test\n");
+    fprintf(f, "\nexample: %s\n", c->example);
+}
+
+/* How alike two short words are: length of the common start, counted both ways. */
+static size_t likeness(const char *a, const char *b)
+{
+    size_t start = 0, end = 0;
+    const size_t n = strlen(a), m = strlen(b);
+
+    while (a[start] && a[start] == b[start])
+        start++;
+    while (end < n - start && end < m - start && a[n - 1 - end] == b[m - 1 - end])
+        end++;
+    return start + end;
+}
+
+static int unknown(const struct command *c, const char *name)
+{
+    const char *best = NULL;
+    size_t most = strlen(name) / 2;
+
+    for (size_t i = 0; i < N_OPTIONS; i++)
+        if (accepts(c, &options[i]) && likeness(name, options[i].name) > most) {
+            best = options[i].name;
+            most = likeness(name, best);
+        }
+    if (best)
+        return usage("unknown option --%s; did you mean --%s?", name, best);
+    return usage("unknown option --%s", name);
+}
+
+static int store(const struct option *o, const char *value, struct args *a)
+{
+    void *field = (char *)a + o->offset;
+    char *end;
+
+    switch (o->kind) {
+    case NET:
+        if (a->n_nets == NETS_MAX)
+            return usage("at most %d --net are allowed", NETS_MAX);
+        a->nets[a->n_nets++] = value;
+        return EXIT_OK;
+    case TEXT:
+        *(const char **)field = value;
+        return EXIT_OK;
+    case FLAG:
+        *(bool *)field = true;
+        return EXIT_OK;
+    case NUMBER:
+        *(double *)field = strtod(value, &end);
+        if (end == value || *end || isnan(*(double *)field) || *(double *)field < 0)
+            return usage("--%s must be a number >= 0, got '%s'", o->name, value);
+        return EXIT_OK;
+    default:
+        *(int64_t *)field = strtoll(value, &end, 10);
+        if (end == value || *end || *(int64_t *)field < 1)
+            return usage("--%s must be an integer >= 1, got '%s'", o->name, value);
+        return EXIT_OK;
+    }
+}
+
+/* One "--name", "--name=value" or "--name value"; *used is how many of argv it took. */
+static int parse_option(const struct command *c, int argc, char **argv, struct args *a, int *used)
+{
+    char name[64];
+    const char *word = argv[0] + 2, *equals = strchr(word, '='), *value = equals ? equals + 1 : NULL;
+    const struct option *o = NULL;
+
+    snprintf(name, sizeof name, "%.*s", equals ? (int)(equals - word) : 60, word);
+    for (size_t i = 0; i < N_OPTIONS && !o; i++)
+        if (strcmp(options[i].name, name) == 0 && accepts(c, &options[i]))
+            o = &options[i];
+    if (!o)
+        return unknown(c, name);
+    *used = 1;
+    if (o->kind == FLAG) {
+        if (value)
+            return usage("--%s takes no value", name);
+    } else if (!value) {
+        if (argc < 2)
+            return usage("--%s needs a value: %s", name, o->value);
+        value = argv[1];
+        *used = 2;
+    }
+    return store(o, value, a);
+}
+
+int options_parse(const struct command *c, int argc, char **argv, struct args *a)
+{
+    bool only_words = false;
+
+    *a = (struct args){.time = (double)INFINITY};
+    for (int i = 0, used = 1; i < argc; i += used, used = 1) {
+        const char *word = argv[i];
+
+        if (!only_words && strcmp(word, "--") == 0) {
+            only_words = true;
+        } else if (!only_words && strcmp(word, "-h") == 0) {
+            a->help = true;
+        } else if (!only_words && strncmp(word, "--", 2) == 0) {
+            STEP(parse_option(c, argc - i, argv + i, a, &used));
+        } else {
+            if (!*c->words || a->n_words == 1)
+                return usage("unexpected argument '%s'", word);
+            a->words[a->n_words++] = word;
+        }
+    }
+    return EXIT_OK;
+}

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * report.c - messages, notes, progress, Ctrl-C.
+ */
+#include <signal.h>
+#include <stdarg.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli.h"
+
+static struct {
+    const char *name;
+    bool quiet, terminal;
+    bool bar;            /* a bar stands on the terminal's current line */
+    double start, shown; /* when this work began, when progress was last shown */
+    char what[40];
+} state;
+
+static volatile sig_atomic_t interrupted;
+
+static void on_interrupt(int signal_number)
+{
+    interrupted = 1;
+    signal(signal_number, SIG_DFL); /* a second Ctrl-C ends the process at once */
+}
+
+double seconds(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void clear_bar(void)
+{
+    if (state.bar)
+        fprintf(stderr, "\r\033[K");
+    state.bar = false;
+}
+
+static void say(const char *fmt, va_list ap)
+{
+    clear_bar();
+    fprintf(stderr, "ntk %s: ", state.name);
+    vfprintf(stderr, fmt, ap);
+    fputc('\n', stderr);
+}
+
+int usage(const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    say(fmt, ap);
+    va_end(ap);
+    fprintf(stderr, "try 'ntk %s --help'\n", state.name);
+    return EXIT_USAGE;
+}
+
+void note(const char *fmt, ...)
+{
+    va_list ap;
+
+    if (state.quiet)
+        return;
+    va_start(ap, fmt);
+    say(fmt, ap);
+    va_end(ap);
+}
+
+int fail(const ntk_ctx *ctx, ntk_status status)
+{
+    const char *message = ntk_errmsg(ctx);
+
+    clear_bar();
+    fprintf(stderr, "ntk %s: %s\n", state.name, *message ? message : ntk_strstatus(status));
+    switch (status) {
+    case NTK_ECANCEL:
+        return EXIT_INTERRUPTED;
+    case NTK_ENUMERIC:
+        return EXIT_FAILED;
+    default:
+        return EXIT_USAGE;
+    }
+}
+
+static void on_log(int level, const char *text, void *user)
+{
+    (void)user;
+    note(level > 0 ? "warning: %s" : "%s", text);
+}
+
+static void show_bar(const char *what, double done, double total, double elapsed)
+{
+    const int width = 30, filled = (int)(width * done / total);
+
+    fprintf(stderr, "\r[%.*s%.*s] %3.0f %% of %.0f %s, %.0f s left\033[K", filled,
+            "##############################", width - filled, "..............................",
+            100 * done / total, total, what, elapsed * (total - done) / done);
+    state.bar = true;
+}
+
+/* A bar on a terminal, five times a second; elsewhere a line a minute. */
+static int on_progress(const char *what, double done, double total, void *user)
+{
+    const double now = seconds();
+
+    (void)user;
+    if (strcmp(what, state.what) != 0 || done <= 1) {
+        snprintf(state.what, sizeof state.what, "%s", what);
+        state.start = state.shown = now;
+    }
+    if (!state.quiet && done > 0 && now - state.shown > (state.terminal ? 0.2 : 60)) {
+        state.shown = now;
+        if (state.terminal)
+            show_bar(what, done, total, now - state.start);
+        else
+            note("%.0f of %.0f %s, %.0f s left", done, total, what,
+                 (now - state.start) * (total - done) / done);
+    }
+    if (done >= total)
+        clear_bar();
+    return interrupted;
+}
+
+void report_start(ntk_ctx *ctx, const char *name, bool quiet)
+{
+    state.name = name;
+    state.quiet = quiet;
+    state.terminal = isatty(STDERR_FILENO);
+    signal(SIGINT, on_interrupt);
+    signal(SIGTERM, on_interrupt);
+    if (ctx) {
+        ntk_ctx_set_log(ctx, on_log, NULL);
+        ntk_ctx_set_progress(ctx, on_progress, NULL);
+    }
+}
+
+void say_memory(const char *what, size_t bytes)
+{
+    if (bytes > (size_t)1 << 30)
+        note("%s needs %.1f GiB of memory", what, (double)bytes / (1024.0 * 1024 * 1024));
+}
