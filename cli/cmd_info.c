@@ -28,6 +28,9 @@ static const char *blas_warning(void)
         return "OpenBLAS does not use this processor's AVX-512";
     if (strstr(isas, "avx2") && !avx2)
         return "OpenBLAS does not use this processor's AVX2";
+    if (strcmp(ntk_blas_threading(), "pthreads") == 0)
+        return "OpenBLAS's own threads compete with OpenMP's and slow solves down: on Debian, "
+               "install libopenblas0-openmp";
     return NULL;
 }
 
@@ -47,6 +50,7 @@ int cmd_info(ntk_ctx *ctx, const struct args *a)
         json_text(&j, "isa_available", ntk_isa_available());
         json_integer(&j, "threads", ntk_ctx_threads(ctx));
         json_text(&j, "blas_core", ntk_blas_core());
+        json_text(&j, "blas_threading", ntk_blas_threading());
         json_text(&j, "warning", warning ? warning : "");
         json_close(&j, '}');
         putchar('\n');
@@ -56,7 +60,7 @@ int cmd_info(ntk_ctx *ctx, const struct args *a)
     printf("features         %s\n", ntk_features());
     printf("instruction set  %s (of %s)\n", isa, ntk_isa_available());
     printf("threads          %d\n", ntk_ctx_threads(ctx));
-    printf("BLAS core        %s\n", ntk_blas_core());
+    printf("BLAS core        %s, %s threads\n", ntk_blas_core(), ntk_blas_threading());
     if (warning)
         printf("warning          %s\n", warning);
     return EXIT_OK;

@@ -118,9 +118,12 @@ NTK_API const char *ntk_errmsg(const ntk_ctx *ctx);
 NTK_API const char *ntk_strstatus(ntk_status status);
 /* "0.1.0" */
 NTK_API const char *ntk_version(void);
-/* What this build can do, e.g. "openmp hdf5"; and the BLAS core in use, e.g. "SkylakeX". */
+/* What this build can do, e.g. "openmp openblas hdf5". */
 NTK_API const char *ntk_features(void);
+/* The code that OpenBLAS chose for this processor, e.g. "SkylakeX"; and how it runs threads:
+ * "openmp" shares the library's, "pthreads" competes with them for the processors. */
 NTK_API const char *ntk_blas_core(void);
+NTK_API const char *ntk_blas_threading(void);
 /* Frees a text that a function of this library gave to the caller. */
 NTK_API void ntk_text_free(char *text);
 

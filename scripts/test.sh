@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# usage: scripts/test.sh BUILD_DIR
-# Runs every test of a build and ends with one line that counts them.
+# usage: [WRAPPER=qemu-aarch64] [ONLY_UNIT=yes] scripts/test.sh BUILD_DIR
+# Runs every test of a build and ends with one line that counts them. WRAPPER runs the unit tests'
+# executables; ONLY_UNIT leaves out the rest.
 set -u
 build=${1:?usage: scripts/test.sh BUILD_DIR}
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -9,34 +10,43 @@ log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 passed=0 failed=0 skipped=0
 
-count() { grep -c "$1" "$log" || true; }
+# cmocka names a failed or skipped test again in its summary
+count() { grep -E "$1" "$log" | sort -u | wc -l; }
 
-for t in "$build"/tests/unit/test_*; do
-    [ -f "$t" ] && [ -x "$t" ] || continue
-    echo "== $(basename "$t")"
-    CMOCKA_MESSAGE_OUTPUT=stdout "$t" "$root" >"$log" 2>&1
-    code=$?
-    ok=$(count '^\[ *OK \]') bad=$(count '^\[  FAILED  \] [a-z]') skip=$(count '^\[  SKIPPED \] [a-z]')
-    if [ "$code" -ne 0 ]; then
-        cat "$log"
-        [ "$bad" -gt 0 ] || bad=1
-    else
-        grep '^\[  SKIPPED' "$log" || true
-    fi
-    passed=$((passed + ok)) failed=$((failed + bad)) skipped=$((skipped + skip))
-done
-
-if [ -f "$root/tests/cli/run.sh" ]; then
-    echo "== command line"
-    sh "$root/tests/cli/run.sh" "$build/ntk" >"$log" 2>&1 || true
+# A script that ends with "N passed, N failed[, N skipped]".
+run_script() { # title, command ...
+    echo "== $1"
+    shift
+    "$@" >"$log" 2>&1
     grep -v '^PASS' "$log"
     line=$(grep -E '^[0-9]+ passed, [0-9]+ failed' "$log" | tail -n 1)
     if [ -z "$line" ]; then
         failed=$((failed + 1))
-    else
-        set -- $(echo "$line" | tr -dc '0-9 \n')
-        passed=$((passed + $1)) failed=$((failed + $2)) skipped=$((skipped + ${3:-0}))
+        return
     fi
+    set -- $(echo "$line" | tr -dc '0-9 ')
+    passed=$((passed + $1)) failed=$((failed + $2)) skipped=$((skipped + ${3:-0}))
+}
+
+for t in "$build"/tests/unit/test_*; do
+    [ -f "$t" ] && [ -x "$t" ] || continue
+    echo "== $(basename "$t")"
+    CMOCKA_MESSAGE_OUTPUT=stdout ${WRAPPER:-} "$t" >"$log" 2>&1
+    code=$?
+    ok=$(count '^\[ *OK \]') bad=$(count '^\[  FAILED  \] [a-z_0-9]*$')
+    skip=$(count '^\[  SKIPPED \] [a-z_0-9]*$')
+    if [ "$code" -ne 0 ]; then
+        cat "$log"
+        [ "$bad" -gt 0 ] || bad=1
+    else
+        grep -v -E '^\[(  RUN|       OK| RUN|==|  PASSED)' "$log"
+    fi
+    passed=$((passed + ok)) failed=$((failed + bad)) skipped=$((skipped + skip))
+done
+
+if [ -z "${ONLY_UNIT:-}" ]; then
+    run_script "library" sh "$root/tests/library.sh" "$build"
+    [ -f "$root/tests/cli/run.sh" ] && run_script "command line" sh "$root/tests/cli/run.sh" "$build/ntk"
 fi
 
 echo "$passed passed, $failed failed, $skipped skipped"

@@ -17,6 +17,14 @@ int ntk_blas_set_threads(int threads)
 
 const char *ntk_blas_core(void) { return openblas_get_corename(); }
 
+const char *ntk_blas_threading(void)
+{
+    static const char *const names[] = {"sequential", "pthreads", "openmp"};
+    const int kind = openblas_get_parallel();
+
+    return kind >= 0 && kind <= 2 ? names[kind] : "unknown";
+}
+
 const char *ntk_version(void) { return NTK_VERSION; }
 
 const char *ntk_features(void)

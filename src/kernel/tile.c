@@ -60,8 +60,8 @@ static void scratch_free(struct scratch *s)
     free(s->in);
 }
 
-/* input = X1 X2' / features for one tile. */
-static void first_covariance(const struct scratch *s, int64_t i0, int64_t ni, int64_t j0, int64_t nj)
+/* A block of input = X1 X2' / features. */
+static void product_block(const struct scratch *s, int64_t i0, int64_t ni, int64_t j0, int64_t nj)
 {
     const struct ntk_samples *a = s->t->rows, *b = s->t->columns;
     const int m = (int)ni, n = (int)nj, k = (int)a->features;
@@ -74,6 +74,20 @@ static void first_covariance(const struct scratch *s, int64_t i0, int64_t ni, in
         cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, m, n, k, 1 / (double)k,
                     (const double *)a->x + (size_t)i0 * a->features, k,
                     (const double *)b->x + (size_t)j0 * b->features, k, 0, (double *)s->input, TILE);
+}
+
+/* The same on the diagonal, on and above it. */
+static void symmetric_block(const struct scratch *s, int64_t i0, int64_t ni)
+{
+    const struct ntk_samples *a = s->t->rows;
+    const int n = (int)ni, k = (int)a->features;
+
+    if (s->t->dtype == NTK_F32)
+        cblas_ssyrk(CblasRowMajor, CblasUpper, CblasNoTrans, n, k, 1 / (float)k,
+                    (const float *)a->x + (size_t)i0 * a->features, k, 0, (float *)s->input, TILE);
+    else
+        cblas_dsyrk(CblasRowMajor, CblasUpper, CblasNoTrans, n, k, 1 / (double)k,
+                    (const double *)a->x + (size_t)i0 * a->features, k, 0, (double *)s->input, TILE);
 }
 
 static void put(void *slot, ntk_dtype dtype, int64_t at, double value)
@@ -202,7 +216,10 @@ static int run_tile(const struct scratch *s, int64_t i0, int64_t j0, ntk_sink_fn
     const bool diagonal = t->rows == t->columns && i0 == j0;
     const int64_t lanes = (int64_t)t->simd->lanes;
 
-    first_covariance(s, i0, ni, j0, nj);
+    if (diagonal)
+        symmetric_block(s, i0, ni);
+    else
+        product_block(s, i0, ni, j0, nj);
     for (int64_t row = 0; row < ni; row++)
         run_row(s, i0, j0, nj, row, diagonal ? row / lanes * lanes : 0);
     if (diagonal)
@@ -268,7 +285,7 @@ ntk_status ntk_tiles_run(const struct ntk_tiling *t, ntk_sink_fn *sink, void *us
                 now = NTK_ECANCEL;
 #pragma omp atomic capture
             count = ++done;
-#pragma omp critical(ntk_tiles_progress)
+#pragma omp critical
             {
                 if (status == NTK_OK)
                     status = now;
