@@ -54,6 +54,7 @@ static ntk_status setup(const void *self, const struct ntk_where *at,
                     "has no such condition",
                     range->q_min, range->q_max);
     dual->sides = 2 + (p->degree > 0 ? (int)p->degree : 1);
+    dual->par[0] = 1; /* all powers of rho occur */
     return NTK_OK;
 }
 

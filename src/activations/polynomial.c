@@ -53,6 +53,7 @@ static ntk_status setup(const void *self, const struct ntk_where *at,
 
     (void)at, (void)range;
     dual->sides = 2 + (p->coef.n > 1 ? p->coef.n - 1 : 1);
+    dual->par[0] = 1; /* all powers of rho occur */
     return NTK_OK;
 }
 

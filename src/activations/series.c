@@ -16,7 +16,8 @@ NTK_INLINE void block(const struct ntk_dual_args *p, size_t i, size_t count, boo
     const real *s1 = (const real *)p->side1 + i / LANES * p->step1;
     const real *s2 = (const real *)p->side2 + i, *k = (const real *)p->k + i;
     const size_t terms = (size_t)p->sides - 2;
-    V rho[4], f[4], d[4];
+    const real stride = ((const real *)p->par)[0]; /* 2: only even powers of rho occur */
+    V rho[4], power[4], f[4], d[4];
 
 #define A(s, b) \
     (per_lane ? load(s1 + (s)*p->stride1 + (b)*LANES) : splat(s1[(s)*p->stride1 + (b)*p->step1]))
@@ -24,15 +25,16 @@ NTK_INLINE void block(const struct ntk_dual_args *p, size_t i, size_t count, boo
     NTK_UNROLL
     for (size_t b = 0; b < count; b++) {
         rho[b] = load(k + b * LANES) * (A(0, b) * B(0, b));
+        power[b] = stride > 1 ? rho[b] * rho[b] : rho[b];
         f[b] = d[b] = splat(0);
     }
-    real order = (real)terms;
-    for (size_t m = terms + 1; m >= 2; m--, order -= 1) {
+    real order = (real)(terms - 1) * stride + 1;
+    for (size_t m = terms + 1; m >= 2; m--, order -= stride) {
         NTK_UNROLL
         for (size_t b = 0; b < count; b++) {
             const V e = A(m, b) * B(m, b);
-            f[b] = f[b] * rho[b] + e;
-            d[b] = d[b] * rho[b] + e * order;
+            f[b] = f[b] * power[b] + e;
+            d[b] = d[b] * power[b] + e * order;
         }
     }
     NTK_UNROLL
@@ -74,6 +76,8 @@ void NTK_DUAL_SYMBOL(series)(const struct ntk_dual_args *p)
 #define NODES        833
 #define INTERPOLATED 1e-6 /* least q / q_max that the interpolation covers */
 #define COLUMNS_MAX  96
+#define DEGREE_MAX   1500 /* most terms that are integrated */
+#define TAIL_MAX     1e-4 /* most that may be left out, with a warning */
 
 /* Row of values that depend on q: E[f^2] = a^2 + q V, D, a, e_0, e_1, ... */
 enum {
@@ -86,7 +90,8 @@ enum {
 struct series {
     ntk_series_fn *f, *df;
     const void *self;
-    int terms;     /* number of e_m */
+    int terms;     /* number of e_m that are kept: m = 0, stride, 2 stride, ... */
+    int stride;    /* 2 if f' is even (tanh, sigmoid): its odd coefficients are 0 */
     int columns;   /* order of the Chebyshev interpolation */
     double lo, hi; /* its interval of log q */
     double *coef;  /* [columns][ROW_E + terms] */
@@ -132,13 +137,13 @@ static void integrate(const struct series *s, size_t n, const double *q, int ter
     }
 }
 
-/* Number of terms that bring the tails of both sums at rho = 1 below tol, relative to the sums, in
- * every column; 0 if NTK_SERIES_MAX - 2 do not, and then the worst column and its tail. */
-static int count_terms(size_t n, const double *q, const double *rows, double tol, size_t *worst,
-                       double *tail)
+/* Degree (least number of e_m, from m = 0) that brings the tails of both sums at rho = 1 below tol,
+ * relative to the sums, in every column; most if none does. *worst is the column with the largest
+ * tail then, *tail its size. */
+static int find_degree(size_t n, const double *q, const double *rows, int most, double tol,
+                       size_t *worst, double *tail)
 {
-    const int most = NTK_SERIES_MAX - 2;
-    int terms = 8; /* costs little, and small variances then get all digits */
+    int degree = 8; /* costs little, and small variances then get all digits */
 
     *tail = 0;
     for (size_t c = 0; c < n; c++) {
@@ -153,13 +158,38 @@ static int count_terms(size_t n, const double *q, const double *rows, double tol
             left_d -= m * e * e;
             left = fmax(ff > 0 ? q[c] * left_v / ff : 0, d > 0 ? left_d / d : 0);
         }
-        terms = m > terms ? m : terms;
-        if (left > tol && left > *tail) {
+        degree = m > degree ? m : degree;
+        if (left > *tail) {
             *tail = left;
             *worst = c;
         }
     }
-    return *tail > 0 ? 0 : terms;
+    return degree;
+}
+
+/* f' is even if no odd coefficient is more than rounding, in any column. */
+static int find_stride(size_t n, const double *rows, int degree)
+{
+    double even = 0, odd = 0;
+
+    for (int m = 0; m < degree; m++)
+        for (size_t c = 0; c < n; c++) {
+            const double e = fabs(rows[(size_t)(ROW_E + m) * n + c]);
+
+            if (m % 2)
+                odd = fmax(odd, e);
+            else
+                even = fmax(even, e);
+        }
+    return odd <= 1e-14 * even ? 2 : 1;
+}
+
+/* Moves the rows of the terms that are kept together. */
+static void keep_nonzero(const struct series *s, size_t n, double *rows)
+{
+    for (int j = 1; s->stride > 1 && j < s->terms; j++)
+        memcpy(rows + (size_t)(ROW_E + j) * n, rows + (size_t)(ROW_E + j * s->stride) * n,
+               n * sizeof *rows);
 }
 
 /* Chebyshev coefficients of every row from its values at the extrema of T_columns-1. */
@@ -187,6 +217,59 @@ static int columns_for(double lo, double hi)
     return order < COLUMNS_MAX ? (int)order : COLUMNS_MAX;
 }
 
+/* The function's part of the work: q in n columns, their rows up to the degree that is needed, at
+ * most `most`. */
+static ntk_status expand(struct series *s, size_t n, const double *q, int most,
+                         const struct ntk_where *at, double tol, double *rows)
+{
+    double *work = ntk_alloc(at->ctx, (2 + n) * NODES, sizeof *work), tail;
+    size_t worst = 0;
+    int degree;
+
+    if (!work)
+        return NTK_ENOMEM;
+    integrate(s, n, q, most, rows, work);
+    free(work);
+    degree = find_degree(n, q, rows, most, tol, &worst, &tail);
+    s->stride = find_stride(n, rows, degree);
+    s->terms = (degree + s->stride - 1) / s->stride;
+    keep_nonzero(s, n, rows);
+    if (tail <= tol || most < DEGREE_MAX)
+        return NTK_OK;
+    if (tail > TAIL_MAX)
+        return ntk_fail_at(at, NTK_ENUMERIC,
+                           "the Hermite series needs more than %d terms at variance %g: what is "
+                           "left out is %.1e of its value. Smaller W_std, b_std or a LayerNorm "
+                           "keep variances small",
+                           most, q[worst], tail);
+    ntk_log(at->ctx, 1,
+            "%s: at variance %g the Hermite series leaves out %.1e of its value for nearly parallel "
+            "samples (%.0e is aimed at)",
+            at->name, q[worst], tail, tol);
+    return NTK_OK;
+}
+
+/* Few terms are tried first: the integrals of many take a second. */
+static ntk_status expand_enough(struct series *s, size_t n, const double *q,
+                                const struct ntk_where *at, double tol, double **rows)
+{
+    static const int tries[] = {200, DEGREE_MAX};
+    ntk_status status = NTK_OK;
+
+    *rows = NULL;
+    for (size_t k = 0; k < sizeof tries / sizeof *tries && status == NTK_OK; k++) {
+        free(*rows);
+        *rows = ntk_alloc(at->ctx, (size_t)(ROW_E + tries[k]) * n, sizeof **rows);
+        status = *rows ? expand(s, n, q, tries[k], at, tol, *rows) : NTK_ENOMEM;
+        if (status == NTK_OK && s->terms * s->stride < tries[k])
+            break;
+    }
+    if (status == NTK_OK && s->terms > 200)
+        ntk_log(at->ctx, 0, "%s: %d terms of the Hermite series are used, which is slow", at->name,
+                s->terms);
+    return status;
+}
+
 ntk_status ntk_series_setup(ntk_series_fn *f, ntk_series_fn *df, const void *self,
                             const struct ntk_where *at, const struct ntk_dual_range *range,
                             struct ntk_dual *dual)
@@ -194,9 +277,8 @@ ntk_status ntk_series_setup(ntk_series_fn *f, ntk_series_fn *df, const void *sel
     const double top = range->q_max > 0 ? range->q_max : 1;
     const double bottom = fmax(range->q_min, INTERPOLATED * top);
     const double tol = range->dtype == NTK_F32 ? 1e-6 : 1e-9;
-    ntk_status status = NTK_ENOMEM;
-    double q[COLUMNS_MAX] = {0}, tail;
-    size_t worst = 0;
+    double q[COLUMNS_MAX] = {0}, *rows = NULL;
+    ntk_status status;
 
     struct series *s = ntk_alloc_zero(at->ctx, 1, sizeof *s);
     if (!s)
@@ -211,31 +293,19 @@ ntk_status ntk_series_setup(ntk_series_fn *f, ntk_series_fn *df, const void *sel
     for (size_t i = 0; i < n; i++)
         q[i] = exp((s->lo + s->hi + (s->hi - s->lo) * cos(M_PI * (double)i / (double)(n - 1))) / 2);
 
-    double *rows = ntk_alloc(at->ctx, (ROW_E + NTK_SERIES_MAX) * n, sizeof *rows);
-    double *work = ntk_alloc(at->ctx, (2 + n) * NODES, sizeof *work);
-    if (!rows || !work)
-        goto done;
-    integrate(s, n, q, NTK_SERIES_MAX - 2, rows, work);
-    s->terms = count_terms(n, q, rows, tol, &worst, &tail);
-    if (!s->terms) {
-        status = ntk_fail_at(at, NTK_ENUMERIC,
-                             "the Hermite series needs more than %d terms at variance %g: what is "
-                             "left out is %.1e of its value, %.0e is wanted. Smaller W_std, b_std "
-                             "or a LayerNorm keep variances small",
-                             NTK_SERIES_MAX - 2, q[worst], tail, tol);
-        goto done;
+    status = expand_enough(s, n, q, at, tol, &rows);
+    if (status == NTK_OK) {
+        s->coef = ntk_alloc(at->ctx, n * (size_t)(ROW_E + s->terms), sizeof *s->coef);
+        status = s->coef ? NTK_OK : NTK_ENOMEM;
     }
-    s->coef = ntk_alloc(at->ctx, n * (size_t)(ROW_E + s->terms), sizeof *s->coef);
-    if (!s->coef)
-        goto done;
-    interpolate(s, rows);
-    dual->sides = s->terms + 2;
-    dual->state = s;
-    s = NULL;
-    status = NTK_OK;
-done:
+    if (status == NTK_OK) {
+        interpolate(s, rows);
+        dual->sides = s->terms + 2;
+        dual->par[0] = s->stride;
+        dual->state = s;
+        s = NULL;
+    }
     free(rows);
-    free(work);
     free(s);
     return status;
 }
@@ -257,8 +327,9 @@ static void row_at(const struct series *s, double q, int first, int last, double
     const double x = fmin((2 * log(q) - s->lo - s->hi) / (s->hi - s->lo), 1);
 
     if (x < -1) { /* tiny beside q_max: rare enough to integrate */
-        double rows[ROW_E + NTK_SERIES_MAX], work[3 * NODES];
-        integrate(s, 1, &q, s->terms, rows, work);
+        double rows[ROW_E + DEGREE_MAX], work[3 * NODES];
+        integrate(s, 1, &q, (s->terms - 1) * s->stride + 1, rows, work);
+        keep_nonzero(s, 1, rows);
         memcpy(out, rows + first, (size_t)(last - first) * sizeof *out);
         return;
     }

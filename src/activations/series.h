@@ -8,7 +8,8 @@
  *     F = a a' + k sum_m e_m e'_m rho^m,     D = sum_m (m + 1) e_m e'_m rho^m
  * Starting from f' rather than f avoids a division by s: q = 0 needs no care.
  *
- * Sides are 1 / s (0 at q = 0), a, e_0, e_1, ... in this order. An activation whose a and e_m have
+ * Sides are 1 / s (0 at q = 0), a, e_0, e_1, ... in this order; par[0] is 1, or 2 where odd e_m are 0
+ * and left out. An activation whose a and e_m have
  * a closed form fills them in itself (polynomial.c); the others use the functions below, which
  * integrate by the trapezoidal rule and then interpolate in log q, so that a sample costs some
  * thousand multiplications.
@@ -17,8 +18,6 @@
 #define NTK_SERIES_H
 
 #include "activations/activation.h"
-
-#define NTK_SERIES_MAX 200 /* most sides */
 
 typedef double ntk_series_fn(const void *self, double x);
 
@@ -40,7 +39,7 @@ void ntk_series_finish(struct ntk_dual *dual);
     "E[f f] = a a' + k sum_m e_m e'_m r^m,  E[f' f'] = sum_m (m+1) e_m e'_m r^m,  "        \
     "a = E[f(s z)],  e_m = E[f'(s z) h_m(z)]/sqrt(m+1),  r = k/sqrt(q q')"
 #define NTK_SERIES_COST \
-    "grows with the variance: 10 to 200 terms of the series, two multiply-adds each"
+    "grows with the variance: 10 to 200 terms of the series (at most 1500), two multiply-adds each"
 #define NTK_SERIES_SOURCE "Mehler 1866; Daniely et al. 2016, Lemma 11"
 
 #endif

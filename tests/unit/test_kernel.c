@@ -141,7 +141,7 @@ static void check_golden(const char *file, ntk_dtype dtype, double tolerance,
 static void golden_in_float64(void **state)
 {
     (void)state;
-    check_golden("nets.json", NTK_F64, 2e-14, 1e-7);
+    check_golden("nets.json", NTK_F64, 5e-14, 1e-7); /* series interpolate to 1e-14 a layer */
 }
 
 static void golden_in_float32(void **state)
