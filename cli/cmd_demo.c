@@ -1,200 +1,239 @@
 /* SPDX-License-Identifier: MIT
  *
- * ntk demo: what infinitely wide networks make of the digits, beside two simple methods, as a table
- * and as plots.
+ * ntk demo: the main job on the digits that come with the library: a table of test accuracies, and
+ * three plots (demo_plots.c).
  */
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "demo.h"
 
-#define DIAG_REG 1e-4
+static const double ridges[] = {1e-5, 1e-4, 1e-3, 1e-2, 1e-1};
+#define N_RIDGES (sizeof ridges / sizeof *ridges)
 
+/* One kernel with the ridge that leave-one-out likes best. */
+struct score {
+    double test, loo, ridge, seconds;
+};
 struct row {
-    char method[32];
-    const char *kernel;                    /* "NNGP", "NTK" or "" */
-    double accuracy, leave_one_out, seconds; /* shares; leave_one_out NAN: none */
-};
-
-static const struct {
     const char *name, *net;
-} nets[] = {
-    {"ReLU, 1 hidden layer", "fc(depth=1)"},
-    {"ReLU, 3 hidden layers", "fc(depth=3)"},
-    {"ReLU, 5 hidden layers", "fc(depth=5)"},
-    {"erf, 3 hidden layers", "fc(depth=3, activation='erf')"},
-    {"GELU, 3 hidden layers", "fc(depth=3, activation='gelu')"},
-    {"tanh, 2 hidden layers", "fc(depth=2, activation='tanh')"},
+    bool both; /* NNGP and NTK; else the NNGP kernel alone */
+    struct score nngp, ntk;
 };
-#define N_NETS (sizeof nets / sizeof *nets)
-#define N_ROWS (2 + 2 * N_NETS)
 
-int demo_open(const struct demo *d, const char *name, FILE **f)
+#define LAYERS(n, act) \
+    "serial(repeat(serial(Dense(512, W_std=2**0.5, b_std=0.1), " act "()), " #n "), Dense(1))"
+
+static struct row rows[] = {
+    {.name = "ridge regression", .net = "serial(Dense(1, b_std=1))"},
+    {.name = "Relu, 1 hidden layer", .net = LAYERS(1, "Relu"), .both = true},
+    {.name = "Relu, 3 hidden layers", .net = LAYERS(3, "Relu"), .both = true},
+    {.name = "Relu, 5 hidden layers", .net = LAYERS(5, "Relu"), .both = true},
+    {.name = "Erf, 3 hidden layers", .net = LAYERS(3, "Erf"), .both = true},
+    {.name = "Gelu, 3 hidden layers", .net = LAYERS(3, "Gelu"), .both = true},
+    {.name = "Tanh, 2 hidden layers", .net = LAYERS(2, "Tanh"), .both = true},
+};
+#define N_ROWS (sizeof rows / sizeof *rows)
+
+static int load_digits(ntk_ctx *ctx, struct demo *d)
 {
-    char path[4096];
-
-    snprintf(path, sizeof path, "%s/%s", d->dir, name);
-    *f = fopen(path, "w");
-    return *f ? EXIT_OK : usage("cannot write %s: %s", path, strerror(errno));
-}
-
-/* ---- the methods */
-
-static int measure_model(const struct demo *d, const ntk_model *model, double *f, struct row *row)
-{
-    const int64_t n = ntk_data_n(d->train), m = ntk_data_n(d->test);
-
-    TRY(d->ctx, ntk_model_predict(model, d->test, f, NULL));
-    row->accuracy = accuracy(d->test, f, m, d->classes);
-    TRY(d->ctx, ntk_model_leave_one_out(model, f, NULL));
-    row->leave_one_out = accuracy(d->train, f, n, d->classes);
+    TRY(ctx, ntk_data_load(ctx, "digits/train", NULL, &d->train));
+    TRY(ctx, ntk_data_load(ctx, "digits/test", NULL, &d->test));
+    ntk_data_flatten(d->train);
+    ntk_data_flatten(d->test);
+    d->n = ntk_data_n(d->train);
+    d->m = ntk_data_n(d->test);
+    d->y = malloc((size_t)d->n * DIGITS * sizeof *d->y);
+    d->f = malloc((size_t)(d->n + d->m) * DIGITS * sizeof *d->f);
+    if (!d->y || !d->f)
+        return usage("no memory");
+    TRY(ctx, ntk_data_targets(d->train, NTK_CENTERED, DIGITS, d->y));
     return EXIT_OK;
 }
 
-static int measure_net(const struct demo *d, const char *text, ntk_posterior posterior,
-                       double diag_reg, struct row *row)
-{
-    const int64_t n = ntk_data_n(d->train), m = ntk_data_n(d->test);
-    const double start = seconds();
-    ntk_fit_opts o;
-    ntk_model *model;
-    ntk_net *net;
-    ntk_status status;
-    double *f;
-    int code;
+/* ---- the table */
 
+static int score_ridge(ntk_ctx *ctx, struct demo *d, const ntk_net *net, ntk_fit_opts *o,
+                       struct score *best, double *least)
+{
+    ntk_model *model;
+    ntk_status status;
+    double error;
+
+    TRY(ctx, ntk_model_fit(ctx, net, d->train, d->y, DIGITS, o, &model));
+    status = ntk_model_leave_one_out(model, d->f, NULL);
+    error = mean_squared_error(d->f, d->y, d->n * DIGITS);
+    if (status == NTK_OK && error < *least) {
+        *least = error;
+        best->ridge = o->diag_reg;
+        best->loo = accuracy(d->train, d->f, d->n, DIGITS);
+        status = ntk_model_predict(model, d->test, d->f, NULL);
+        best->test = accuracy(d->test, d->f, d->m, DIGITS);
+    }
+    ntk_model_free(model);
+    TRY(ctx, status);
+    return EXIT_OK;
+}
+
+static int score_kernel(ntk_ctx *ctx, struct demo *d, const char *text, ntk_posterior posterior,
+                        struct score *best)
+{
+    double least = (double)INFINITY;
+    int code = EXIT_OK;
+    ntk_fit_opts o;
+    ntk_net *net;
+
+    best->seconds = seconds();
     ntk_fit_opts_init(&o);
     o.posterior = posterior;
-    o.diag_reg = diag_reg;
-    TRY(d->ctx, ntk_net_parse(d->ctx, text, &net));
-    status = ntk_model_fit(d->ctx, net, d->train, d->y, d->classes, &o, &model);
+    TRY(ctx, ntk_net_parse(ctx, text, &net));
+    for (size_t k = 0; k < N_RIDGES && code == EXIT_OK; k++) {
+        o.diag_reg = ridges[k];
+        code = score_ridge(ctx, d, net, &o, best, &least);
+    }
     ntk_net_free(net);
-    TRY(d->ctx, status);
-    f = malloc((size_t)((n > m ? n : m) * d->classes) * sizeof *f);
-    code = f ? measure_model(d, model, f, row) : usage("no memory for the predictions");
-    row->seconds = seconds() - start;
-    free(f);
-    ntk_model_free(model);
+    best->seconds = seconds() - best->seconds;
     return code;
 }
 
-static double distance(const double *a, const double *b, int64_t n)
+/* Share of test digits whose nearest training digit has their label. */
+static double nearest_neighbour(const struct demo *d)
 {
-    double sum = 0;
-
-    for (int64_t i = 0; i < n; i++)
-        sum += (a[i] - b[i]) * (a[i] - b[i]);
-    return sum;
-}
-
-/* Label of the training sample nearest to x, other than sample `skip`. */
-static double nearest(const struct demo *d, const double *x, int64_t skip)
-{
+    const double *x = ntk_data_x(d->train), *z = ntk_data_x(d->test);
     const int64_t c = ntk_data_shape(d->train).c;
-    const double *all = ntk_data_x(d->train), *labels = ntk_data_y(d->train, &(int64_t){0});
-    double least = (double)INFINITY, label = -1;
+    int64_t columns, right = 0;
+    const double *labels = ntk_data_y(d->train, &columns), *truth = ntk_data_y(d->test, &columns);
 
-    for (int64_t i = 0; i < ntk_data_n(d->train); i++) {
-        const double r = i == skip ? (double)INFINITY : distance(x, all + i * c, c);
+    for (int64_t i = 0; i < d->m; i++) {
+        double least = (double)INFINITY;
+        int64_t nearest = 0;
 
-        if (r < least) {
-            least = r;
-            label = labels[i];
+        for (int64_t j = 0; j < d->n; j++) {
+            double distance = 0;
+
+            for (int64_t k = 0; k < c; k++)
+                distance += (z[i * c + k] - x[j * c + k]) * (z[i * c + k] - x[j * c + k]);
+            if (distance < least) {
+                least = distance;
+                nearest = j;
+            }
         }
+        right += labels[nearest] == truth[i];
     }
-    return label;
+    return (double)right / (double)d->m;
 }
 
-static double nearest_accuracy(const struct demo *d, const ntk_data *data, bool leave_out)
+/* A line of the table, as text in columns or as Markdown. */
+static void print_cells(FILE *f, bool markdown, const char *const cells[6])
 {
-    const int64_t c = ntk_data_shape(data).c, n = ntk_data_n(data);
-    const double *x = ntk_data_x(data), *labels = ntk_data_y(data, &(int64_t){0});
-    int64_t right = 0;
-
-    for (int64_t i = 0; i < n; i++)
-        right += nearest(d, x + i * c, leave_out ? i : -1) == labels[i];
-    return (double)right / (double)n;
+    fprintf(f, markdown ? "| %s |" : "%-24s", cells[0]);
+    for (int k = 1; k < 6; k++)
+        fprintf(f, markdown ? " %s |" : "%10s", cells[k]);
+    fputc('\n', f);
 }
 
-static void nearest_neighbour(const struct demo *d, struct row *row)
+static void print_row(FILE *f, bool markdown, const struct row *r)
 {
-    const double start = seconds();
+    const struct score *best = r->both ? &r->ntk : &r->nngp;
+    char text[5][16] = {"", "", "", "", ""};
+    const char *const cells[6] = {r->name, text[0], text[1], text[2], text[3], text[4]};
 
-    *row = (struct row){.method = "1 nearest neighbour", .kernel = ""};
-    row->accuracy = nearest_accuracy(d, d->test, false);
-    row->leave_one_out = nearest_accuracy(d, d->train, true);
-    row->seconds = seconds() - start;
-}
-
-/* A linear net's kernel is that of ridge regression; the ridge is chosen by leaving one out. */
-static int ridge_regression(const struct demo *d, struct row *best)
-{
-    static const double ridges[] = {1e-4, 1e-3, 1e-2, 1e-1, 1};
-    const double start = seconds();
-
-    best->leave_one_out = -1;
-    for (size_t i = 0; i < sizeof ridges / sizeof *ridges; i++) {
-        struct row row = {.method = "ridge regression", .kernel = ""};
-
-        STEP(measure_net(d, "Dense(1, b_std=0.1)", NTK_POSTERIOR_NNGP, ridges[i], &row));
-        if (row.leave_one_out > best->leave_one_out)
-            *best = row;
+    snprintf(text[0], sizeof text[0], "%.1f", 100 * r->nngp.test);
+    if (r->both)
+        snprintf(text[1], sizeof text[1], "%.1f", 100 * r->ntk.test);
+    if (best->ridge > 0) {
+        snprintf(text[2], sizeof text[2], "%.1f", 100 * best->loo);
+        snprintf(text[3], sizeof text[3], "%.0e", best->ridge);
     }
-    best->seconds = seconds() - start;
-    return EXIT_OK;
+    snprintf(text[4], sizeof text[4], "%.2f", r->nngp.seconds + r->ntk.seconds);
+    print_cells(f, markdown, cells);
 }
 
-static int fill_table(const struct demo *d, struct row *rows)
+static void print_head(FILE *f, bool markdown)
 {
-    STEP(ridge_regression(d, &rows[0]));
-    nearest_neighbour(d, &rows[1]);
-    for (size_t i = 0; i < 2 * N_NETS; i++) {
-        struct row *row = &rows[2 + i];
+    static const char *const one[] = {"model",           "NNGP test %", "NTK test %",
+                                      "leave-one-out %", "diag_reg",    "seconds"};
+    static const char *const two[2][6] = {
+        {"", "NNGP", "NTK", "leave-", "diag_reg", "seconds"},
+        {"accuracy, %", "test", "test", "one-out", "", ""}};
 
-        snprintf(row->method, sizeof row->method, "%s", nets[i / 2].name);
-        row->kernel = i % 2 ? "NTK" : "NNGP";
-        STEP(measure_net(d, nets[i / 2].net, i % 2 ? NTK_POSTERIOR_NTK : NTK_POSTERIOR_NNGP,
-                         DIAG_REG, row));
+    if (markdown) {
+        print_cells(f, true, one);
+        fprintf(f, "|---|---|---|---|---|---|\n");
+    } else {
+        print_cells(f, false, two[0]);
+        print_cells(f, false, two[1]);
     }
-    return EXIT_OK;
 }
 
-/* ---- reports */
-
-static void print_table(FILE *f, const struct demo *d, const struct row *rows)
+static int make_table(ntk_ctx *ctx, struct demo *d, bool quiet)
 {
-    fprintf(f, "Digits: %lld training and %lld test images of 8 x 8, ridge %g x mean diagonal\n\n",
-            (long long)ntk_data_n(d->train), (long long)ntk_data_n(d->test), DIAG_REG);
-    fprintf(f, "| method                | kernel | test accuracy | leave-one-out | seconds |\n");
-    fprintf(f, "|-----------------------|--------|--------------:|--------------:|--------:|\n");
-    for (size_t i = 0; i < N_ROWS; i++)
-        fprintf(f, "| %-21s | %-6s | %11.1f %% | %11.1f %% | %7.2f |\n", rows[i].method,
-                rows[i].kernel, 100 * rows[i].accuracy, 100 * rows[i].leave_one_out,
-                rows[i].seconds);
+    struct row neighbour = {.name = "1-nearest-neighbour"};
+    FILE *markdown = demo_open(d, "table.md");
+
+    if (!markdown)
+        return EXIT_USAGE;
+    if (!quiet) {
+        printf("%lld training digits, %lld test digits; the ridge is chosen by leave-one-out\n\n",
+               (long long)d->n, (long long)d->m);
+        print_head(stdout, false);
+    }
+    print_head(markdown, true);
+    neighbour.nngp.seconds = seconds();
+    neighbour.nngp.test = nearest_neighbour(d);
+    neighbour.nngp.seconds = seconds() - neighbour.nngp.seconds;
+    for (size_t i = 0; i <= N_ROWS; i++) {
+        struct row *r = i == 0 ? &neighbour : &rows[i - 1];
+        int code = EXIT_OK;
+
+        if (i > 0)
+            code = score_kernel(ctx, d, r->net, NTK_POSTERIOR_NNGP, &r->nngp);
+        if (code == EXIT_OK && r->both)
+            code = score_kernel(ctx, d, r->net, NTK_POSTERIOR_NTK, &r->ntk);
+        if (code != EXIT_OK) {
+            fclose(markdown);
+            return code;
+        }
+        if (!quiet) {
+            print_row(stdout, false, r);
+            fflush(stdout);
+        }
+        print_row(markdown, true, r);
+    }
+    d->nearest = neighbour.nngp.test;
+    return demo_close(d, "table.md", markdown);
 }
 
-static void print_json(FILE *f, const struct demo *d, const struct row *rows)
+static void json_score(struct json *j, const char *key, const struct score *s)
+{
+    json_open(j, key, '{');
+    json_number(j, "test_accuracy", s->test);
+    json_number(j, "loo_accuracy", s->loo);
+    json_number(j, "diag_reg", s->ridge);
+    json_number(j, "seconds", s->seconds);
+    json_close(j, '}');
+}
+
+static void write_json(FILE *f, const struct demo *d)
 {
     struct json j = {.f = f};
 
     json_open(&j, NULL, '{');
-    json_text(&j, "data", "digits");
-    json_integer(&j, "n_train", ntk_data_n(d->train));
-    json_integer(&j, "n_test", ntk_data_n(d->test));
-    json_number(&j, "diag_reg", DIAG_REG);
-    json_open(&j, "results", '[');
+    json_integer(&j, "n_train", d->n);
+    json_integer(&j, "n_test", d->m);
+    json_number(&j, "nearest_neighbour_accuracy", d->nearest);
+    json_open(&j, "models", '[');
     for (size_t i = 0; i < N_ROWS; i++) {
         json_open(&j, NULL, '{');
-        json_text(&j, "method", rows[i].method);
-        json_text(&j, "kernel", rows[i].kernel);
-        if (i >= 2)
-            json_text(&j, "net", nets[(i - 2) / 2].net);
-        json_number(&j, "accuracy", rows[i].accuracy);
-        json_number(&j, "loo_accuracy", rows[i].leave_one_out);
-        json_number(&j, "seconds", rows[i].seconds);
+        json_text(&j, "name", rows[i].name);
+        json_text(&j, "net", rows[i].net);
+        json_score(&j, "nngp", &rows[i].nngp);
+        if (rows[i].both)
+            json_score(&j, "ntk", &rows[i].ntk);
         json_close(&j, '}');
     }
     json_close(&j, ']');
@@ -202,53 +241,65 @@ static void print_json(FILE *f, const struct demo *d, const struct row *rows)
     fputc('\n', f);
 }
 
-static int report(const struct demo *d, const struct row *rows, bool as_json)
-{
-    FILE *table, *json;
+/* ---- files */
 
-    STEP(demo_open(d, "table.md", &table));
-    print_table(table, d, rows);
-    fclose(table);
-    STEP(demo_open(d, "demo.json", &json));
-    print_json(json, d, rows);
-    fclose(json);
-    if (as_json)
-        print_json(stdout, d, rows);
-    else
-        print_table(stdout, d, rows);
-    fflush(stdout);
-    return EXIT_OK;
+FILE *demo_open(const struct demo *d, const char *name)
+{
+    char path[4200];
+    FILE *f;
+
+    snprintf(path, sizeof path, "%s/%s", d->dir, name);
+    f = fopen(path, "w");
+    if (!f)
+        usage("cannot write %s: %s", path, strerror(errno));
+    return f;
 }
 
-static int run(struct demo *d, bool as_json)
+int demo_close(const struct demo *d, const char *name, FILE *f)
 {
-    struct row rows[N_ROWS] = {{.kernel = ""}};
+    const bool bad = ferror(f) != 0;
 
-    TRY(d->ctx, ntk_data_load(d->ctx, "digits/train", NULL, &d->train));
-    TRY(d->ctx, ntk_data_load(d->ctx, "digits/test", NULL, &d->test));
-    ntk_data_flatten(d->train);
-    ntk_data_flatten(d->test);
-    TRY(d->ctx, ntk_data_classes(d->train, &d->classes));
-    d->y = malloc((size_t)(ntk_data_n(d->train) * d->classes) * sizeof *d->y);
-    if (!d->y)
-        return usage("no memory for the targets");
-    TRY(d->ctx, ntk_data_targets(d->train, NTK_CENTERED, d->classes, d->y));
-    STEP(fill_table(d, rows));
-    STEP(report(d, rows, as_json));
-    return demo_plots(d);
+    if (fclose(f) == 0 && !bad)
+        return EXIT_OK;
+    return usage("cannot write %s/%s: %s", d->dir, name, strerror(errno));
+}
+
+static int run(ntk_ctx *ctx, const struct args *a, struct demo *d)
+{
+    FILE *f;
+
+    if (mkdir(d->dir, 0777) != 0 && errno != EEXIST)
+        return usage("cannot make the folder %s: %s", d->dir, strerror(errno));
+    if (access(d->dir, W_OK) != 0)
+        return usage("cannot write into %s: %s", d->dir, strerror(errno));
+    STEP(load_digits(ctx, d));
+    STEP(make_table(ctx, d, a->json));
+    f = demo_open(d, "demo.json");
+    if (!f)
+        return EXIT_USAGE;
+    write_json(f, d);
+    STEP(demo_close(d, "demo.json", f));
+    if (a->json)
+        write_json(stdout, d);
+    else
+        printf("\n");
+    STEP(demo_plots(ctx, d));
+    note("table.md, demo.json, the plots (.svg) and their data are in %s", d->dir);
+    return EXIT_OK;
 }
 
 int cmd_demo(ntk_ctx *ctx, const struct args *a);
 int cmd_demo(ntk_ctx *ctx, const struct args *a)
 {
-    struct demo d = {.ctx = ctx, .dir = a->out ? a->out : "ntk-demo"};
+    struct demo d = {.dir = a->out ? a->out : "ntk-demo"};
     int code;
 
-    if (mkdir(d.dir, 0777) != 0 && errno != EEXIST)
-        return usage("cannot make the directory %s: %s", d.dir, strerror(errno));
-    code = run(&d, a->json);
+    if (strlen(d.dir) > 4000)
+        return usage("the path of --out is too long");
+    code = run(ctx, a, &d);
     ntk_data_free(d.train);
     ntk_data_free(d.test);
     free(d.y);
+    free(d.f);
     return code;
 }

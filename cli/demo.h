@@ -1,23 +1,28 @@
 /* SPDX-License-Identifier: MIT
  *
- * demo.h - what the parts of `ntk demo` share.
+ * demo.h - what the demo's table and plots share.
  */
-#ifndef NTK_CLI_DEMO_H
-#define NTK_CLI_DEMO_H
+#ifndef NTK_DEMO_H
+#define NTK_DEMO_H
 
 #include "cli.h"
 
+#define DIGITS 10 /* classes */
+
 struct demo {
-    ntk_ctx *ctx;
-    const char *dir; /* where everything goes */
+    const char *dir;         /* where everything goes */
     ntk_data *train, *test;
-    int64_t classes;
-    double *y; /* [n_train][classes], centered */
+    int64_t n, m;
+    double *y;               /* [n][DIGITS] */
+    double *f;               /* [n + m][DIGITS], work */
+    double nearest;          /* accuracy of 1-nearest-neighbour */
 };
 
-/* DIR/NAME for writing, in f; an exit code. */
-int demo_open(const struct demo *d, const char *name, FILE **f);
-/* Data and scripts of the plots, and the plots themselves if gnuplot is there. */
-int demo_plots(const struct demo *d);
+/* A file in the demo's folder; NULL if it cannot be written (said). */
+FILE *demo_open(const struct demo *d, const char *name);
+int demo_close(const struct demo *d, const char *name, FILE *f);
+
+/* spectrum.svg, test_error.svg, uncertainty.svg, with their data and gnuplot scripts. */
+int demo_plots(ntk_ctx *ctx, const struct demo *d);
 
 #endif
