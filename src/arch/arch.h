@@ -23,7 +23,7 @@ enum ntk_expr_kind {
     NTK_EXPR_TUPLE,  /* items: also lists */
     NTK_EXPR_CALL,   /* name(items...), keyword arguments after the positional ones */
     NTK_EXPR_BINARY, /* items[0] op items[1]; op: + - * / % **, comparisons, and, or */
-    NTK_EXPR_UNARY,  /* op items[0]; op: "-" or "not" */
+    NTK_EXPR_UNARY,  /* op items[0]; op: "-", "+" or "not" */
     NTK_EXPR_IF,     /* items[0] if items[1] else items[2], for presets */
 };
 struct ntk_expr {

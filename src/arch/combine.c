@@ -50,12 +50,11 @@ static ntk_status kids(struct ntk_builder *b, const struct ntk_expr *e, enum ntk
     *tree = ntk_tree_new(b, kind, at, from->n);
     if (!*tree)
         return ntk_build_no_memory(b);
-    for (int i = 0; i < from->n; i++) {
-        if (from->keys && from->keys[i])
-            return ntk_fail_at(&at, NTK_EPARSE, "takes layers, not the argument '%s'",
-                               from->keys[i]);
+    for (int i = 0; i < e->n; i++)
+        if (e->keys[i])
+            return ntk_fail_at(&at, NTK_EPARSE, "takes layers, not the argument '%s'", e->keys[i]);
+    for (int i = 0; i < from->n; i++)
         NTK_TRY(ntk_build_net(b, from->items[i], &(*tree)->kids[i]));
-    }
     if (kind == NTK_TREE_PARALLEL && from->n > BRANCHES_MAX)
         return ntk_fail_at(&at, NTK_EPARSE, "has %d branches, at most %d are allowed", from->n,
                            BRANCHES_MAX);

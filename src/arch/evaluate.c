@@ -123,6 +123,14 @@ static bool equal(const struct ntk_value *a, const struct ntk_value *b)
     return a->kind == NTK_VALUE_NONE;
 }
 
+/* x % y with the sign of the divisor, as in Python. */
+static double modulo(double x, double y)
+{
+    const double r = fmod(x, y);
+
+    return r != 0 && (r < 0) != (y < 0) ? r + y : r;
+}
+
 static double arithmetic(const char *op, double x, double y)
 {
     if (strcmp(op, "**") == 0)
@@ -136,8 +144,8 @@ static double arithmetic(const char *op, double x, double y)
         return x * y;
     case '/':
         return x / y;
-    default: /* '%', with the sign of the divisor as in Python */
-        return y == 0 ? (double)NAN : x - y * floor(x / y);
+    default:
+        return modulo(x, y);
     }
 }
 
@@ -199,10 +207,10 @@ static ntk_status unary(struct ntk_builder *b, const struct ntk_expr *e, struct 
         return NTK_OK;
     }
     if (!is_number(&x))
-        return ntk_fail_at(&v->at, NTK_EPARSE, "'-' needs a number, got %s",
+        return ntk_fail_at(&v->at, NTK_EPARSE, "'%s' needs a number, got %s", e->op,
                            ntk_value_show(&x, shown, sizeof shown));
     v->kind = NTK_VALUE_NUMBER;
-    v->number = -x.number;
+    v->number = e->op[0] == '-' ? -x.number : x.number;
     v->integer = x.integer;
     return NTK_OK;
 }

@@ -82,11 +82,11 @@ static ntk_status number(struct ntk_lexer *l)
     }
     NTK_TRY(keep(l, NTK_TOKEN_NUMBER, start, n));
     {
-        char *digits = ntk_arena_strdup(l->arena, "", n), *end;
+        char *digits = ntk_arena_alloc(l->arena, n + 1, 1), *end;
         size_t k = 0;
 
         if (!digits)
-            return NTK_ENOMEM;
+            return ntk_fail(l->ctx, NTK_ENOMEM, "no memory for a number");
         for (size_t i = 0; i < n; i++)
             if (start[i] != '_')
                 digits[k++] = start[i];

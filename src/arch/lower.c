@@ -10,7 +10,8 @@
 #include "arch/arch.h"
 
 #define BRANCHES_MAX 64   /* the parser allows no more */
-#define LAYERS_MAX 200000 /* after unrolling repeats */
+#define LAYERS_MAX 50000  /* layers and combinators, after unrolling repeats: bounds the time */
+#define FEATURES_MAX ((int64_t)1e15) /* h w c of any layer: sizes cannot overflow */
 
 struct bundle {
     int n; /* 0: a single field; else the number of branches */
@@ -81,6 +82,8 @@ static ntk_status unite_roots(struct walk *w, int n_in, const struct ntk_field *
 
 /* ---- leaves */
 
+static bool size_allowed(ntk_shape s) { return s.c <= FEATURES_MAX / s.h / s.w; }
+
 static ntk_status activation(struct walk *w, const struct ntk_tree *t,
                              const struct ntk_activation *act, struct ntk_field *f)
 {
@@ -104,6 +107,7 @@ static ntk_status layer(struct walk *w, const struct ntk_tree *t, const struct n
                         int n_in, const struct ntk_field *in, struct ntk_field *out)
 {
     ntk_shape *shapes = ntk_arena_alloc(w->arena, (size_t)n_in, sizeof *shapes);
+    char text[64];
 
     if (!shapes)
         return NTK_ENOMEM;
@@ -112,6 +116,9 @@ static ntk_status layer(struct walk *w, const struct ntk_tree *t, const struct n
     *out = in[0];
     if (l->shape)
         NTK_TRY(l->shape(t->self, &t->at, n_in, shapes, &out->shape));
+    if (!size_allowed(out->shape))
+        return ntk_fail_at(&t->at, NTK_ESHAPE, "an output of %s has more than %g numbers",
+                           ntk_shape_text(out->shape, text), (double)FEATURES_MAX);
     if (!w->g)
         return NTK_OK;
     if (n_in > 1)
@@ -126,8 +133,6 @@ static ntk_status leaf(struct walk *w, const struct ntk_tree *t, const struct bu
     const bool many = t->cls->kind == NTK_CLASS_LAYER && ((const struct ntk_layer *)t->cls)->many;
     struct ntk_field fields[BRANCHES_MAX];
 
-    if (++w->layers > LAYERS_MAX)
-        return ntk_fail_at(&t->at, NTK_EPARSE, "the net has more than %d layers", LAYERS_MAX);
     *out = (struct bundle){.field = in->field};
     if (t->cls->kind == NTK_CLASS_ACTIVATION && in->n == 0)
         return activation(w, t, (const struct ntk_activation *)t->cls, &out->field);
@@ -191,6 +196,8 @@ static ntk_status walk(struct walk *w, const struct ntk_tree *t, const struct bu
     struct bundle now = *in;
     const int n = t->n;
 
+    if (++w->layers > LAYERS_MAX)
+        return ntk_fail_at(&t->at, NTK_EPARSE, "the net has more than %d layers", LAYERS_MAX);
     switch (t->kind) {
     case NTK_TREE_LEAF:
         return leaf(w, t, in, out);
@@ -230,12 +237,17 @@ static ntk_status run(const ntk_net *net, struct walk *w, const struct bundle *i
 
 static ntk_status check_input(const ntk_net *net, ntk_shape in)
 {
+    char text[64];
+
     if (in.spatial < 0 || in.spatial > 2 || in.h < 1 || in.w < 1 || in.c < 1 ||
         (in.spatial < 2 && in.h != 1) || (in.spatial < 1 && in.w != 1))
         return ntk_fail(net->ctx, NTK_ESHAPE,
                         "an input of %d spatial axes with sizes %lld, %lld and %lld channels is "
                         "not a shape",
                         in.spatial, (long long)in.h, (long long)in.w, (long long)in.c);
+    if (!size_allowed(in))
+        return ntk_fail(net->ctx, NTK_ESHAPE, "an input of %s has more than %g numbers",
+                        ntk_shape_text(in, text), (double)FEATURES_MAX);
     return NTK_OK;
 }
 

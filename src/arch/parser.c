@@ -181,6 +181,13 @@ static ntk_status primary(struct parser *p, struct ntk_expr **out)
     return ntk_lexer_next(&p->lex);
 }
 
+static ntk_status deeper(struct parser *p)
+{
+    if (++p->depth > DEPTH_MAX)
+        return ntk_lexer_fail(&p->lex, "nested more than %d deep", DEPTH_MAX);
+    return NTK_OK;
+}
+
 static ntk_status unary(struct parser *p, struct ntk_expr **out);
 
 /* Right-associative and tighter than a minus on its left, as in Python: -2**2 = -4. */
@@ -198,15 +205,10 @@ static ntk_status power(struct parser *p, struct ntk_expr **out)
     strcpy(e->op, "**");
     e->items[0] = base;
     NTK_TRY(ntk_lexer_next(&p->lex));
+    NTK_TRY(deeper(p));
     NTK_TRY(unary(p, &e->items[1]));
+    p->depth--;
     *out = e;
-    return NTK_OK;
-}
-
-static ntk_status deeper(struct parser *p)
-{
-    if (++p->depth > DEPTH_MAX)
-        return ntk_lexer_fail(&p->lex, "nested more than %d deep", DEPTH_MAX);
     return NTK_OK;
 }
 
@@ -215,14 +217,12 @@ static ntk_status unary(struct parser *p, struct ntk_expr **out)
     struct ntk_expr *e;
     ntk_status status;
 
-    if (ntk_lexer_is(&p->lex, "+"))
-        NTK_TRY(ntk_lexer_next(&p->lex));
-    if (!ntk_lexer_is(&p->lex, "-"))
+    if (!ntk_lexer_is(&p->lex, "-") && !ntk_lexer_is(&p->lex, "+"))
         return power(p, out);
     e = node(p, NTK_EXPR_UNARY, 1);
     if (!e)
         return no_memory(p);
-    strcpy(e->op, "-");
+    strcpy(e->op, p->lex.token.text);
     NTK_TRY(ntk_lexer_next(&p->lex));
     NTK_TRY(deeper(p));
     status = unary(p, &e->items[0]);
@@ -235,7 +235,8 @@ static ntk_status unary(struct parser *p, struct ntk_expr **out)
 static const char *const operators[][7] = {
     {"or"}, {"and"}, {"==", "!=", "<", "<=", ">", ">="}, {"+", "-"}, {"*", "/", "%"},
 };
-#define LEVELS (sizeof operators / sizeof *operators)
+#define LEVELS      (sizeof operators / sizeof *operators)
+#define COMPARISONS 2
 
 static const char *operator_here(const struct parser *p, size_t level)
 {
@@ -251,7 +252,7 @@ static ntk_status binary(struct parser *p, size_t level, struct ntk_expr **out)
 
     if (level == LEVELS)
         return unary(p, out);
-    if (level == 2 && ntk_lexer_is(&p->lex, "not")) {
+    if (level == COMPARISONS && ntk_lexer_is(&p->lex, "not")) {
         struct ntk_expr *e = node(p, NTK_EXPR_UNARY, 1);
         ntk_status status;
 
@@ -276,6 +277,8 @@ static ntk_status binary(struct parser *p, size_t level, struct ntk_expr **out)
         NTK_TRY(ntk_lexer_next(&p->lex));
         NTK_TRY(binary(p, level + 1, &e->items[1]));
         *out = e;
+        if (level == COMPARISONS && operator_here(p, level))
+            return ntk_lexer_fail(&p->lex, "comparisons cannot be chained: write 'a < b and b < c'");
     }
     return NTK_OK;
 }

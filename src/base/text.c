@@ -3,6 +3,7 @@
  * text.c - growing text, names near a misspelt one, hashes, shapes as text.
  */
 #include <ctype.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -51,14 +52,14 @@ static int min3(int a, int b, int c)
     return m < c ? m : c;
 }
 
-/* Edit distance with transpositions of neighbours, letters' case ignored; 99 for long names. */
+/* Edit distance with transpositions of neighbours, letters' case ignored; INT_MAX for long names. */
 static int distance(const char *a, const char *b)
 {
     int rows[3][NAME_MAX_LENGTH + 1];
     const int n = (int)strlen(a), m = (int)strlen(b);
 
     if (n > NAME_MAX_LENGTH || m > NAME_MAX_LENGTH)
-        return 99;
+        return INT_MAX;
     for (int j = 0; j <= m; j++)
         rows[0][j] = j;
     for (int i = 1; i <= n; i++) {

@@ -28,7 +28,7 @@ static ntk_status infinite(const void *self, const struct ntk_where *at, struct 
     (void)n_in;
     if (d->mode == 1)
         return NTK_OK;
-    if (g->nodes[in->sigma].op == NTK_OP_INPUT)
+    if (ntk_field_is_input(in))
         return ntk_fail_at(at, NTK_ETHEORY,
                            "cannot be the first layer: put it after an activation");
     out->sigma = ntk_graph_self(g, in->sigma, 1 / d->rate);

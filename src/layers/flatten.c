@@ -16,8 +16,8 @@ static ntk_status shape(const void *self, const struct ntk_where *at, int n_in, 
 static ntk_status infinite(const void *self, const struct ntk_where *at, struct ntk_graph *g,
                            int n_in, const struct ntk_field *in, struct ntk_field *out)
 {
-    (void)self, (void)n_in;
-    if (ntk_positions(in->shape) > 1 && g->nodes[in->sigma].op != NTK_OP_INPUT)
+    (void)self, (void)g, (void)n_in;
+    if (ntk_positions(in->shape) > 1 && !ntk_field_is_input(in))
         return ntk_fail_at(at, NTK_ENOTSUP,
                            "this version flattens inputs only, not layers with positions");
     out->gaussian = false;

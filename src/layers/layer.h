@@ -42,6 +42,12 @@ void ntk_field_new_root(struct ntk_graph *g, struct ntk_field *out);
 /* True if a and b depend on common random weights; their cross-covariance is then not zero. */
 bool ntk_fields_correlated(const struct ntk_field *a, const struct ntk_field *b);
 
+/* True if the field is the input itself, untouched by random weights. */
+static inline bool ntk_field_is_input(const struct ntk_field *f)
+{
+    return f->n_roots == 1 && f->roots[0] == 0;
+}
+
 /* Every layer, in the order of layers.def. */
 extern const struct ntk_layer *const ntk_layers[];
 extern const size_t ntk_n_layers;

@@ -25,6 +25,15 @@ static const struct ntk_param params[] = {
     {0},
 };
 
+static ntk_status check(void *self, const struct ntk_where *at)
+{
+    const struct layer_norm *l = self;
+
+    if (l->axis.n != 1)
+        return ntk_fail_at(at, NTK_EPARSE, "axis must be -1, got %d axes", l->axis.n);
+    return NTK_OK;
+}
+
 static ntk_status infinite(const void *self, const struct ntk_where *at, struct ntk_graph *g,
                            int n_in, const struct ntk_field *in, struct ntk_field *out)
 {
@@ -46,6 +55,7 @@ const struct ntk_layer ntk_layer_layer_norm = {
              .formula = "S' = S / sqrt((q1 + eps) (q2 + eps));  T' = T / sqrt((q1 + eps) (q2 + eps))",
              .source = "Novak et al. 2020, section 3",
              .params = params,
-             .size = sizeof(struct layer_norm)},
+             .size = sizeof(struct layer_norm),
+             .check = check},
     .infinite = infinite,
 };
