@@ -45,6 +45,8 @@ extern const size_t n_commands;
 /* Fills in args from argv after the command's name; an exit code, EXIT_OK to go on. */
 int options_parse(const struct command *command, int argc, char **argv, struct args *args);
 void options_help(const struct command *command, FILE *f);
+/* The one of n candidates that is most like a misspelt name, or NULL. */
+const char *nearest(const char *name, size_t n, const char *(*candidate)(size_t i));
 
 /* ---- messages and progress (report.c) */
 /* "ntk NAME: <the context's message>" on stderr; the exit code for status. */
@@ -95,6 +97,8 @@ int parse_targets(const char *text, ntk_targets *targets);
 int parse_times(const char *text, double **times, size_t *n);
 /* Refuses an output that cannot be written, before work starts. */
 int check_output(const char *path);
+/* The same for n arrays: the name must be of a format that holds them. */
+int check_array_output(const char *path, size_t n);
 /* Whether path ends with end. */
 bool ends_with(const char *path, const char *end);
 

@@ -110,9 +110,9 @@ int cmd_dynamics(ntk_ctx *ctx, const struct args *a)
 
     if (a->loss && strcmp(a->loss, "mse") != 0)
         return usage("--loss %s is not in this version; mse is", a->loss);
-    STEP(check_output(a->out));
-    if (!ends_with(a->out, ".npz") && !ends_with(a->out, ".h5"))
-        return usage("the result is several arrays: --out must end with .npz or .h5");
+    if (a->n_nets > 1)
+        return usage("one --net at a time, got %zu", a->n_nets);
+    STEP(check_array_output(a->out, a->test ? (a->std ? 4 : 3) : 2));
     STEP(parse_times(a->times, &t.times, &t.n_times));
     code = parse_net(ctx, a, 0, &net);
     if (code == EXIT_OK)

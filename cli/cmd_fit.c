@@ -49,6 +49,8 @@ int cmd_fit(ntk_ctx *ctx, const struct args *a)
     ntk_net *net = NULL;
     int code;
 
+    if (a->n_nets > 1)
+        return usage("one --net at a time, got %zu", a->n_nets);
     STEP(check_output(a->out));
     code = parse_net(ctx, a, 0, &net);
     if (code == EXIT_OK)

@@ -63,6 +63,17 @@ static void print_one(const ntk_layer_info *w)
         printf("    cost              %s\n", w->cost);
 }
 
+static const char *layer_name(size_t i) { return ntk_layer_get(i)->name; }
+
+static int unknown_layer(const char *name)
+{
+    const char *near = nearest(name, ntk_layer_count(), layer_name);
+
+    if (near)
+        return usage("there is no layer '%s'; did you mean '%s'?", name, near);
+    return usage("there is no layer '%s'; 'ntk layers' lists those there are", name);
+}
+
 int cmd_layers(ntk_ctx *ctx, const struct args *a);
 int cmd_layers(ntk_ctx *ctx, const struct args *a)
 {
@@ -92,5 +103,5 @@ int cmd_layers(ntk_ctx *ctx, const struct args *a)
         json_close(&j, ']');
     if (a->json)
         putchar('\n');
-    return found ? EXIT_OK : usage("there is no layer '%s'; 'ntk layers' lists those there are", name);
+    return found ? EXIT_OK : unknown_layer(name);
 }

@@ -103,9 +103,7 @@ int cmd_predict(ntk_ctx *ctx, const struct args *a)
 
     if (!a->model || !a->x)
         return usage("--%s is missing", a->model ? "x" : "model");
-    STEP(check_output(a->out));
-    if (a->std && !ends_with(a->out, ".npz") && !ends_with(a->out, ".h5"))
-        return usage("with --std the result is two arrays: --out must end with .npz or .h5");
+    STEP(check_array_output(a->out, a->std ? 2 : 1));
     code = run(ctx, a, &model, &x);
     ntk_model_free(model);
     ntk_data_free(x);

@@ -153,6 +153,19 @@ int check_output(const char *path)
     return EXIT_OK;
 }
 
+int check_array_output(const char *path, size_t n)
+{
+    STEP(check_output(path));
+    if (ends_with(path, ".npz") || ends_with(path, ".h5"))
+        return EXIT_OK;
+    if (n > 1)
+        return usage("the result is %zu arrays: --out must end with .npz or .h5, got '%s'", n,
+                     path);
+    if (!ends_with(path, ".npy") && strcmp(path, "-") != 0)
+        return usage("--out must end with .npy, .npz or .h5, or be -, got '%s'", path);
+    return EXIT_OK;
+}
+
 /* ---- samples */
 
 static void flatten(const ntk_net *net, ntk_data *data, const char *source)

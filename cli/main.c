@@ -21,6 +21,8 @@ const struct command commands[] = {
 };
 const size_t n_commands = sizeof commands / sizeof *commands;
 
+static const char *command_name(size_t i) { return commands[i].name; }
+
 static void help(FILE *f)
 {
     fprintf(f, "ntk %s: exact kernels of infinitely wide neural networks (NNGP and NTK)\n\n"
@@ -53,6 +55,8 @@ static bool parse_bytes(const char *text, size_t *bytes)
             x *= 1024;
         end++;
     }
+    if (!(x < 1e18))
+        return false;
     *bytes = (size_t)x;
     return *end == '\0' || strcmp(end, "B") == 0 || strcmp(end, "iB") == 0;
 }
@@ -89,15 +93,22 @@ static int run(const struct command *command, const struct args *args)
     return code;
 }
 
-/* These settings of OpenBLAS halve its speed on some processors. It reads them when it is loaded, so
- * a benchmark starts again without them. */
-static void restart_without_blas_settings(char **argv)
+/* OpenMP and OpenBLAS read their environment when they are loaded, so the command starts again where
+ * that should be another:
+ *   - idle OpenMP threads spin for milliseconds by default, which beside any other load makes small
+ *     solves many times slower; a short spin costs nothing on a quiet machine;
+ *   - some settings of OpenBLAS halve its speed: a benchmark runs without them. */
+static void restart_with_environment(const char *command, char **argv)
 {
-    if (!getenv("OPENBLAS_CORETYPE") && !getenv("OPENBLAS_L2_SIZE"))
-        return;
-    unsetenv("OPENBLAS_CORETYPE");
-    unsetenv("OPENBLAS_L2_SIZE");
-    execv("/proc/self/exe", argv);
+    bool changed = false;
+
+    if (!getenv("OMP_WAIT_POLICY") && !getenv("GOMP_SPINCOUNT"))
+        changed = setenv("GOMP_SPINCOUNT", "10000", 0) == 0;
+    if (strcmp(command, "bench") == 0 &&
+        (getenv("OPENBLAS_CORETYPE") || getenv("OPENBLAS_L2_SIZE")))
+        changed = unsetenv("OPENBLAS_CORETYPE") == 0 && unsetenv("OPENBLAS_L2_SIZE") == 0;
+    if (changed)
+        execv("/proc/self/exe", argv); /* if it fails, the command goes on as it is */
 }
 
 int main(int argc, char **argv)
@@ -117,11 +128,14 @@ int main(int argc, char **argv)
     }
     command = find(argv[1]);
     if (!command) {
-        fprintf(stderr, "ntk: unknown command '%s'; 'ntk --help' lists those there are\n", argv[1]);
+        const char *near = nearest(argv[1], n_commands, command_name);
+
+        fprintf(stderr, "ntk: unknown command '%s'; %s%s%s\n", argv[1],
+                near ? "did you mean '" : "'ntk --help' lists those there are", near ? near : "",
+                near ? "'?" : "");
         return EXIT_USAGE;
     }
-    if (strcmp(command->name, "bench") == 0)
-        restart_without_blas_settings(argv);
+    restart_with_environment(command->name, argv);
     report_start(NULL, command->name, false);
     code = options_parse(command, argc - 2, argv + 2, &args);
     if (code != EXIT_OK || args.help) {

@@ -112,18 +112,27 @@ static size_t likeness(const char *a, const char *b)
     return start + end;
 }
 
-static int unknown(const struct command *c, const char *name)
+const char *nearest(const char *name, size_t n, const char *(*candidate)(size_t i))
 {
     const char *best = NULL;
     size_t most = strlen(name) / 2;
 
-    for (size_t i = 0; i < N_OPTIONS; i++)
-        if (accepts(c, &options[i]) && likeness(name, options[i].name) > most) {
-            best = options[i].name;
+    for (size_t i = 0; i < n; i++)
+        if (likeness(name, candidate(i)) > most) {
+            best = candidate(i);
             most = likeness(name, best);
         }
-    if (best)
-        return usage("unknown option --%s; did you mean --%s?", name, best);
+    return best;
+}
+
+static const char *option_name(size_t i) { return options[i].name; }
+
+static int unknown(const char *name)
+{
+    const char *near = nearest(name, N_OPTIONS, option_name);
+
+    if (near)
+        return usage("unknown option --%s; did you mean --%s?", name, near);
     return usage("unknown option --%s", name);
 }
 
@@ -169,7 +178,7 @@ static int parse_option(const struct command *c, int argc, char **argv, struct a
         if (strcmp(options[i].name, name) == 0 && accepts(c, &options[i]))
             o = &options[i];
     if (!o)
-        return unknown(c, name);
+        return unknown(name);
     *used = 1;
     if (o->kind == FLAG) {
         if (value)

@@ -15,7 +15,7 @@
 
 /* ---- expressions, in the net's arena */
 enum ntk_expr_kind {
-    NTK_EXPR_NUMBER, /* number; `integer` if it was written without '.', 'e' and '/' */
+    NTK_EXPR_NUMBER,
     NTK_EXPR_STRING,
     NTK_EXPR_BOOL,
     NTK_EXPR_NONE,
@@ -30,7 +30,6 @@ struct ntk_expr {
     enum ntk_expr_kind kind;
     int line, column;
     double number; /* BOOL: 0 or 1 */
-    bool integer;
     char op[4];
     const char *text;  /* STRING, NAME, CALL: the word, without `stax.` or `ntk.` */
     int n;
@@ -55,17 +54,19 @@ struct ntk_tree {
     struct ntk_tree **kids;
 };
 
+#define NTK_PARSE_DEPTH 200 /* most nested brackets and operators of a text: bounds the stack */
+#define NTK_TREE_DEPTH  190 /* most nested layers: printed, with their arguments, they parse again */
+
 struct ntk_net {
     ntk_ctx *ctx;
     struct ntk_arena arena; /* of everything below */
-    const char *text;       /* as given */
     struct ntk_tree *tree;
 };
 
 /* Parses one expression (a comment or white space may surround it). NTK_EPARSE with place. */
 ntk_status ntk_parse(ntk_ctx *ctx, struct ntk_arena *arena, const char *text, struct ntk_expr **expr);
 
-/* The language's combinators, for the registry that `ntk layers` shows. */
+/* The language's combinators and Elementwise, for the registry that `ntk layers` shows. */
 extern const ntk_layer_info ntk_combinators[];
 extern const size_t ntk_n_combinators;
 

@@ -20,6 +20,13 @@ static const struct {
     {"LSTM", "weights shared over time have no recursion here"},
 };
 
+/* Layers of neural-tangents that this version lacks: a guess at another word would not help. */
+static const char *const missing[] = {
+    "Aggregate",     "AvgPool",       "Conv",  "ConvLocal",           "ConvTranspose", "DotGeneral",
+    "ExpNormalized", "Gabor",         "Index", "GlobalSelfAttention", "ImageResize",   "SumPool",
+    "GlobalAvgPool", "GlobalSumPool",
+};
+
 const struct ntk_class *ntk_class_find(const char *name)
 {
     for (size_t i = 0; i < ntk_n_layers; i++)
@@ -171,7 +178,7 @@ static ntk_status store(const struct ntk_where *at, const struct ntk_param *p,
         if (!p->none)
             return wrong(at, p, v);
         if (p->type == NTK_TYPE_NUMBER)
-            *(double *)field = NAN;
+            *(double *)field = (double)NAN;
         return NTK_OK;
     }
     switch (p->type) {
@@ -220,6 +227,7 @@ ntk_status ntk_bind(struct ntk_builder *b, const struct ntk_expr *e, int skip,
     struct ntk_expr rest = *e;
     const int n = param_names(cls, names);
 
+    rest.text = cls->name; /* of Elementwise('relu'): Relu */
     if (skip) {
         rest.n -= skip;
         rest.items += skip;
@@ -259,6 +267,11 @@ static ntk_status unknown_name(const struct ntk_where *at)
         if (strcmp(at->name, impossible[i].name) == 0)
             return ntk_fail_at(at, NTK_ETHEORY, "has no infinite-width kernel: %s",
                                impossible[i].reason);
+    for (size_t i = 0; i < sizeof missing / sizeof *missing; i++)
+        if (strcmp(at->name, missing[i]) == 0)
+            return ntk_fail_at(at, NTK_ENOTSUP,
+                               "this version does not have this layer; 'ntk layers' lists those it "
+                               "has");
     for (size_t i = 0; i < ntk_layer_count() && n < 512; i++)
         names[n++] = ntk_layer_get(i)->name;
     near = ntk_nearest(at->name, names, n);
@@ -269,6 +282,21 @@ static ntk_status unknown_name(const struct ntk_where *at)
     return ntk_fail(at->ctx, NTK_EPARSE,
                     "line %d, column %d: unknown layer '%s'; 'ntk layers' lists those there are",
                     at->line, at->column, at->name);
+}
+
+static ntk_status unknown_activation(const struct ntk_where *at, const char *name)
+{
+    const char *names[256], *near;
+    size_t n = 0;
+
+    for (; n < ntk_n_activations() && n < sizeof names / sizeof *names; n++)
+        names[n] = ntk_activation_get(n)->base.name;
+    near = ntk_nearest(name, names, n);
+    if (near)
+        return ntk_fail_at(at, NTK_EPARSE, "unknown activation '%s'; did you mean '%s'?", name,
+                           near);
+    return ntk_fail_at(at, NTK_EPARSE,
+                       "unknown activation '%s'; 'ntk layers' lists those there are", name);
 }
 
 static ntk_status leaf(struct ntk_builder *b, const struct ntk_expr *e, int skip,
@@ -301,8 +329,7 @@ static ntk_status elementwise(struct ntk_builder *b, const struct ntk_expr *e,
         return ntk_fail_at(&at, NTK_EPARSE, "needs an activation's name, like 'tanh', first");
     act = ntk_activation_find(name.text);
     if (!act)
-        return ntk_fail_at(&at, NTK_EPARSE,
-                           "unknown activation '%s'; 'ntk layers' lists those there are", name.text);
+        return unknown_activation(&at, name.text);
     if (numerical && e->n > 1 && (!e->keys[1] || strcmp(e->keys[1], "deg") == 0)) {
         ntk_note_at(&at, "deg is ignored: '%s' is computed to a stated error without it", name.text);
         rest.n -= 1;
@@ -338,8 +365,10 @@ static ntk_status name(struct ntk_builder *b, const struct ntk_expr *e, struct n
             v->at = at;
             return NTK_OK;
         }
-    if (ntk_class_find(e->text))
-        return ntk_fail_at(&v->at, NTK_EPARSE, "a layer is written with brackets: %s()", e->text);
+    for (size_t i = 0; i < ntk_layer_count(); i++)
+        if (strcmp(ntk_layer_get(i)->name, e->text) == 0)
+            return ntk_fail_at(&v->at, NTK_EPARSE, "a layer is written with brackets: %s()",
+                               e->text);
     return unknown_name(&v->at);
 }
 
@@ -357,8 +386,7 @@ static ntk_status tuple(struct ntk_builder *b, const struct ntk_expr *e, struct 
 
 static ntk_status evaluate(struct ntk_builder *b, const struct ntk_expr *e, struct ntk_value *v)
 {
-    *v = (struct ntk_value){.at = ntk_place(b, e), .number = e->number, .integer = e->integer,
-                            .text = e->text};
+    *v = (struct ntk_value){.at = ntk_place(b, e), .number = e->number, .text = e->text};
     switch (e->kind) {
     case NTK_EXPR_NUMBER:
         v->kind = NTK_VALUE_NUMBER;
@@ -409,23 +437,47 @@ ntk_status ntk_build_net(struct ntk_builder *b, const struct ntk_expr *e, struct
     return NTK_OK;
 }
 
+/* Layers above one another; combinators and presets make more of them than the text has brackets. */
+static int tree_depth(const struct ntk_tree *t)
+{
+    const int kids = t->kind == NTK_TREE_REPEAT ? 1 : t->kind == NTK_TREE_FANOUT ? 0 : t->n;
+    int most = 0;
+
+    for (int k = 0; k < kids; k++) {
+        const int depth = tree_depth(t->kids[k]);
+
+        most = depth > most ? depth : most;
+    }
+    return most + 1;
+}
+
+static ntk_status read_net(ntk_net *n, const char *text)
+{
+    struct ntk_builder b = {.ctx = n->ctx, .arena = &n->arena};
+    struct ntk_expr *e;
+
+    NTK_TRY(ntk_parse(n->ctx, &n->arena, text, &e));
+    NTK_TRY(ntk_build_net(&b, e, &n->tree));
+    if (tree_depth(n->tree) > NTK_TREE_DEPTH)
+        return ntk_fail_at(&n->tree->at, NTK_EPARSE, "layers are nested more than %d deep",
+                           NTK_TREE_DEPTH);
+    return NTK_OK;
+}
+
 ntk_status ntk_net_parse(ntk_ctx *ctx, const char *text, ntk_net **net)
 {
     ntk_net *n = ntk_alloc_zero(ctx, 1, sizeof *n);
-    struct ntk_builder b = {.ctx = ctx};
-    struct ntk_expr *e;
+    struct ntk_locale locale;
     ntk_status status;
 
     if (!n)
         return NTK_ENOMEM;
     n->ctx = ctx;
-    b.arena = &n->arena;
-    status = ntk_parse(ctx, &n->arena, text, &e);
-    if (status == NTK_OK)
-        status = ntk_build_net(&b, e, &n->tree);
-    n->text = ntk_arena_strdup(&n->arena, text, strlen(text));
-    if (status == NTK_OK && !n->text)
-        status = ntk_build_no_memory(&b);
+    status = ntk_plain_numbers(ctx, &locale);
+    if (status == NTK_OK) {
+        status = read_net(n, text);
+        ntk_users_numbers(&locale);
+    }
     if (status != NTK_OK) {
         ntk_net_free(n);
         return status;

@@ -5,6 +5,8 @@
 #ifndef NTK_BUILD_H
 #define NTK_BUILD_H
 
+#include <locale.h>
+
 #include "arch/arch.h"
 
 enum ntk_value_kind {
@@ -19,7 +21,6 @@ struct ntk_value {
     enum ntk_value_kind kind;
     struct ntk_where at;
     double number; /* BOOL: 0 or 1 */
-    bool integer;
     const char *text;
     int n;
     struct ntk_value *items; /* TUPLE */
@@ -68,5 +69,12 @@ ntk_status ntk_build_net(struct ntk_builder *b, const struct ntk_expr *e, struct
 struct ntk_tree *ntk_tree_new(struct ntk_builder *b, enum ntk_tree_kind kind, struct ntk_where at,
                               int n_kids);
 ntk_status ntk_build_no_memory(const struct ntk_builder *b);
+
+/* Between these two calls numbers have a decimal point, whatever the program's locale. */
+struct ntk_locale {
+    locale_t plain, users;
+};
+ntk_status ntk_plain_numbers(ntk_ctx *ctx, struct ntk_locale *l);
+void ntk_users_numbers(struct ntk_locale *l);
 
 #endif

@@ -20,9 +20,18 @@ static const ntk_param_info repeat_params[] = {
     {"layer", "layer", "", "what is repeated"},
     {"n", "integer", "", "how often, 1 to 10000"},
 };
+static const ntk_param_info elementwise_params[] = {
+    {"fn", "text", "", "name of an activation in quotes, in any case, with or without underscores"},
+    {"*arguments", "numbers", "", "arguments of that activation"},
+};
+static const ntk_param_info numerical_params[] = {
+    {"fn", "text", "", "name of an activation in quotes, in any case, with or without underscores"},
+    {"deg", "integer", "", "accepted for neural-tangents' sake and ignored; may be left out"},
+    {"*arguments", "numbers", "", "arguments of that activation"},
+};
 
-#define INFO(word, text, rule, p)                                             \
-    {word, "combinator", text, rule, "", "", p, sizeof(p) / sizeof *(p)}
+#define WORD(word, kind, text, rule, p) {word, kind, text, rule, "", "", p, sizeof(p) / sizeof *(p)}
+#define INFO(word, text, rule, p)       WORD(word, "combinator", text, rule, p)
 
 const ntk_layer_info ntk_combinators[] = {
     INFO("serial", "Layers one after the other", "the rules of the layers in order", layers_param),
@@ -34,6 +43,10 @@ const ntk_layer_info ntk_combinators[] = {
          "the layer's rule n times", repeat_params),
     INFO("residual", "x + f(x): FanOut(2), parallel(Identity(), serial(*layers)), FanInSum()",
          "S' = S + S_f;  T' = T + T_f", layers_param),
+    WORD("Elementwise", "activation", "The activation of a name: Elementwise('tanh') is Tanh()",
+         "that of the activation", elementwise_params),
+    WORD("ElementwiseNumerical", "activation", "The same as Elementwise", "that of the activation",
+         numerical_params),
 };
 const size_t ntk_n_combinators = sizeof ntk_combinators / sizeof *ntk_combinators;
 

@@ -44,6 +44,21 @@ ntk_status ntk_build_no_memory(const struct ntk_builder *b)
     return ntk_fail(b->ctx, NTK_ENOMEM, "no memory for the architecture");
 }
 
+ntk_status ntk_plain_numbers(ntk_ctx *ctx, struct ntk_locale *l)
+{
+    l->plain = newlocale(LC_NUMERIC_MASK, "C", (locale_t)0);
+    if (l->plain == (locale_t)0)
+        return ntk_fail(ctx, NTK_ENOMEM, "no memory for a locale");
+    l->users = uselocale(l->plain);
+    return NTK_OK;
+}
+
+void ntk_users_numbers(struct ntk_locale *l)
+{
+    uselocale(l->users);
+    freelocale(l->plain);
+}
+
 struct ntk_where ntk_place(const struct ntk_builder *b, const struct ntk_expr *e)
 {
     return (struct ntk_where){
@@ -120,7 +135,12 @@ static bool equal(const struct ntk_value *a, const struct ntk_value *b)
         return false;
     if (a->kind == NTK_VALUE_STRING)
         return strcmp(a->text, b->text) == 0;
-    return a->kind == NTK_VALUE_NONE;
+    if (a->kind != NTK_VALUE_TUPLE)
+        return a->kind == NTK_VALUE_NONE;
+    for (int i = 0; i < a->n && i < b->n; i++)
+        if (!equal(&a->items[i], &b->items[i]))
+            return false;
+    return a->n == b->n;
 }
 
 /* x % y with the sign of the divisor, as in Python. */
@@ -186,8 +206,6 @@ static ntk_status binary(struct ntk_builder *b, const struct ntk_expr *e, struct
     }
     v->kind = NTK_VALUE_NUMBER;
     v->number = arithmetic(e->op, x.number, y.number);
-    v->integer = x.integer && y.integer && strcmp(e->op, "/") != 0 &&
-                 v->number == floor(v->number);
     if (!isfinite(v->number))
         return ntk_fail_at(&v->at, NTK_EPARSE, "%s %s %s is not a finite number",
                            ntk_value_show(&x, shown[0], sizeof shown[0]), e->op,
@@ -211,7 +229,6 @@ static ntk_status unary(struct ntk_builder *b, const struct ntk_expr *e, struct 
                            ntk_value_show(&x, shown, sizeof shown));
     v->kind = NTK_VALUE_NUMBER;
     v->number = e->op[0] == '-' ? -x.number : x.number;
-    v->integer = x.integer;
     return NTK_OK;
 }
 

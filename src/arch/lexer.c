@@ -71,33 +71,33 @@ static ntk_status keep(struct ntk_lexer *l, enum ntk_token_kind kind, const char
     return l->token.text ? NTK_OK : ntk_fail(l->ctx, NTK_ENOMEM, "no memory for a word");
 }
 
+static bool is_digit(char c) { return isdigit((unsigned char)c) != 0; }
+
 static ntk_status number(struct ntk_lexer *l)
 {
     const char *start = l->at;
-    size_t n = strspn(start, "0123456789_.");
+    size_t n = strspn(start, "0123456789_."), k = 0;
+    char *digits, *end;
 
     if (start[n] == 'e' || start[n] == 'E') {
         n += start[n + 1] == '+' || start[n + 1] == '-' ? 2 : 1;
         n += strspn(start + n, "0123456789");
     }
     NTK_TRY(keep(l, NTK_TOKEN_NUMBER, start, n));
-    {
-        char *digits = ntk_arena_alloc(l->arena, n + 1, 1), *end;
-        size_t k = 0;
-
-        if (!digits)
-            return ntk_fail(l->ctx, NTK_ENOMEM, "no memory for a number");
-        for (size_t i = 0; i < n; i++)
-            if (start[i] != '_')
-                digits[k++] = start[i];
-        digits[k] = '\0';
-        l->token.number = strtod(digits, &end);
-        l->token.integer = strpbrk(digits, ".eE") == NULL;
-        if (*end || k == 0 || isalpha((unsigned char)start[n]) || start[n] == '_')
+    digits = ntk_arena_alloc(l->arena, n + 1, 1);
+    if (!digits)
+        return ntk_fail(l->ctx, NTK_ENOMEM, "no memory for a number");
+    for (size_t i = 0; i < n; i++)
+        if (start[i] != '_')
+            digits[k++] = start[i];
+        else if (!is_digit(start[i - 1]) || !is_digit(start[i + 1])) /* the first is no '_' */
             return ntk_lexer_fail(l, "'%.20s' is not a number", l->token.text);
-        if (!isfinite(l->token.number))
-            return ntk_lexer_fail(l, "'%.40s' is too large a number", l->token.text);
-    }
+    digits[k] = '\0';
+    l->token.number = strtod(digits, &end);
+    if (*end || isalpha((unsigned char)start[n]) || start[n] == '_')
+        return ntk_lexer_fail(l, "'%.20s' is not a number", l->token.text);
+    if (!isfinite(l->token.number))
+        return ntk_lexer_fail(l, "'%.40s' is too large a number", l->token.text);
     advance(l, n);
     return NTK_OK;
 }

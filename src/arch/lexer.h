@@ -19,7 +19,6 @@ struct ntk_token {
     enum ntk_token_kind kind;
     const char *text; /* NAME, STRING, SYMBOL; NUL-terminated, in the arena */
     double number;
-    bool integer;
     int line, column;
 };
 

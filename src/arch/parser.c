@@ -9,8 +9,6 @@
 #include "arch/lexer.h"
 #include "arch/parser.h"
 
-#define DEPTH_MAX 200 /* nested brackets and operators: bounds the stack */
-
 struct parser {
     struct ntk_lexer lex;
     int depth;
@@ -175,7 +173,6 @@ static ntk_status primary(struct parser *p, struct ntk_expr **out)
     if (!e)
         return no_memory(p);
     e->number = t->number;
-    e->integer = t->integer;
     e->text = t->text;
     *out = e;
     return ntk_lexer_next(&p->lex);
@@ -183,8 +180,8 @@ static ntk_status primary(struct parser *p, struct ntk_expr **out)
 
 static ntk_status deeper(struct parser *p)
 {
-    if (++p->depth > DEPTH_MAX)
-        return ntk_lexer_fail(&p->lex, "nested more than %d deep", DEPTH_MAX);
+    if (++p->depth > NTK_PARSE_DEPTH)
+        return ntk_lexer_fail(&p->lex, "nested more than %d deep", NTK_PARSE_DEPTH);
     return NTK_OK;
 }
 

@@ -142,8 +142,11 @@ static void net(ntk_ctx *ctx, struct ntk_text *t, const struct ntk_tree *tree)
 ntk_status ntk_net_print(const ntk_net *n, char **text)
 {
     struct ntk_text t = {0};
+    struct ntk_locale locale;
 
+    NTK_TRY(ntk_plain_numbers(n->ctx, &locale));
     net(n->ctx, &t, n->tree);
+    ntk_users_numbers(&locale);
     if (t.failed) {
         free(t.s);
         return ntk_fail(n->ctx, NTK_ENOMEM, "no memory for the text of a net");

@@ -62,16 +62,24 @@ static size_t machine_memory(void)
 
 size_t ntk_memory_bound(const ntk_ctx *ctx) { return ctx->memory ? ctx->memory : machine_memory(); }
 
+/* "12.30 GiB", or MiB below one GiB. */
+static const char *bytes_text(size_t bytes, char buf[32])
+{
+    const double mib = (double)bytes / (1024.0 * 1024.0);
+
+    snprintf(buf, 32, mib < 1024 ? "%.2f MiB" : "%.2f GiB", mib < 1024 ? mib : mib / 1024);
+    return buf;
+}
+
 ntk_status ntk_ctx_check_memory(ntk_ctx *ctx, size_t bytes, const char *what)
 {
     const size_t bound = ntk_memory_bound(ctx);
-    const double gib = 1024.0 * 1024.0 * 1024.0;
+    char need[32], have[32];
 
     if (bytes <= bound)
         return NTK_OK;
-    return ntk_fail(ctx, NTK_ENOMEM, "%s needs %.2f GiB, %.2f GiB are %s", what,
-                    (double)bytes / gib, (double)bound / gib,
-                    ctx->memory ? "allowed" : "available");
+    return ntk_fail(ctx, NTK_ENOMEM, "%s needs %s, %s are %s", what, bytes_text(bytes, need),
+                    bytes_text(bound, have), ctx->memory ? "allowed" : "available");
 }
 
 struct ntk_arena_chunk {

@@ -20,7 +20,7 @@ int64_t ntk_model_panel_rows(int64_t n)
 {
     const int64_t rows = n / 40;
 
-    return rows < 32 ? 32 : rows > 512 ? 512 : rows;
+    return rows < 256 ? 256 : rows > 512 ? 512 : rows;
 }
 
 size_t ntk_model_bytes(const ntk_fit_opts *opts, int64_t n, int64_t outputs)

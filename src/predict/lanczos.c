@@ -10,7 +10,7 @@
 #include "predict/lanczos.h"
 #include "predict/lapack.h"
 
-#define STEPS_MAX 200
+#define STEPS_MAX 100
 #define SETTLED 1e-6
 
 /* A fixed start with no structure, so that results repeat (splitmix64). */

@@ -11,7 +11,7 @@
 typedef void ntk_operator_fn(double *x, void *user);
 
 /* Lanczos with full reorthogonalisation from a fixed random start until the largest Ritz value has
- * settled to a relative 1e-6 between steps, at most 200 steps (Golub and Van Loan 2013, 10.1). */
+ * settled to a relative 1e-6 between steps, at most 100 steps (Golub and Van Loan 2013, 10.1). */
 ntk_status ntk_lanczos_largest(ntk_ctx *ctx, int64_t n, ntk_operator_fn *apply, void *user,
                                double *lambda);
 

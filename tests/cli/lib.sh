@@ -12,7 +12,11 @@ try() {
 # The last $2 numbers of a .npy file $1 of type $3 (f8 or f4), with six decimals.
 numbers() {
     size=${3#f}
-    tail -c $(($2 * size)) "$1" | od -An -v -w"$size" -t "$3" | awk '{printf "%.6f ", $1} END {print ""}'
+    tail -c $(($2 * size)) "$1" | od -An -v -w"$size" -t "$3" | awk '{
+        x = sprintf("%.6f", $1)
+        sub(/^-0\.000000$/, "0.000000", x)
+        printf "%s%s", (NR > 1 ? " " : ""), x
+    } END {print ""}'
 }
 
 # The value of number $2 in the line of JSON $1.
@@ -22,7 +26,10 @@ field() {
 
 # "yes" if a <= b <= c.
 between() {
-    awk -v a="$1" -v b="$2" -v c="$3" 'BEGIN {print (a <= b && b <= c && b != "") ? "yes" : "no: " b}'
+    awk -v a="$1" -v b="$2" -v c="$3" 'BEGIN {
+        result = (a <= b && b <= c && b != "") ? "yes" : "no: " b
+        print result
+    }'
 }
 
 # Two classes around (1, 0) and (0, 1), $1 rows, as .csv with a header.

@@ -27,10 +27,10 @@ passed=0 failed=0 skipped=0
 # Whether line $1 is what pattern $2, in which only `*` is special, describes.
 matches() {
     [ "$1" = "$2" ] && return 0
-    pattern=$(printf '%s\n' "$2" | sed 's/[][?\\]/\\&/g')
+    glob=$(printf '%s\n' "$2" | sed 's/[][?\\]/\\&/g')
     # shellcheck disable=SC2254
     case $1 in
-    $pattern) return 0 ;;
+    $glob) return 0 ;;
     esac
     return 1
 }

@@ -432,7 +432,7 @@ static void refuses_what_cannot_be_solved(void **state)
     assert_fails(ctx, NTK_ENUMERIC, "samples 2 and 7 are equal",
                  ntk_model_fit(ctx, net, f.train, f.y, f.c, &o, &model));
     ntk_ctx_set_memory(ctx, 500);
-    assert_fails(ctx, NTK_ENOMEM, "GiB", ntk_model_fit(ctx, net, f.train, f.y, f.c, &o, &model));
+    assert_fails(ctx, NTK_ENOMEM, "MiB", ntk_model_fit(ctx, net, f.train, f.y, f.c, &o, &model));
     ntk_ctx_set_memory(ctx, 0);
     o.diag_reg = 1e-8;
     assert_ok(ctx, ntk_model_fit(ctx, net, f.train, f.y, f.c, &o, &model));
