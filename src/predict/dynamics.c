@@ -18,8 +18,10 @@ struct flow {
     const double *times;
     size_t n_times;
     double unit;      /* time of the summed loss = time of the model's loss * unit */
-    double *residual; /* [outputs][n], V' (f_0(X) - y) */
-    double *scaled;   /* [outputs][n], work */
+    size_t most_times; /* that are worked on together */
+    double *residual;  /* [outputs][n], V' (f_0(X) - y) */
+    double *scaled;    /* [most_times][outputs][n], work */
+    double *wide;      /* [panel rows][most_times][outputs], work */
 };
 
 /* (1 - e^{-w t}) / w. Eigenvalues that are rounding error count as 0: g is then t, and at t =
@@ -61,41 +63,70 @@ static void project_residual(const struct flow *f, const double *f0)
                 f->scaled, n, 0, f->residual, n);
 }
 
-/* scaled = g(t) r, or l g(t) r. */
-static void scale_residual(const struct flow *f, double t, bool times_l)
+/* Means are matrix products of few rows; those of many times are done as one. */
+
+/* scaled [count][outputs][n] = g(t) r, or l g(t) r, of times first, first + 1, ... */
+static void scale_residual(const struct flow *f, size_t first, size_t count, bool times_l)
 {
     const ntk_model *m = f->m;
 
-    for (int64_t i = 0; i < m->n; i++) {
-        const double w = m->solution->values[i];
-        const double g = gain(m, w, t * f->unit) * (times_l ? w - m->solution->ridge : 1);
+    for (size_t k = 0; k < count; k++)
+        for (int64_t i = 0; i < m->n; i++) {
+            const double w = m->solution->values[i];
+            const double g = gain(m, w, f->times[first + k] * f->unit) *
+                             (times_l ? w - m->solution->ridge : 1);
 
-        for (int64_t k = 0; k < m->outputs; k++)
-            f->scaled[k * m->n + i] = g * f->residual[k * m->n + i];
-    }
+            for (int64_t c = 0; c < m->outputs; c++) {
+                const int64_t column = (int64_t)k * m->outputs + c;
+
+                f->scaled[column * m->n + i] = g * f->residual[c * m->n + i];
+            }
+        }
 }
 
-static void start_at(int64_t count, const double *f0, double *out)
+/* Rows [row, row + rows) of an array [n_times][total][outputs]. */
+struct rows {
+    int64_t row, rows, total;
+};
+
+/* f_0 - a c at those rows, for `count` times from `first`: a [rows][n] (transposed: [n][n], from
+ * column row on), c [count][outputs][n]. */
+static void subtract_product(const struct flow *f, struct rows r, bool transposed, const double *a,
+                             const double *c, size_t first, size_t count, const double *f0,
+                             double *out)
 {
-    if (f0)
-        memcpy(out, f0, (size_t)count * sizeof *out);
-    else
-        memset(out, 0, (size_t)count * sizeof *out);
+    const int64_t n = f->m->n, outputs = f->m->outputs, columns = (int64_t)count * outputs;
+
+    cblas_dgemm(CblasRowMajor, transposed ? CblasTrans : CblasNoTrans, CblasTrans, (int)r.rows,
+                (int)columns, (int)n, -1, a, (int)n, c, (int)n, 0, f->wide, (int)columns);
+    for (size_t k = 0; k < count; k++)
+        for (int64_t i = 0; i < r.rows; i++) {
+            const double *change = f->wide + i * columns + (int64_t)k * outputs;
+            const int64_t to = (int64_t)(first + k) * r.total + r.row + i;
+
+            for (int64_t j = 0; j < outputs; j++)
+                out[to * outputs + j] = (f0 ? f0[(r.row + i) * outputs + j] : 0) + change[j];
+        }
+}
+
+static size_t block(const struct flow *f, size_t first)
+{
+    return f->n_times - first < f->most_times ? f->n_times - first : f->most_times;
 }
 
 static void train_points(const struct flow *f, const double *f0, double *train)
 {
     const ntk_model *m = f->m;
-    const int n = (int)m->n, c = (int)m->outputs;
+    const int64_t most = ntk_model_panel_rows(m->n);
 
-    for (size_t k = 0; k < f->n_times; k++) {
-        double *out = train + k * (size_t)(m->n * m->outputs);
+    for (size_t first = 0; first < f->n_times; first += block(f, first)) {
+        scale_residual(f, first, block(f, first), true);
+        for (int64_t row = 0; row < m->n; row += most) {
+            const struct rows r = {row, m->n - row < most ? m->n - row : most, m->n};
 
-        start_at(m->n * m->outputs, f0, out);
-        scale_residual(f, f->times[k], true);
-        /* out [n][c] -= V scaled; vectors' rows are the eigenvectors */
-        cblas_dgemm(CblasRowMajor, CblasTrans, CblasTrans, n, c, n, -1, m->solution->vectors, n,
-                    f->scaled, n, 1, out, c);
+            subtract_product(f, r, true, m->solution->vectors + row, f->scaled, first,
+                             block(f, first), f0, train);
+        }
     }
 }
 
@@ -142,37 +173,53 @@ static void ensemble_variance(const struct flow *f, double t, int64_t rows, cons
 
 struct panels {
     double *k, *p, *nngp, *work;
+    double *alpha; /* [n_times][outputs][n], V g(t) r: K(z, X) alpha saves K(z, X) V; NULL: do not */
 };
 
+static void panel_means(const struct flow *f, struct rows r, const struct panels *s,
+                        const double *f0, double *test)
+{
+    if (s->alpha) {
+        subtract_product(f, r, false, s->k, s->alpha, 0, f->n_times, f0, test);
+        return;
+    }
+    for (size_t first = 0; first < f->n_times; first += block(f, first)) {
+        scale_residual(f, first, block(f, first), false);
+        subtract_product(f, r, false, s->p, f->scaled, first, block(f, first), f0, test);
+    }
+}
+
+static void panel_variances(const struct flow *f, struct rows r, const struct panels *s, double *var)
+{
+    for (size_t k = 0; k < f->n_times; k++) {
+        double *out = var + k * (size_t)r.total + (size_t)r.row;
+
+        if (s->nngp)
+            ensemble_variance(f, f->times[k], r.rows, s->p, s->nngp, s->work, s->k, out);
+        else
+            nngp_variance(f, f->times[k], r.rows, s->p, out);
+    }
+}
+
 static ntk_status test_points(const struct flow *f, const ntk_data *x, const double *f0,
-                              struct panels *s, double *test, double *var)
+                              const struct panels *s, double *test, double *var)
 {
     const ntk_model *m = f->m;
-    const int n = (int)m->n, c = (int)m->outputs;
+    const int n = (int)m->n;
     const int64_t most = ntk_model_panel_rows(m->n);
 
-    for (int64_t first = 0; first < x->n; first += most) {
-        const int64_t rows = x->n - first < most ? x->n - first : most;
+    for (int64_t row = 0; row < x->n; row += most) {
+        const struct rows r = {row, x->n - row < most ? x->n - row : most, x->n};
 
-        NTK_TRY(ntk_model_panel(m, x, first, rows, s->k, s->nngp));
-        cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)rows, n, n, 1, s->k, n,
-                    m->solution->vectors, n, 0, s->p, n);
-        for (size_t k = 0; k < f->n_times; k++) {
-            if (test) {
-                double *out = test + (size_t)c * (k * (size_t)x->n + (size_t)first);
-
-                start_at(rows * c, f0 ? f0 + first * c : NULL, out);
-                scale_residual(f, f->times[k], false);
-                cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)rows, c, n, -1, s->p, n,
-                            f->scaled, n, 1, out, c);
-            }
-            if (var && s->nngp)
-                ensemble_variance(f, f->times[k], rows, s->p, s->nngp, s->work, s->k,
-                                  var + k * (size_t)x->n + (size_t)first);
-            else if (var)
-                nngp_variance(f, f->times[k], rows, s->p, var + k * (size_t)x->n + (size_t)first);
-        }
-        NTK_TRY(ntk_progress(m->ctx, "predictions", (double)(first + rows), (double)x->n));
+        NTK_TRY(ntk_model_panel(m, x, row, r.rows, s->k, s->nngp));
+        if (!s->alpha)
+            cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)r.rows, n, n, 1, s->k, n,
+                        m->solution->vectors, n, 0, s->p, n);
+        if (test)
+            panel_means(f, r, s, f0, test);
+        if (var)
+            panel_variances(f, r, s, var);
+        NTK_TRY(ntk_progress(m->ctx, "predictions", (double)(row + r.rows), (double)x->n));
     }
     return NTK_OK;
 }
@@ -195,29 +242,54 @@ static ntk_status prepare_variances(const struct flow *f, const ntk_data *x, dou
     return NTK_OK;
 }
 
+static void make_alpha(const struct flow *f, double *alpha)
+{
+    const int n = (int)f->m->n, columns = (int)(f->n_times * (size_t)f->m->outputs);
+
+    scale_residual(f, 0, f->n_times, false);
+    cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, columns, n, n, 1, f->scaled, n,
+                f->m->solution->vectors, n, 0, alpha, n);
+}
+
 static ntk_status run_test(const struct flow *f, const ntk_data *x, const double *f0, double *test,
                            double *var)
 {
     const ntk_model *m = f->m;
     const size_t panel = (size_t)ntk_model_panel_rows(m->n) * (size_t)m->n;
+    const bool direct = !var && f->n_times <= f->most_times, both = var && m->both;
     struct panels s = {0};
     ntk_status status = NTK_ENOMEM;
 
     if (var)
         NTK_TRY(prepare_variances(f, x, var));
     s.k = ntk_alloc(m->ctx, panel, sizeof *s.k);
-    s.p = ntk_alloc(m->ctx, panel, sizeof *s.p);
-    if (var && m->both) {
+    if (direct)
+        s.alpha = ntk_alloc(m->ctx, f->n_times * (size_t)(m->outputs * m->n), sizeof *s.alpha);
+    else
+        s.p = ntk_alloc(m->ctx, panel, sizeof *s.p);
+    if (both) {
         s.nngp = ntk_alloc(m->ctx, panel, sizeof *s.nngp);
         s.work = ntk_alloc(m->ctx, panel, sizeof *s.work);
     }
-    if (s.k && s.p && (!var || !m->both || (s.nngp && s.work)))
+    if (s.k && (direct ? s.alpha : s.p) && (!both || (s.nngp && s.work))) {
+        if (direct)
+            make_alpha(f, s.alpha);
         status = test_points(f, x, f0, &s, test, var);
+    }
+    free(s.alpha);
     free(s.k);
     free(s.p);
     free(s.nngp);
     free(s.work);
     return status;
+}
+
+/* A quarter of a matrix of eigenvectors at most, so that memory stays theirs. */
+static size_t most_times(const ntk_model *m, size_t n_times)
+{
+    const size_t most = (size_t)(m->n / (4 * m->outputs));
+
+    return most < 1 ? 1 : most < n_times ? most : n_times;
 }
 
 ntk_status ntk_model_dynamics(const ntk_model *m, const double *times, size_t n_times,
@@ -232,12 +304,18 @@ ntk_status ntk_model_dynamics(const ntk_model *m, const double *times, size_t n_
     NTK_TRY(check_times(m, times, n_times));
     if ((test || var) && !x)
         return ntk_fail(m->ctx, NTK_EINVAL, "test predictions need test samples");
+    if (n_times == 0)
+        return NTK_OK;
     NTK_TRY(ntk_model_solve(m));
     threads = ntk_blas_set_threads(m->ctx->threads);
     f.unit = m->opts.mean_loss ? 1 / (double)columns : 1;
     f.residual = ntk_alloc(m->ctx, columns, sizeof *f.residual);
-    f.scaled = ntk_alloc(m->ctx, columns, sizeof *f.scaled);
-    if (f.residual && f.scaled) {
+    f.most_times = most_times(m, n_times);
+    f.scaled = ntk_alloc(m->ctx, f.most_times * columns, sizeof *f.scaled);
+    f.wide = ntk_alloc(m->ctx,
+                       f.most_times * (size_t)(ntk_model_panel_rows(m->n) * m->outputs),
+                       sizeof *f.wide);
+    if (f.residual && f.scaled && f.wide) {
         status = NTK_OK;
         project_residual(&f, f0_train);
         if (train)
@@ -247,6 +325,7 @@ ntk_status ntk_model_dynamics(const ntk_model *m, const double *times, size_t n_
     }
     free(f.residual);
     free(f.scaled);
+    free(f.wide);
     ntk_blas_set_threads(threads);
     return status;
 }

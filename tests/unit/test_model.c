@@ -232,11 +232,11 @@ static void golden_by_eigenvectors(void **state)
     fixture_free(&f);
 }
 
-/* Several times at once give what each gives alone. */
+/* Several times at once, with variances, give what each gives alone, without: other routes. */
 static void times_are_independent(void **state)
 {
     const double times[] = {0.5, INFINITY, 0, 3};
-    double together[4 * 64], alone[64], var[4 * 64], var_alone[64];
+    double together[4 * 64], alone[64], train[4 * 64], train_alone[64], var[4 * 64], var_alone[64];
     struct fixture f;
     ntk_fit_opts o;
     ntk_model *model;
@@ -247,15 +247,21 @@ static void times_are_independent(void **state)
     o.finite_time = 1;
     o.covariance = 1;
     model = fit(&f, "serial(Dense(8, b_std=0.1), Relu(), Dense(1))", &o);
-    assert_ok(ctx, ntk_model_dynamics(model, times, 4, NULL, f.test, NULL, NULL, together, var));
+    assert_ok(ctx, ntk_model_dynamics(model, times, 4, f.f0_train, f.test, f.f0_test, train,
+                                      together, var));
     for (int k = 0; k < 4; k++) {
-        assert_ok(ctx, ntk_model_dynamics(model, times + k, 1, NULL, f.test, NULL, NULL, alone,
-                                          var_alone));
+        assert_ok(ctx, ntk_model_dynamics(model, times + k, 1, f.f0_train, f.test, f.f0_test,
+                                          train_alone, alone, NULL));
         for (int i = 0; i < f.m * f.c; i++)
-            assert_near(together[k * f.m * f.c + i], alone[i], 1e-14, 1);
+            assert_near(together[k * f.m * f.c + i], alone[i], 1e-12, 1);
+        for (int i = 0; i < f.n * f.c; i++)
+            assert_near(train[k * f.n * f.c + i], train_alone[i], 1e-14, 1);
+        assert_ok(ctx, ntk_model_dynamics(model, times + k, 1, NULL, f.test, NULL, NULL, NULL,
+                                          var_alone));
         for (int i = 0; i < f.m; i++)
             assert_near(var[k * f.m + i], var_alone[i], 1e-14, 1);
     }
+    assert_ok(ctx, ntk_model_dynamics(model, times, 0, NULL, f.test, NULL, train, together, NULL));
     ntk_model_free(model);
     fixture_free(&f);
 }
