@@ -51,6 +51,8 @@ const char *nearest(const char *name, size_t n, const char *(*candidate)(size_t 
 /* ---- messages and progress (report.c) */
 /* "ntk NAME: <the context's message>" on stderr; the exit code for status. */
 int fail(const ntk_ctx *ctx, ntk_status status);
+/* The same with the data source that the message is about. */
+int fail_in(const ntk_ctx *ctx, const char *source, ntk_status status);
 /* "ntk NAME: <text>" and a hint at --help; EXIT_USAGE. */
 int usage(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* What the user is told on the way, on stderr, unless --quiet. */

@@ -8,19 +8,36 @@
 #include "cli.h"
 
 struct result {
-    double accuracy, mse, log_likelihood, loo_accuracy, loo_mse;
+    double accuracy, mse, r2, log_likelihood, loo_accuracy, loo_mse;
     ntk_spectrum spectrum;
     double load, fit, predict;
 };
 
-static int score(const struct samples *s, ntk_ctx *ctx, const double *f, struct result *r)
+/* Share of the targets' variance, about the test samples' own means, that f explains. */
+static double r_squared(const double *f, const double *y, int64_t m, int64_t outputs)
+{
+    double total = 0;
+
+    for (int64_t k = 0; k < outputs; k++) {
+        double mean = 0;
+
+        for (int64_t i = 0; i < m; i++)
+            mean += y[i * outputs + k] / (double)m;
+        for (int64_t i = 0; i < m; i++)
+            total += (y[i * outputs + k] - mean) * (y[i * outputs + k] - mean);
+    }
+    return 1 - mean_squared_error(f, y, m * outputs) * (double)(m * outputs) / total;
+}
+
+static int score(ntk_ctx *ctx, const char *test, const struct samples *s, const double *f,
+                 struct result *r)
 {
     const int64_t m = ntk_data_n(s->test);
     int64_t columns;
     double *y;
 
     if (!ntk_data_y(s->test, &columns))
-        return usage("the test samples have no labels or targets");
+        return usage("%s has no labels or targets", test);
     if (s->targets == NTK_RAW && columns != s->outputs)
         return usage("training targets have %lld columns, test targets %lld", (long long)s->outputs,
                      (long long)columns);
@@ -29,9 +46,10 @@ static int score(const struct samples *s, ntk_ctx *ctx, const double *f, struct 
         return usage("no memory for the targets");
     if (ntk_data_targets(s->test, s->targets, s->outputs, y) != NTK_OK) {
         free(y);
-        return fail(ctx, NTK_EINVAL);
+        return fail_in(ctx, test, NTK_EINVAL);
     }
     r->mse = mean_squared_error(f, y, m * s->outputs);
+    r->r2 = r_squared(f, y, m, s->outputs);
     r->accuracy = s->targets == NTK_RAW ? (double)NAN : accuracy(s->test, f, m, s->outputs);
     free(y);
     return EXIT_OK;
@@ -74,7 +92,7 @@ static int measure(ntk_ctx *ctx, const struct args *a, const struct samples *s,
 
     STEP(predict(ctx, a, model, s, f));
     r->predict = seconds() - start;
-    STEP(score(s, ctx, f, r));
+    STEP(score(ctx, a->test, s, f, r));
     TRY(ctx, ntk_model_spectrum(model, &r->spectrum));
     TRY(ctx, ntk_model_evidence(model, &r->log_likelihood));
     return a->leave_one_out ? leave_one_out(ctx, model, s, r) : EXIT_OK;
@@ -110,6 +128,10 @@ static void print_json(struct json *j, const struct args *a, const char *net,
     if (s->targets != NTK_RAW)
         json_number(j, "accuracy", r->accuracy);
     json_number(j, "mse", r->mse);
+    if (s->targets == NTK_RAW) {
+        json_number(j, "rmse", sqrt(r->mse));
+        json_number(j, "r2", r->r2);
+    }
     json_integer(j, "n_train", ntk_data_n(s->train));
     json_integer(j, "n_test", ntk_data_n(s->test));
     if (a->leave_one_out) {
@@ -140,6 +162,8 @@ static void print_text(const struct args *a, const char *net, const struct sampl
     if (s->targets != NTK_RAW)
         printf("accuracy           %.2f %%\n", 100 * r->accuracy);
     printf("mean squared error %.6g\n", r->mse);
+    if (s->targets == NTK_RAW)
+        printf("its root, R^2      %.6g, %.6g\n", sqrt(r->mse), r->r2);
     if (a->leave_one_out && s->targets != NTK_RAW)
         printf("leave-one-out      %.2f %%, mean squared error %.6g\n", 100 * r->loo_accuracy,
                r->loo_mse);

@@ -52,6 +52,8 @@ int cmd_fit(ntk_ctx *ctx, const struct args *a)
     if (a->n_nets > 1)
         return usage("one --net at a time, got %zu", a->n_nets);
     STEP(check_output(a->out));
+    if (!ends_with(a->out, ".h5"))
+        return usage("a model is an HDF5 file: --out must end with .h5, got '%s'", a->out);
     code = parse_net(ctx, a, 0, &net);
     if (code == EXIT_OK)
         code = fit_and_save(ctx, a, net, &s);

@@ -49,6 +49,7 @@ int cmd_info(ntk_ctx *ctx, const struct args *a)
         json_text(&j, "isa", isa);
         json_text(&j, "isa_available", ntk_isa_available());
         json_integer(&j, "threads", ntk_ctx_threads(ctx));
+        json_integer(&j, "memory", (int64_t)ntk_ctx_memory(ctx));
         json_text(&j, "blas_core", ntk_blas_core());
         json_text(&j, "blas_threading", ntk_blas_threading());
         json_text(&j, "warning", warning ? warning : "");
@@ -60,6 +61,7 @@ int cmd_info(ntk_ctx *ctx, const struct args *a)
     printf("features         %s\n", ntk_features());
     printf("instruction set  %s (of %s)\n", isa, ntk_isa_available());
     printf("threads          %d\n", ntk_ctx_threads(ctx));
+    printf("memory           %.2f GiB\n", (double)ntk_ctx_memory(ctx) / 1073741824.0);
     printf("BLAS core        %s, %s threads\n", ntk_blas_core(), ntk_blas_threading());
     if (warning)
         printf("warning          %s\n", warning);

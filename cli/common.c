@@ -251,9 +251,12 @@ static int make_targets(ntk_ctx *ctx, const struct args *a, struct samples *s)
         const ntk_status status = ntk_data_classes(s->train, &s->outputs);
 
         if (status != NTK_OK) {
-            const int code = fail(ctx, status);
+            const int code = fail_in(ctx, a->train, status);
 
-            fprintf(stderr, "for regression use --targets raw\n");
+            fprintf(stderr, ntk_data_y(s->train, &s->outputs)
+                                ? "for regression use --targets raw\n"
+                                : "labels are a CSV's target column, the y of an .npz or .h5, or "
+                                  "come with idx, mnist and cifar10\n");
             return code;
         }
     }

@@ -71,12 +71,15 @@ void note(const char *fmt, ...)
     va_end(ap);
 }
 
-int fail(const ntk_ctx *ctx, ntk_status status)
+int fail(const ntk_ctx *ctx, ntk_status status) { return fail_in(ctx, NULL, status); }
+
+int fail_in(const ntk_ctx *ctx, const char *source, ntk_status status)
 {
     const char *message = ntk_errmsg(ctx);
 
     clear_bar();
-    fprintf(stderr, "ntk %s: %s\n", state.name, *message ? message : ntk_strstatus(status));
+    fprintf(stderr, "ntk %s: %s%s%s\n", state.name, source ? source : "", source ? ": " : "",
+            *message ? message : ntk_strstatus(status));
     switch (status) {
     case NTK_ECANCEL:
         return EXIT_INTERRUPTED;

@@ -99,6 +99,8 @@ NTK_API const char *ntk_isa_available(void);
 /* Upper bound in bytes on what the library holds at once; work that needs more is refused before
  * it starts, with the number. 0 (the default): the machine's available memory when work starts. */
 NTK_API void ntk_ctx_set_memory(ntk_ctx *ctx, size_t bytes);
+/* The bound in bytes: what was set, or else the machine's available memory now. */
+NTK_API size_t ntk_ctx_memory(const ntk_ctx *ctx);
 /* NTK_ENOMEM ("WHAT needs 12.30 GiB, 8.00 GiB are available") if bytes is above that bound: for
  * callers who allocate results themselves. */
 NTK_API NTK_NODISCARD ntk_status ntk_ctx_check_memory(ntk_ctx *ctx, size_t bytes, const char *what);

@@ -56,8 +56,6 @@ ntk_status ntk_progress(ntk_ctx *ctx, const char *what, double done, double tota
 void *ntk_alloc(ntk_ctx *ctx, size_t count, size_t size);
 void *ntk_alloc_zero(ntk_ctx *ctx, size_t count, size_t size);
 char *ntk_strdup(ntk_ctx *ctx, const char *s);
-/* Bytes that work may hold: the context's bound, else what the machine has available. */
-size_t ntk_memory_bound(const ntk_ctx *ctx);
 /* Next multiple of m (a power of two). */
 static inline size_t ntk_round_up(size_t n, size_t m) { return (n + m - 1) & ~(m - 1); }
 

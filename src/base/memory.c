@@ -60,7 +60,7 @@ static size_t machine_memory(void)
     return pages > 0 && page > 0 ? (size_t)pages * (size_t)page : SIZE_MAX;
 }
 
-size_t ntk_memory_bound(const ntk_ctx *ctx) { return ctx->memory ? ctx->memory : machine_memory(); }
+size_t ntk_ctx_memory(const ntk_ctx *ctx) { return ctx->memory ? ctx->memory : machine_memory(); }
 
 /* "12.30 GiB", or MiB below one GiB. */
 static const char *bytes_text(size_t bytes, char buf[32])
@@ -73,7 +73,7 @@ static const char *bytes_text(size_t bytes, char buf[32])
 
 ntk_status ntk_ctx_check_memory(ntk_ctx *ctx, size_t bytes, const char *what)
 {
-    const size_t bound = ntk_memory_bound(ctx);
+    const size_t bound = ntk_ctx_memory(ctx);
     char need[32], have[32];
 
     if (bytes <= bound)
