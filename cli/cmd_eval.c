@@ -163,7 +163,7 @@ static void print_text(const struct args *a, const char *net, const struct sampl
         printf("accuracy           %.2f %%\n", 100 * r->accuracy);
     printf("mean squared error %.6g\n", r->mse);
     if (s->targets == NTK_RAW)
-        printf("its root, R^2      %.6g, %.6g\n", sqrt(r->mse), r->r2);
+        printf("RMSE, R^2          %.6g, %.6g\n", sqrt(r->mse), r->r2);
     if (a->leave_one_out && s->targets != NTK_RAW)
         printf("leave-one-out      %.2f %%, mean squared error %.6g\n", 100 * r->loo_accuracy,
                r->loo_mse);
