@@ -112,14 +112,15 @@ int cmd_dynamics(ntk_ctx *ctx, const struct args *a)
         return usage("--loss %s is not in this version; mse is", a->loss);
     if (a->n_nets > 1)
         return usage("one --net at a time, got %zu", a->n_nets);
-    STEP(check_array_output(a->out, a->test ? (a->std ? 4 : 3) : 2));
+    if (a->out)
+        STEP(check_array_output(a->out, a->test ? (a->std ? 4 : 3) : 2));
     STEP(parse_times(a->times, &t.times, &t.n_times));
     code = parse_net(ctx, a, 0, &net);
     if (code == EXIT_OK)
         code = samples_load(ctx, a, net, false, &s);
     if (code == EXIT_OK)
         code = compute(ctx, a, net, &s, &t);
-    if (code == EXIT_OK)
+    if (code == EXIT_OK && a->out)
         code = write(ctx, a, &s, &t);
     if (code == EXIT_OK)
         report(a, &s, &t);

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # usage: tests/library.sh BUILD_DIR
 # The library from outside: what it exports is what tests/symbols.txt lists, and the header compiles
-# on its own as C and as C++.
+# on its own as C and as C++; the examples print what stands beside them.
 build=${1:?usage: tests/library.sh BUILD_DIR}
 root=$(cd "$(dirname "$0")/.." && pwd)
 passed=0 failed=0 skipped=0
@@ -29,6 +29,14 @@ else
     echo "SKIP header-c++ (no C++ compiler)"
     skipped=$((skipped + 1))
 fi
+
+for source in "$root"/examples/*.c; do
+    name=$(basename "$source" .c)
+    expected=$root/examples/$name.out
+    cc -std=c17 -Wall -Wextra -pedantic -Werror -I"$root/include" "$source" -o "$build/example-$name" \
+        -L"$build" -lntk -lm && LD_LIBRARY_PATH=$build "$build/example-$name" | diff "$expected" - >&2
+    report "example-$name" $?
+done
 
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ]

@@ -12,3 +12,7 @@ $run --times 0.1 --out F.npz >sum.txt
 $run --times 4 --mean --out F.npz >mean.txt
 [ "$(awk 'NR == 2 {print $2}' sum.txt)" = "$(awk 'NR == 2 {print $2}' mean.txt)" ] && echo "equal"
 try ntk dynamics --net 'fc()' --train train.csv --times 1 --out F.npz --quiet
+
+# Without --out there is the table alone.
+$run | head -n 1
+ls *.npz 2>/dev/null | grep -c table
