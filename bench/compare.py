@@ -296,7 +296,7 @@ def main():
     for case in cases:
         print(f"compare.py: {case[0]}", file=sys.stderr)
         rows.append(measure(case, args.rounds, None if args.peer_only else args.ntk, python))
-    text = report(rows, peer, args.rounds, "python3 bench/compare.py " + shlex.join(sys.argv[1:]))
+    text = report(rows, peer, args.rounds, "python3 bench/compare.py --write")
     if args.write:
         write(text, ROOT / "bench/RESULTS.md")
     print(json.dumps({"cores": cores(), "processor": processor(), "peer": peer, "results": rows},
