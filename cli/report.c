@@ -41,7 +41,7 @@ static void clear_bar(void)
     state.bar = false;
 }
 
-static void say(const char *fmt, va_list ap)
+__attribute__((format(printf, 1, 0))) static void say(const char *fmt, va_list ap)
 {
     clear_bar();
     fprintf(stderr, "ntk %s: ", state.name);

@@ -24,23 +24,4 @@ static double df(const void *self, double x)
     return t + x * 4 * (n + 1) / ((n + 2) * (n + 2)) / (1 + exp(-x));
 }
 
-static ntk_status setup(const void *self, const struct ntk_where *at,
-                        const struct ntk_dual_range *range, struct ntk_dual *dual)
-{
-    return ntk_series_setup(f, df, self, at, range, dual);
-}
-
-static const struct ntk_activation mish = {
-    .base = {.kind = NTK_CLASS_ACTIVATION,
-             .name = "Mish",
-             .summary = "x tanh(log(1 + exp(x)))",
-             .formula = NTK_SERIES_FORMULA,
-             .source = NTK_SERIES_SOURCE,
-             .cost = NTK_SERIES_COST},
-    .f = f,
-    .df = df,
-    .setup = setup,
-    NTK_SERIES_MEMBERS,
-};
-
-const struct ntk_activation *const ntk_activations_mish[] = {&mish, NULL};
+NTK_SERIES_ACTIVATION(mish, "Mish", "x tanh(log(1 + exp(x)))");

@@ -42,4 +42,25 @@ void ntk_series_finish(struct ntk_dual *dual);
     "grows with the variance: 10 to 200 terms of the series (at most 1500), two multiply-adds each"
 #define NTK_SERIES_SOURCE "Mehler 1866; Daniely et al. 2016, Lemma 11"
 
+/* All of a file that has one activation without parameters, after its f and df. */
+#define NTK_SERIES_ACTIVATION(file, word, sentence)                                      \
+    static ntk_status setup(const void *self, const struct ntk_where *at,                \
+                            const struct ntk_dual_range *range, struct ntk_dual *dual)   \
+    {                                                                                    \
+        return ntk_series_setup(f, df, self, at, range, dual);                           \
+    }                                                                                    \
+    static const struct ntk_activation activation = {                                    \
+        .base = {.kind = NTK_CLASS_ACTIVATION,                                           \
+                 .name = word,                                                           \
+                 .summary = sentence,                                                    \
+                 .formula = NTK_SERIES_FORMULA,                                          \
+                 .source = NTK_SERIES_SOURCE,                                            \
+                 .cost = NTK_SERIES_COST},                                               \
+        .f = f,                                                                          \
+        .df = df,                                                                        \
+        .setup = setup,                                                                  \
+        NTK_SERIES_MEMBERS,                                                              \
+    };                                                                                   \
+    const struct ntk_activation *const ntk_activations_##file[] = {&activation, NULL}
+
 #endif

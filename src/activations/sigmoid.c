@@ -19,23 +19,4 @@ static double df(const void *self, double x)
     return 0.25 * (1 - t) * (1 + t);
 }
 
-static ntk_status setup(const void *self, const struct ntk_where *at,
-                        const struct ntk_dual_range *range, struct ntk_dual *dual)
-{
-    return ntk_series_setup(f, df, self, at, range, dual);
-}
-
-static const struct ntk_activation sigmoid = {
-    .base = {.kind = NTK_CLASS_ACTIVATION,
-             .name = "Sigmoid",
-             .summary = "1 / (1 + exp(-x)), the logistic function",
-             .formula = NTK_SERIES_FORMULA,
-             .source = NTK_SERIES_SOURCE,
-             .cost = NTK_SERIES_COST},
-    .f = f,
-    .df = df,
-    .setup = setup,
-    NTK_SERIES_MEMBERS,
-};
-
-const struct ntk_activation *const ntk_activations_sigmoid[] = {&sigmoid, NULL};
+NTK_SERIES_ACTIVATION(sigmoid, "Sigmoid", "1 / (1 + exp(-x)), the logistic function");

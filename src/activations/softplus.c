@@ -18,23 +18,4 @@ static double df(const void *self, double x)
     return 0.5 + 0.5 * tanh(0.5 * x);
 }
 
-static ntk_status setup(const void *self, const struct ntk_where *at,
-                        const struct ntk_dual_range *range, struct ntk_dual *dual)
-{
-    return ntk_series_setup(f, df, self, at, range, dual);
-}
-
-static const struct ntk_activation softplus = {
-    .base = {.kind = NTK_CLASS_ACTIVATION,
-             .name = "Softplus",
-             .summary = "log(1 + exp(x))",
-             .formula = NTK_SERIES_FORMULA,
-             .source = NTK_SERIES_SOURCE,
-             .cost = NTK_SERIES_COST},
-    .f = f,
-    .df = df,
-    .setup = setup,
-    NTK_SERIES_MEMBERS,
-};
-
-const struct ntk_activation *const ntk_activations_softplus[] = {&softplus, NULL};
+NTK_SERIES_ACTIVATION(softplus, "Softplus", "log(1 + exp(x))");

@@ -119,7 +119,7 @@ static ntk_status not_positive(const ntk_model *m, const char *how)
 static ntk_status check_pivots(const ntk_model *m, const struct ntk_rfp *l, double largest)
 {
     const double limit = (double)m->n * DBL_EPSILON * largest;
-    double least = INFINITY;
+    double least = (double)INFINITY;
     int64_t where = 0;
     char how[160];
 

@@ -4,9 +4,7 @@
  * of all words. (What it means: test_net.c.)
  */
 #include "arch/arch.h"
-#include "test.h"
-
-static ntk_ctx *ctx;
+#include "context.h"
 
 static ntk_net *parse(const char *text)
 {
@@ -564,19 +562,6 @@ static void every_word_is_documented(void **state)
     }
     assert_null(ntk_layer_get(n));
     assert_null(ntk_layer_get(SIZE_MAX));
-}
-
-static int setup(void **state)
-{
-    (void)state;
-    return ntk_ctx_new(&ctx) == NTK_OK ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    ntk_ctx_free(ctx);
-    return 0;
 }
 
 int main(void)

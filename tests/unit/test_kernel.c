@@ -3,8 +3,7 @@
  * Kernels of whole nets: golden values, symmetry, threads, instruction sets, shared work, refusals.
  */
 #include "golden.h"
-
-static ntk_ctx *ctx;
+#include "context.h"
 
 static ntk_net *parse(const char *text)
 {
@@ -356,19 +355,6 @@ static void refuses_what_does_not_fit(void **state)
     ntk_data_free(short_rows);
     ntk_net_free(net);
     free(x);
-}
-
-static int setup(void **state)
-{
-    (void)state;
-    return ntk_ctx_new(&ctx) == NTK_OK ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    ntk_ctx_free(ctx);
-    return 0;
 }
 
 int main(void)

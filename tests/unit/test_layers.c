@@ -6,8 +6,7 @@
  * and measures. Bad parameters are refused by name, as each class's own table says.
  */
 #include "finite.h"
-
-static ntk_ctx *ctx;
+#include "context.h"
 
 #define D 5 /* features of a sample */
 #define N 12
@@ -489,19 +488,6 @@ static void tables_are_consistent(void **state)
         ntk_text_free(full);
         ntk_text_free(again);
     }
-}
-
-static int setup(void **state)
-{
-    (void)state;
-    return ntk_ctx_new(&ctx) == NTK_OK ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    ntk_ctx_free(ctx);
-    return 0;
 }
 
 int main(void)

@@ -6,8 +6,7 @@
 #include <unistd.h>
 
 #include "golden.h"
-
-static ntk_ctx *ctx;
+#include "context.h"
 
 /* ---- golden values: tests/golden/predict.json */
 
@@ -235,7 +234,7 @@ static void golden_by_eigenvectors(void **state)
 /* Several times at once, with variances, give what each gives alone, without: other routes. */
 static void times_are_independent(void **state)
 {
-    const double times[] = {0.5, INFINITY, 0, 3};
+    const double times[] = {0.5, (double)INFINITY, 0, 3};
     double together[4 * 64], alone[64], train[4 * 64], train_alone[64], var[4 * 64], var_alone[64];
     struct fixture f;
     ntk_fit_opts o;
@@ -454,19 +453,6 @@ static void refuses_what_cannot_be_solved(void **state)
     ntk_model_free(model);
     ntk_net_free(net);
     fixture_free(&f);
-}
-
-static int setup(void **state)
-{
-    (void)state;
-    return ntk_ctx_new(&ctx) == NTK_OK ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    ntk_ctx_free(ctx);
-    return 0;
 }
 
 int main(void)

@@ -3,9 +3,8 @@
  * What architectures mean: printing, equal nets, shapes, and what branches and the theory require.
  */
 #include "arch/arch.h"
-#include "test.h"
+#include "context.h"
 
-static ntk_ctx *ctx;
 static const ntk_shape vector = {0, 1, 1, 7}, image = {2, 4, 6, 3};
 
 static ntk_net *parse(const char *text)
@@ -353,19 +352,6 @@ static void huge_nets_are_refused(void **state)
     net = parse(wide);
     assert_fails(ctx, NTK_ESHAPE, "has more than 1e+15 numbers", ntk_net_shape(net, vector, &out));
     ntk_net_free(net);
-}
-
-static int setup(void **state)
-{
-    (void)state;
-    return ntk_ctx_new(&ctx) == NTK_OK ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    ntk_ctx_free(ctx);
-    return 0;
 }
 
 int main(void)
