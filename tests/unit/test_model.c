@@ -429,7 +429,7 @@ static void refuses_what_cannot_be_solved(void **state)
     assert_fails(ctx, NTK_EINVAL, "diag_reg",
                  ntk_model_fit(ctx, net, f.train, f.y, f.c, &o, &model));
     o.diag_reg = 0;
-    f.y[5] = NAN;
+    f.y[5] = (double)NAN;
     assert_fails(ctx, NTK_EINVAL, "sample 2, output 1",
                  ntk_model_fit(ctx, net, f.train, f.y, f.c, &o, &model));
     f.y[5] = 0;
