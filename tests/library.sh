@@ -33,8 +33,7 @@ fi
 for source in "$root"/examples/*.c; do
     name=$(basename "$source" .c)
     expected=$root/examples/$name.out
-    cc -std=c17 -Wall -Wextra -pedantic -Werror -I"$root/include" "$source" -o "$build/example-$name" \
-        -L"$build" -lntk -lm && LD_LIBRARY_PATH=$build "$build/example-$name" | diff "$expected" - >&2
+    "$build/examples/$name" | diff "$expected" - >&2
     report "example-$name" $?
 done
 
