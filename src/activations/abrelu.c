@@ -11,7 +11,7 @@
 
 #ifdef NTK_REAL
 
-#include "simd/dual.h"
+#include "simd/sweep.h"
 
 /* sides: s, 1 / s (0 where s is 0, which makes rho 0); par: (b - a)^2, a b */
 NTK_INLINE void point(V k, const V *a, const V *b, const real *par, V *f, V *d)
@@ -24,6 +24,15 @@ NTK_INLINE void point(V k, const V *a, const V *b, const real *par, V *f, V *d)
     *d = par[0] * p + par[1];
 }
 NTK_DUAL(abrelu, 2, point)
+
+/* a b = 0 (Relu): without the factor (b - a)^2 / 2 */
+NTK_INLINE void bare(V k, const V *a, const V *b, const real *par, V *f, V *d)
+{
+    (void)par;
+    vorthant2(k * (a[1] * b[1]), f, d);
+    *f *= a[0] * b[0];
+}
+NTK_SWEEP(abrelu, 2, point, bare, par[1] == 0, par[0] / 2)
 
 #else
 
@@ -125,6 +134,22 @@ static void side(const void *self, const struct ntk_dual *dual, double q, double
     s[1] = q > 0 ? 1 / s[0] : 0;
 }
 
+static void many(const void *self, const struct ntk_dual *dual, size_t n, const double *q,
+                 double *s, double *ff, double *dd)
+{
+    const struct abrelu *p = self;
+    const double mean = (p->a * p->a + p->b * p->b) / 2, none = dual->par[0] / 4 + dual->par[1];
+
+    for (size_t i = 0; i < n; i++) {
+        const double root = sqrt(q[i]);
+
+        s[i] = root;
+        s[n + i] = q[i] > 0 ? 1 / root : 0;
+        ff[i] = mean * q[i];
+        dd[i] = q[i] > 0 ? mean : none;
+    }
+}
+
 static void moments(const void *self, const struct ntk_dual *dual, double q, double *ff, double *dd)
 {
     const struct abrelu *p = self;
@@ -147,7 +172,7 @@ static void moments(const void *self, const struct ntk_dual *dual, double q, dou
                  .size = sizeof(struct abrelu),                                                  \
                  .check = check_},                                                               \
         .f = f, .df = df, .kinks = kinks, .dual = NTK_DUAL_abrelu, .setup = setup, .side = side, \
-        .moments = moments,                                                                      \
+        .moments = moments, .many = many,                                                        \
     }
 
 static const struct ntk_activation relu = ABRELU("Relu", "max(x, 0)", relu_params, set_relu);

@@ -44,6 +44,19 @@ enum ntk_dual_id {
     NTK_N_DUALS
 };
 
+/* True if that dual has a fused loop for convolutions (activations/sweeps.def). */
+static inline bool ntk_dual_sweeps(enum ntk_dual_id id)
+{
+    switch (id) {
+#define SWEEP(name) case NTK_DUAL_##name:
+#include "activations/sweeps.def"
+#undef SWEEP
+        return true;
+    default:
+        return false;
+    }
+}
+
 /* One use of an activation in one kernel. */
 struct ntk_dual {
     int sides;                 /* values per sample and position */
@@ -73,6 +86,10 @@ struct ntk_activation {
     void (*side)(const void *self, const struct ntk_dual *dual, double q, double *side);
     /* *ff = E[f(u)^2], *dd = E[f'(u)^2], u ~ N(0, q), to float64 accuracy. */
     void (*moments)(const void *self, const struct ntk_dual *dual, double q, double *ff, double *dd);
+    /* side and moments of n variances at once, where that is faster; NULL: one by one. Sides are
+     * [sides][n]. */
+    void (*many)(const void *self, const struct ntk_dual *dual, size_t n, const double *q,
+                 double *side, double *ff, double *dd);
     void (*finish)(struct ntk_dual *dual); /* frees dual->state; NULL: nothing to free */
 };
 

@@ -82,6 +82,8 @@ struct ntk_preset {
 extern const struct ntk_preset ntk_presets[]; /* generated from nets/ by the build */
 extern const size_t ntk_n_presets;
 
+/* True if some window wraps around: offsets then count modulo the image (graph.h). */
+bool ntk_net_wraps(const ntk_net *net);
 /* Adds the net's recursion to the graph for samples of shape `in`: out is what leaves the net. */
 ntk_status ntk_net_lower(const ntk_net *net, ntk_shape in, struct ntk_graph *g,
                          struct ntk_field *out);

@@ -14,6 +14,7 @@ void ntk_graph_free(struct ntk_graph *g)
 {
     ntk_arena_free(&g->arena);
     free(g->nodes);
+    free(g->frames);
     free(g->table);
     *g = (struct ntk_graph){0};
 }
@@ -34,6 +35,9 @@ static uint64_t node_hash(const struct ntk_node *v)
         h = h * 31 + ntk_hash(v->coef, (size_t)v->n_in * sizeof *v->coef);
     if (v->act)
         h = h * 31 + (uint64_t)(uintptr_t)v->act + ntk_hash(v->self, v->act->base.size);
+    h = h * 31 + ntk_hash(&v->window, sizeof v->window) + (uint64_t)v->axes;
+    if (v->op == NTK_OP_CARRY)
+        h = h * 31 + (uint64_t)v->frame;
     return h;
 }
 
@@ -44,7 +48,9 @@ static bool node_equal(const struct ntk_node *a, const struct ntk_node *b)
     const size_t n = (size_t)a->n_in;
 
     return a->op == b->op && a->n_in == b->n_in && a->act == b->act &&
-           bytes_equal(&a->constant, &b->constant, sizeof a->constant) &&
+           bytes_equal(&a->constant, &b->constant, sizeof a->constant) && a->axes == b->axes &&
+           bytes_equal(&a->window, &b->window, sizeof a->window) &&
+           (a->op != NTK_OP_CARRY || a->frame == b->frame) &&
            bytes_equal(a->in, b->in, n * sizeof *a->in) &&
            (!a->coef || bytes_equal(a->coef, b->coef, n * sizeof *a->coef)) &&
            (!a->act || bytes_equal(a->self, b->self, a->act->base.size));
@@ -106,12 +112,98 @@ static bool node_own(struct ntk_graph *g, struct ntk_node *v)
     return true;
 }
 
+/* ---- positions and frames */
+
+/* The frame of that level and size, made if there is none; -1: no memory. */
+static int frame_of(struct ntk_graph *g, int level, int h, int w)
+{
+    for (int f = 0; f < g->n_frames; f++)
+        if (g->frames[f].level == level && g->frames[f].h == h && g->frames[f].w == w)
+            return f;
+    if (g->n_frames == g->frames_capacity) {
+        const int capacity = g->frames_capacity ? 2 * g->frames_capacity : 8;
+        struct ntk_graph_frame *frames = realloc(g->frames, (size_t)capacity * sizeof *frames);
+
+        if (!frames)
+            return -1;
+        g->frames = frames;
+        g->frames_capacity = capacity;
+    }
+    g->frames[g->n_frames] = (struct ntk_graph_frame){level, h, w};
+    return g->n_frames++;
+}
+
+/* True if the windows of a convolution keep offsets apart. */
+static bool keeps_frame(const struct ntk_graph *g, const struct ntk_node *v)
+{
+    const struct ntk_node *in = &g->nodes[v->in[0]];
+    const struct ntk_window *w = &v->window;
+
+    if (!g->cyclic)
+        return !w->wrap;
+    return w->stride[0] == 1 && w->stride[1] == 1 && w->out[0] == in->h && w->out[1] == in->w;
+}
+
+/* Positions of a node that is not a CARRY. */
+static void set_positions(struct ntk_graph *g, struct ntk_node *v)
+{
+    const struct ntk_node *in = v->n_in ? &g->nodes[v->in[0]] : NULL;
+
+    v->h = v->w = v->stride[0] = v->stride[1] = 1;
+    if (v->op == NTK_OP_INPUT && g->planes) {
+        v->plane = true;
+        v->h = g->h;
+        v->w = g->w;
+        v->frame = frame_of(g, 0, v->h, v->w);
+        return;
+    }
+    if (!in || !in->plane || v->op == NTK_OP_TRACE || v->op == NTK_OP_TOTAL)
+        return;
+    v->plane = true;
+    v->h = v->window.size[0] ? v->window.out[0] : in->h;
+    v->w = v->window.size[0] ? v->window.out[1] : in->w;
+    v->frame = in->frame;
+    if (v->op == NTK_OP_POOL || (v->op == NTK_OP_CONV && !keeps_frame(g, v))) {
+        v->frame = frame_of(g, g->frames[in->frame].level + 1, v->h, v->w);
+    } else {
+        for (int k = 0; k < 2; k++)
+            v->stride[k] = in->stride[k] * (v->op == NTK_OP_CONV ? v->window.stride[k] : 1);
+    }
+}
+
+/* Brings the operands into one frame: that of the one which came last, or a new one. */
+static void unify_frames(struct ntk_graph *g, struct ntk_node *v)
+{
+    const struct ntk_node *first = &g->nodes[v->in[0]];
+    int level = 0, target = -1;
+    bool same = true;
+
+    for (int k = 0; k < v->n_in; k++) {
+        const struct ntk_node *in = &g->nodes[v->in[k]];
+        const struct ntk_graph_frame *f = &g->frames[in->frame];
+
+        same = same && in->frame == first->frame && in->stride[0] == first->stride[0] &&
+               in->stride[1] == first->stride[1];
+        if (in->stride[0] == 1 && in->stride[1] == 1 && f->level > level)
+            target = in->frame;
+        level = f->level > level ? f->level : level;
+    }
+    if (same)
+        return;
+    if (target < 0 || g->frames[target].level < level)
+        target = frame_of(g, level + 1, first->h, first->w);
+    for (int k = 0; target >= 0 && k < v->n_in; k++)
+        v->in[k] = ntk_graph_carry(g, v->in[k], target);
+}
+
 static int intern(struct ntk_graph *g, struct ntk_node v)
 {
     uint64_t at;
 
     if (g->status != NTK_OK)
         return NTK_ZERO;
+    if (v.n_in > 1 && g->nodes[v.in[0]].plane)
+        unify_frames(g, &v);
     if (2 * (g->n + 1) > g->table_size && !table_grow(g))
         return fail(g);
     at = node_hash(&v) & (uint64_t)(g->table_size - 1);
@@ -122,6 +214,10 @@ static int intern(struct ntk_graph *g, struct ntk_node v)
         return fail(g);
     for (int i = 0; i < v.n_in; i++)
         v.noisy = v.noisy || g->nodes[v.in[i]].noisy;
+    if (v.op != NTK_OP_CARRY)
+        set_positions(g, &v);
+    if (v.frame < 0)
+        return fail(g);
     g->nodes[g->n] = v;
     g->table[at] = g->n;
     return g->n++;
@@ -140,7 +236,8 @@ int ntk_graph_mix(struct ntk_graph *g, int n, const int *in, const double *coef,
     for (int i = 0; i < n; i++) {
         int j = 0;
 
-        if (in[i] == NTK_ZERO || coef[i] == 0)
+        /* with positions a term of coefficient 0 stays: it says how many there are */
+        if (in[i] == NTK_ZERO || (coef[i] == 0 && !g->nodes[in[i]].plane))
             continue;
         while (j < v.n_in && v.in[j] != in[i])
             j++;
@@ -202,10 +299,11 @@ int ntk_graph_dual_dot(struct ntk_graph *g, const struct ntk_activation *act, co
     return dual(g, NTK_OP_DUAL_DOT, act, self, sigma);
 }
 
-int ntk_graph_normalise(struct ntk_graph *g, int in, int sigma, double eps)
+int ntk_graph_normalise(struct ntk_graph *g, int in, int sigma, int axes, double eps)
 {
     int both[] = {in, sigma};
-    struct ntk_node v = {.op = NTK_OP_NORMALISE, .n_in = 2, .in = both, .constant = eps};
+    struct ntk_node v = {
+        .op = NTK_OP_NORMALISE, .n_in = 2, .in = both, .constant = eps, .axes = axes};
 
     both[1] = ntk_graph_materialise(g, sigma);
     return in == NTK_ZERO ? NTK_ZERO : intern(g, v);
@@ -217,4 +315,49 @@ int ntk_graph_self(struct ntk_graph *g, int in, double factor)
         .op = NTK_OP_SELF, .n_in = 1, .in = &in, .constant = factor, .noisy = true};
 
     return in == NTK_ZERO || factor == 1 ? in : intern(g, v);
+}
+
+static int unary(struct ntk_graph *g, enum ntk_op op, int in, const struct ntk_window *w,
+                 double constant)
+{
+    struct ntk_node v = {.op = op, .n_in = 1, .in = &in, .constant = constant};
+
+    if (w)
+        v.window = *w;
+    return in == NTK_ZERO ? NTK_ZERO : intern(g, v);
+}
+
+int ntk_graph_conv(struct ntk_graph *g, int in, const struct ntk_window *w)
+{
+    return unary(g, NTK_OP_CONV, in, w, 1.0 / ((double)w->size[0] * w->size[1]));
+}
+
+int ntk_graph_pool(struct ntk_graph *g, int in, const struct ntk_window *w, double scale)
+{
+    return unary(g, NTK_OP_POOL, in, w, scale);
+}
+
+int ntk_graph_trace(struct ntk_graph *g, int in, double scale)
+{
+    return unary(g, NTK_OP_TRACE, in, NULL, scale);
+}
+
+int ntk_graph_total(struct ntk_graph *g, int in, double scale)
+{
+    return unary(g, NTK_OP_TOTAL, in, NULL, scale);
+}
+
+int ntk_graph_carry(struct ntk_graph *g, int in, int frame)
+{
+    const struct ntk_node *from = &g->nodes[in];
+    struct ntk_node v = {.op = NTK_OP_CARRY,
+                         .n_in = 1,
+                         .in = &in,
+                         .h = from->h,
+                         .w = from->w,
+                         .plane = true,
+                         .frame = frame,
+                         .stride = {1, 1}};
+
+    return from->frame == frame ? in : intern(g, v);
 }

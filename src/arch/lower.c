@@ -294,3 +294,26 @@ static int uses_positions(const struct ntk_tree *t)
 }
 
 int ntk_net_uses_positions(const ntk_net *net) { return uses_positions(net->tree); }
+
+/* The padding of a layer that has one; -1. */
+static int padding_of(const struct ntk_tree *t)
+{
+    for (const struct ntk_param *p = t->cls->params; p && p->name; p++)
+        if (strcmp(p->name, "padding") == 0)
+            return *(const int *)(const void *)((const char *)t->self + p->offset);
+    return -1;
+}
+
+static bool tree_wraps(const struct ntk_tree *t)
+{
+    const int kids = t->kind == NTK_TREE_REPEAT ? 1 : t->kind == NTK_TREE_FANOUT ? 0 : t->n;
+
+    if (t->kind == NTK_TREE_LEAF)
+        return padding_of(t) == NTK_CIRCULAR;
+    for (int k = 0; k < kids; k++)
+        if (tree_wraps(t->kids[k]))
+            return true;
+    return false;
+}
+
+bool ntk_net_wraps(const ntk_net *net) { return tree_wraps(net->tree); }

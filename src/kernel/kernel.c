@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "arch/arch.h"
-#include "kernel/tile.h"
+#include "kernel/blocks.h"
 
 #define NETS_MAX 64
 
@@ -16,12 +16,26 @@ struct ntk_kernel {
     struct ntk_plan plan;
 };
 
+/* A node that is one number a pair: an image of one position counts as a vector. */
+static int output(struct ntk_graph *g, int v)
+{
+    if (v != NTK_ZERO && g->status == NTK_OK && g->nodes[v].plane)
+        v = ntk_graph_trace(g, v, 1);
+    return ntk_graph_materialise(g, v);
+}
+
 /* Adds all nets to one graph, so that they share what is equal. */
 static ntk_status lower_all(const ntk_net *const *nets, size_t n_nets, unsigned want,
                             ntk_shape shape, struct ntk_graph *g, int *outputs)
 {
     int n = 0;
 
+    for (size_t k = 0; k < n_nets; k++) {
+        g->planes = g->planes || (shape.spatial > 0 && ntk_net_uses_positions(nets[k]));
+        g->cyclic = g->cyclic || ntk_net_wraps(nets[k]);
+    }
+    g->h = (int)shape.h;
+    g->w = (int)shape.w;
     ntk_graph_input(g);
     for (size_t k = 0; k < n_nets; k++) {
         struct ntk_field out;
@@ -34,9 +48,9 @@ static ntk_status lower_all(const ntk_net *const *nets, size_t n_nets, unsigned 
                             "GlobalAvgPool()",
                             ntk_shape_text(out.shape, text));
         if (want & NTK_NNGP)
-            outputs[n++] = ntk_graph_materialise(g, out.sigma);
+            outputs[n++] = output(g, out.sigma);
         if (want & NTK_NTK)
-            outputs[n++] = ntk_graph_materialise(g, out.theta);
+            outputs[n++] = output(g, out.theta);
     }
     return g->status;
 }
@@ -89,8 +103,13 @@ size_t ntk_kernel_outputs(const ntk_kernel *kernel) { return (size_t)kernel->pla
 /* Everything but the output matrices. */
 static size_t work_bytes(const ntk_kernel *k, int64_t n)
 {
-    return ntk_samples_bytes(&k->plan, k->dtype, (size_t)ntk_features_of(k->shape), n) +
-           (size_t)k->ctx->threads * ntk_tile_bytes(&k->plan, k->dtype);
+    const struct ntk_simd *simd = k->dtype == NTK_F32 ? k->ctx->isa->f32 : k->ctx->isa->f64;
+    size_t bytes = ntk_samples_bytes(&k->plan, k->dtype, (size_t)ntk_features_of(k->shape), n) +
+                   (size_t)k->ctx->threads * ntk_tile_bytes(&k->plan, k->dtype);
+
+    if (k->plan.space)
+        bytes += ntk_blocks_bytes(k->plan.space, simd, k->dtype, (int)k->shape.c, k->ctx->threads, n);
+    return bytes;
 }
 
 size_t ntk_kernel_bytes(const ntk_kernel *kernel, int64_t n1, int64_t n2)
@@ -118,10 +137,12 @@ static ntk_status run(const ntk_kernel *k, const ntk_data *x1, const ntk_data *x
     struct ntk_samples s[2] = {{0}, {0}};
     struct ntk_duals duals = {0};
     struct ntk_groups groups = {0};
+    struct ntk_fields fields = {0};
     ntk_status status;
 
     k->ctx->message[0] = '\0';
-    status = ntk_samples_prepare(k->ctx, &k->plan, k->dtype, x1, x2, s, &duals, &groups);
+    status = ntk_samples_prepare(k->ctx, &k->plan, k->dtype, x1, x2, s, k->plan.needs_variances, &fields,
+                                 &duals, &groups);
     if (status == NTK_OK) {
         const struct ntk_tiling tiling = {
             .ctx = k->ctx,
@@ -133,8 +154,11 @@ static ntk_status run(const ntk_kernel *k, const ntk_data *x1, const ntk_data *x
             .groups = &groups,
             .dtype = k->dtype};
 
-        status = ntk_tiles_run(&tiling, sink, user);
+        status = k->plan.space ? ntk_blocks_run(&tiling, &fields, sink, user)
+                               : ntk_tiles_run(&tiling, sink, user);
     }
+    if (k->plan.space)
+        ntk_fields_free(&fields);
     ntk_samples_free(s, &k->plan, &duals, &groups);
     return status;
 }
@@ -166,14 +190,17 @@ ntk_status ntk_kernel_diagonal(const ntk_kernel *kernel, const ntk_data *x, doub
     struct ntk_samples s[2] = {{0}, {0}};
     struct ntk_duals duals = {0};
     struct ntk_groups groups = {0};
+    struct ntk_fields fields = {0};
     ntk_status status;
 
     NTK_TRY(check_shape(kernel, "x", x));
-    status = ntk_samples_prepare(kernel->ctx, &kernel->plan, kernel->dtype, x, NULL, s, &duals,
-                                 &groups);
+    status = ntk_samples_prepare(kernel->ctx, &kernel->plan, kernel->dtype, x, NULL, s, true, &fields,
+                                 &duals, &groups);
     for (int m = 0; status == NTK_OK && m < kernel->plan.n_outputs; m++)
         for (int64_t i = 0; i < x->n; i++)
             out[m][i] = s[0].variance[(size_t)kernel->plan.outputs[m] * (size_t)x->n + (size_t)i];
+    if (kernel->plan.space)
+        ntk_fields_free(&fields);
     ntk_samples_free(s, &kernel->plan, &duals, &groups);
     return status;
 }

@@ -6,6 +6,11 @@
 
 #include "kernel/plan.h"
 
+static bool is_input(const struct ntk_node *v)
+{
+    return v->op == NTK_OP_INPUT || v->op == NTK_OP_TRACE || v->op == NTK_OP_TOTAL;
+}
+
 static void mark_needed(struct ntk_plan *p)
 {
     for (int m = 0; m < p->n_outputs; m++)
@@ -58,8 +63,14 @@ static bool make_steps(struct ntk_plan *p)
         const struct ntk_node *node = &p->graph.nodes[v];
         struct ntk_step *twin, s = {.op = node->op, .node = v, .dot = -1, .sides = -1};
 
-        if (!p->needed[v] || node->op == NTK_OP_INPUT)
+        if (!p->needed[v] || node->plane)
             continue;
+        if (is_input(node)) {
+            p->inputs[p->n_inputs++] = v;
+            continue;
+        }
+        p->needs_variances = p->needs_variances || is_dual(node->op) ||
+                             node->op == NTK_OP_NORMALISE || node->op == NTK_OP_SELF;
         twin = is_dual(node->op) ? find_dual(p, node) : NULL;
         if (twin) {
             *(node->op == NTK_OP_DUAL ? &twin->node : &twin->dot) = v;
@@ -103,9 +114,9 @@ static int output_slot(const struct ntk_plan *p, int v)
     return -1;
 }
 
-static int take_slot(bool *used)
+static int take_slot(const struct ntk_plan *p, bool *used)
 {
-    int s = 1;
+    int s = p->n_inputs;
 
     while (used[s])
         s++;
@@ -117,11 +128,11 @@ static int take_slot(bool *used)
  * -2 - m until then. */
 static void assign_slots(struct ntk_plan *p, int *slot_of, const int *last, bool *used)
 {
-    int most = 0;
+    int most = p->n_inputs - 1;
 
     p->first_output = -2 - p->n_outputs;
-    for (int v = 0; v < p->graph.n; v++)
-        slot_of[v] = 0;
+    for (int k = 0; k < p->n_inputs; k++)
+        slot_of[p->inputs[k]] = k;
     for (int s = 0; s < p->n_steps; s++) {
         struct ntk_step *step = &p->steps[s];
         int *made[] = {&step->slot, &step->dot_slot};
@@ -134,7 +145,7 @@ static void assign_slots(struct ntk_plan *p, int *slot_of, const int *last, bool
             }
             *made[k] = output_slot(p, nodes[k]);
             if (*made[k] == -1)
-                *made[k] = take_slot(used);
+                *made[k] = take_slot(p, used);
             slot_of[nodes[k]] = *made[k];
             most = *made[k] > most ? *made[k] : most;
         }
@@ -142,7 +153,7 @@ static void assign_slots(struct ntk_plan *p, int *slot_of, const int *last, bool
             const int v = step->in[i];
 
             step->in[i] = slot_of[v];
-            if (last[v] == s && slot_of[v] > 0)
+            if (last[v] == s && slot_of[v] >= p->n_inputs)
                 used[slot_of[v]] = false;
         }
     }
@@ -164,25 +175,48 @@ static void assign_slots(struct ntk_plan *p, int *slot_of, const int *last, bool
     p->n_slots = p->first_output + p->n_outputs;
 }
 
+/* The vector that a sample is when all its positions are read as one. */
+static bool is_flat_input(const struct ntk_graph *g, int v)
+{
+    const struct ntk_node *x = &g->nodes[v];
+
+    return x->op == NTK_OP_INPUT ||
+           (x->op == NTK_OP_TRACE && g->nodes[x->in[0]].op == NTK_OP_INPUT);
+}
+
+/* Variances of a graph without positions cost little; they make equal samples exact. */
+static ntk_status make_space(struct ntk_plan *p)
+{
+    if (p->n_inputs == 0)
+        return NTK_OK;
+    if (p->n_inputs == 1 && is_flat_input(&p->graph, p->inputs[0])) {
+        p->needs_variances = true;
+        return NTK_OK;
+    }
+    return ntk_space_make(&p->graph, p->n_inputs, p->inputs, 0, NULL, &p->space);
+}
+
 ntk_status ntk_plan_make(struct ntk_graph *graph, int n_outputs, const int *outputs,
                          struct ntk_plan *plan)
 {
     const size_t n = (size_t)graph->n, n_out = (size_t)n_outputs;
     int *last, *slot_of;
+    ntk_status status;
     bool *used;
 
     *plan = (struct ntk_plan){.graph = *graph, .n_outputs = n_outputs};
     *graph = (struct ntk_graph){0};
     plan->outputs = ntk_arena_alloc(&plan->arena, n_out, sizeof *plan->outputs);
     plan->output_from = ntk_arena_alloc(&plan->arena, n_out, sizeof *plan->output_from);
+    plan->inputs = ntk_arena_alloc(&plan->arena, n, sizeof *plan->inputs);
     plan->needed = ntk_arena_alloc(&plan->arena, n, sizeof *plan->needed);
     plan->steps = ntk_arena_alloc(&plan->arena, n, sizeof *plan->steps);
     plan->tables = ntk_arena_alloc(&plan->arena, n, sizeof *plan->tables);
     last = ntk_arena_alloc(&plan->arena, n, sizeof *last);
     slot_of = ntk_arena_alloc(&plan->arena, n, sizeof *slot_of);
     used = ntk_arena_alloc(&plan->arena, n + 2, sizeof *used);
-    if (!plan->outputs || !plan->output_from || !plan->needed || !plan->steps || !plan->tables || !last || !slot_of ||
-        !used)
+    if (!plan->outputs || !plan->output_from || !plan->inputs || !plan->needed || !plan->steps ||
+        !plan->tables || !last || !slot_of || !used)
         goto no_memory;
     memcpy(plan->outputs, outputs, n_out * sizeof *outputs);
     mark_needed(plan);
@@ -190,7 +224,10 @@ ntk_status ntk_plan_make(struct ntk_graph *graph, int n_outputs, const int *outp
         goto no_memory;
     find_last_uses(plan, last);
     assign_slots(plan, slot_of, last, used);
-    return NTK_OK;
+    status = make_space(plan);
+    if (status != NTK_OK)
+        ntk_plan_free(plan);
+    return status;
 
 no_memory:
     ntk_fail(plan->graph.ctx, NTK_ENOMEM, "no memory for a plan of %zu nodes", n);
@@ -200,6 +237,7 @@ no_memory:
 
 void ntk_plan_free(struct ntk_plan *plan)
 {
+    ntk_space_free(plan->space);
     ntk_graph_free(&plan->graph);
     ntk_arena_free(&plan->arena);
     *plan = (struct ntk_plan){0};

@@ -3,6 +3,9 @@
  * plan.h - a graph compiled for execution: the steps that compute its outputs for a run of pairs,
  * and where each step finds its operands.
  *
+ * What has positions is computed first and apart (space.h); the plan starts from sums over positions,
+ * or for samples without positions from their first covariance.
+ *
  * A run is a row of pairs (i, j0), (i, j0 + 1), ... whose values lie in slots: buffers of one
  * element a pair. Slots are reused as soon as nothing needs their value, so that all steps of a run
  * work in the first-level cache.
@@ -10,11 +13,11 @@
 #ifndef NTK_PLAN_H
 #define NTK_PLAN_H
 
-#include "arch/graph.h"
+#include "kernel/space.h"
 #include "simd/simd.h"
 
 struct ntk_step {
-    enum ntk_op op;    /* MIX, PRODUCT, DUAL (both moments), NORMALISE, SELF; INPUT has no step */
+    enum ntk_op op;    /* MIX, PRODUCT, DUAL (both moments), NORMALISE, SELF; inputs have no step */
     int node;          /* what it computes; DUAL: E[f f], -1 if not needed */
     int dot;           /* DUAL: node of E[f' f'], -1 if not needed */
     int slot, dot_slot;
@@ -32,11 +35,15 @@ struct ntk_side_table {
     double eps;     /* NORMALISE */
 };
 
-/* Slot numbers: 0 is the first covariance (read only); outputs are slots of their own, number
+/* Slot numbers: 0 ... n_inputs - 1 are the inputs (read only); outputs are slots of their own, number
  * first_output + m, so that results are written in place. */
 struct ntk_plan {
     struct ntk_graph graph;
     struct ntk_arena arena;
+    int n_inputs;
+    int *inputs;      /* nodes */
+    struct ntk_space *space; /* computes the inputs; NULL: the one input is a matrix product */
+    bool needs_variances;    /* some step needs variances, or sets the diagonal apart */
     int n_steps;
     int most_in;      /* most operands of one step */
     struct ntk_step *steps;
@@ -45,9 +52,9 @@ struct ntk_plan {
     int n_outputs;
     int *outputs;     /* nodes, in the order of the kernel's matrices */
     int *output_from; /* slot that holds output m after the last step: its own, or another's if two
-                       * outputs are the same node or one is the first covariance itself */
+                       * outputs are the same node or one is an input itself */
     bool *needed;     /* [graph.n]: nodes that some step or output uses */
-    int first_output; /* slots 1 ... first_output - 1 are scratch */
+    int first_output; /* slots n_inputs ... first_output - 1 are scratch */
     int n_slots;
 };
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernel/samples.h"
+#include "kernel/blocks.h"
 
 static size_t stride_of(int64_t n) { return ntk_round_up((size_t)n, NTK_LANES_MAX) + NTK_LANES_MAX; }
 
@@ -279,9 +279,30 @@ static ntk_status start(ntk_ctx *ctx, const struct ntk_plan *plan, ntk_dtype dty
     return NTK_OK;
 }
 
+static ntk_status input_variances(const struct ntk_plan *plan, struct ntk_samples *s, int set,
+                                  const struct ntk_fields *f)
+{
+    if (plan->space) {
+        double **out = ntk_alloc(f->ctx, (size_t)plan->n_inputs, sizeof *out);
+        ntk_status status;
+
+        if (!out)
+            return NTK_ENOMEM;
+        for (int k = 0; k < plan->n_inputs; k++)
+            out[k] = row(s, plan->inputs[k]);
+        status = ntk_blocks_diagonal(f, set, out);
+        free(out);
+        return status;
+    }
+    if (plan->n_inputs && plan->inputs[0] != 0)
+        memcpy(row(s, plan->inputs[0]), row(s, 0), (size_t)s->n * sizeof(double));
+    return NTK_OK;
+}
+
 ntk_status ntk_samples_prepare(ntk_ctx *ctx, const struct ntk_plan *plan, ntk_dtype dtype,
                                const ntk_data *x1, const ntk_data *x2, struct ntk_samples s[2],
-                               struct ntk_duals *duals, struct ntk_groups *groups)
+                               bool variances, struct ntk_fields *f, struct ntk_duals *duals,
+                               struct ntk_groups *groups)
 {
     const ntk_data *data[] = {x1, x2};
     const int sets = x2 ? 2 : 1;
@@ -297,6 +318,12 @@ ntk_status ntk_samples_prepare(ntk_ctx *ctx, const struct ntk_plan *plan, ntk_dt
         q[t] = row(&s[t], 0);
     }
     NTK_TRY(find_groups(ctx, s, sets, q, groups));
+    if (plan->space)
+        NTK_TRY(ntk_fields_make(ctx, plan->space, dtype, sets, s, (int)x1->shape.c, f));
+    if (!variances)
+        return NTK_OK;
+    for (int t = 0; t < sets; t++)
+        NTK_TRY(input_variances(plan, &s[t], t, f));
     for (int k = 0; k < plan->n_steps; k++)
         NTK_TRY(run_step(ctx, plan, &plan->steps[k], s, sets, duals));
     store_pars(plan, dtype, duals);

@@ -36,11 +36,16 @@ struct ntk_groups {
     int64_t *start, *columns;
 };
 
-/* Prepares 1 or 2 sets (x2 NULL: one): converts, finds equal samples, runs the variance recursion.
+struct ntk_fields; /* fields.h */
+
+/* Prepares 1 or 2 sets (x2 NULL: one): converts, finds equal samples, prepares positions if the plan
+ * has some (f; freed by ntk_fields_free, also on failure), and if variances is true runs the variance
+ * recursion.
  * s[1] is untouched if x2 is NULL. What is made is freed by ntk_samples_free, also on failure. */
 ntk_status ntk_samples_prepare(ntk_ctx *ctx, const struct ntk_plan *plan, ntk_dtype dtype,
                                const ntk_data *x1, const ntk_data *x2, struct ntk_samples s[2],
-                               struct ntk_duals *duals, struct ntk_groups *groups);
+                               bool variances, struct ntk_fields *f, struct ntk_duals *duals,
+                               struct ntk_groups *groups);
 void ntk_samples_free(struct ntk_samples s[2], const struct ntk_plan *plan, struct ntk_duals *duals,
                       struct ntk_groups *groups);
 /* Peak bytes of what ntk_samples_prepare makes for n samples in all, if their type must change. */

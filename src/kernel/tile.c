@@ -8,17 +8,7 @@
 
 #include "kernel/tile.h"
 
-#define TILE 256 /* rows and columns; 256 x 256 doubles fill half a second-level cache */
-
-/* What one thread works in. */
-struct scratch {
-    const struct ntk_tiling *t;
-    unsigned char *block;    /* all of the memory below */
-    unsigned char *input;    /* [TILE][TILE] first covariance */
-    unsigned char *outputs;  /* [n_outputs][TILE][TILE] */
-    const void **in;         /* [most_in] operands of the current step */
-    unsigned char **slot;    /* [n_slots] run buffers; 0 and the outputs' change from row to row */
-};
+#define TILE NTK_TILE
 
 /* A row of pairs. */
 struct run {
@@ -30,30 +20,30 @@ struct run {
 
 size_t ntk_tile_bytes(const struct ntk_plan *plan, ntk_dtype dtype)
 {
-    const size_t tiles = (1 + (size_t)plan->n_outputs) * TILE * TILE;
+    const size_t tiles = (size_t)(plan->n_inputs + plan->n_outputs) * TILE * TILE;
     const size_t runs = (size_t)plan->first_output * TILE;
 
     return (tiles + runs) * dtype + (size_t)plan->n_slots * sizeof(void *);
 }
 
-static bool scratch_new(struct scratch *s, const struct ntk_tiling *t)
+bool ntk_tile_new(struct ntk_tile *s, const struct ntk_tiling *t)
 {
     const size_t tile_bytes = (size_t)TILE * TILE * t->dtype, run_bytes = TILE * t->dtype;
 
-    *s = (struct scratch){.t = t};
+    *s = (struct ntk_tile){.t = t};
     s->block = ntk_alloc_zero(NULL, ntk_tile_bytes(t->plan, t->dtype), 1);
     s->slot = ntk_alloc_zero(NULL, (size_t)t->plan->n_slots, sizeof *s->slot);
     s->in = ntk_alloc_zero(NULL, (size_t)t->plan->most_in, sizeof *s->in);
     if (!s->block || !s->slot || !s->in)
         return false;
-    s->input = s->block;
-    s->outputs = s->input + tile_bytes;
-    for (int k = 1; k < t->plan->first_output; k++)
+    s->inputs = s->block;
+    s->outputs = s->inputs + (size_t)t->plan->n_inputs * tile_bytes;
+    for (int k = t->plan->n_inputs; k < t->plan->first_output; k++)
         s->slot[k] = s->outputs + (size_t)t->plan->n_outputs * tile_bytes + (size_t)k * run_bytes;
     return true;
 }
 
-static void scratch_free(struct scratch *s)
+void ntk_tile_free(struct ntk_tile *s)
 {
     free(s->block);
     free(s->slot);
@@ -61,7 +51,7 @@ static void scratch_free(struct scratch *s)
 }
 
 /* A block of input = X1 X2' / features. */
-static void product_block(const struct scratch *s, int64_t i0, int64_t ni, int64_t j0, int64_t nj)
+static void product_block(const struct ntk_tile *s, int64_t i0, int64_t ni, int64_t j0, int64_t nj)
 {
     const struct ntk_samples *a = s->t->rows, *b = s->t->columns;
     const int m = (int)ni, n = (int)nj, k = (int)a->features;
@@ -69,25 +59,25 @@ static void product_block(const struct scratch *s, int64_t i0, int64_t ni, int64
     if (s->t->dtype == NTK_F32)
         cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, m, n, k, 1 / (float)k,
                     (const float *)a->x + (size_t)i0 * a->features, k,
-                    (const float *)b->x + (size_t)j0 * b->features, k, 0, (float *)s->input, TILE);
+                    (const float *)b->x + (size_t)j0 * b->features, k, 0, (float *)s->inputs, TILE);
     else
         cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, m, n, k, 1 / (double)k,
                     (const double *)a->x + (size_t)i0 * a->features, k,
-                    (const double *)b->x + (size_t)j0 * b->features, k, 0, (double *)s->input, TILE);
+                    (const double *)b->x + (size_t)j0 * b->features, k, 0, (double *)s->inputs, TILE);
 }
 
 /* The same on the diagonal, on and above it. */
-static void symmetric_block(const struct scratch *s, int64_t i0, int64_t ni)
+static void symmetric_block(const struct ntk_tile *s, int64_t i0, int64_t ni)
 {
     const struct ntk_samples *a = s->t->rows;
     const int n = (int)ni, k = (int)a->features;
 
     if (s->t->dtype == NTK_F32)
         cblas_ssyrk(CblasRowMajor, CblasUpper, CblasNoTrans, n, k, 1 / (float)k,
-                    (const float *)a->x + (size_t)i0 * a->features, k, 0, (float *)s->input, TILE);
+                    (const float *)a->x + (size_t)i0 * a->features, k, 0, (float *)s->inputs, TILE);
     else
         cblas_dsyrk(CblasRowMajor, CblasUpper, CblasNoTrans, n, k, 1 / (double)k,
-                    (const double *)a->x + (size_t)i0 * a->features, k, 0, (double *)s->input, TILE);
+                    (const double *)a->x + (size_t)i0 * a->features, k, 0, (double *)s->inputs, TILE);
 }
 
 static void put(void *slot, ntk_dtype dtype, int64_t at, double value)
@@ -123,7 +113,7 @@ static const unsigned char *side(const struct ntk_samples *s, int table, int64_t
     return (const unsigned char *)s->sides[table] + (size_t)i * s->dtype;
 }
 
-static void run_dual(const struct scratch *s, const struct ntk_step *step, const struct run *r)
+static void run_dual(const struct ntk_tile *s, const struct ntk_step *step, const struct run *r)
 {
     const struct ntk_tiling *t = s->t;
     const struct ntk_side_table *table = &t->plan->tables[step->sides];
@@ -146,7 +136,7 @@ static void run_dual(const struct scratch *s, const struct ntk_step *step, const
     t->simd->dual[act->dual](&args);
 }
 
-static void run_step(const struct scratch *s, const struct ntk_step *step, const struct run *r)
+static void run_step(const struct ntk_tile *s, const struct ntk_step *step, const struct run *r)
 {
     const struct ntk_tiling *t = s->t;
     const struct ntk_node *node = &t->plan->graph.nodes[step->node >= 0 ? step->node : step->dot];
@@ -166,6 +156,8 @@ static void run_step(const struct scratch *s, const struct ntk_step *step, const
         else
             memcpy(s->slot[step->slot], s->in[0], r->n * t->dtype);
     }
+    if (!t->plan->needs_variances)
+        return;
     if (step->node >= 0)
         patch(t, r, step->node, s->slot[step->slot]);
     if (step->dot >= 0)
@@ -173,7 +165,7 @@ static void run_step(const struct scratch *s, const struct ntk_step *step, const
 }
 
 /* Row `row` of the tile from column `from` (a multiple of the vector length) on. */
-static void run_row(const struct scratch *s, int64_t i0, int64_t j0, int64_t nj, int64_t row,
+static void run_row(const struct ntk_tile *s, int64_t i0, int64_t j0, int64_t nj, int64_t row,
                     int64_t from)
 {
     const struct ntk_plan *p = s->t->plan;
@@ -183,10 +175,12 @@ static void run_row(const struct scratch *s, int64_t i0, int64_t j0, int64_t nj,
                           .n = ntk_round_up((size_t)(nj - from), s->t->simd->lanes),
                           .n_valid = nj - from};
 
-    s->slot[0] = s->input + at;
+    for (int k = 0; k < p->n_inputs; k++)
+        s->slot[k] = s->inputs + (size_t)k * TILE * TILE * size + at;
     for (int m = 0; m < p->n_outputs; m++)
         s->slot[p->first_output + m] = s->outputs + (size_t)m * TILE * TILE * size + at;
-    patch(s->t, &r, 0, s->slot[0]);
+    for (int k = 0; p->needs_variances && k < p->n_inputs; k++)
+        patch(s->t, &r, p->inputs[k], s->slot[k]);
     for (int k = 0; k < p->n_steps; k++)
         run_step(s, &p->steps[k], &r);
     for (int m = 0; m < p->n_outputs; m++)
@@ -194,7 +188,7 @@ static void run_row(const struct scratch *s, int64_t i0, int64_t j0, int64_t nj,
             memcpy(s->slot[p->first_output + m], s->slot[p->output_from[m]], r.n * size);
 }
 
-static void mirror_within(const struct scratch *s, int64_t n)
+static void mirror_within(const struct ntk_tile *s, int64_t n)
 {
     for (int m = 0; m < s->t->plan->n_outputs; m++) {
         unsigned char *k = s->outputs + (size_t)m * TILE * TILE * s->t->dtype;
@@ -208,18 +202,13 @@ static void mirror_within(const struct scratch *s, int64_t n)
     }
 }
 
-static int run_tile(const struct scratch *s, int64_t i0, int64_t j0, ntk_sink_fn *sink, void *user)
+int ntk_tile_finish(const struct ntk_tile *s, int64_t i0, int64_t ni, int64_t j0, int64_t nj,
+                    ntk_sink_fn *sink, void *user)
 {
     const struct ntk_tiling *t = s->t;
-    const int64_t ni = t->rows->n - i0 < TILE ? t->rows->n - i0 : TILE;
-    const int64_t nj = t->columns->n - j0 < TILE ? t->columns->n - j0 : TILE;
     const bool diagonal = t->rows == t->columns && i0 == j0;
     const int64_t lanes = (int64_t)t->simd->lanes;
 
-    if (diagonal)
-        symmetric_block(s, i0, ni);
-    else
-        product_block(s, i0, ni, j0, nj);
     for (int64_t row = 0; row < ni; row++)
         run_row(s, i0, j0, nj, row, diagonal ? row / lanes * lanes : 0);
     if (diagonal)
@@ -237,6 +226,21 @@ static int run_tile(const struct scratch *s, int64_t i0, int64_t j0, ntk_sink_fn
             return 1;
     }
     return 0;
+}
+
+static int run_tile(const struct ntk_tile *s, int64_t i0, int64_t j0, ntk_sink_fn *sink, void *user)
+{
+    const struct ntk_tiling *t = s->t;
+    const int64_t ni = t->rows->n - i0 < TILE ? t->rows->n - i0 : TILE;
+    const int64_t nj = t->columns->n - j0 < TILE ? t->columns->n - j0 : TILE;
+
+    if (t->plan->n_inputs == 0)
+        return ntk_tile_finish(s, i0, ni, j0, nj, sink, user);
+    if (t->rows == t->columns && i0 == j0)
+        symmetric_block(s, i0, ni);
+    else
+        product_block(s, i0, ni, j0, nj);
+    return ntk_tile_finish(s, i0, ni, j0, nj, sink, user);
 }
 
 /* Row and column of the k-th tile; symmetric: of those on or above the diagonal, row by row. */
@@ -266,8 +270,8 @@ ntk_status ntk_tiles_run(const struct ntk_tiling *t, ntk_sink_fn *sink, void *us
 
 #pragma omp parallel num_threads(t->ctx->threads)
     {
-        struct scratch s;
-        const bool ready = scratch_new(&s, t);
+        struct ntk_tile s;
+        const bool ready = ntk_tile_new(&s, t);
 
 #pragma omp for schedule(dynamic, 1)
         for (int64_t k = 0; k < n; k++) {
@@ -293,7 +297,7 @@ ntk_status ntk_tiles_run(const struct ntk_tiling *t, ntk_sink_fn *sink, void *us
                     status = ntk_progress(t->ctx, "tiles", (double)count, (double)n);
             }
         }
-        scratch_free(&s);
+        ntk_tile_free(&s);
     }
     ntk_blas_set_threads(blas_threads);
     if (status == NTK_ENOMEM)

@@ -2,15 +2,18 @@
  *
  * tile.h - all pairs of two sets of samples, tile by tile.
  *
- * A tile is a block of rows by a block of columns. Its first covariance is one matrix product; then
- * each row is a run of pairs that goes through all steps of the plan. Tiles depend on the numbers
- * of samples only, and each is computed whole by one thread, so results are bitwise the same for
- * any number of threads.
+ * A tile is a block of rows by a block of columns. Its inputs are one matrix product, or come from
+ * blocks of pairs with positions (blocks.h); then each row is a run of pairs that goes through all
+ * steps of the plan. What is computed for a pair does not depend on the tile that it is in, and
+ * each tile is computed whole by one thread, so results are bitwise the same for any number of
+ * threads.
  */
 #ifndef NTK_TILE_H
 #define NTK_TILE_H
 
 #include "kernel/samples.h"
+
+#define NTK_TILE 256 /* rows and columns; 256 x 256 doubles fill half a second-level cache */
 
 struct ntk_tiling {
     ntk_ctx *ctx;
@@ -22,6 +25,25 @@ struct ntk_tiling {
     ntk_dtype dtype;
 };
 
+/* What one thread works in. */
+struct ntk_tile {
+    const struct ntk_tiling *t;
+    unsigned char *block;   /* all of the memory below */
+    unsigned char *inputs;  /* [n_inputs][NTK_TILE][NTK_TILE] */
+    unsigned char *outputs; /* [n_outputs][NTK_TILE][NTK_TILE] */
+    const void **in;        /* [most_in] operands of the current step */
+    unsigned char **slot;   /* [n_slots] run buffers; inputs' and outputs' change from row to row */
+};
+
+/* False: no memory. */
+bool ntk_tile_new(struct ntk_tile *s, const struct ntk_tiling *t);
+void ntk_tile_free(struct ntk_tile *s);
+/* From s->inputs to the sink; the sink's result. A tile on the diagonal of a symmetric kernel needs
+ * inputs on and above it. */
+int ntk_tile_finish(const struct ntk_tile *s, int64_t i0, int64_t ni, int64_t j0, int64_t nj,
+                    ntk_sink_fn *sink, void *user);
+
+/* All pairs of samples without positions. */
 ntk_status ntk_tiles_run(const struct ntk_tiling *t, ntk_sink_fn *sink, void *user);
 /* Bytes of scratch that one thread holds. */
 size_t ntk_tile_bytes(const struct ntk_plan *plan, ntk_dtype dtype);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * LayerNorm: z = (x - mean) / sqrt(variance + eps) over the channels, without learned scale or
- * shift. In the limit the mean is 0 and the variance is the field's.
+ * LayerNorm: z = (x - mean) / sqrt(variance + eps) over the channels, and the positions along the
+ * other axes named, without learned scale or shift. In the limit the mean is 0 and the variance is
+ * the field's, averaged over those positions.
  *
  *   S' = S / sqrt((q1 + eps) (q2 + eps)),  T' = T / sqrt((q1 + eps) (q2 + eps))
  */
@@ -14,8 +15,9 @@ struct layer_norm {
 };
 
 static const struct ntk_param params[] = {
-    {"axis", NTK_TYPE_INTEGERS, offsetof(struct layer_norm, axis), "-1", -1, -1, false, NULL,
-     "axes that are normalised together; -1, the channels"},
+    {"axis", NTK_TYPE_INTEGERS, offsetof(struct layer_norm, axis), "-1", -3, 3, false, NULL,
+     "axes that are normalised together: -1, the channels, and perhaps those of positions, e.g. "
+     "(1, 2, 3) for images"},
     {"eps", NTK_TYPE_NUMBER, offsetof(struct layer_norm, eps), "1e-12", 0, 1e6, false, NULL,
      "added to the variance, >= 0"},
     {"batch_axis", NTK_TYPE_INTEGER, offsetof(struct layer_norm, batch_axis), "0", 0, 0, false,
@@ -25,37 +27,68 @@ static const struct ntk_param params[] = {
     {0},
 };
 
-static ntk_status check(void *self, const struct ntk_where *at)
+/* The axes of positions among those named; axis 0 is the samples', 1 + spatial the channels'. */
+static ntk_status positions(const struct layer_norm *l, const struct ntk_where *at, ntk_shape in,
+                            int *axes)
 {
-    const struct layer_norm *l = self;
+    const int n = in.spatial + 2;
+    bool channels = false;
 
-    if (l->axis.n != 1)
-        return ntk_fail_at(at, NTK_EPARSE, "axis must be -1, got %d axes", l->axis.n);
+    *axes = 0;
+    for (int k = 0; k < l->axis.n; k++) {
+        const int64_t axis = l->axis.v[k] < 0 ? l->axis.v[k] + n : l->axis.v[k];
+
+        if (axis < 1 || axis >= n)
+            return ntk_fail_at(at, NTK_ESHAPE,
+                               "axis %lld is not one of the channels or positions: 1 to %d, or -1 "
+                               "to %d",
+                               (long long)l->axis.v[k], n - 1, 1 - n);
+        if (axis == n - 1)
+            channels = true;
+        else
+            *axes |= in.spatial == 2 && axis == 1 ? NTK_AXIS_H : NTK_AXIS_W;
+    }
+    if (!channels)
+        return ntk_fail_at(at, NTK_ETHEORY,
+                           "axis must have the channels (-1) among it: statistics of positions alone "
+                           "stay random in the limit");
     return NTK_OK;
+}
+
+static ntk_status shape(const void *self, const struct ntk_where *at, int n_in, const ntk_shape *in,
+                        ntk_shape *out)
+{
+    int axes;
+
+    (void)n_in;
+    *out = in[0];
+    return positions(self, at, in[0], &axes);
 }
 
 static ntk_status infinite(const void *self, const struct ntk_where *at, struct ntk_graph *g,
                            int n_in, const struct ntk_field *in, struct ntk_field *out)
 {
     const struct layer_norm *l = self;
+    int axes;
 
     (void)n_in;
+    NTK_TRY(positions(l, at, in->shape, &axes));
     if (!in->gaussian)
         return ntk_fail_at(at, NTK_ETHEORY,
                            "needs a Gaussian input: put an affine layer (Dense, Conv) before it");
-    out->sigma = ntk_graph_normalise(g, in->sigma, in->sigma, l->eps);
-    out->theta = ntk_graph_normalise(g, in->theta, in->sigma, l->eps);
+    out->sigma = ntk_graph_normalise(g, in->sigma, in->sigma, axes, l->eps);
+    out->theta = ntk_graph_normalise(g, in->theta, in->sigma, axes, l->eps);
     return NTK_OK;
 }
 
 const struct ntk_layer ntk_layer_layer_norm = {
     .base = {.kind = NTK_CLASS_LAYER,
              .name = "LayerNorm",
-             .summary = "Normalises the channels of each sample to mean 0 and variance 1",
+             .summary = "Normalises channels (and positions) of each sample to mean 0 and variance 1",
              .formula = "S' = S / sqrt((q1 + eps) (q2 + eps));  T' = T / sqrt((q1 + eps) (q2 + eps))",
              .source = "Novak et al. 2020, section 3",
              .params = params,
-             .size = sizeof(struct layer_norm),
-             .check = check},
+             .size = sizeof(struct layer_norm)},
+    .shape = shape,
     .infinite = infinite,
 };

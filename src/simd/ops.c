@@ -3,6 +3,7 @@
  * ops.c - the loops that are not duals, and the table of all loops, for one instruction set and
  * element type.
  */
+#include "simd/planes.h"
 #include "simd/simd.h"
 #include "simd/vmath.h"
 
@@ -62,6 +63,10 @@ static void scale(size_t n, const void *x, const void *a1, size_t step1, const v
 #undef ACTIVATION
 #undef ACTIVATION_SERIES
 
+#define SWEEP(name) ntk_sweep_fn NTK_CAT4(ntk_sweep_, name, NTK_SUFFIX, );
+#include "activations/sweeps.def"
+#undef SWEEP
+
 extern const struct ntk_simd NTK_CAT4(ntk_simd, NTK_SUFFIX, , );
 
 const struct ntk_simd NTK_CAT4(ntk_simd, NTK_SUFFIX, , ) = {
@@ -77,4 +82,14 @@ const struct ntk_simd NTK_CAT4(ntk_simd, NTK_SUFFIX, , ) = {
 #undef ACTIVATION
 #undef ACTIVATION_SERIES
         },
+    .sweep =
+        {
+#define SWEEP(name) [NTK_DUAL_##name] = NTK_CAT4(ntk_sweep_, name, NTK_SUFFIX, ),
+#include "activations/sweeps.def"
+#undef SWEEP
+        },
+    .first = NTK_PLANES(first),
+    .box = NTK_PLANES(box),
+    .spread = NTK_PLANES(spread),
+    .sum = NTK_PLANES(sum),
 };

@@ -29,6 +29,47 @@ struct ntk_dual_args {
 };
 typedef void ntk_dual_fn(const struct ntk_dual_args *args);
 
+/* A rectangle of positions whose rows are `pitch` vectors apart in planes. The first samples' values
+ * (side1, x1) have step1 elements a value: 1, the same for all lanes, or lanes, one for each. Those
+ * of the second samples have one for each lane. row1, row2: elements from one row of positions to
+ * the next; stride1, stride2: from one side to the next. */
+struct ntk_rect_args {
+    size_t rows, columns, pitch;
+    size_t step1, row1, row2;
+};
+
+#define NTK_SWEEP_OUTPUTS 3
+
+/* The moments f, d of a dual and the sums over 3 x 3 neighbours (zero outside the rectangle) of
+ *     out[0] = a[0] box(f) + b[0],    out[i] = a[i] box(mix[i] f + d theta[i]) + b[i],  i = 1, 2
+ * Outputs may lie where k or theta do. */
+struct ntk_sweep_args {
+    struct ntk_rect_args rect;
+    const void *k, *theta[NTK_SWEEP_OUTPUTS]; /* theta[0] is not used */
+    void *out[NTK_SWEEP_OUTPUTS];             /* NULL: not wanted; out[2] only beside out[1] */
+    double a[NTK_SWEEP_OUTPUTS], b[NTK_SWEEP_OUTPUTS], mix[NTK_SWEEP_OUTPUTS];
+    const void *side1, *side2;
+    size_t stride1, stride2;
+    const void *par;
+    void *lines; /* scratch, NTK_SWEEP_LINES * columns vectors */
+};
+#define NTK_SWEEP_LINES (3 * NTK_SWEEP_OUTPUTS)
+typedef void ntk_sweep_fn(const struct ntk_sweep_args *args);
+
+/* out = scale sum of in over windows (arch/window.h) of a plane of in_rows x in_columns; zero
+ * outside, or around the other side. */
+struct ntk_box_args {
+    int in_rows, in_columns, out_rows, out_columns;
+    size_t in_pitch, out_pitch; /* vectors */
+    int size[2], stride[2], low[2];
+    bool wrap;
+    double scale;
+    const void *in;
+    void *out;
+};
+
+struct ntk_link_group; /* kernel/space.h */
+
 #define NTK_LANES_MAX 16 /* most lanes of any table: what padding must allow for */
 
 /* One element type's loops. n is a multiple of lanes everywhere. */
@@ -41,6 +82,20 @@ struct ntk_simd {
     /* out = x * a1 * a2, a1 and a2 as side1 and side2 above */
     void (*scale)(size_t n, const void *x, const void *a1, size_t step1, const void *a2, void *out);
     ntk_dual_fn *dual[NTK_N_DUALS];
+
+    /* Planes: one vector a position. */
+    ntk_sweep_fn *sweep[NTK_N_DUALS]; /* NULL: that dual has none */
+    /* out = scale sum over channels of x1 x2; x1, x2 are [rows][columns][channels] */
+    void (*first)(const struct ntk_rect_args *rect, size_t channels, const void *x1, const void *x2,
+                  double scale, void *out);
+    void (*box)(const struct ntk_box_args *args);
+    /* out[to] += scale * weight of row and column * in[from] for all terms of both */
+    void (*spread)(const struct ntk_link_group *rows, const struct ntk_link_group *columns,
+                   double scale, const void *in, size_t in_pitch, void *out, size_t out_pitch);
+    /* sum[lane] += sum of in, or of weight1[row] weight2[column] in where these are not NULL; rows in
+     * the plane's type, their sum in float64 */
+    void (*sum)(size_t rows, size_t columns, size_t pitch, const void *in, const double *weight1,
+                const double *weight2, double *sum);
 };
 
 struct ntk_isa {

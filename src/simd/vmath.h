@@ -96,14 +96,21 @@ NTK_INLINE V vangle(V x, V c)
 /* For standard Gaussian u, v with correlation rho in [-1, 1], or outside it by rounding:
  * *r = E[u+ v+] and *d = P(u > 0, v > 0). With a = |rho|, t = sqrt(1 - a) the values at -a are
  * t^3 W(a) / 2 and t P(a) / 2, W and P polynomials; those at a follow from E[u+ v] = rho / 2 and
- * P(u > 0) = 1/2. The result is good relative to its size even near rho = -1. */
-NTK_INLINE void vorthant(V rho, V *r, V *d)
+ * P(u > 0) = 1/2. The result is good relative to its size even near rho = -1. This one gives both
+ * times 2. */
+NTK_INLINE void vorthant2(V rho, V *r, V *d)
 {
     const V a = vmin(vabs(rho), splat(1)), u = 1 - a, t = vsqrt(u);
     const V p = t * VPOLY(a, arccos_p), w = t * u * VPOLY(a, arccos_w);
 
-    *r = (real)0.5 * (vmax(rho, splat(0)) + w);
-    *d = (real)0.5 * pick(rho >= 0, 1 - p, p);
+    *r = vmax(rho, splat(0)) + w;
+    *d = pick(rho >= 0, 1 - p, p);
+}
+NTK_INLINE void vorthant(V rho, V *r, V *d)
+{
+    vorthant2(rho, r, d);
+    *r *= (real)0.5;
+    *d *= (real)0.5;
 }
 
 /* x = n log 2 + r with integer n and |r| <= log(2) / 2; |x| up to 700 (float: 87). */

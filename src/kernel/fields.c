@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * fields.c - see fields.h.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "activations/activation.h"
+#include "kernel/planes.h"
+
+static const struct ntk_node *node(const struct ntk_fields *f, int v)
+{
+    return &f->space->graph->nodes[v];
+}
+
+static size_t positions(const struct ntk_node *v) { return (size_t)v->h * (size_t)v->w; }
+
+/* ---- ranges of variances, from which activations choose their accuracy: bounds that need no look
+ * at every sample and position */
+
+struct range {
+    double lo, hi;
+};
+
+static struct range input_range(const struct ntk_fields *f)
+{
+    const size_t c = (size_t)f->channels;
+    struct range r = {HUGE_VAL, 0};
+
+    for (int t = 0; t < f->n_sets; t++) {
+        const size_t n = (size_t)f->set[t].n * f->set[t].features;
+        double lo = HUGE_VAL, hi = 0;
+
+#pragma omp parallel for reduction(min : lo) reduction(max : hi) num_threads(f->ctx->threads)
+        for (size_t at = 0; at < n; at += c) {
+            double sum = 0;
+
+            for (size_t k = at; k < at + c; k++) {
+                const double x = f->dtype == NTK_F32 ? (double)((const float *)f->set[t].x)[k]
+                                                     : ((const double *)f->set[t].x)[k];
+
+                sum += x * x;
+            }
+            lo = sum / (double)c < lo ? sum / (double)c : lo;
+            hi = sum / (double)c > hi ? sum / (double)c : hi;
+        }
+        r.lo = lo < r.lo ? lo : r.lo;
+        r.hi = hi > r.hi ? hi : r.hi;
+    }
+    return r;
+}
+
+/* E[f f] or E[f' f'] over a range of variances, by samples of it. */
+static struct range moment_range(const struct ntk_node *v, const struct ntk_dual *dual, struct range q)
+{
+    const int n = 33;
+    struct range r = {HUGE_VAL, 0};
+
+    for (int k = 0; k < n; k++) {
+        double ff, dd, x;
+
+        v->act->moments(v->self, dual, q.lo + (q.hi - q.lo) * k / (n - 1), &ff, &dd);
+        x = v->op == NTK_OP_DUAL ? ff : dd;
+        r.lo = x < r.lo ? x : r.lo;
+        r.hi = x > r.hi ? x : r.hi;
+    }
+    return r;
+}
+
+/* The least part of a window that is inside. */
+static double least_inside(const struct ntk_node *v, const struct ntk_node *in)
+{
+    const int n[] = {in->h, in->w};
+    double part = 1;
+
+    for (int k = 0; k < 2 && !v->window.wrap; k++) {
+        double least = 1;
+
+        for (int q = 0; q < v->window.out[k]; q++) {
+            const int at = v->window.stride[k] * q - v->window.low[k], end = at + v->window.size[k];
+            const int inside = (end < n[k] ? end : n[k]) - (at > 0 ? at : 0);
+
+            least = fmin(least, (double)inside / v->window.size[k]);
+        }
+        part *= least;
+    }
+    return part;
+}
+
+static struct range mix_range(const struct ntk_node *v, const struct range *ranges)
+{
+    struct range r = {v->constant, v->constant};
+
+    for (int k = 0; k < v->n_in; k++) {
+        r.lo += v->coef[k] * ranges[v->in[k]].lo;
+        r.hi += v->coef[k] * ranges[v->in[k]].hi;
+    }
+    return r;
+}
+
+static struct range normal_range(const struct ntk_node *v, struct range x, struct range q)
+{
+    const double n = (v->axes & NTK_AXIS_H ? v->h : 1) * (double)(v->axes & NTK_AXIS_W ? v->w : 1);
+    const double lo = q.lo + v->constant, hi = q.hi + v->constant;
+
+    return (struct range){hi > 0 ? x.lo / hi : 0, fmin(lo > 0 ? x.hi / lo : HUGE_VAL, n)};
+}
+
+static struct range node_range(const struct ntk_fields *f, const struct ntk_node *v,
+                               const struct range *ranges, const struct ntk_dual *dual)
+{
+    const struct range in = v->n_in ? ranges[v->in[0]] : (struct range){0, 0};
+    struct range r = in;
+
+    switch (v->op) {
+    case NTK_OP_INPUT:
+        return input_range(f);
+    case NTK_OP_MIX:
+        return mix_range(v, ranges);
+    case NTK_OP_PRODUCT:
+        for (int k = 1; k < v->n_in; k++) {
+            r.lo *= ranges[v->in[k]].lo;
+            r.hi *= ranges[v->in[k]].hi;
+        }
+        return r;
+    case NTK_OP_DUAL:
+    case NTK_OP_DUAL_DOT:
+        return moment_range(v, dual, in);
+    case NTK_OP_NORMALISE:
+        return normal_range(v, in, ranges[v->in[1]]);
+    case NTK_OP_SELF:
+        return (struct range){in.lo * v->constant, in.hi * v->constant};
+    case NTK_OP_CONV:
+        return (struct range){in.lo * least_inside(v, node(f, v->in[0])), in.hi};
+    case NTK_OP_POOL: {
+        const double n = (double)v->window.size[0] * v->window.size[1];
+
+        return (struct range){0, in.hi * (v->window.true_count ? 1 : n * n * v->constant)};
+    }
+    default:
+        return in;
+    }
+}
+
+static int table_of(const struct ntk_space *s, const struct ntk_node *v)
+{
+    for (int t = 0; t < s->n_tables; t++) {
+        const struct ntk_node *have = &s->graph->nodes[s->tables[t].node];
+
+        if (s->tables[t].op == NTK_OP_DUAL && s->tables[t].sigma == v->in[0] && have->act == v->act &&
+            (v->act->base.size == 0 || memcmp(have->self, v->self, v->act->base.size) == 0))
+            return t;
+    }
+    return -1;
+}
+
+static bool is_dual(const struct ntk_node *v)
+{
+    return v->op == NTK_OP_DUAL || v->op == NTK_OP_DUAL_DOT;
+}
+
+static ntk_status setup_duals(struct ntk_fields *f)
+{
+    const struct ntk_space *s = f->space;
+    struct range *ranges = ntk_alloc_zero(f->ctx, (size_t)s->graph->n, sizeof *ranges);
+    ntk_status status = ranges ? NTK_OK : NTK_ENOMEM;
+    bool *ready = ntk_alloc_zero(f->ctx, (size_t)s->n_tables, sizeof *ready);
+
+    if (!ready)
+        status = NTK_ENOMEM;
+    for (int v = 0; v < s->graph->n && status == NTK_OK; v++) {
+        const struct ntk_node *x = node(f, v);
+        const int t = x->plane && is_dual(x) ? table_of(s, x) : -1;
+        const struct ntk_where at = {.ctx = f->ctx, .name = t < 0 ? "" : x->act->base.name};
+
+        if (!x->plane || (is_dual(x) && t < 0))
+            continue;
+        if (t >= 0 && !ready[t]) {
+            const struct ntk_dual_range range = {.q_min = ranges[x->in[0]].lo,
+                                                 .q_max = ranges[x->in[0]].hi,
+                                                 .dtype = f->dtype};
+
+            status = x->act->setup(x->self, &at, &range, &f->dual[t]);
+            ready[t] = status == NTK_OK;
+        }
+        if (status == NTK_OK)
+            ranges[v] = node_range(f, x, ranges, t >= 0 ? &f->dual[t] : NULL);
+    }
+    for (int t = 0; ready && t < s->n_tables; t++) {
+        if (s->tables[t].op == NTK_OP_DUAL && !ready[t])
+            f->dual[t].sides = 0;
+        for (int k = 0; k < NTK_DUAL_PARS; k++)
+            if (f->dtype == NTK_F32)
+                ((float *)f->par)[t * NTK_DUAL_PARS + k] = (float)f->dual[t].par[k];
+            else
+                ((double *)f->par)[t * NTK_DUAL_PARS + k] = f->dual[t].par[k];
+    }
+    free(ranges);
+    free(ready);
+    return status;
+}
+
+/* ---- variances past a pool */
+
+#define SELF_PANEL 256 /* samples at once */
+
+/* Runs samples of a set with themselves through a space, its frame `capture` into f->own. */
+static ntk_status run_own(const struct ntk_fields *f, int set, int capture)
+{
+    const int64_t n = f->set[set].n;
+    const int64_t lanes = (int64_t)f->simd->lanes;
+    struct ntk_panel panel;
+    ntk_status status = ntk_panel_new(f, n < SELF_PANEL ? n : SELF_PANEL, &panel);
+    bool failed = false;
+
+    for (int64_t first = 0; first < n && status == NTK_OK; first += SELF_PANEL) {
+        const int64_t m = n - first < SELF_PANEL ? n - first : SELF_PANEL;
+
+        status = ntk_panel_fill(f, set, first, m, &panel);
+        if (status != NTK_OK)
+            break;
+#pragma omp parallel num_threads(f->ctx->threads)
+        {
+            struct ntk_planes p;
+            const bool ready = ntk_planes_new(f, &p);
+
+            p.rows = p.columns = &panel;
+            p.capture = capture;
+            p.own = f->own[set];
+#pragma omp for schedule(dynamic, 1)
+            for (int64_t k = 0; k < m; k += lanes) {
+                if (!ready) {
+#pragma omp atomic write
+                    failed = true;
+                    continue;
+                }
+                for (int64_t l = 0; l < lanes; l++) {
+                    p.equal[l] = k + l < m ? k + l : m - 1;
+                    p.same[l] = true;
+                }
+                ntk_planes_columns(&p, p.equal);
+                ntk_planes_rows(&p, p.equal);
+                ntk_planes_pairs(&p);
+            }
+            ntk_planes_free(&p);
+        }
+        if (failed)
+            status = ntk_fail(f->ctx, NTK_ENOMEM, "no memory for pairs of positions");
+    }
+    ntk_panel_free(f, &panel);
+    return status;
+}
+
+/* Variances of one frame's entries: from a space that computes just those. */
+static ntk_status own_of_frame(struct ntk_fields *f, int frame)
+{
+    const struct ntk_frame *x = &f->space->frames[frame];
+    struct ntk_space *space;
+    struct ntk_fields part = {.own = {f->own[0], f->own[1]}};
+    ntk_status status;
+
+    for (int t = 0; t < f->n_sets; t++)
+        for (int e = 0; e < x->n_entries; e++) {
+            void **own = &f->own[t][x->entries[e]];
+
+            *own = ntk_alloc(f->ctx, (size_t)f->set[t].n * positions(node(f, x->entries[e])), f->dtype);
+            if (!*own)
+                return NTK_ENOMEM;
+        }
+    NTK_TRY(ntk_space_make(f->space->graph, 0, NULL, x->n_entries, x->entries, &space));
+    status = ntk_fields_make(f->ctx, space, f->dtype, f->n_sets, f->set, f->channels, &part);
+    for (int t = 0; t < f->n_sets && status == NTK_OK; t++)
+        status = run_own(&part, t, frame);
+    ntk_fields_free(&part);
+    ntk_space_free(space);
+    return status;
+}
+
+static ntk_status own_of_frames(struct ntk_fields *f)
+{
+    const struct ntk_space *s = f->space;
+    int most = 0;
+
+    for (int k = 0; k < s->n_frames; k++)
+        most = s->graph->frames[k].level > most ? s->graph->frames[k].level : most;
+    for (int level = 1; level <= most; level++)
+        for (int k = 0; k < s->n_frames; k++)
+            if (s->graph->frames[k].level == level && s->frames[k].n_steps)
+                NTK_TRY(own_of_frame(f, k));
+    return NTK_OK;
+}
+
+ntk_status ntk_fields_make(ntk_ctx *ctx, const struct ntk_space *space, ntk_dtype dtype, int n_sets,
+                           const struct ntk_samples *set, int channels, struct ntk_fields *f)
+{
+    void **const own[] = {f->own[0], f->own[1]}; /* a part shares those of the whole */
+    const size_t tables = (size_t)space->n_tables;
+
+    *f = (struct ntk_fields){.ctx = ctx,
+                             .space = space,
+                             .simd = dtype == NTK_F32 ? ctx->isa->f32 : ctx->isa->f64,
+                             .dtype = dtype,
+                             .n_sets = n_sets,
+                             .set = set,
+                             .channels = channels,
+                             .own = {own[0], own[1]},
+                             .owner = !own[0]};
+    f->dual = ntk_alloc_zero(ctx, tables, sizeof *f->dual);
+    f->par = ntk_alloc_zero(ctx, tables * NTK_DUAL_PARS, dtype);
+    if (!f->dual || !f->par)
+        return NTK_ENOMEM;
+    NTK_TRY(setup_duals(f));
+    if (!f->owner)
+        return NTK_OK;
+    for (int t = 0; t < n_sets; t++) {
+        f->own[t] = ntk_alloc_zero(ctx, (size_t)space->graph->n, sizeof *f->own[t]);
+        if (!f->own[t])
+            return NTK_ENOMEM;
+    }
+    return own_of_frames(f);
+}
+
+void ntk_fields_free(struct ntk_fields *f)
+{
+    for (int t = 0; f->dual && t < f->space->n_tables; t++) {
+        const struct ntk_node *v = node(f, f->space->tables[t].node);
+
+        if (f->space->tables[t].op == NTK_OP_DUAL && v->act->finish && f->dual[t].sides)
+            v->act->finish(&f->dual[t]);
+    }
+    for (int t = 0; f->owner && t < f->n_sets; t++) {
+        for (int v = 0; f->own[t] && v < f->space->graph->n; v++)
+            free(f->own[t][v]);
+        free(f->own[t]);
+    }
+    free(f->dual);
+    free(f->par);
+    *f = (struct ntk_fields){0};
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * planes.c - the loops over planes that are not sweeps; see simd.h.
+ */
+#include <string.h>
+
+#include "kernel/space.h"
+#include "simd/planes.h"
+#include "simd/vmath.h"
+
+NTK_INLINE void first_loops(const struct ntk_rect_args *r, size_t channels, const real *x1,
+                            const real *x2, real scale, real *out, bool per_lane)
+{
+    for (size_t i = 0; i < r->rows; i++, x1 += r->row1, x2 += r->row2, out += r->pitch * LANES) {
+        const real *a = x1, *b = x2;
+
+        for (size_t j = 0; j < r->columns; j++) {
+            V sum = {0};
+
+            for (size_t c = 0; c < channels; c++, a += r->step1, b += LANES)
+                sum += (per_lane ? load(a) : splat(*a)) * load(b);
+            store(out + j * LANES, sum * scale);
+        }
+    }
+}
+
+void NTK_PLANES(first)(const struct ntk_rect_args *rect, size_t channels, const void *x1,
+                       const void *x2, double scale, void *out)
+{
+    if (rect->step1 == 1)
+        first_loops(rect, channels, x1, x2, (real)scale, out, false);
+    else
+        first_loops(rect, channels, x1, x2, (real)scale, out, true);
+}
+
+/* The first and last + 1 place a of window q that lies inside 0 ... n - 1. */
+static void inside(int q, int stride, int low, int size, int n, int *first, int *last)
+{
+    const int start = stride * q - low;
+
+    *first = start < 0 ? -start : 0;
+    *last = size < n - start ? size : n - start;
+}
+
+/* p modulo n, without a division where p is inside */
+static int around(int p, int n)
+{
+    return p >= 0 && p < n ? p : (p % n + n) % n;
+}
+
+/* One row of windows: the sum over their columns, added to out. */
+static void box_row(const struct ntk_box_args *x, const real *in, real *out)
+{
+    for (int q = 0; q < x->out_columns; q++) {
+        V sum = load(out + (size_t)q * LANES);
+        int first = 0, last = x->size[1];
+
+        if (!x->wrap)
+            inside(q, x->stride[1], x->low[1], x->size[1], x->in_columns, &first, &last);
+        for (int a = first; a < last; a++) {
+            const int p = around(x->stride[1] * q - x->low[1] + a, x->in_columns);
+
+            sum += load(in + (size_t)p * LANES);
+        }
+        store(out + (size_t)q * LANES, sum);
+    }
+}
+
+void NTK_PLANES(box)(const struct ntk_box_args *x)
+{
+    for (int q = 0; q < x->out_rows; q++) {
+        real *out = (real *)x->out + (size_t)q * x->out_pitch * LANES;
+        int first = 0, last = x->size[0];
+
+        if (!x->wrap)
+            inside(q, x->stride[0], x->low[0], x->size[0], x->in_rows, &first, &last);
+        memset(out, 0, (size_t)x->out_columns * sizeof(V));
+        for (int a = first; a < last; a++) {
+            const int p = around(x->stride[0] * q - x->low[0] + a, x->in_rows);
+
+            box_row(x, (const real *)x->in + (size_t)p * x->in_pitch * LANES, out);
+        }
+        for (int j = 0; j < x->out_columns; j++)
+            store(out + (size_t)j * LANES, load(out + (size_t)j * LANES) * (real)x->scale);
+    }
+}
+
+void NTK_PLANES(spread)(const struct ntk_link_group *rows, const struct ntk_link_group *columns,
+                        double scale, const void *in, size_t in_pitch, void *out, size_t out_pitch)
+{
+    for (int i = 0; i < rows->n; i++) {
+        const real *from = (const real *)in + (size_t)rows->terms[i].from * in_pitch * LANES;
+        real *to = (real *)out + (size_t)rows->terms[i].to * out_pitch * LANES;
+        const double weight = scale * rows->terms[i].weight;
+
+        for (int j = 0; j < columns->n; j++) {
+            const struct ntk_link_term *t = &columns->terms[j];
+            real *at = to + (size_t)t->to * LANES;
+
+            store(at, load(at) + load(from + (size_t)t->from * LANES) * (real)(weight * t->weight));
+        }
+    }
+}
+
+void NTK_PLANES(sum)(size_t rows, size_t columns, size_t pitch, const void *in,
+                     const double *weight1, const double *weight2, double *sum)
+{
+    for (size_t i = 0; i < rows; i++) {
+        const real *x = (const real *)in + i * pitch * LANES;
+        const double weight = weight1 ? weight1[i] : 1;
+        V a = {0}, b = {0};
+        size_t j = 0;
+
+        if (weight2)
+            for (; j < columns; j++)
+                a += load(x + j * LANES) * (real)weight2[j];
+        for (; j + 1 < columns; j += 2) {
+            a += load(x + j * LANES);
+            b += load(x + (j + 1) * LANES);
+        }
+        if (j < columns)
+            a += load(x + j * LANES);
+        a += b;
+        for (size_t l = 0; l < LANES; l++)
+            sum[l] += weight * (double)a[l];
+    }
+}
