@@ -33,7 +33,7 @@ struct ntk_panel {
     int set;
     int64_t first, n;
     void **sides; /* [n_tables] -> [sides][n][positions] of dtype */
-    void **exits; /* [n_exits] -> [n][positions] of dtype: variances of nodes that links read */
+    void **exits; /* [n_exits] -> [n][positions] of dtype: variances of the space's exits */
 };
 
 /* set[0 ... n_sets - 1] must live until ntk_fields_free, which is called also on failure. */

@@ -297,8 +297,10 @@ static void run_elementwise(const struct work *w, const struct ntk_space_step *s
         w->simd->mix(n, step->n_in, w->in, v->coef, v->constant, out);
     else if (step->op == NTK_SPACE_PRODUCT)
         w->simd->product(n, step->n_in, w->in, out);
-    else
+    else { /* COPY */
+        keep(w, slot(w, step->in_slot[0]), positions(v), w->p->exits[step->exit]);
         w->simd->mix(n, 1, w->in, &v->constant, 0, out);
+    }
 }
 
 static void run_step(const struct work *w, const struct ntk_space_step *step)

@@ -465,10 +465,10 @@ static void run_conv(const struct ntk_planes *p, const struct plane *x,
 }
 
 /* Equal samples at equal positions have the variance, exactly. */
-static void patch(const struct ntk_planes *p, const struct plane *x, const struct ntk_link *l,
+static void patch(const struct ntk_planes *p, const struct plane *x, int node, int exit,
                   unsigned char *plane)
 {
-    const struct ntk_node *v = &p->f->space->graph->nodes[l->from];
+    const struct ntk_node *v = &p->f->space->graph->nodes[node];
     const size_t n = (size_t)v->h * (size_t)v->w;
 
     for (size_t lane = 0; lane < p->lanes; lane++) {
@@ -479,10 +479,10 @@ static void patch(const struct ntk_planes *p, const struct plane *x, const struc
         for (size_t q = 0; q < n; q++)
             if (p->f->dtype == NTK_F32)
                 ((float *)(void *)plane)[q * p->lanes + lane] =
-                    ((const float *)p->rows->exits[l->exit])[(size_t)i * n + q];
+                    ((const float *)p->rows->exits[exit])[(size_t)i * n + q];
             else
                 ((double *)(void *)plane)[q * p->lanes + lane] =
-                    ((const double *)p->rows->exits[l->exit])[(size_t)i * n + q];
+                    ((const double *)p->rows->exits[exit])[(size_t)i * n + q];
     }
 }
 
@@ -521,7 +521,7 @@ static void run_link(const struct ntk_planes *p, const struct plane *x,
     row = ntk_offset_index(s, a.node->h, d[0]);
     column = ntk_offset_index(s, a.node->w, d[1]);
     if (d[0] == 0 && d[1] == 0)
-        patch(p, x, l, from);
+        patch(p, x, l->from, l->exit, from);
     if (l->frame >= 0) {
         run_spread(p, l, &a, row, column, from);
     } else if (l->dim[0].weights[row] && l->dim[1].weights[column]) {
@@ -530,6 +530,18 @@ static void run_link(const struct ntk_planes *p, const struct plane *x,
                         l->plain ? NULL : l->dim[1].weights[column],
                         x->sums + (size_t)l->entry * p->lanes);
     }
+}
+
+/* Copies a node to what differs from it only for a sample with itself. */
+static void run_copy(const struct ntk_planes *p, const struct plane *x,
+                     const struct ntk_space_step *step, size_t n, unsigned char *out)
+{
+    unsigned char *in = plane_of(p, x, step->frame, step->in_slot[0]);
+
+    if (x->d[0] == 0 && x->d[1] == 0)
+        patch(p, x, step->in[0], step->exit, in);
+    if (in != out)
+        memcpy(out, in, n * p->f->dtype);
 }
 
 static void run_elementwise(const struct ntk_planes *p, const struct plane *x,
@@ -544,8 +556,8 @@ static void run_elementwise(const struct ntk_planes *p, const struct plane *x,
         simd->mix(n, step->n_in, p->in, v->coef, v->constant, out);
     else if (step->op == NTK_SPACE_PRODUCT)
         simd->product(n, step->n_in, p->in, out);
-    else if (p->in[0] != out)
-        memcpy(out, p->in[0], n * p->f->dtype);
+    else
+        run_copy(p, x, step, n, out);
 }
 
 static void run_step(const struct ntk_planes *p, const struct plane *x,

@@ -38,6 +38,17 @@ static bool all_ones(const struct ntk_space *s, const struct ntk_link *l, const 
     return true;
 }
 
+int ntk_space_exit(struct ntk_space *s, int node)
+{
+    int k = 0;
+
+    while (k < s->n_exits && s->exits[k] != node)
+        k++;
+    s->exits[k] = node;
+    s->n_exits += k == s->n_exits;
+    return k;
+}
+
 int ntk_space_link_add(struct ntk_space *s, int node, int sum)
 {
     const struct ntk_node *v = &s->graph->nodes[node], *window = v, *in = &s->graph->nodes[v->in[0]];
@@ -65,10 +76,7 @@ int ntk_space_link_add(struct ntk_space *s, int node, int sum)
             return -1;
     }
     l->plain = sum >= 0 && all_ones(s, l, in);
-    for (l->exit = 0; l->exit < s->n_exits && s->exits[l->exit] != l->from;)
-        l->exit++;
-    s->exits[l->exit] = l->from;
-    s->n_exits += l->exit == s->n_exits;
+    l->exit = ntk_space_exit(s, l->from);
     return s->n_links++;
 }
 

@@ -77,6 +77,7 @@ struct ntk_space_step {
     int *in_slot, *out_slot; /* >= 0: scratch plane; < 0: ~ (number of the frame's entry) */
     int table;       /* DUAL, SWEEP, NORMALISE: side table */
     int link;        /* LINK */
+    int exit;        /* COPY: number of its operand among the exits */
     struct ntk_sweep_out sweep[1 + NTK_SWEEP_THETAS];
 };
 
@@ -120,7 +121,7 @@ struct ntk_space {
     struct ntk_frame *frames;
     int n_links;
     struct ntk_link *links;
-    int n_exits, *exits;      /* nodes that links read */
+    int n_exits, *exits;      /* nodes whose variances are wanted: links and COPYs read them */
     int n_sums, *sums;        /* nodes: TRACE, TOTAL; what the rest of the plan starts from */
     int n_tables;
     struct ntk_space_table *tables;

@@ -23,6 +23,8 @@ bool ntk_link_dim_make(struct ntk_space *s, const struct ntk_link_axis *axis,
 /* Adds the link that makes a node (POOL, CONV, CARRY), or for sum >= 0 the sum of that number;
  * returns its number, -1: no memory. */
 int ntk_space_link_add(struct ntk_space *s, int node, int sum);
+/* The number of a node among the exits, made one if it is not. */
+int ntk_space_exit(struct ntk_space *s, int node);
 /* Steps of all frames, in order, with what they need; then slots. */
 ntk_status ntk_space_steps(struct ntk_space *s, int n_seeds, const int *seeds);
 /* The order in which rows of offsets are computed. */

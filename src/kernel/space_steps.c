@@ -127,6 +127,8 @@ static bool make_step(struct builder *b, int v)
     s->out[0] = v;
     if (x->op == NTK_OP_NORMALISE)
         s->table = table_of(b, v);
+    if (x->op == NTK_OP_SELF)
+        s->exit = ntk_space_exit(b->s, x->in[0]);
     b->producer[v] = b->n_steps - 1;
     return true;
 }

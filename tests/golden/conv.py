@@ -688,7 +688,7 @@ HEAD_NETS = [
         "image",
         "Flatten first: fully connected",
     ),
-    (net("GlobalAvgPool()", "Dense(64)", RELU, "Dense(1)"), "gray", "global average first"),
+    (net("GlobalAvgPool()", "Dense(64)", RELU, "Dense(1)"), "image", "global average first"),
 ]
 BRANCH_NETS = [
     (
