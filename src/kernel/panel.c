@@ -81,6 +81,7 @@ struct work {
     size_t lanes, plane;   /* doubles in a plane */
     double *block, *temp;  /* [n_slots][plane], [TEMPS][plane] */
     double *side;          /* [most sides][plane], then those of one variance */
+    double *lines;         /* [3][plane], of which a row is used */
     const void **in;
     int64_t first;         /* samples of the lanes: first + l of the panel, those below n */
 };
@@ -108,9 +109,11 @@ static bool work_new(struct work *w, const struct ntk_fields *f, struct ntk_pane
     *w = (struct work){.f = f, .p = p, .simd = f->ctx->isa->f64};
     w->lanes = w->simd->lanes;
     w->plane = most * w->lanes;
-    w->block = ntk_alloc_zero(NULL, (slots + TEMPS + sides) * w->plane + sides, sizeof *w->block);
+    w->block = ntk_alloc_zero(NULL, (slots + TEMPS + sides + 3) * w->plane + sides,
+                              sizeof *w->block);
     w->temp = w->block ? w->block + slots * w->plane : NULL;
-    w->side = w->block ? w->temp + TEMPS * w->plane : NULL;
+    w->lines = w->block ? w->temp + TEMPS * w->plane : NULL;
+    w->side = w->block ? w->lines + 3 * w->plane : NULL;
     w->in = ntk_alloc_zero(NULL, operands, sizeof *w->in);
     return w->block && w->in;
 }
@@ -217,7 +220,8 @@ static void box(const struct work *w, const struct ntk_node *conv, const struct 
                                       .wrap = x->wrap,
                                       .scale = scale,
                                       .in = from,
-                                      .out = to};
+                                      .out = to,
+                                      .lines = w->lines};
 
     w->simd->box(&args);
 }
@@ -255,6 +259,23 @@ static void run_sweep(const struct work *w, const struct ntk_space_step *step)
             continue;
         box(w, &conv, v, step->sweep[o].a, o == 0 ? f : temp(w, TEMP_1 + o - 1), out);
         w->simd->mix(n, 1, in, (double[]){1}, step->sweep[o].b, out);
+    }
+}
+
+static void run_tail(const struct work *w, const struct ntk_space_step *step)
+{
+    const size_t n = positions(node(w->f, step->in[0]));
+    double *f = temp(w, TEMP_F), *d = temp(w, TEMP_D);
+
+    moments(w, step->table, slot(w, step->in_slot[0]), f, d);
+    for (int i = 0; i < step->n_in; i++) {
+        const void *const in[] = {d, i ? slot(w, step->in_slot[i]) : NULL};
+
+        if (i)
+            w->simd->product(n * w->lanes, 2, in, temp(w, TEMP_1));
+        for (int j = 0; j < step->tail[i].n; j++)
+            keep(w, i ? temp(w, TEMP_1) : f, n,
+                 w->p->exits[w->f->space->links[step->tail[i].links[j]].exit]);
     }
 }
 
@@ -320,6 +341,9 @@ static void run_step(const struct work *w, const struct ntk_space_step *step)
         return;
     case NTK_SPACE_SWEEP:
         run_sweep(w, step);
+        return;
+    case NTK_SPACE_TAIL:
+        run_tail(w, step);
         return;
     case NTK_SPACE_CONV:
         box(w, v, node(w->f, step->in[0]), v->constant, slot(w, step->in_slot[0]),

@@ -208,18 +208,24 @@ static size_t vector_bytes(const struct ntk_planes *p) { return p->lanes * p->f-
 static bool offset_of(const struct ntk_space *s, const struct plane *x, int v, int d[2])
 {
     const struct ntk_node *node = &s->graph->nodes[v];
+    const struct ntk_place *place = &s->places[v];
     const int n[] = {node->h, node->w};
     int index[2];
 
+    if (!place->needed)
+        return false;
     for (int k = 0; k < 2; k++) {
-        if (x->d[k] % node->stride[k])
-            return false;
-        d[k] = x->d[k] / node->stride[k];
+        d[k] = x->d[k];
+        if (node->stride[k] > 1) {
+            if (x->d[k] % node->stride[k])
+                return false;
+            d[k] = x->d[k] / node->stride[k];
+        }
         if (!s->cyclic && (d[k] >= n[k] || -d[k] >= n[k]))
             return false;
         index[k] = ntk_offset_index(s, n[k], d[k]);
     }
-    return s->places[v].needed && s->places[v].needed[index[0] * ntk_offsets(s, n[1]) + index[1]];
+    return place->needed[index[0] * ntk_offsets(s, n[1]) + index[1]];
 }
 
 static unsigned char *entry_plane(const struct ntk_planes *p, int frame, int entry, int row_slot,
@@ -445,7 +451,8 @@ static void run_conv(const struct ntk_planes *p, const struct plane *x,
                                 .wrap = w->wrap,
                                 .scale = s->graph->nodes[step->node].constant,
                                 .in = in,
-                                .out = out};
+                                .out = out,
+                                .lines = p->lines};
 
     if (!s->cyclic || w->wrap) {
         args.out_rows = (int)(a->size / p->lanes / a->pitch);
@@ -544,6 +551,89 @@ static void run_copy(const struct ntk_planes *p, const struct plane *x,
         memcpy(out, in, n * p->f->dtype);
 }
 
+/* Sums of equal samples at equal positions: of their variances. */
+static void patch_tail(const struct ntk_planes *p, const struct plane *x, const struct ntk_link *l,
+                       double *sum)
+{
+    const struct ntk_node *v = &p->f->space->graph->nodes[l->from];
+    const size_t n = (size_t)v->h * (size_t)v->w;
+
+    for (size_t lane = 0; lane < p->lanes; lane++) {
+        const int64_t i = x->equal[lane];
+
+        if (i < 0 || (v->noisy && !x->same[lane]))
+            continue;
+        sum[lane] = 0;
+        for (size_t q = 0; q < n; q++)
+            sum[lane] += p->f->dtype == NTK_F32
+                             ? (double)((const float *)p->rows->exits[l->exit])[(size_t)i * n + q]
+                             : ((const double *)p->rows->exits[l->exit])[(size_t)i * n + q];
+    }
+}
+
+static bool link_reads(const struct ntk_link *l, int row, int column)
+{
+    return l->dim[0].weights[row] && l->dim[1].weights[column];
+}
+
+static void run_tail(const struct ntk_planes *p, const struct plane *x,
+                     const struct ntk_space_step *step)
+{
+    const struct ntk_space *s = p->f->space;
+    double sums[1 + NTK_SWEEP_THETAS][NTK_LANES_MAX] = {{0}};
+    bool wanted[1 + NTK_SWEEP_THETAS] = {false};
+    struct area a;
+    int d[2], row, column;
+
+    if (!offset_of(s, x, step->in[0], d))
+        return;
+    a = area_of(p, step->in[0], d);
+    row = ntk_offset_index(s, a.node->h, d[0]);
+    column = ntk_offset_index(s, a.node->w, d[1]);
+    for (int i = 0; i < step->n_in; i++)
+        for (int j = 0; j < step->tail[i].n; j++)
+            wanted[i] = wanted[i] || link_reads(&s->links[step->tail[i].links[j]], row, column);
+    if (!wanted[0] && !wanted[1] && !wanted[2])
+        return;
+    for (int k = 0; k < a.n; k++) {
+        const struct ntk_rect *r = &a.rect[k];
+        const struct sides sd = sides_of(p, x, step->table, a.node, r);
+        const size_t w = (size_t)a.node->w, at = rect_offset(p, &a, r);
+        struct ntk_tail_args args = {.rect = {.rows = (size_t)r->rows,
+                                              .columns = (size_t)r->columns,
+                                              .pitch = a.pitch,
+                                              .step1 = sd.step1,
+                                              .row1 = w * sd.step1,
+                                              .row2 = w * p->lanes},
+                                     .k = plane_of(p, x, step->frame, step->in_slot[0]) + at,
+                                     .side1 = sd.side1,
+                                     .side2 = sd.side2,
+                                     .stride1 = sd.stride1,
+                                     .stride2 = sd.stride2,
+                                     .par = par_of(p->f, step->table),
+                                     .sum = {sums[0]}};
+        int n = 0;
+
+        for (int i = 1; i < step->n_in; i++)
+            if (wanted[i]) {
+                args.theta[n++] = plane_of(p, x, step->frame, step->in_slot[i]) + at;
+                args.sum[n] = sums[i];
+            }
+        p->f->simd->tail[activation_of(p->f, step->table)->dual](&args);
+    }
+    for (int i = 0; i < step->n_in; i++)
+        for (int j = 0; j < step->tail[i].n; j++) {
+            const struct ntk_link *l = &s->links[step->tail[i].links[j]];
+
+            if (!link_reads(l, row, column))
+                continue;
+            if (j == 0 && d[0] == 0 && d[1] == 0)
+                patch_tail(p, x, l, sums[i]);
+            for (size_t lane = 0; lane < p->lanes; lane++)
+                x->sums[(size_t)l->entry * p->lanes + lane] += sums[i][lane];
+        }
+}
+
 static void run_elementwise(const struct ntk_planes *p, const struct plane *x,
                             const struct ntk_space_step *step, size_t n, unsigned char *out)
 {
@@ -570,6 +660,10 @@ static void run_step(const struct ntk_planes *p, const struct plane *x,
 
     if (step->op == NTK_SPACE_LINK) {
         run_link(p, x, step);
+        return;
+    }
+    if (step->op == NTK_SPACE_TAIL) {
+        run_tail(p, x, step);
         return;
     }
     for (int o = 0; o < step->n_out; o++) {

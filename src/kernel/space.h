@@ -51,12 +51,14 @@ enum ntk_space_op {
     NTK_SPACE_INPUT,   /* out[0] = first covariance */
     NTK_SPACE_DUAL,    /* out[0] = E[f f], out[1] = E[f' f'] of in[0] */
     NTK_SPACE_SWEEP,   /* a dual and the 3 x 3 convolution after it, see struct ntk_sweep */
+    NTK_SPACE_TAIL,    /* a dual and sums over all of its positions, see struct ntk_tail */
     NTK_SPACE_MIX,
     NTK_SPACE_PRODUCT,
     NTK_SPACE_NORMALISE,
     NTK_SPACE_COPY,    /* SELF */
     NTK_SPACE_CONV,
     NTK_SPACE_LINK,
+    NTK_SPACE_NOTHING, /* was moved into a tail */
 };
 
 #define NTK_SWEEP_THETAS 2
@@ -65,6 +67,13 @@ enum ntk_space_op {
  *     out[0] = a box(f) + b,     out[1 + k] = a_k box(mix_k f + d in[1 + k]) + b_k */
 struct ntk_sweep_out {
     double a, b, mix;
+};
+
+/* Links, sums of weight 1, that read f (0) or d in[1], d in[2] (1, 2). */
+#define NTK_TAIL_LINKS 4
+struct ntk_tail {
+    int n;
+    int links[NTK_TAIL_LINKS];
 };
 
 struct ntk_space_step {
@@ -79,6 +88,7 @@ struct ntk_space_step {
     int link;        /* LINK */
     int exit;        /* COPY: number of its operand among the exits */
     struct ntk_sweep_out sweep[1 + NTK_SWEEP_THETAS];
+    struct ntk_tail tail[1 + NTK_SWEEP_THETAS];
 };
 
 /* What is known of a node with positions. */

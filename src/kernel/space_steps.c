@@ -303,13 +303,101 @@ static bool make_sweeps(struct builder *b, int at)
     return true;
 }
 
+/* ---- tails: a dual and the sums of what is made of it, in one pass */
+
+static bool is_sum(const struct builder *b, int v)
+{
+    return node(b, v)->op == NTK_OP_TRACE || node(b, v)->op == NTK_OP_TOTAL;
+}
+
+/* True if nothing but sums and sweeps reads v: then its plane need not be made. */
+static bool is_passed_on(const struct builder *b, int v)
+{
+    for (int k = b->first[v]; k < b->first[v + 1]; k++) {
+        const int r = b->reader[k];
+
+        if (is_sum(b, r) || is_box(b, r))
+            continue;
+        if (node(b, r)->op != NTK_OP_MIX || b->first[r] == b->first[r + 1])
+            return false;
+        for (int j = b->first[r]; j < b->first[r + 1]; j++)
+            if (!is_box(b, b->reader[j]))
+                return false;
+    }
+    return true;
+}
+
+/* The tail of a dual's step, made if there is none; NULL: no memory. */
+static struct ntk_space_step *tail_of(struct builder *b, int dual, int from)
+{
+    const struct ntk_space_step d = b->steps[dual];
+    struct ntk_space_step *s;
+
+    for (int k = from; k < b->n_steps; k++)
+        if (b->steps[k].op == NTK_SPACE_TAIL && b->steps[k].node == d.node)
+            return &b->steps[k];
+    s = new_step(b, NTK_SPACE_TAIL, d.node, 1 + NTK_SWEEP_THETAS, 0);
+    if (!s)
+        return NULL;
+    s->n_in = 1;
+    s->in[0] = d.in[0];
+    s->table = d.table;
+    return s;
+}
+
+/* Which of a tail's sums is that of v: 0, f; the number of its theta; -1: no room. */
+static int tail_place(const struct builder *b, const struct ntk_space_step *dual,
+                      struct ntk_space_step *s, int v)
+{
+    const struct ntk_node *x = node(b, v);
+    int theta, k = 1;
+
+    if (v == dual->out[0])
+        return 0;
+    theta = x->in[x->in[0] == dual->out[1] ? 1 : 0];
+    while (k < s->n_in && s->in[k] != theta)
+        k++;
+    if (k > NTK_SWEEP_THETAS)
+        return -1;
+    s->in[k] = theta;
+    s->n_in = k == s->n_in ? k + 1 : s->n_in;
+    return k;
+}
+
+/* Moves sum number `at` of the steps into a tail where that is possible. */
+static bool move_to_tail(struct builder *b, int at, int from)
+{
+    const struct ntk_link *l = &b->s->links[b->steps[at].link];
+    const struct ntk_node *x = node(b, l->from);
+    const int v = x->op == NTK_OP_PRODUCT && x->n_in == 2 && x->in[0] != x->in[1]
+                      ? x->in[node(b, x->in[0])->op == NTK_OP_DUAL_DOT ? 0 : 1]
+                      : l->from;
+    struct ntk_space_step *s;
+    int place;
+
+    if (!l->plain || (node(b, v)->op != NTK_OP_DUAL && node(b, v)->op != NTK_OP_DUAL_DOT) ||
+        (v == l->from && node(b, v)->op == NTK_OP_DUAL_DOT) || !is_passed_on(b, l->from) ||
+        (v != l->from && node(b, v)->op == NTK_OP_DUAL) ||
+        !ntk_dual_sweeps(node(b, v)->act->dual))
+        return true;
+    s = tail_of(b, b->producer[v], from);
+    if (!s)
+        return false;
+    place = tail_place(b, &b->steps[b->producer[v]], s, l->from);
+    if (place < 0 || s->tail[place].n == NTK_TAIL_LINKS)
+        return true;
+    s->tail[place].links[s->tail[place].n++] = b->steps[at].link;
+    b->steps[at].op = NTK_SPACE_NOTHING;
+    return true;
+}
+
 static bool make_steps(struct builder *b, bool sweeps)
 {
     const size_t n = (size_t)b->g->n;
-    int n_duals;
+    int n_duals, sums, tails;
 
-    /* a step a node, at most a sweep for each box, and the sums' links */
-    b->steps = ntk_arena_alloc(&b->s->arena, 2 * n + (size_t)b->s->n_sums, sizeof *b->steps);
+    /* a step a node, at most a sweep for each box, and links and tails of sums */
+    b->steps = ntk_arena_alloc(&b->s->arena, 2 * n + 2 * (size_t)b->s->n_sums, sizeof *b->steps);
     b->producer = ntk_arena_alloc(&b->s->arena, n, sizeof *b->producer);
     if (!b->steps || !b->producer)
         return false;
@@ -336,8 +424,13 @@ static bool make_steps(struct builder *b, bool sweeps)
         if (b->steps[k].op == NTK_SPACE_DUAL && ntk_dual_sweeps(node(b, b->steps[k].node)->act->dual) &&
             !make_sweeps(b, k))
             return false;
+    sums = b->n_steps;
     for (int k = 0; k < b->s->n_sums; k++)
         if (!make_link(b, b->s->sums[k], k))
+            return false;
+    tails = b->n_steps;
+    for (int k = sums; sweeps && k < tails; k++)
+        if (!move_to_tail(b, k, tails))
             return false;
     return true;
 }
@@ -379,6 +472,11 @@ static bool visit(struct builder *b, int root, unsigned char *state, struct visi
     return *ok;
 }
 
+static bool is_root(const struct ntk_space_step *x)
+{
+    return x->op == NTK_SPACE_TAIL || (x->op == NTK_SPACE_LINK && x->n_out == 0);
+}
+
 static bool make_order(struct builder *b, int n_seeds, const int *seeds, bool *ok)
 {
     const size_t n = (size_t)b->n_steps;
@@ -393,7 +491,7 @@ static bool make_order(struct builder *b, int n_seeds, const int *seeds, bool *o
     for (int k = 0; k < n_seeds; k++)
         visit(b, b->producer[seeds[k]], state, stack, ok);
     for (int k = 0; k < b->n_steps; k++)
-        if (b->steps[k].op == NTK_SPACE_LINK && b->steps[k].n_out == 0)
+        if (is_root(&b->steps[k]))
             visit(b, k, state, stack, ok);
     return true;
 }
@@ -449,6 +547,14 @@ static void need_of_operand(const struct ntk_space *s, const struct ntk_node *to
                      ntk_offset_index(s, in->w, stride[1] * ntk_offset_at(s, to->w, j))] = 1;
 }
 
+static void need_of_tail(const struct builder *b, const struct ntk_space_step *x, int k,
+                         unsigned char *from)
+{
+    for (int i = 0; i < x->n_in; i++)
+        for (int j = 0; (k == 0 || k == i) && j < x->tail[i].n; j++)
+            need_of_link(b->s, &b->s->links[x->tail[i].links[j]], node(b, x->in[0]), NULL, 0, from);
+}
+
 static bool step_needs(struct builder *b, const struct ntk_space_step *x)
 {
     for (int k = 0; k < x->n_in; k++) {
@@ -456,6 +562,10 @@ static bool step_needs(struct builder *b, const struct ntk_space_step *x)
 
         if (!from)
             return false;
+        if (x->op == NTK_SPACE_TAIL) {
+            need_of_tail(b, x, k, from);
+            continue;
+        }
         if (x->op == NTK_SPACE_LINK) {
             const struct ntk_link *l = &b->s->links[x->link];
             const struct ntk_node *to = x->n_out ? node(b, x->out[0]) : NULL;

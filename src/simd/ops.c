@@ -63,7 +63,9 @@ static void scale(size_t n, const void *x, const void *a1, size_t step1, const v
 #undef ACTIVATION
 #undef ACTIVATION_SERIES
 
-#define SWEEP(name) ntk_sweep_fn NTK_CAT4(ntk_sweep_, name, NTK_SUFFIX, );
+#define SWEEP(name)                                        \
+    ntk_sweep_fn NTK_CAT4(ntk_sweep_, name, NTK_SUFFIX, ); \
+    ntk_tail_fn NTK_CAT4(ntk_tail_, name, NTK_SUFFIX, );
 #include "activations/sweeps.def"
 #undef SWEEP
 
@@ -85,6 +87,12 @@ const struct ntk_simd NTK_CAT4(ntk_simd, NTK_SUFFIX, , ) = {
     .sweep =
         {
 #define SWEEP(name) [NTK_DUAL_##name] = NTK_CAT4(ntk_sweep_, name, NTK_SUFFIX, ),
+#include "activations/sweeps.def"
+#undef SWEEP
+        },
+    .tail =
+        {
+#define SWEEP(name) [NTK_DUAL_##name] = NTK_CAT4(ntk_tail_, name, NTK_SUFFIX, ),
 #include "activations/sweeps.def"
 #undef SWEEP
         },

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "kernel/space.h"
+#include "simd/lines.h"
 #include "simd/planes.h"
 #include "simd/vmath.h"
 
@@ -66,8 +67,37 @@ static void box_row(const struct ntk_box_args *x, const real *in, real *out)
     }
 }
 
+/* 3 x 3 neighbours with zeros around. */
+static void box3(const struct ntk_box_args *x)
+{
+    const size_t columns = (size_t)x->in_columns;
+    const real *in = x->in;
+    struct sweep_line s;
+
+    sweep_start(&s, x->lines, columns, x->out, x->out_pitch, x->scale, 0);
+    for (int i = 0; i < x->in_rows; i++) {
+        for (size_t j = 0; j < columns; j++)
+            sweep_put(&s, load(in + j * LANES), j, i > 0);
+        sweep_put(&s, (V){0}, columns, i > 0);
+        sweep_next_row(&s, x->out_pitch);
+        in += x->in_pitch * LANES;
+    }
+    sweep_finish(&s, columns);
+}
+
+static bool is_box3(const struct ntk_box_args *x)
+{
+    return !x->wrap && x->size[0] == 3 && x->size[1] == 3 && x->stride[0] == 1 && x->stride[1] == 1 &&
+           x->low[0] == 1 && x->low[1] == 1 && x->out_rows == x->in_rows &&
+           x->out_columns == x->in_columns;
+}
+
 void NTK_PLANES(box)(const struct ntk_box_args *x)
 {
+    if (is_box3(x)) {
+        box3(x);
+        return;
+    }
     for (int q = 0; q < x->out_rows; q++) {
         real *out = (real *)x->out + (size_t)q * x->out_pitch * LANES;
         int first = 0, last = x->size[0];

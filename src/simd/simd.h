@@ -56,6 +56,17 @@ struct ntk_sweep_args {
 #define NTK_SWEEP_LINES (3 * NTK_SWEEP_OUTPUTS)
 typedef void ntk_sweep_fn(const struct ntk_sweep_args *args);
 
+/* sum[0] += sum of f, sum[i] += sum of d theta[i - 1] over the rectangle, for every lane. */
+struct ntk_tail_args {
+    struct ntk_rect_args rect;
+    const void *k, *theta[2]; /* NULL: none; theta[1] only beside theta[0] */
+    const void *side1, *side2;
+    size_t stride1, stride2;
+    const void *par;
+    double *sum[3];
+};
+typedef void ntk_tail_fn(const struct ntk_tail_args *args);
+
 /* out = scale sum of in over windows (arch/window.h) of a plane of in_rows x in_columns; zero
  * outside, or around the other side. */
 struct ntk_box_args {
@@ -66,6 +77,7 @@ struct ntk_box_args {
     double scale;
     const void *in;
     void *out;
+    void *lines; /* scratch, 3 in_columns vectors */
 };
 
 struct ntk_link_group; /* kernel/space.h */
@@ -85,6 +97,7 @@ struct ntk_simd {
 
     /* Planes: one vector a position. */
     ntk_sweep_fn *sweep[NTK_N_DUALS]; /* NULL: that dual has none */
+    ntk_tail_fn *tail[NTK_N_DUALS];   /* likewise */
     /* out = scale sum over channels of x1 x2; x1, x2 are [rows][columns][channels] */
     void (*first)(const struct ntk_rect_args *rect, size_t channels, const void *x1, const void *x2,
                   double scale, void *out);

@@ -10,77 +10,17 @@
  * leaves out a common factor `scale` of f and d. The activation has a line SWEEP(name) in
  * activations/sweeps.def.
  *
- * A row of positions goes through the dual once; its sums over three neighbours are kept for three
- * rows, and every row's completes the row above it.
+ * NTK_SWEEP also makes the loop at the end of a net, "dual, product with Theta, sums over all
+ * positions" (struct ntk_tail_args).
  */
 #ifndef NTK_SWEEP_H
 #define NTK_SWEEP_H
 
-#include <string.h>
-
 #include "simd/dual.h"
-
-/* Sums of one output. */
-struct sweep_line {
-    real *now, *above, *before; /* of this row and the two above it: [columns] vectors */
-    real *out;                  /* the row above */
-    V last, pair;               /* the value to the left; the sum of the last two */
-    real a, b, mix;
-};
-
-NTK_INLINE void sweep_start(struct sweep_line *s, const struct ntk_sweep_args *x, int i)
-{
-    real *lines = (real *)x->lines + (size_t)(3 * i) * x->rect.columns * LANES;
-
-    *s = (struct sweep_line){.now = lines,
-                             .above = lines + x->rect.columns * LANES,
-                             .before = lines + 2 * x->rect.columns * LANES,
-                             .out = (real *)x->out[i] - x->rect.pitch * LANES,
-                             .a = (real)x->a[i],
-                             .b = (real)x->b[i],
-                             .mix = (real)x->mix[i]};
-    memset(lines, 0, 3 * x->rect.columns * sizeof(V));
-}
-
-/* The value at column j of this row; completes column j - 1 of the row above. */
-NTK_INLINE void sweep_put(struct sweep_line *s, V value, size_t j, bool store_out)
-{
-    const V sum = s->pair + value;
-
-    s->pair = s->last + value;
-    s->last = value;
-    if (j == 0)
-        return;
-    store(s->now + (j - 1) * LANES, sum);
-    if (store_out) {
-        const V box = (load(s->above + (j - 1) * LANES) + load(s->before + (j - 1) * LANES)) + sum;
-
-        store(s->out + (j - 1) * LANES, box * s->a + s->b);
-    }
-}
-
-NTK_INLINE void sweep_next_row(struct sweep_line *s, size_t pitch)
-{
-    real *oldest = s->before;
-
-    s->before = s->above;
-    s->above = s->now;
-    s->now = oldest;
-    s->out += pitch * LANES;
-    s->last = s->pair = (V){0};
-}
-
-/* The last row has none below it. */
-NTK_INLINE void sweep_finish(struct sweep_line *s, size_t columns)
-{
-    for (size_t j = 0; j < columns; j++) {
-        const V box = load(s->above + j * LANES) + load(s->before + j * LANES);
-
-        store(s->out + j * LANES, box * s->a + s->b);
-    }
-}
+#include "simd/lines.h"
 
 #define NTK_SWEEP_SYMBOL(name) NTK_CAT4(ntk_sweep_, name, NTK_SUFFIX, )
+#define NTK_TAIL_SYMBOL(name)  NTK_CAT4(ntk_tail_, name, NTK_SUFFIX, )
 
 #define NTK_SWEEP_LOOPS(name, n_sides, point)                                                      \
     NTK_INLINE void name##_sweep_row(const struct ntk_sweep_args *x, struct sweep_line *s,         \
@@ -117,8 +57,9 @@ NTK_INLINE void sweep_finish(struct sweep_line *s, size_t columns)
         const real *theta[NTK_SWEEP_OUTPUTS] = {0};                                                \
         struct sweep_line s[NTK_SWEEP_OUTPUTS];                                                    \
         for (int i = sigma ? 0 : 1; i <= thetas; i++) {                                            \
-            sweep_start(&s[i], x, i);                                                              \
-            s[i].a *= scale;                                                                       \
+            sweep_start(&s[i], (real *)x->lines + (size_t)(3 * i) * x->rect.columns * LANES,       \
+                        x->rect.columns, x->out[i], x->rect.pitch, x->a[i] * (double)scale, x->b[i]); \
+            s[i].mix = (real)x->mix[i];                                                            \
             theta[i] = x->theta[i];                                                                \
         }                                                                                          \
         for (size_t r = 0; r < x->rect.rows; r++) {                                                \
@@ -158,9 +99,66 @@ NTK_INLINE void sweep_finish(struct sweep_line *s, size_t columns)
             run(x, scale, per_lane, true, 2);          \
     }
 
+/* Sums over a rectangle: a row's in the plane's type, theirs in float64. */
+#define NTK_TAIL_LOOPS(name, n_sides, point)                                                       \
+    NTK_INLINE void name##_tail_run(const struct ntk_tail_args *x, real scale, bool per_lane,      \
+                                    int thetas)                                                    \
+    {                                                                                              \
+        const size_t row = x->rect.pitch * LANES;                                                  \
+        const real *k = x->k, *t1 = x->theta[0], *t2 = x->theta[1];                                \
+        const real *s1 = x->side1, *s2 = x->side2;                                                 \
+        for (size_t r = 0; r < x->rect.rows; r++) {                                                \
+            V sum = {0}, sum1 = {0}, sum2 = {0};                                                   \
+            for (size_t j = 0; j < x->rect.columns; j++) {                                         \
+                V a[n_sides], b[n_sides], f, d;                                                    \
+                for (size_t i = 0; i < (n_sides); i++) {                                           \
+                    const real *at = s1 + i * x->stride1 + j * (per_lane ? LANES : 1);             \
+                    a[i] = per_lane ? load(at) : splat(*at);                                       \
+                    b[i] = load(s2 + i * x->stride2 + j * LANES);                                  \
+                }                                                                                  \
+                point(load(k + j * LANES), a, b, x->par, &f, &d);                                  \
+                sum += f;                                                                          \
+                if (thetas > 0)                                                                    \
+                    sum1 += d * load(t1 + j * LANES);                                              \
+                if (thetas > 1)                                                                    \
+                    sum2 += d * load(t2 + j * LANES);                                              \
+            }                                                                                      \
+            for (size_t l = 0; l < LANES; l++) {                                                   \
+                x->sum[0][l] += (double)scale * (double)sum[l];                                    \
+                if (thetas > 0)                                                                    \
+                    x->sum[1][l] += (double)scale * (double)sum1[l];                               \
+                if (thetas > 1)                                                                    \
+                    x->sum[2][l] += (double)scale * (double)sum2[l];                               \
+            }                                                                                      \
+            k += row;                                                                              \
+            t1 += thetas > 0 ? row : 0;                                                            \
+            t2 += thetas > 1 ? row : 0;                                                            \
+            s1 += x->rect.row1;                                                                    \
+            s2 += x->rect.row2;                                                                    \
+        }                                                                                          \
+    }                                                                                              \
+    static void name##_tail(const struct ntk_tail_args *x, real scale)                             \
+    {                                                                                              \
+        const bool per_lane = x->rect.step1 != 1;                                                  \
+        if (x->theta[1] && per_lane)                                                               \
+            name##_tail_run(x, scale, true, 2);                                                    \
+        else if (x->theta[1])                                                                      \
+            name##_tail_run(x, scale, false, 2);                                                   \
+        else if (x->theta[0] && per_lane)                                                          \
+            name##_tail_run(x, scale, true, 1);                                                    \
+        else if (x->theta[0])                                                                      \
+            name##_tail_run(x, scale, false, 1);                                                   \
+        else if (per_lane)                                                                         \
+            name##_tail_run(x, scale, true, 0);                                                    \
+        else                                                                                       \
+            name##_tail_run(x, scale, false, 0);                                                   \
+    }
+
 #define NTK_SWEEP(name, n_sides, point, bare, condition, factor) \
     NTK_SWEEP_LOOPS(name##_##point, n_sides, point)              \
     NTK_SWEEP_LOOPS(name##_##bare, n_sides, bare)                \
+    NTK_TAIL_LOOPS(name##_##point, n_sides, point)               \
+    NTK_TAIL_LOOPS(name##_##bare, n_sides, bare)                 \
     ntk_sweep_fn NTK_SWEEP_SYMBOL(name);                         \
     void NTK_SWEEP_SYMBOL(name)(const struct ntk_sweep_args *x)  \
     {                                                            \
@@ -169,6 +167,15 @@ NTK_INLINE void sweep_finish(struct sweep_line *s, size_t columns)
             name##_##bare##_sweep(x, factor);                    \
         else                                                     \
             name##_##point##_sweep(x, 1);                        \
+    }                                                            \
+    ntk_tail_fn NTK_TAIL_SYMBOL(name);                           \
+    void NTK_TAIL_SYMBOL(name)(const struct ntk_tail_args *x)    \
+    {                                                            \
+        const real *par = x->par;                                \
+        if (condition)                                           \
+            name##_##bare##_tail(x, factor);                     \
+        else                                                     \
+            name##_##point##_tail(x, 1);                         \
     }
 
 #endif

@@ -14,6 +14,7 @@ every bit, and there the correlation is exactly 1. `--check` repeats everything 
     python3 tests/golden/conv.py           writes tests/golden/conv.json (seconds; needs numpy)
     python3 tests/golden/conv.py --check   compares it with mpmath, 40 digits (minutes; needs both)
 """
+
 import functools
 import itertools
 import json
@@ -21,6 +22,7 @@ import math
 import pathlib
 import platform
 import random
+import string
 import sys
 
 import numpy as np
@@ -52,7 +54,7 @@ def exact(text):
 # ----------------------------------------------------------------------------------- dual moments
 #
 # A dual gives F = E[f(u) f(v)] and D = E[f'(u) f'(v)] for (u, v) Gaussian with variances q1, q2 and
-# covariance k (arrays). A correlation that is undefined, because a variance is zero, counts as zero.
+# covariance k (arrays). An undefined correlation, because a variance is zero, counts as zero.
 
 
 def correlation(k, q1, q2):
@@ -374,9 +376,7 @@ def FanInSum():
 def FanInProd():
     def layer(fields):
         sigma = math.prod(f.sigma for f in fields)
-        theta = sum(
-            f.theta * math.prod(g.sigma for g in fields if g is not f) for f in fields
-        )
+        theta = sum(f.theta * math.prod(g.sigma for g in fields if g is not f) for f in fields)
         return Field(sigma, theta, max(f.width for f in fields))
 
     return layer
@@ -465,437 +465,248 @@ SAMPLES = {
 # --------------------------------------------------------------------------------------- networks
 
 
-def conv(size="(3, 3)", padding="SAME", strides=None, w="2**0.5", more=""):
-    """Text of a Conv; size, strides, w and more (further arguments) are text."""
-    middle = f", strides={strides}" if strides else ""
-    return f"Conv(8, {size}{middle}, padding='{padding}', W_std={w}{more})"
+# In the table $NAME stands for:
+SHORT = {
+    "GAP": "GlobalAvgPool(), Dense(1)",
+    "FLAT": "Flatten(), Dense(1)",
+    "HALF": "Conv(8, (3, 3), strides=(2, 2), padding='SAME', W_std=2**0.5)",
+    "RING": "Conv(8, (3, 3), padding='CIRCULAR', W_std=2**0.5)",
+    "C": "Conv(8, (3, 3), padding='SAME', W_std=2**0.5)",
+    "B": "Conv(8, (3, 3), padding='SAME', W_std=2**0.5, b_std=0.1)",
+    "SEQ": "Conv(8, (3,), padding='SAME', W_std=2**0.5)",
+    "SAME": "padding='SAME', W_std=2**0.5",
+    "CIRCULAR": "padding='CIRCULAR', W_std=2**0.5",
+    "VALID": "padding='VALID', W_std=2**0.5",
+    "STANDARD": "parameterization='standard'",
+}
+# The set of samples, what the case is there for, and the network without its outer serial(...).
+TABLE = """\
+image: linear; VALID by default
+    Conv(8, (3, 3)), Flatten()
+image: vanilla CNTK, depth 3
+    $C, Relu(), $C, Relu(), $FLAT
+zeros: vanilla CNTK, depth 4; patches of zeros
+    $C, Relu(), $C, Relu(), $C, Relu(), $FLAT
+image: CNTK-GAP, depth 3, all trained
+    $C, Relu(), $C, Relu(), $GAP
+zeros: the same; patches of zeros
+    $C, Relu(), $C, Relu(), $GAP
+pixel: the same; equal patches in rows 0 and 3
+    $C, Relu(), $C, Relu(), $GAP
+image: CNTK-GAP of the published table, depth 4: the ends are not trained
+    Conv(8, (3, 3), padding='SAME', W_std=1, trainable=False), Relu(), $C, Relu(), $C, Relu(),
+    GlobalAvgPool(), Dense(1, trainable=False)
+zeros: the same, depth 3
+    Conv(8, (3, 3), $SAME, trainable=False), Relu(), $C, Relu(), GlobalAvgPool(), Dense(1,
+    trainable=False)
+gray: middle layer with bias not trained
+    $B, Relu(), Conv(8, (3, 3), $SAME, b_std=0.3, trainable=False), Relu(), $B, Relu(), $FLAT
+gray:
+    $B, Relu(), $B, Relu(), GlobalSumPool(), Dense(1, b_std=0.2)
+image: depth 6 by repeat, bias
+    $B, repeat(serial(Relu(), $B), 5), Relu(), $GAP
+zeros: depth 6, no bias
+    $C, repeat(serial(Relu(), $C), 5), Relu(), $FLAT
+pixel: equal patches in rows 0 and 3
+    $B, Relu(), $B, Relu(), $FLAT
+image: even filter
+    Conv(8, (2, 2), $SAME), Relu(), Conv(8, (2, 2), $SAME), Relu(), $GAP
+image: even filters
+    Conv(8, (4, 2), $SAME), Relu(), Conv(8, (2, 4), $SAME), Relu(), $FLAT
+gray: VALID
+    Conv(8, (3, 2), $VALID), Relu(), Conv(8, (2, 2), $VALID), Relu(), $GAP
+image: to 1 x 1
+    Conv(8, (4, 3), $VALID), Relu(), Conv(8, (3, 3), $VALID), Relu(), $FLAT
+image: 6 divides, 5 does not
+    $HALF, Relu(), $HALF, Relu(), $GAP
+gray: 7 does not divide, 6 does
+    $HALF, Relu(), $C, Relu(), $FLAT
+zeros: stride after a layer of stride 1
+    $C, Relu(), $HALF, Relu(), $GAP
+image: a column is left over
+    Conv(8, (3, 3), strides=(2, 2), $VALID), Relu(), $C, Relu(), $GAP
+image: a column left over
+    Conv(8, (2, 2), strides=(2, 2), $VALID), Relu(), $C, Relu(), $FLAT
+gray: stride above the size
+    Conv(8, (2, 2), strides=(2, 3), $VALID), Relu(), $C, Relu(), $GAP
+gray:
+    Conv(8, (3, 3), strides=(2, 1), $SAME), Relu(), Conv(8, (3, 3), strides=(1, 2), $SAME),
+    Relu(), $GAP
+image: even
+    Conv(8, (4, 4), strides=(2, 2), $SAME), Relu(), Conv(8, (2, 2), $SAME), Relu(), $GAP
+image: 1 x 1, stride
+    $B, Relu(), Conv(8, (1, 1), strides=(2, 2), $SAME), Relu(), $C, Relu(), $FLAT
+image: 1 x 1
+    Conv(8, (1, 1), $SAME), Relu(), Conv(8, (1, 1), $SAME), Relu(), $GAP
+image: filter larger than the image
+    Conv(8, (7, 9), $SAME), Relu(), $C, Relu(), $GAP
+image:
+    $RING, Relu(), $RING, Relu(), $GAP
+zeros:
+    $RING, Relu(), $RING, Relu(), $FLAT
+image: even filters
+    Conv(8, (2, 4), $CIRCULAR), Relu(), Conv(8, (4, 2), $CIRCULAR), Relu(), $GAP
+image: stride divides
+    Conv(8, (3, 3), strides=(2, 1), $CIRCULAR), Relu(), $RING, Relu(), $GAP
+image: stride does not divide 5
+    Conv(8, (3, 3), strides=(2, 2), $CIRCULAR), Relu(), $RING, Relu(), $GAP
+gray: even filter; stride does not divide 7, divides 6
+    $RING, Relu(), Conv(8, (2, 2), strides=(2, 3), $CIRCULAR), Relu(), $RING, Relu(), $FLAT
+gray: even filters and a stride
+    Conv(8, (4, 4), strides=(2, 2), $CIRCULAR), Relu(), Conv(8, (2, 2), $CIRCULAR), Relu(), $GAP
+image: mixed
+    $C, Relu(), $RING, Relu(), $C, Relu(), $GAP
+gray: mixed
+    $RING, Relu(), $B, Relu(), $RING, Relu(), $FLAT
+gray: mixed, with strides
+    Conv(8, (3, 3), strides=(2, 2), $CIRCULAR), Relu(), $HALF, Relu(), $GAP
+image: mixed
+    $C, Relu(), Conv(8, (2, 3), $CIRCULAR), Relu(), $HALF, Relu(), $GAP
+image: wraps around an image of 2 x 2
+    Conv(8, (3, 3), strides=(3, 3), $SAME), Relu(), Conv(8, (3, 5), $CIRCULAR), Relu(), $GAP
+image: pool before an activation
+    $C, AvgPool((2, 2), strides=(2, 2)), Relu(), $C, Relu(), $GAP
+gray: as in Myrtle networks
+    $C, Relu(), AvgPool((2, 2), strides=(2, 2)), $C, Relu(), AvgPool((2, 2), strides=(2, 2)), $C,
+    Relu(), $FLAT
+zeros: stride 1 by default
+    $C, Relu(), AvgPool((2, 2)), $C, Relu(), $FLAT
+pixel: equal patches in rows 0 and 3
+    $C, Relu(), AvgPool((2, 2)), $C, Relu(), $GAP
+image:
+    $C, Relu(), AvgPool((3, 2), padding='SAME'), $C, Relu(), $GAP
+image: stride does not divide 5
+    $B, Relu(), AvgPool((3, 2), strides=(2, 2), padding='CIRCULAR'), $C, Relu(), $GAP
+gray: stride does not divide 7, divides 6
+    $RING, Relu(), AvgPool((2, 2), strides=(2, 3), padding='CIRCULAR'), $RING, Relu(), $FLAT
+image: a column is left over
+    $C, Relu(), SumPool((2, 2), strides=(2, 2)), Conv(8, (3, 3), padding='SAME', W_std=0.3),
+    Relu(), $GAP
+zeros:
+    $C, Relu(), SumPool((3, 2), padding='SAME'), Conv(8, (3, 3), padding='SAME', W_std=0.3),
+    Relu(), $FLAT
+gray:
+    $C, Relu(), SumPool((2, 2), padding='CIRCULAR'), Conv(8, (3, 3), padding='SAME', W_std=0.3),
+    Relu(), $GAP
+image: normalize_edges
+    $C, AvgPool((3, 3), padding='SAME', normalize_edges=True), Relu(), $C, Relu(), $GAP
+gray: normalize_edges with strides
+    $C, Relu(), AvgPool((2, 3), strides=(2, 2), padding='SAME', normalize_edges=True), $B, Relu(),
+    $FLAT
+image: two pools in a row
+    $C, AvgPool((2, 2), padding='SAME'), AvgPool((3, 2), strides=(2, 1)), Relu(), $C, Relu(), $GAP
+image: pool, then a strided convolution
+    $C, Relu(), AvgPool((2, 2)), $HALF, Relu(), $GAP
+gray: strided pool, then a strided convolution
+    $C, Relu(), AvgPool((2, 2), strides=(2, 1)), $HALF, Relu(), $C, Relu(), $FLAT
+image: pool of the input
+    AvgPool((2, 2)), $C, Relu(), $C, Relu(), $GAP
+zeros: pool of the input
+    AvgPool((2, 2), strides=(2, 2), padding='SAME'), $C, Relu(), $FLAT
+image: local average pooling (LAP), c = 2
+    $C, Relu(), $C, Relu(), AvgPool((5, 5), padding='SAME'), $FLAT
+gray: pool, then global average
+    $C, Relu(), AvgPool((2, 2), strides=(2, 2)), $GAP
+image: activation after a global average
+    $C, Relu(), GlobalAvgPool(), Dense(64, W_std=2**0.5, b_std=0.1), Relu(), Dense(1)
+gray: activation after a pool and a global sum
+    $C, Relu(), AvgPool((2, 2)), $C, Relu(), GlobalSumPool(), Dense(64, W_std=0.1), Relu(),
+    Dense(1, b_std=0.1)
+zeros: activation after Flatten
+    $B, Relu(), Flatten(), Dense(64, W_std=2**0.5), Relu(), Dense(1)
+image: Dense at each position
+    Dense(32, W_std=2**0.5, b_std=0.1), Relu(), $C, Relu(), Dense(8), Erf(), $GAP
+image: Flatten first: fully connected
+    Flatten(), Dense(64, W_std=2**0.5), Relu(), Dense(1, b_std=0.1)
+image: global average first
+    GlobalAvgPool(), Dense(64), Relu(), Dense(1)
+image: residual blocks
+    $C, residual(Relu(), $C, Relu(), $C), residual(Relu(), $C, Relu(), $C), Relu(), $GAP
+image: wide residual network: strided shortcut
+    $C, FanOut(2), parallel(serial(Relu(), $HALF, Relu(), $C), Conv(8, (1, 1), strides=(2, 2),
+    padding='SAME', W_std=1)), FanInSum(), residual(Relu(), $C, Relu(), $C), $FLAT
+zeros: strided shortcut, then a pool
+    $RING, FanOut(2), parallel(serial(Relu(), $HALF, Relu(), $B), $HALF), FanInSum(), AvgPool((2,
+    2)), Relu(), $GAP
+image: average pool in a branch
+    $C, Relu(), FanOut(2), parallel($HALF, serial(AvgPool((2, 2), strides=(2, 2), padding='SAME'),
+    $C)), FanInSum(), Relu(), $GAP
+gray: average pool in a branch without weights
+    $C, FanOut(2), parallel(AvgPool((3, 3), padding='SAME'), serial(Relu(), $C)), FanInSum(),
+    Relu(), $C, Relu(), $FLAT
+image: concatenation weighs by width
+    $C, Relu(), FanOut(2), parallel(Conv(24, (3, 3), padding='SAME'), Conv(8, (1, 1), W_std=2.0,
+    b_std=0.1)), FanInConcat(axis=-1), $B, Relu(), $GAP
+image: product of two branches
+    FanOut(2), parallel(serial($B, Relu(), $C), serial(Conv(8, (5, 5), $SAME), Erf())),
+    FanInProd(), $C, Relu(), $GAP
+zeros: product of three branches, one with a pool
+    $B, Relu(), FanOut(3), parallel($C, $RING, serial($C, AvgPool((3, 3), padding='SAME'))),
+    FanInProd(), $FLAT
+image: over channels
+    $B, LayerNorm(), Relu(), $C, LayerNorm(eps=1e-3), Relu(), $GAP
+zeros: over channels and all positions
+    $B, LayerNorm(axis=(1, 2, 3)), Relu(), $C, LayerNorm(axis=(1, 2, -1), eps=0.1), Relu(), $FLAT
+gray: over channels and one axis of positions
+    $B, LayerNorm(axis=(1, 3)), Relu(), $C, LayerNorm(axis=(-2, -1), eps=1e-3), Relu(), $GAP
+image: LayerNorm after a pool
+    $C, AvgPool((2, 2)), LayerNorm((1, 2, 3)), Relu(), $HALF, LayerNorm(), Relu(), $GAP
+image: Dropout acts on a sample with itself at equal positions, not on an equal sample
+    $C, Relu(), Dropout(0.8), $C, Relu(), Dropout(0.5, mode='test'), $GAP
+gray: Dropout before a pool
+    $C, Relu(), Dropout(0.7), AvgPool((2, 2)), $C, Relu(), Dropout(0.9), $FLAT
+image: standard parameterisation
+    Conv(8, (3, 3), $SAME, b_std=0.1, $STANDARD), Relu(), Conv(8, (2, 3), $VALID, $STANDARD, s=(2,
+    3)), Relu(), Flatten(), Dense(1, b_std=0.2, $STANDARD, s=(2, 1))
+gray: standard: widths through a concatenation, one layer not trained
+    Conv(8, (3, 3), strides=(2, 2), $SAME, b_std=0.0, $STANDARD, s=(1, 2)), Relu(), AvgPool((2,
+    2)), FanOut(2), parallel(Conv(8, (3, 3), $SAME, $STANDARD), Conv(8, (1, 1), $SAME, $STANDARD,
+    s=(1, 3))), FanInConcat(), Conv(8, (3, 3), $SAME, $STANDARD, trainable=False), Relu(),
+    GlobalAvgPool(), Dense(1, $STANDARD)
+zeros: variance 0 with a trained bias: E[f' f'] = 1/4 there
+    Conv(8, (3, 3), $SAME, b_std=0.0, $STANDARD), Relu(), $C, Relu(), $GAP
+zeros:
+    Conv(8, (3, 3), padding='SAME', W_std=1.5), Erf(), Conv(8, (3, 3), padding='SAME', W_std=1.5),
+    Erf(1.2, 0.7, 0.2), $GAP
+image:
+    $B, Gelu(), AvgPool((2, 2), strides=(2, 2)), $B, Gelu(), $GAP
+zeros:
+    $C, LeakyRelu(0.1), $RING, LeakyRelu(alpha=-0.4), $FLAT
+gray:
+    Conv(8, (3, 3), padding='SAME', W_std=1), Abs(), AvgPool((2, 2)), Conv(8, (3, 3),
+    padding='SAME', W_std=1), Abs(), $GAP
+image:
+    $B, Sin(a=1.2, b=0.8, c=0.4), $C, Rbf(0.5), $C, Rbf(), $GAP
+sequence:
+    $SEQ, Relu(), $SEQ, Relu(), $GAP
+sequence: stride, VALID
+    Conv(8, (3,), strides=(2,), W_std=2**0.5, b_std=0.1), Relu(), $SEQ, Relu(), $FLAT
+sequence: even filters, stride, wrapping pool
+    Conv(8, (4,), strides=(2,), padding='SAME'), Relu(), Conv(8, (2,), $CIRCULAR), Relu(),
+    AvgPool((2,), strides=(2,), padding='CIRCULAR'), $SEQ, Relu(), $GAP
+sequence: LayerNorm over positions and channels
+    $SEQ, SumPool((2,)), LayerNorm(axis=(1, 2)), Relu(), Conv(8, (3,), strides=(3,),
+    padding='CIRCULAR', b_std=0.1), LayerNorm(), Gelu(), GlobalSumPool()
+sequence: residual, then a pool
+    $SEQ, residual(Relu(), $SEQ), AvgPool((3,), strides=(2,), padding='SAME',
+    normalize_edges=True), Relu(), $FLAT
+"""
 
 
-def net(*layers):
-    return f"serial({', '.join(layers)})"
+def networks():
+    """(text, set of samples, note) of each case."""
+    cases = []
+    for line in TABLE.splitlines():
+        if line.startswith(" "):
+            cases[-1][2].append(line.strip())
+        else:
+            name, note = line.split(":", 1)
+            cases.append((name, note.strip(), []))
+    expand = [string.Template(" ".join(lines)).substitute(SHORT) for _, _, lines in cases]
+    return [(f"serial({t})", name, note) for t, (name, note, _) in zip(expand, cases)]
 
 
-def block(main, shortcut):
-    return f"FanOut(2), parallel({main}, {shortcut}), FanInSum()"
-
-
-RELU, FLAT, GAP = "Relu()", "Flatten(), Dense(1)", "GlobalAvgPool(), Dense(1)"
-C, B = conv(), conv(more=", b_std=0.1")
-HALF = conv(strides="(2, 2)")
-CIRC = conv(padding="CIRCULAR")
-FROZEN = ", trainable=False"
-STANDARD = ", parameterization='standard'"
-S1 = "Conv(8, (3,), padding='SAME', W_std=2**0.5)"
-
-PLAIN_NETS = [
-    (net("Conv(8, (3, 3))", "Flatten()"), "image", "linear; VALID by default"),
-    (net(C, RELU, C, RELU, FLAT), "image", "vanilla CNTK, depth 3"),
-    (net(C, RELU, C, RELU, C, RELU, FLAT), "zeros", "vanilla CNTK, depth 4; patches of zeros"),
-    (net(C, RELU, C, RELU, GAP), "image", "CNTK-GAP, depth 3, all trained"),
-    (net(C, RELU, C, RELU, GAP), "zeros", "the same; patches of zeros"),
-    (net(C, RELU, C, RELU, GAP), "pixel", "the same; equal patches in rows 0 and 3"),
-    (
-        net(conv(w=1, more=FROZEN), RELU, C, RELU, C, RELU, "GlobalAvgPool()")[:-1]
-        + ", Dense(1, trainable=False))",
-        "image",
-        "CNTK-GAP of the published table, depth 4: the ends are not trained",
-    ),
-    (
-        net(conv(more=FROZEN), RELU, C, RELU, "GlobalAvgPool()", "Dense(1, trainable=False)"),
-        "zeros",
-        "the same, depth 3",
-    ),
-    (
-        net(B, RELU, conv(more=", b_std=0.3, trainable=False"), RELU, B, RELU, FLAT),
-        "gray",
-        "middle layer with bias not trained",
-    ),
-    (net(B, RELU, B, RELU, "GlobalSumPool()", "Dense(1, b_std=0.2)"), "gray", ""),
-    (net(B, f"repeat(serial({RELU}, {B}), 5)", RELU, GAP), "image", "depth 6 by repeat, bias"),
-    (net(C, f"repeat(serial({RELU}, {C}), 5)", RELU, FLAT), "zeros", "depth 6, no bias"),
-    (net(B, RELU, B, RELU, FLAT), "pixel", "equal patches in rows 0 and 3"),
-]
-WINDOW_NETS = [
-    (net(conv("(2, 2)"), RELU, conv("(2, 2)"), RELU, GAP), "image", "even filter"),
-    (net(conv("(4, 2)"), RELU, conv("(2, 4)"), RELU, FLAT), "image", "even filters"),
-    (net(conv("(3, 2)", "VALID"), RELU, conv("(2, 2)", "VALID"), RELU, GAP), "gray", "VALID"),
-    (net(conv("(4, 3)", "VALID"), RELU, conv("(3, 3)", "VALID"), RELU, FLAT), "image", "to 1 x 1"),
-    (net(HALF, RELU, HALF, RELU, GAP), "image", "6 divides, 5 does not"),
-    (net(HALF, RELU, C, RELU, FLAT), "gray", "7 does not divide, 6 does"),
-    (net(C, RELU, HALF, RELU, GAP), "zeros", "stride after a layer of stride 1"),
-    (net(conv("(3, 3)", "VALID", "(2, 2)"), RELU, C, RELU, GAP), "image", "a column is left over"),
-    (net(conv("(2, 2)", "VALID", "(2, 2)"), RELU, C, RELU, FLAT), "image", "a column left over"),
-    (net(conv("(2, 2)", "VALID", "(2, 3)"), RELU, C, RELU, GAP), "gray", "stride above the size"),
-    (net(conv(strides="(2, 1)"), RELU, conv(strides="(1, 2)"), RELU, GAP), "gray", ""),
-    (net(conv("(4, 4)", strides="(2, 2)"), RELU, conv("(2, 2)"), RELU, GAP), "image", "even"),
-    (net(B, RELU, conv("(1, 1)", strides="(2, 2)"), RELU, C, RELU, FLAT), "image", "1 x 1, stride"),
-    (net(conv("(1, 1)"), RELU, conv("(1, 1)"), RELU, GAP), "image", "1 x 1"),
-    (net(conv("(7, 9)"), RELU, C, RELU, GAP), "image", "filter larger than the image"),
-]
-CIRCULAR_NETS = [
-    (net(CIRC, RELU, CIRC, RELU, GAP), "image", ""),
-    (net(CIRC, RELU, CIRC, RELU, FLAT), "zeros", ""),
-    (
-        net(conv("(2, 4)", "CIRCULAR"), RELU, conv("(4, 2)", "CIRCULAR"), RELU, GAP),
-        "image",
-        "even filters",
-    ),
-    (
-        net(conv("(3, 3)", "CIRCULAR", "(2, 1)"), RELU, CIRC, RELU, GAP),
-        "image",
-        "stride divides",
-    ),
-    (
-        net(conv("(3, 3)", "CIRCULAR", "(2, 2)"), RELU, CIRC, RELU, GAP),
-        "image",
-        "stride does not divide 5",
-    ),
-    (
-        net(CIRC, RELU, conv("(2, 2)", "CIRCULAR", "(2, 3)"), RELU, CIRC, RELU, FLAT),
-        "gray",
-        "even filter; stride does not divide 7, divides 6",
-    ),
-    (
-        net(conv("(4, 4)", "CIRCULAR", "(2, 2)"), RELU, conv("(2, 2)", "CIRCULAR"), RELU, GAP),
-        "gray",
-        "even filters and a stride",
-    ),
-    (net(C, RELU, CIRC, RELU, C, RELU, GAP), "image", "mixed"),
-    (net(CIRC, RELU, B, RELU, CIRC, RELU, FLAT), "gray", "mixed"),
-    (
-        net(conv("(3, 3)", "CIRCULAR", "(2, 2)"), RELU, HALF, RELU, GAP),
-        "gray",
-        "mixed, with strides",
-    ),
-    (net(C, RELU, conv("(2, 3)", "CIRCULAR"), RELU, HALF, RELU, GAP), "image", "mixed"),
-    (
-        net(conv(strides="(3, 3)"), RELU, conv("(3, 5)", "CIRCULAR"), RELU, GAP),
-        "image",
-        "wraps around an image of 2 x 2",
-    ),
-]
-POOL_NETS = [
-    (
-        net(C, "AvgPool((2, 2), strides=(2, 2))", RELU, C, RELU, GAP),
-        "image",
-        "pool before an activation",
-    ),
-    (
-        net(C, RELU, "AvgPool((2, 2), strides=(2, 2))", C, RELU, "AvgPool((2, 2), strides=(2, 2))")
-        [:-1]
-        + f", {C}, {RELU}, {FLAT})",
-        "gray",
-        "as in Myrtle networks",
-    ),
-    (net(C, RELU, "AvgPool((2, 2))", C, RELU, FLAT), "zeros", "stride 1 by default"),
-    (net(C, RELU, "AvgPool((2, 2))", C, RELU, GAP), "pixel", "equal patches in rows 0 and 3"),
-    (net(C, RELU, "AvgPool((3, 2), padding='SAME')", C, RELU, GAP), "image", ""),
-    (
-        net(B, RELU, "AvgPool((3, 2), strides=(2, 2), padding='CIRCULAR')", C, RELU, GAP),
-        "image",
-        "stride does not divide 5",
-    ),
-    (
-        net(CIRC, RELU, "AvgPool((2, 2), strides=(2, 3), padding='CIRCULAR')", CIRC, RELU, FLAT),
-        "gray",
-        "stride does not divide 7, divides 6",
-    ),
-    (
-        net(C, RELU, "SumPool((2, 2), strides=(2, 2))", conv(w=0.3), RELU, GAP),
-        "image",
-        "a column is left over",
-    ),
-    (
-        net(C, RELU, "SumPool((3, 2), padding='SAME')", conv(w=0.3), RELU, FLAT),
-        "zeros",
-        "",
-    ),
-    (
-        net(C, RELU, "SumPool((2, 2), padding='CIRCULAR')", conv(w=0.3), RELU, GAP),
-        "gray",
-        "",
-    ),
-    (
-        net(C, "AvgPool((3, 3), padding='SAME', normalize_edges=True)", RELU, C, RELU, GAP),
-        "image",
-        "normalize_edges",
-    ),
-    (
-        net(C, RELU, "AvgPool((2, 3), strides=(2, 2), padding='SAME', normalize_edges=True)", B)
-        [:-1]
-        + f", {RELU}, {FLAT})",
-        "gray",
-        "normalize_edges with strides",
-    ),
-    (
-        net(C, "AvgPool((2, 2), padding='SAME')", "AvgPool((3, 2), strides=(2, 1))", RELU, C)[:-1]
-        + f", {RELU}, {GAP})",
-        "image",
-        "two pools in a row",
-    ),
-    (
-        net(C, RELU, "AvgPool((2, 2))", HALF, RELU, GAP),
-        "image",
-        "pool, then a strided convolution",
-    ),
-    (
-        net(C, RELU, "AvgPool((2, 2), strides=(2, 1))", HALF, RELU, C)[:-1]
-        + f", {RELU}, {FLAT})",
-        "gray",
-        "strided pool, then a strided convolution",
-    ),
-    (net("AvgPool((2, 2))", C, RELU, C, RELU, GAP), "image", "pool of the input"),
-    (
-        net("AvgPool((2, 2), strides=(2, 2), padding='SAME')", C, RELU, FLAT),
-        "zeros",
-        "pool of the input",
-    ),
-    (
-        net(C, RELU, C, RELU, "AvgPool((5, 5), padding='SAME')", FLAT),
-        "image",
-        "local average pooling (LAP), c = 2",
-    ),
-    (
-        net(C, RELU, "AvgPool((2, 2), strides=(2, 2))", GAP),
-        "gray",
-        "pool, then global average",
-    ),
-]
-HEAD_NETS = [
-    (
-        net(C, RELU, "GlobalAvgPool()", "Dense(64, W_std=2**0.5, b_std=0.1)", RELU, "Dense(1)"),
-        "image",
-        "activation after a global average",
-    ),
-    (
-        net(C, RELU, "AvgPool((2, 2))", C, RELU, "GlobalSumPool()", "Dense(64, W_std=0.1)")[:-1]
-        + ", Relu(), Dense(1, b_std=0.1))",
-        "gray",
-        "activation after a pool and a global sum",
-    ),
-    (
-        net(B, RELU, "Flatten()", "Dense(64, W_std=2**0.5)", RELU, "Dense(1)"),
-        "zeros",
-        "activation after Flatten",
-    ),
-    (
-        net("Dense(32, W_std=2**0.5, b_std=0.1)", RELU, C, RELU, "Dense(8)", "Erf()", GAP),
-        "image",
-        "Dense at each position",
-    ),
-    (
-        net("Flatten()", "Dense(64, W_std=2**0.5)", RELU, "Dense(1, b_std=0.1)"),
-        "image",
-        "Flatten first: fully connected",
-    ),
-    (net("GlobalAvgPool()", "Dense(64)", RELU, "Dense(1)"), "image", "global average first"),
-]
-BRANCH_NETS = [
-    (
-        net(C, f"residual({RELU}, {C}, {RELU}, {C})", f"residual({RELU}, {C}, {RELU}, {C})")[:-1]
-        + f", {RELU}, {GAP})",
-        "image",
-        "residual blocks",
-    ),
-    (
-        net(
-            C,
-            block(
-                net(RELU, HALF, RELU, C), conv("(1, 1)", strides="(2, 2)", w=1)
-            ),
-            f"residual({RELU}, {C}, {RELU}, {C})",
-            FLAT,
-        ),
-        "image",
-        "wide residual network: strided shortcut",
-    ),
-    (
-        net(
-            CIRC,
-            block(net(RELU, HALF, RELU, B), HALF),
-            "AvgPool((2, 2))",
-            RELU,
-            GAP,
-        ),
-        "zeros",
-        "strided shortcut, then a pool",
-    ),
-    (
-        net(
-            C,
-            RELU,
-            block(HALF, net("AvgPool((2, 2), strides=(2, 2), padding='SAME')", C)),
-            RELU,
-            GAP,
-        ),
-        "image",
-        "average pool in a branch",
-    ),
-    (
-        net(C, block("AvgPool((3, 3), padding='SAME')", net(RELU, C)), RELU, C, RELU, FLAT),
-        "gray",
-        "average pool in a branch without weights",
-    ),
-    (
-        net(
-            C,
-            RELU,
-            "FanOut(2)",
-            "parallel(Conv(24, (3, 3), padding='SAME'), "
-            "Conv(8, (1, 1), W_std=2.0, b_std=0.1))",
-            "FanInConcat(axis=-1)",
-            B,
-            RELU,
-            GAP,
-        ),
-        "image",
-        "concatenation weighs by width",
-    ),
-    (
-        net(
-            "FanOut(2)",
-            f"parallel(serial({B}, {RELU}, {C}), serial({conv('(5, 5)')}, Erf()))",
-            "FanInProd()",
-            C,
-            RELU,
-            GAP,
-        ),
-        "image",
-        "product of two branches",
-    ),
-    (
-        net(
-            B,
-            RELU,
-            "FanOut(3)",
-            f"parallel({C}, {CIRC}, serial({C}, AvgPool((3, 3), padding='SAME')))",
-            "FanInProd()",
-            FLAT,
-        ),
-        "zeros",
-        "product of three branches, one with a pool",
-    ),
-]
-OTHER_NETS = [
-    (net(B, "LayerNorm()", RELU, C, "LayerNorm(eps=1e-3)", RELU, GAP), "image", "over channels"),
-    (
-        net(B, "LayerNorm(axis=(1, 2, 3))", RELU, C, "LayerNorm(axis=(1, 2, -1), eps=0.1)")[:-1]
-        + f", {RELU}, {FLAT})",
-        "zeros",
-        "over channels and all positions",
-    ),
-    (
-        net(B, "LayerNorm(axis=(1, 3))", RELU, C, "LayerNorm(axis=(-2, -1), eps=1e-3)")[:-1]
-        + f", {RELU}, {GAP})",
-        "gray",
-        "over channels and one axis of positions",
-    ),
-    (
-        net(C, "AvgPool((2, 2))", "LayerNorm((1, 2, 3))", RELU, HALF, "LayerNorm()", RELU, GAP),
-        "image",
-        "LayerNorm after a pool",
-    ),
-    (
-        net(C, RELU, "Dropout(0.8)", C, RELU, "Dropout(0.5, mode='test')", GAP),
-        "image",
-        "Dropout acts on a sample with itself at equal positions, not on an equal sample",
-    ),
-    (
-        net(C, RELU, "Dropout(0.7)", "AvgPool((2, 2))", C, RELU, "Dropout(0.9)", FLAT),
-        "gray",
-        "Dropout before a pool",
-    ),
-    (
-        net(
-            conv(more=", b_std=0.1" + STANDARD),
-            RELU,
-            conv("(2, 3)", "VALID", more=STANDARD + ", s=(2, 3)"),
-            RELU,
-            "Flatten()",
-            "Dense(1, b_std=0.2, parameterization='standard', s=(2, 1))",
-        ),
-        "image",
-        "standard parameterisation",
-    ),
-    (
-        net(
-            conv(strides="(2, 2)", more=", b_std=0.0" + STANDARD + ", s=(1, 2)"),
-            RELU,
-            "AvgPool((2, 2))",
-            "FanOut(2)",
-            f"parallel({conv(more=STANDARD)}, {conv('(1, 1)', more=STANDARD + ', s=(1, 3)')})",
-            "FanInConcat()",
-            conv(more=STANDARD + FROZEN),
-            RELU,
-            "GlobalAvgPool()",
-            "Dense(1, parameterization='standard')",
-        ),
-        "gray",
-        "standard: widths through a concatenation, one layer not trained",
-    ),
-    (
-        net(conv(more=", b_std=0.0" + STANDARD), RELU, C, RELU, GAP),
-        "zeros",
-        "variance 0 with a trained bias: E[f' f'] = 1/4 there",
-    ),
-]
-ACTIVATION_NETS = [
-    (net(conv(w=1.5), "Erf()", conv(w=1.5), "Erf(1.2, 0.7, 0.2)", GAP), "zeros", ""),
-    (net(B, "Gelu()", "AvgPool((2, 2), strides=(2, 2))", B, "Gelu()", GAP), "image", ""),
-    (net(C, "LeakyRelu(0.1)", CIRC, "LeakyRelu(alpha=-0.4)", FLAT), "zeros", ""),
-    (net(conv(w=1), "Abs()", "AvgPool((2, 2))", conv(w=1), "Abs()", GAP), "gray", ""),
-    (net(B, "Sin(a=1.2, b=0.8, c=0.4)", C, "Rbf(0.5)", C, "Rbf()", GAP), "image", ""),
-]
-SEQUENCE_NETS = [
-    (net(S1, RELU, S1, RELU, GAP), "sequence", ""),
-    (
-        net("Conv(8, (3,), strides=(2,), W_std=2**0.5, b_std=0.1)", RELU, S1, RELU, FLAT),
-        "sequence",
-        "stride, VALID",
-    ),
-    (
-        net(
-            "Conv(8, (4,), strides=(2,), padding='SAME')",
-            RELU,
-            "Conv(8, (2,), padding='CIRCULAR', W_std=2**0.5)",
-            RELU,
-            "AvgPool((2,), strides=(2,), padding='CIRCULAR')",
-            S1,
-            RELU,
-            GAP,
-        ),
-        "sequence",
-        "even filters, stride, wrapping pool",
-    ),
-    (
-        net(
-            S1,
-            "SumPool((2,))",
-            "LayerNorm(axis=(1, 2))",
-            RELU,
-            "Conv(8, (3,), strides=(3,), padding='CIRCULAR', b_std=0.1)",
-            "LayerNorm()",
-            "Gelu()",
-            "GlobalSumPool()",
-        ),
-        "sequence",
-        "LayerNorm over positions and channels",
-    ),
-    (
-        net(
-            S1,
-            f"residual({RELU}, {S1})",
-            "AvgPool((3,), strides=(2,), padding='SAME', normalize_edges=True)",
-            RELU,
-            FLAT,
-        ),
-        "sequence",
-        "residual, then a pool",
-    ),
-]
-# (text, samples, note); the note says what the case is there for
-NETS = PLAIN_NETS + WINDOW_NETS + CIRCULAR_NETS + POOL_NETS + HEAD_NETS
-NETS += BRANCH_NETS + OTHER_NETS + ACTIVATION_NETS + SEQUENCE_NETS
+NETS = networks()
 
 # ----------------------------------------------------------------------------------------- output
 
