@@ -10,7 +10,7 @@
 #define PANEL_BYTES ((size_t)512 << 20) /* both panels */
 #define SUMS_BYTES  ((size_t)256 << 20) /* all sums of a block */
 #define PANEL_MOST  2048
-#define ROW_CHUNK   32 /* rows of a block that one job takes, where only equal positions matter */
+#define ROW_CHUNK   128 /* most rows of a block that one job takes, where only equal positions matter */
 
 struct block {
     const struct ntk_tiling *t;
@@ -101,7 +101,18 @@ static void run_pairs(const struct block *b, struct ntk_planes *p, int64_t job)
 
 /* ---- jobs: some rows by one vector of columns */
 
-static int64_t chunks(const struct block *b) { return (b->rows->n + ROW_CHUNK - 1) / ROW_CHUNK; }
+/* Small enough that threads share a small block evenly, large enough to gather columns seldom. */
+static int64_t chunk_size(const struct block *b)
+{
+    const int64_t eighth = (b->rows->n + 7) / 8;
+
+    return eighth > ROW_CHUNK ? ROW_CHUNK : eighth;
+}
+
+static int64_t chunks(const struct block *b)
+{
+    return (b->rows->n + chunk_size(b) - 1) / chunk_size(b);
+}
 
 static int64_t groups(const struct block *b)
 {
@@ -113,8 +124,8 @@ static int64_t groups(const struct block *b)
 static void run_rows(const struct block *b, struct ntk_planes *p, int64_t job)
 {
     const int64_t lanes = (int64_t)p->lanes, j0 = job % groups(b) * lanes;
-    const int64_t i0 = job / groups(b) * ROW_CHUNK;
-    int64_t i1 = i0 + ROW_CHUNK < b->rows->n ? i0 + ROW_CHUNK : b->rows->n;
+    const int64_t i0 = job / groups(b) * chunk_size(b);
+    int64_t i1 = i0 + chunk_size(b) < b->rows->n ? i0 + chunk_size(b) : b->rows->n;
     int64_t column[NTK_LANES_MAX], equal[ROW_CHUNK * NTK_LANES_MAX];
     bool same[ROW_CHUNK * NTK_LANES_MAX];
 

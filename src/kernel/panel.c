@@ -205,7 +205,7 @@ static void moments(const struct work *w, int table, const double *q, double *ff
 }
 
 static void box(const struct work *w, const struct ntk_node *conv, const struct ntk_node *in,
-                double scale, const double *from, double *to)
+                const struct ntk_sweep_out *end, const double *from, double *to)
 {
     const struct ntk_window *x = &conv->window;
     const struct ntk_box_args args = {.in_rows = in->h,
@@ -218,7 +218,8 @@ static void box(const struct work *w, const struct ntk_node *conv, const struct 
                                       .stride = {x->stride[0], x->stride[1]},
                                       .low = {x->low[0], x->low[1]},
                                       .wrap = x->wrap,
-                                      .scale = scale,
+                                      .scale = end->a,
+                                      .constant = end->b,
                                       .in = from,
                                       .out = to,
                                       .lines = w->lines};
@@ -252,13 +253,10 @@ static void run_sweep(const struct work *w, const struct ntk_space_step *step)
         mix2(w, n, f, step->sweep[o].mix, g, 1, g);
     }
     for (int o = 0; o < step->n_out; o++) {
-        double *out = slot(w, step->out_slot[o]);
-        const void *const in[] = {out};
-
         if (step->out[o] < 0)
             continue;
-        box(w, &conv, v, step->sweep[o].a, o == 0 ? f : temp(w, TEMP_1 + o - 1), out);
-        w->simd->mix(n, 1, in, (double[]){1}, step->sweep[o].b, out);
+        box(w, &conv, v, &step->sweep[o], o == 0 ? f : temp(w, TEMP_1 + o - 1),
+            slot(w, step->out_slot[o]));
     }
 }
 
@@ -346,7 +344,7 @@ static void run_step(const struct work *w, const struct ntk_space_step *step)
         run_tail(w, step);
         return;
     case NTK_SPACE_CONV:
-        box(w, v, node(w->f, step->in[0]), v->constant, slot(w, step->in_slot[0]),
+        box(w, v, node(w->f, step->in[0]), &step->sweep[0], slot(w, step->in_slot[0]),
             slot(w, step->out_slot[0]));
         return;
     case NTK_SPACE_NORMALISE:

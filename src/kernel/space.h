@@ -56,7 +56,7 @@ enum ntk_space_op {
     NTK_SPACE_PRODUCT,
     NTK_SPACE_NORMALISE,
     NTK_SPACE_COPY,    /* SELF */
-    NTK_SPACE_CONV,
+    NTK_SPACE_CONV,    /* with the factor and constant that follow it: sweep[0] */
     NTK_SPACE_LINK,
     NTK_SPACE_NOTHING, /* was moved into a tail */
 };

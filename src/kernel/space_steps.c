@@ -110,6 +110,22 @@ static int table_of(struct builder *b, int v)
     return t;
 }
 
+/* The node that ends "convolution, then a factor and a constant", and those. */
+static int box_end(const struct builder *b, int conv, double factor, struct ntk_sweep_out *out)
+{
+    const int first = b->first[conv], last = b->first[conv + 1];
+    const struct ntk_node *x = last - first == 1 ? node(b, b->reader[first]) : NULL;
+    const double scale = factor * node(b, conv)->constant;
+
+    out->a = scale;
+    out->b = 0;
+    if (!x || x->op != NTK_OP_MIX || x->n_in != 1)
+        return conv;
+    out->a = scale * x->coef[0];
+    out->b = x->constant;
+    return b->reader[first];
+}
+
 static bool make_step(struct builder *b, int v)
 {
     static const enum ntk_space_op ops[] = {
@@ -129,6 +145,8 @@ static bool make_step(struct builder *b, int v)
         s->table = table_of(b, v);
     if (x->op == NTK_OP_SELF)
         s->exit = ntk_space_exit(b->s, x->in[0]);
+    if (x->op == NTK_OP_CONV)
+        s->out[0] = v = box_end(b, v, 1, &s->sweep[0]);
     b->producer[v] = b->n_steps - 1;
     return true;
 }
@@ -197,22 +215,6 @@ static bool is_box(const struct builder *b, int v)
     return x->op == NTK_OP_CONV && !w->wrap && !is_link(b, v) && w->size[0] == 3 &&
            w->size[1] == 3 && w->stride[0] == 1 && w->stride[1] == 1 && w->low[0] == 1 &&
            w->low[1] == 1 && x->h == node(b, x->in[0])->h && x->w == node(b, x->in[0])->w;
-}
-
-/* The node that ends "convolution, then a factor and a constant", and those. */
-static int box_end(const struct builder *b, int conv, double factor, struct ntk_sweep_out *out)
-{
-    const int first = b->first[conv], last = b->first[conv + 1];
-    const struct ntk_node *x = last - first == 1 ? node(b, b->reader[first]) : NULL;
-    const double scale = factor * node(b, conv)->constant;
-
-    out->a = scale;
-    out->b = 0;
-    if (!x || x->op != NTK_OP_MIX || x->n_in != 1)
-        return conv;
-    out->a = scale * x->coef[0];
-    out->b = x->constant;
-    return b->reader[first];
 }
 
 static struct ntk_space_step *new_sweep(struct builder *b, const struct ntk_space_step *dual)
@@ -408,8 +410,8 @@ static bool make_steps(struct builder *b, bool sweeps)
         const enum ntk_op op = node(b, v)->op;
         bool ok = true;
 
-        if (!b->used[v] || !node(b, v)->plane)
-            continue;
+        if (!b->used[v] || !node(b, v)->plane || b->producer[v] >= 0)
+            continue; /* the end of a convolution is made with it */
         if (is_link(b, v))
             ok = make_link(b, v, -1);
         else if (op == NTK_OP_DUAL || op == NTK_OP_DUAL_DOT)

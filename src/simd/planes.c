@@ -74,7 +74,7 @@ static void box3(const struct ntk_box_args *x)
     const real *in = x->in;
     struct sweep_line s;
 
-    sweep_start(&s, x->lines, columns, x->out, x->out_pitch, x->scale, 0);
+    sweep_start(&s, x->lines, columns, x->out, x->out_pitch, x->scale, x->constant);
     for (int i = 0; i < x->in_rows; i++) {
         for (size_t j = 0; j < columns; j++)
             sweep_put(&s, load(in + j * LANES), j, i > 0);
@@ -111,7 +111,8 @@ void NTK_PLANES(box)(const struct ntk_box_args *x)
             box_row(x, (const real *)x->in + (size_t)p * x->in_pitch * LANES, out);
         }
         for (int j = 0; j < x->out_columns; j++)
-            store(out + (size_t)j * LANES, load(out + (size_t)j * LANES) * (real)x->scale);
+            store(out + (size_t)j * LANES,
+                  load(out + (size_t)j * LANES) * (real)x->scale + (real)x->constant);
     }
 }
 

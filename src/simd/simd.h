@@ -67,14 +67,14 @@ struct ntk_tail_args {
 };
 typedef void ntk_tail_fn(const struct ntk_tail_args *args);
 
-/* out = scale sum of in over windows (arch/window.h) of a plane of in_rows x in_columns; zero
- * outside, or around the other side. */
+/* out = scale (sum of in over windows (arch/window.h)) + constant; in is a plane of in_rows x
+ * in_columns, zero outside, or around the other side. */
 struct ntk_box_args {
     int in_rows, in_columns, out_rows, out_columns;
     size_t in_pitch, out_pitch; /* vectors */
     int size[2], stride[2], low[2];
     bool wrap;
-    double scale;
+    double scale, constant;
     const void *in;
     void *out;
     void *lines; /* scratch, 3 in_columns vectors */

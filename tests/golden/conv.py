@@ -497,11 +497,11 @@ image: CNTK-GAP of the published table, depth 4: the ends are not trained
     Conv(8, (3, 3), padding='SAME', W_std=1, trainable=False), Relu(), $C, Relu(), $C, Relu(),
     GlobalAvgPool(), Dense(1, trainable=False)
 zeros: the same, depth 3
-    Conv(8, (3, 3), $SAME, trainable=False), Relu(), $C, Relu(), GlobalAvgPool(), Dense(1,
-    trainable=False)
+    Conv(8, (3, 3), $SAME, trainable=False), Relu(), $C, Relu(), GlobalAvgPool(),
+    Dense(1, trainable=False)
 gray: middle layer with bias not trained
     $B, Relu(), Conv(8, (3, 3), $SAME, b_std=0.3, trainable=False), Relu(), $B, Relu(), $FLAT
-gray:
+gray: global sum
     $B, Relu(), $B, Relu(), GlobalSumPool(), Dense(1, b_std=0.2)
 image: depth 6 by repeat, bias
     $B, repeat(serial(Relu(), $B), 5), Relu(), $GAP
@@ -525,14 +525,14 @@ zeros: stride after a layer of stride 1
     $C, Relu(), $HALF, Relu(), $GAP
 image: a column is left over
     Conv(8, (3, 3), strides=(2, 2), $VALID), Relu(), $C, Relu(), $GAP
-image: a column left over
+image: a column is left over
     Conv(8, (2, 2), strides=(2, 2), $VALID), Relu(), $C, Relu(), $FLAT
 gray: stride above the size
     Conv(8, (2, 2), strides=(2, 3), $VALID), Relu(), $C, Relu(), $GAP
-gray:
-    Conv(8, (3, 3), strides=(2, 1), $SAME), Relu(), Conv(8, (3, 3), strides=(1, 2), $SAME),
-    Relu(), $GAP
-image: even
+gray: a stride on one axis
+    Conv(8, (3, 3), strides=(2, 1), $SAME), Relu(), Conv(8, (3, 3), strides=(1, 2), $SAME), Relu(),
+    $GAP
+image: even filters and a stride
     Conv(8, (4, 4), strides=(2, 2), $SAME), Relu(), Conv(8, (2, 2), $SAME), Relu(), $GAP
 image: 1 x 1, stride
     $B, Relu(), Conv(8, (1, 1), strides=(2, 2), $SAME), Relu(), $C, Relu(), $FLAT
@@ -540,9 +540,9 @@ image: 1 x 1
     Conv(8, (1, 1), $SAME), Relu(), Conv(8, (1, 1), $SAME), Relu(), $GAP
 image: filter larger than the image
     Conv(8, (7, 9), $SAME), Relu(), $C, Relu(), $GAP
-image:
+image: CIRCULAR
     $RING, Relu(), $RING, Relu(), $GAP
-zeros:
+zeros: CIRCULAR; patches of zeros
     $RING, Relu(), $RING, Relu(), $FLAT
 image: even filters
     Conv(8, (2, 4), $CIRCULAR), Relu(), Conv(8, (4, 2), $CIRCULAR), Relu(), $GAP
@@ -573,19 +573,19 @@ zeros: stride 1 by default
     $C, Relu(), AvgPool((2, 2)), $C, Relu(), $FLAT
 pixel: equal patches in rows 0 and 3
     $C, Relu(), AvgPool((2, 2)), $C, Relu(), $GAP
-image:
+image: even and odd windows, SAME
     $C, Relu(), AvgPool((3, 2), padding='SAME'), $C, Relu(), $GAP
 image: stride does not divide 5
     $B, Relu(), AvgPool((3, 2), strides=(2, 2), padding='CIRCULAR'), $C, Relu(), $GAP
 gray: stride does not divide 7, divides 6
     $RING, Relu(), AvgPool((2, 2), strides=(2, 3), padding='CIRCULAR'), $RING, Relu(), $FLAT
 image: a column is left over
-    $C, Relu(), SumPool((2, 2), strides=(2, 2)), Conv(8, (3, 3), padding='SAME', W_std=0.3),
-    Relu(), $GAP
-zeros:
-    $C, Relu(), SumPool((3, 2), padding='SAME'), Conv(8, (3, 3), padding='SAME', W_std=0.3),
-    Relu(), $FLAT
-gray:
+    $C, Relu(), SumPool((2, 2), strides=(2, 2)), Conv(8, (3, 3), padding='SAME', W_std=0.3), Relu(),
+    $GAP
+zeros: sum pool, SAME; patches of zeros
+    $C, Relu(), SumPool((3, 2), padding='SAME'), Conv(8, (3, 3), padding='SAME', W_std=0.3), Relu(),
+    $FLAT
+gray: sum pool, CIRCULAR
     $C, Relu(), SumPool((2, 2), padding='CIRCULAR'), Conv(8, (3, 3), padding='SAME', W_std=0.3),
     Relu(), $GAP
 image: normalize_edges
@@ -623,11 +623,12 @@ image: global average first
 image: residual blocks
     $C, residual(Relu(), $C, Relu(), $C), residual(Relu(), $C, Relu(), $C), Relu(), $GAP
 image: wide residual network: strided shortcut
-    $C, FanOut(2), parallel(serial(Relu(), $HALF, Relu(), $C), Conv(8, (1, 1), strides=(2, 2),
-    padding='SAME', W_std=1)), FanInSum(), residual(Relu(), $C, Relu(), $C), $FLAT
+    $C, FanOut(2), parallel(serial(Relu(), $HALF, Relu(), $C),
+    Conv(8, (1, 1), strides=(2, 2), padding='SAME', W_std=1)), FanInSum(), residual(Relu(), $C,
+    Relu(), $C), $FLAT
 zeros: strided shortcut, then a pool
-    $RING, FanOut(2), parallel(serial(Relu(), $HALF, Relu(), $B), $HALF), FanInSum(), AvgPool((2,
-    2)), Relu(), $GAP
+    $RING, FanOut(2), parallel(serial(Relu(), $HALF, Relu(), $B), $HALF), FanInSum(),
+    AvgPool((2, 2)), Relu(), $GAP
 image: average pool in a branch
     $C, Relu(), FanOut(2), parallel($HALF, serial(AvgPool((2, 2), strides=(2, 2), padding='SAME'),
     $C)), FanInSum(), Relu(), $GAP
@@ -635,11 +636,11 @@ gray: average pool in a branch without weights
     $C, FanOut(2), parallel(AvgPool((3, 3), padding='SAME'), serial(Relu(), $C)), FanInSum(),
     Relu(), $C, Relu(), $FLAT
 image: concatenation weighs by width
-    $C, Relu(), FanOut(2), parallel(Conv(24, (3, 3), padding='SAME'), Conv(8, (1, 1), W_std=2.0,
-    b_std=0.1)), FanInConcat(axis=-1), $B, Relu(), $GAP
+    $C, Relu(), FanOut(2), parallel(Conv(24, (3, 3), padding='SAME'),
+    Conv(8, (1, 1), W_std=2.0, b_std=0.1)), FanInConcat(axis=-1), $B, Relu(), $GAP
 image: product of two branches
-    FanOut(2), parallel(serial($B, Relu(), $C), serial(Conv(8, (5, 5), $SAME), Erf())),
-    FanInProd(), $C, Relu(), $GAP
+    FanOut(2), parallel(serial($B, Relu(), $C), serial(Conv(8, (5, 5), $SAME), Erf())), FanInProd(),
+    $C, Relu(), $GAP
 zeros: product of three branches, one with a pool
     $B, Relu(), FanOut(3), parallel($C, $RING, serial($C, AvgPool((3, 3), padding='SAME'))),
     FanInProd(), $FLAT
@@ -656,28 +657,29 @@ image: Dropout acts on a sample with itself at equal positions, not on an equal 
 gray: Dropout before a pool
     $C, Relu(), Dropout(0.7), AvgPool((2, 2)), $C, Relu(), Dropout(0.9), $FLAT
 image: standard parameterisation
-    Conv(8, (3, 3), $SAME, b_std=0.1, $STANDARD), Relu(), Conv(8, (2, 3), $VALID, $STANDARD, s=(2,
-    3)), Relu(), Flatten(), Dense(1, b_std=0.2, $STANDARD, s=(2, 1))
+    Conv(8, (3, 3), $SAME, b_std=0.1, $STANDARD), Relu(),
+    Conv(8, (2, 3), $VALID, $STANDARD, s=(2, 3)), Relu(), Flatten(),
+    Dense(1, b_std=0.2, $STANDARD, s=(2, 1))
 gray: standard: widths through a concatenation, one layer not trained
-    Conv(8, (3, 3), strides=(2, 2), $SAME, b_std=0.0, $STANDARD, s=(1, 2)), Relu(), AvgPool((2,
-    2)), FanOut(2), parallel(Conv(8, (3, 3), $SAME, $STANDARD), Conv(8, (1, 1), $SAME, $STANDARD,
-    s=(1, 3))), FanInConcat(), Conv(8, (3, 3), $SAME, $STANDARD, trainable=False), Relu(),
-    GlobalAvgPool(), Dense(1, $STANDARD)
+    Conv(8, (3, 3), strides=(2, 2), $SAME, b_std=0.0, $STANDARD, s=(1, 2)), Relu(), AvgPool((2, 2)),
+    FanOut(2), parallel(Conv(8, (3, 3), $SAME, $STANDARD),
+    Conv(8, (1, 1), $SAME, $STANDARD, s=(1, 3))), FanInConcat(),
+    Conv(8, (3, 3), $SAME, $STANDARD, trainable=False), Relu(), GlobalAvgPool(), Dense(1, $STANDARD)
 zeros: variance 0 with a trained bias: E[f' f'] = 1/4 there
     Conv(8, (3, 3), $SAME, b_std=0.0, $STANDARD), Relu(), $C, Relu(), $GAP
-zeros:
+zeros: Erf
     Conv(8, (3, 3), padding='SAME', W_std=1.5), Erf(), Conv(8, (3, 3), padding='SAME', W_std=1.5),
     Erf(1.2, 0.7, 0.2), $GAP
-image:
+image: Gelu
     $B, Gelu(), AvgPool((2, 2), strides=(2, 2)), $B, Gelu(), $GAP
-zeros:
+zeros: LeakyRelu
     $C, LeakyRelu(0.1), $RING, LeakyRelu(alpha=-0.4), $FLAT
-gray:
-    Conv(8, (3, 3), padding='SAME', W_std=1), Abs(), AvgPool((2, 2)), Conv(8, (3, 3),
-    padding='SAME', W_std=1), Abs(), $GAP
-image:
+gray: Abs
+    Conv(8, (3, 3), padding='SAME', W_std=1), Abs(), AvgPool((2, 2)),
+    Conv(8, (3, 3), padding='SAME', W_std=1), Abs(), $GAP
+image: Sin and Rbf
     $B, Sin(a=1.2, b=0.8, c=0.4), $C, Rbf(0.5), $C, Rbf(), $GAP
-sequence:
+sequence: a sequence
     $SEQ, Relu(), $SEQ, Relu(), $GAP
 sequence: stride, VALID
     Conv(8, (3,), strides=(2,), W_std=2**0.5, b_std=0.1), Relu(), $SEQ, Relu(), $FLAT
@@ -685,11 +687,11 @@ sequence: even filters, stride, wrapping pool
     Conv(8, (4,), strides=(2,), padding='SAME'), Relu(), Conv(8, (2,), $CIRCULAR), Relu(),
     AvgPool((2,), strides=(2,), padding='CIRCULAR'), $SEQ, Relu(), $GAP
 sequence: LayerNorm over positions and channels
-    $SEQ, SumPool((2,)), LayerNorm(axis=(1, 2)), Relu(), Conv(8, (3,), strides=(3,),
-    padding='CIRCULAR', b_std=0.1), LayerNorm(), Gelu(), GlobalSumPool()
+    $SEQ, SumPool((2,)), LayerNorm(axis=(1, 2)), Relu(),
+    Conv(8, (3,), strides=(3,), padding='CIRCULAR', b_std=0.1), LayerNorm(), Gelu(), GlobalSumPool()
 sequence: residual, then a pool
-    $SEQ, residual(Relu(), $SEQ), AvgPool((3,), strides=(2,), padding='SAME',
-    normalize_edges=True), Relu(), $FLAT
+    $SEQ, residual(Relu(), $SEQ), AvgPool((3,), strides=(2,), padding='SAME', normalize_edges=True),
+    Relu(), $FLAT
 """
 
 
