@@ -27,6 +27,19 @@ static const struct ntk_param params[] = {
     {0},
 };
 
+static ntk_status check(void *self, const struct ntk_where *at)
+{
+    const struct layer_norm *l = self;
+
+    if (l->axis.n == 0)
+        return ntk_fail_at(at, NTK_EPARSE, "axis must name at least the channels (-1), got ()");
+    for (int k = 1; k < l->axis.n; k++)
+        for (int j = 0; j < k; j++)
+            if (l->axis.v[j] == l->axis.v[k])
+                return ntk_fail_at(at, NTK_EPARSE, "axis has %lld twice", (long long)l->axis.v[k]);
+    return NTK_OK;
+}
+
 /* The axes of positions among those named; axis 0 is the samples', 1 + spatial the channels'. */
 static ntk_status positions(const struct layer_norm *l, const struct ntk_where *at, ntk_shape in,
                             int *axes)
@@ -88,7 +101,8 @@ const struct ntk_layer ntk_layer_layer_norm = {
              .formula = "S' = S / sqrt((q1 + eps) (q2 + eps));  T' = T / sqrt((q1 + eps) (q2 + eps))",
              .source = "Novak et al. 2020, section 3",
              .params = params,
-             .size = sizeof(struct layer_norm)},
+             .size = sizeof(struct layer_norm),
+             .check = check},
     .shape = shape,
     .infinite = infinite,
 };

@@ -365,8 +365,9 @@ static void arguments_are_checked(void **state)
          "before and after the layer, for 'standard')"},
         {"Dense(1, s=(1, 2, 3, 4, 5, 6, 7, 8, 9))",
          "line 1, column 1: Dense: s has 9 numbers, at most 8 are allowed"},
-        {"LayerNorm(axis=())", "line 1, column 1: LayerNorm: axis must be -1, got 0 axes"},
-        {"LayerNorm(axis=(-1, -1))", "line 1, column 1: LayerNorm: axis must be -1, got 2 axes"},
+        {"LayerNorm(axis=())", "line 1, column 1: LayerNorm: axis must name at least the channels (-1), "
+                               "got ()"},
+        {"LayerNorm(axis=(-1, -1))", "line 1, column 1: LayerNorm: axis has -1 twice"},
     };
 
     (void)state;

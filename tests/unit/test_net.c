@@ -249,9 +249,11 @@ static void zero_weights_are_a_net_too(void **state)
     assert_true(entry[0] == 0.25 && entry[1] == 0.25);
     kernel_entry("serial(Dense(7, W_std=0), LayerNorm(), Dense(1))", vector, entry);
     assert_true(entry[0] == 0 && entry[1] == 0);
-    check_not_lowered("serial(Dense(7, W_std=0), Flatten(), Dense(1))", image, NTK_ENOTSUP,
-                      "line 1, column 27: Flatten: this version flattens inputs only, not layers "
-                      "with positions");
+    kernel_entry("serial(Dense(7, W_std=0), Flatten(), Dense(1))", image, entry);
+    assert_true(entry[0] == 0 && entry[1] == 0);
+    kernel_entry("serial(Conv(7, (3, 3), W_std=0), Relu(), GlobalAvgPool(), Dense(1, b_std=0.5))",
+                 image, entry);
+    assert_true(entry[0] == 0.25 && entry[1] == 0.25);
 }
 
 /* W_std = 1 without biases leaves the covariance as it is, but the layer is there. */
