@@ -20,6 +20,8 @@ struct block {
     int64_t width;       /* elements from one row of sums to the next */
     unsigned char *sums; /* [n_sums][width][width] of dtype */
     double *scale;       /* [n_sums] */
+    int parts;           /* jobs that share the offsets of a vector of pairs */
+    double *partial;     /* their sums, [vectors][parts][n_sums][lanes]; NULL if parts is 1 */
 };
 
 /* Samples in a panel; what is computed does not depend on it. */
@@ -81,22 +83,73 @@ static void pair_at(const struct block *b, int64_t k, int64_t *i, int64_t *j)
     *j = row + k;
 }
 
+static int64_t vectors_in(const struct block *b)
+{
+    const int64_t lanes = (int64_t)b->f->simd->lanes;
+
+    return (pairs_in(b) + lanes - 1) / lanes;
+}
+
+/* Pairs of a vector; the last repeats its last. Returns their number. */
+static int64_t pairs_of(const struct block *b, int64_t vector, int64_t *row, int64_t *column)
+{
+    const int64_t lanes = (int64_t)b->f->simd->lanes, left = pairs_in(b) - vector * lanes;
+
+    for (int64_t l = 0; l < lanes; l++)
+        pair_at(b, vector * lanes + (l < left ? l : left - 1), &row[l], &column[l]);
+    return left < lanes ? left : lanes;
+}
+
+static size_t sums_size(const struct block *b)
+{
+    return (size_t)b->f->space->n_sums * b->f->simd->lanes;
+}
+
 static void run_pairs(const struct block *b, struct ntk_planes *p, int64_t job)
 {
-    const int64_t lanes = (int64_t)p->lanes, all = pairs_in(b);
     int64_t row[NTK_LANES_MAX], column[NTK_LANES_MAX];
+    const int64_t n = pairs_of(b, job / b->parts, row, column);
 
-    for (int64_t l = 0; l < lanes; l++) {
-        const int64_t k = job * lanes + l;
-
-        pair_at(b, k < all ? k : all - 1, &row[l], &column[l]);
+    for (size_t l = 0; l < p->lanes; l++)
         p->equal[l] = equal_of(b, row[l], column[l], &p->same[l]);
-    }
     ntk_planes_columns(p, column);
     ntk_planes_rows(p, row);
-    ntk_planes_pairs(p);
-    for (int64_t l = 0; l < lanes && job * lanes + l < all; l++)
+    ntk_planes_part(p, (int)(job % b->parts), b->parts);
+    if (b->partial)
+        memcpy(b->partial + (size_t)job * sums_size(b), p->sums, sums_size(b) * sizeof *p->sums);
+    for (int64_t l = 0; !b->partial && l < n; l++)
         put_sums(b, p->sums, (size_t)l, row[l], column[l]);
+}
+
+/* Few vectors: jobs share the offsets of each. Not a function of the number of threads, so that
+ * sums have one order. */
+#define PARTS        4
+#define VECTORS_FEW 64
+
+static ntk_status split(struct block *b)
+{
+    b->parts = 1;
+    if (b->f->space->single || vectors_in(b) > VECTORS_FEW || !ntk_planes_splits(b->f->space))
+        return NTK_OK;
+    b->parts = PARTS;
+    b->partial = ntk_alloc(b->f->ctx, (size_t)vectors_in(b) * PARTS * sums_size(b), sizeof *b->partial);
+    return b->partial ? NTK_OK : NTK_ENOMEM;
+}
+
+static void join(struct block *b, bool complete)
+{
+    for (int64_t v = 0; complete && b->partial && v < vectors_in(b); v++) {
+        double *sums = b->partial + (size_t)v * PARTS * sums_size(b);
+        int64_t row[NTK_LANES_MAX], column[NTK_LANES_MAX];
+        const int64_t n = pairs_of(b, v, row, column);
+
+        for (size_t k = sums_size(b); k < PARTS * sums_size(b); k++)
+            sums[k % sums_size(b)] += sums[k];
+        for (int64_t l = 0; l < n; l++)
+            put_sums(b, sums, (size_t)l, row[l], column[l]);
+    }
+    free(b->partial);
+    b->partial = NULL;
 }
 
 /* ---- jobs: some rows by one vector of columns */
@@ -152,9 +205,7 @@ static void run_rows(const struct block *b, struct ntk_planes *p, int64_t job)
 
 static int64_t jobs_in(const struct block *b)
 {
-    const int64_t lanes = (int64_t)b->f->simd->lanes;
-
-    return b->f->space->single ? groups(b) * chunks(b) : (pairs_in(b) + lanes - 1) / lanes;
+    return b->f->space->single ? groups(b) * chunks(b) : vectors_in(b) * b->parts;
 }
 
 /* ---- a block */
@@ -279,6 +330,7 @@ static ntk_status run_row(struct block *b, struct ntk_panel *rows, struct ntk_pa
 
     for (int64_t j = symmetric ? rows->first : 0; j < t->columns->n; j += b->width) {
         const int64_t nj = t->columns->n - j < b->width ? t->columns->n - j : b->width;
+        ntk_status status;
 
         b->diagonal = symmetric && j == rows->first;
         b->columns = rows;
@@ -288,7 +340,10 @@ static ntk_status run_row(struct block *b, struct ntk_panel *rows, struct ntk_pa
         }
         memset(b->sums, 0, (size_t)b->f->space->n_sums * (size_t)b->width * (size_t)b->width *
                                b->f->dtype);
-        NTK_TRY(run_jobs(b, *done, all));
+        NTK_TRY(split(b));
+        status = run_jobs(b, *done, all);
+        join(b, status == NTK_OK);
+        NTK_TRY(status);
         *done += (double)pairs_in(b);
         NTK_TRY(run_tiles(b, sink, user));
     }

@@ -776,12 +776,22 @@ static void run_row(const struct ntk_planes *p, int frame, int row)
     }
 }
 
-void ntk_planes_pairs(struct ntk_planes *p)
+bool ntk_planes_splits(const struct ntk_space *s)
+{
+    for (int k = 0; k < s->n_events; k++)
+        if (s->events[k].clear)
+            return false;
+    return true;
+}
+
+void ntk_planes_pairs(struct ntk_planes *p) { ntk_planes_part(p, 0, 1); }
+
+void ntk_planes_part(struct ntk_planes *p, int part, int parts)
 {
     const struct ntk_space *s = p->f->space;
 
     memset(p->sums, 0, (size_t)s->n_sums * p->lanes * sizeof *p->sums);
-    for (int k = 0; k < s->n_events; k++)
+    for (int k = part; k < s->n_events; k += parts)
         if (s->events[k].clear)
             clear_row(p, s->events[k].frame, s->events[k].row);
         else

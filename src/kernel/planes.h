@@ -38,6 +38,10 @@ void ntk_planes_columns(struct ntk_planes *p, const int64_t *column);
 void ntk_planes_rows(struct ntk_planes *p, const int64_t *row);
 /* All sums of the pairs (row[l], column[l]): p->sums[n_sums][lanes]. */
 void ntk_planes_pairs(struct ntk_planes *p);
+/* The same over every parts-th row of offsets from number `part` on; parts > 1 only for a space in
+ * one frame (ntk_planes_splits). */
+void ntk_planes_part(struct ntk_planes *p, int part, int parts);
+bool ntk_planes_splits(const struct ntk_space *s);
 /* For a single space: of the pairs (row + k, column[l]), k < n <= batch: p->sums[k][n_sums][lanes].
  * equal and same are [n][lanes]. */
 void ntk_planes_block(struct ntk_planes *p, int64_t row, int n, const int64_t *equal,
