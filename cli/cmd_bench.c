@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * ntk bench: speed of kernels and solves on this machine, beside BLAS and LAPACK on the same sizes.
+ * ntk bench: speed of kernels and solves on this machine, beside BLAS and LAPACK on the same sizes, and
+ * of kernels of images beside the processor's rate of multiply-adds.
  */
 #include <cblas.h>
 #include <math.h>
@@ -18,8 +19,12 @@ void dsyevd_(const char *jobz, const char *uplo, const int *n, double *a, const 
     "serial(Dense(512, W_std=2**0.5, b_std=0.1), Relu(), Dense(512, W_std=2**0.5, b_std=0.1), " \
     "Relu(), Dense(512, W_std=2**0.5, b_std=0.1), Relu(), Dense(1))"
 
+#define IMAGE     32 /* rows and columns of the images of `ntk bench conv`, of 3 channels */
+#define CONV_NET  "cntk(depth=21, pool='gap', frozen_ends=False)"
+
 struct bench {
     ntk_ctx *ctx;
+    unsigned want;
     int64_t n, m, d, outputs, times, repeat;
     ntk_dtype dtype;
     const char *net;
@@ -189,6 +194,79 @@ static int bench_kernel(const struct bench *b, bool as_json)
     json_number(&j, "entries_per_second", entries / kernel.median);
     json_number(&j, "syrk_seconds", syrk.median);
     json_number(&j, "ratio_to_syrk", kernel.median / syrk.median);
+    json_close(&j, '}');
+    putchar('\n');
+    return EXIT_OK;
+}
+
+/* ---- kernels of images */
+
+static ntk_status measure_conv(const struct bench *b, struct times *times, double *positions)
+{
+    const ntk_shape shape = {2, IMAGE, IMAGE, 3};
+    ntk_net *net;
+    ntk_status status = ntk_net_parse(b->ctx, b->net, &net);
+    const ntk_net *nets[] = {net};
+    struct kernel_work w = {0};
+
+    if (status != NTK_OK)
+        return status;
+    status = ntk_kernel_new(b->ctx, nets, 1, b->want, b->dtype, shape, &w.kernel);
+    ntk_net_free(net);
+    if (status == NTK_OK)
+        status = ntk_data_view(b->ctx, b->dtype == NTK_F32 ? (const void *)b->x32 : b->x, b->dtype,
+                               b->n, shape, &w.x);
+    w.out = malloc((size_t)(b->n * b->n) * b->dtype);
+    if (status == NTK_OK && w.out) {
+        *positions = ntk_kernel_positions(w.kernel);
+        status = measure(b, run_kernel, &w, times);
+    }
+    ntk_data_free(w.x);
+    ntk_kernel_free(w.kernel);
+    free(w.out);
+    return status;
+}
+
+/* A slot is the time of one multiply-add of a vector on every processor in use. */
+static int bench_conv(const struct bench *b, bool as_json)
+{
+    const double pairs = (double)b->n * (double)(b->n + 1) / 2;
+    struct json j = {.f = stdout};
+    struct times t = {0};
+    double positions = 0, peak, rate, slots;
+    const char *isa;
+    int lanes;
+
+    TRY(b->ctx, ntk_ctx_isa(b->ctx, &isa));
+    TRY(b->ctx, ntk_ctx_peak(b->ctx, b->dtype, &peak, &lanes));
+    TRY(b->ctx, measure_conv(b, &t, &positions));
+    rate = pairs * positions / t.median / ntk_ctx_threads(b->ctx);
+    slots = rate > 0 ? peak * lanes / rate : 0;
+    if (!as_json) {
+        printf("kernel of %lld images of %d x %d x 3, %s, %s, %d threads\n    %s\n", (long long)b->n,
+               IMAGE, IMAGE, b->dtype == NTK_F32 ? "float32" : "float64", isa,
+               ntk_ctx_threads(b->ctx), b->net);
+        printf("    %.4f s (least %.4f), %.4g ms a pair and thread; %.4g positions through an "
+               "activation a pair,\n    %.4g of them a second and thread: %.1f multiply-adds of %d "
+               "(%.3g/s) each\n",
+               t.median, t.least, 1e3 * t.median * ntk_ctx_threads(b->ctx) / pairs, positions, rate,
+               slots, lanes, peak);
+        return EXIT_OK;
+    }
+    json_open(&j, NULL, '{');
+    json_text(&j, "net", b->net);
+    json_integer(&j, "n", b->n);
+    json_text(&j, "dtype", b->dtype == NTK_F32 ? "float32" : "float64");
+    json_text(&j, "isa", isa);
+    json_integer(&j, "threads", ntk_ctx_threads(b->ctx));
+    json_number(&j, "seconds", t.median);
+    json_number(&j, "min", t.least);
+    json_number(&j, "pairs", pairs);
+    json_number(&j, "positions", positions);
+    json_number(&j, "positions_per_second", rate);
+    json_number(&j, "multiply_adds_per_second", peak);
+    json_integer(&j, "lanes", lanes);
+    json_number(&j, "slots", slots);
     json_close(&j, '}');
     putchar('\n');
     return EXIT_OK;
@@ -408,8 +486,10 @@ static int run(struct bench *b, const char *what, bool as_json)
         return bench_predict(b, as_json);
     if (what && strcmp(what, "isa") == 0)
         return bench_isa(b, as_json);
+    if (what && strcmp(what, "conv") == 0)
+        return bench_conv(b, as_json);
     if (what)
-        return usage("there is no benchmark '%s': kernel, predict, isa", what);
+        return usage("there is no benchmark '%s': kernel, conv, predict, isa", what);
     for (int type = 0; type < 2; type++) {
         b->dtype = type ? NTK_F64 : NTK_F32;
         STEP(bench_kernel(b, false));
@@ -423,17 +503,19 @@ static int64_t or_default(int64_t x, int64_t otherwise) { return x ? x : otherwi
 int cmd_bench(ntk_ctx *ctx, const struct args *a);
 int cmd_bench(ntk_ctx *ctx, const struct args *a)
 {
+    const bool conv = a->n_words && strcmp(a->words[0], "conv") == 0;
     struct bench b = {.ctx = ctx,
-                      .n = or_default(a->n, 2000),
+                      .n = or_default(a->n, conv ? 16 : 2000),
                       .m = or_default(a->m, 1000),
-                      .d = or_default(a->d, 784),
+                      .d = conv ? IMAGE * IMAGE * 3 : or_default(a->d, 784),
                       .outputs = or_default(a->outputs, 10),
                       .times = a->times ? strtoll(a->times, NULL, 10) : 20,
                       .repeat = or_default(a->repeat, 7),
-                      .net = a->n_nets ? a->nets[0] : DEFAULT_NET};
+                      .net = a->n_nets ? a->nets[0] : conv ? CONV_NET : DEFAULT_NET};
     int code;
 
-    STEP(parse_dtype(a->dtype, &b.dtype));
+    STEP(parse_dtype(conv && !a->dtype ? "float32" : a->dtype, &b.dtype));
+    STEP(parse_get(a->get, &b.want));
     if (b.times < 1)
         return usage("--times must be how many times, got '%s'", a->times);
     if (!make_samples(&b))

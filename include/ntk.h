@@ -96,6 +96,12 @@ NTK_API NTK_NODISCARD ntk_status ntk_ctx_isa(ntk_ctx *ctx, const char **isa);
 /* Names of those built in that this processor runs, best first, separated by ", ". */
 NTK_API const char *ntk_isa_available(void);
 
+/* Measures (in about 20 ms) how many fused multiply-adds of whole vectors one processor does in a
+ * second in the instruction set in use, and how many numbers of that type are in a vector: what the
+ * hot loops could reach. */
+NTK_API NTK_NODISCARD ntk_status ntk_ctx_peak(ntk_ctx *ctx, ntk_dtype dtype, double *rate,
+                                              int *lanes);
+
 /* Upper bound in bytes on what the library holds at once; work that needs more is refused before
  * it starts, with the number. 0 (the default): the machine's available memory when work starts. */
 NTK_API void ntk_ctx_set_memory(ntk_ctx *ctx, size_t bytes);
@@ -267,6 +273,10 @@ NTK_API size_t ntk_kernel_outputs(const ntk_kernel *kernel);
 /* Peak bytes that ntk_kernel_compute holds for n1 x n2 entries (n2 = 0: symmetric), scratch of all
  * threads and the output matrices included. */
 NTK_API size_t ntk_kernel_bytes(const ntk_kernel *kernel, int64_t n1, int64_t n2);
+
+/* How much a pair of samples costs where samples have positions: pairs of positions times activations
+ * computed for it. 0 without positions. */
+NTK_API double ntk_kernel_positions(const ntk_kernel *kernel);
 
 /* All entries K(x1[i], x2[j]) into out[m], [n1][n2] of the kernel's dtype, for every output m.
  * x2 = NULL: x1 with itself; entries are computed once and mirrored, and each sample with itself,

@@ -100,6 +100,11 @@ void ntk_kernel_free(ntk_kernel *kernel)
 
 size_t ntk_kernel_outputs(const ntk_kernel *kernel) { return (size_t)kernel->plan.n_outputs; }
 
+double ntk_kernel_positions(const ntk_kernel *kernel)
+{
+    return kernel->plan.space ? kernel->plan.space->entries : 0;
+}
+
 /* Everything but the output matrices. */
 static size_t work_bytes(const ntk_kernel *k, int64_t n)
 {

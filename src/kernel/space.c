@@ -227,22 +227,35 @@ ntk_status ntk_space_schedule(struct ntk_space *s)
 
 /* ---- */
 
+/* Entries of the planes of a node that are needed. */
+static double entries_of(const struct ntk_space *s, int v)
+{
+    const struct ntk_node *x = &s->graph->nodes[v];
+    const int rows = ntk_offsets(s, x->h), columns = ntk_offsets(s, x->w);
+    double sum = 0;
+
+    for (int i = 0; i < rows; i++)
+        for (int j = 0; j < columns; j++)
+            if (s->places[v].needed[i * columns + j])
+                sum += (double)ntk_plane_size(s, x->h, ntk_offset_at(s, x->h, i)) *
+                       ntk_plane_size(s, x->w, ntk_offset_at(s, x->w, j));
+    return sum;
+}
+
 static void measure(struct ntk_space *s)
 {
     int offsets = 0;
 
     for (int k = 0; k < s->n_frames; k++) {
         const struct ntk_frame *f = &s->frames[k];
-        const int rows = ntk_offsets(s, f->h), columns = ntk_offsets(s, f->w);
+        const int n = ntk_offsets(s, f->h) * ntk_offsets(s, f->w);
 
-        for (int i = 0; f->needed && i < rows; i++)
-            for (int j = 0; j < columns; j++)
-                if (f->needed[i * columns + j]) {
-                    offsets++;
-                    s->entries += (double)f->n_steps *
-                                  ntk_plane_size(s, f->h, ntk_offset_at(s, f->h, i)) *
-                                  ntk_plane_size(s, f->w, ntk_offset_at(s, f->w, j));
-                }
+        for (int i = 0; f->needed && i < n; i++)
+            offsets += f->needed[i];
+        for (int i = 0; i < f->n_steps; i++)
+            if (f->steps[i].op == NTK_SPACE_DUAL || f->steps[i].op == NTK_SPACE_SWEEP ||
+                f->steps[i].op == NTK_SPACE_TAIL)
+                s->entries += entries_of(s, f->steps[i].in[0]);
     }
     s->single = offsets == 1;
 }

@@ -138,7 +138,7 @@ struct ntk_space {
     int n_slots;              /* scratch planes at once */
     int n_events;
     struct ntk_event *events;
-    double entries;           /* entries of planes computed for a pair, all nodes: a measure of cost */
+    double entries;           /* entries that go through activations for a pair: a measure of cost */
 };
 
 /* The space that computes the nodes sums[0 ... n_sums - 1] (TRACE or TOTAL), and the planes of

@@ -5,6 +5,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "simd/simd.h"
 
@@ -96,5 +97,36 @@ ntk_status ntk_ctx_isa(ntk_ctx *ctx, const char **isa)
 {
     NTK_TRY(ntk_isa_resolve(ctx));
     *isa = ctx->isa->name;
+    return NTK_OK;
+}
+
+static double seconds(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+ntk_status ntk_ctx_peak(ntk_ctx *ctx, ntk_dtype dtype, double *rate, int *lanes)
+{
+    const size_t rounds = 100000;
+    const struct ntk_simd *simd;
+    volatile double sink;
+    double best = 0;
+
+    NTK_TRY(ntk_isa_resolve(ctx));
+    simd = dtype == NTK_F32 ? ctx->isa->f32 : ctx->isa->f64;
+    for (int k = 0; k < 20; k++) {
+        const double start = seconds();
+        double now;
+
+        sink = simd->peak(rounds);
+        now = NTK_PEAK_CHAINS * (double)rounds / (seconds() - start);
+        best = now > best ? now : best;
+    }
+    (void)sink;
+    *rate = best;
+    *lanes = (int)simd->lanes;
     return NTK_OK;
 }

@@ -57,6 +57,24 @@ static void scale(size_t n, const void *x, const void *a1, size_t step1, const v
         store(po + i, load(px + i) * (step1 == LANES ? load(p1) : splat(*p1)) * load(p2 + i));
 }
 
+static double peak(size_t rounds)
+{
+    volatile real factor = (real)0.999, term = (real)1e-3; /* unknown to the compiler */
+    const V a = splat(factor), b = splat(term);
+    V x[NTK_PEAK_CHAINS], sum = {0};
+
+    for (size_t k = 0; k < NTK_PEAK_CHAINS; k++)
+        x[k] = splat((real)k);
+    for (size_t r = 0; r < rounds; r++) {
+        NTK_UNROLL
+        for (size_t k = 0; k < NTK_PEAK_CHAINS; k++)
+            x[k] = x[k] * a + b;
+    }
+    for (size_t k = 0; k < NTK_PEAK_CHAINS; k++)
+        sum += x[k];
+    return (double)sum[0];
+}
+
 #define ACTIVATION(name) ntk_dual_fn NTK_CAT4(ntk_dual_, name, NTK_SUFFIX, );
 #define ACTIVATION_SERIES(name)
 #include "activations/activations.def"
@@ -76,6 +94,7 @@ const struct ntk_simd NTK_CAT4(ntk_simd, NTK_SUFFIX, , ) = {
     .mix = mix,
     .product = product,
     .scale = scale,
+    .peak = peak,
     .dual =
         {
 #define ACTIVATION(name) [NTK_DUAL_##name] = NTK_CAT4(ntk_dual_, name, NTK_SUFFIX, ),

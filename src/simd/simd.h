@@ -80,6 +80,8 @@ struct ntk_box_args {
     void *lines; /* scratch, 3 in_columns vectors */
 };
 
+#define NTK_PEAK_CHAINS 12
+
 struct ntk_link_group; /* kernel/space.h */
 
 #define NTK_LANES_MAX 16 /* most lanes of any table: what padding must allow for */
@@ -94,6 +96,9 @@ struct ntk_simd {
     /* out = x * a1 * a2, a1 and a2 as side1 and side2 above */
     void (*scale)(size_t n, const void *x, const void *a1, size_t step1, const void *a2, void *out);
     ntk_dual_fn *dual[NTK_N_DUALS];
+    /* rounds * NTK_PEAK_CHAINS multiply-adds of vectors, as many at once as there are chains; returns
+     * some number that depends on them */
+    double (*peak)(size_t rounds);
 
     /* Planes: one vector a position. */
     ntk_sweep_fn *sweep[NTK_N_DUALS]; /* NULL: that dual has none */
