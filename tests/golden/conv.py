@@ -12,9 +12,8 @@ have one order for all pairs: equal inputs then give a covariance that equals bo
 every bit, and there the correlation is exactly 1. `--check` repeats everything with 40 digits.
 
     python3 tests/golden/conv.py           writes tests/golden/conv.json (seconds; needs numpy)
-    python3 tests/golden/conv.py --check   compares it with mpmath, 40 digits (minutes; needs both)
+    python3 tests/golden/conv.py --check   compares it with mpmath, 40 digits (six minutes)
 """
-
 import functools
 import itertools
 import json
