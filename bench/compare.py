@@ -251,15 +251,15 @@ samples, {p['outputs']} outputs, from given kernels, factorisation or eigen-deco
 """
 
 
-def write(text, path):
+def write(text, path, begin=BEGIN, end=END, title="libntk and neural-tangents"):
     """Puts text between the markers of the file, which are made if they are not there."""
-    block = f"{BEGIN}\n{text}{END}"
+    block = f"{begin}\n{text}{end}"
     old = path.read_text() if path.exists() else "# Measured results\n"
-    if BEGIN in old and END in old:
-        head, rest = old.split(BEGIN, 1)
-        new = head + block + rest.split(END, 1)[1]
+    if begin in old and end in old:
+        head, rest = old.split(begin, 1)
+        new = head + block + rest.split(end, 1)[1]
     else:
-        new = old.rstrip("\n") + "\n\n## libntk and neural-tangents\n\n" + block + "\n"
+        new = old.rstrip("\n") + f"\n\n## {title}\n\n" + block + "\n"
     path.write_text(new)
 
 

@@ -19,13 +19,15 @@ void dsyevd_(const char *jobz, const char *uplo, const int *n, double *a, const 
     "serial(Dense(512, W_std=2**0.5, b_std=0.1), Relu(), Dense(512, W_std=2**0.5, b_std=0.1), " \
     "Relu(), Dense(512, W_std=2**0.5, b_std=0.1), Relu(), Dense(1))"
 
-#define IMAGE     32 /* rows and columns of the images of `ntk bench conv`, of 3 channels */
+#define IMAGE     32 /* rows and columns of the images of `ntk bench conv` without --d */
+#define CHANNELS  3
 #define CONV_NET  "cntk(depth=21, pool='gap', frozen_ends=False)"
 
 struct bench {
     ntk_ctx *ctx;
     unsigned want;
     int64_t n, m, d, outputs, times, repeat;
+    int64_t side; /* of images */
     ntk_dtype dtype;
     const char *net;
     double *x;       /* [n + m][d], standard normal */
@@ -203,7 +205,7 @@ static int bench_kernel(const struct bench *b, bool as_json)
 
 static ntk_status measure_conv(const struct bench *b, struct times *times, double *positions)
 {
-    const ntk_shape shape = {2, IMAGE, IMAGE, 3};
+    const ntk_shape shape = {2, b->side, b->side, CHANNELS};
     ntk_net *net;
     ntk_status status = ntk_net_parse(b->ctx, b->net, &net);
     const ntk_net *nets[] = {net};
@@ -243,8 +245,9 @@ static int bench_conv(const struct bench *b, bool as_json)
     rate = pairs * positions / t.median / ntk_ctx_threads(b->ctx);
     slots = rate > 0 ? peak * lanes / rate : 0;
     if (!as_json) {
-        printf("kernel of %lld images of %d x %d x 3, %s, %s, %d threads\n    %s\n", (long long)b->n,
-               IMAGE, IMAGE, b->dtype == NTK_F32 ? "float32" : "float64", isa,
+        printf("kernel of %lld images of %lld x %lld x %d, %s, %s, %d threads\n    %s\n",
+               (long long)b->n, (long long)b->side, (long long)b->side, CHANNELS,
+               b->dtype == NTK_F32 ? "float32" : "float64", isa,
                ntk_ctx_threads(b->ctx), b->net);
         printf("    %.4f s (least %.4f), %.4g ms a pair and thread; %.4g positions through an "
                "activation a pair,\n    %.4g of them a second and thread: %.1f multiply-adds of %d "
@@ -256,6 +259,7 @@ static int bench_conv(const struct bench *b, bool as_json)
     json_open(&j, NULL, '{');
     json_text(&j, "net", b->net);
     json_integer(&j, "n", b->n);
+    json_integer(&j, "side", b->side);
     json_text(&j, "dtype", b->dtype == NTK_F32 ? "float32" : "float64");
     json_text(&j, "isa", isa);
     json_integer(&j, "threads", ntk_ctx_threads(b->ctx));
@@ -507,13 +511,16 @@ int cmd_bench(ntk_ctx *ctx, const struct args *a)
     struct bench b = {.ctx = ctx,
                       .n = or_default(a->n, conv ? 16 : 2000),
                       .m = or_default(a->m, 1000),
-                      .d = conv ? IMAGE * IMAGE * 3 : or_default(a->d, 784),
+                      .d = or_default(a->d, 784),
+                      .side = or_default(a->d, IMAGE),
                       .outputs = or_default(a->outputs, 10),
                       .times = a->times ? strtoll(a->times, NULL, 10) : 20,
                       .repeat = or_default(a->repeat, 7),
                       .net = a->n_nets ? a->nets[0] : conv ? CONV_NET : DEFAULT_NET};
     int code;
 
+    if (conv)
+        b.d = b.side * b.side * CHANNELS;
     STEP(parse_dtype(conv && !a->dtype ? "float32" : a->dtype, &b.dtype));
     STEP(parse_get(a->get, &b.want));
     if (b.times < 1)

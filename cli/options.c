@@ -49,7 +49,7 @@ static const struct option options[] = {
     {"factor", FLAG, AT(factor), NULL, "save the factorisation: a larger file, faster --std"},
     {"n", INTEGER, AT(n), "N", "number of (training) samples"},
     {"m", INTEGER, AT(m), "M", "number of test samples"},
-    {"d", INTEGER, AT(d), "D", "number of features"},
+    {"d", INTEGER, AT(d), "D", "number of features (conv: rows and columns of the images)"},
     {"outputs", INTEGER, AT(outputs), "C", "number of outputs"},
     {"repeat", INTEGER, AT(repeat), "R", "runs, of which the median is reported"},
     {"out", TEXT, AT(out), "FILE", "where the result goes"},

@@ -8,6 +8,16 @@
 #include "activations/activation.h"
 #include "kernel/planes.h"
 
+/* Rectangles of a node's plane at offset d. */
+struct area {
+    int n;
+    struct ntk_rect rect[4];
+    size_t pitch; /* vectors */
+    size_t size;  /* elements */
+    const struct ntk_node *node; /* or another with as many positions */
+    int d[2];
+};
+
 /* One plane on its way through a frame's steps. */
 struct plane {
     int index;        /* in the batch */
@@ -17,6 +27,7 @@ struct plane {
     const int64_t *equal;
     const bool *same;
     double *sums;
+    struct area area; /* of the last step */
 };
 
 /* ---- memory */
@@ -119,6 +130,7 @@ bool ntk_planes_new(const struct ntk_fields *f, struct ntk_planes *p)
 
     *p = (struct ntk_planes){
         .f = f, .lanes = f->simd->lanes, .batch = batch_of(f), .capture = -1};
+    p->plane_bytes = largest_plane(s) * p->lanes * f->dtype;
     p->side1 = ntk_alloc_zero(NULL, (size_t)s->n_tables, sizeof *p->side1);
     p->side2 = ntk_alloc_zero(NULL, (size_t)s->n_tables, sizeof *p->side2);
     p->entries = ntk_alloc_zero(NULL, (size_t)s->n_frames, sizeof *p->entries);
@@ -246,29 +258,22 @@ static unsigned char *plane_of(const struct ntk_planes *p, const struct plane *x
     if (slot < 0)
         return entry_plane(p, frame, ~slot, s->frames[frame].row_slot[x->row],
                            ntk_offset_index(s, s->frames[frame].w, x->d[1]));
-    return p->slots + ((size_t)x->index * (size_t)s->n_slots + (size_t)slot) * largest_plane(s) *
-                          vector_bytes(p);
+    return p->slots + ((size_t)x->index * (size_t)s->n_slots + (size_t)slot) * p->plane_bytes;
 }
 
-/* Rectangles of a node's plane at offset d. */
-struct area {
-    int n;
-    struct ntk_rect rect[4];
-    size_t pitch; /* vectors */
-    size_t size;  /* elements */
-    const struct ntk_node *node;
-};
-
-static struct area area_of(const struct ntk_planes *p, int v, const int d[2])
+static void area_set(const struct ntk_planes *p, int v, const int d[2], struct area *a)
 {
     const struct ntk_space *s = p->f->space;
     const struct ntk_node *node = &s->graph->nodes[v];
-    struct area a = {.node = node};
 
-    a.n = ntk_plane_rects(s, node->h, node->w, d[0], d[1], a.rect);
-    a.pitch = (size_t)ntk_plane_size(s, node->w, d[1]);
-    a.size = a.pitch * (size_t)ntk_plane_size(s, node->h, d[0]) * p->lanes;
-    return a;
+    if (a->node && a->node->h == node->h && a->node->w == node->w && a->d[0] == d[0] && a->d[1] == d[1])
+        return; /* as for the step before */
+    a->node = node;
+    a->d[0] = d[0];
+    a->d[1] = d[1];
+    a->n = ntk_plane_rects(s, node->h, node->w, d[0], d[1], a->rect);
+    a->pitch = (size_t)ntk_plane_size(s, node->w, d[1]);
+    a->size = a->pitch * (size_t)ntk_plane_size(s, node->h, d[0]) * p->lanes;
 }
 
 static size_t rect_offset(const struct ntk_planes *p, const struct area *a, const struct ntk_rect *r)
@@ -514,26 +519,25 @@ static void run_spread(const struct ntk_planes *p, const struct ntk_link *l, con
         }
 }
 
-static void run_link(const struct ntk_planes *p, const struct plane *x,
-                     const struct ntk_space_step *step)
+static void run_link(const struct ntk_planes *p, struct plane *x, const struct ntk_space_step *step)
 {
     const struct ntk_space *s = p->f->space;
     const struct ntk_link *l = &s->links[step->link];
     unsigned char *from = plane_of(p, x, step->frame, step->in_slot[0]);
-    struct area a;
+    const struct area *a = &x->area;
     int d[2], row, column;
 
     if (!offset_of(s, x, l->from, d))
         return;
-    a = area_of(p, l->from, d);
-    row = ntk_offset_index(s, a.node->h, d[0]);
-    column = ntk_offset_index(s, a.node->w, d[1]);
+    area_set(p, l->from, d, &x->area);
+    row = ntk_offset_index(s, a->node->h, d[0]);
+    column = ntk_offset_index(s, a->node->w, d[1]);
     if (d[0] == 0 && d[1] == 0)
         patch(p, x, l->from, l->exit, from);
     if (l->frame >= 0) {
-        run_spread(p, l, &a, row, column, from);
+        run_spread(p, l, a, row, column, from);
     } else if (l->dim[0].weights[row] && l->dim[1].weights[column]) {
-        p->f->simd->sum(a.size / p->lanes / a.pitch, a.pitch, a.pitch, from,
+        p->f->simd->sum(a->size / p->lanes / a->pitch, a->pitch, a->pitch, from,
                         l->plain ? NULL : l->dim[0].weights[row],
                         l->plain ? NULL : l->dim[1].weights[column],
                         x->sums + (size_t)l->entry * p->lanes);
@@ -577,32 +581,31 @@ static bool link_reads(const struct ntk_link *l, int row, int column)
     return l->dim[0].weights[row] && l->dim[1].weights[column];
 }
 
-static void run_tail(const struct ntk_planes *p, const struct plane *x,
-                     const struct ntk_space_step *step)
+static void run_tail(const struct ntk_planes *p, struct plane *x, const struct ntk_space_step *step)
 {
     const struct ntk_space *s = p->f->space;
     double sums[1 + NTK_SWEEP_THETAS][NTK_LANES_MAX] = {{0}};
     bool wanted[1 + NTK_SWEEP_THETAS] = {false};
-    struct area a;
+    const struct area *a = &x->area;
     int d[2], row, column;
 
     if (!offset_of(s, x, step->in[0], d))
         return;
-    a = area_of(p, step->in[0], d);
-    row = ntk_offset_index(s, a.node->h, d[0]);
-    column = ntk_offset_index(s, a.node->w, d[1]);
+    area_set(p, step->in[0], d, &x->area);
+    row = ntk_offset_index(s, a->node->h, d[0]);
+    column = ntk_offset_index(s, a->node->w, d[1]);
     for (int i = 0; i < step->n_in; i++)
         for (int j = 0; j < step->tail[i].n; j++)
             wanted[i] = wanted[i] || link_reads(&s->links[step->tail[i].links[j]], row, column);
     if (!wanted[0] && !wanted[1] && !wanted[2])
         return;
-    for (int k = 0; k < a.n; k++) {
-        const struct ntk_rect *r = &a.rect[k];
-        const struct sides sd = sides_of(p, x, step->table, a.node, r);
-        const size_t w = (size_t)a.node->w, at = rect_offset(p, &a, r);
+    for (int k = 0; k < a->n; k++) {
+        const struct ntk_rect *r = &a->rect[k];
+        const struct sides sd = sides_of(p, x, step->table, a->node, r);
+        const size_t w = (size_t)a->node->w, at = rect_offset(p, a, r);
         struct ntk_tail_args args = {.rect = {.rows = (size_t)r->rows,
                                               .columns = (size_t)r->columns,
-                                              .pitch = a.pitch,
+                                              .pitch = a->pitch,
                                               .step1 = sd.step1,
                                               .row1 = w * sd.step1,
                                               .row2 = w * p->lanes},
@@ -651,12 +654,11 @@ static void run_elementwise(const struct ntk_planes *p, const struct plane *x,
         run_copy(p, x, step, n, out);
 }
 
-static void run_step(const struct ntk_planes *p, const struct plane *x,
-                     const struct ntk_space_step *step)
+static void run_step(const struct ntk_planes *p, struct plane *x, const struct ntk_space_step *step)
 {
     bool wanted[1 + NTK_SWEEP_THETAS] = {false}, any = false;
     unsigned char *out[2] = {NULL, NULL};
-    struct area a = {0};
+    const struct area *a = &x->area;
     int d[2];
 
     if (step->op == NTK_SPACE_LINK) {
@@ -672,7 +674,7 @@ static void run_step(const struct ntk_planes *p, const struct plane *x,
         if (!wanted[o])
             continue;
         if (!any)
-            a = area_of(p, step->out[o], d);
+            area_set(p, step->out[o], d, &x->area);
         any = true;
         if (o < 2)
             out[o] = plane_of(p, x, step->frame, step->out_slot[o]);
@@ -681,27 +683,26 @@ static void run_step(const struct ntk_planes *p, const struct plane *x,
         return;
     switch (step->op) {
     case NTK_SPACE_INPUT:
-        run_input(p, x, &a, out[0]);
+        run_input(p, x, a, out[0]);
         return;
     case NTK_SPACE_DUAL:
-        run_dual(p, x, step->table, &a, plane_of(p, x, step->frame, step->in_slot[0]), out[0], out[1]);
+        run_dual(p, x, step->table, a, plane_of(p, x, step->frame, step->in_slot[0]), out[0], out[1]);
         return;
     case NTK_SPACE_SWEEP:
-        run_sweep(p, x, step, &a, wanted);
+        run_sweep(p, x, step, a, wanted);
         return;
     case NTK_SPACE_CONV:
-        run_conv(p, x, step, &a, plane_of(p, x, step->frame, step->in_slot[0]), out[0]);
+        run_conv(p, x, step, a, plane_of(p, x, step->frame, step->in_slot[0]), out[0]);
         return;
     case NTK_SPACE_NORMALISE:
-        run_normalise(p, x, step->table, &a, plane_of(p, x, step->frame, step->in_slot[0]), out[0]);
+        run_normalise(p, x, step->table, a, plane_of(p, x, step->frame, step->in_slot[0]), out[0]);
         return;
     default:
-        run_elementwise(p, x, step, a.size, out[0]);
+        run_elementwise(p, x, step, a->size, out[0]);
     }
 }
 
-static void run_batch(const struct ntk_planes *p, const struct ntk_frame *f, const struct plane *x,
-                      int n)
+static void run_batch(const struct ntk_planes *p, const struct ntk_frame *f, struct plane *x, int n)
 {
     for (int k = 0; k < f->n_steps; k++)
         for (int i = 0; i < n; i++)

@@ -12,6 +12,7 @@ struct ntk_planes {
     const struct ntk_fields *f;
     const struct ntk_panel *rows, *columns;
     size_t lanes;
+    size_t plane_bytes;     /* of a scratch plane */
     int batch;              /* planes that go through a step before the next */
     unsigned char *block;   /* all of the memory below */
     unsigned char *x1, *x2; /* [positions][channels][lanes] */
