@@ -122,10 +122,236 @@ static void golden(void **state)
     assert_int_equal(bad, 0);
 }
 
+/* ------------------------------------------------------------------ properties */
+
+static const ntk_shape image = {2, 9, 7, 3};
+#define IMAGE (9 * 7 * 3)
+
+static void random_images(float *x, int n, uint64_t seed)
+{
+    for (int i = 0; i < n * IMAGE; i++)
+        x[i] = (float)test_normal(&seed);
+}
+
+/* NNGP and NTK of n images in float32 or float64, [2][n][n] of float64. */
+static double *kernel_of(const char *text, ntk_dtype dtype, const float *x, int n)
+{
+    const size_t entries = (size_t)n * (size_t)n;
+    double *wide = malloc(2 * entries * sizeof *wide);
+    float *narrow = malloc(2 * entries * sizeof *narrow);
+    void *out[] = {dtype == NTK_F64 ? (void *)wide : narrow,
+                   dtype == NTK_F64 ? (void *)(wide + entries) : narrow + entries};
+    const ntk_net *nets[1];
+    ntk_kernel *k;
+    ntk_data *data;
+    ntk_net *net;
+
+    assert_ok(ctx, ntk_net_parse(ctx, text, &net));
+    nets[0] = net;
+    assert_ok(ctx, ntk_kernel_new(ctx, nets, 1, NTK_NNGP | NTK_NTK, dtype, image, &k));
+    assert_ok(ctx, ntk_data_view(ctx, x, NTK_F32, n, image, &data));
+    assert_ok(ctx, ntk_kernel_compute(k, data, NULL, out));
+    for (size_t i = 0; dtype == NTK_F32 && i < 2 * entries; i++)
+        wide[i] = (double)narrow[i];
+    ntk_data_free(data);
+    ntk_kernel_free(k);
+    ntk_net_free(net);
+    free(narrow);
+    return wide;
+}
+
+#define C3 "Conv(1, (3, 3), padding='SAME', W_std=2**0.5, b_std=0.1)"
+static const char *const nets[] = {
+    "cntk(depth=4)",
+    "cntk(depth=4, pool='gap')",
+    "serial(" C3 ", Relu(), AvgPool((2, 2), strides=(2, 2)), " C3 ", Relu(), GlobalAvgPool(), Dense(1))",
+    "serial(" C3 ", Gelu(), AvgPool((2, 2)), " C3 ", LeakyRelu(0.2), Flatten(), Dense(1))",
+    "serial(Conv(1, (3, 3), padding='CIRCULAR'), Relu(), " C3 ", Relu(), GlobalAvgPool(), Dense(1))",
+    "wide_resnet_group(2, 1, 2)",
+};
+#define NETS (sizeof nets / sizeof *nets)
+
+/* A preset without a read-out gets one. */
+static const char *whole_net(size_t i, char *text, size_t size)
+{
+    if (strncmp(nets[i], "wide", 4) == 0)
+        snprintf(text, size, "serial(" C3 ", %s, GlobalAvgPool(), Dense(1))", nets[i]);
+    else
+        snprintf(text, size, "%s", nets[i]);
+    return text;
+}
+
+static void threads_do_not_matter(void **state)
+{
+    enum { n = 21 };
+    float x[n * IMAGE];
+    char text[400];
+
+    (void)state;
+    random_images(x, n, 3);
+    for (size_t i = 0; i < NETS; i++) {
+        double *k[3];
+
+        for (int t = 0; t < 3; t++) {
+            assert_ok(ctx, ntk_ctx_set_threads(ctx, 1 << t));
+            k[t] = kernel_of(whole_net(i, text, sizeof text), NTK_F32, x, n);
+        }
+        assert_memory_equal(k[0], k[1], 2 * n * n * sizeof(double));
+        assert_memory_equal(k[0], k[2], 2 * n * n * sizeof(double));
+        for (int t = 0; t < 3; t++)
+            free(k[t]);
+    }
+    assert_ok(ctx, ntk_ctx_set_threads(ctx, 0));
+}
+
+/* Every instruction set against float64 of the plainest. */
+static void instruction_sets_agree(void **state)
+{
+    enum { n = 11 };
+    float x[n * IMAGE];
+    char text[400], names[100], *name, *rest = NULL;
+
+    (void)state;
+    random_images(x, n, 4);
+    for (size_t i = 0; i < NETS; i++) {
+        double *want;
+
+        whole_net(i, text, sizeof text);
+        assert_ok(ctx, ntk_ctx_set_isa(ctx, "baseline"));
+        want = kernel_of(text, NTK_F64, x, n);
+        snprintf(names, sizeof names, "%s", ntk_isa_available());
+        for (name = strtok_r(names, ", ", &rest); name; name = strtok_r(NULL, ", ", &rest)) {
+            assert_ok(ctx, ntk_ctx_set_isa(ctx, name));
+            for (int type = 0; type < 2; type++) {
+                double *got = kernel_of(text, type ? NTK_F64 : NTK_F32, x, n);
+
+                for (int e = 0; e < 2 * n * n; e++)
+                    assert_near(got[e], want[e], type ? 1e-13 : 1e-6, want[e / (n * n) * n * n]);
+                free(got);
+            }
+        }
+        free(want);
+    }
+    assert_ok(ctx, ntk_ctx_set_isa(ctx, NULL));
+}
+
+/* K(x, x) in float32 at depth 21, for a sample with itself and with its copies, against float64. */
+static void equal_samples_are_exact(void **state)
+{
+    enum { n = 5 };
+    static const char *const deep[] = {"cntk(depth=21)", "cntk(depth=21, pool='gap')"};
+    float x[n * IMAGE];
+
+    (void)state;
+    random_images(x, n, 5);
+    memcpy(x + 3 * IMAGE, x, IMAGE * sizeof *x); /* 3 is 0 */
+    for (size_t i = 0; i < 2; i++) {
+        double *narrow = kernel_of(deep[i], NTK_F32, x, n), *wide = kernel_of(deep[i], NTK_F64, x, n);
+
+        for (int m = 0; m < 2; m++) {
+            const double *a = narrow + m * n * n, *b = wide + m * n * n;
+
+            for (int k = 0; k < n; k++)
+                assert_near(a[k * n + k], b[k * n + k], 2e-6, 0.0);
+            assert_near(a[3], a[0], i == 0 ? 0 : 1e-6, 0.0);
+            assert_near(b[3], b[0], 1e-13, 0.0);
+        }
+        free(narrow);
+        free(wide);
+    }
+}
+
+/* All depths of both columns of the published table in one kernel are what each is alone. */
+static void nets_share_their_work(void **state)
+{
+    enum { n = 6, many = 4 };
+    static const char *const texts[many] = {"cntk(depth=3)", "cntk(depth=5, pool='gap')",
+                                            "cntk(depth=5, pool='gap', frozen_ends=False)",
+                                            "cntk(depth=4, pool='gap')"};
+    float x[n * IMAGE], got[many][n * n];
+    void *out[many];
+    ntk_net *parsed[many];
+    ntk_data *data;
+    ntk_kernel *k;
+
+    (void)state;
+    random_images(x, n, 6);
+    for (int i = 0; i < many; i++) {
+        assert_ok(ctx, ntk_net_parse(ctx, texts[i], &parsed[i]));
+        out[i] = got[i];
+    }
+    assert_ok(ctx, ntk_kernel_new(ctx, (const ntk_net *const *)parsed, many, NTK_NTK, NTK_F32, image,
+                                  &k));
+    assert_true(ntk_kernel_positions(k) < 1.8 * 4 * 63 * 63); /* depth 5 alone has 4 layers of 63^2 */
+    assert_ok(ctx, ntk_data_view(ctx, x, NTK_F32, n, image, &data));
+    assert_ok(ctx, ntk_kernel_compute(k, data, NULL, out));
+    for (int i = 0; i < many; i++) {
+        double *alone = kernel_of(texts[i], NTK_F32, x, n) ;
+
+        for (int e = 0; e < n * n; e++)
+            assert_near((double)got[i][e], alone[n * n + e], 3e-7, 0.0);
+        free(alone);
+        ntk_net_free(parsed[i]);
+    }
+    ntk_data_free(data);
+    ntk_kernel_free(k);
+}
+
+/* ------------------------------------------------------------------ bad input */
+
+static void refused(const char *text, ntk_shape shape, ntk_status status, const char *part)
+{
+    const ntk_net *one[1];
+    ntk_kernel *k = NULL;
+    ntk_net *net;
+
+    assert_ok(ctx, ntk_net_parse(ctx, text, &net));
+    one[0] = net;
+    assert_fails(ctx, status, part, ntk_kernel_new(ctx, one, 1, NTK_NTK, NTK_F64, shape, &k));
+    ntk_net_free(net);
+}
+
+static void what_does_not_fit_is_said(void **state)
+{
+    const ntk_shape vector = {0, 1, 1, 5}, sequence = {1, 1, 9, 2};
+    ntk_net *net;
+
+    (void)state;
+    refused("serial(Conv(1, (3, 3)), Flatten())", vector, NTK_ESHAPE,
+            "Conv: needs samples with positions, [w][c] or [h][w][c], its input is a vector of 5");
+    refused("serial(Conv(1, (3, 3)), Flatten())", sequence, NTK_ESHAPE,
+            "Conv: filter_shape has 2 numbers, the input (9 x 2) has 1 spatial axis");
+    refused("serial(Conv(1, (10, 3)), Flatten())", image, NTK_ESHAPE,
+            "Conv: filter_shape of 10 does not fit the input's 9 rows");
+    refused("serial(AvgPool((2, 2), (2,)), Flatten())", image, NTK_ESHAPE,
+            "AvgPool: strides has 1 number");
+    refused("serial(Conv(1, (3, 3)), Relu())", image, NTK_ETHEORY, "end with Flatten()");
+    refused("serial(Conv(1, (3, 3)), Relu(), AvgPool((2, 2)), Relu(), Flatten())", image, NTK_ETHEORY,
+            "an activation needs an affine layer (Dense, Conv) before it");
+    refused("serial(Conv(1, (3, 3)), residual(AvgPool((3, 3), padding='SAME')), Flatten())", image,
+            NTK_ETHEORY, "parallel branches 1 and 2 carry the same random field");
+    refused("serial(FanOut(2), parallel(Conv(1, (3, 3)), Conv(1, (2, 2))), FanInSum(), Flatten())",
+            image, NTK_ESHAPE, "branches 1 and 2 have different shapes: 7 x 5 x 1 and 8 x 6 x 1");
+    refused("serial(Conv(1, (3, 3)), LayerNorm(axis=1), Flatten())", image, NTK_ETHEORY,
+            "axis must have the channels");
+    refused("serial(GlobalAvgPool(), GlobalAvgPool())", image, NTK_ESHAPE, "needs samples with positions");
+    assert_fails(ctx, NTK_EPARSE, "padding must be one of 'VALID', 'SAME', 'CIRCULAR', got 'FULL'",
+                 ntk_net_parse(ctx, "Conv(1, (3, 3), padding='FULL')", &net));
+    assert_fails(ctx, NTK_EPARSE, "argument 'filter_shape' is missing",
+                 ntk_net_parse(ctx, "Conv(1)", &net));
+    assert_fails(ctx, NTK_ETHEORY, "MaxPool: has no infinite-width kernel",
+                 ntk_net_parse(ctx, "MaxPool((2, 2))", &net));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(golden),
+        cmocka_unit_test(threads_do_not_matter),
+        cmocka_unit_test(instruction_sets_agree),
+        cmocka_unit_test(equal_samples_are_exact),
+        cmocka_unit_test(nets_share_their_work),
+        cmocka_unit_test(what_does_not_fit_is_said),
     };
 
     return cmocka_run_group_tests_name("conv", tests, setup, teardown);
