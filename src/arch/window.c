@@ -4,6 +4,8 @@
  */
 #include "arch/window.h"
 
+#define WRAPS_MOST 16
+
 static ntk_status axis(const struct ntk_where *at, const char *what, int64_t size, int64_t stride,
                        int padding, int64_t n, struct ntk_window *w, int k)
 {
@@ -16,6 +18,11 @@ static ntk_status axis(const struct ntk_where *at, const char *what, int64_t siz
                            what, (long long)size, (long long)n, k ? "columns" : "rows");
     out = padding == NTK_VALID ? (n - size) / stride + 1 : (n + stride - 1) / stride;
     total = padding == NTK_VALID ? 0 : (out - 1) * stride + size - n;
+    if (padding == NTK_CIRCULAR && size > WRAPS_MOST * n)
+        return ntk_fail_at(at, NTK_ESHAPE,
+                           "%s of %lld wraps around the input's %lld %s more than %d times; make it "
+                           "smaller",
+                           what, (long long)size, (long long)n, k ? "columns" : "rows", WRAPS_MOST);
     w->size[k] = (int)size;
     w->stride[k] = (int)stride;
     w->low[k] = total > 0 ? (int)(total / 2) : 0;

@@ -33,7 +33,7 @@ static int64_t panel_size(const struct ntk_space *s, ntk_dtype dtype, int64_t n)
     while (k < n && k < PANEL_MOST && (size_t)k * 2 * sample <= PANEL_BYTES &&
            (size_t)s->n_sums * (size_t)k * (size_t)k * 4 * dtype <= SUMS_BYTES)
         k *= 2;
-    return k;
+    return k < n ? k : n;
 }
 
 static void put_sums(const struct block *b, const double *sums, size_t lane, int64_t i, int64_t j)

@@ -8,6 +8,7 @@
 #include "kernel/blocks.h"
 
 #define NETS_MAX 64
+#define COSTLY   1e8 /* positions a pair from which the log warns */
 
 struct ntk_kernel {
     ntk_ctx *ctx;
@@ -86,6 +87,11 @@ ntk_status ntk_kernel_new(ntk_ctx *ctx, const ntk_net *const *nets, size_t n_net
         free(k);
         return status;
     }
+    if (ntk_kernel_positions(k) > COSTLY)
+        ntk_log(ctx, 0,
+                "each pair of samples sends %.2g pairs of positions through activations, of the order of "
+                "%.1g s on one processor",
+                ntk_kernel_positions(k), ntk_kernel_positions(k) / 1e9);
     *kernel = k;
     return NTK_OK;
 }

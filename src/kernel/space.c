@@ -290,13 +290,27 @@ int ntk_plane_rects(const struct ntk_space *s, int h, int w, int di, int dj, str
     return k;
 }
 
+/* Which offsets of which nodes are needed takes a byte each. */
+static ntk_status check_size(const struct ntk_graph *g)
+{
+    double bytes = 0;
+
+    for (int v = 0; v < g->n; v++)
+        if (g->nodes[v].plane)
+            bytes += 4.0 * g->nodes[v].h * g->nodes[v].w;
+    return ntk_ctx_check_memory(g->ctx, bytes < 1e18 ? (size_t)bytes : SIZE_MAX,
+                                "planning a kernel of images of this size");
+}
+
 ntk_status ntk_space_make(const struct ntk_graph *g, int n_sums, const int *sums, int n_seeds,
                           const int *seeds, struct ntk_space **space)
 {
-    struct ntk_space *s = ntk_alloc_zero(g->ctx, 1, sizeof *s);
     const size_t n = (size_t)g->n;
     ntk_status status = NTK_ENOMEM;
+    struct ntk_space *s;
 
+    NTK_TRY(check_size(g));
+    s = ntk_alloc_zero(g->ctx, 1, sizeof *s);
     if (!s)
         return NTK_ENOMEM;
     s->graph = g;

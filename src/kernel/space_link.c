@@ -64,31 +64,47 @@ static int covered(const struct ntk_link_axis *x, int q, int a)
     return p >= 0 && p < x->n ? p : -1;
 }
 
+/* The first and last + 1 place of window q that covers a position. */
+static void places(const struct ntk_link_axis *x, int q, int *first, int *last)
+{
+    const int start = x->stride * q - x->low;
+
+    *first = x->wrap || start >= 0 ? 0 : -start;
+    *last = x->wrap || x->size < x->n - start ? x->size : x->n - start;
+}
+
 static double window_weight(const struct ntk_link_axis *x, int q)
 {
-    int n = 0;
+    int first, last;
 
-    for (int a = 0; a < x->size; a++)
-        n += covered(x, q, a) >= 0;
-    return x->true_count ? 1.0 / n : 1;
+    places(x, q, &first, &last);
+    return x->true_count ? 1.0 / (last - first) : 1;
+}
+
+/* All that windows q and q2 have in common. */
+static void window_triples(const struct ntk_space *s, const struct ntk_link_axis *x, int q, int q2,
+                           struct triples *t)
+{
+    const double weight = window_weight(x, q) * window_weight(x, q2);
+    int a0, a1, b0, b1;
+
+    places(x, q, &a0, &a1);
+    places(x, q2, &b0, &b1);
+    for (int a = a0; a < a1; a++)
+        for (int b = x->together ? a : b0; b < (x->together ? a + 1 : b1); b++) {
+            const int p = covered(x, q, a), p2 = covered(x, q2, b);
+
+            if (p >= 0 && p2 >= 0)
+                entry(s, x, p, p2, q, q2, weight, t);
+        }
 }
 
 static void make_triples(const struct ntk_space *s, const struct ntk_link_axis *x, struct triples *t)
 {
     for (int q = 0; q < x->n_out; q++)
-        for (int q2 = 0; q2 < x->n_out; q2++) {
-            const double weight = window_weight(x, q) * window_weight(x, q2);
-
-            if (x->only_trace && q != q2)
-                continue;
-            for (int a = 0; a < x->size; a++)
-                for (int b = x->together ? a : 0; b < (x->together ? a + 1 : x->size); b++) {
-                    const int p = covered(x, q, a), p2 = covered(x, q2, b);
-
-                    if (p >= 0 && p2 >= 0)
-                        entry(s, x, p, p2, q, q2, weight, t);
-                }
-        }
+        for (int q2 = 0; q2 < x->n_out; q2++)
+            if (!x->only_trace || q == q2)
+                window_triples(s, x, q, q2, t);
 }
 
 static int compare(const void *a, const void *b)
@@ -150,6 +166,19 @@ static bool weigh(struct ntk_arena *arena, const struct triple *v, int n, int po
     return true;
 }
 
+/* Sums without windows: every position, or those of offset 0, counts once. */
+static bool count_once(struct ntk_space *s, const struct ntk_link_axis *x, struct ntk_link_dim *dim)
+{
+    double *ones = ntk_arena_alloc(&s->arena, (size_t)x->n, sizeof *ones);
+
+    for (int p = 0; ones && p < x->n; p++)
+        ones[p] = 1;
+    for (int o = 0; o < ntk_offsets(s, x->n); o++)
+        if (!x->only_trace || o == ntk_offset_index(s, x->n, 0))
+            dim->weights[o] = ones;
+    return ones;
+}
+
 bool ntk_link_dim_make(struct ntk_space *s, const struct ntk_link_axis *x, struct ntk_link_dim *dim)
 {
     const size_t offsets = (size_t)ntk_offsets(s, x->n);
@@ -159,8 +188,12 @@ bool ntk_link_dim_make(struct ntk_space *s, const struct ntk_link_axis *x, struc
     dim->n_groups = ntk_arena_alloc(&s->arena, offsets, sizeof *dim->n_groups);
     dim->groups = ntk_arena_alloc(&s->arena, offsets, sizeof *dim->groups);
     dim->weights = ntk_arena_alloc(&s->arena, offsets, sizeof *dim->weights);
+    if (!dim->n_groups || !dim->groups || !dim->weights)
+        return false;
+    if (x->sum && x->size == 1 && x->stride == 1)
+        return count_once(s, x, dim);
     make_triples(s, x, &t);
-    ok = dim->n_groups && dim->groups && dim->weights && !t.failed;
+    ok = !t.failed;
     if (ok && t.n) {
         qsort(t.v, t.n, sizeof *t.v, compare);
         merge_equal(&t);
