@@ -24,7 +24,8 @@ struct args {
     const char *get, *dtype, *standardize, *targets, *target, *loss, *times;
     int64_t train_limit, test_limit, repeat, n, m, d, outputs;
     double diag_reg, time;
-    bool absolute, mean, std, leave_one_out, factor, json, quiet, help;
+    const char *data, *depths, *columns;
+    bool absolute, mean, std, leave_one_out, factor, quick, json, quiet, help;
     int64_t threads;
     const char *memory, *isa;
     const char *words[4]; /* arguments that are not options */
@@ -113,6 +114,7 @@ struct samples {
     int64_t outputs; /* columns of y */
     double *y;       /* [n_train][outputs] */
 };
+/* net NULL: images stay images. */
 int samples_load(ntk_ctx *ctx, const struct args *a, const ntk_net *net, bool need_test,
                  struct samples *s);
 void samples_free(struct samples *s);

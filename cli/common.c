@@ -172,7 +172,7 @@ static void flatten(const ntk_net *net, ntk_data *data, const char *source)
 {
     const ntk_shape s = ntk_data_shape(data);
 
-    if (s.spatial == 0 || ntk_net_uses_positions(net))
+    if (!net || s.spatial == 0 || ntk_net_uses_positions(net))
         return;
     note("%s: no layer uses positions, each sample is flattened to %lld numbers", source,
          (long long)(s.h * s.w * s.c));

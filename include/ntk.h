@@ -305,6 +305,19 @@ NTK_API NTK_NODISCARD ntk_status ntk_kernel_stream(const ntk_kernel *kernel, con
 NTK_API NTK_NODISCARD ntk_status ntk_kernel_diagonal(const ntk_kernel *kernel, const ntk_data *x,
                                                      double *const *out);
 
+/* Writes rows i0 ... i0 + ni - 1 of a symmetric matrix, from column i0 on: k is [ni][n - i0]. A result
+ * other than 0 cancels with NTK_ECANCEL. */
+typedef int ntk_rows_fn(int64_t i0, int64_t ni, void *k, void *user);
+
+/* alpha = (K + r)^-1 y for a positive definite kernel matrix K, [n][n] of dtype, that comes from
+ * `rows` in blocks of `block` rows (from disk, say); r = diag_reg trace(K)/n; y and alpha are
+ * [n][outputs]. Cholesky in float64 and 4 n^2 bytes. Predictions at other samples are K(x, X) alpha.
+ * NTK_ENUMERIC if K + r is not positive definite. */
+NTK_API NTK_NODISCARD ntk_status ntk_kernel_solve(ntk_ctx *ctx, int64_t n, ntk_dtype dtype,
+                                                  int64_t block, ntk_rows_fn *rows, void *user,
+                                                  const double *y, int64_t outputs, double diag_reg,
+                                                  double *alpha);
+
 /* ---------------------------------------------------------------------------------- models */
 
 /* Whose mean and covariance a model predicts.
