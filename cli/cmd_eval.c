@@ -55,13 +55,14 @@ static int score(ntk_ctx *ctx, const char *test, const struct samples *s, const 
     return EXIT_OK;
 }
 
-static int predict(ntk_ctx *ctx, const struct args *a, const ntk_model *model,
-                   const struct samples *s, double *f)
+/* Of all models; f[i] [test][outputs]. */
+static int predict(ntk_ctx *ctx, const struct args *a, ntk_model *const *models,
+                   const struct samples *s, double *const *f)
 {
     if (isinf(a->time))
-        TRY(ctx, ntk_model_predict(model, s->test, f, NULL));
-    else
-        TRY(ctx, ntk_model_dynamics(model, &a->time, 1, NULL, s->test, NULL, NULL, f, NULL));
+        TRY(ctx, ntk_models_predict(models, a->n_nets, s->test, f));
+    for (size_t i = 0; i < a->n_nets && !isinf(a->time); i++)
+        TRY(ctx, ntk_model_dynamics(models[i], &a->time, 1, NULL, s->test, NULL, NULL, f[i], NULL));
     return EXIT_OK;
 }
 
@@ -86,38 +87,12 @@ static int leave_one_out(ntk_ctx *ctx, const ntk_model *model, const struct samp
 }
 
 static int measure(ntk_ctx *ctx, const struct args *a, const struct samples *s,
-                   const ntk_model *model, double *f, struct result *r)
+                   const ntk_model *model, const double *f, struct result *r)
 {
-    double start = seconds();
-
-    STEP(predict(ctx, a, model, s, f));
-    r->predict = seconds() - start;
     STEP(score(ctx, a->test, s, f, r));
     TRY(ctx, ntk_model_spectrum(model, &r->spectrum));
     TRY(ctx, ntk_model_evidence(model, &r->log_likelihood));
     return a->leave_one_out ? leave_one_out(ctx, model, s, r) : EXIT_OK;
-}
-
-static int evaluate(ntk_ctx *ctx, const struct args *a, const ntk_net *net,
-                    const struct samples *s, struct result *r)
-{
-    const int64_t n = ntk_data_n(s->train), m = ntk_data_n(s->test);
-    ntk_fit_opts o;
-    ntk_model *model;
-    double start, *f;
-    int code;
-
-    STEP(fit_options(a, &o));
-    o.finite_time = !isinf(a->time);
-    say_memory("fitting", ntk_model_bytes(&o, n, s->outputs));
-    start = seconds();
-    TRY(ctx, ntk_model_fit(ctx, net, s->train, s->y, s->outputs, &o, &model));
-    r->fit = seconds() - start;
-    f = malloc((size_t)(m * s->outputs) * sizeof *f);
-    code = f ? measure(ctx, a, s, model, f, r) : usage("no memory for the predictions");
-    free(f);
-    ntk_model_free(model);
-    return code;
 }
 
 static void print_json(struct json *j, const struct args *a, const char *net,
@@ -176,30 +151,72 @@ static void print_text(const struct args *a, const char *net, const struct sampl
     printf("seconds            %.2f load, %.2f fit, %.2f predict\n", r->load, r->fit, r->predict);
 }
 
-static int evaluate_all(ntk_ctx *ctx, const struct args *a, struct samples *s, ntk_net *const *nets)
+/* One result for each net; the seconds are those of all together. */
+static int evaluate(ntk_ctx *ctx, const struct args *a, const struct samples *s,
+                    ntk_net *const *nets, ntk_model **models, double *const *f, struct result *r)
+{
+    ntk_fit_opts o;
+    double start, fitted, predicted;
+
+    STEP(fit_options(a, &o));
+    o.finite_time = !isinf(a->time);
+    say_memory("fitting", ntk_model_bytes(&o, ntk_data_n(s->train), s->outputs));
+    start = seconds();
+    TRY(ctx, ntk_models_fit(ctx, (const ntk_net *const *)nets, a->n_nets, s->train, s->y, s->outputs,
+                            &o, models));
+    fitted = seconds();
+    STEP(predict(ctx, a, models, s, f));
+    predicted = seconds();
+    for (size_t i = 0; i < a->n_nets; i++) {
+        r[i].fit = fitted - start;
+        r[i].predict = predicted - fitted;
+        STEP(measure(ctx, a, s, models[i], f[i], &r[i]));
+    }
+    return EXIT_OK;
+}
+
+static void print_results(const struct args *a, const struct samples *s, const struct result *r)
 {
     struct json j = {.f = stdout};
-    const double start = seconds();
-    double load;
 
-    STEP(samples_load(ctx, a, nets[0], true, s));
-    load = seconds() - start;
     if (a->json && a->n_nets > 1)
         json_open(&j, NULL, '[');
     for (size_t i = 0; i < a->n_nets; i++) {
-        struct result r = {.load = load};
-
-        STEP(evaluate(ctx, a, nets[i], s, &r));
         if (a->json) {
-            print_json(&j, a, a->nets[i], s, &r);
+            print_json(&j, a, a->nets[i], s, &r[i]);
         } else {
             printf(i ? "\n" : "");
-            print_text(a, a->nets[i], s, &r);
+            print_text(a, a->nets[i], s, &r[i]);
         }
     }
     if (a->json)
         puts(a->n_nets > 1 ? "]" : "");
-    return EXIT_OK;
+}
+
+static int evaluate_all(ntk_ctx *ctx, const struct args *a, struct samples *s, ntk_net *const *nets)
+{
+    struct result r[NETS_MAX] = {{0}};
+    ntk_model *models[NETS_MAX] = {NULL};
+    double *f[NETS_MAX] = {NULL}, start = seconds();
+    int code;
+
+    STEP(samples_load(ctx, a, nets[0], true, s));
+    code = EXIT_OK;
+    for (size_t i = 0; i < a->n_nets; i++) {
+        r[i].load = seconds() - start;
+        f[i] = malloc((size_t)(ntk_data_n(s->test) * s->outputs) * sizeof **f);
+        if (!f[i])
+            code = usage("no memory for the predictions");
+    }
+    if (code == EXIT_OK)
+        code = evaluate(ctx, a, s, nets, models, f, r);
+    if (code == EXIT_OK)
+        print_results(a, s, r);
+    for (size_t i = 0; i < a->n_nets; i++) {
+        ntk_model_free(models[i]);
+        free(f[i]);
+    }
+    return code;
 }
 
 int cmd_eval(ntk_ctx *ctx, const struct args *a);

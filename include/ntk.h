@@ -357,6 +357,17 @@ NTK_API NTK_NODISCARD ntk_status ntk_model_fit(ntk_ctx *ctx, const ntk_net *net,
                                                const double *y, int64_t outputs,
                                                const ntk_fit_opts *opts, ntk_model **model);
 NTK_API void ntk_model_free(ntk_model *model);
+/* Models of n_nets nets (1 to 64) fitted to the same samples and targets: work that their kernels have
+ * in common is done once. With finite_time or covariance, or where memory does not hold all their
+ * matrices, they are fitted one after the other. On failure no model is left. */
+NTK_API NTK_NODISCARD ntk_status ntk_models_fit(ntk_ctx *ctx, const ntk_net *const *nets,
+                                                size_t n_nets, const ntk_data *x, const double *y,
+                                                int64_t outputs, const ntk_fit_opts *opts,
+                                                ntk_model **models);
+/* Predictions of several models at m samples, mean[k] [m][outputs], as ntk_model_predict's; common
+ * work of models that were fitted together is done once. */
+NTK_API NTK_NODISCARD ntk_status ntk_models_predict(ntk_model *const *models, size_t n_models,
+                                                    const ntk_data *x, double *const *mean);
 
 /* Remembers scaler (copied; NULL: none) and target encoding, to be saved with the model. */
 NTK_API NTK_NODISCARD ntk_status ntk_model_set_encoding(ntk_model *model, const ntk_scaler *scaler,

@@ -152,8 +152,6 @@ static ntk_status solve_cholesky(const ntk_model *m)
     struct ntk_solution *s = m->solution;
     struct store store = {.dtype = m->opts.dtype};
     const int output_of_k = m->both ? 1 : 0;
-    double largest = 0;
-    int info;
 
     NTK_TRY(ntk_rfp_new(m->ctx, m->n, &s->factor));
     store.target[output_of_k] = (struct target){.packed = &s->factor};
@@ -162,6 +160,15 @@ static ntk_status solve_cholesky(const ntk_model *m)
         store.target[0] = (struct target){.packed = &s->nngp};
     }
     NTK_TRY(ntk_kernel_stream(m->both ? m->both : m->mean, m->x, NULL, store_block, &store));
+    return ntk_model_factor(m);
+}
+
+ntk_status ntk_model_factor(const ntk_model *m)
+{
+    struct ntk_solution *s = m->solution;
+    double largest = 0;
+    int info;
+
     s->ridge = ridge_of(&m->opts, ntk_rfp_trace(&s->factor), m->n);
     ntk_rfp_add_diagonal(&s->factor, s->ridge);
     for (int64_t i = 0; i < m->n; i++)
@@ -344,11 +351,10 @@ static ntk_status fill(ntk_model *m, const ntk_net *net, const double *y)
     for (int64_t i = 0; i < m->n; i++)
         for (int64_t k = 0; k < m->outputs; k++)
             m->y[k * m->n + i] = y[i * m->outputs + k];
-    NTK_TRY(ntk_model_start(m));
-    return ntk_model_solve(m);
+    return ntk_model_start(m);
 }
 
-ntk_status ntk_model_fit(ntk_ctx *ctx, const ntk_net *net, const ntk_data *x, const double *y,
+ntk_status ntk_model_new(ntk_ctx *ctx, const ntk_net *net, const ntk_data *x, const double *y,
                          int64_t outputs, const ntk_fit_opts *opts, ntk_model **model)
 {
     ntk_model *m;
@@ -365,6 +371,22 @@ ntk_status ntk_model_fit(ntk_ctx *ctx, const ntk_net *net, const ntk_data *x, co
     m->outputs = outputs;
     m->targets = NTK_RAW;
     status = fill(m, net, y);
+    if (status != NTK_OK) {
+        ntk_model_free(m);
+        return status;
+    }
+    *model = m;
+    return NTK_OK;
+}
+
+ntk_status ntk_model_fit(ntk_ctx *ctx, const ntk_net *net, const ntk_data *x, const double *y,
+                         int64_t outputs, const ntk_fit_opts *opts, ntk_model **model)
+{
+    ntk_model *m;
+    ntk_status status;
+
+    NTK_TRY(ntk_model_new(ctx, net, x, y, outputs, opts, &m));
+    status = ntk_model_solve(m);
     if (status != NTK_OK) {
         ntk_model_free(m);
         return status;

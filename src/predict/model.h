@@ -37,6 +37,11 @@ struct ntk_model {
     ntk_targets targets;
 };
 
+/* A model that is not solved yet. */
+ntk_status ntk_model_new(ntk_ctx *ctx, const ntk_net *net, const ntk_data *x, const double *y,
+                         int64_t outputs, const ntk_fit_opts *opts, ntk_model **model);
+/* From the kernel matrix in solution->factor to its factor and alpha. */
+ntk_status ntk_model_factor(const ntk_model *model);
 /* Makes the model's kernels; the rest is filled in by the caller. x and y are set before. */
 ntk_status ntk_model_start(ntk_model *model);
 /* Computes the solution (and alpha) if it is not there. */
@@ -52,6 +57,10 @@ ntk_status ntk_model_panel(const ntk_model *model, const ntk_data *test, int64_t
                            double *k, double *nngp);
 /* Prior variance of test samples, [test->n]: of the NNGP or, for NTK_POSTERIOR_NTKGP, the NTK. */
 ntk_status ntk_model_prior(const ntk_model *model, const ntk_data *test, double *variance);
+/* mean [rows][outputs] of a panel k [rows][n]. */
+void ntk_model_panel_mean(const ntk_model *model, int64_t rows, const double *k, double *mean);
+/* float32 numbers at k become float64 in place. */
+void ntk_model_widen(double *k, size_t n);
 /* NTK_EINVAL if variances cannot be had from this model. */
 ntk_status ntk_model_check_covariance(const ntk_model *model);
 

@@ -8,8 +8,8 @@
 
 #include "predict/model.h"
 
-/* float32 panels are widened in place, from the end. */
-static void widen(double *k, size_t n)
+/* From the end. */
+void ntk_model_widen(double *k, size_t n)
 {
     const float *narrow = (const float *)(const void *)k;
 
@@ -31,9 +31,9 @@ ntk_status ntk_model_panel(const ntk_model *m, const ntk_data *test, int64_t fir
     status = ntk_kernel_compute(nngp ? m->both : m->mean, slice, m->x, out);
     ntk_data_free(slice);
     if (status == NTK_OK && m->opts.dtype == NTK_F32) {
-        widen(k, (size_t)(rows * m->n));
+        ntk_model_widen(k, (size_t)(rows * m->n));
         if (nngp)
-            widen(nngp, (size_t)(rows * m->n));
+            ntk_model_widen(nngp, (size_t)(rows * m->n));
     }
     return status;
 }
@@ -66,8 +66,7 @@ static double dot(int64_t n, const double *a, const double *b)
     return cblas_ddot((int)n, a, 1, b, 1);
 }
 
-/* mean [rows][outputs] of a panel k [rows][n]. */
-static void panel_mean(const ntk_model *m, int64_t rows, const double *k, double *mean)
+void ntk_model_panel_mean(const ntk_model *m, int64_t rows, const double *k, double *mean)
 {
     cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)rows, (int)m->outputs, (int)m->n, 1, k,
                 (int)m->n, m->alpha, (int)m->n, 0, mean, (int)m->outputs);
@@ -103,7 +102,7 @@ static ntk_status predict_panels(const ntk_model *m, const ntk_data *x, double *
         const int64_t rows = x->n - first < most ? x->n - first : most;
 
         NTK_TRY(ntk_model_panel(m, x, first, rows, k, nngp));
-        panel_mean(m, rows, k, mean + first * m->outputs);
+        ntk_model_panel_mean(m, rows, k, mean + first * m->outputs);
         if (var)
             panel_variance(m, rows, k, nngp, work, var + first);
         NTK_TRY(ntk_progress(m->ctx, "predictions", (double)(first + rows), (double)x->n));
@@ -165,7 +164,7 @@ static ntk_status prior_covariance(const ntk_model *m, const ntk_data *x, double
     status = ntk_kernel_compute(prior, x, NULL, out);
     ntk_kernel_free(prior);
     if (status == NTK_OK && m->opts.dtype == NTK_F32)
-        widen(cov, (size_t)x->n * (size_t)x->n);
+        ntk_model_widen(cov, (size_t)x->n * (size_t)x->n);
     return status;
 }
 
@@ -177,7 +176,7 @@ static ntk_status covariance_of(const ntk_model *m, const ntk_data *x, double *m
 
     NTK_TRY(ntk_model_panel(m, x, 0, x->n, k, nngp));
     NTK_TRY(prior_covariance(m, x, cov));
-    panel_mean(m, x->n, k, mean);
+    ntk_model_panel_mean(m, x->n, k, mean);
     if (!nngp) {
         ntk_rfp_solve_half(&s->factor, x->n, k);
         cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, t, t, n, -1, k, n, k, n, 1, cov, t);

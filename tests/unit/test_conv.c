@@ -297,6 +297,69 @@ static void nets_share_their_work(void **state)
     ntk_kernel_free(k);
 }
 
+/* Fitted and asked together, models are what each is alone. */
+static void models_share_their_work(void **state)
+{
+    enum { n = 12, m = 5, many = 3 };
+    static const char *const texts[many] = {"cntk(depth=3)", "cntk(depth=4)",
+                                            "cntk(depth=3, pool='gap')"};
+    float x[(n + m) * IMAGE];
+    double y[n], got[many][m], *mean[many], alone[m];
+    ntk_model *models[many], *one;
+    ntk_data *train, *test;
+    ntk_net *parsed[many];
+    ntk_fit_opts o;
+
+    (void)state;
+    random_images(x, n + m, 8);
+    ntk_fit_opts_init(&o);
+    for (int i = 0; i < n; i++)
+        y[i] = i % 3 - 1;
+    for (int i = 0; i < many; i++) {
+        assert_ok(ctx, ntk_net_parse(ctx, texts[i], &parsed[i]));
+        mean[i] = got[i];
+    }
+    assert_ok(ctx, ntk_data_view(ctx, x, NTK_F32, n, image, &train));
+    assert_ok(ctx, ntk_data_view(ctx, x + n * IMAGE, NTK_F32, m, image, &test));
+    assert_ok(ctx, ntk_models_fit(ctx, (const ntk_net *const *)parsed, many, train, y, 1, &o, models));
+    assert_ok(ctx, ntk_models_predict(models, many, test, mean));
+    for (int i = 0; i < many; i++) {
+        assert_ok(ctx, ntk_model_fit(ctx, parsed[i], train, y, 1, &o, &one));
+        assert_ok(ctx, ntk_model_predict(one, test, alone, NULL));
+        for (int k = 0; k < m; k++)
+            assert_near(got[i][k], alone[k], 1e-12, 1.0);
+        ntk_model_free(one);
+        ntk_model_free(models[i]);
+        ntk_net_free(parsed[i]);
+    }
+    ntk_data_free(train);
+    ntk_data_free(test);
+}
+
+static int identity_rows(int64_t i0, int64_t ni, void *k, void *user)
+{
+    const int64_t n = *(const int64_t *)user;
+
+    for (int64_t i = 0; i < ni; i++)
+        for (int64_t j = i0; j < n; j++)
+            ((float *)k)[i * (n - i0) + j - i0] = i0 + i == j ? 2 : j == i0 + i + 1 ? 1 : 0;
+    return 0;
+}
+
+/* A tridiagonal matrix, whose solution is known, in blocks that do not divide it. */
+static void a_given_matrix_is_solved(void **state)
+{
+    int64_t n = 23;
+    double y[23], alpha[23];
+
+    (void)state;
+    for (int i = 0; i < n; i++) /* K (1, 1, ..., 1) */
+        y[i] = i == 0 || i == n - 1 ? 3 : 4;
+    assert_ok(ctx, ntk_kernel_solve(ctx, n, NTK_F32, 5, identity_rows, &n, y, 1, 0, alpha));
+    for (int i = 0; i < n; i++)
+        assert_near(alpha[i], 1, 1e-13, 0.0);
+}
+
 /* ------------------------------------------------------------------ bad input */
 
 static void refused(const char *text, ntk_shape shape, ntk_status status, const char *part)
@@ -351,6 +414,8 @@ int main(void)
         cmocka_unit_test(instruction_sets_agree),
         cmocka_unit_test(equal_samples_are_exact),
         cmocka_unit_test(nets_share_their_work),
+        cmocka_unit_test(models_share_their_work),
+        cmocka_unit_test(a_given_matrix_is_solved),
         cmocka_unit_test(what_does_not_fit_is_said),
     };
 
