@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
  * finite.h - a witness for the infinite-width rules: random finite networks of an architecture's
- * own tree, and their kernels. Nothing here knows those rules: layers act on vectors, gradients go
- * back along a tape, and a kernel entry is the sum over all weights of products of gradients.
+ * own tree, and their kernels. Nothing here knows those rules: layers act on images (a vector is one of
+ * one position), gradients go back along a tape, and a kernel entry is the sum over all weights of
+ * products of gradients.
  *
- * Fully connected nets only, which end with a Dense of one output. Its own weights are averaged
+ * Nets end with a Dense of one output. Its own weights are averaged
  * over exactly: the NNGP of one network is W_std^2 a.a' / n + b_std^2, a its last hidden vectors.
  */
 #ifndef NTK_TEST_FINITE_H
@@ -22,9 +23,9 @@ struct finite_mean {
     double deviation[2][WITNESSES * WITNESSES];
 };
 
-/* A vector for each sample, and the output's gradient with respect to it. */
+/* An image [h][w][c] for each sample, n numbers, and the output's gradient with respect to it. */
 struct finite_vector {
-    int n;
+    int h, w, c, n;
     double *v[WITNESSES], *g[WITNESSES];
 };
 
@@ -32,7 +33,7 @@ struct finite_step {
     const struct ntk_tree *leaf;
     int n_in;
     struct finite_vector **in, *out;
-    double *W; /* Dense: [out][in], scaled. Dropout: [WITNESSES][n] factors */
+    double *W; /* Dense, Conv: [out][places of the window][in], scaled. Dropout: [WITNESSES][n] factors */
     struct finite_step *before;
 };
 
@@ -57,11 +58,12 @@ static inline void *finite_alloc(struct finite_net *f, size_t n, size_t size)
     return p;
 }
 
-static inline struct finite_vector *finite_vector_new(struct finite_net *f, int n)
+static inline struct finite_vector *finite_vector_new(struct finite_net *f, int h, int w, int c)
 {
     struct finite_vector *x = finite_alloc(f, 1, sizeof *x);
+    const int n = h * w * c;
 
-    x->n = n;
+    *x = (struct finite_vector){.h = h, .w = w, .c = c, .n = n};
     for (int s = 0; s < WITNESSES; s++) {
         x->v[s] = finite_alloc(f, (size_t)n, sizeof(double));
         x->g[s] = finite_alloc(f, (size_t)n, sizeof(double));
@@ -98,99 +100,274 @@ static inline double finite_dot(const double *a, const double *b, int n)
     return sum;
 }
 
-/* ---- Dense */
+/* ---- windows: which position place `a` of window q covers, as neural-tangents has it */
+
+struct finite_window {
+    int size[2], stride[2], low[2], n[2], out[2];
+    bool wrap;
+};
+
+static inline struct finite_window finite_window_of(const struct ntk_tree *leaf, const char *size_name,
+                                                    const struct finite_vector *in)
+{
+    const struct ntk_integers *size = finite_param(leaf, size_name);
+    const struct ntk_integers *stride = finite_param(leaf, "strides");
+    const int padding = *(const int *)finite_param(leaf, "padding"); /* VALID, SAME, CIRCULAR */
+    struct finite_window w = {
+        .size = {1, 1}, .stride = {1, 1}, .n = {in->h, in->w}, .out = {in->h, in->w}};
+
+    w.wrap = padding == 2;
+    for (int k = 0; k < size->n; k++) {
+        const int axis = k + 2 - size->n;
+        const int n = w.n[axis], reach = (int)size->v[k], step = stride->n ? (int)stride->v[k] : 1;
+        const int out = padding == 0 ? (n - reach) / step + 1 : (n + step - 1) / step;
+        const int pad = padding == 0 ? 0 : (out - 1) * step + reach - n;
+
+        w.size[axis] = reach;
+        w.stride[axis] = step;
+        w.out[axis] = out;
+        w.low[axis] = pad > 0 ? pad / 2 : 0;
+    }
+    return w;
+}
+
+/* Dense: the window that is one position. */
+static inline struct finite_window finite_window_one(const struct finite_vector *in)
+{
+    return (struct finite_window){
+        .size = {1, 1}, .stride = {1, 1}, .n = {in->h, in->w}, .out = {in->h, in->w}};
+}
+
+/* Position number, or -1 outside. q counts windows, a places, both row by row. */
+static inline int finite_position(const struct finite_window *w, int q, int a)
+{
+    int p[2] = {w->stride[0] * (q / w->out[1]) - w->low[0] + a / w->size[1],
+                w->stride[1] * (q % w->out[1]) - w->low[1] + a % w->size[1]};
+
+    for (int k = 0; k < 2; k++) {
+        if (w->wrap)
+            p[k] = (p[k] % w->n[k] + w->n[k]) % w->n[k];
+        else if (p[k] < 0 || p[k] >= w->n[k])
+            return -1;
+    }
+    return p[0] * w->n[1] + p[1];
+}
+
+/* ---- Dense and Conv */
 
 struct finite_dense {
+    struct finite_window window;
     int64_t width, s0;
+    int places, n_in;
     double W_std, b_std; /* b_std 0 without biases */
     bool biased, standard, trainable;
 };
 
-static inline struct finite_dense finite_dense_of(const struct ntk_tree *leaf)
+static inline struct finite_dense finite_dense_of(const struct finite_step *step)
 {
+    const struct ntk_tree *leaf = step->leaf;
     const struct ntk_integers *s = finite_param(leaf, "s");
+    const bool conv = finite_is(leaf, "Conv");
     const double b_std = finite_number(leaf, "b_std");
     const bool standard = *(const int *)finite_param(leaf, "parameterization") == 1;
+    struct finite_dense d = {.window = conv ? finite_window_of(leaf, "filter_shape", step->in[0])
+                                            : finite_window_one(step->in[0]),
+                             .width = *(const int64_t *)finite_param(leaf, conv ? "out_chan"
+                                                                                : "out_dim") *
+                                      (standard ? s->v[1] : 1),
+                             .s0 = s->v[0],
+                             .W_std = finite_number(leaf, "W_std"),
+                             .b_std = isnan(b_std) ? 0 : b_std,
+                             .biased = !isnan(b_std),
+                             .standard = standard,
+                             .trainable = *(const bool *)finite_param(leaf, "trainable")};
 
-    return (struct finite_dense){.width = *(const int64_t *)finite_param(leaf, "out_dim") *
-                                          (standard ? s->v[1] : 1),
-                                 .s0 = s->v[0],
-                                 .W_std = finite_number(leaf, "W_std"),
-                                 .b_std = isnan(b_std) ? 0 : b_std,
-                                 .biased = !isnan(b_std),
-                                 .standard = standard,
-                                 .trainable = *(const bool *)finite_param(leaf, "trainable")};
+    d.places = d.window.size[0] * d.window.size[1];
+    d.n_in = d.places * step->in[0]->c;
+    return d;
 }
 
 /* In both parameterizations the product of scale and weight has deviation W_std / sqrt(n_in). */
 static inline void finite_dense_forward(struct finite_net *f, struct finite_step *step)
 {
-    const struct finite_dense d = finite_dense_of(step->leaf);
+    const struct finite_dense d = finite_dense_of(step);
     const struct finite_vector *in = step->in[0];
-    const double scale = d.W_std / sqrt((double)in->n);
+    const int width = (int)d.width, windows = d.window.out[0] * d.window.out[1];
+    const double scale = d.W_std / sqrt((double)d.n_in);
+    double *bias = finite_alloc(f, (size_t)width, sizeof *bias);
 
-    step->out = finite_vector_new(f, (int)d.width);
-    step->W = finite_alloc(f, (size_t)d.width * (size_t)in->n, sizeof *step->W);
-    for (int o = 0; o < step->out->n; o++) {
-        double *row = step->W + (size_t)o * (size_t)in->n;
-        const double bias = d.b_std * test_normal(&f->seed);
+    step->out = finite_vector_new(f, d.window.out[0], d.window.out[1], width);
+    step->W = finite_alloc(f, (size_t)width * (size_t)d.n_in, sizeof *step->W);
+    for (int o = 0; o < width; o++) {
+        bias[o] = d.b_std * test_normal(&f->seed);
+        for (int i = 0; i < d.n_in; i++)
+            step->W[o * d.n_in + i] = scale * test_normal(&f->seed);
+    }
+    for (int s = 0; s < WITNESSES; s++)
+        for (int q = 0; q < windows; q++)
+            for (int o = 0; o < width; o++) {
+                double sum = bias[o];
 
-        for (int i = 0; i < in->n; i++)
-            row[i] = scale * test_normal(&f->seed);
+                for (int a = 0; a < d.places; a++) {
+                    const int p = finite_position(&d.window, q, a);
+
+                    if (p >= 0)
+                        sum += finite_dot(step->W + o * d.n_in + a * in->c, in->v[s] + p * in->c, in->c);
+                }
+                step->out->v[s][q * width + o] = sum;
+            }
+}
+
+/* Gradients of the output with respect to the weights [out][places][in] and biases [out] of one
+ * sample; goes back through the layer on the way. */
+static inline void finite_dense_gradients(const struct finite_step *step, const struct finite_dense *d,
+                                          int s, double *of_W, double *of_b)
+{
+    const struct finite_vector *in = step->in[0], *out = step->out;
+
+    for (int q = 0; q < out->h * out->w; q++)
+        for (int o = 0; o < out->c; o++) {
+            const double g = out->g[s][q * out->c + o];
+
+            of_b[o] += g;
+            for (int a = 0; a < d->places; a++) {
+                const int p = finite_position(&d->window, q, a);
+                const int at = o * d->n_in + a * in->c;
+
+                for (int i = 0; p >= 0 && i < in->c; i++) {
+                    in->g[s][p * in->c + i] += g * step->W[at + i];
+                    of_W[at + i] += g * in->v[s][p * in->c + i];
+                }
+            }
+        }
+}
+
+/* Adds the weights' part of the tangent kernel. */
+static inline void finite_dense_backward(struct finite_net *f, const struct finite_step *step,
+                                         double *ntk)
+{
+    const struct finite_dense d = finite_dense_of(step);
+    const int n = step->out->c * d.n_in, width = step->out->c;
+    const double of_weights = d.standard ? 1 / (double)d.s0 : d.W_std * d.W_std / d.n_in;
+    const double of_biases = d.standard ? d.biased : d.b_std * d.b_std;
+    double *W[WITNESSES], *b[WITNESSES];
+
+    for (int s = 0; s < WITNESSES; s++) {
+        W[s] = finite_alloc(f, (size_t)n, sizeof **W);
+        b[s] = finite_alloc(f, (size_t)width, sizeof **b);
+        finite_dense_gradients(step, &d, s, W[s], b[s]);
+    }
+    for (int s = 0; s < WITNESSES && d.trainable; s++)
+        for (int t = 0; t < WITNESSES; t++)
+            ntk[s * WITNESSES + t] += of_weights * finite_dot(W[s], W[t], n) +
+                                      of_biases * finite_dot(b[s], b[t], width);
+}
+
+/* ---- pools: window sums, or means */
+
+static inline void finite_pool(struct finite_net *f, struct finite_step *step, bool backward)
+{
+    const struct ntk_tree *leaf = step->leaf;
+    const struct finite_vector *in = step->in[0];
+    const struct finite_window w = finite_window_of(leaf, "window_shape", in);
+    const bool mean = finite_is(leaf, "AvgPool");
+    const bool edges = mean && *(const bool *)finite_param(leaf, "normalize_edges") && !w.wrap;
+    const int places = w.size[0] * w.size[1], c = in->c;
+
+    if (!backward)
+        step->out = finite_vector_new(f, w.out[0], w.out[1], c);
+    for (int q = 0; q < w.out[0] * w.out[1]; q++) {
+        double factor = mean ? 1.0 / places : 1;
+        int inside = 0;
+
+        for (int a = 0; a < places; a++)
+            inside += finite_position(&w, q, a) >= 0;
+        factor = edges ? 1.0 / inside : factor;
         for (int s = 0; s < WITNESSES; s++)
-            step->out->v[s][o] = finite_dot(row, in->v[s], in->n) + bias;
+            for (int a = 0; a < places; a++) {
+                const int p = finite_position(&w, q, a);
+
+                for (int i = 0; p >= 0 && i < c; i++)
+                    if (backward)
+                        in->g[s][p * c + i] += factor * step->out->g[s][q * c + i];
+                    else
+                        step->out->v[s][q * c + i] += factor * in->v[s][p * c + i];
+            }
     }
 }
 
-/* Goes back through the layer, and adds its weights' part of the tangent kernel. */
-static inline void finite_dense_backward(const struct finite_step *step, double *ntk)
+static inline void finite_global_pool(struct finite_net *f, struct finite_step *step, bool backward)
 {
-    const struct finite_dense d = finite_dense_of(step->leaf);
-    const struct finite_vector *in = step->in[0], *out = step->out;
-    const double of_weights = d.standard ? 1 / (double)d.s0 : d.W_std * d.W_std / in->n;
-    const double of_biases = d.standard ? d.biased : d.b_std * d.b_std;
+    const struct finite_vector *in = step->in[0];
+    const double factor = finite_is(step->leaf, "GlobalAvgPool") ? 1.0 / (in->h * in->w) : 1;
 
+    if (!backward)
+        step->out = finite_vector_new(f, 1, 1, in->c);
     for (int s = 0; s < WITNESSES; s++)
-        for (int o = 0; o < out->n; o++)
-            for (int i = 0; i < in->n; i++)
-                in->g[s][i] += out->g[s][o] * step->W[(size_t)o * (size_t)in->n + (size_t)i];
-    for (int s = 0; s < WITNESSES && d.trainable; s++)
-        for (int t = 0; t < WITNESSES; t++)
-            ntk[s * WITNESSES + t] +=
-                finite_dot(out->g[s], out->g[t], out->n) *
-                (of_weights * finite_dot(in->v[s], in->v[t], in->n) + of_biases);
+        for (int i = 0; i < in->n; i++)
+            if (backward)
+                in->g[s][i] += factor * step->out->g[s][i % in->c];
+            else
+                step->out->v[s][i % in->c] += factor * in->v[s][i];
 }
 
-/* ---- LayerNorm: y = (x - mean) / sqrt(variance + eps) */
+/* ---- LayerNorm: y = (x - mean) / sqrt(variance + eps) over channels and the named axes */
 
-static inline void finite_moments(const double *x, int n, double *mean, double *variance)
+/* Numbers of the elements that are normalised together, for group `group`; returns how many. */
+static inline int finite_group(const struct finite_step *step, int group, int *elements)
 {
-    *mean = 0;
-    *variance = 0;
-    for (int i = 0; i < n; i++)
-        *mean += x[i] / n;
-    for (int i = 0; i < n; i++)
-        *variance += (x[i] - *mean) * (x[i] - *mean) / n;
+    const struct ntk_integers *axis = finite_param(step->leaf, "axis");
+    const struct finite_vector *in = step->in[0];
+    const int ndim = in->h > 1 || axis->v[0] > 2 ? 4 : 3; /* images, or sequences */
+    bool rows = false, columns = false;
+    int n = 0;
+
+    for (int k = 0; k < axis->n; k++) {
+        const int64_t a = axis->v[k] < 0 ? axis->v[k] + ndim : axis->v[k];
+
+        rows = rows || (ndim == 4 && a == 1);
+        columns = columns || a == ndim - 2;
+    }
+    for (int i = 0; i < in->n; i++) {
+        const int r = i / (in->w * in->c), column = i / in->c % in->w;
+
+        if ((rows ? 0 : r) * in->w + (columns ? 0 : column) == group)
+            elements[n++] = i;
+    }
+    return n;
 }
 
-static inline void finite_norm(const struct finite_step *step, bool backward)
+static inline void finite_norm_group(const struct finite_step *step, const int *at, int n, int s,
+                                     bool backward)
 {
     const struct finite_vector *in = step->in[0], *out = step->out;
-    const double eps = finite_number(step->leaf, "eps");
+    double mean = 0, variance = 0, scale, g_mean = 0, g_y = 0;
 
-    for (int s = 0; s < WITNESSES; s++) {
-        double mean, variance, scale, g_mean = 0, g_y = 0;
+    for (int i = 0; i < n; i++)
+        mean += in->v[s][at[i]] / n;
+    for (int i = 0; i < n; i++)
+        variance += (in->v[s][at[i]] - mean) * (in->v[s][at[i]] - mean) / n;
+    scale = 1 / sqrt(variance + finite_number(step->leaf, "eps"));
+    for (int i = 0; i < n; i++) {
+        if (!backward)
+            out->v[s][at[i]] = (in->v[s][at[i]] - mean) * scale;
+        g_mean += out->g[s][at[i]] / n;
+        g_y += out->g[s][at[i]] * out->v[s][at[i]] / n;
+    }
+    for (int i = 0; i < n && backward; i++)
+        in->g[s][at[i]] += scale * (out->g[s][at[i]] - g_mean - out->v[s][at[i]] * g_y);
+}
 
-        finite_moments(in->v[s], in->n, &mean, &variance);
-        scale = 1 / sqrt(variance + eps);
-        for (int i = 0; i < in->n; i++) {
-            if (!backward)
-                out->v[s][i] = (in->v[s][i] - mean) * scale;
-            g_mean += out->g[s][i] / in->n;
-            g_y += out->g[s][i] * out->v[s][i] / in->n;
-        }
-        for (int i = 0; i < in->n && backward; i++)
-            in->g[s][i] += scale * (out->g[s][i] - g_mean - out->v[s][i] * g_y);
+static inline void finite_norm(struct finite_net *f, const struct finite_step *step, bool backward)
+{
+    const struct finite_vector *in = step->in[0];
+    int *at = finite_alloc(f, (size_t)in->n, sizeof *at);
+
+    for (int group = 0; group < in->h * in->w; group++) {
+        const int n = finite_group(step, group, at);
+
+        for (int s = 0; s < WITNESSES && n > 0; s++)
+            finite_norm_group(step, at, n, s, backward);
     }
 }
 
@@ -255,48 +432,88 @@ static inline void finite_elementwise(const struct finite_step *step, bool backw
         }
 }
 
+/* Side by side at every position. */
 static inline void finite_concat(const struct finite_step *step, bool backward)
 {
+    const int c = step->out->c;
+
     for (int s = 0; s < WITNESSES; s++)
-        for (int k = 0, at = 0; k < step->n_in; at += step->in[k++]->n)
-            for (int i = 0; i < step->in[k]->n; i++)
+        for (int k = 0, first = 0; k < step->n_in; first += step->in[k++]->c) {
+            const struct finite_vector *in = step->in[k];
+
+            for (int i = 0; i < in->n; i++) {
+                const int at = i / in->c * c + first + i % in->c;
+
                 if (backward)
-                    step->in[k]->g[s][i] += step->out->g[s][at + i];
+                    in->g[s][i] += step->out->g[s][at];
                 else
-                    step->out->v[s][at + i] = step->in[k]->v[s][i];
+                    step->out->v[s][at] = in->v[s][i];
+            }
+        }
 }
 
 /* ---- one network */
 
-static inline void finite_forward(struct finite_net *f, struct finite_step *step)
+static inline bool finite_is_affine(const struct finite_step *step)
 {
-    int width = step->in[0]->n;
+    return finite_is(step->leaf, "Dense") || finite_is(step->leaf, "Conv");
+}
 
-    if (finite_is(step->leaf, "Dense")) {
-        finite_dense_forward(f, step);
-        return;
-    }
-    if (finite_is(step->leaf, "Dropout"))
-        finite_draw_dropout(f, step);
-    for (int k = 1; k < step->n_in && finite_is(step->leaf, "FanInConcat"); k++)
-        width += step->in[k]->n;
-    step->out = finite_vector_new(f, width);
-    if (finite_is(step->leaf, "FanInConcat"))
+static inline bool finite_is_pool(const struct finite_step *step)
+{
+    return finite_is(step->leaf, "AvgPool") || finite_is(step->leaf, "SumPool");
+}
+
+static inline bool finite_is_global(const struct finite_step *step)
+{
+    return finite_is(step->leaf, "GlobalAvgPool") || finite_is(step->leaf, "GlobalSumPool");
+}
+
+/* Layers that make something of as many positions as their input has; Flatten makes one of them. */
+static inline void finite_forward_alike(struct finite_net *f, struct finite_step *step)
+{
+    const struct finite_vector *in = step->in[0];
+    const bool concat = finite_is(step->leaf, "FanInConcat");
+    int c = in->c;
+
+    for (int k = 1; k < step->n_in && concat; k++)
+        c += step->in[k]->c;
+    step->out = finite_is(step->leaf, "Flatten") ? finite_vector_new(f, 1, 1, in->n)
+                                                 : finite_vector_new(f, in->h, in->w, c);
+    if (concat)
         finite_concat(step, false);
     else if (finite_is(step->leaf, "LayerNorm"))
-        finite_norm(step, false);
+        finite_norm(f, step, false);
     else
         finite_elementwise(step, false);
 }
 
-static inline void finite_backward(const struct finite_step *step, double *ntk)
+static inline void finite_forward(struct finite_net *f, struct finite_step *step)
 {
-    if (finite_is(step->leaf, "Dense"))
-        finite_dense_backward(step, ntk);
+    if (finite_is(step->leaf, "Dropout"))
+        finite_draw_dropout(f, step);
+    if (finite_is_affine(step))
+        finite_dense_forward(f, step);
+    else if (finite_is_pool(step))
+        finite_pool(f, step, false);
+    else if (finite_is_global(step))
+        finite_global_pool(f, step, false);
+    else
+        finite_forward_alike(f, step);
+}
+
+static inline void finite_backward(struct finite_net *f, struct finite_step *step, double *ntk)
+{
+    if (finite_is_affine(step))
+        finite_dense_backward(f, step, ntk);
+    else if (finite_is_pool(step))
+        finite_pool(f, step, true);
+    else if (finite_is_global(step))
+        finite_global_pool(f, step, true);
     else if (finite_is(step->leaf, "FanInConcat"))
         finite_concat(step, true);
     else if (finite_is(step->leaf, "LayerNorm"))
-        finite_norm(step, true);
+        finite_norm(f, step, true);
     else
         finite_elementwise(step, true);
 }
@@ -340,20 +557,23 @@ static inline struct finite_bundle finite_walk(struct finite_net *f, const struc
     }
 }
 
-/* Both kernels of one network; x [WITNESSES][d]. */
-static inline void finite_sample(const ntk_net *net, const double *x, int d, uint64_t seed,
+/* Both kernels of one network; x [WITNESSES][h][w][c]. */
+static inline void finite_sample(const ntk_net *net, const double *x, ntk_shape shape, uint64_t seed,
                                  double K[2][WITNESSES * WITNESSES])
 {
     struct finite_net f = {.seed = seed};
-    struct finite_bundle in = {.vector = finite_vector_new(&f, d)}, out;
+    struct finite_bundle in = {
+        .vector = finite_vector_new(&f, (int)shape.h, (int)shape.w, (int)shape.c)};
     const struct finite_vector *hidden;
+    struct finite_bundle out;
     struct finite_dense last;
+    const int d = in.vector->n;
 
     for (int i = 0; i < WITNESSES * d; i++)
         in.vector->v[i / d][i % d] = x[i];
     out = finite_walk(&f, net->tree, in);
     assert_true(finite_is(f.last->leaf, "Dense") && out.n == 0 && out.vector->n == 1);
-    last = finite_dense_of(f.last->leaf);
+    last = finite_dense_of(f.last);
     hidden = f.last->in[0];
     memset(K, 0, 2 * sizeof *K);
     for (int s = 0; s < WITNESSES; s++) {
@@ -363,19 +583,19 @@ static inline void finite_sample(const ntk_net *net, const double *x, int d, uin
                                           finite_dot(hidden->v[s], hidden->v[t], hidden->n) +
                                       last.b_std * last.b_std;
     }
-    for (const struct finite_step *step = f.last; step; step = step->before)
-        finite_backward(step, K[1]);
+    for (struct finite_step *step = f.last; step; step = step->before)
+        finite_backward(&f, step, K[1]);
     ntk_arena_free(&f.arena);
 }
 
-static inline void finite_measure(const ntk_net *net, const double *x, int d, int n_nets,
+static inline void finite_measure(const ntk_net *net, const double *x, ntk_shape shape, int n_nets,
                                   uint64_t seed, struct finite_mean *mean)
 {
     double K[2][WITNESSES * WITNESSES];
 
     memset(mean, 0, sizeof *mean);
     for (int r = 0; r < n_nets; r++) { /* mean and sum of squared deviations, Welford 1962 */
-        finite_sample(net, x, d, seed * 1000003 + (uint64_t)r * 7919, K);
+        finite_sample(net, x, shape, seed * 1000003 + (uint64_t)r * 7919, K);
         for (int m = 0; m < 2; m++)
             for (int e = 0; e < WITNESSES * WITNESSES; e++) {
                 const double step = K[m][e] - mean->value[m][e];

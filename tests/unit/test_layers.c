@@ -8,7 +8,8 @@
 #include "finite.h"
 #include "context.h"
 
-#define D 5 /* features of a sample */
+#define D 5  /* numbers of a vector */
+#define X 24 /* numbers of an image or sequence */
 #define N 12
 
 /* ------------------------------------------------------------------ nets around a word */
@@ -24,6 +25,9 @@ static void required(const struct ntk_param *p, char *text, size_t size)
         return;
     case NTK_TYPE_NUMBERS:
         snprintf(text, size, "(0.3, 1, %g)", middle);
+        return;
+    case NTK_TYPE_INTEGERS: /* a window */
+        snprintf(text, size, "(2, 3)");
         return;
     case NTK_TYPE_NUMBER:
         snprintf(text, size, "%g", middle);
@@ -77,16 +81,41 @@ static void net_around(const struct ntk_class *c, char *net, size_t size)
                  "%s), Dense(1, 1.1, 0.1))",
                  word);
     else if (layer->positions)
-        snprintf(net, size, "serial(%s), Dense(512, 0.9, 0.2), Relu(), Dense(1, 1.1, 0.1))", word);
+        snprintf(net, size,
+                 "serial(Conv(128, (3, 3), padding='SAME', W_std=0.9, b_std=0.2), Relu(), %s)%s, "
+                 "Dense(1, 1.1, 0.1))",
+                 word, strcmp(c->name, "Flatten") && strncmp(c->name, "Global", 6) ? ", Flatten()" : "");
     else
         snprintf(net, size, "serial(Dense(512, 0.9, 0.2), %s), Dense(1, 1.1, 0.1))", word);
 }
 
 /* ------------------------------------------------------------------ kernels */
 
+/* Nets with positions get images of as many numbers as the others' vectors; those that say `sequence`
+ * in a comment, sequences. */
+static ntk_shape shape_for(const char *text)
+{
+    const ntk_shape vector = {0, 1, 1, D}, image = {2, 4, 3, 2}, sequence = {1, 1, 8, 3};
+    ntk_net *net;
+    int positions;
+
+    if (ntk_net_parse(ctx, text, &net) != NTK_OK)
+        fail_msg("%s: %s", text, ntk_errmsg(ctx));
+    positions = ntk_net_uses_positions(net);
+    ntk_net_free(net);
+    return !positions ? vector : strstr(text, "sequence") ? sequence : image;
+}
+
+static int features_for(const char *text)
+{
+    const ntk_shape s = shape_for(text);
+
+    return (int)(s.h * s.w * s.c);
+}
+
 static ntk_kernel *compile(const char *text, ntk_dtype dtype)
 {
-    const ntk_shape shape = {0, 1, 1, D};
+    const ntk_shape shape = shape_for(text);
     ntk_net *net;
     const ntk_net *nets[1];
     ntk_kernel *k;
@@ -103,7 +132,7 @@ static ntk_kernel *compile(const char *text, ntk_dtype dtype)
 /* K[0]: NNGP, K[1]: NTK, [n][n], of x with itself. */
 static void kernels(const char *text, ntk_dtype dtype, const double *x, int n, double *const K[2])
 {
-    const ntk_shape shape = {0, 1, 1, D};
+    const ntk_shape shape = shape_for(text);
     const size_t entries = (size_t)n * (size_t)n;
     ntk_kernel *k = compile(text, dtype);
     float *narrow = malloc(2 * entries * sizeof *narrow);
@@ -120,9 +149,10 @@ static void kernels(const char *text, ntk_dtype dtype, const double *x, int n, d
     free(narrow);
 }
 
+/* n samples of up to X numbers */
 static void samples(uint64_t seed, int n, double *x)
 {
-    for (int i = 0; i < n * D; i++)
+    for (int i = 0; i < n * X; i++)
         x[i] = test_normal(&seed);
 }
 
@@ -164,7 +194,8 @@ static void check_positive(const char *net, const double *K, int n)
 
 static void check_diagonal(const char *net, const double *x, double *const K[2], int n)
 {
-    const ntk_shape shape = {0, 1, 1, D};
+    const ntk_shape shape = shape_for(net);
+    const double tolerance = shape.spatial ? 1e-13 : 0; /* sums over positions have another order */
     ntk_kernel *k = compile(net, NTK_F64);
     double variance[2][N], *out[] = {variance[0], variance[1]};
     ntk_data *data;
@@ -173,7 +204,7 @@ static void check_diagonal(const char *net, const double *x, double *const K[2],
     assert_ok(ctx, ntk_kernel_diagonal(k, data, out));
     for (int m = 0; m < 2; m++)
         for (int i = 0; i < n; i++)
-            if (K[m][i * n + i] != variance[m][i])
+            if (!(fabs(K[m][i * n + i] - variance[m][i]) <= tolerance * fabs(variance[m][i])))
                 fail_msg("%s: output %d, entry %d: %.17g, but variance %.17g", net, m, i,
                          K[m][i * n + i], variance[m][i]);
     ntk_data_free(data);
@@ -198,7 +229,7 @@ static void check_close(const char *net, const double *narrow, const double *wid
 
 static void kernels_of_every_class_are_kernels(void **state)
 {
-    double x[N * D], wide[2][N * N], narrow[2][N * N];
+    double x[N * X], wide[2][N * N], narrow[2][N * N];
 
     (void)state;
     samples(1, N, x);
@@ -223,7 +254,6 @@ static void kernels_of_every_class_are_kernels(void **state)
 /* A sample of zeros has variance 0 where there are no biases before it. */
 static void zero_samples_are_finite(void **state)
 {
-    static const double x[3 * D] = {[D] = 1, -2, 3, -4, 5}; /* rows 0 and 2 are zero */
     double wide[2][9], narrow[2][9];
 
     (void)state;
@@ -231,10 +261,15 @@ static void zero_samples_are_finite(void **state)
         const struct ntk_class *cls = class_of(c);
         double *const w[] = {wide[0], wide[1]}, *const f[] = {narrow[0], narrow[1]};
         char net[600], *bias;
+        double x[3 * X];
 
         net_around(cls, net, sizeof net);
         while ((bias = strstr(net, ", 0.2"))) /* no biases before it */
             memmove(bias, bias + 5, strlen(bias + 5) + 1);
+        while ((bias = strstr(net, ", b_std=0.2")))
+            memmove(bias, bias + 11, strlen(bias + 11) + 1);
+        for (int i = 0; i < 3 * X; i++) /* rows 0 and 2 are zero */
+            x[i] = i / features_for(net) == 1 ? i % 7 - 3 : 0;
         kernels(net, NTK_F64, x, 3, w);
         kernels(net, NTK_F32, x, 3, f);
         for (int m = 0; m < 2; m++)
@@ -254,7 +289,7 @@ static void zero_samples_are_finite(void **state)
 static void check_finite(const char *text, int n_nets)
 {
     static uint64_t seed = 1000;
-    double x[WITNESSES * D], exact[2][WITNESSES * WITNESSES];
+    double x[WITNESSES * X], exact[2][WITNESSES * WITNESSES];
     double *const out[] = {exact[0], exact[1]};
     struct finite_mean mean;
     ntk_net *net;
@@ -262,7 +297,7 @@ static void check_finite(const char *text, int n_nets)
     samples(7, WITNESSES, x);
     kernels(text, NTK_F64, x, WITNESSES, out);
     assert_ok(ctx, ntk_net_parse(ctx, text, &net));
-    finite_measure(net, x, D, n_nets, seed++, &mean);
+    finite_measure(net, x, shape_for(text), n_nets, seed++, &mean);
     ntk_net_free(net);
     for (int m = 0; m < 2; m++)
         for (int e = 0; e < WITNESSES * WITNESSES; e++) {
@@ -320,6 +355,34 @@ static void finite_networks_agree_with_nets(void **state)
         "serial(Dense(256, 1.4, 0.1), Erf(), Dropout(0.6), Dense(256, 1.2), Relu(), Dense(1))",
         "serial(Dense(512, 1.4), Tanh(), Dropout(0.5, mode='test'), Dense(1))",
         "serial(Dense(256, 1.1), repeat(residual(Relu(), Dense(256, 0.5)), 2), Dense(1))",
+        "serial(Conv(96, (3, 3), padding='SAME', b_std=0.2), Relu(), Flatten(), Dense(1, b_std=0.1))",
+        "serial(Conv(96, (3, 2), (2, 1), 'SAME'), Erf(), Conv(64, (2, 2)), Relu(), GlobalAvgPool(), "
+        "Dense(1))",
+        "serial(Conv(64, (3, 3), padding='CIRCULAR', b_std=0.1), Relu(), Conv(64, (3, 3), (2, 2), "
+        "'CIRCULAR'), Tanh(), Flatten(), Dense(1))",
+        "serial(Conv(96, (3, 3), padding='SAME', W_std=1.4), Relu(), AvgPool((2, 2), (2, 2), 'SAME', "
+        "normalize_edges=True), Conv(64, (2, 2), padding='SAME', W_std=1.4), Relu(), Flatten(), "
+        "Dense(1))",
+        "serial(Conv(96, (3, 3), padding='SAME', W_std=1.4), AvgPool((2, 2)), Relu(), GlobalSumPool(), "
+        "Dense(1))",
+        "serial(Conv(96, (2, 2), W_std=1.4, b_std=0.1), Relu(), SumPool((2, 2), padding='CIRCULAR'), "
+        "Conv(64, (2, 2), W_std=0.5), Relu(), GlobalAvgPool(), Dense(1, trainable=False))",
+        "serial(Conv(96, (3, 3), padding='SAME'), residual(Relu(), Conv(96, (3, 3), padding='SAME')), "
+        "Relu(), GlobalAvgPool(), Dense(1))",
+        "serial(Conv(64, (3, 3), padding='SAME'), FanOut(2), parallel(serial(Relu(), Conv(64, (3, 3), "
+        "(2, 2), 'SAME')), Conv(64, (3, 3), (2, 2), 'SAME')), FanInSum(), Relu(), Flatten(), Dense(1))",
+        "serial(Conv(192, (3, 3), padding='SAME', b_std=0.3), LayerNorm(axis=(1, 2, 3)), Relu(), "
+        "Flatten(), Dense(1))",
+        "serial(Conv(192, (3, 3), padding='SAME', b_std=0.3), LayerNorm(), Gelu(), GlobalAvgPool(), "
+        "Dense(1))",
+        "serial(Conv(96, (2, 2), trainable=False), Relu(), Conv(96, (2, 2), parameterization='standard', "
+        "s=(2, 1)), Relu(), Flatten(), Dense(1, parameterization='standard'))",
+        "serial(Conv(96, (3, 3), padding='SAME'), Relu(), Dropout(0.7), Conv(96, (2, 2)), Relu(), "
+        "Flatten(), Dense(1))",
+        "serial(Dense(96, 1.3, 0.2), Erf(), Conv(64, (1, 3), padding='SAME'), Relu(), Flatten(), "
+        "Dense(64, 1.4), Relu(), Dense(1))",
+        "serial(  # sequence\n Conv(96, (3,), padding='SAME', b_std=0.1), Relu(), AvgPool((2,), (2,)), "
+        "Conv(64, (2,)), Relu(), GlobalAvgPool(), Dense(1))",
     };
 
     (void)state;
@@ -336,12 +399,43 @@ static void the_witness_measures_right(void **state)
 
     (void)state;
     assert_ok(ctx, ntk_net_parse(ctx, "Dense(1, 2, 3)", &net));
-    finite_measure(net, x, D, 3, 1, &mean);
+    finite_measure(net, x, (ntk_shape){0, 1, 1, D}, 3, 1, &mean);
     ntk_net_free(net);
     for (int m = 0; m < 2; m++) {
         assert_near(mean.value[m][0], 4 * 5.0 / 5 + 9, 1e-14, 1);
         assert_near(mean.value[m][1], 4 * 2.0 / 5 + 9, 1e-14, 1);
         assert_true(mean.deviation[m][1] < 1e-14);
+    }
+}
+
+/* Why branches of the same random field are refused: f + f has 4 times the kernel of f, and adding the
+ * branches' kernels, as FanInSum does, gives 2 times. */
+static void correlated_branches_would_be_wrong(void **state)
+{
+    static const char twice[] = "serial(Conv(96, (3, 3), padding='SAME'), FanOut(2), "
+                                "parallel(Identity(), Identity()), FanInSum(), Flatten(), Dense(1))";
+    double x[WITNESSES * X], exact[2][WITNESSES * WITNESSES];
+    double *const out[] = {exact[0], exact[1]};
+    const ntk_shape shape = shape_for(twice);
+    struct finite_mean mean;
+    const ntk_net *one[1];
+    ntk_kernel *k;
+    ntk_net *net;
+
+    (void)state;
+    samples(7, WITNESSES, x);
+    kernels("serial(Conv(96, (3, 3), padding='SAME'), Flatten(), Dense(1))", NTK_F64, x, WITNESSES, out);
+    assert_ok(ctx, ntk_net_parse(ctx, twice, &net));
+    one[0] = net;
+    assert_fails(ctx, NTK_ETHEORY, "parallel branches 1 and 2 carry the same random field",
+                 ntk_kernel_new(ctx, one, 1, NTK_NTK, NTK_F64, shape, &k));
+    finite_measure(net, x, shape, 100, 5, &mean);
+    ntk_net_free(net);
+    for (int s = 0; s < WITNESSES; s++) {
+        const int e = s * WITNESSES + s;
+
+        assert_true(fabs(mean.value[0][e] - 4 * exact[0][e]) < 4 * mean.deviation[0][e]);
+        assert_true(fabs(mean.value[0][e] - 2 * exact[0][e]) > 20 * mean.deviation[0][e]);
     }
 }
 
@@ -501,6 +595,7 @@ int main(void)
         cmocka_unit_test(the_witness_measures_right),
         cmocka_unit_test(finite_networks_agree_for_every_class),
         cmocka_unit_test(finite_networks_agree_with_nets),
+        cmocka_unit_test(correlated_branches_would_be_wrong),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
