@@ -10,7 +10,8 @@
 #define PANEL_BYTES ((size_t)512 << 20) /* both panels */
 #define SUMS_BYTES  ((size_t)256 << 20) /* all sums of a block */
 #define PANEL_MOST  2048
-#define ROW_CHUNK   128 /* most rows of a block that one job takes, where only equal positions matter */
+#define ROW_CHUNK   128 /* rows of a block that one job takes, at most, where only equal positions */
+#define ROW_CHUNK_LEAST 32 /* matter; and at least */
 
 struct block {
     const struct ntk_tiling *t;
@@ -159,7 +160,7 @@ static int64_t chunk_size(const struct block *b)
 {
     const int64_t eighth = (b->rows->n + 7) / 8;
 
-    return eighth > ROW_CHUNK ? ROW_CHUNK : eighth;
+    return eighth > ROW_CHUNK ? ROW_CHUNK : eighth < ROW_CHUNK_LEAST ? ROW_CHUNK_LEAST : eighth;
 }
 
 static int64_t chunks(const struct block *b)

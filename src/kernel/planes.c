@@ -158,22 +158,24 @@ void ntk_planes_free(struct ntk_planes *p)
 /* to[k][lane] = from[at[lane]][k], k < n; rows of `from` are n apart */
 static void gather_f32(const float *from, const int64_t *at, size_t lanes, size_t n, float *to)
 {
-    for (size_t l = 0; l < lanes; l++) {
-        const float *x = from + (size_t)at[l] * n;
+    const float *row[NTK_LANES_MAX];
 
-        for (size_t k = 0; k < n; k++)
-            to[k * lanes + l] = x[k];
-    }
+    for (size_t l = 0; l < lanes; l++)
+        row[l] = from + (size_t)at[l] * n;
+    for (size_t k = 0; k < n; k++)
+        for (size_t l = 0; l < lanes; l++)
+            to[k * lanes + l] = row[l][k];
 }
 
 static void gather_f64(const double *from, const int64_t *at, size_t lanes, size_t n, double *to)
 {
-    for (size_t l = 0; l < lanes; l++) {
-        const double *x = from + (size_t)at[l] * n;
+    const double *row[NTK_LANES_MAX];
 
-        for (size_t k = 0; k < n; k++)
-            to[k * lanes + l] = x[k];
-    }
+    for (size_t l = 0; l < lanes; l++)
+        row[l] = from + (size_t)at[l] * n;
+    for (size_t k = 0; k < n; k++)
+        for (size_t l = 0; l < lanes; l++)
+            to[k * lanes + l] = row[l][k];
 }
 
 static void gather(const struct ntk_planes *p, const void *from, const int64_t *at, size_t n,

@@ -40,7 +40,7 @@ static const struct ntk_param params[] = {
      "standard deviation of the weights, >= 0"},
     {"b_std", NTK_TYPE_NUMBER, offsetof(struct conv, b_std), "None", 0, 1e6, true, NULL,
      "standard deviation of the biases, >= 0; None: no biases"},
-    {"dimension_numbers", NTK_TYPE_INTEGERS, offsetof(struct conv, dimension_numbers), "None", 1, 0,
+    {"dimension_numbers", NTK_TYPE_INTEGERS, offsetof(struct conv, dimension_numbers), "None", 0, 0,
      true, NULL, "None: arrays are samples, rows, columns, channels"},
     {"parameterization", NTK_TYPE_CHOICE, offsetof(struct conv, parameterization), "'ntk'", 0, 0,
      false, "ntk|standard", "'ntk' or 'standard' (improved standard, Sohl-Dickstein et al. 2020)"},
