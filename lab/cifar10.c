@@ -3,11 +3,11 @@
  * ntk lab cifar10: the kernel columns of Table 1 of Arora et al. 2019 (arXiv 1904.11955).
  *
  * Their protocol: pixels / 255, mean and deviation of each channel over the training file removed;
- * targets one-hot - 1/10; no ridge; kernel entries in float32, solved in float64; the largest output is
- * the answer. GAP is with the first and the last layer not trained.
+ * targets one-hot - 1/10; no ridge; kernel entries in float32, solved in float64; the largest
+ * output is the answer. GAP is with the first and the last layer not trained.
  *
- * All networks go through one kernel, block of rows by block of rows. A block is a file that appears
- * when it is complete; a restart computes only those that are missing.
+ * All networks go through one kernel, block of rows by block of rows. A block is a file that
+ * appears when it is complete; a restart computes only those that are missing.
  */
 #include <errno.h>
 #include <math.h>
@@ -62,7 +62,8 @@ static int parse_cases(struct work *w)
         const long depth = strtol(p, &end, 10);
 
         if (end == p || (*end && *end != ',') || depth < 2 || depth > 100)
-            return usage("--depths must be numbers from 2 to 100 with commas between, got '%s'", depths);
+            return usage("--depths must be numbers from 2 to 100 with commas between, got '%s'",
+                         depths);
         for (int gap = 0; gap < 2; gap++)
             if (both || gap == (columns[0] == 'g')) {
                 if (w->n_cases == CASES)
@@ -310,10 +311,11 @@ static void print_row(const struct work *w, int k, const struct finding *f, doub
     if (w->a->json)
         return;
     if (k == 0)
-        printf("depth  column    train    test  accuracy %%  95 %% interval   published  seconds to solve\n");
+        printf("depth  column    train    test  accuracy %%  95 %% interval   published  seconds "
+               "to solve\n");
     printf("%5d  %-7s %7lld %7lld  %10.2f  %5.2f to %5.2f  ", w->cases[k].depth,
-           w->cases[k].gap ? "GAP" : "vanilla", (long long)w->n, (long long)w->m, f->measured, f->low,
-           f->high);
+           w->cases[k].gap ? "GAP" : "vanilla", (long long)w->n, (long long)w->m, f->measured,
+           f->low, f->high);
     if (isnan(f->theory))
         printf("%9s  %.1f\n", "", elapsed);
     else
@@ -326,8 +328,8 @@ static int solve_case(const struct work *w, int k, double *alpha, double *f, str
     const double start = seconds();
     double p, half;
 
-    TRY(w->ctx, ntk_kernel_solve(w->ctx, w->n, NTK_F32, w->block, train_rows, &source, w->s.y, CLASSES,
-                                 0, alpha));
+    TRY(w->ctx, ntk_kernel_solve(w->ctx, w->n, NTK_F32, w->block, train_rows, &source, w->s.y,
+                                 CLASSES, 0, alpha));
     STEP(predict(w, k, alpha, f));
     p = accuracy(w->s.test, f, w->m, CLASSES);
     half = 1.96 * sqrt(p * (1 - p) / (double)w->m);
@@ -335,11 +337,11 @@ static int solve_case(const struct work *w, int k, double *alpha, double *f, str
                               .measured = 100 * p,
                               .low = 100 * (p - half),
                               .high = 100 * (p + half)};
-    snprintf(found->quantity, sizeof found->quantity, "accuracy %% of CNTK-%s, depth %d, %lld images",
-             w->cases[k].gap ? "GAP" : "V", w->cases[k].depth, (long long)w->n);
-    found->agrees = isnan(found->theory)
-                        ? -1
-                        : found->theory >= found->low && found->theory <= found->high;
+    snprintf(found->quantity, sizeof found->quantity,
+             "accuracy %% of CNTK-%s, depth %d, %lld images", w->cases[k].gap ? "GAP" : "V",
+             w->cases[k].depth, (long long)w->n);
+    found->agrees =
+        isnan(found->theory) ? -1 : found->theory >= found->low && found->theory <= found->high;
     print_row(w, k, found, seconds() - start);
     return EXIT_OK;
 }
@@ -367,16 +369,16 @@ static int check_directory(const struct work *w)
     FILE *f;
 
     snprintf(path, sizeof path, "%s/cifar10.txt", w->dir);
-    snprintf(now, sizeof now, "%lld training and %lld test images in blocks of %lld", (long long)w->n,
-             (long long)w->m, (long long)w->block);
+    snprintf(now, sizeof now, "%lld training and %lld test images in blocks of %lld",
+             (long long)w->n, (long long)w->m, (long long)w->block);
     f = fopen(path, "r");
     if (f) {
         const bool read = fgets(before, sizeof before, f) != NULL;
 
         fclose(f);
         if (read && strcmp(before, now) != 0)
-            return usage("%s has blocks of %s, this run is of %s: choose another --out", w->dir, before,
-                         now);
+            return usage("%s has blocks of %s, this run is of %s: choose another --out", w->dir,
+                         before, now);
         return EXIT_OK;
     }
     f = fopen(path, "w");

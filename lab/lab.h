@@ -18,12 +18,13 @@ struct experiment {
 /* What an experiment found, for its report and NAME.json. */
 struct finding {
     char quantity[80];
-    double theory;    /* published or derived; NAN: nothing to compare with */
+    double theory; /* published or derived; NAN: nothing to compare with */
     double measured;
     double low, high; /* 95 % interval of the measured value */
     int agrees;       /* 1, 0, -1: nothing to compare with */
 };
-/* Writes {"name", "quick", "results": [...]} to DIR/NAME.json and, with --json, to standard output. */
+/* Writes {"name", "quick", "results": [...]} to DIR/NAME.json and, with --json, to standard output.
+ */
 int lab_report(const struct args *a, const char *dir, const char *name, const struct finding *f,
                size_t n);
 

@@ -3,14 +3,19 @@
  * window.h - windows that slide over positions: convolutions' filters and pools.
  *
  * Window q covers the positions stride q - low ... stride q - low + size - 1 of its input; those
- * outside the input are zero, or wrap around. Index 0 is rows, 1 is columns; a sequence has one row.
+ * outside the input are zero, or wrap around. Index 0 is rows, 1 is columns; a sequence has one
+ * row.
  */
 #ifndef NTK_WINDOW_H
 #define NTK_WINDOW_H
 
 #include "arch/class.h"
 
-enum ntk_padding { NTK_VALID, NTK_SAME, NTK_CIRCULAR }; /* in the order of NTK_PADDING_CHOICES */
+enum ntk_padding {
+    NTK_VALID,
+    NTK_SAME,
+    NTK_CIRCULAR
+}; /* in the order of NTK_PADDING_CHOICES */
 #define NTK_PADDING_CHOICES "VALID|SAME|CIRCULAR"
 
 struct ntk_window {

@@ -10,7 +10,8 @@
 #define PANEL_BYTES ((size_t)512 << 20) /* both panels */
 #define SUMS_BYTES  ((size_t)256 << 20) /* all sums of a block */
 #define PANEL_MOST  2048
-#define ROW_CHUNK   128 /* rows of a block that one job takes, at most, where only equal positions */
+#define ROW_CHUNK   128 /* rows of a block that one job takes, at most, where only equal positions \
+                         */
 #define ROW_CHUNK_LEAST 32 /* matter; and at least */
 
 struct block {
@@ -124,7 +125,7 @@ static void run_pairs(const struct block *b, struct ntk_planes *p, int64_t job)
 
 /* Few vectors: jobs share the offsets of each. Not a function of the number of threads, so that
  * sums have one order. */
-#define PARTS        4
+#define PARTS       4
 #define VECTORS_FEW 64
 
 static ntk_status split(struct block *b)
@@ -133,7 +134,8 @@ static ntk_status split(struct block *b)
     if (b->f->space->single || vectors_in(b) > VECTORS_FEW || !ntk_planes_splits(b->f->space))
         return NTK_OK;
     b->parts = PARTS;
-    b->partial = ntk_alloc(b->f->ctx, (size_t)vectors_in(b) * PARTS * sums_size(b), sizeof *b->partial);
+    b->partial =
+        ntk_alloc(b->f->ctx, (size_t)vectors_in(b) * PARTS * sums_size(b), sizeof *b->partial);
     return b->partial ? NTK_OK : NTK_ENOMEM;
 }
 
@@ -266,7 +268,8 @@ static void tile_inputs(const struct block *b, const struct ntk_tile *tile, int6
     for (int k = 0; k < b->f->space->n_sums; k++)
         for (int64_t r = 0; r < ni; r++)
             memcpy(tile->inputs + ((size_t)k * NTK_TILE + (size_t)r) * NTK_TILE * size,
-                   b->sums + ((size_t)k * plane + (size_t)(i + r) * (size_t)b->width + (size_t)j) * size,
+                   b->sums +
+                       ((size_t)k * plane + (size_t)(i + r) * (size_t)b->width + (size_t)j) * size,
                    (size_t)nj * size);
 }
 
@@ -339,8 +342,8 @@ static ntk_status run_row(struct block *b, struct ntk_panel *rows, struct ntk_pa
             NTK_TRY(ntk_panel_fill(b->f, symmetric ? 0 : 1, j, nj, columns));
             b->columns = columns;
         }
-        memset(b->sums, 0, (size_t)b->f->space->n_sums * (size_t)b->width * (size_t)b->width *
-                               b->f->dtype);
+        memset(b->sums, 0,
+               (size_t)b->f->space->n_sums * (size_t)b->width * (size_t)b->width * b->f->dtype);
         NTK_TRY(split(b));
         status = run_jobs(b, *done, all);
         join(b, status == NTK_OK);
@@ -356,7 +359,8 @@ ntk_status ntk_blocks_run(const struct ntk_tiling *t, const struct ntk_fields *f
 {
     const bool symmetric = t->rows == t->columns;
     const int64_t most = t->rows->n > t->columns->n ? t->rows->n : t->columns->n;
-    const double n = (double)t->rows->n, all = symmetric ? n * (n + 1) / 2 : n * (double)t->columns->n;
+    const double n = (double)t->rows->n,
+                 all = symmetric ? n * (n + 1) / 2 : n * (double)t->columns->n;
     struct block b = {.t = t, .f = f, .width = panel_size(f->space, f->dtype, most)};
     struct ntk_panel rows, columns = {0};
     ntk_status status = ntk_panel_new(f, b.width, &rows);
@@ -365,14 +369,16 @@ ntk_status ntk_blocks_run(const struct ntk_tiling *t, const struct ntk_fields *f
     b.rows = &rows;
     if (status == NTK_OK && (!symmetric || b.width < t->rows->n))
         status = ntk_panel_new(f, b.width, &columns);
-    b.sums = ntk_alloc(f->ctx, (size_t)f->space->n_sums * (size_t)b.width * (size_t)b.width, f->dtype);
+    b.sums =
+        ntk_alloc(f->ctx, (size_t)f->space->n_sums * (size_t)b.width * (size_t)b.width, f->dtype);
     b.scale = ntk_alloc_zero(f->ctx, (size_t)f->space->n_sums, sizeof *b.scale);
     if (!b.sums || !b.scale)
         status = NTK_ENOMEM;
     if (status == NTK_OK)
         find_scales(&b);
     for (int64_t i = 0; i < t->rows->n && status == NTK_OK; i += b.width) {
-        status = ntk_panel_fill(f, 0, i, t->rows->n - i < b.width ? t->rows->n - i : b.width, &rows);
+        status =
+            ntk_panel_fill(f, 0, i, t->rows->n - i < b.width ? t->rows->n - i : b.width, &rows);
         if (status == NTK_OK)
             status = run_row(&b, &rows, &columns, &done, all, sink, user);
     }

@@ -14,7 +14,10 @@ static const struct ntk_node *node(const struct ntk_fields *f, int v)
     return &f->space->graph->nodes[v];
 }
 
-static size_t positions(const struct ntk_node *v) { return (size_t)v->h * (size_t)v->w; }
+static size_t positions(const struct ntk_node *v)
+{
+    return (size_t)v->h * (size_t)v->w;
+}
 
 /* ---- ranges of variances, from which activations choose their accuracy: bounds that need no look
  * at every sample and position */
@@ -52,7 +55,8 @@ static struct range input_range(const struct ntk_fields *f)
 }
 
 /* E[f f] or E[f' f'] over a range of variances, by samples of it. */
-static struct range moment_range(const struct ntk_node *v, const struct ntk_dual *dual, struct range q)
+static struct range moment_range(const struct ntk_node *v, const struct ntk_dual *dual,
+                                 struct range q)
 {
     const int n = 33;
     struct range r = {HUGE_VAL, 0};
@@ -148,7 +152,8 @@ static int table_of(const struct ntk_space *s, const struct ntk_node *v)
     for (int t = 0; t < s->n_tables; t++) {
         const struct ntk_node *have = &s->graph->nodes[s->tables[t].node];
 
-        if (s->tables[t].op == NTK_OP_DUAL && s->tables[t].sigma == v->in[0] && have->act == v->act &&
+        if (s->tables[t].op == NTK_OP_DUAL && s->tables[t].sigma == v->in[0] &&
+            have->act == v->act &&
             (v->act->base.size == 0 || memcmp(have->self, v->self, v->act->base.size) == 0))
             return t;
     }
@@ -177,9 +182,8 @@ static ntk_status setup_duals(struct ntk_fields *f)
         if (!x->plane || (is_dual(x) && t < 0))
             continue;
         if (t >= 0 && !ready[t]) {
-            const struct ntk_dual_range range = {.q_min = ranges[x->in[0]].lo,
-                                                 .q_max = ranges[x->in[0]].hi,
-                                                 .dtype = f->dtype};
+            const struct ntk_dual_range range = {
+                .q_min = ranges[x->in[0]].lo, .q_max = ranges[x->in[0]].hi, .dtype = f->dtype};
 
             status = x->act->setup(x->self, &at, &range, &f->dual[t]);
             ready[t] = status == NTK_OK;
@@ -264,7 +268,8 @@ static ntk_status own_of_frame(struct ntk_fields *f, int frame)
         for (int e = 0; e < x->n_entries; e++) {
             void **own = &f->own[t][x->entries[e]];
 
-            *own = ntk_alloc(f->ctx, (size_t)f->set[t].n * positions(node(f, x->entries[e])), f->dtype);
+            *own = ntk_alloc(f->ctx, (size_t)f->set[t].n * positions(node(f, x->entries[e])),
+                             f->dtype);
             if (!*own)
                 return NTK_ENOMEM;
         }

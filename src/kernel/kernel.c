@@ -89,7 +89,8 @@ ntk_status ntk_kernel_new(ntk_ctx *ctx, const ntk_net *const *nets, size_t n_net
     }
     if (ntk_kernel_positions(k) > COSTLY)
         ntk_log(ctx, 0,
-                "each pair of samples sends %.2g pairs of positions through activations, of the order of "
+                "each pair of samples sends %.2g pairs of positions through activations, of the "
+                "order of "
                 "%.1g s on one processor",
                 ntk_kernel_positions(k), ntk_kernel_positions(k) / 1e9);
     *kernel = k;
@@ -104,7 +105,10 @@ void ntk_kernel_free(ntk_kernel *kernel)
     free(kernel);
 }
 
-size_t ntk_kernel_outputs(const ntk_kernel *kernel) { return (size_t)kernel->plan.n_outputs; }
+size_t ntk_kernel_outputs(const ntk_kernel *kernel)
+{
+    return (size_t)kernel->plan.n_outputs;
+}
 
 double ntk_kernel_positions(const ntk_kernel *kernel)
 {
@@ -119,7 +123,8 @@ static size_t work_bytes(const ntk_kernel *k, int64_t n)
                    (size_t)k->ctx->threads * ntk_tile_bytes(&k->plan, k->dtype);
 
     if (k->plan.space)
-        bytes += ntk_blocks_bytes(k->plan.space, simd, k->dtype, (int)k->shape.c, k->ctx->threads, n);
+        bytes +=
+            ntk_blocks_bytes(k->plan.space, simd, k->dtype, (int)k->shape.c, k->ctx->threads, n);
     return bytes;
 }
 
@@ -137,8 +142,9 @@ static ntk_status check_shape(const ntk_kernel *k, const char *name, const ntk_d
 
     if (x->shape.spatial != k->shape.spatial || x->shape.h != k->shape.h ||
         x->shape.w != k->shape.w || x->shape.c != k->shape.c)
-        return ntk_fail(k->ctx, NTK_ESHAPE, "samples of %s have shape %s, the kernel was made for %s",
-                        name, ntk_shape_text(x->shape, a), ntk_shape_text(k->shape, b));
+        return ntk_fail(k->ctx, NTK_ESHAPE,
+                        "samples of %s have shape %s, the kernel was made for %s", name,
+                        ntk_shape_text(x->shape, a), ntk_shape_text(k->shape, b));
     return NTK_OK;
 }
 
@@ -152,18 +158,18 @@ static ntk_status run(const ntk_kernel *k, const ntk_data *x1, const ntk_data *x
     ntk_status status;
 
     k->ctx->message[0] = '\0';
-    status = ntk_samples_prepare(k->ctx, &k->plan, k->dtype, x1, x2, s, k->plan.needs_variances, &fields,
-                                 &duals, &groups);
+    status = ntk_samples_prepare(k->ctx, &k->plan, k->dtype, x1, x2, s, k->plan.needs_variances,
+                                 &fields, &duals, &groups);
     if (status == NTK_OK) {
-        const struct ntk_tiling tiling = {
-            .ctx = k->ctx,
-            .plan = &k->plan,
-            .simd = k->dtype == NTK_F32 ? k->ctx->isa->f32 : k->ctx->isa->f64,
-            .rows = &s[0],
-            .columns = x2 ? &s[1] : &s[0],
-            .duals = &duals,
-            .groups = &groups,
-            .dtype = k->dtype};
+        const struct ntk_tiling tiling = {.ctx = k->ctx,
+                                          .plan = &k->plan,
+                                          .simd = k->dtype == NTK_F32 ? k->ctx->isa->f32
+                                                                      : k->ctx->isa->f64,
+                                          .rows = &s[0],
+                                          .columns = x2 ? &s[1] : &s[0],
+                                          .duals = &duals,
+                                          .groups = &groups,
+                                          .dtype = k->dtype};
 
         status = k->plan.space ? ntk_blocks_run(&tiling, &fields, sink, user)
                                : ntk_tiles_run(&tiling, sink, user);
@@ -181,17 +187,15 @@ ntk_status ntk_kernel_stream(const ntk_kernel *kernel, const ntk_data *x1, const
     if (x2)
         NTK_TRY(check_shape(kernel, "x2", x2));
     NTK_TRY(ntk_ctx_check_memory(kernel->ctx, work_bytes(kernel, x1->n + (x2 ? x2->n : 0)),
-                             "computing the kernel"));
+                                 "computing the kernel"));
     return run(kernel, x1, x2, sink, user);
 }
 
 ntk_status ntk_kernel_compute(const ntk_kernel *kernel, const ntk_data *x1, const ntk_data *x2,
                               void *const *out)
 {
-    struct ntk_memory_sink sink = {.out = out,
-                                   .n2 = x2 ? x2->n : x1->n,
-                                   .dtype = kernel->dtype,
-                                   .symmetric = !x2};
+    struct ntk_memory_sink sink = {
+        .out = out, .n2 = x2 ? x2->n : x1->n, .dtype = kernel->dtype, .symmetric = !x2};
 
     return ntk_kernel_stream(kernel, x1, x2, ntk_memory_sink_write, &sink);
 }
@@ -205,8 +209,8 @@ ntk_status ntk_kernel_diagonal(const ntk_kernel *kernel, const ntk_data *x, doub
     ntk_status status;
 
     NTK_TRY(check_shape(kernel, "x", x));
-    status = ntk_samples_prepare(kernel->ctx, &kernel->plan, kernel->dtype, x, NULL, s, true, &fields,
-                                 &duals, &groups);
+    status = ntk_samples_prepare(kernel->ctx, &kernel->plan, kernel->dtype, x, NULL, s, true,
+                                 &fields, &duals, &groups);
     for (int m = 0; status == NTK_OK && m < kernel->plan.n_outputs; m++)
         for (int64_t i = 0; i < x->n; i++)
             out[m][i] = s[0].variance[(size_t)kernel->plan.outputs[m] * (size_t)x->n + (size_t)i];

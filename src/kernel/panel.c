@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * panel.c - the recursion of each sample with itself at equal positions: sides, and variances of the
- * nodes that links read. In float64, lanes are samples.
+ * panel.c - the recursion of each sample with itself at equal positions: sides, and variances of
+ * the nodes that links read. In float64, lanes are samples.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -10,7 +10,10 @@
 #include "activations/activation.h"
 #include "kernel/fields.h"
 
-static size_t positions(const struct ntk_node *v) { return (size_t)v->h * (size_t)v->w; }
+static size_t positions(const struct ntk_node *v)
+{
+    return (size_t)v->h * (size_t)v->w;
+}
 
 static const struct ntk_node *node(const struct ntk_fields *f, int v)
 {
@@ -72,18 +75,24 @@ size_t ntk_panel_bytes(const struct ntk_space *s, ntk_dtype dtype)
 
 /* ---- one thread's work */
 
-enum { TEMP_F, TEMP_D, TEMP_1, TEMP_2, TEMPS };
+enum {
+    TEMP_F,
+    TEMP_D,
+    TEMP_1,
+    TEMP_2,
+    TEMPS
+};
 
 struct work {
     const struct ntk_fields *f;
     const struct ntk_simd *simd; /* of float64 */
     struct ntk_panel *p;
-    size_t lanes, plane;   /* doubles in a plane */
-    double *block, *temp;  /* [n_slots][plane], [TEMPS][plane] */
-    double *side;          /* [most sides][plane], then those of one variance */
-    double *lines;         /* [3][plane], of which a row is used */
+    size_t lanes, plane;  /* doubles in a plane */
+    double *block, *temp; /* [n_slots][plane], [TEMPS][plane] */
+    double *side;         /* [most sides][plane], then those of one variance */
+    double *lines;        /* [3][plane], of which a row is used */
     const void **in;
-    int64_t first;         /* samples of the lanes: first + l of the panel, those below n */
+    int64_t first; /* samples of the lanes: first + l of the panel, those below n */
 };
 
 static bool work_new(struct work *w, const struct ntk_fields *f, struct ntk_panel *p)
@@ -109,8 +118,8 @@ static bool work_new(struct work *w, const struct ntk_fields *f, struct ntk_pane
     *w = (struct work){.f = f, .p = p, .simd = f->ctx->isa->f64};
     w->lanes = w->simd->lanes;
     w->plane = most * w->lanes;
-    w->block = ntk_alloc_zero(NULL, (slots + TEMPS + sides + 3) * w->plane + sides,
-                              sizeof *w->block);
+    w->block =
+        ntk_alloc_zero(NULL, (slots + TEMPS + sides + 3) * w->plane + sides, sizeof *w->block);
     w->temp = w->block ? w->block + slots * w->plane : NULL;
     w->lines = w->block ? w->temp + TEMPS * w->plane : NULL;
     w->side = w->block ? w->lines + 3 * w->plane : NULL;
@@ -129,7 +138,10 @@ static double *slot(const struct work *w, int k)
     return w->block + (size_t)(k >= 0 ? k : w->f->space->n_slots + ~k) * w->plane;
 }
 
-static double *temp(const struct work *w, int k) { return w->temp + (size_t)k * w->plane; }
+static double *temp(const struct work *w, int k)
+{
+    return w->temp + (size_t)k * w->plane;
+}
 
 /* to[sample][q] = from[q][lane] */
 static void keep(const struct work *w, const double *from, size_t n, void *to)
@@ -227,8 +239,8 @@ static void box(const struct work *w, const struct ntk_node *conv, const struct 
     w->simd->box(&args);
 }
 
-static void mix2(const struct work *w, size_t n, const double *x, double a, const double *y, double b,
-                 double *out)
+static void mix2(const struct work *w, size_t n, const double *x, double a, const double *y,
+                 double b, double *out)
 {
     const void *const in[] = {x, y};
 
@@ -288,7 +300,8 @@ static void run_normalise(const struct work *w, const struct ntk_space_step *ste
     for (size_t l = 0; l < n; l++)
         for (size_t i = 0; i < h; i++)
             for (size_t j = 0; j < wide; j++) {
-                const size_t i0 = v->axes & NTK_AXIS_H ? 0 : i, i1 = v->axes & NTK_AXIS_H ? h : i + 1;
+                const size_t i0 = v->axes & NTK_AXIS_H ? 0 : i,
+                             i1 = v->axes & NTK_AXIS_H ? h : i + 1;
                 const size_t j0 = v->axes & NTK_AXIS_W ? 0 : j;
                 const size_t j1 = v->axes & NTK_AXIS_W ? wide : j + 1;
                 double sum = 0;

@@ -12,20 +12,20 @@ struct ntk_planes {
     const struct ntk_fields *f;
     const struct ntk_panel *rows, *columns;
     size_t lanes;
-    size_t plane_bytes;     /* of a scratch plane */
-    int batch;              /* planes that go through a step before the next */
-    unsigned char *block;   /* all of the memory below */
-    unsigned char *x1, *x2; /* [positions][channels][lanes] */
+    size_t plane_bytes;             /* of a scratch plane */
+    int batch;                      /* planes that go through a step before the next */
+    unsigned char *block;           /* all of the memory below */
+    unsigned char *x1, *x2;         /* [positions][channels][lanes] */
     unsigned char **side1, **side2; /* [n_tables] -> [sides][positions][lanes] */
-    unsigned char *slots;   /* [batch][n_slots][largest plane][lanes] */
+    unsigned char *slots;           /* [batch][n_slots][largest plane][lanes] */
     unsigned char **entries; /* [n_frames] -> [live rows][entries][column offsets][h w][lanes] */
     unsigned char *lines;
-    double *sums;           /* [batch][n_sums][lanes] */
+    double *sums;                 /* [batch][n_sums][lanes] */
     int64_t equal[NTK_LANES_MAX]; /* sample of the row panel that both of a pair equal, else -1 */
     bool same[NTK_LANES_MAX];     /* they are one sample */
-    int capture;            /* frame whose entries of offset 0 go to own, -1: none */
-    void **own;             /* then [graph.n] -> [n][positions] */
-    const void **in;        /* operands of the current step */
+    int capture;                  /* frame whose entries of offset 0 go to own, -1: none */
+    void **own;                   /* then [graph.n] -> [n][positions] */
+    const void **in;              /* operands of the current step */
 };
 
 /* False: no memory. */

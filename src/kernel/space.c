@@ -30,8 +30,8 @@ static bool all_ones(const struct ntk_space *s, const struct ntk_link *l, const 
         const int n = k ? in->w : in->h;
 
         for (int o = 0; o < ntk_offsets(s, n); o++)
-            for (int p = 0; l->dim[k].weights[o] && p < ntk_plane_size(s, n, ntk_offset_at(s, n, o));
-                 p++)
+            for (int p = 0;
+                 l->dim[k].weights[o] && p < ntk_plane_size(s, n, ntk_offset_at(s, n, o)); p++)
                 if (l->dim[k].weights[o][p] != 1)
                     return false;
     }
@@ -51,7 +51,8 @@ int ntk_space_exit(struct ntk_space *s, int node)
 
 int ntk_space_link_add(struct ntk_space *s, int node, int sum)
 {
-    const struct ntk_node *v = &s->graph->nodes[node], *window = v, *in = &s->graph->nodes[v->in[0]];
+    const struct ntk_node *v = &s->graph->nodes[node], *window = v,
+                          *in = &s->graph->nodes[v->in[0]];
     struct ntk_link *l = &s->links[s->n_links];
 
     *l = (struct ntk_link){.from = v->in[0], .frame = v->frame, .scale = v->constant};
@@ -84,9 +85,9 @@ int ntk_space_link_add(struct ntk_space *s, int node, int sum)
 
 struct schedule {
     struct ntk_space *s;
-    int **pending;   /* [frames][rows]: contributions still to come */
-    bool **done;     /* [frames][rows] */
-    bool **used;     /* [frames][rows]: slots in use */
+    int **pending; /* [frames][rows]: contributions still to come */
+    bool **done;   /* [frames][rows] */
+    bool **used;   /* [frames][rows]: slots in use */
 };
 
 static bool row_needed(const struct ntk_space *s, const struct ntk_frame *f, int row)
@@ -127,8 +128,14 @@ static void each_target(struct schedule *x, int frame, int row,
     }
 }
 
-static void more(struct schedule *x, int frame, int row) { x->pending[frame][row]++; }
-static void fewer(struct schedule *x, int frame, int row) { x->pending[frame][row]--; }
+static void more(struct schedule *x, int frame, int row)
+{
+    x->pending[frame][row]++;
+}
+static void fewer(struct schedule *x, int frame, int row)
+{
+    x->pending[frame][row]--;
+}
 
 static void event(struct ntk_space *s, bool clear, int frame, int row)
 {
@@ -176,7 +183,8 @@ static bool run_next(struct schedule *x)
 
         if (frame >= 0 && frames[f].level <= frames[frame].level)
             continue;
-        while (r < rows && (x->done[f][r] || x->pending[f][r] || !row_needed(x->s, &x->s->frames[f], r)))
+        while (r < rows &&
+               (x->done[f][r] || x->pending[f][r] || !row_needed(x->s, &x->s->frames[f], r)))
             r++;
         if (r < rows) {
             frame = f;
@@ -274,7 +282,8 @@ static int parts(const struct ntk_space *s, int n, int d, int part[2][4])
     return d > 0 ? 2 : 1;
 }
 
-int ntk_plane_rects(const struct ntk_space *s, int h, int w, int di, int dj, struct ntk_rect rects[4])
+int ntk_plane_rects(const struct ntk_space *s, int h, int w, int di, int dj,
+                    struct ntk_rect rects[4])
 {
     int row[2][4], column[2][4], k = 0;
     const int rows = parts(s, h, di, row), columns = parts(s, w, dj, column);

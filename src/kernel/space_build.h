@@ -30,4 +30,31 @@ ntk_status ntk_space_steps(struct ntk_space *s, int n_seeds, const int *seeds);
 /* The order in which rows of offsets are computed. */
 ntk_status ntk_space_schedule(struct ntk_space *s);
 
+/* ---- steps in the making: space_steps.c, and space_fuse.c for those that do several things at
+ * once */
+
+struct ntk_space_builder {
+    struct ntk_space *s;
+    const struct ntk_graph *g;
+    bool *used;                   /* [g->n] reached from the sums and seeds */
+    int *first, *reader;          /* readers of v: reader[first[v]] ... reader[first[v + 1] - 1] */
+    struct ntk_space_step *steps; /* all that might be used */
+    int n_steps, capacity;
+    int *producer;       /* [g->n] step that computes a node, -1 */
+    int *order, n_order; /* those that are used, operands first */
+};
+
+struct ntk_space_step *ntk_space_new_step(struct ntk_space_builder *b, enum ntk_space_op op, int v,
+                                          int n_in, int n_out);
+/* True if a link makes that node. */
+bool ntk_space_is_link(const struct ntk_space_builder *b, int v);
+/* The node that ends "convolution, then a factor and a constant", and those. */
+int ntk_space_box_end(const struct ntk_space_builder *b, int conv, double factor,
+                      struct ntk_sweep_out *out);
+/* Sweeps for dual number `at` of the steps; false: no memory. */
+bool ntk_space_sweeps(struct ntk_space_builder *b, int at);
+/* Moves sum number `at` of the steps into a tail, one of those from number `from` on, where that is
+ * possible; false: no memory. */
+bool ntk_space_tail(struct ntk_space_builder *b, int at, int from);
+
 #endif

@@ -99,7 +99,8 @@ static void window_triples(const struct ntk_space *s, const struct ntk_link_axis
         }
 }
 
-static void make_triples(const struct ntk_space *s, const struct ntk_link_axis *x, struct triples *t)
+static void make_triples(const struct ntk_space *s, const struct ntk_link_axis *x,
+                         struct triples *t)
 {
     for (int q = 0; q < x->n_out; q++)
         for (int q2 = 0; q2 < x->n_out; q2++)

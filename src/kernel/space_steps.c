@@ -9,21 +9,13 @@
 #include "activations/activation.h"
 #include "kernel/space_build.h"
 
-struct builder {
-    struct ntk_space *s;
-    const struct ntk_graph *g;
-    bool *used;         /* [g->n] reached from the sums and seeds */
-    int *first, *reader; /* readers of v: reader[first[v]] ... reader[first[v + 1] - 1] */
-    struct ntk_space_step *steps; /* all that might be used */
-    int n_steps, capacity;
-    int *producer;      /* [g->n] step that computes a node, -1 */
-    int *order, n_order; /* those that are used, operands first */
-};
-
-static const struct ntk_node *node(const struct builder *b, int v) { return &b->g->nodes[v]; }
+static const struct ntk_node *node(const struct ntk_space_builder *b, int v)
+{
+    return &b->g->nodes[v];
+}
 
 /* What a step of this node reads: a sum of a pool reads what the pool reads. */
-static int source(const struct builder *b, int v, int k)
+static int source(const struct ntk_space_builder *b, int v, int k)
 {
     const int in = node(b, v)->in[k];
     const bool sum = node(b, v)->op == NTK_OP_TRACE || node(b, v)->op == NTK_OP_TOTAL;
@@ -31,7 +23,7 @@ static int source(const struct builder *b, int v, int k)
     return sum && node(b, in)->op == NTK_OP_POOL ? node(b, in)->in[0] : in;
 }
 
-static bool find_readers(struct builder *b, int n_seeds, const int *seeds)
+static bool find_readers(struct ntk_space_builder *b, int n_seeds, const int *seeds)
 {
     const size_t n = (size_t)b->g->n;
     size_t edges = 0;
@@ -63,14 +55,19 @@ static bool find_readers(struct builder *b, int n_seeds, const int *seeds)
     return true;
 }
 
-static struct ntk_space_step *new_step(struct builder *b, enum ntk_space_op op, int v, int n_in,
-                                       int n_out)
+struct ntk_space_step *ntk_space_new_step(struct ntk_space_builder *b, enum ntk_space_op op, int v,
+                                          int n_in, int n_out)
 {
     struct ntk_arena *a = &b->s->arena;
     struct ntk_space_step *s = &b->steps[b->n_steps];
 
-    *s = (struct ntk_space_step){.op = op, .node = v, .n_in = n_in, .n_out = n_out, .table = -1,
-                                 .link = -1, .frame = node(b, v)->frame};
+    *s = (struct ntk_space_step){.op = op,
+                                 .node = v,
+                                 .n_in = n_in,
+                                 .n_out = n_out,
+                                 .table = -1,
+                                 .link = -1,
+                                 .frame = node(b, v)->frame};
     s->in = ntk_arena_alloc(a, (size_t)n_in, sizeof *s->in);
     s->in_slot = ntk_arena_alloc(a, (size_t)n_in, sizeof *s->in_slot);
     s->out = ntk_arena_alloc(a, (size_t)n_out, sizeof *s->out);
@@ -89,7 +86,7 @@ static bool same_activation(const struct ntk_node *a, const struct ntk_node *b)
            (a->act->base.size == 0 || memcmp(a->self, b->self, a->act->base.size) == 0);
 }
 
-static int table_of(struct builder *b, int v)
+static int table_of(struct ntk_space_builder *b, int v)
 {
     const struct ntk_node *x = node(b, v);
     const enum ntk_op op = x->op == NTK_OP_NORMALISE ? NTK_OP_NORMALISE : NTK_OP_DUAL;
@@ -102,16 +99,17 @@ static int table_of(struct builder *b, int v)
 
         if (have->op != op || have->sigma != sigma)
             continue;
-        if (op == NTK_OP_DUAL ? same_activation(x, y)
-                              : x->axes == y->axes && !memcmp(&x->constant, &y->constant, sizeof(double)))
+        if (op == NTK_OP_DUAL
+                ? same_activation(x, y)
+                : x->axes == y->axes && !memcmp(&x->constant, &y->constant, sizeof(double)))
             return t;
     }
     b->s->tables[b->s->n_tables++] = (struct ntk_space_table){op, sigma, v};
     return t;
 }
 
-/* The node that ends "convolution, then a factor and a constant", and those. */
-static int box_end(const struct builder *b, int conv, double factor, struct ntk_sweep_out *out)
+int ntk_space_box_end(const struct ntk_space_builder *b, int conv, double factor,
+                      struct ntk_sweep_out *out)
 {
     const int first = b->first[conv], last = b->first[conv + 1];
     const struct ntk_node *x = last - first == 1 ? node(b, b->reader[first]) : NULL;
@@ -126,7 +124,7 @@ static int box_end(const struct builder *b, int conv, double factor, struct ntk_
     return b->reader[first];
 }
 
-static bool make_step(struct builder *b, int v)
+static bool make_step(struct ntk_space_builder *b, int v)
 {
     static const enum ntk_space_op ops[] = {
         [NTK_OP_INPUT] = NTK_SPACE_INPUT,     [NTK_OP_MIX] = NTK_SPACE_MIX,
@@ -134,7 +132,7 @@ static bool make_step(struct builder *b, int v)
         [NTK_OP_SELF] = NTK_SPACE_COPY,       [NTK_OP_CONV] = NTK_SPACE_CONV,
     };
     const struct ntk_node *x = node(b, v);
-    struct ntk_space_step *s = new_step(b, ops[x->op], v, x->n_in, 1);
+    struct ntk_space_step *s = ntk_space_new_step(b, ops[x->op], v, x->n_in, 1);
 
     if (!s)
         return false;
@@ -146,13 +144,13 @@ static bool make_step(struct builder *b, int v)
     if (x->op == NTK_OP_SELF)
         s->exit = ntk_space_exit(b->s, x->in[0]);
     if (x->op == NTK_OP_CONV)
-        s->out[0] = v = box_end(b, v, 1, &s->sweep[0]);
+        s->out[0] = v = ntk_space_box_end(b, v, 1, &s->sweep[0]);
     b->producer[v] = b->n_steps - 1;
     return true;
 }
 
 /* E[f f] and E[f' f'] of the same activation and operand are one step. */
-static bool make_dual(struct builder *b, int v)
+static bool make_dual(struct ntk_space_builder *b, int v)
 {
     const int sigma = node(b, v)->in[0];
     struct ntk_space_step *s;
@@ -169,7 +167,7 @@ static bool make_dual(struct builder *b, int v)
             return true;
         }
     }
-    s = new_step(b, NTK_SPACE_DUAL, v, 1, 2);
+    s = ntk_space_new_step(b, NTK_SPACE_DUAL, v, 1, 2);
     if (!s)
         return false;
     s->in[0] = sigma;
@@ -179,9 +177,9 @@ static bool make_dual(struct builder *b, int v)
     return true;
 }
 
-static bool make_link(struct builder *b, int v, int sum)
+static bool make_link(struct ntk_space_builder *b, int v, int sum)
 {
-    struct ntk_space_step *s = new_step(b, NTK_SPACE_LINK, v, 1, sum < 0);
+    struct ntk_space_step *s = ntk_space_new_step(b, NTK_SPACE_LINK, v, 1, sum < 0);
 
     if (!s)
         return false;
@@ -197,7 +195,7 @@ static bool make_link(struct builder *b, int v, int sum)
     return true;
 }
 
-static bool is_link(const struct builder *b, int v)
+bool ntk_space_is_link(const struct ntk_space_builder *b, int v)
 {
     const struct ntk_node *x = node(b, v);
 
@@ -205,195 +203,7 @@ static bool is_link(const struct builder *b, int v)
            (x->op == NTK_OP_CONV && x->frame != node(b, x->in[0])->frame);
 }
 
-/* ---- sweeps: a dual and the convolutions of what is made of it, in one pass */
-
-static bool is_box(const struct builder *b, int v)
-{
-    const struct ntk_node *x = node(b, v);
-    const struct ntk_window *w = &x->window;
-
-    return x->op == NTK_OP_CONV && !w->wrap && !is_link(b, v) && w->size[0] == 3 &&
-           w->size[1] == 3 && w->stride[0] == 1 && w->stride[1] == 1 && w->low[0] == 1 &&
-           w->low[1] == 1 && x->h == node(b, x->in[0])->h && x->w == node(b, x->in[0])->w;
-}
-
-static struct ntk_space_step *new_sweep(struct builder *b, const struct ntk_space_step *dual)
-{
-    struct ntk_space_step *s =
-        new_step(b, NTK_SPACE_SWEEP, dual->node, 1 + NTK_SWEEP_THETAS, 1 + NTK_SWEEP_THETAS);
-
-    if (!s)
-        return NULL;
-    s->in[0] = dual->in[0];
-    s->n_in = 1;
-    s->table = dual->table;
-    return s;
-}
-
-/* One more output a box(mix f + d theta) + b; begins a sweep if the last is full. */
-static bool sweep_theta(struct builder *b, const struct ntk_space_step *dual,
-                        struct ntk_space_step **s, int theta, int conv, double mix, double factor)
-{
-    struct ntk_sweep_out *out;
-    int end;
-
-    if (!*s || (*s)->n_in == 1 + NTK_SWEEP_THETAS)
-        *s = new_sweep(b, dual);
-    if (!*s)
-        return false;
-    out = &(*s)->sweep[(*s)->n_in];
-    end = box_end(b, conv, factor, out);
-    out->mix = mix;
-    (*s)->in[(*s)->n_in] = theta;
-    (*s)->out[(*s)->n_in++] = end;
-    b->producer[end] = (int)(*s - b->steps);
-    return true;
-}
-
-/* All that becomes of d theta. */
-static bool sweep_product(struct builder *b, const struct ntk_space_step *dual,
-                          struct ntk_space_step **s, int product)
-{
-    const struct ntk_node *g = node(b, product);
-    const int theta = g->in[g->in[0] == dual->out[1] ? 1 : 0];
-
-    for (int k = b->first[product]; k < b->first[product + 1]; k++) {
-        const int r = b->reader[k];
-        const struct ntk_node *m = node(b, r);
-        const int at = m->n_in == 2 && m->in[0] == product ? 0 : 1;
-
-        if (is_box(b, r)) {
-            if (!sweep_theta(b, dual, s, theta, r, 0, 1))
-                return false;
-        } else if (m->op == NTK_OP_MIX && m->n_in == 2 && m->constant == 0 &&
-                   m->in[1 - at] == dual->out[0] && m->coef[at] != 0) {
-            for (int j = b->first[r]; j < b->first[r + 1]; j++)
-                if (is_box(b, b->reader[j]) &&
-                    !sweep_theta(b, dual, s, theta, b->reader[j], m->coef[1 - at] / m->coef[at],
-                                 m->coef[at]))
-                    return false;
-        }
-    }
-    return true;
-}
-
-static bool make_sweeps(struct builder *b, int at)
-{
-    const struct ntk_space_step dual = b->steps[at];
-    const int f = dual.out[0], d = dual.out[1];
-    struct ntk_space_step *s = NULL;
-
-    for (int k = f >= 0 ? b->first[f] : 0; f >= 0 && k < b->first[f + 1]; k++)
-        if (is_box(b, b->reader[k])) {
-            int end;
-
-            s = new_sweep(b, &dual);
-            if (!s)
-                return false;
-            end = box_end(b, b->reader[k], 1, &s->sweep[0]);
-            s->out[0] = end;
-            b->producer[end] = (int)(s - b->steps);
-            break;
-        }
-    for (int k = d >= 0 ? b->first[d] : 0; d >= 0 && k < b->first[d + 1]; k++) {
-        const struct ntk_node *r = node(b, b->reader[k]);
-
-        if (r->op == NTK_OP_PRODUCT && r->n_in == 2 && r->in[0] != r->in[1] &&
-            !sweep_product(b, &dual, &s, b->reader[k]))
-            return false;
-    }
-    return true;
-}
-
-/* ---- tails: a dual and the sums of what is made of it, in one pass */
-
-static bool is_sum(const struct builder *b, int v)
-{
-    return node(b, v)->op == NTK_OP_TRACE || node(b, v)->op == NTK_OP_TOTAL;
-}
-
-/* True if nothing but sums and sweeps reads v: then its plane need not be made. */
-static bool is_passed_on(const struct builder *b, int v)
-{
-    for (int k = b->first[v]; k < b->first[v + 1]; k++) {
-        const int r = b->reader[k];
-
-        if (is_sum(b, r) || is_box(b, r))
-            continue;
-        if (node(b, r)->op != NTK_OP_MIX || b->first[r] == b->first[r + 1])
-            return false;
-        for (int j = b->first[r]; j < b->first[r + 1]; j++)
-            if (!is_box(b, b->reader[j]))
-                return false;
-    }
-    return true;
-}
-
-/* The tail of a dual's step, made if there is none; NULL: no memory. */
-static struct ntk_space_step *tail_of(struct builder *b, int dual, int from)
-{
-    const struct ntk_space_step d = b->steps[dual];
-    struct ntk_space_step *s;
-
-    for (int k = from; k < b->n_steps; k++)
-        if (b->steps[k].op == NTK_SPACE_TAIL && b->steps[k].node == d.node)
-            return &b->steps[k];
-    s = new_step(b, NTK_SPACE_TAIL, d.node, 1 + NTK_SWEEP_THETAS, 0);
-    if (!s)
-        return NULL;
-    s->n_in = 1;
-    s->in[0] = d.in[0];
-    s->table = d.table;
-    return s;
-}
-
-/* Which of a tail's sums is that of v: 0, f; the number of its theta; -1: no room. */
-static int tail_place(const struct builder *b, const struct ntk_space_step *dual,
-                      struct ntk_space_step *s, int v)
-{
-    const struct ntk_node *x = node(b, v);
-    int theta, k = 1;
-
-    if (v == dual->out[0])
-        return 0;
-    theta = x->in[x->in[0] == dual->out[1] ? 1 : 0];
-    while (k < s->n_in && s->in[k] != theta)
-        k++;
-    if (k > NTK_SWEEP_THETAS)
-        return -1;
-    s->in[k] = theta;
-    s->n_in = k == s->n_in ? k + 1 : s->n_in;
-    return k;
-}
-
-/* Moves sum number `at` of the steps into a tail where that is possible. */
-static bool move_to_tail(struct builder *b, int at, int from)
-{
-    const struct ntk_link *l = &b->s->links[b->steps[at].link];
-    const struct ntk_node *x = node(b, l->from);
-    const int v = x->op == NTK_OP_PRODUCT && x->n_in == 2 && x->in[0] != x->in[1]
-                      ? x->in[node(b, x->in[0])->op == NTK_OP_DUAL_DOT ? 0 : 1]
-                      : l->from;
-    struct ntk_space_step *s;
-    int place;
-
-    if (!l->plain || (node(b, v)->op != NTK_OP_DUAL && node(b, v)->op != NTK_OP_DUAL_DOT) ||
-        (v == l->from && node(b, v)->op == NTK_OP_DUAL_DOT) || !is_passed_on(b, l->from) ||
-        (v != l->from && node(b, v)->op == NTK_OP_DUAL) ||
-        !ntk_dual_sweeps(node(b, v)->act->dual))
-        return true;
-    s = tail_of(b, b->producer[v], from);
-    if (!s)
-        return false;
-    place = tail_place(b, &b->steps[b->producer[v]], s, l->from);
-    if (place < 0 || s->tail[place].n == NTK_TAIL_LINKS)
-        return true;
-    s->tail[place].links[s->tail[place].n++] = b->steps[at].link;
-    b->steps[at].op = NTK_SPACE_NOTHING;
-    return true;
-}
-
-static bool make_steps(struct builder *b, bool sweeps)
+static bool make_steps(struct ntk_space_builder *b, bool sweeps)
 {
     const size_t n = (size_t)b->g->n;
     int n_duals, sums, tails;
@@ -412,7 +222,7 @@ static bool make_steps(struct builder *b, bool sweeps)
 
         if (!b->used[v] || !node(b, v)->plane || b->producer[v] >= 0)
             continue; /* the end of a convolution is made with it */
-        if (is_link(b, v))
+        if (ntk_space_is_link(b, v))
             ok = make_link(b, v, -1);
         else if (op == NTK_OP_DUAL || op == NTK_OP_DUAL_DOT)
             ok = make_dual(b, v);
@@ -423,8 +233,8 @@ static bool make_steps(struct builder *b, bool sweeps)
     }
     n_duals = b->n_steps;
     for (int k = 0; sweeps && k < n_duals; k++)
-        if (b->steps[k].op == NTK_SPACE_DUAL && ntk_dual_sweeps(node(b, b->steps[k].node)->act->dual) &&
-            !make_sweeps(b, k))
+        if (b->steps[k].op == NTK_SPACE_DUAL &&
+            ntk_dual_sweeps(node(b, b->steps[k].node)->act->dual) && !ntk_space_sweeps(b, k))
             return false;
     sums = b->n_steps;
     for (int k = 0; k < b->s->n_sums; k++)
@@ -432,7 +242,7 @@ static bool make_steps(struct builder *b, bool sweeps)
             return false;
     tails = b->n_steps;
     for (int k = sums; sweeps && k < tails; k++)
-        if (!move_to_tail(b, k, tails))
+        if (!ntk_space_tail(b, k, tails))
             return false;
     return true;
 }
@@ -444,7 +254,8 @@ struct visit {
 };
 
 /* False in *ok: a step waits for itself (only a sweep can). */
-static bool visit(struct builder *b, int root, unsigned char *state, struct visit *stack, bool *ok)
+static bool visit(struct ntk_space_builder *b, int root, unsigned char *state, struct visit *stack,
+                  bool *ok)
 {
     int n = 0;
 
@@ -479,7 +290,7 @@ static bool is_root(const struct ntk_space_step *x)
     return x->op == NTK_SPACE_TAIL || (x->op == NTK_SPACE_LINK && x->n_out == 0);
 }
 
-static bool make_order(struct builder *b, int n_seeds, const int *seeds, bool *ok)
+static bool make_order(struct ntk_space_builder *b, int n_seeds, const int *seeds, bool *ok)
 {
     const size_t n = (size_t)b->n_steps;
     unsigned char *state = ntk_arena_alloc(&b->s->arena, n, 1);
@@ -505,7 +316,7 @@ static size_t grid(const struct ntk_space *s, int h, int w)
     return (size_t)ntk_offsets(s, h) * (size_t)ntk_offsets(s, w);
 }
 
-static unsigned char *needed(struct builder *b, int v)
+static unsigned char *needed(struct ntk_space_builder *b, int v)
 {
     struct ntk_place *p = &b->s->places[v];
 
@@ -515,8 +326,9 @@ static unsigned char *needed(struct builder *b, int v)
 }
 
 /* What a link reads: offsets that lead to a wanted one. */
-static void need_of_link(const struct ntk_space *s, const struct ntk_link *l, const struct ntk_node *in,
-                         const unsigned char *target, int target_columns, unsigned char *from)
+static void need_of_link(const struct ntk_space *s, const struct ntk_link *l,
+                         const struct ntk_node *in, const unsigned char *target, int target_columns,
+                         unsigned char *from)
 {
     const int rows = ntk_offsets(s, in->h), columns = ntk_offsets(s, in->w);
 
@@ -545,11 +357,12 @@ static void need_of_operand(const struct ntk_space *s, const struct ntk_node *to
     for (int i = 0; i < rows; i++)
         for (int j = 0; j < columns; j++)
             if (need[i * columns + j])
-                from[ntk_offset_index(s, in->h, stride[0] * ntk_offset_at(s, to->h, i)) * in_columns +
+                from[ntk_offset_index(s, in->h, stride[0] * ntk_offset_at(s, to->h, i)) *
+                         in_columns +
                      ntk_offset_index(s, in->w, stride[1] * ntk_offset_at(s, to->w, j))] = 1;
 }
 
-static void need_of_tail(const struct builder *b, const struct ntk_space_step *x, int k,
+static void need_of_tail(const struct ntk_space_builder *b, const struct ntk_space_step *x, int k,
                          unsigned char *from)
 {
     for (int i = 0; i < x->n_in; i++)
@@ -557,7 +370,7 @@ static void need_of_tail(const struct builder *b, const struct ntk_space_step *x
             need_of_link(b->s, &b->s->links[x->tail[i].links[j]], node(b, x->in[0]), NULL, 0, from);
 }
 
-static bool step_needs(struct builder *b, const struct ntk_space_step *x)
+static bool step_needs(struct ntk_space_builder *b, const struct ntk_space_step *x)
 {
     for (int k = 0; k < x->n_in; k++) {
         unsigned char *from = needed(b, x->in[k]);
@@ -586,7 +399,7 @@ static bool step_needs(struct builder *b, const struct ntk_space_step *x)
     return true;
 }
 
-static bool make_needs(struct builder *b, int n_seeds, const int *seeds)
+static bool make_needs(struct ntk_space_builder *b, int n_seeds, const int *seeds)
 {
     for (int k = 0; k < n_seeds; k++) {
         const struct ntk_node *v = node(b, seeds[k]);
@@ -605,7 +418,7 @@ static bool make_needs(struct builder *b, int n_seeds, const int *seeds)
 
 /* ---- frames */
 
-static void frame_needs(struct builder *b, int v)
+static void frame_needs(struct ntk_space_builder *b, int v)
 {
     const struct ntk_node *x = node(b, v);
     struct ntk_frame *f = &b->s->frames[x->frame];
@@ -616,13 +429,14 @@ static void frame_needs(struct builder *b, int v)
     for (int i = 0; need && i < rows; i++)
         for (int j = 0; j < columns; j++)
             if (need[i * columns + j])
-                f->needed[ntk_offset_index(b->s, f->h, x->stride[0] * ntk_offset_at(b->s, x->h, i)) *
+                f->needed[ntk_offset_index(b->s, f->h,
+                                           x->stride[0] * ntk_offset_at(b->s, x->h, i)) *
                               frame_columns +
-                          ntk_offset_index(b->s, f->w, x->stride[1] * ntk_offset_at(b->s, x->w, j))] =
-                    1;
+                          ntk_offset_index(b->s, f->w,
+                                           x->stride[1] * ntk_offset_at(b->s, x->w, j))] = 1;
 }
 
-static bool make_frames(struct builder *b)
+static bool make_frames(struct ntk_space_builder *b)
 {
     for (int f = 0; f < b->s->n_frames; f++) {
         struct ntk_frame *x = &b->s->frames[f];
@@ -653,7 +467,10 @@ static bool make_frames(struct builder *b)
 
 /* ---- slots */
 
-static bool in_place(enum ntk_space_op op) { return op != NTK_SPACE_CONV; }
+static bool in_place(enum ntk_space_op op)
+{
+    return op != NTK_SPACE_CONV;
+}
 
 static int take(bool *used, int *most)
 {
@@ -666,7 +483,8 @@ static int take(bool *used, int *most)
     return k;
 }
 
-static void release(const struct ntk_space_step *x, int step, const int *last, int *slot, bool *used)
+static void release(const struct ntk_space_step *x, int step, const int *last, int *slot,
+                    bool *used)
 {
     for (int k = 0; k < x->n_in; k++)
         if (last[x->in[k]] == step && slot[x->in[k]] >= 0)
@@ -675,7 +493,7 @@ static void release(const struct ntk_space_step *x, int step, const int *last, i
 
 /* Every step's operands and results get a scratch plane, or are the frame's entries. What no step
  * reads any more makes room. */
-static bool make_slots(struct builder *b, struct ntk_frame *f)
+static bool make_slots(struct ntk_space_builder *b, struct ntk_frame *f)
 {
     const size_t n = (size_t)b->g->n;
     int *slot = ntk_arena_alloc(&b->s->arena, n, sizeof *slot);
@@ -709,7 +527,7 @@ static bool make_slots(struct builder *b, struct ntk_frame *f)
 }
 
 /* Outputs that nothing reads are not computed. */
-static void drop_outputs(struct builder *b)
+static void drop_outputs(struct ntk_space_builder *b)
 {
     for (int k = 0; k < b->n_order; k++) {
         struct ntk_space_step *x = &b->steps[b->order[k]];
@@ -720,7 +538,7 @@ static void drop_outputs(struct builder *b)
     }
 }
 
-static bool build(struct builder *b, int n_seeds, const int *seeds, bool sweeps, bool *ok)
+static bool build(struct ntk_space_builder *b, int n_seeds, const int *seeds, bool sweeps, bool *ok)
 {
     b->s->n_tables = b->s->n_links = b->s->n_exits = 0;
     return make_steps(b, sweeps) && make_order(b, n_seeds, seeds, ok);
@@ -728,7 +546,7 @@ static bool build(struct builder *b, int n_seeds, const int *seeds, bool sweeps,
 
 ntk_status ntk_space_steps(struct ntk_space *s, int n_seeds, const int *seeds)
 {
-    struct builder b = {.s = s, .g = s->graph};
+    struct ntk_space_builder b = {.s = s, .g = s->graph};
     bool ok;
 
     if (!find_readers(&b, n_seeds, seeds) || !build(&b, n_seeds, seeds, true, &ok))

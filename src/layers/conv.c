@@ -68,7 +68,8 @@ static ntk_status shape(const void *self, const struct ntk_where *at, int n_in, 
     struct ntk_window w;
 
     (void)n_in;
-    NTK_TRY(ntk_window_make(at, "filter_shape", &c->filter_shape, &c->strides, c->padding, in[0], &w));
+    NTK_TRY(
+        ntk_window_make(at, "filter_shape", &c->filter_shape, &c->strides, c->padding, in[0], &w));
     *out = ntk_window_shape(&w, in[0], channels);
     return NTK_OK;
 }
@@ -84,8 +85,8 @@ static ntk_status infinite(const void *self, const struct ntk_where *at, struct 
     int sum;
 
     (void)n_in;
-    NTK_TRY(ntk_window_make(at, "filter_shape", &c->filter_shape, &c->strides, c->padding, in->shape,
-                            &w));
+    NTK_TRY(ntk_window_make(at, "filter_shape", &c->filter_shape, &c->strides, c->padding,
+                            in->shape, &w));
     if (c->parameterization == 1) {
         from_sigma = (double)in->shape.c * w.size[0] * w.size[1] / (double)c->s.v[0];
         constant = biased ? 1 : 0;
@@ -98,9 +99,9 @@ static ntk_status infinite(const void *self, const struct ntk_where *at, struct 
     if (w2 > 0) {
         const double ratio = from_sigma / w2;
 
-        sum = c->trainable ? ntk_graph_mix(g, 2, (int[]){in->sigma, in->theta},
-                                           (double[]){ratio, 1}, 0)
-                           : in->theta;
+        sum = c->trainable
+                  ? ntk_graph_mix(g, 2, (int[]){in->sigma, in->theta}, (double[]){ratio, 1}, 0)
+                  : in->theta;
         out->theta = ntk_graph_affine(g, ntk_graph_conv(g, sum, &w), w2, constant);
     } else {
         sum = ntk_graph_conv(g, in->sigma, &w);
@@ -113,9 +114,10 @@ const struct ntk_layer ntk_layer_conv = {
     .base = {.kind = NTK_CLASS_LAYER,
              .name = "Conv",
              .summary = "Convolution over the positions of images or sequences",
-             .formula = "A(S)[p,p'] = mean over filter places a of S[p+a,p'+a];  S' = W^2 A(S) + b^2;  "
-                        "ntk: T' = S' + W^2 A(T);  standard: T' = (n_in/s0) A(S) + W^2 A(T) (+ 1 "
-                        "with biases);  not trainable: T' = W^2 A(T)",
+             .formula =
+                 "A(S)[p,p'] = mean over filter places a of S[p+a,p'+a];  S' = W^2 A(S) + b^2;  "
+                 "ntk: T' = S' + W^2 A(T);  standard: T' = (n_in/s0) A(S) + W^2 A(T) (+ 1 "
+                 "with biases);  not trainable: T' = W^2 A(T)",
              .source = "Arora et al. 2019, section 4; Novak et al. 2019, eq. 7",
              .cost = "one entry for each pair of equal positions if Flatten ends the net, for each "
                      "pair of positions if a pool does",

@@ -11,8 +11,8 @@ struct global_sum_pool {
 };
 
 static const struct ntk_param params[] = {
-    {"batch_axis", NTK_TYPE_INTEGER, offsetof(struct global_sum_pool, batch_axis), "0", 0, 0, false, NULL,
-     "axis of the samples; 0"},
+    {"batch_axis", NTK_TYPE_INTEGER, offsetof(struct global_sum_pool, batch_axis), "0", 0, 0, false,
+     NULL, "axis of the samples; 0"},
     {"channel_axis", NTK_TYPE_INTEGER, offsetof(struct global_sum_pool, channel_axis), "-1", -1, -1,
      false, NULL, "axis of the channels; -1, the last"},
     {0},
@@ -23,10 +23,11 @@ static ntk_status shape(const void *self, const struct ntk_where *at, int n_in, 
 {
     (void)self, (void)n_in;
     if (in[0].spatial == 0)
-        return ntk_fail_at(at, NTK_ESHAPE,
-                           "needs samples with positions, [w][c] or [h][w][c], its input is a vector "
-                           "of %lld",
-                           (long long)in[0].c);
+        return ntk_fail_at(
+            at, NTK_ESHAPE,
+            "needs samples with positions, [w][c] or [h][w][c], its input is a vector "
+            "of %lld",
+            (long long)in[0].c);
     *out = (ntk_shape){.spatial = 0, .h = 1, .w = 1, .c = in[0].c};
     return NTK_OK;
 }

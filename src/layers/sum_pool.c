@@ -13,13 +13,14 @@ struct sum_pool {
 };
 
 static const struct ntk_param params[] = {
-    {"window_shape", NTK_TYPE_INTEGERS, offsetof(struct sum_pool, window_shape), NULL, 1, 1e6, false,
-     NULL, "size of the window, (rows, columns), or (size,) for sequences"},
+    {"window_shape", NTK_TYPE_INTEGERS, offsetof(struct sum_pool, window_shape), NULL, 1, 1e6,
+     false, NULL, "size of the window, (rows, columns), or (size,) for sequences"},
     {"strides", NTK_TYPE_INTEGERS, offsetof(struct sum_pool, strides), "None", 1, 1e6, true, NULL,
      "step from one window to the next along each axis; None: 1"},
     {"padding", NTK_TYPE_CHOICE, offsetof(struct sum_pool, padding), "'VALID'", 0, 0, false,
      NTK_PADDING_CHOICES,
-     "'VALID': only whole windows, rows and columns that fill none are dropped; 'SAME': zeros around "
+     "'VALID': only whole windows, rows and columns that fill none are dropped; 'SAME': zeros "
+     "around "
      "the image; 'CIRCULAR': it wraps around"},
     {"batch_axis", NTK_TYPE_INTEGER, offsetof(struct sum_pool, batch_axis), "0", 0, 0, false, NULL,
      "axis of the samples; 0"},
@@ -62,7 +63,8 @@ const struct ntk_layer ntk_layer_sum_pool = {
     .base = {.kind = NTK_CLASS_LAYER,
              .name = "SumPool",
              .summary = "The sum over windows of positions",
-             .formula = "S'[p,p'] = sum over places a, b of the window of S[p+a,p'+b];  T' likewise",
+             .formula =
+                 "S'[p,p'] = sum over places a, b of the window of S[p+a,p'+b];  T' likewise",
              .source = "Arora et al. 2019, section 4; Shankar et al. 2020",
              .cost = "a kernel of all pairs of positions up to the window's width apart, or of all "
                      "pairs if another pool follows",

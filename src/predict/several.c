@@ -62,9 +62,9 @@ static ntk_status solve(ntk_model *const *models, size_t n)
     return status;
 }
 
-ntk_status ntk_models_fit(ntk_ctx *ctx, const ntk_net *const *nets, size_t n_nets, const ntk_data *x,
-                          const double *y, int64_t outputs, const ntk_fit_opts *opts,
-                          ntk_model **models)
+ntk_status ntk_models_fit(ntk_ctx *ctx, const ntk_net *const *nets, size_t n_nets,
+                          const ntk_data *x, const double *y, int64_t outputs,
+                          const ntk_fit_opts *opts, ntk_model **models)
 {
     const bool together = share(ctx, n_nets, x->n, outputs, opts);
     ntk_status status = NTK_OK;

@@ -38,10 +38,11 @@ static ntk_status solve(ntk_ctx *ctx, struct ntk_rfp *k, const double *y, int64_
     info = ntk_rfp_factor(k);
     if (info > 0) {
         free(columns);
-        return ntk_fail(ctx, NTK_ENUMERIC,
-                        "the %lld x %lld kernel matrix is not positive definite: its leading minor of "
-                        "order %d is not positive; try a diag_reg of 1e-8 or more",
-                        (long long)k->n, (long long)k->n, info);
+        return ntk_fail(
+            ctx, NTK_ENUMERIC,
+            "the %lld x %lld kernel matrix is not positive definite: its leading minor of "
+            "order %d is not positive; try a diag_reg of 1e-8 or more",
+            (long long)k->n, (long long)k->n, info);
     }
     for (int64_t i = 0; i < k->n; i++)
         for (int64_t c = 0; c < outputs; c++)
@@ -54,19 +55,20 @@ static ntk_status solve(ntk_ctx *ctx, struct ntk_rfp *k, const double *y, int64_
     return NTK_OK;
 }
 
-ntk_status ntk_kernel_solve(ntk_ctx *ctx, int64_t n, ntk_dtype dtype, int64_t block, ntk_rows_fn *rows,
-                            void *user, const double *y, int64_t outputs, double diag_reg,
-                            double *alpha)
+ntk_status ntk_kernel_solve(ntk_ctx *ctx, int64_t n, ntk_dtype dtype, int64_t block,
+                            ntk_rows_fn *rows, void *user, const double *y, int64_t outputs,
+                            double diag_reg, double *alpha)
 {
     struct ntk_rfp k = {0};
     ntk_status status;
     int threads;
 
     if (n < 1 || block < 1 || outputs < 1 || !(diag_reg >= 0))
-        return ntk_fail(ctx, NTK_EINVAL,
-                        "n, block and outputs must be at least 1 and diag_reg >= 0, got %lld, %lld, "
-                        "%lld, %g",
-                        (long long)n, (long long)block, (long long)outputs, diag_reg);
+        return ntk_fail(
+            ctx, NTK_EINVAL,
+            "n, block and outputs must be at least 1 and diag_reg >= 0, got %lld, %lld, "
+            "%lld, %g",
+            (long long)n, (long long)block, (long long)outputs, diag_reg);
     threads = ntk_blas_set_threads(ctx->threads);
     status = ntk_ctx_check_memory(ctx, ntk_rfp_size(n) * sizeof(double),
                                   "a kernel matrix of this many samples");

@@ -87,8 +87,8 @@ static void box3(const struct ntk_box_args *x)
 
 static bool is_box3(const struct ntk_box_args *x)
 {
-    return !x->wrap && x->size[0] == 3 && x->size[1] == 3 && x->stride[0] == 1 && x->stride[1] == 1 &&
-           x->low[0] == 1 && x->low[1] == 1 && x->out_rows == x->in_rows &&
+    return !x->wrap && x->size[0] == 3 && x->size[1] == 3 && x->stride[0] == 1 &&
+           x->stride[1] == 1 && x->low[0] == 1 && x->low[1] == 1 && x->out_rows == x->in_rows &&
            x->out_columns == x->in_columns;
 }
 
