@@ -44,6 +44,18 @@ static void print_round_trip(ntk_ctx *ctx, const ntk_net *net)
     ntk_net_free(again);
 }
 
+/* A kernel is planned or refused with a sentence. */
+static void plan(ntk_ctx *ctx, const ntk_net *net, ntk_shape in)
+{
+    ntk_kernel *kernel = NULL;
+    const ntk_status status =
+        ntk_kernel_new(ctx, &net, 1, NTK_NNGP | NTK_NTK, NTK_F32, in, &kernel);
+
+    check((status == NTK_OK) == (kernel != NULL));
+    check(status == NTK_OK || ntk_errmsg(ctx)[0] != '\0');
+    ntk_kernel_free(kernel);
+}
+
 /* The kernel's graph exists only for nets whose shapes fit, and then it has that shape. */
 static void shape_and_lower(ntk_ctx *ctx, const ntk_net *net, ntk_shape in)
 {
@@ -77,8 +89,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
     if (net) {
         print_round_trip(ctx, net);
         ntk_net_uses_positions(net);
-        for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+        for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
             shape_and_lower(ctx, net, shapes[i]);
+            plan(ctx, net, shapes[i]);
+        }
         ntk_net_free(net);
     }
     ntk_ctx_free(ctx);
