@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#if NTK_VBYTES == 64
+#if NTK_VBYTES >= 32
 #include <immintrin.h>
 #endif
 
@@ -54,8 +54,8 @@ NTK_INLINE V vsign(V x, V s)
     const M bit = (M)splat((real)-0.0);
     return (V)(((M)x & ~bit) | ((M)s & bit));
 }
-/* Maximum, minimum, and x where s >= 0 else y. Compilers find the instruction in the plain form with
- * fewer lanes; with 64-byte vectors it must be named. */
+/* Maximum, minimum, and x where s >= 0 else y (at -0.0 either). Compilers do not find the instructions
+ * in the plain form; where they matter they are named. */
 #if NTK_VBYTES == 64
 NTK_INLINE V vmax(V a, V b)
 {
@@ -72,6 +72,20 @@ NTK_INLINE V vwhere(V s, V x, V y)
             _mm512_cmp_ps_mask((__m512)s, _mm512_setzero_ps(), _CMP_GE_OQ), (__m512)y, (__m512)x);
     return (V)_mm512_mask_blend_pd(
         _mm512_cmp_pd_mask((__m512d)s, _mm512_setzero_pd(), _CMP_GE_OQ), (__m512d)y, (__m512d)x);
+}
+#elif NTK_VBYTES == 32 && defined(__AVX2__)
+NTK_INLINE V vmax(V a, V b)
+{
+    return IS_F32 ? (V)_mm256_max_ps((__m256)a, (__m256)b) : (V)_mm256_max_pd((__m256d)a, (__m256d)b);
+}
+NTK_INLINE V vmin(V a, V b)
+{
+    return IS_F32 ? (V)_mm256_min_ps((__m256)a, (__m256)b) : (V)_mm256_min_pd((__m256d)a, (__m256d)b);
+}
+NTK_INLINE V vwhere(V s, V x, V y)
+{
+    return IS_F32 ? (V)_mm256_blendv_ps((__m256)x, (__m256)y, (__m256)s)
+                  : (V)_mm256_blendv_pd((__m256d)x, (__m256d)y, (__m256d)s);
 }
 #else
 NTK_INLINE V vmax(V a, V b) { return pick(a > b, a, b); }
