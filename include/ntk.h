@@ -427,6 +427,152 @@ NTK_API NTK_NODISCARD ntk_status ntk_model_save(const ntk_model *model, const ch
                                                 int with_factor);
 NTK_API NTK_NODISCARD ntk_status ntk_model_load(ntk_ctx *ctx, const char *path, ntk_model **model);
 
+/* ------------------------------------------------------------------- dynamics of a loss */
+
+/* L(f, y) of outputs f and targets y, [n][outputs]:
+ *   NTK_LOSS_MSE    1/2 sum (f - y)^2
+ *   NTK_LOSS_XENT   - sum_i sum_k y_ik log softmax(f_i)_k; rows of y are distributions (one-hot) */
+typedef enum ntk_loss { NTK_LOSS_MSE, NTK_LOSS_XENT } ntk_loss;
+
+/* How a flow is integrated. ntk_flow_opts_init fills in the defaults. */
+typedef struct ntk_flow_opts {
+    ntk_loss loss;     /* default NTK_LOSS_MSE */
+    int mean_loss;     /* 1: of the loss divided by n * outputs (MSE) or by n (XENT); default 0 */
+    double momentum;   /* 0 <= momentum < 1: f'' + (1 - momentum) / sqrt(eta) f' = -K grad L in time
+                        * units of sqrt(eta) = 1 (as neural-tangents); NAN (default): f' = -K grad L */
+    int blocks;        /* 0 (default): kernels are K (x) identity, [n][n]; 1: they have blocks,
+                        * [n][n][outputs][outputs] */
+    double rtol, atol; /* tolerances of each output, 1e-12 to 1e-1; defaults 1e-6, 1e-8 */
+} ntk_flow_opts;
+NTK_API void ntk_flow_opts_init(ntk_flow_opts *opts);
+
+/* Integrates df/dt(X) = -K(X, X) grad L(f(X)), and df/dt(x) = -K(x, X) grad L(f(X)) at m test samples
+ * beside it (Lee et al. 2019, eq. 4), through SUNDIALS' CVODE (variable-order BDF, matrix-free).
+ *   k_train   [n][n] or [n][n][outputs][outputs], symmetric: K(X, X)
+ *   k_test    [m][n] or [m][n][outputs][outputs]: K(x, X); NULL with m = 0
+ *   f0_train, f0_test  [n][outputs], [m][outputs]: NULL: zero
+ *   times     [n_times], >= 0, finite, ascending
+ *   train     [n_times][n][outputs]; test [n_times][m][outputs]: NULL: not wanted
+ * NTK_ENOTSUP in a build without SUNDIALS; NTK_ENUMERIC if the integrator fails (says at what time);
+ * progress counts log time. */
+NTK_API NTK_NODISCARD ntk_status ntk_flow(ntk_ctx *ctx, const ntk_flow_opts *opts, int64_t n, int64_t m,
+                                          int64_t outputs, const double *k_train,
+                                          const double *k_test, const double *y,
+                                          const double *f0_train, const double *f0_test,
+                                          const double *times, size_t n_times, double *train,
+                                          double *test);
+
+/* ----------------------------------------------------------------------- finite networks */
+
+/* A finite network: a net for samples of one shape with its parameters, theta. Widths are those of
+ * the text. What is computed, and arrays of outputs, tangents and kernels, are of its dtype. */
+typedef struct ntk_params ntk_params;
+
+/* Draws parameters: standard normal ('ntk' parameterization), or with the layer's deviations
+ * ('standard'). Counter-based (Philox4x32-10, Salmon et al. 2011): a seed gives the same numbers, to
+ * rounding, for either dtype and any number of threads. The net may be freed afterwards. NTK_ENOTSUP
+ * names a layer that has no finite form. */
+NTK_API NTK_NODISCARD ntk_status ntk_params_new(ntk_ctx *ctx, const ntk_net *net, ntk_shape shape,
+                                                ntk_dtype dtype, uint64_t seed,
+                                                ntk_params **params);
+NTK_API NTK_NODISCARD ntk_status ntk_params_copy(const ntk_params *params, ntk_params **copy);
+NTK_API void ntk_params_free(ntk_params *params);
+
+NTK_API int64_t ntk_params_count(const ntk_params *params);   /* numbers in theta */
+NTK_API int64_t ntk_params_outputs(const ntk_params *params); /* numbers of an output */
+NTK_API ntk_shape ntk_params_shape(const ntk_params *params); /* of a sample */
+NTK_API ntk_dtype ntk_params_dtype(const ntk_params *params);
+/* theta, [count] of dtype, which may be written to. */
+NTK_API void *ntk_params_theta(ntk_params *params);
+
+/* One array of theta: theta[offset ... offset + size - 1], row-major. */
+typedef struct ntk_param_array {
+    char name[64]; /* "00_Dense/W": the place among layers with parameters, the layer, W or b */
+    int ndim;      /* W of Dense: [in][out], of Conv: [h][w][in][out] ([w][in][out] for sequences); b: [out] */
+    int64_t shape[4];
+    int64_t offset, size;
+    int trainable; /* 0: trainable=False: it stays as it is and adds nothing to tangent kernels */
+} ntk_param_array;
+NTK_API size_t ntk_params_arrays(const ntk_params *params, const ntk_param_array **arrays);
+
+/* The outputs and all derivatives are those of s f; default 1. s > 0. */
+NTK_API NTK_NODISCARD ntk_status ntk_params_set_multiplier(ntk_params *params, double s);
+
+/* HDF5: one group a layer with datasets W and b, attributes net, input_shape, multiplier. */
+NTK_API NTK_NODISCARD ntk_status ntk_params_save(const ntk_params *params, const char *path);
+NTK_API NTK_NODISCARD ntk_status ntk_params_load(ntk_ctx *ctx, const char *path, ntk_params **params);
+
+/* f(x), [n][outputs]. Samples may be of either dtype. NTK_ENUMERIC if some output is not finite. */
+NTK_API NTK_NODISCARD ntk_status ntk_params_apply(const ntk_params *params, const ntk_data *x, void *f);
+/* The value of every layer and activation in order of the text, of one sample after the other:
+ * value k has size[k] numbers a sample. f NULL: only n_values and sizes. */
+NTK_API NTK_NODISCARD ntk_status ntk_params_values(const ntk_params *params, const ntk_data *x,
+                                                   size_t *n_values, int64_t *sizes, void *const *f);
+/* df(x) = (df/dtheta) tangent, [n][outputs], for tangent [count]; f [n][outputs], NULL: not wanted. */
+NTK_API NTK_NODISCARD ntk_status ntk_params_jvp(const ntk_params *params, const ntk_data *x,
+                                                const void *tangent, void *f, void *df);
+/* sum over samples of cotangent (df/dtheta), [count], for cotangent [n][outputs]. */
+NTK_API NTK_NODISCARD ntk_status ntk_params_vjp(const ntk_params *params, const ntk_data *x,
+                                                const void *cotangent, void *gradient);
+/* The network linearised at its theta: f(x) + (df/dtheta) (theta - own theta) (Lee et al. 2019, eq.
+ * 5). */
+NTK_API NTK_NODISCARD ntk_status ntk_params_linearized(const ntk_params *params, const ntk_data *x,
+                                                       const void *theta, void *f);
+
+/* Which outputs' kernels: mean over equal outputs, [n1][n2] (what converges to the infinite one);
+ * equal outputs, [n1][n2][outputs]; all, [n1][n2][outputs][outputs]. */
+typedef enum ntk_form { NTK_TRACE, NTK_DIAGONAL, NTK_FULL } ntk_form;
+
+/* Empirical kernel between x1 and x2 (NULL: x1 with itself). which: NTK_NTK: the tangent kernel
+ * df/dtheta(x1) df/dtheta(x2)'; NTK_NNGP: f(x1) f(x2)'. */
+NTK_API NTK_NODISCARD ntk_status ntk_params_kernel(const ntk_params *params, unsigned which,
+                                                   ntk_form form, const ntk_data *x1,
+                                                   const ntk_data *x2, void *k);
+/* Theta(x1, x2) v without the matrix: v [n2][outputs] to [n1][outputs]. x2 NULL: x1. */
+NTK_API NTK_NODISCARD ntk_status ntk_params_ntk_product(const ntk_params *params, const ntk_data *x1,
+                                                        const ntk_data *x2, const void *v, void *out);
+/* Largest eigenvalue of Theta(x, x), over samples and outputs, by Lanczos with ntk_params_ntk_product:
+ * to 1e-3 relative or better. */
+NTK_API NTK_NODISCARD ntk_status ntk_params_lambda_max(const ntk_params *params, const ntk_data *x,
+                                                       double *lambda);
+
+/* Mean over networks of seeds seed ... seed + n_nets - 1 of the empirical kernel's trace, and its
+ * standard error (NULL: not wanted), [n1][n2] each. n_nets >= 1 (>= 2 for errors). */
+NTK_API NTK_NODISCARD ntk_status ntk_monte_carlo(ntk_ctx *ctx, const ntk_net *net, unsigned which,
+                                                 const ntk_data *x1, const ntk_data *x2,
+                                                 ntk_dtype dtype, int64_t n_nets, uint64_t seed,
+                                                 double *mean, double *error);
+
+/* How a finite network is trained. ntk_train_opts_init fills in the defaults. */
+typedef struct ntk_train_opts {
+    ntk_loss loss;        /* default NTK_LOSS_MSE */
+    int mean_loss;        /* as in ntk_flow_opts; default 0. A minibatch's loss is scaled by n / batch
+                           * if the loss is a sum */
+    double learning_rate; /* > 0; 0 (default): `fraction` of the largest stable one at the start */
+    double fraction;      /* of (1 + momentum) 2 / (lambda_max h), h = 1 (MSE) or 1/2 (XENT); default 0.5 */
+    double momentum;      /* heavy ball, v = momentum v + gradient, theta -= learning_rate v; default 0 */
+    int64_t batch;        /* samples of a step, drawn without replacement in every epoch; 0 (default): all */
+    uint64_t seed;        /* of the batches */
+} ntk_train_opts;
+NTK_API void ntk_train_opts_init(ntk_train_opts *opts);
+
+/* A run of gradient descent on params, which it changes, as it needs x; both must outlive it. y is
+ * [n][outputs], copied. */
+typedef struct ntk_train ntk_train;
+NTK_API NTK_NODISCARD ntk_status ntk_train_new(ntk_params *params, const ntk_data *x, const double *y,
+                                               const ntk_train_opts *opts, ntk_train **train);
+NTK_API void ntk_train_free(ntk_train *train);
+/* Does that many steps. NTK_ENUMERIC, naming the step and the loss, if the loss is not finite or above
+ * 1e6 times the first: params then keep the last finite theta. loss: mean over these steps of the loss before
+ * each of them (NULL: not wanted). */
+NTK_API NTK_NODISCARD ntk_status ntk_train_run(ntk_train *train, int64_t steps, double *loss);
+NTK_API int64_t ntk_train_step(const ntk_train *train); /* steps done */
+NTK_API double ntk_train_learning_rate(const ntk_train *train);
+/* Checkpoints: parameters, momentum and step. After loading, into a run of equal params, data and
+ * options, steps give bitwise what they would have given. */
+NTK_API NTK_NODISCARD ntk_status ntk_train_save(const ntk_train *train, const char *path);
+NTK_API NTK_NODISCARD ntk_status ntk_train_load(ntk_train *train, const char *path);
+
 #ifdef __cplusplus
 }
 #endif

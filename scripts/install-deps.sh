@@ -4,7 +4,8 @@
 # says what it would install. Elsewhere than on Debian it only checks for the build tools.
 set -eu
 
-packages="gcc meson ninja-build pkg-config libc6-dev libopenblas-openmp-dev libhdf5-dev zlib1g-dev
+packages="gcc meson ninja-build pkg-config libc6-dev libopenblas-openmp-dev libhdf5-dev libsundials-dev
+librandom123-dev zlib1g-dev
 libcmocka-dev libcjson-dev gnuplot-nox python3"
 
 missing=""
