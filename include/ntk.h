@@ -497,15 +497,17 @@ NTK_API size_t ntk_params_arrays(const ntk_params *params, const ntk_param_array
 
 /* The outputs and all derivatives are those of s f; default 1. s > 0. */
 NTK_API NTK_NODISCARD ntk_status ntk_params_set_multiplier(ntk_params *params, double s);
+NTK_API double ntk_params_multiplier(const ntk_params *params);
 
-/* HDF5: one group a layer with datasets W and b, attributes net, input_shape, multiplier. */
+/* HDF5: one group a layer with datasets W and b; attributes net, input_shape, dtype, multiplier, seed.
+ * NTK_ENUMERIC, and no file, if some parameter is not finite. */
 NTK_API NTK_NODISCARD ntk_status ntk_params_save(const ntk_params *params, const char *path);
 NTK_API NTK_NODISCARD ntk_status ntk_params_load(ntk_ctx *ctx, const char *path, ntk_params **params);
 
 /* f(x), [n][outputs]. Samples may be of either dtype. NTK_ENUMERIC if some output is not finite. */
 NTK_API NTK_NODISCARD ntk_status ntk_params_apply(const ntk_params *params, const ntk_data *x, void *f);
-/* The value of every layer and activation in order of the text, of one sample after the other:
- * value k has size[k] numbers a sample. f NULL: only n_values and sizes. */
+/* What every step of the network makes of the samples (Dense, Conv, activations, pools, LayerNorm, joins,
+ * in order): value k is [n][sizes[k]] into f[k]. f NULL: only n_values and sizes (NULL: not wanted). */
 NTK_API NTK_NODISCARD ntk_status ntk_params_values(const ntk_params *params, const ntk_data *x,
                                                    size_t *n_values, int64_t *sizes, void *const *f);
 /* df(x) = (df/dtheta) tangent, [n][outputs], for tangent [count]; f [n][outputs], NULL: not wanted. */
@@ -563,7 +565,7 @@ NTK_API NTK_NODISCARD ntk_status ntk_train_new(ntk_params *params, const ntk_dat
                                                const ntk_train_opts *opts, ntk_train **train);
 NTK_API void ntk_train_free(ntk_train *train);
 /* Does that many steps. NTK_ENUMERIC, naming the step and the loss, if the loss is not finite or above
- * 1e6 times the first: params then keep the last finite theta. loss: mean over these steps of the loss before
+ * 1e6 times the first; theta is then that of this step. loss: mean over these steps of the loss before
  * each of them (NULL: not wanted). */
 NTK_API NTK_NODISCARD ntk_status ntk_train_run(ntk_train *train, int64_t steps, double *loss);
 NTK_API int64_t ntk_train_step(const ntk_train *train); /* steps done */

@@ -105,7 +105,15 @@ static double f(const void *self, double x)
 static double df(const void *self, double x)
 {
     const struct abrelu *p = self;
-    return x < 0 ? p->a : p->b;
+    return x < 0 ? p->a : x > 0 ? p->b : (p->a + p->b) / 2; /* at 0: so that E[f' f'] agrees there */
+}
+
+static void slopes(const void *self, double *below, double *above)
+{
+    const struct abrelu *p = self;
+
+    *below = p->a;
+    *above = p->b;
 }
 
 static int kinks(const void *self, double at[4])
@@ -171,7 +179,8 @@ static void moments(const void *self, const struct ntk_dual *dual, double q, dou
                  .params = params_,                                                              \
                  .size = sizeof(struct abrelu),                                                  \
                  .check = check_},                                                               \
-        .f = f, .df = df, .kinks = kinks, .dual = NTK_DUAL_abrelu, .setup = setup, .side = side, \
+        .f = f, .df = df, .slopes = slopes, .kinks = kinks,               \
+        .dual = NTK_DUAL_abrelu, .setup = setup, .side = side,                                   \
         .moments = moments, .many = many,                                                        \
     }
 

@@ -74,6 +74,8 @@ struct ntk_activation {
     struct ntk_class base;
     double (*f)(const void *self, double x);
     double (*df)(const void *self, double x);
+    /* f(x) = below x for x < 0, above x for x > 0; NULL: f is not of that kind. Finite networks. */
+    void (*slopes)(const void *self, double *below, double *above);
     int (*kinks)(const void *self, double at[4]); /* NULL: f is smooth (finite networks, quadrature) */
     bool unit_variance; /* the dual is that of f only for variances 1 (Hermite) */
 

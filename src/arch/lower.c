@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * lower.c - walking a net: shapes, and the graph of its kernels.
+ * lower.c - walking a net: shapes, the graph of its kernels, the steps of a finite network.
  *
- * What flows through the tree is a bundle: one field, or after FanOut a list of bundles.
+ * What flows through the tree is a bundle: one field and value, or after FanOut a list of bundles.
  */
 #include <string.h>
 
@@ -16,11 +16,13 @@
 struct bundle {
     int n; /* 0: a single field; else the number of branches */
     struct ntk_field field;
+    int value; /* of the finite network */
     struct bundle *branches;
 };
 
 struct walk {
-    struct ntk_graph *g; /* NULL: shapes only */
+    struct ntk_graph *g; /* NULL: no fields */
+    struct ntk_tape *t;  /* NULL: no finite network */
     struct ntk_arena *arena;
     int layers;
 };
@@ -85,10 +87,18 @@ static ntk_status unite_roots(struct walk *w, int n_in, const struct ntk_field *
 static bool size_allowed(ntk_shape s) { return s.c <= FEATURES_MAX / s.h / s.w; }
 
 static ntk_status activation(struct walk *w, const struct ntk_tree *t,
-                             const struct ntk_activation *act, struct ntk_field *f)
+                             const struct ntk_activation *act, struct bundle *b)
 {
+    struct ntk_field *f = &b->field;
     int product[2];
 
+    if (w->t) {
+        struct ntk_wire in = {.value = b->value, .shape = f->shape}, out = in;
+
+        ntk_tape_activation(w->t, act, t->self, &in, &out);
+        b->value = out.value;
+        return w->t->status;
+    }
     if (!w->g)
         return NTK_OK;
     if (!f->gaussian)
@@ -101,6 +111,20 @@ static ntk_status activation(struct walk *w, const struct ntk_tree *t,
     f->theta = ntk_graph_product(w->g, 2, product);
     f->gaussian = false;
     return w->g->status;
+}
+
+static ntk_status finite_form(struct walk *w, const struct ntk_tree *t, const struct ntk_layer *l, int n_in,
+                              const struct bundle *in, struct bundle *out)
+{
+    struct ntk_wire from[BRANCHES_MAX], to = {.shape = out->field.shape};
+
+    if (!l->finite)
+        return ntk_fail_at(&t->at, NTK_ENOTSUP, "has no finite form, only an infinite one");
+    for (int k = 0; k < n_in; k++)
+        from[k] = (struct ntk_wire){.value = in[k].value, .shape = in[k].field.shape};
+    NTK_TRY(l->finite(t->self, &t->at, w->t, n_in, from, &to));
+    out->value = to.value;
+    return w->t->status;
 }
 
 static ntk_status layer(struct walk *w, const struct ntk_tree *t, const struct ntk_layer *l,
@@ -131,13 +155,16 @@ static ntk_status leaf(struct walk *w, const struct ntk_tree *t, const struct bu
                        struct bundle *out)
 {
     const bool many = t->cls->kind == NTK_CLASS_LAYER && ((const struct ntk_layer *)t->cls)->many;
+    const struct ntk_layer *l = (const struct ntk_layer *)t->cls;
     struct ntk_field fields[BRANCHES_MAX];
 
-    *out = (struct bundle){.field = in->field};
+    *out = (struct bundle){.field = in->field, .value = in->value};
     if (t->cls->kind == NTK_CLASS_ACTIVATION && in->n == 0)
-        return activation(w, t, (const struct ntk_activation *)t->cls, &out->field);
-    if (!many && in->n == 0)
-        return layer(w, t, (const struct ntk_layer *)t->cls, 1, &in->field, &out->field);
+        return activation(w, t, (const struct ntk_activation *)t->cls, out);
+    if (!many && in->n == 0) {
+        NTK_TRY(layer(w, t, l, 1, &in->field, &out->field));
+        return w->t ? finite_form(w, t, l, 1, in, out) : NTK_OK;
+    }
     if (!many)
         return ntk_fail_at(&t->at, NTK_ESHAPE,
                            "takes one input, got %d branches: put it into a parallel(...) or join "
@@ -154,7 +181,8 @@ static ntk_status leaf(struct walk *w, const struct ntk_tree *t, const struct bu
                                in->branches[k].n);
         fields[k] = in->branches[k].field;
     }
-    return layer(w, t, (const struct ntk_layer *)t->cls, in->n, fields, &out->field);
+    NTK_TRY(layer(w, t, l, in->n, fields, &out->field));
+    return w->t ? finite_form(w, t, l, in->n, in->branches, out) : NTK_OK;
 }
 
 /* ---- the tree */
@@ -220,7 +248,7 @@ static ntk_status walk(struct walk *w, const struct ntk_tree *t, const struct bu
 }
 
 static ntk_status run(const ntk_net *net, struct walk *w, const struct bundle *in,
-                      struct ntk_field *out)
+                      struct bundle *out)
 {
     struct bundle result;
     const ntk_status status = walk(w, net->tree, in, &result);
@@ -231,7 +259,7 @@ static ntk_status run(const ntk_net *net, struct walk *w, const struct bundle *i
     if (result.n)
         return ntk_fail_at(&net->tree->at, NTK_ESHAPE,
                            "the net ends with %d branches: join them with FanInSum()", result.n);
-    *out = result.field;
+    *out = result;
     return NTK_OK;
 }
 
@@ -256,14 +284,14 @@ ntk_status ntk_net_shape(const ntk_net *net, ntk_shape in, ntk_shape *out)
     struct ntk_arena arena = {0};
     struct walk w = {.arena = &arena};
     const struct bundle start = {.field = {.shape = in, .sigma = NTK_ZERO, .theta = NTK_ZERO}};
-    struct ntk_field end;
+    struct bundle end;
     ntk_status status;
 
     NTK_TRY(check_input(net, in));
     status = run(net, &w, &start, &end);
     ntk_arena_free(&arena);
     if (status == NTK_OK)
-        *out = end.shape;
+        *out = end.field.shape;
     return status;
 }
 
@@ -274,11 +302,27 @@ ntk_status ntk_net_lower(const ntk_net *net, ntk_shape in, struct ntk_graph *g,
     struct walk w = {.g = g, .arena = &g->arena};
     struct bundle start = {
         .field = {.shape = in, .theta = NTK_ZERO, .roots = input_root, .n_roots = 1}};
+    struct bundle end;
 
     NTK_TRY(check_input(net, in));
     start.field.sigma = ntk_graph_input(g);
     NTK_TRY(g->status);
-    return run(net, &w, &start, out);
+    NTK_TRY(run(net, &w, &start, &end));
+    *out = end.field;
+    return NTK_OK;
+}
+
+ntk_status ntk_net_unroll(const ntk_net *net, ntk_shape in, struct ntk_tape *t)
+{
+    struct walk w = {.t = t, .arena = &t->arena};
+    const struct bundle start = {.field = {.shape = in, .sigma = NTK_ZERO, .theta = NTK_ZERO}};
+    struct bundle end = start;
+
+    NTK_TRY(check_input(net, in));
+    NTK_TRY(run(net, &w, &start, &end));
+    t->out = end.value;
+    t->out_shape = end.field.shape;
+    return t->status;
 }
 
 static int uses_positions(const struct ntk_tree *t)

@@ -67,6 +67,18 @@ static ntk_status infinite(const void *self, const struct ntk_where *at, struct 
     return NTK_OK;
 }
 
+static ntk_status finite_form(const void *self, const struct ntk_where *at, struct ntk_tape *t, int n_in,
+                              const struct ntk_wire *in, struct ntk_wire *out)
+{
+    const struct avg_pool *l = self;
+    struct ntk_window w;
+
+    (void)n_in;
+    NTK_TRY(window(l, at, in->shape, &w));
+    ntk_tape_pool(t, &w, w.true_count ? 1 : 1.0 / w.size[0] / w.size[1], in, out);
+    return NTK_OK;
+}
+
 const struct ntk_layer ntk_layer_avg_pool = {
     .base = {.kind = NTK_CLASS_LAYER,
              .name = "AvgPool",
@@ -81,4 +93,5 @@ const struct ntk_layer ntk_layer_avg_pool = {
     .positions = true,
     .shape = shape,
     .infinite = infinite,
+    .finite = finite_form,
 };

@@ -110,6 +110,31 @@ static ntk_status infinite(const void *self, const struct ntk_where *at, struct 
     return NTK_OK;
 }
 
+static ntk_status finite_form(const void *self, const struct ntk_where *at, struct ntk_tape *t, int n_in,
+                              const struct ntk_wire *in, struct ntk_wire *out)
+{
+    const struct conv *c = self;
+    const double s0 = (double)c->s.v[0];
+    const bool ntk = c->parameterization == 0;
+    struct ntk_affine affine = {
+        .bias_scale = ntk ? c->b_std : 1,
+        .b_std = ntk && !isnan(c->b_std) ? 1 : c->b_std,
+        .trainable = c->trainable,
+    };
+    struct ntk_window w;
+    double n;
+
+    (void)n_in;
+    NTK_TRY(ntk_window_make(at, "filter_shape", &c->filter_shape, &c->strides, c->padding, in->shape,
+                            &w));
+    n = (double)in->shape.c * w.size[0] * w.size[1];
+    affine.window = &w;
+    affine.scale = ntk ? c->W_std / sqrt(n) : 1 / sqrt(s0);
+    affine.W_std = ntk ? 1 : c->W_std * sqrt(s0 / n);
+    ntk_tape_affine(t, at->name, &affine, in, out);
+    return NTK_OK;
+}
+
 const struct ntk_layer ntk_layer_conv = {
     .base = {.kind = NTK_CLASS_LAYER,
              .name = "Conv",
@@ -127,4 +152,5 @@ const struct ntk_layer ntk_layer_conv = {
     .positions = true,
     .shape = shape,
     .infinite = infinite,
+    .finite = finite_form,
 };

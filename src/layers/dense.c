@@ -83,6 +83,25 @@ static ntk_status infinite(const void *self, const struct ntk_where *at, struct 
     return NTK_OK;
 }
 
+static ntk_status finite_form(const void *self, const struct ntk_where *at, struct ntk_tape *t, int n_in,
+                              const struct ntk_wire *in, struct ntk_wire *out)
+{
+    const struct dense *d = self;
+    const double n = (double)in->shape.c, s0 = (double)d->s.v[0];
+    const bool ntk = d->parameterization == 0;
+    const struct ntk_affine affine = {
+        .scale = ntk ? d->W_std / sqrt(n) : 1 / sqrt(s0),
+        .bias_scale = ntk ? d->b_std : 1,
+        .W_std = ntk ? 1 : d->W_std * sqrt(s0 / n),
+        .b_std = ntk && !isnan(d->b_std) ? 1 : d->b_std,
+        .trainable = d->trainable,
+    };
+
+    (void)n_in;
+    ntk_tape_affine(t, at->name, &affine, in, out);
+    return NTK_OK;
+}
+
 const struct ntk_layer ntk_layer_dense = {
     .base = {.kind = NTK_CLASS_LAYER,
              .name = "Dense",
@@ -95,4 +114,5 @@ const struct ntk_layer ntk_layer_dense = {
              .check = check},
     .shape = shape,
     .infinite = infinite,
+    .finite = finite_form,
 };

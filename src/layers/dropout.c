@@ -37,6 +37,20 @@ static ntk_status infinite(const void *self, const struct ntk_where *at, struct 
     return NTK_OK;
 }
 
+static ntk_status finite_form(const void *self, const struct ntk_where *at, struct ntk_tape *t, int n_in,
+                              const struct ntk_wire *in, struct ntk_wire *out)
+{
+    const struct dropout *d = self;
+
+    (void)t, (void)n_in;
+    if (d->mode == 0)
+        return ntk_fail_at(at, NTK_ENOTSUP,
+                           "has no finite form in mode 'train', which draws factors anew for every "
+                           "sample; use mode='test'");
+    ntk_tape_reshape(in, out);
+    return NTK_OK;
+}
+
 const struct ntk_layer ntk_layer_dropout = {
     .base = {.kind = NTK_CLASS_LAYER,
              .name = "Dropout",
@@ -47,4 +61,5 @@ const struct ntk_layer ntk_layer_dropout = {
              .params = params,
              .size = sizeof(struct dropout)},
     .infinite = infinite,
+    .finite = finite_form,
 };

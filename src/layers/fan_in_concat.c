@@ -50,6 +50,14 @@ static ntk_status infinite(const void *self, const struct ntk_where *at, struct 
     return NTK_OK;
 }
 
+static ntk_status finite_form(const void *self, const struct ntk_where *at, struct ntk_tape *t, int n_in,
+                              const struct ntk_wire *in, struct ntk_wire *out)
+{
+    (void)self, (void)at;
+    ntk_tape_join(t, NTK_STEP_concat, n_in, in, out);
+    return NTK_OK;
+}
+
 const struct ntk_layer ntk_layer_fan_in_concat = {
     .base = {.kind = NTK_CLASS_LAYER,
              .name = "FanInConcat",
@@ -60,4 +68,5 @@ const struct ntk_layer ntk_layer_fan_in_concat = {
     .many = true,
     .shape = shape,
     .infinite = infinite,
+    .finite = finite_form,
 };

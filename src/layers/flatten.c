@@ -50,4 +50,5 @@ const struct ntk_layer ntk_layer_flatten = {
     .positions = true,
     .shape = shape,
     .infinite = infinite,
+    .finite = ntk_finite_reshape,
 };

@@ -17,4 +17,5 @@ const struct ntk_layer ntk_layer_identity = {
              .summary = "Passes its input on, for shortcuts",
              .formula = "S' = S;  T' = T"},
     .infinite = infinite,
+    .finite = ntk_finite_reshape,
 };

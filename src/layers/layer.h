@@ -3,14 +3,16 @@
  * layer.h - what a layer is. One file per layer, one line in layers.def: `LAYER(dense)` for
  * dense.c, which defines `const struct ntk_layer ntk_layer_dense`.
  *
- * A layer says what it does to a shape and what it does to random fields. It never allocates,
- * threads or prints: its infinite-width rule is a few calls of the graph's builders (arch/graph.h).
+ * A layer says what it does to a shape, to random fields, and to the samples of a finite network. It
+ * never allocates, threads or prints: its infinite-width rule is a few calls of the graph's builders
+ * (arch/graph.h), its finite one of the tape's (arch/tape.h).
  */
 #ifndef NTK_LAYER_H
 #define NTK_LAYER_H
 
 #include "arch/class.h"
 #include "arch/graph.h"
+#include "arch/tape.h"
 
 /* The random field that a layer puts out, in the limit of infinite width. */
 struct ntk_field {
@@ -35,7 +37,15 @@ struct ntk_layer {
      * the inputs' roots; the rule changes what changes. */
     ntk_status (*infinite)(const void *self, const struct ntk_where *at, struct ntk_graph *g,
                            int n_in, const struct ntk_field *in, struct ntk_field *out);
+    /* Finite networks: appends the layer's steps to the tape; out comes with its shape. Fails with
+     * NTK_ENOTSUP where parameters have no finite form; NULL: the layer has none. */
+    ntk_status (*finite)(const void *self, const struct ntk_where *at, struct ntk_tape *t, int n_in,
+                         const struct ntk_wire *in, struct ntk_wire *out);
 };
+
+/* The finite rule of layers that leave the numbers as they are. */
+ntk_status ntk_finite_reshape(const void *self, const struct ntk_where *at, struct ntk_tape *t, int n_in,
+                              const struct ntk_wire *in, struct ntk_wire *out);
 
 /* Makes out the field of new, independent, zero-mean random weights: Gaussian, one new root. */
 void ntk_field_new_root(struct ntk_graph *g, struct ntk_field *out);

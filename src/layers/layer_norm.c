@@ -94,6 +94,18 @@ static ntk_status infinite(const void *self, const struct ntk_where *at, struct 
     return NTK_OK;
 }
 
+static ntk_status finite_form(const void *self, const struct ntk_where *at, struct ntk_tape *t, int n_in,
+                              const struct ntk_wire *in, struct ntk_wire *out)
+{
+    const struct layer_norm *l = self;
+    int axes;
+
+    (void)n_in;
+    NTK_TRY(positions(l, at, in->shape, &axes));
+    ntk_tape_norm(t, axes, l->eps, in, out);
+    return NTK_OK;
+}
+
 const struct ntk_layer ntk_layer_layer_norm = {
     .base = {.kind = NTK_CLASS_LAYER,
              .name = "LayerNorm",
@@ -105,4 +117,5 @@ const struct ntk_layer ntk_layer_layer_norm = {
              .check = check},
     .shape = shape,
     .infinite = infinite,
+    .finite = finite_form,
 };

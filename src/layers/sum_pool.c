@@ -59,6 +59,17 @@ static ntk_status infinite(const void *self, const struct ntk_where *at, struct 
     return NTK_OK;
 }
 
+static ntk_status finite_form(const void *self, const struct ntk_where *at, struct ntk_tape *t, int n_in,
+                              const struct ntk_wire *in, struct ntk_wire *out)
+{
+    struct ntk_window w;
+
+    (void)n_in;
+    NTK_TRY(window(self, at, in->shape, &w));
+    ntk_tape_pool(t, &w, 1, in, out);
+    return NTK_OK;
+}
+
 const struct ntk_layer ntk_layer_sum_pool = {
     .base = {.kind = NTK_CLASS_LAYER,
              .name = "SumPool",
@@ -73,4 +84,5 @@ const struct ntk_layer ntk_layer_sum_pool = {
     .positions = true,
     .shape = shape,
     .infinite = infinite,
+    .finite = finite_form,
 };

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * affine.h - what an affine step's passes and its share of the tangent kernel have in common.
+ */
+#ifndef NTK_AFFINE_H
+#define NTK_AFFINE_H
+
+#include "finite/typed.h"
+
+static inline int64_t affine_inputs(const struct ntk_tape_step *s) { return s->places * s->in_shape->c; }
+static inline int64_t affine_windows(const struct ntk_tape_step *s) { return ntk_positions(s->out_shape); }
+
+/* out [n][places c_in]: the inputs of n windows from number `row` on, counted over all samples of x. */
+void NTK_TYPED(ntk_affine_gather)(const struct ntk_tape_step *s, const real *x, int64_t row, int64_t n,
+                                  real *out);
+
+/* See struct ntk_finite. */
+void NTK_TYPED(ntk_share_scratch)(const struct ntk_share *s, size_t *least_bytes, size_t *best);
+void NTK_TYPED(ntk_share_add)(const struct ntk_share *s);
+
+#endif

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * params_io.h - what files of parameters and checkpoints share.
+ */
+#ifndef NTK_PARAMS_IO_H
+#define NTK_PARAMS_IO_H
+
+#include "finite/finite.h"
+
+struct ntk_h5; /* base/h5.h */
+
+/* Attributes and arrays of p; NTK_ENUMERIC if some parameter is not finite. */
+ntk_status ntk_params_write(struct ntk_h5 *f, const ntk_params *p);
+/* The arrays alone, of theta [count]. */
+void ntk_params_arrays_io(struct ntk_h5 *f, const ntk_params *p, void *theta, bool write);
+
+#endif

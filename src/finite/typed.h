@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * typed.h - for files that are compiled once for each element type, NTK_REAL: float or double, with
+ * names that end in NTK_SUFFIX: _f32 or _f64.
+ */
+#ifndef NTK_TYPED_H
+#define NTK_TYPED_H
+
+#include <cblas.h>
+#include <omp.h>
+#include <string.h>
+
+#include "finite/step.h"
+
+typedef NTK_REAL real;
+
+#define NTK_CAT2_(a, b) a##b
+#define NTK_CAT2(a, b)  NTK_CAT2_(a, b)
+#define NTK_TYPED(name) NTK_CAT2(name, NTK_SUFFIX)
+
+#define NTK_WORTH_THREADS 20000 /* elements: below, starting threads costs more than it saves */
+
+/* C = alpha op(A) op(B) + beta C on one thread; op(A) is m x k, op(B) k x n. */
+static inline void gemm(bool ta, bool tb, int64_t m, int64_t n, int64_t k, real alpha, const real *A,
+                        int64_t lda, const real *B, int64_t ldb, real beta, real *C, int64_t ldc)
+{
+    const CBLAS_TRANSPOSE a = ta ? CblasTrans : CblasNoTrans, b = tb ? CblasTrans : CblasNoTrans;
+
+    if (sizeof(real) == sizeof(float))
+        cblas_sgemm(CblasRowMajor, a, b, (int)m, (int)n, (int)k, (float)alpha, (const float *)A,
+                    (int)lda, (const float *)B, (int)ldb, (float)beta, (float *)C, (int)ldc);
+    else
+        cblas_dgemm(CblasRowMajor, a, b, (int)m, (int)n, (int)k, (double)alpha, (const double *)A,
+                    (int)lda, (const double *)B, (int)ldb, (double)beta, (double *)C, (int)ldc);
+}
+
+static inline int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
+#endif
