@@ -30,6 +30,8 @@ static void print_findings(struct json *j, const struct args *a, const char *nam
     for (size_t i = 0; i < n; i++) {
         json_open(j, NULL, '{');
         json_text(j, "quantity", f[i].quantity);
+        if (f[i].says[0])
+            json_text(j, "says", f[i].says);
         json_number(j, "theory", f[i].theory);
         json_number(j, "measured", f[i].measured);
         json_number(j, "low", f[i].low);

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * lab_tools.c - tables, plots, statistics and networks of the experiments.
+ */
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "lab.h"
+
+/* ---- tables */
+
+FILE *lab_table(const char *dir, const char *name, const char *columns)
+{
+    char path[1024];
+    FILE *f;
+
+    snprintf(path, sizeof path, "%s/%s.csv.tmp", dir, name);
+    f = fopen(path, "w");
+    if (!f)
+        usage("%s cannot be written: %s", path, strerror(errno));
+    else
+        fprintf(f, "%s\n", columns);
+    return f;
+}
+
+int lab_table_close(const char *dir, const char *name, FILE *f)
+{
+    char temporary[1024], path[1024];
+    const bool failed = ferror(f);
+
+    snprintf(temporary, sizeof temporary, "%s/%s.csv.tmp", dir, name);
+    snprintf(path, sizeof path, "%s/%s.csv", dir, name);
+    if (fclose(f) != 0 || failed || rename(temporary, path) != 0)
+        return usage("%s cannot be written: %s", path, strerror(errno));
+    return EXIT_OK;
+}
+
+/* ---- plots */
+
+#define STYLE                                                                                  \
+    "set datafile separator ','\nset border 3 lc rgb '#666666'\nset tics nomirror\n"           \
+    "set grid lc rgb '#dddddd'\ncolours = \"" LAB_COLOURS "\"\n"                               \
+    "colour(k) = (s = word(colours, k), s[2:8])\nset key spacing 1.2\n"
+
+int lab_plot_as(const char *dir, const char *name, const char *terminal, const char *ending,
+                const char *script)
+{
+    char path[1024], command[2200];
+    FILE *f;
+    int code;
+
+    snprintf(path, sizeof path, "%s/%s.gp", dir, name);
+    f = fopen(path, "w");
+    if (!f)
+        return usage("%s cannot be written: %s", path, strerror(errno));
+    fprintf(f, "# gnuplot %s.gp\nset terminal %s\nset output '%s.%s'\n" STYLE "%s", name, terminal, name,
+            ending, script);
+    if (fclose(f) != 0)
+        return usage("%s cannot be written: %s", path, strerror(errno));
+    snprintf(command, sizeof command, "cd '%s' && gnuplot '%s.gp' >%s.log 2>&1", dir, name, name);
+    code = system(command); /* the folder's name is the user's own */
+    if (code == -1 || !WIFEXITED(code) || WEXITSTATUS(code) != 0) {
+        note("no plot %s.%s: gnuplot failed or is not installed; %s and the tables are there", name, ending,
+             path);
+        return EXIT_OK;
+    }
+    snprintf(path, sizeof path, "%s/%s.log", dir, name);
+    unlink(path);
+    return EXIT_OK;
+}
+
+int lab_plot(const char *dir, const char *name, const char *script)
+{
+    return lab_plot_as(dir, name, "svg size 720,440 font 'sans-serif,14' background '#ffffff'", "svg",
+                       script);
+}
+
+/* ---- statistics */
+
+/* Student's t, 97.5 % quantile. */
+static double student(int freedom)
+{
+    static const double t[] = {0,     12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228,
+                               2.201, 2.179,  2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086};
+
+    return freedom < 1 ? 0 : freedom <= 20 ? t[freedom] : 1.96 + 2.5 / freedom;
+}
+
+struct interval lab_mean(int n, const double *x)
+{
+    double mean = 0, squares = 0, half;
+
+    for (int i = 0; i < n; i++)
+        mean += x[i] / n;
+    for (int i = 0; i < n; i++)
+        squares += (x[i] - mean) * (x[i] - mean);
+    half = n > 1 ? student(n - 1) * sqrt(squares / (n - 1) / n) : 0;
+    return (struct interval){mean, mean - half, mean + half};
+}
+
+static double slope_of(int n, const double *x, const double *y)
+{
+    double mx = 0, my = 0, xx = 0, xy = 0;
+
+    for (int i = 0; i < n; i++) {
+        mx += log(x[i]) / n;
+        my += log(y[i]) / n;
+    }
+    for (int i = 0; i < n; i++) {
+        xx += (log(x[i]) - mx) * (log(x[i]) - mx);
+        xy += (log(x[i]) - mx) * (log(y[i]) - my);
+    }
+    return xy / xx;
+}
+
+struct interval lab_slope(int n, const double *x, int seeds, const double *y)
+{
+    double slopes[100];
+    const int count = seeds < 100 ? seeds : 100;
+
+    for (int s = 0; s < count; s++)
+        slopes[s] = slope_of(n, x, y + s * n);
+    return lab_mean(count, slopes);
+}
+
+/* ---- networks and samples */
+
+int lab_mlp(ntk_ctx *ctx, int depth, int width, const char *activation, int outputs,
+            const char *parameterization, ntk_net **net)
+{
+    const double W_std = strcmp(activation, "Relu") == 0 ? sqrt(2.0) : 1;
+    char text[600];
+
+    snprintf(text, sizeof text,
+             "serial(repeat(serial(Dense(%d, W_std=%.17g, b_std=0.1, parameterization='%s'), %s()), %d), "
+             "Dense(%d, parameterization='%s'))",
+             width, W_std, parameterization, activation, depth, outputs, parameterization);
+    TRY(ctx, ntk_net_parse(ctx, text, net));
+    return EXIT_OK;
+}
+
+int lab_digits(ntk_ctx *ctx, int64_t first, int64_t n, ntk_data **x, double *y)
+{
+    static ntk_data *digits; /* kept until the program ends: slices refer to it */
+
+    if (!digits) {
+        TRY(ctx, ntk_data_load(ctx, "digits", NULL, &digits));
+        ntk_data_flatten(digits);
+    }
+    TRY(ctx, ntk_data_slice(digits, first, n, x));
+    if (y)
+        TRY(ctx, ntk_data_targets(*x, NTK_CENTERED, 10, y));
+    return EXIT_OK;
+}
