@@ -25,6 +25,10 @@ struct args {
     int64_t train_limit, test_limit, repeat, n, m, d, outputs;
     double diag_reg, time;
     const char *data, *depths, *columns;
+    const char *input_shape, *lr, *log, *record, *checkpoint;
+    int64_t seed, networks, steps, batch, every;
+    double momentum, multiplier;
+    bool full, trace, diagonal, kernels;
     bool absolute, mean, std, leave_one_out, factor, quick, json, quiet, help;
     int64_t threads;
     const char *memory, *isa;
@@ -124,6 +128,11 @@ int load_x(ntk_ctx *ctx, const struct args *a, const char *source, int64_t limit
 /* Share of rows whose largest output is the label; NAN if labels are missing. */
 double accuracy(const ntk_data *labels, const double *f, int64_t n, int64_t outputs);
 double mean_squared_error(const double *f, const double *y, int64_t n);
+/* The finite network of --params, or of --net with --seed, for samples of x's shape; x NULL: of
+ * --input-shape. (network.c) */
+int network_load(ntk_ctx *ctx, const struct args *a, const ntk_data *x, ntk_params **params);
+/* Loads samples for the network of --params or --net: flattened if it does not use positions. */
+int network_x(ntk_ctx *ctx, const struct args *a, const char *source, int64_t limit, ntk_data **x);
 /* Fit options from --get, --dtype, --diag-reg, --absolute, --mean. */
 int fit_options(const struct args *a, ntk_fit_opts *o);
 

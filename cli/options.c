@@ -9,7 +9,7 @@
 
 #include "cli.h"
 
-enum kind { TEXT, NUMBER, INTEGER, FLAG, NET };
+enum kind { TEXT, NUMBER, INTEGER, COUNT, FLAG, NET }; /* INTEGER: from 1; COUNT: from 0 */
 
 struct option {
     const char *name;
@@ -55,6 +55,25 @@ static const struct option options[] = {
     {"data", TEXT, AT(data), "DIR", "directory of the data set's own files"},
     {"depths", TEXT, AT(depths), "D,D,...", "depths of the networks; default 3,4,6,11,21"},
     {"columns", TEXT, AT(columns), "C", "v (default), gap or v,gap: networks that flatten, or pool globally"},
+    {"input-shape", TEXT, AT(input_shape), "SHAPE", "of a sample: 784, 100,4 or 32,32,3"},
+    {"seed", COUNT, AT(seed), "S", "of the random numbers, from 0; default 0"},
+    {"params", TEXT, AT(params), "FILE", "parameters of a finite network: 'ntk init', 'ntk train'"},
+    {"full", FLAG, AT(full), NULL, "all pairs of outputs: [n1][n2][c][c]"},
+    {"trace", FLAG, AT(trace), NULL, "the mean over equal outputs: [n1][n2] (default)"},
+    {"diagonal", FLAG, AT(diagonal), NULL, "equal outputs: [n1][n2][c]"},
+    {"networks", INTEGER, AT(networks), "R",
+     "the mean over R networks (seeds S, S + 1, ...) and its standard error"},
+    {"steps", INTEGER, AT(steps), "N", "steps of gradient descent"},
+    {"lr", TEXT, AT(lr), "L", "learning rate; auto (default): half the largest stable one at the start"},
+    {"batch", INTEGER, AT(batch), "B", "samples of a step; default: all"},
+    {"momentum", NUMBER, AT(momentum), "M", "0 (default) to below 1"},
+    {"multiplier", NUMBER, AT(multiplier), "S", "outputs are multiplied with it; default 1"},
+    {"every", INTEGER, AT(every), "E", "steps from one record to the next; default: a fiftieth of all"},
+    {"log", TEXT, AT(log), "FILE", ".csv of records: step, loss, accuracies, distance from the start"},
+    {"record", TEXT, AT(record), "FILE", ".npz or .h5 of records: step, f_train, f_test"},
+    {"kernels", FLAG, AT(kernels), NULL, "in --record: the tangent kernel at each record, too"},
+    {"checkpoint", TEXT, AT(checkpoint), "FILE",
+     "state of the run, written at each record; if it is there, the run goes on from it"},
     {"quick", FLAG, AT(quick), NULL, "small, in seconds, to see how it works"},
     {"out", TEXT, AT(out), "FILE", "where the result goes"},
     {"json", FLAG, AT(json), NULL, "report as JSON on one line"},
@@ -164,8 +183,9 @@ static int store(const struct option *o, const char *value, struct args *a)
         return EXIT_OK;
     default:
         *(int64_t *)field = strtoll(value, &end, 10);
-        if (end == value || *end || *(int64_t *)field < 1)
-            return usage("--%s must be an integer >= 1, got '%s'", o->name, value);
+        if (end == value || *end || *(int64_t *)field < (o->kind == COUNT ? 0 : 1))
+            return usage("--%s must be an integer >= %d, got '%s'", o->name, o->kind == COUNT ? 0 : 1,
+                         value);
         return EXIT_OK;
     }
 }

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * ntk empirical: kernels of a finite network, or their mean over several.
+ */
+#include <stdlib.h>
+
+#include "cli.h"
+
+struct job {
+    ntk_data *x1, *x2;
+    ntk_params *p;
+    ntk_form form;
+    unsigned get;
+    void *k;
+    double *mean, *error;
+};
+
+static int load(ntk_ctx *ctx, const struct args *a, struct job *j)
+{
+    if (!a->x1)
+        return usage("--x1 is missing, e.g. --x1 digits/test");
+    if (a->full + a->trace + a->diagonal > 1)
+        return usage("--full, --trace and --diagonal: give one of them");
+    if (a->networks && (a->params || a->full || a->diagonal))
+        return usage("--networks draws networks of --net, and means are of the trace");
+    STEP(parse_get(a->get, &j->get));
+    if (j->get == (NTK_NNGP | NTK_NTK))
+        return usage("--get both is for 'ntk kernel'; here it is ntk or nngp");
+    j->form = a->full ? NTK_FULL : a->diagonal ? NTK_DIAGONAL : NTK_TRACE;
+    STEP(check_array_output(a->out, a->networks ? 2 : 1));
+    STEP(network_x(ctx, a, a->x1, a->train_limit, &j->x1));
+    if (a->x2)
+        STEP(network_x(ctx, a, a->x2, a->test_limit, &j->x2));
+    return EXIT_OK;
+}
+
+static int one(ntk_ctx *ctx, const struct args *a, struct job *j)
+{
+    const int64_t n1 = ntk_data_n(j->x1), n2 = j->x2 ? ntk_data_n(j->x2) : n1;
+    ntk_array array = {.name = "k", .shape = {n1, n2}, .ndim = 2};
+    size_t bytes;
+    int64_t c;
+
+    STEP(network_load(ctx, a, j->x1, &j->p));
+    if (a->multiplier > 0)
+        TRY(ctx, ntk_params_set_multiplier(j->p, a->multiplier));
+    c = ntk_params_outputs(j->p);
+    array.dtype = ntk_params_dtype(j->p);
+    while (array.ndim < (j->form == NTK_FULL ? 4 : j->form == NTK_DIAGONAL ? 3 : 2))
+        array.shape[array.ndim++] = c;
+    bytes = array.dtype;
+    for (int k = 0; k < array.ndim; k++)
+        bytes *= (size_t)array.shape[k];
+    say_memory("the kernel", bytes);
+    TRY(ctx, ntk_ctx_check_memory(ctx, bytes, "the kernel"));
+    array.x = j->k = malloc(bytes);
+    if (!j->k)
+        return usage("no memory for the kernel");
+    TRY(ctx, ntk_params_kernel(j->p, j->get, j->form, j->x1, j->x2, j->k));
+    TRY(ctx, ntk_array_write(ctx, a->out, &array, 1));
+    return EXIT_OK;
+}
+
+static int several(ntk_ctx *ctx, const struct args *a, struct job *j)
+{
+    const int64_t n1 = ntk_data_n(j->x1), n2 = j->x2 ? ntk_data_n(j->x2) : n1;
+    ntk_array arrays[] = {{.name = "mean", .dtype = NTK_F64, .ndim = 2, .shape = {n1, n2}},
+                          {.name = "error", .dtype = NTK_F64, .ndim = 2, .shape = {n1, n2}}};
+    ntk_net *net;
+    ntk_dtype dtype;
+    ntk_status status;
+
+    arrays[0].x = j->mean = malloc((size_t)(n1 * n2) * sizeof *j->mean);
+    arrays[1].x = j->error = malloc((size_t)(n1 * n2) * sizeof *j->error);
+    if (!j->mean || !j->error)
+        return usage("no memory for the kernel");
+    STEP(parse_dtype(a->dtype, &dtype));
+    STEP(parse_net(ctx, a, 0, &net));
+    status = ntk_monte_carlo(ctx, net, j->get, j->x1, j->x2, dtype, a->networks, (uint64_t)a->seed,
+                             j->mean, j->error);
+    ntk_net_free(net);
+    TRY(ctx, status);
+    TRY(ctx, ntk_array_write(ctx, a->out, arrays, 2));
+    return EXIT_OK;
+}
+
+int cmd_empirical(ntk_ctx *ctx, const struct args *a);
+int cmd_empirical(ntk_ctx *ctx, const struct args *a)
+{
+    struct job j = {0};
+    int code = load(ctx, a, &j);
+
+    if (code == EXIT_OK)
+        code = a->networks ? several(ctx, a, &j) : one(ctx, a, &j);
+    ntk_data_free(j.x1);
+    ntk_data_free(j.x2);
+    ntk_params_free(j.p);
+    free(j.k);
+    free(j.mean);
+    free(j.error);
+    return code;
+}
