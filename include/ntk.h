@@ -438,11 +438,13 @@ typedef enum ntk_loss { NTK_LOSS_MSE, NTK_LOSS_XENT } ntk_loss;
 typedef struct ntk_flow_opts {
     ntk_loss loss;     /* default NTK_LOSS_MSE */
     int mean_loss;     /* 1: of the loss divided by n * outputs (MSE) or by n (XENT); default 0 */
-    double momentum;   /* 0 <= momentum < 1: f'' + (1 - momentum) / sqrt(eta) f' = -K grad L in time
-                        * units of sqrt(eta) = 1 (as neural-tangents); NAN (default): f' = -K grad L */
+    double momentum;   /* 0 <= momentum < 1: f'' + (1 - momentum) / sqrt(learning_rate) f' = -K grad L
+                        * from rest, time in units of sqrt(learning_rate) steps (as neural-tangents);
+                        * NAN (default): f' = -K grad L */
+    double learning_rate; /* > 0, of that friction; default 1 */
     int blocks;        /* 0 (default): kernels are K (x) identity, [n][n]; 1: they have blocks,
                         * [n][n][outputs][outputs] */
-    double rtol, atol; /* tolerances of each output, 1e-12 to 1e-1; defaults 1e-6, 1e-8 */
+    double rtol, atol; /* tolerances of each output, 1e-13 to 0.1 and > 0; defaults 1e-6, 1e-8 */
 } ntk_flow_opts;
 NTK_API void ntk_flow_opts_init(ntk_flow_opts *opts);
 
@@ -453,8 +455,7 @@ NTK_API void ntk_flow_opts_init(ntk_flow_opts *opts);
  *   f0_train, f0_test  [n][outputs], [m][outputs]: NULL: zero
  *   times     [n_times], >= 0, finite, ascending
  *   train     [n_times][n][outputs]; test [n_times][m][outputs]: NULL: not wanted
- * NTK_ENOTSUP in a build without SUNDIALS; NTK_ENUMERIC if the integrator fails (says at what time);
- * progress counts log time. */
+ * NTK_ENOTSUP in a build without SUNDIALS; NTK_ENUMERIC if the integrator fails (says at what time). */
 NTK_API NTK_NODISCARD ntk_status ntk_flow(ntk_ctx *ctx, const ntk_flow_opts *opts, int64_t n, int64_t m,
                                           int64_t outputs, const double *k_train,
                                           const double *k_test, const double *y,

@@ -33,5 +33,8 @@ const char *ntk_features(void)
 #ifdef NTK_HDF5
            " hdf5"
 #endif
+#ifdef NTK_SUNDIALS
+           " sundials"
+#endif
         ;
 }
