@@ -27,7 +27,7 @@ struct args {
     const char *data, *depths, *columns;
     const char *input_shape, *lr, *log, *record, *checkpoint;
     int64_t seed, networks, steps, batch, every;
-    double momentum, multiplier;
+    double momentum, multiplier, rtol, atol;
     bool full, trace, diagonal, kernels;
     bool absolute, mean, std, leave_one_out, factor, quick, json, quiet, help;
     int64_t threads;

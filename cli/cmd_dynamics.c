@@ -1,18 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * ntk dynamics: f_t on training and test samples under gradient flow on the squared loss.
+ * ntk dynamics: f_t on training and test samples under gradient flow: in closed form for the squared
+ * loss, integrated (flow.c) for the cross-entropy or with momentum.
  */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli.h"
-
-struct trajectory {
-    double *times;
-    size_t n_times;
-    double *train, *test, *var; /* [n_times][...]; test and var NULL without test samples */
-};
+#include "dynamics.h"
 
 static int compute(ntk_ctx *ctx, const struct args *a, const ntk_net *net, const struct samples *s,
                    struct trajectory *t)
@@ -59,6 +54,24 @@ static int write(ntk_ctx *ctx, const struct args *a, const struct samples *s,
     return EXIT_OK;
 }
 
+/* Mean over samples, in nats. */
+static double cross_entropy(const double *f, const double *y, int64_t n, int64_t c)
+{
+    double sum = 0;
+
+    for (int64_t i = 0; i < n; i++, f += c, y += c) {
+        double most = f[0], total = 0;
+
+        for (int64_t k = 1; k < c; k++)
+            most = fmax(most, f[k]);
+        for (int64_t k = 0; k < c; k++)
+            total += exp(f[k] - most);
+        for (int64_t k = 0; k < c; k++)
+            sum -= y[k] * (f[k] - most - log(total));
+    }
+    return sum / (double)n;
+}
+
 static void report(const struct args *a, const struct samples *s, const struct trajectory *t)
 {
     const int64_t n = ntk_data_n(s->train), m = s->test ? ntk_data_n(s->test) : 0;
@@ -68,12 +81,13 @@ static void report(const struct args *a, const struct samples *s, const struct t
     if (a->json)
         json_open(&j, NULL, '[');
     else
-        printf("%12s %14s%s%s\n", "t", "train mse", classes ? "  train acc" : "",
+        printf("%12s %14s%s%s\n", "t", t->xent ? "train xent" : "train mse", classes ? "  train acc" : "",
                classes && m ? "   test acc" : "");
     for (size_t k = 0; k < t->n_times; k++) {
         const double *train = t->train + k * (size_t)(n * s->outputs);
         const double *test = t->test + k * (size_t)(m * s->outputs);
-        const double mse = mean_squared_error(train, s->y, n * s->outputs);
+        const double loss = t->xent ? cross_entropy(train, s->y, n, s->outputs)
+                                    : mean_squared_error(train, s->y, n * s->outputs);
 
         if (a->json) {
             json_open(&j, NULL, '{');
@@ -81,7 +95,7 @@ static void report(const struct args *a, const struct samples *s, const struct t
                 json_text(&j, "t", "inf");
             else
                 json_number(&j, "t", t->times[k]);
-            json_number(&j, "train_mse", mse);
+            json_number(&j, t->xent ? "train_xent" : "train_mse", loss);
             if (classes)
                 json_number(&j, "train_accuracy", accuracy(s->train, train, n, s->outputs));
             if (classes && m)
@@ -89,7 +103,7 @@ static void report(const struct args *a, const struct samples *s, const struct t
             json_close(&j, '}');
             continue;
         }
-        printf("%12g %14.6g", t->times[k], mse);
+        printf("%12g %14.6g", t->times[k], loss);
         if (classes)
             printf(" %8.2f %%", 100 * accuracy(s->train, train, n, s->outputs));
         if (classes && m)
@@ -105,21 +119,27 @@ int cmd_dynamics(ntk_ctx *ctx, const struct args *a)
 {
     struct trajectory t = {.times = NULL};
     struct samples s = {.y = NULL};
+    struct args with = *a;
     ntk_net *net = NULL;
     int code;
 
-    if (a->loss && strcmp(a->loss, "mse") != 0)
-        return usage("--loss %s is not in this version; mse is", a->loss);
+    if (a->loss && strcmp(a->loss, "mse") != 0 && strcmp(a->loss, "xent") != 0)
+        return usage("--loss must be mse or xent, got '%s'", a->loss);
     if (a->n_nets > 1)
         return usage("one --net at a time, got %zu", a->n_nets);
     if (a->out)
         STEP(check_array_output(a->out, a->test ? (a->std ? 4 : 3) : 2));
     STEP(parse_times(a->times, &t.times, &t.n_times));
-    code = parse_net(ctx, a, 0, &net);
+    t.xent = a->loss && strcmp(a->loss, "xent") == 0;
+    if (t.xent)
+        with.targets = "onehot";
+    code = flow_wanted(a) ? flow_check(a, &t) : EXIT_OK;
     if (code == EXIT_OK)
-        code = samples_load(ctx, a, net, false, &s);
+        code = parse_net(ctx, a, 0, &net);
     if (code == EXIT_OK)
-        code = compute(ctx, a, net, &s, &t);
+        code = samples_load(ctx, &with, net, false, &s);
+    if (code == EXIT_OK)
+        code = flow_wanted(a) ? flow_compute(ctx, a, net, &s, &t) : compute(ctx, a, net, &s, &t);
     if (code == EXIT_OK && a->out)
         code = write(ctx, a, &s, &t);
     if (code == EXIT_OK)

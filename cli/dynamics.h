@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * dynamics.h - what the two ways to a trajectory share.
+ */
+#ifndef NTK_CLI_DYNAMICS_H
+#define NTK_CLI_DYNAMICS_H
+
+#include "cli.h"
+
+struct trajectory {
+    double *times;
+    size_t n_times;
+    double *train, *test, *var; /* [n_times][...]; test and var NULL without test samples */
+    bool xent;                  /* of the cross-entropy: outputs are logits */
+};
+
+/* Cross-entropy, or momentum: integrated (flow.c). */
+bool flow_wanted(const struct args *a);
+/* Refuses options that have no meaning there. */
+int flow_check(const struct args *a, const struct trajectory *t);
+int flow_compute(ntk_ctx *ctx, const struct args *a, const ntk_net *net, const struct samples *s,
+                 struct trajectory *t);
+
+#endif
