@@ -21,9 +21,9 @@ struct run {
     ntk_params *p;
     ntk_train *train;
     ntk_train_opts opts;
-    double *start;      /* theta at the start */
-    double *f;          /* outputs, [n][c] */
-    double *targets;    /* of the loss, [n][c] */
+    double *start;   /* theta at the start */
+    double *f;       /* outputs, [n][c] */
+    double *targets; /* of the loss, [n][c] */
     FILE *log;
     struct records r;
     int64_t n, m, c;
@@ -82,8 +82,8 @@ static int make_room(struct run *r, const struct args *a)
     if (k->n < k->room)
         return EXIT_OK;
     k->room = 2 * k->room + 64;
-    if (!grow(&k->step, k->room, 1) || !grow(&k->loss, k->room, 1) || !grow(&k->distance, k->room, 1) ||
-        (a->record && !grow(&k->train, k->room, r->n * r->c)) ||
+    if (!grow(&k->step, k->room, 1) || !grow(&k->loss, k->room, 1) ||
+        !grow(&k->distance, k->room, 1) || (a->record && !grow(&k->train, k->room, r->n * r->c)) ||
         (a->record && r->s.test && !grow(&k->test, k->room, r->m * r->c)) ||
         (a->kernels && !grow(&k->kernel, k->room, r->n * r->n)))
         return usage("no memory for the records; a larger --every makes fewer");
@@ -129,8 +129,8 @@ static void log_record(struct run *r, double train_accuracy, double test_accurac
     const struct records *k = &r->r;
 
     if (r->log) {
-        fprintf(r->log, "%.0f,%.10g,%.6g,%.6g,%.10g,%.3f\n", k->step[k->n], k->loss[k->n], train_accuracy,
-                test_accuracy, k->distance[k->n], seconds() - r->began);
+        fprintf(r->log, "%.0f,%.10g,%.6g,%.6g,%.10g,%.3f\n", k->step[k->n], k->loss[k->n],
+                train_accuracy, test_accuracy, k->distance[k->n], seconds() - r->began);
         fflush(r->log);
     }
     if (isnan(test_accuracy) && isnan(train_accuracy))
@@ -244,7 +244,8 @@ static int start_training(ntk_ctx *ctx, const struct args *a, struct run *r)
         TRY(ctx, ntk_train_load(r->train, a->checkpoint));
         note("going on from step %lld of %s", (long long)ntk_train_step(r->train), a->checkpoint);
     }
-    note("learning rate %.6g%s", ntk_train_learning_rate(r->train), r->opts.learning_rate > 0 ? "" : " (auto)");
+    note("learning rate %.6g%s", ntk_train_learning_rate(r->train),
+         r->opts.learning_rate > 0 ? "" : " (auto)");
     return EXIT_OK;
 }
 
@@ -274,8 +275,9 @@ static int load(ntk_ctx *ctx, const struct args *a, struct run *r)
     r->c = ntk_params_outputs(r->p);
     r->targets = r->s.y;
     if (r->c != r->s.outputs)
-        return usage("the network has %lld outputs, the targets have %lld: its last layer must have as many",
-                     (long long)r->c, (long long)r->s.outputs);
+        return usage(
+            "the network has %lld outputs, the targets have %lld: its last layer must have as many",
+            (long long)r->c, (long long)r->s.outputs);
     return EXIT_OK;
 }
 
@@ -314,7 +316,8 @@ static int train(ntk_ctx *ctx, const struct args *a, struct run *r)
         if (done >= a->steps)
             return EXIT_OK;
         status = ntk_train_run(r->train, (next < a->steps ? next : a->steps) - done, NULL);
-        if (status == NTK_ECANCEL && a->checkpoint && ntk_train_save(r->train, a->checkpoint) == NTK_OK)
+        if (status == NTK_ECANCEL && a->checkpoint &&
+            ntk_train_save(r->train, a->checkpoint) == NTK_OK)
             note("interrupted at step %lld; the same command goes on from %s",
                  (long long)ntk_train_step(r->train), a->checkpoint);
         TRY(ctx, status);

@@ -19,7 +19,8 @@ int flow_check(const struct args *a, const struct trajectory *t)
     double before = 0;
 
     if (a->std || a->diag_reg > 0)
-        return usage("--%s belongs to the squared loss without momentum", a->std ? "std" : "diag-reg");
+        return usage("--%s belongs to the squared loss without momentum",
+                     a->std ? "std" : "diag-reg");
     if (xent && a->targets && strcmp(a->targets, "onehot") != 0)
         return usage("--loss xent needs --targets onehot (its default), got '%s'", a->targets);
     for (size_t k = 0; k < t->n_times; k++) {
@@ -77,8 +78,8 @@ static int integrate(ntk_ctx *ctx, const struct args *a, const struct samples *s
     t->test = m ? malloc(t->n_times * m * c * sizeof *t->test) : NULL;
     if (!t->train || (m && !t->test))
         return usage("no memory for the trajectory");
-    TRY(ctx, ntk_flow(ctx, &o, (int64_t)n, (int64_t)m, s->outputs, k->train, k->test, s->y, NULL, NULL,
-                      t->times, t->n_times, t->train, t->test));
+    TRY(ctx, ntk_flow(ctx, &o, (int64_t)n, (int64_t)m, s->outputs, k->train, k->test, s->y, NULL,
+                      NULL, t->times, t->n_times, t->train, t->test));
     return EXIT_OK;
 }
 

@@ -41,9 +41,9 @@ int lab_table_close(const char *dir, const char *name, FILE *f)
 
 /* ---- plots */
 
-#define STYLE                                                                                  \
-    "set datafile separator ','\nset border 3 lc rgb '#666666'\nset tics nomirror\n"           \
-    "set grid lc rgb '#dddddd'\ncolours = \"" LAB_COLOURS "\"\n"                               \
+#define STYLE                                                                        \
+    "set datafile separator ','\nset border 3 lc rgb '#666666'\nset tics nomirror\n" \
+    "set grid lc rgb '#dddddd'\ncolours = \"" LAB_COLOURS "\"\n"                     \
     "colour(k) = (s = word(colours, k), s[2:8])\nset key spacing 1.2\n"
 
 int lab_plot_as(const char *dir, const char *name, const char *terminal, const char *ending,
@@ -57,15 +57,15 @@ int lab_plot_as(const char *dir, const char *name, const char *terminal, const c
     f = fopen(path, "w");
     if (!f)
         return usage("%s cannot be written: %s", path, strerror(errno));
-    fprintf(f, "# gnuplot %s.gp\nset terminal %s\nset output '%s.%s'\n" STYLE "%s", name, terminal, name,
-            ending, script);
+    fprintf(f, "# gnuplot %s.gp\nset terminal %s\nset output '%s.%s'\n" STYLE "%s", name, terminal,
+            name, ending, script);
     if (fclose(f) != 0)
         return usage("%s cannot be written: %s", path, strerror(errno));
     snprintf(command, sizeof command, "cd '%s' && gnuplot '%s.gp' >%s.log 2>&1", dir, name, name);
     code = system(command); /* the folder's name is the user's own */
     if (code == -1 || !WIFEXITED(code) || WEXITSTATUS(code) != 0) {
-        note("no plot %s.%s: gnuplot failed or is not installed; %s and the tables are there", name, ending,
-             path);
+        note("no plot %s.%s: gnuplot failed or is not installed; %s and the tables are there", name,
+             ending, path);
         return EXIT_OK;
     }
     snprintf(path, sizeof path, "%s/%s.log", dir, name);
@@ -75,8 +75,8 @@ int lab_plot_as(const char *dir, const char *name, const char *terminal, const c
 
 int lab_plot(const char *dir, const char *name, const char *script)
 {
-    return lab_plot_as(dir, name, "svg size 720,440 font 'sans-serif,14' background '#ffffff'", "svg",
-                       script);
+    return lab_plot_as(dir, name, "svg size 720,440 font 'sans-serif,14' background '#ffffff'",
+                       "svg", script);
 }
 
 /* ---- statistics */
@@ -84,8 +84,9 @@ int lab_plot(const char *dir, const char *name, const char *script)
 /* Student's t, 97.5 % quantile. */
 static double student(int freedom)
 {
-    static const double t[] = {0,     12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228,
-                               2.201, 2.179,  2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086};
+    static const double t[] = {0,     12.706, 4.303, 3.182, 2.776, 2.571, 2.447,
+                               2.365, 2.306,  2.262, 2.228, 2.201, 2.179, 2.160,
+                               2.145, 2.131,  2.120, 2.110, 2.101, 2.093, 2.086};
 
     return freedom < 1 ? 0 : freedom <= 20 ? t[freedom] : 1.96 + 2.5 / freedom;
 }
@@ -136,7 +137,8 @@ int lab_mlp(ntk_ctx *ctx, int depth, int width, const char *activation, int outp
     char text[600];
 
     snprintf(text, sizeof text,
-             "serial(repeat(serial(Dense(%d, W_std=%.17g, b_std=0.1, parameterization='%s'), %s()), %d), "
+             "serial(repeat(serial(Dense(%d, W_std=%.17g, b_std=0.1, parameterization='%s'), "
+             "%s()), %d), "
              "Dense(%d, parameterization='%s'))",
              width, W_std, parameterization, activation, depth, outputs, parameterization);
     TRY(ctx, ntk_net_parse(ctx, text, net));

@@ -47,18 +47,22 @@ void ntk_tape_init(struct ntk_tape *t, ntk_ctx *ctx, ntk_shape in)
     new_value(t, in);
 }
 
-void ntk_tape_free(struct ntk_tape *t) { ntk_arena_free(&t->arena); }
+void ntk_tape_free(struct ntk_tape *t)
+{
+    ntk_arena_free(&t->arena);
+}
 
 /* A step with inputs and output; NULL if there is no memory. */
 static struct ntk_tape_step *append(struct ntk_tape *t, enum ntk_step_kind kind, int n_in,
-                               const struct ntk_wire *in, struct ntk_wire *out)
+                                    const struct ntk_wire *in, struct ntk_wire *out)
 {
     struct ntk_tape_step *s;
 
     if (t->status != NTK_OK || !grow(t, &t->steps, t->n, &t->capacity, sizeof *t->steps))
         return NULL;
     s = &t->steps[t->n];
-    *s = (struct ntk_tape_step){.kind = kind, .n_in = n_in, .out_shape = out->shape, .places = 1, .b = -1};
+    *s = (struct ntk_tape_step){
+        .kind = kind, .n_in = n_in, .out_shape = out->shape, .places = 1, .b = -1};
     s->in = ntk_arena_alloc(&t->arena, (size_t)n_in, sizeof *s->in);
     s->in_shape = ntk_arena_alloc(&t->arena, (size_t)n_in, sizeof *s->in_shape);
     if (!s->in || !s->in_shape) {
@@ -90,12 +94,15 @@ static bool set_window(struct ntk_tape *t, struct ntk_tape_step *s, const struct
     const int h = (int)s->in_shape[0].h, columns = (int)s->in_shape[0].w;
 
     if (w->size[0] > INT32_MAX / w->size[1] || windows > INT32_MAX / w->size[0] / w->size[1]) {
-        t->status = ntk_fail(t->ctx, NTK_ENOTSUP, "a finite network's window of %d x %d places at %lld "
-                             "positions is too large", w->size[0], w->size[1], (long long)windows);
+        t->status = ntk_fail(t->ctx, NTK_ENOTSUP,
+                             "a finite network's window of %d x %d places at %lld "
+                             "positions is too large",
+                             w->size[0], w->size[1], (long long)windows);
         return false;
     }
     s->places = w->size[0] * w->size[1];
-    s->position = ntk_arena_alloc(&t->arena, (size_t)windows * (size_t)s->places, sizeof *s->position);
+    s->position =
+        ntk_arena_alloc(&t->arena, (size_t)windows * (size_t)s->places, sizeof *s->position);
     if (!s->position)
         return fail(t);
     for (int q = 0; q < (int)windows; q++)
@@ -118,8 +125,9 @@ static int64_t new_array(struct ntk_tape *t, const char *layer, const char *name
 
     for (int k = 0; k < ndim; k++) {
         if (shape[k] > (PARAMS_MAX - t->n_params) / size) {
-            t->status = ntk_fail(t->ctx, NTK_ENOMEM, "%s: a finite network of more than %.2g parameters",
-                                 layer, (double)PARAMS_MAX);
+            t->status =
+                ntk_fail(t->ctx, NTK_ENOMEM, "%s: a finite network of more than %.2g parameters",
+                         layer, (double)PARAMS_MAX);
             return 0;
         }
         size *= shape[k];
@@ -127,7 +135,8 @@ static int64_t new_array(struct ntk_tape *t, const char *layer, const char *name
     if (!grow(t, &t->arrays, t->n_arrays, &t->arrays_capacity, sizeof *t->arrays))
         return 0;
     a = &t->arrays[t->n_arrays++];
-    *a = (ntk_param_array){.ndim = ndim, .offset = t->n_params, .size = size, .trainable = trainable};
+    *a = (ntk_param_array){
+        .ndim = ndim, .offset = t->n_params, .size = size, .trainable = trainable};
     for (int k = 0; k < ndim; k++)
         a->shape[k] = shape[k];
     snprintf(a->name, sizeof a->name, "%02d_%s/%s", t->n_groups, layer, name);

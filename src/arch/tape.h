@@ -2,9 +2,9 @@
  *
  * tape.h - a finite network as a list of steps from values to values.
  *
- * A value is what one sample has at one place of the net: h x w positions of c channels. Layers append
- * steps with the builders below (layer.h), src/finite runs them: there each kind of step is one file,
- * which knows its forward pass, its derivatives and its share of the tangent kernel.
+ * A value is what one sample has at one place of the net: h x w positions of c channels. Layers
+ * append steps with the builders below (layer.h), src/finite runs them: there each kind of step is
+ * one file, which knows its forward pass, its derivatives and its share of the tangent kernel.
  */
 #ifndef NTK_TAPE_H
 #define NTK_TAPE_H
@@ -39,8 +39,8 @@ struct ntk_tape_step {
     int n_in, *in, out; /* values */
     ntk_shape *in_shape, out_shape;
 
-    /* affine, pool: windows. position[q][a] is the input position of place a of window q, -1 outside;
-     * NULL: q itself. */
+    /* affine, pool: windows. position[q][a] is the input position of place a of window q, -1
+     * outside; NULL: q itself. */
     int places;
     int32_t *position;
     struct ntk_affine affine;
@@ -49,8 +49,8 @@ struct ntk_tape_step {
     const struct ntk_activation *act;
     const void *self; /* its parameters; they are the net's */
 
-    double *weight;/* pool: [out positions], what the window's sum is multiplied with */
-    int axes;      /* norm: positions normalised together, NTK_AXIS_ bits */
+    double *weight; /* pool: [out positions], what the window's sum is multiplied with */
+    int axes;       /* norm: positions normalised together, NTK_AXIS_ bits */
     double eps;
 };
 
@@ -61,7 +61,7 @@ struct ntk_tape {
     int n, capacity;
     int64_t *size; /* [n_values] numbers of a value; value 0 is the sample */
     int n_values, values_capacity;
-    int out;       /* the value that leaves the net */
+    int out; /* the value that leaves the net */
     ntk_shape out_shape;
     int64_t n_params;
     ntk_param_array *arrays;

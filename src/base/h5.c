@@ -34,7 +34,8 @@ void ntk_h5_attribute(struct ntk_h5 *f, const char *name, hid_t type, hsize_t n,
         id = H5Aopen(f->id, name, H5P_DEFAULT);
         space = id < 0 ? id : H5Aget_space(id);
     }
-    if (ntk_h5_broken(f, name, id >= 0 && space >= 0 && H5Sget_simple_extent_npoints(space) == (hssize_t)n))
+    if (ntk_h5_broken(f, name,
+                      id >= 0 && space >= 0 && H5Sget_simple_extent_npoints(space) == (hssize_t)n))
         return;
     done = write ? H5Awrite(id, type, value) : H5Aread(id, type, value);
     ntk_h5_broken(f, name, done >= 0);
@@ -135,8 +136,9 @@ int64_t ntk_h5_rows(struct ntk_h5 *f, const char *name)
     if (ntk_h5_broken(f, name, id >= 0))
         return 0;
     space = H5Dget_space(id);
-    ntk_h5_broken(f, name, H5Sget_simple_extent_ndims(space) == 2 &&
-                        H5Sget_simple_extent_dims(space, dims, NULL) == 2 && dims[0] > 0);
+    ntk_h5_broken(f, name,
+                  H5Sget_simple_extent_ndims(space) == 2 &&
+                      H5Sget_simple_extent_dims(space, dims, NULL) == 2 && dims[0] > 0);
     H5Sclose(space);
     H5Dclose(id);
     return (int64_t)dims[0];

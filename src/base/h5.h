@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * h5.h - HDF5 files of attributes and arrays, written or read by the same lines. The first failure is
- * remembered, what comes after it does nothing.
+ * h5.h - HDF5 files of attributes and arrays, written or read by the same lines. The first failure
+ * is remembered, what comes after it does nothing.
  */
 #ifndef NTK_H5_H
 #define NTK_H5_H
@@ -15,7 +15,7 @@ struct ntk_h5 {
     hid_t id;
     const char *what; /* the first item that failed; NULL: none */
     struct ntk_outfile out;
-    hid_t links;      /* makes groups on the way to a data set */
+    hid_t links; /* makes groups on the way to a data set */
 };
 
 /* Begins a file under a temporary name; commit closes it and gives it its own, or says which item

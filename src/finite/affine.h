@@ -7,12 +7,19 @@
 
 #include "finite/typed.h"
 
-static inline int64_t affine_inputs(const struct ntk_tape_step *s) { return s->places * s->in_shape->c; }
-static inline int64_t affine_windows(const struct ntk_tape_step *s) { return ntk_positions(s->out_shape); }
+static inline int64_t affine_inputs(const struct ntk_tape_step *s)
+{
+    return s->places * s->in_shape->c;
+}
+static inline int64_t affine_windows(const struct ntk_tape_step *s)
+{
+    return ntk_positions(s->out_shape);
+}
 
-/* out [n][places c_in]: the inputs of n windows from number `row` on, counted over all samples of x. */
-void NTK_TYPED(ntk_affine_gather)(const struct ntk_tape_step *s, const real *x, int64_t row, int64_t n,
-                                  real *out);
+/* out [n][places c_in]: the inputs of n windows from number `row` on, counted over all samples of
+ * x. */
+void NTK_TYPED(ntk_affine_gather)(const struct ntk_tape_step *s, const real *x, int64_t row,
+                                  int64_t n, real *out);
 
 /* See struct ntk_finite. */
 void NTK_TYPED(ntk_share_scratch)(const struct ntk_share *s, size_t *least_bytes, size_t *best);

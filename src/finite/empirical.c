@@ -2,9 +2,9 @@
  *
  * empirical.c - kernels of a finite network.
  *
- * Two blocks of samples go back through the network side by side; every affine step on the way adds its
- * share (share.c) to the block's entries, so that derivatives of no more than one step are ever held.
- * Of traces and diagonals some outputs go back at a time.
+ * Two blocks of samples go back through the network side by side; every affine step on the way adds
+ * its share (share.c) to the block's entries, so that derivatives of no more than one step are ever
+ * held. Of traces and diagonals some outputs go back at a time.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -21,9 +21,9 @@ struct job {
     ntk_form form;
     int64_t n[2], outputs, copies, block;
     char *k;
-    int64_t ld, stride;      /* of entries, in numbers */
+    int64_t ld, stride; /* of entries, in numbers */
     struct ntk_pass *pass[2];
-    void *cotangent;         /* [block][copies][outputs] */
+    void *cotangent; /* [block][copies][outputs] */
     void *scratch;
     size_t scratch_bytes;
     double done, total;
@@ -56,9 +56,8 @@ static struct ntk_share share_of(const struct job *j, int step, int64_t copies)
     for (int k = 0; k < 2; k++) {
         const struct ntk_pass *pass = j->pass[alone ? 0 : k];
 
-        s.side[k] = (struct ntk_side){.n = pass->n,
-                                      .x = pass->value[s.step->in[0]],
-                                      .g = ntk_pass_cotangent(pass, step)};
+        s.side[k] = (struct ntk_side){
+            .n = pass->n, .x = pass->value[s.step->in[0]], .g = ntk_pass_cotangent(pass, step)};
     }
     return s;
 }
@@ -90,7 +89,8 @@ static ntk_status add_outputs(struct job *j, int64_t o, int64_t copies, char *k)
     for (int step = j->p->tape.n - 1; step >= 0; step--) {
         const struct ntk_tape_step *s = &j->p->tape.steps[step];
 
-        if (s->kind == NTK_STEP_affine && s->affine.trainable && ntk_pass_cotangent(j->pass[0], step)) {
+        if (s->kind == NTK_STEP_affine && s->affine.trainable &&
+            ntk_pass_cotangent(j->pass[0], step)) {
             struct ntk_share share = share_of(j, step, copies);
 
             share.k = k;
@@ -194,7 +194,8 @@ static ntk_status tangent_kernel(struct job *j)
     j->block = ntk_pass_block(j->p, larger, j->copies, false);
     j->total = (double)j->n[0] * (double)j->n[1] * (double)j->outputs * (j->symmetric ? 0.5 : 1);
     j->cotangent = ntk_alloc(j->p->ctx, (size_t)(j->block * j->copies * j->outputs), j->p->dtype);
-    status = j->cotangent ? ntk_pass_new(j->p, j->block, j->copies, false, &j->pass[0]) : NTK_ENOMEM;
+    status =
+        j->cotangent ? ntk_pass_new(j->p, j->block, j->copies, false, &j->pass[0]) : NTK_ENOMEM;
     if (status == NTK_OK && (!j->symmetric || j->block < j->n[0]))
         status = ntk_pass_new(j->p, j->block, j->copies, false, &j->pass[1]);
     memset(j->k, 0, (size_t)(j->n[0] * j->n[1] * j->stride) * j->p->dtype);
@@ -251,8 +252,8 @@ static ntk_status output_kernel(struct job *j)
     return status;
 }
 
-ntk_status ntk_params_kernel(const ntk_params *params, unsigned which, ntk_form form, const ntk_data *x1,
-                             const ntk_data *x2, void *k)
+ntk_status ntk_params_kernel(const ntk_params *params, unsigned which, ntk_form form,
+                             const ntk_data *x1, const ntk_data *x2, void *k)
 {
     struct job j = {.p = params,
                     .x = {x1, x2 ? x2 : x1},
@@ -264,7 +265,8 @@ ntk_status ntk_params_kernel(const ntk_params *params, unsigned which, ntk_form 
     NTK_TRY(ntk_params_check(params, x1));
     NTK_TRY(ntk_params_check(params, j.x[1]));
     if (which != NTK_NTK && which != NTK_NNGP)
-        return ntk_fail(params->ctx, NTK_EINVAL, "which must be NTK_NNGP or NTK_NTK, got %u", which);
+        return ntk_fail(params->ctx, NTK_EINVAL, "which must be NTK_NNGP or NTK_NTK, got %u",
+                        which);
     j.n[0] = ntk_data_n(x1);
     j.n[1] = j.ld = ntk_data_n(j.x[1]);
     j.stride = form == NTK_FULL ? j.outputs * j.outputs : form == NTK_DIAGONAL ? j.outputs : 1;
@@ -342,8 +344,8 @@ static void accumulate(int64_t n, int64_t r, const double *k, double *mean, doub
 }
 
 static ntk_status one_network(ntk_ctx *ctx, const ntk_net *net, unsigned which, const ntk_data *x1,
-                              const ntk_data *x2, ntk_dtype dtype, uint64_t seed, int64_t n, void *k,
-                              double *k64)
+                              const ntk_data *x2, ntk_dtype dtype, uint64_t seed, int64_t n,
+                              void *k, double *k64)
 {
     const struct ntk_data values = {.x = k, .dtype = dtype};
     ntk_params *p;

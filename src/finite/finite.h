@@ -19,15 +19,16 @@ struct ntk_params {
     const struct ntk_finite *loops;
     void *theta;
     double multiplier;
-    bool *depends;     /* [n_values] on parameters: its cotangent is wanted */
-    int *slot;         /* [n_values] where its cotangent lives while it is needed; -1: nowhere */
+    bool *depends;      /* [n_values] on parameters: its cotangent is wanted */
+    int *slot;          /* [n_values] where its cotangent lives while it is needed; -1: nowhere */
     int64_t *slot_size; /* [n_slots] numbers of a sample */
     int n_slots;
 };
 
 /* NTK_ESHAPE, with both shapes, if x is not what the network takes. */
 ntk_status ntk_params_check(const ntk_params *p, const ntk_data *x);
-/* count standard normal numbers of stream `stream` of a seed, from number `first` on, in float64. */
+/* count standard normal numbers of stream `stream` of a seed, from number `first` on, in float64.
+ */
 void ntk_random_normal(uint64_t seed, uint32_t stream, int64_t first, int64_t count, double *out);
 /* A permutation of 0 ... n - 1. */
 void ntk_random_permutation(uint64_t seed, uint32_t stream, int64_t n, int64_t *out);
@@ -57,8 +58,8 @@ void ntk_pass_forward(struct ntk_pass *pass, const ntk_data *x, int64_t first, i
 const void *ntk_pass_output(const struct ntk_pass *pass);
 /* The output's derivative, likewise. */
 const void *ntk_pass_jvp(struct ntk_pass *pass, const void *dtheta);
-/* Backwards: first the output's cotangents, [n][copies][outputs] with the multiplier; then step after
- * step from the last to the first, dtheta (NULL: none) gets what they add. */
+/* Backwards: first the output's cotangents, [n][copies][outputs] with the multiplier; then step
+ * after step from the last to the first, dtheta (NULL: none) gets what they add. */
 void ntk_pass_back_start(struct ntk_pass *pass, const void *cotangent);
 void ntk_pass_back_step(struct ntk_pass *pass, int step, void *dtheta);
 /* Of a step's output, before that step goes back; NULL: there is none. */

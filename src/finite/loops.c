@@ -53,7 +53,8 @@ static void convert(int64_t n, const void *x, ntk_dtype from, void *out)
 static void inner(int threads, int64_t n1, int64_t n2, int64_t c, double factor, const void *a,
                   const void *b, void *k)
 {
-    const int64_t tile = 256, across = (n2 + tile - 1) / tile, tiles = (n1 + tile - 1) / tile * across;
+    const int64_t tile = 256, across = (n2 + tile - 1) / tile,
+                  tiles = (n1 + tile - 1) / tile * across;
 
 #pragma omp parallel for schedule(dynamic) num_threads(threads)
     for (int64_t t = 0; t < tiles; t++) {

@@ -148,7 +148,8 @@ ntk_status ntk_params_new(ntk_ctx *ctx, const ntk_net *net, ntk_shape shape, ntk
 
 ntk_status ntk_params_copy(const ntk_params *params, ntk_params **copy)
 {
-    NTK_TRY(ntk_params_new(params->ctx, params->net, params->shape, params->dtype, params->seed, copy));
+    NTK_TRY(
+        ntk_params_new(params->ctx, params->net, params->shape, params->dtype, params->seed, copy));
     memcpy((*copy)->theta, params->theta, (size_t)params->tape.n_params * params->dtype);
     (*copy)->multiplier = params->multiplier;
     return NTK_OK;
@@ -169,11 +170,26 @@ void ntk_params_free(ntk_params *params)
 
 /* ---- asking */
 
-int64_t ntk_params_count(const ntk_params *params) { return params->tape.n_params; }
-int64_t ntk_params_outputs(const ntk_params *params) { return ntk_features_of(params->tape.out_shape); }
-ntk_shape ntk_params_shape(const ntk_params *params) { return params->shape; }
-ntk_dtype ntk_params_dtype(const ntk_params *params) { return params->dtype; }
-void *ntk_params_theta(ntk_params *params) { return params->theta; }
+int64_t ntk_params_count(const ntk_params *params)
+{
+    return params->tape.n_params;
+}
+int64_t ntk_params_outputs(const ntk_params *params)
+{
+    return ntk_features_of(params->tape.out_shape);
+}
+ntk_shape ntk_params_shape(const ntk_params *params)
+{
+    return params->shape;
+}
+ntk_dtype ntk_params_dtype(const ntk_params *params)
+{
+    return params->dtype;
+}
+void *ntk_params_theta(ntk_params *params)
+{
+    return params->theta;
+}
 
 size_t ntk_params_arrays(const ntk_params *params, const ntk_param_array **arrays)
 {
@@ -189,7 +205,10 @@ ntk_status ntk_params_set_multiplier(ntk_params *params, double s)
     return NTK_OK;
 }
 
-double ntk_params_multiplier(const ntk_params *params) { return params->multiplier; }
+double ntk_params_multiplier(const ntk_params *params)
+{
+    return params->multiplier;
+}
 
 ntk_status ntk_params_check(const ntk_params *p, const ntk_data *x)
 {
@@ -248,10 +267,11 @@ static ntk_status put_outputs(struct ntk_pass *pass, int64_t first, void *user)
     const struct outputs *o = user;
 
     if (!p->loops->all_finite(pass->n * ntk_params_outputs(p), ntk_pass_output(pass)))
-        return ntk_fail(p->ctx, NTK_ENUMERIC,
-                        "outputs of samples %lld to %lld are not finite: parameters or samples are too "
-                        "large",
-                        (long long)first, (long long)(first + pass->n - 1));
+        return ntk_fail(
+            p->ctx, NTK_ENUMERIC,
+            "outputs of samples %lld to %lld are not finite: parameters or samples are too "
+            "large",
+            (long long)first, (long long)(first + pass->n - 1));
     if (o->f)
         put(pass, first, ntk_pass_output(pass), o->f);
     if (o->df)
@@ -300,7 +320,8 @@ ntk_status ntk_params_vjp(const ntk_params *params, const ntk_data *x, const voi
     return in_blocks(params, x, 1, false, add_gradient, &g);
 }
 
-ntk_status ntk_params_linearized(const ntk_params *params, const ntk_data *x, const void *theta, void *f)
+ntk_status ntk_params_linearized(const ntk_params *params, const ntk_data *x, const void *theta,
+                                 void *f)
 {
     const int64_t count = params->tape.n_params, n = ntk_data_n(x) * ntk_params_outputs(params);
     void *step = ntk_alloc(params->ctx, (size_t)count, params->dtype);

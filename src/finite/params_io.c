@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * params_io.c - parameters of finite networks in HDF5 files: attributes format, net, input_shape, dtype,
- * multiplier, seed; one group a layer with its arrays, `00_Dense/W`.
+ * params_io.c - parameters of finite networks in HDF5 files: attributes format, net, input_shape,
+ * dtype, multiplier, seed; one group a layer with its arrays, `00_Dense/W`.
  */
 #include <stdlib.h>
 
@@ -107,10 +107,11 @@ ntk_status ntk_params_load(ntk_ctx *ctx, const char *path, ntk_params **params)
     status = read(&f, &p);
     H5Fclose(f.id);
     if (f.what)
-        return ntk_fail(ctx, NTK_EIO,
-                        "%s is not a complete file of parameters: its part '%s' is missing or does not "
-                        "fit",
-                        path, f.what);
+        return ntk_fail(
+            ctx, NTK_EIO,
+            "%s is not a complete file of parameters: its part '%s' is missing or does not "
+            "fit",
+            path, f.what);
     NTK_TRY(status);
     *params = p;
     return NTK_OK;

@@ -158,7 +158,10 @@ void ntk_pass_forward(struct ntk_pass *pass, const ntk_data *x, int64_t first, i
     }
 }
 
-const void *ntk_pass_output(const struct ntk_pass *pass) { return pass->value[pass->p->tape.out]; }
+const void *ntk_pass_output(const struct ntk_pass *pass)
+{
+    return pass->value[pass->p->tape.out];
+}
 
 const void *ntk_pass_jvp(struct ntk_pass *pass, const void *dtheta)
 {

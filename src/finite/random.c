@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * random.c - counter-based random numbers (Philox4x32-10, Salmon et al. 2011): number i of a stream is a
- * function of seed, stream and i alone.
+ * random.c - counter-based random numbers (Philox4x32-10, Salmon et al. 2011): number i of a stream
+ * is a function of seed, stream and i alone.
  */
-#include <Random123/philox.h>
 #include <math.h>
+#include <Random123/philox.h>
 
 #include "finite/finite.h"
 

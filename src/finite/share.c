@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * share.c - an affine step's share of the tangent kernel (Novak et al. 2022, "structured derivatives"):
- * with cols the gathered inputs [windows][K] and g the cotangents [windows][width] of a sample,
- *     df/dW = scale cols' g,    Theta[i, j] = scale^2 <cols_i' g_i, cols_j' g_j>
- *                                           = scale^2 sum over p, q of (cols_i cols_j')[p, q] (g_i g_j')[p, q]
- * Products of positions (the second form) are cheaper where windows are few, always if there is one;
- * otherwise the derivatives themselves are made, for some of W's rows at a time.
+ * share.c - an affine step's share of the tangent kernel (Novak et al. 2022, "structured
+ * derivatives"): with cols the gathered inputs [windows][K] and g the cotangents [windows][width]
+ * of a sample, df/dW = scale cols' g,    Theta[i, j] = scale^2 <cols_i' g_i, cols_j' g_j> = scale^2
+ * sum over p, q of (cols_i cols_j')[p, q] (g_i g_j')[p, q] Products of positions (the second form)
+ * are cheaper where windows are few, always if there is one; otherwise the derivatives themselves
+ * are made, for some of W's rows at a time.
  */
 #include "finite/affine.h"
 
@@ -46,8 +46,8 @@ static int64_t tile_samples(const struct ntk_share *s)
     return rows < TILE ? TILE / rows : 1;
 }
 
-/* Elements of scratch a thread: gathered inputs of two sides, cotangents of two sides with a window's
- * copies apart, both products. */
+/* Elements of scratch a thread: gathered inputs of two sides, cotangents of two sides with a
+ * window's copies apart, both products. */
 struct areas {
     int64_t cols, g, products, of_g;
 };
@@ -62,7 +62,10 @@ static struct areas areas_of(const struct ntk_share *s)
                           .of_g = t * D * c * t * D * c};
 }
 
-static int64_t areas_sum(const struct areas *a) { return 2 * a->cols + 2 * a->g + a->products + a->of_g; }
+static int64_t areas_sum(const struct areas *a)
+{
+    return 2 * a->cols + 2 * a->g + a->products + a->of_g;
+}
 
 /* [copy][sample, window][width] of samples i0 ... i0 + n - 1. */
 static void by_copy(const struct ntk_share *s, const struct ntk_side *side, int64_t i0, int64_t n,
@@ -82,7 +85,8 @@ struct part {
     const real *cols, *g;
 };
 
-static struct part part_of(const struct ntk_share *s, int side, int64_t i0, int64_t n, real *cols, real *g)
+static struct part part_of(const struct ntk_share *s, int side, int64_t i0, int64_t n, real *cols,
+                           real *g)
 {
     const struct ntk_tape_step *step = s->step;
     const struct ntk_side *from = &s->side[side];
@@ -105,13 +109,15 @@ static real *entry(const struct ntk_share *s, int64_t i, int64_t j)
     return (real *)s->k + (i * s->ld + j) * s->stride;
 }
 
-/* k += weight cols cols' * g g' + bias g g', summed over windows. ld_g: of the product of cotangents. */
+/* k += weight cols cols' * g g' + bias g g', summed over windows. ld_g: of the product of
+ * cotangents. */
 static void gather_entry(const struct ntk_share *s, const real *cc, int64_t ld, const real *gg,
                          int64_t ld_g, real *k)
 {
     const struct ntk_affine *a = &s->step->affine;
     const int64_t D = affine_windows(s->step);
-    const double weight = a->scale * a->scale, bias = s->step->b < 0 ? 0 : a->bias_scale * a->bias_scale;
+    const double weight = a->scale * a->scale,
+                 bias = s->step->b < 0 ? 0 : a->bias_scale * a->bias_scale;
     double sum = 0;
 
     for (int64_t p = 0; p < D; p++)
@@ -121,24 +127,26 @@ static void gather_entry(const struct ntk_share *s, const real *cc, int64_t ld, 
 }
 
 /* Sum over copies: one product with the copies beside each other (one window), or one for each. */
-static void tile_sum(const struct ntk_share *s, const struct part *a, const struct part *b, const real *cc,
-                     real *gg)
+static void tile_sum(const struct ntk_share *s, const struct part *a, const struct part *b,
+                     const real *cc, real *gg)
 {
     const int64_t D = affine_windows(s->step), width = s->step->out_shape.c, c = s->copies;
     const int64_t rows = a->n * D, columns = b->n * D;
 
     if (D == 1)
-        gemm(false, true, rows, columns, c * width, 1, a->g, c * width, b->g, c * width, 0, gg, columns);
+        gemm(false, true, rows, columns, c * width, 1, a->g, c * width, b->g, c * width, 0, gg,
+             columns);
     for (int64_t k = 0; k < c && D > 1; k++)
         gemm(false, true, rows, columns, width, 1, a->g + k * rows * width, width,
              b->g + k * columns * width, width, k > 0 ? 1 : 0, gg, columns);
     for (int64_t i = 0; i < a->n; i++)
         for (int64_t j = 0; j < b->n; j++)
-            gather_entry(s, cc + i * D * columns + j * D, columns, gg + i * D * columns + j * D, columns,
-                         entry(s, a->i0 + i, b->i0 + j));
+            gather_entry(s, cc + i * D * columns + j * D, columns, gg + i * D * columns + j * D,
+                         columns, entry(s, a->i0 + i, b->i0 + j));
 }
 
-/* All pairs of copies; rows of the product are [sample][copy] with one window, else [copy][sample][window]. */
+/* All pairs of copies; rows of the product are [sample][copy] with one window, else
+ * [copy][sample][window]. */
 static void tile_blocks(const struct ntk_share *s, const struct part *a, const struct part *b,
                         const real *cc, real *gg)
 {
@@ -152,8 +160,9 @@ static void tile_blocks(const struct ntk_share *s, const struct part *a, const s
                 const int64_t row = D > 1 ? (k / c * a->n + i) * D : i * c + k / c;
                 const int64_t column = D > 1 ? (k % c * b->n + j) * D : j * c + k % c;
 
-                gather_entry(s, cc + i * D * b->n * D + j * D, b->n * D, gg + row * columns + column,
-                             columns, entry(s, a->i0 + i, b->i0 + j) + k);
+                gather_entry(s, cc + i * D * b->n * D + j * D, b->n * D,
+                             gg + row * columns + column, columns,
+                             entry(s, a->i0 + i, b->i0 + j) + k);
             }
 }
 
@@ -163,8 +172,8 @@ static void position_tile(const struct ntk_share *s, int64_t i0, int64_t j0, int
     const int64_t D = affine_windows(s->step), K = affine_inputs(s->step);
     real *products = area + 2 * of.cols + 2 * of.g, *gg = products + of.products;
     const struct part a = part_of(s, 0, i0, least(t, s->side[0].n - i0), area, area + 2 * of.cols);
-    const struct part b = part_of(s, 1, j0, least(t, s->side[1].n - j0), area + of.cols,
-                                  area + 2 * of.cols + of.g);
+    const struct part b =
+        part_of(s, 1, j0, least(t, s->side[1].n - j0), area + of.cols, area + 2 * of.cols + of.g);
 
     gemm(false, true, a.n * D, b.n * D, K, 1, a.cols, K, b.cols, K, 0, products, b.n * D);
     if (s->blocks)
@@ -185,7 +194,8 @@ static void share_positions(const struct ntk_share *s)
 
         if (s->symmetric && j < i)
             continue;
-        position_tile(s, i * t, j * t, t, (real *)s->scratch + omp_get_thread_num() * areas_sum(&of));
+        position_tile(s, i * t, j * t, t,
+                      (real *)s->scratch + omp_get_thread_num() * areas_sum(&of));
     }
 }
 
@@ -215,8 +225,8 @@ static void differentiate(const struct ntk_share *s, const struct ntk_side *side
             const real *g = (const real *)side->g + (i * s->copies + c) * D * width;
             real *to = out + (i * s->copies + c) * d->size;
 
-            gemm(true, false, weights, width, D, (real)step->affine.scale, cols + d->k0, K, g, width, 0,
-                 to, width);
+            gemm(true, false, weights, width, D, (real)step->affine.scale, cols + d->k0, K, g,
+                 width, 0, to, width);
             if (weights == d->k)
                 continue;
             memset(to + weights * width, 0, (size_t)width * sizeof *to);
@@ -228,7 +238,8 @@ static void differentiate(const struct ntk_share *s, const struct ntk_side *side
 }
 
 /* Adds the products of derivatives, tile by tile. */
-static void contract(const struct ntk_share *s, int64_t size, const real *a, const real *b, real *tiles)
+static void contract(const struct ntk_share *s, int64_t size, const real *a, const real *b,
+                     real *tiles)
 {
     const int64_t each = s->blocks ? s->copies : 1, length = s->blocks ? size : s->copies * size;
     const int64_t t = each < TILE ? TILE / each : 1, down = (s->side[0].n + t - 1) / t;
@@ -248,7 +259,8 @@ static void contract(const struct ntk_share *s, int64_t size, const real *a, con
             for (int64_t j = 0; j < m; j++)
                 for (int64_t k = 0; k < each * each; k++)
                     entry(s, i0 + i, j0 + j)[k] +=
-                        (real)s->factor * product[(i * each + k / each) * m * each + j * each + k % each];
+                        (real)s->factor *
+                        product[(i * each + k / each) * m * each + j * each + k % each];
     }
 }
 
@@ -256,8 +268,9 @@ static int64_t fixed_elements(const struct ntk_share *s)
 {
     const int64_t each = s->blocks ? s->copies : 1, t = each < TILE ? TILE / each : 1;
 
-    return s->threads * ((s->step->position ? affine_windows(s->step) * affine_inputs(s->step) : 0) +
-                         t * each * t * each);
+    return s->threads *
+           ((s->step->position ? affine_windows(s->step) * affine_inputs(s->step) : 0) +
+            t * each * t * each);
 }
 
 static int64_t row_elements(const struct ntk_share *s)
@@ -297,7 +310,8 @@ void NTK_TYPED(ntk_share_scratch)(const struct ntk_share *s, size_t *least_bytes
         return;
     }
     *least_bytes = (size_t)(fixed_elements(s) + row_elements(s)) * sizeof(real);
-    *best = (size_t)(fixed_elements(s) + row_elements(s) * (affine_inputs(s->step) + 1)) * sizeof(real);
+    *best =
+        (size_t)(fixed_elements(s) + row_elements(s) * (affine_inputs(s->step) + 1)) * sizeof(real);
     if (*best > SCRATCH_BEST)
         *best = *least_bytes > SCRATCH_BEST ? *least_bytes : SCRATCH_BEST;
 }

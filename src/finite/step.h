@@ -13,9 +13,9 @@ struct ntk_run {
     const struct ntk_tape_step *step;
     int threads;
     int64_t n;
-    int64_t copies;    /* vjp: cotangents of each sample; dy and dx are [n][copies][size] */
+    int64_t copies; /* vjp: cotangents of each sample; dy and dx are [n][copies][size] */
     const void *theta;
-    void *scratch;     /* ntk_step_class.scratch bytes */
+    void *scratch; /* ntk_step_class.scratch bytes */
 };
 
 struct ntk_step_class {
@@ -25,8 +25,8 @@ struct ntk_step_class {
     /* dy from dx[k] (NULL: zero) and dtheta (NULL: zero). */
     void (*jvp)(const struct ntk_run *r, const void *const *x, const void *y, const void *const *dx,
                 const void *dtheta, void *dy);
-    /* dx[k] (NULL: not wanted), added to what is there if add[k]; dtheta += (NULL: not wanted; needs
-     * copies = 1). */
+    /* dx[k] (NULL: not wanted), added to what is there if add[k]; dtheta += (NULL: not wanted;
+     * needs copies = 1). */
     void (*vjp)(const struct ntk_run *r, const void *const *x, const void *y, const void *dy,
                 void *const *dx, const bool *add, void *dtheta);
 };
@@ -42,9 +42,9 @@ struct ntk_side {
 struct ntk_share {
     const struct ntk_tape_step *step;
     int threads;
-    bool symmetric;     /* both sides are the same block: entries i <= j are enough */
+    bool symmetric; /* both sides are the same block: entries i <= j are enough */
     int64_t copies;
-    bool blocks;        /* all pairs of cotangents, [.][.][copies][copies]; else their sum */
+    bool blocks; /* all pairs of cotangents, [.][.][copies][copies]; else their sum */
     struct ntk_side side[2];
     void *k;            /* entry (i, j) at k + (i ld + j) stride, added to */
     int64_t ld, stride; /* elements */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Activations: y = f(x), elementwise. Those that are linear on either side of 0 have a loop of their
- * own; others call the activation's f and f' in float64.
+ * Activations: y = f(x), elementwise. Those that are linear on either side of 0 have a loop of
+ * their own; others call the activation's f and f' in float64.
  */
 #include "activations/activation.h"
 #include "finite/typed.h"
@@ -53,8 +53,8 @@ static void multiply(int64_t n, const real *slope, const real *in, bool add, rea
 #define PIECE 2048
 
 /* out = f'(x) in for all copies of one sample; f' is computed once. */
-static void derive(const struct ntk_tape_step *s, int64_t size, int64_t copies, const real *x, const real *in,
-                   bool add, real *out)
+static void derive(const struct ntk_tape_step *s, int64_t size, int64_t copies, const real *x,
+                   const real *in, bool add, real *out)
 {
     real slope[PIECE];
 
@@ -84,8 +84,8 @@ static void jvp(const struct ntk_run *r, const void *const *x, const void *y, co
     (void)y, (void)dtheta;
 #pragma omp parallel for num_threads(r->threads) if (r->n * size > NTK_WORTH_THREADS)
     for (int64_t i = 0; i < r->n; i++)
-        derive(r->step, size, 1, (const real *)x[0] + i * size, (const real *)dx[0] + i * size, false,
-               (real *)dy + i * size);
+        derive(r->step, size, 1, (const real *)x[0] + i * size, (const real *)dx[0] + i * size,
+               false, (real *)dy + i * size);
 }
 
 static void vjp(const struct ntk_run *r, const void *const *x, const void *y, const void *dy,
@@ -98,8 +98,8 @@ static void vjp(const struct ntk_run *r, const void *const *x, const void *y, co
         return;
 #pragma omp parallel for num_threads(r->threads) if (r->n * c * size > NTK_WORTH_THREADS)
     for (int64_t i = 0; i < r->n; i++)
-        derive(r->step, size, c, (const real *)x[0] + i * size, (const real *)dy + i * c * size, add[0],
-               (real *)dx[0] + i * c * size);
+        derive(r->step, size, c, (const real *)x[0] + i * size, (const real *)dy + i * c * size,
+               add[0], (real *)dx[0] + i * c * size);
 }
 
 const struct ntk_step_class NTK_TYPED(ntk_step_activation) = {NULL, forward, jvp, vjp};

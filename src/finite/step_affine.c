@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT
  *
- * Dense and Conv: z[q] = scale sum over places a of W_a x[p(q, a)] + bias_scale b. Every window's input
- * is gathered into a row, so that all are matrix products. Work is cut into pieces that depend on sizes
- * alone: the same numbers come out for any number of threads.
+ * Dense and Conv: z[q] = scale sum over places a of W_a x[p(q, a)] + bias_scale b. Every window's
+ * input is gathered into a row, so that all are matrix products. Work is cut into pieces that
+ * depend on sizes alone: the same numbers come out for any number of threads.
  */
 #include "finite/affine.h"
 
-#define ROWS    256 /* of a piece */
-#define COLUMNS 256
-#define SLICES  16  /* most partial sums of a gradient; each is a matrix of W's size */
+#define ROWS         256 /* of a piece */
+#define COLUMNS      256
+#define SLICES       16 /* most partial sums of a gradient; each is a matrix of W's size */
 #define SLICES_BYTES ((size_t)64 << 20)
 
-void NTK_TYPED(ntk_affine_gather)(const struct ntk_tape_step *s, const real *x, int64_t row, int64_t n,
-                                  real *out)
+void NTK_TYPED(ntk_affine_gather)(const struct ntk_tape_step *s, const real *x, int64_t row,
+                                  int64_t n, real *out)
 {
     const int64_t D = affine_windows(s), c = s->in_shape->c, size = ntk_features_of(*s->in_shape);
 
@@ -37,7 +37,10 @@ static int64_t slices(const struct ntk_tape_step *s)
     return most > SLICES ? SLICES : most < 1 ? 1 : (int64_t)most;
 }
 
-static int64_t gathered(const struct ntk_tape_step *s) { return ROWS * affine_inputs(s); }
+static int64_t gathered(const struct ntk_tape_step *s)
+{
+    return ROWS * affine_inputs(s);
+}
 
 static size_t scratch(const struct ntk_tape_step *s, int threads)
 {
@@ -59,7 +62,8 @@ static void product(const struct ntk_run *r, const real *x, const real *W, const
     const struct ntk_tape_step *s = r->step;
     const int64_t rows = r->n * affine_windows(s), K = affine_inputs(s), width = s->out_shape.c;
     const int64_t columns = s->position ? width : COLUMNS;
-    const int64_t across = (width + columns - 1) / columns, pieces = (rows + ROWS - 1) / ROWS * across;
+    const int64_t across = (width + columns - 1) / columns,
+                  pieces = (rows + ROWS - 1) / ROWS * across;
 
 #pragma omp parallel for schedule(dynamic) num_threads(r->threads)
     for (int64_t piece = 0; piece < pieces; piece++) {
@@ -76,8 +80,8 @@ static void product(const struct ntk_run *r, const real *x, const real *W, const
             for (int64_t j = 0; j < m; j++)
                 to[i * width + j] =
                     (add ? to[i * width + j] : 0) + (real)s->affine.bias_scale * b[j0 + j];
-        gemm(false, false, n, m, K, (real)s->affine.scale, from, K, W + j0, width, add || b ? 1 : 0, to,
-             width);
+        gemm(false, false, n, m, K, (real)s->affine.scale, from, K, W + j0, width, add || b ? 1 : 0,
+             to, width);
     }
 }
 
@@ -107,7 +111,8 @@ static void jvp(const struct ntk_run *r, const void *const *x, const void *y, co
 
 /* ---- cotangents of the input */
 
-static void scatter(const struct ntk_tape_step *s, const real *rows, int64_t row, int64_t n, real *x)
+static void scatter(const struct ntk_tape_step *s, const real *rows, int64_t row, int64_t n,
+                    real *x)
 {
     const int64_t D = affine_windows(s), c = s->in_shape->c, size = ntk_features_of(*s->in_shape);
 
@@ -140,8 +145,8 @@ static void back_windows(const struct ntk_run *r, const real *dy, bool add, real
         for (int64_t i = first * D; i < end; i += ROWS) {
             const int64_t m = least(ROWS, end - i);
 
-            gemm(false, true, m, K, width, (real)s->affine.scale, dy + i * width, width, W, width, 0,
-                 rows, K);
+            gemm(false, true, m, K, width, (real)s->affine.scale, dy + i * width, width, W, width,
+                 0, rows, K);
             scatter(s, rows, i, m, dx);
         }
     }
@@ -163,8 +168,9 @@ static void back_inputs(const struct ntk_run *r, const real *dy, bool add, real 
     for (int64_t piece = 0; piece < pieces; piece++) {
         const int64_t i0 = piece / across * ROWS, j0 = piece % across * COLUMNS;
 
-        gemm(false, true, least(ROWS, rows - i0), least(COLUMNS, K - j0), width, (real)s->affine.scale,
-             dy + i0 * width, width, W + j0 * width, width, add ? 1 : 0, dx + i0 * K + j0, K);
+        gemm(false, true, least(ROWS, rows - i0), least(COLUMNS, K - j0), width,
+             (real)s->affine.scale, dy + i0 * width, width, W + j0 * width, width, add ? 1 : 0,
+             dx + i0 * K + j0, K);
     }
 }
 
@@ -209,8 +215,8 @@ static void back_weights(const struct ntk_run *r, const real *x, const real *dy,
     for (int64_t piece = 0; piece < pieces; piece++) {
         const int64_t i0 = piece / across * ROWS, j0 = piece % across * COLUMNS;
 
-        gemm(true, false, least(ROWS, K - i0), least(COLUMNS, width - j0), rows, (real)s->affine.scale,
-             x + i0, K, dy + j0, width, 1, dW + i0 * width + j0, width);
+        gemm(true, false, least(ROWS, K - i0), least(COLUMNS, width - j0), rows,
+             (real)s->affine.scale, x + i0, K, dy + j0, width, 1, dW + i0 * width + j0, width);
     }
 }
 

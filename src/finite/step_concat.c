@@ -21,7 +21,10 @@ static void side_by_side(const struct ntk_run *r, const void *const *x, real *y)
     }
 }
 
-static void forward(const struct ntk_run *r, const void *const *x, void *y) { side_by_side(r, x, y); }
+static void forward(const struct ntk_run *r, const void *const *x, void *y)
+{
+    side_by_side(r, x, y);
+}
 
 static void jvp(const struct ntk_run *r, const void *const *x, const void *y, const void *const *dx,
                 const void *dtheta, void *dy)

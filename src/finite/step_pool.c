@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Pools: y[q] = weight[q] sum over places a of x[p(q, a)], channel by channel. Linear: a tangent goes
- * forward as a value does.
+ * Pools: y[q] = weight[q] sum over places a of x[p(q, a)], channel by channel. Linear: a tangent
+ * goes forward as a value does.
  */
 #include "finite/typed.h"
 
@@ -39,7 +39,8 @@ static void back(const struct ntk_tape_step *s, const real *dy, bool add, real *
 
 static void forward(const struct ntk_run *r, const void *const *x, void *y)
 {
-    const int64_t in = ntk_features_of(*r->step->in_shape), out = ntk_features_of(r->step->out_shape);
+    const int64_t in = ntk_features_of(*r->step->in_shape),
+                  out = ntk_features_of(r->step->out_shape);
 
 #pragma omp parallel for num_threads(r->threads) if (r->n * in > NTK_WORTH_THREADS)
     for (int64_t i = 0; i < r->n; i++)
@@ -56,7 +57,8 @@ static void jvp(const struct ntk_run *r, const void *const *x, const void *y, co
 static void vjp(const struct ntk_run *r, const void *const *x, const void *y, const void *dy,
                 void *const *dx, const bool *add, void *dtheta)
 {
-    const int64_t in = ntk_features_of(*r->step->in_shape), out = ntk_features_of(r->step->out_shape);
+    const int64_t in = ntk_features_of(*r->step->in_shape),
+                  out = ntk_features_of(r->step->out_shape);
     const int64_t n = r->n * r->copies;
 
     (void)x, (void)y, (void)dtheta;

@@ -18,7 +18,10 @@ static void add_up(const struct ntk_run *r, const void *const *x, real *y)
     }
 }
 
-static void forward(const struct ntk_run *r, const void *const *x, void *y) { add_up(r, x, y); }
+static void forward(const struct ntk_run *r, const void *const *x, void *y)
+{
+    add_up(r, x, y);
+}
 
 static void jvp(const struct ntk_run *r, const void *const *x, const void *y, const void *const *dx,
                 const void *dtheta, void *dy)

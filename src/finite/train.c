@@ -7,7 +7,7 @@
 
 #include "finite/params_io.h"
 
-#define DIVERGED      1e6 /* times the first loss */
+#define DIVERGED       1e6  /* times the first loss */
 #define LAMBDA_SAMPLES 2000 /* the largest eigenvalue is measured on so many, and grows with n */
 
 struct ntk_train {
@@ -21,8 +21,8 @@ struct ntk_train {
     void *cotangent;           /* [block][outputs] */
     double *f;                 /* [outputs] of one sample */
     struct ntk_pass *pass;
-    int64_t epoch, *order;     /* the epoch's permutation of samples; NULL: all samples in each step */
-    ntk_data *drawn;           /* samples of a batch */
+    int64_t epoch, *order; /* the epoch's permutation of samples; NULL: all samples in each step */
+    ntk_data *drawn;       /* samples of a batch */
 };
 
 void ntk_train_opts_init(ntk_train_opts *opts)
@@ -118,7 +118,8 @@ static void update(struct ntk_train *t)
 
     if (t->velocity)
         loops->combine(threads, count, 1, t->gradient, t->opts.momentum, t->velocity);
-    loops->combine(threads, count, -t->rate, t->velocity ? t->velocity : t->gradient, 1, t->p->theta);
+    loops->combine(threads, count, -t->rate, t->velocity ? t->velocity : t->gradient, 1,
+                   t->p->theta);
 }
 
 static ntk_status one_step(struct ntk_train *t, double *loss)
@@ -142,10 +143,11 @@ static ntk_status one_step(struct ntk_train *t, double *loss)
     if (t->step == 0)
         t->first_loss = *loss;
     if (!isfinite(*loss) || *loss > DIVERGED * t->first_loss)
-        return ntk_fail(t->p->ctx, NTK_ENUMERIC,
-                        "training diverged: the loss is %g at step %lld (%g at the start); the learning "
-                        "rate %g is too large",
-                        *loss, (long long)t->step, t->first_loss, t->rate);
+        return ntk_fail(
+            t->p->ctx, NTK_ENUMERIC,
+            "training diverged: the loss is %g at step %lld (%g at the start); the learning "
+            "rate %g is too large",
+            *loss, (long long)t->step, t->first_loss, t->rate);
     update(t);
     t->step++;
     return NTK_OK;
@@ -179,25 +181,28 @@ static ntk_status check(const ntk_params *p, const ntk_data *x, const double *y,
 
     NTK_TRY(ntk_params_check(p, x));
     if (!(o->learning_rate >= 0) || isinf(o->learning_rate))
-        return ntk_fail(ctx, NTK_EINVAL, "learning_rate must be positive, or 0 for one that is chosen, got %g",
+        return ntk_fail(ctx, NTK_EINVAL,
+                        "learning_rate must be positive, or 0 for one that is chosen, got %g",
                         o->learning_rate);
     if (!(o->fraction > 0) || isinf(o->fraction))
         return ntk_fail(ctx, NTK_EINVAL, "fraction must be positive, got %g", o->fraction);
     if (!(o->momentum >= 0) || o->momentum >= 1)
         return ntk_fail(ctx, NTK_EINVAL, "momentum must be from 0 to below 1, got %g", o->momentum);
     if (o->batch < 0 || o->batch > n)
-        return ntk_fail(ctx, NTK_EINVAL, "batch must be from 1 to the %lld samples, or 0 for all, got %lld",
+        return ntk_fail(ctx, NTK_EINVAL,
+                        "batch must be from 1 to the %lld samples, or 0 for all, got %lld",
                         (long long)n, (long long)o->batch);
     for (int64_t i = 0; i < n * c; i++)
         if (!isfinite(y[i]) || (o->loss == NTK_LOSS_XENT && (y[i] < 0 || y[i] > 1)))
-            return ntk_fail(ctx, NTK_EINVAL, "target %lld of sample %lld is %g; %s", (long long)(i % c),
-                            (long long)(i / c), y[i],
+            return ntk_fail(ctx, NTK_EINVAL, "target %lld of sample %lld is %g; %s",
+                            (long long)(i % c), (long long)(i / c), y[i],
                             isfinite(y[i]) ? "cross-entropy needs probabilities (one-hot targets)"
                                            : "targets must be finite");
     return NTK_OK;
 }
 
-/* A fraction of the largest stable rate: 2 (1 + momentum) / (curvature of the loss * lambda_max). */
+/* A fraction of the largest stable rate: 2 (1 + momentum) / (curvature of the loss * lambda_max).
+ */
 static ntk_status choose_rate(struct ntk_train *t)
 {
     const int64_t m = t->n < LAMBDA_SAMPLES ? t->n : LAMBDA_SAMPLES;
@@ -215,9 +220,10 @@ static ntk_status choose_rate(struct ntk_train *t)
     NTK_TRY(status);
     lambda *= (double)t->n / (double)m;
     if (!(lambda > 0))
-        return ntk_fail(t->p->ctx, NTK_ENUMERIC,
-                        "no learning rate can be chosen: the largest eigenvalue of the tangent kernel is %g",
-                        lambda);
+        return ntk_fail(
+            t->p->ctx, NTK_ENUMERIC,
+            "no learning rate can be chosen: the largest eigenvalue of the tangent kernel is %g",
+            lambda);
     t->rate = t->opts.fraction * 2 * (1 + t->opts.momentum) / (curvature * lambda);
     return NTK_OK;
 }
@@ -290,8 +296,14 @@ void ntk_train_free(ntk_train *train)
     free(train);
 }
 
-int64_t ntk_train_step(const ntk_train *train) { return train->step; }
-double ntk_train_learning_rate(const ntk_train *train) { return train->rate; }
+int64_t ntk_train_step(const ntk_train *train)
+{
+    return train->step;
+}
+double ntk_train_learning_rate(const ntk_train *train)
+{
+    return train->rate;
+}
 
 /* ---- checkpoints */
 
@@ -337,10 +349,11 @@ ntk_status ntk_train_load(ntk_train *train, const char *path)
     ntk_params_arrays_io(&f, train->p, train->p->theta, false);
     H5Fclose(f.id);
     if (f.what)
-        return ntk_fail(train->p->ctx, NTK_EIO,
-                        "%s is not a checkpoint of this network and these options: its part '%s' is "
-                        "missing or does not fit",
-                        path, f.what);
+        return ntk_fail(
+            train->p->ctx, NTK_EIO,
+            "%s is not a checkpoint of this network and these options: its part '%s' is "
+            "missing or does not fit",
+            path, f.what);
     return NTK_OK;
 }
 

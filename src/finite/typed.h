@@ -21,8 +21,9 @@ typedef NTK_REAL real;
 #define NTK_WORTH_THREADS 20000 /* elements: below, starting threads costs more than it saves */
 
 /* C = alpha op(A) op(B) + beta C on one thread; op(A) is m x k, op(B) k x n. */
-static inline void gemm(bool ta, bool tb, int64_t m, int64_t n, int64_t k, real alpha, const real *A,
-                        int64_t lda, const real *B, int64_t ldb, real beta, real *C, int64_t ldc)
+static inline void gemm(bool ta, bool tb, int64_t m, int64_t n, int64_t k, real alpha,
+                        const real *A, int64_t lda, const real *B, int64_t ldb, real beta, real *C,
+                        int64_t ldc)
 {
     const CBLAS_TRANSPOSE a = ta ? CblasTrans : CblasNoTrans, b = tb ? CblasTrans : CblasNoTrans;
 
@@ -34,6 +35,9 @@ static inline void gemm(bool ta, bool tb, int64_t m, int64_t n, int64_t k, real 
                     (int)lda, (const double *)B, (int)ldb, (double)beta, (double *)C, (int)ldc);
 }
 
-static inline int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+static inline int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
 
 #endif

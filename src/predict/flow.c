@@ -2,9 +2,9 @@
  *
  * flow.c - dynamics of any smooth loss in function space, by SUNDIALS' CVODE.
  *
- * The state is [f_train; f_test], with momentum [f_train; f_test; velocities]. Spectra of kernels span many
- * decades, so the method is BDF; its linear systems are solved by GMRES, for which the derivative of the
- * right-hand side is one more product with the kernel.
+ * The state is [f_train; f_test], with momentum [f_train; f_test; velocities]. Spectra of kernels
+ * span many decades, so the method is BDF; its linear systems are solved by GMRES, for which the
+ * derivative of the right-hand side is one more product with the kernel.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -14,8 +14,11 @@
 
 void ntk_flow_opts_init(ntk_flow_opts *opts)
 {
-    *opts = (struct ntk_flow_opts){
-        .loss = NTK_LOSS_MSE, .momentum = (double)NAN, .learning_rate = 1, .rtol = 1e-6, .atol = 1e-8};
+    *opts = (struct ntk_flow_opts){.loss = NTK_LOSS_MSE,
+                                   .momentum = (double)NAN,
+                                   .learning_rate = 1,
+                                   .rtol = 1e-6,
+                                   .atol = 1e-8};
 }
 
 #ifdef NTK_SUNDIALS
@@ -31,8 +34,8 @@ struct flow {
     ntk_ctx *ctx;
     const ntk_flow_opts *opts;
     int64_t n, m, c;
-    const double *k[2];  /* train, test; with blocks [n c][n c], [m c][n c] */
-    double *own[2];      /* those that were permuted */
+    const double *k[2]; /* train, test; with blocks [n c][n c], [m c][n c] */
+    double *own[2];     /* those that were permuted */
     const double *y;
     double *g, *h;       /* [n][c]: gradient of the loss, and of it along a direction */
     double scale;        /* of the loss */
@@ -40,7 +43,7 @@ struct flow {
     const double *times; /* for progress */
     size_t n_times, next;
     bool cancelled;
-    char message[200];   /* the integrator's own words */
+    char message[200]; /* the integrator's own words */
 };
 
 /* ---- losses */
@@ -98,11 +101,11 @@ static void push(const struct flow *w, const double *g, double *out)
 
     for (int side = 0; side < 2 && rows[side]; side++) {
         if (w->opts->blocks)
-            cblas_dgemv(CblasRowMajor, CblasNoTrans, rows[side] * c, n * c, -1, w->k[side], n * c, g, 1, 0,
-                        out, 1);
+            cblas_dgemv(CblasRowMajor, CblasNoTrans, rows[side] * c, n * c, -1, w->k[side], n * c,
+                        g, 1, 0, out, 1);
         else
-            cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, rows[side], c, n, -1, w->k[side], n, g,
-                        c, 0, out, c);
+            cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, rows[side], c, n, -1, w->k[side],
+                        n, g, c, 0, out, c);
         out += rows[side] * c;
     }
 }
@@ -172,8 +175,23 @@ struct integrator {
     void *cvode;
 };
 
-static bool set_up(struct integrator *s, struct flow *w, int64_t size)
+/* The state at t = 0. */
+static void start(const struct flow *w, const double *f0_train, const double *f0_test, N_Vector v)
 {
+    double *state = N_VGetArrayPointer(v);
+
+    N_VConst(0, v);
+    if (f0_train)
+        memcpy(state, f0_train, (size_t)(w->n * w->c) * sizeof *state);
+    if (f0_test && w->m)
+        memcpy(state + w->n * w->c, f0_test, (size_t)(w->m * w->c) * sizeof *state);
+}
+
+static bool set_up(struct integrator *s, struct flow *w, const double *f0_train,
+                   const double *f0_test)
+{
+    const int64_t size = (w->n + w->m) * w->c * (isnan(w->friction) ? 1 : 2);
+
     if (SUNContext_Create(NULL, &s->context) != 0)
         return false;
     s->state = N_VNew_Serial((sunindextype)size, s->context);
@@ -181,7 +199,7 @@ static bool set_up(struct integrator *s, struct flow *w, int64_t size)
     if (!s->state || !s->cvode)
         return false;
     s->solver = SUNLinSol_SPGMR(s->state, SUN_PREC_NONE, KRYLOV, s->context);
-    N_VConst(0, s->state);
+    start(w, f0_train, f0_test, s->state);
     return s->solver && CVodeInit(s->cvode, right_side, 0, s->state) == CV_SUCCESS &&
            CVodeSetErrHandlerFn(s->cvode, remember, w) == CV_SUCCESS &&
            CVodeSetUserData(s->cvode, w) == CV_SUCCESS &&
@@ -230,10 +248,11 @@ static ntk_status advance(struct integrator *s, struct flow *w, const struct res
         if (w->cancelled)
             return NTK_ECANCEL;
         if (code < 0)
-            return ntk_fail(w->ctx, NTK_ENUMERIC,
-                            "the integrator failed on the way to t = %g: %s; looser tolerances (rtol, atol) or "
-                            "times nearer to 0 may help",
-                            goal, w->message);
+            return ntk_fail(
+                w->ctx, NTK_ENUMERIC,
+                "the integrator failed on the way to t = %g: %s; looser tolerances (rtol, atol) or "
+                "times nearer to 0 may help",
+                goal, w->message);
         store(w, N_VGetArrayPointer(s->state), w->next, r);
     }
     return NTK_OK;
@@ -272,14 +291,6 @@ static ntk_status prepare(struct flow *w)
     return NTK_OK;
 }
 
-static void start(const struct flow *w, const double *f0_train, const double *f0_test, double *state)
-{
-    if (f0_train)
-        memcpy(state, f0_train, (size_t)(w->n * w->c) * sizeof *state);
-    if (f0_test && w->m)
-        memcpy(state + w->n * w->c, f0_test, (size_t)(w->m * w->c) * sizeof *state);
-}
-
 static ntk_status check_options(ntk_ctx *ctx, const ntk_flow_opts *o)
 {
     if (!(o->rtol >= 1e-13 && o->rtol <= 0.1))
@@ -287,10 +298,11 @@ static ntk_status check_options(ntk_ctx *ctx, const ntk_flow_opts *o)
     if (!(o->atol > 0) || isinf(o->atol))
         return ntk_fail(ctx, NTK_EINVAL, "atol must be positive, got %g", o->atol);
     if (o->momentum < 0 || o->momentum >= 1)
-        return ntk_fail(ctx, NTK_EINVAL, "momentum must be from 0 to below 1, or NAN for none, got %g",
-                        o->momentum);
+        return ntk_fail(ctx, NTK_EINVAL,
+                        "momentum must be from 0 to below 1, or NAN for none, got %g", o->momentum);
     if (!(o->learning_rate > 0) || isinf(o->learning_rate))
-        return ntk_fail(ctx, NTK_EINVAL, "learning_rate must be positive, got %g", o->learning_rate);
+        return ntk_fail(ctx, NTK_EINVAL, "learning_rate must be positive, got %g",
+                        o->learning_rate);
     return NTK_OK;
 }
 
@@ -298,7 +310,8 @@ static ntk_status check_times(ntk_ctx *ctx, const double *times, size_t n)
 {
     for (size_t k = 0; k < n; k++)
         if (!(times[k] >= (k ? times[k - 1] : 0)) || isinf(times[k]))
-            return ntk_fail(ctx, NTK_EINVAL, "times must be finite, >= 0 and ascending; number %zu is %g", k + 1,
+            return ntk_fail(ctx, NTK_EINVAL,
+                            "times must be finite, >= 0 and ascending; number %zu is %g", k + 1,
                             times[k]);
     return NTK_OK;
 }
@@ -311,14 +324,15 @@ static ntk_status check_targets(ntk_ctx *ctx, ntk_loss loss, int64_t n, int64_t 
 
         for (int64_t k = 0; k < c; k++) {
             if (!isfinite(y[i * c + k]))
-                return ntk_fail(ctx, NTK_EINVAL, "target %lld of sample %lld is not finite", (long long)k,
-                                (long long)i);
+                return ntk_fail(ctx, NTK_EINVAL, "target %lld of sample %lld is not finite",
+                                (long long)k, (long long)i);
             sum += y[i * c + k];
             least = fmin(least, y[i * c + k]);
         }
         if (loss == NTK_LOSS_XENT && (least < 0 || fabs(sum - 1) > 1e-6))
             return ntk_fail(ctx, NTK_EINVAL,
-                            "cross-entropy's targets must be distributions (one-hot): those of sample %lld sum to "
+                            "cross-entropy's targets must be distributions (one-hot): those of "
+                            "sample %lld sum to "
                             "%g, the least is %g",
                             (long long)i, sum, least);
     }
@@ -328,25 +342,23 @@ static ntk_status check_targets(ntk_ctx *ctx, ntk_loss loss, int64_t n, int64_t 
 static ntk_status integrate(struct flow *w, const double *f0_train, const double *f0_test,
                             const struct results *r)
 {
-    const int64_t size = (w->n + w->m) * w->c * (isnan(w->friction) ? 1 : 2);
     const int blas = ntk_blas_set_threads(w->ctx->threads);
     struct integrator s = {0};
     ntk_status status;
 
-    if (!set_up(&s, w, size)) {
-        status = ntk_fail(w->ctx, NTK_ENUMERIC, "the integrator cannot start: %s", w->message);
-    } else {
-        start(w, f0_train, f0_test, N_VGetArrayPointer(s.state));
+    if (set_up(&s, w, f0_train, f0_test))
         status = advance(&s, w, r);
-    }
+    else
+        status = ntk_fail(w->ctx, NTK_ENUMERIC, "the integrator cannot start: %s", w->message);
     tear_down(&s);
     ntk_blas_set_threads(blas);
     return status;
 }
 
 ntk_status ntk_flow(ntk_ctx *ctx, const ntk_flow_opts *opts, int64_t n, int64_t m, int64_t outputs,
-                    const double *k_train, const double *k_test, const double *y, const double *f0_train,
-                    const double *f0_test, const double *times, size_t n_times, double *train, double *test)
+                    const double *k_train, const double *k_test, const double *y,
+                    const double *f0_train, const double *f0_test, const double *times,
+                    size_t n_times, double *train, double *test)
 {
     const double per = opts->loss == NTK_LOSS_MSE ? (double)outputs : 1;
     const struct results r = {.train = train, .test = test};
@@ -362,16 +374,19 @@ ntk_status ntk_flow(ntk_ctx *ctx, const ntk_flow_opts *opts, int64_t n, int64_t 
                      .times = times,
                      .n_times = n_times};
     const double states = 60 * (double)(n + m) * (double)outputs; /* GMRES's and BDF's vectors */
-    const double blocks = opts->blocks ? (double)(n + m) * (double)n * (double)(outputs * outputs) : 0;
+    const double blocks =
+        opts->blocks ? (double)(n + m) * (double)n * (double)(outputs * outputs) : 0;
     ntk_status status;
 
     NTK_TRY(check_options(ctx, opts));
     if (n < 1 || outputs < 1 || m < 0 || (test && !k_test))
-        return ntk_fail(ctx, NTK_EINVAL, "n = %lld, m = %lld, outputs = %lld%s", (long long)n, (long long)m,
-                        (long long)outputs, test && !k_test ? " and no k_test for test" : "");
+        return ntk_fail(ctx, NTK_EINVAL, "n = %lld, m = %lld, outputs = %lld%s", (long long)n,
+                        (long long)m, (long long)outputs,
+                        test && !k_test ? " and no k_test for test" : "");
     NTK_TRY(check_times(ctx, times, n_times));
     NTK_TRY(check_targets(ctx, opts->loss, n, outputs, y));
-    NTK_TRY(ntk_ctx_check_memory(ctx, (size_t)((states + blocks) * sizeof(double)), "the integration"));
+    NTK_TRY(
+        ntk_ctx_check_memory(ctx, (size_t)((states + blocks) * sizeof(double)), "the integration"));
     status = prepare(&w);
     if (status == NTK_OK)
         status = integrate(&w, f0_train, f0_test, &r);
@@ -385,12 +400,15 @@ ntk_status ntk_flow(ntk_ctx *ctx, const ntk_flow_opts *opts, int64_t n, int64_t 
 #else
 
 ntk_status ntk_flow(ntk_ctx *ctx, const ntk_flow_opts *opts, int64_t n, int64_t m, int64_t outputs,
-                    const double *k_train, const double *k_test, const double *y, const double *f0_train,
-                    const double *f0_test, const double *times, size_t n_times, double *train, double *test)
+                    const double *k_train, const double *k_test, const double *y,
+                    const double *f0_train, const double *f0_test, const double *times,
+                    size_t n_times, double *train, double *test)
 {
-    (void)opts, (void)n, (void)m, (void)outputs, (void)k_train, (void)k_test, (void)y, (void)f0_train;
+    (void)opts, (void)n, (void)m, (void)outputs, (void)k_train, (void)k_test, (void)y,
+        (void)f0_train;
     (void)f0_test, (void)times, (void)n_times, (void)train, (void)test;
-    return ntk_fail(ctx, NTK_ENOTSUP, "dynamics of this loss need a build with SUNDIALS (libsundials-dev)");
+    return ntk_fail(ctx, NTK_ENOTSUP,
+                    "dynamics of this loss need a build with SUNDIALS (libsundials-dev)");
 }
 
 #endif

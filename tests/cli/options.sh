@@ -32,5 +32,5 @@ try ntk kernel --net 'fc()' --x1 four.csv
 try ntk predict --x four.csv --out Y.npy
 try ntk dynamics --net 'fc()' --train four.csv --out F.npz
 try ntk dynamics --net 'fc()' --train four.csv --out F.npz --times 1,two
-try ntk dynamics --net 'fc()' --train four.csv --out F.npz --times 1 --loss xent
+try ntk dynamics --net 'fc()' --train four.csv --out F.npz --times 1 --loss hinge
 try ntk bench nothing

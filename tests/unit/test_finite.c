@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_finite.c - finite networks: derivatives against differences and each other, empirical kernels
- * against explicit derivatives, means over networks against the infinite kernels, training.
+ * test_finite.c - finite networks: derivatives against differences and each other, empirical
+ * kernels against explicit derivatives, means over networks against the infinite kernels, training.
  */
 #include <unistd.h>
 
@@ -15,34 +15,58 @@ struct net_case {
     ntk_shape shape;
 };
 
-#define VECTOR   {0, 1, 1, 5}
-#define SEQUENCE {1, 1, 6, 3}
-#define IMAGE    {2, 5, 4, 2}
+#define VECTOR     \
+    {              \
+        0, 1, 1, 5 \
+    }
+#define SEQUENCE   \
+    {              \
+        1, 1, 6, 3 \
+    }
+#define IMAGE      \
+    {              \
+        2, 5, 4, 2 \
+    }
 
 /* Every layer with a finite form is in some of these. */
 static const struct net_case cases[] = {
     {"serial(Dense(7, W_std=1.3, b_std=0.4), Tanh(), Dense(3))", VECTOR},
-    {"serial(Dense(7, 1.3, 0.4), LeakyRelu(0.2), Dense(6, trainable=False), Erf(), Dense(2, b_std=1))", VECTOR},
+    {"serial(Dense(7, 1.3, 0.4), LeakyRelu(0.2), Dense(6, trainable=False), Erf(), Dense(2, "
+     "b_std=1))",
+     VECTOR},
     {"serial(Dense(4, 1.3, 0.4, trainable=False), Relu(), Dense(2))", VECTOR},
     {"serial(Dense(5, 1.2, 0.3, parameterization='standard', s=(1, 2)), Gelu(), "
-     "Dense(2, 1.1, parameterization='standard', s=(2, 1)))", VECTOR},
+     "Dense(2, 1.1, parameterization='standard', s=(2, 1)))",
+     VECTOR},
     {"serial(Dense(6), LayerNorm(), Silu(), Dropout(0.5, mode='test'), Dense(2))", VECTOR},
     {"serial(Dense(6), residual(Tanh(), Dense(6, b_std=0.2)), FanOut(2), parallel(Dense(4), "
-     "serial(Sigmoid(), Dense(4))), FanInProd(), Dense(2))", VECTOR},
-    {"serial(FanOut(3), parallel(Dense(3), Identity(), serial(Dense(2), Softplus())), FanInConcat(), Dense(2))",
+     "serial(Sigmoid(), Dense(4))), FanInProd(), Dense(2))",
      VECTOR},
-    {"serial(Conv(3, (3,), padding='SAME', b_std=0.2), Tanh(), Conv(4, (2,), strides=(2,)), Gelu(), "
-     "Flatten(), Dense(2))", SEQUENCE},
+    {"serial(FanOut(3), parallel(Dense(3), Identity(), serial(Dense(2), Softplus())), "
+     "FanInConcat(), Dense(2))",
+     VECTOR},
+    {"serial(Conv(3, (3,), padding='SAME', b_std=0.2), Tanh(), Conv(4, (2,), strides=(2,)), "
+     "Gelu(), "
+     "Flatten(), Dense(2))",
+     SEQUENCE},
     {"serial(Conv(3, (3, 3), padding='SAME', W_std=1.4, b_std=0.2), Tanh(), AvgPool((2, 2)), "
-     "Conv(4, (2, 2), (2, 1), 'CIRCULAR'), Sin(), GlobalAvgPool(), Dense(2))", IMAGE},
+     "Conv(4, (2, 2), (2, 1), 'CIRCULAR'), Sin(), GlobalAvgPool(), Dense(2))",
+     IMAGE},
     {"serial(Conv(3, (3, 2), (2, 2), 'SAME', parameterization='standard', b_std=0.1), Tanh(), "
-     "SumPool((2, 1), padding='CIRCULAR'), Conv(5, (1, 2)), LayerNorm((1, 2, 3)), Rbf(), GlobalSumPool(), "
-     "Dense(2))", IMAGE},
-    {"serial(Conv(2, (3, 3), padding='SAME'), Erf(), AvgPool((3, 3), (2, 2), 'SAME', True), LayerNorm((-1, 1)), "
-     "Dense(3), Tanh(), Flatten(), Dense(2))", IMAGE},
-    {"serial(Conv(40, (5, 4)), Tanh(), Conv(30, (1, 1)), Tanh(), Flatten(), Dense(2, b_std=1))", IMAGE},
-    {"serial(Conv(40, (4, 3)), Tanh(), Conv(40, (2, 2), padding='SAME', b_std=0.3), Tanh(), Flatten(), "
-     "Dense(2, b_std=1))", IMAGE},
+     "SumPool((2, 1), padding='CIRCULAR'), Conv(5, (1, 2)), LayerNorm((1, 2, 3)), Rbf(), "
+     "GlobalSumPool(), "
+     "Dense(2))",
+     IMAGE},
+    {"serial(Conv(2, (3, 3), padding='SAME'), Erf(), AvgPool((3, 3), (2, 2), 'SAME', True), "
+     "LayerNorm((-1, 1)), "
+     "Dense(3), Tanh(), Flatten(), Dense(2))",
+     IMAGE},
+    {"serial(Conv(40, (5, 4)), Tanh(), Conv(30, (1, 1)), Tanh(), Flatten(), Dense(2, b_std=1))",
+     IMAGE},
+    {"serial(Conv(40, (4, 3)), Tanh(), Conv(40, (2, 2), padding='SAME', b_std=0.3), Tanh(), "
+     "Flatten(), "
+     "Dense(2, b_std=1))",
+     IMAGE},
 };
 static const int n_cases = sizeof cases / sizeof *cases;
 
@@ -160,7 +184,8 @@ static double *jacobian(const struct fixture *f)
     return J;
 }
 
-static void compare_kernels(const struct fixture *f, const double *J, const ntk_data *x2, int64_t n2)
+static void compare_kernels(const struct fixture *f, const double *J, const ntk_data *x2,
+                            int64_t n2)
 {
     const int64_t c = f->outputs;
     double full[SAMPLES * SAMPLES * 64], diagonal[SAMPLES * SAMPLES * 8], trace[SAMPLES * SAMPLES];
@@ -176,7 +201,8 @@ static void compare_kernels(const struct fixture *f, const double *J, const ntk_
             double mean = 0;
 
             for (int64_t o = 0; o < c * c; o++) {
-                const double want = dot(f->count, J + (i * c + o / c) * f->count, J + (j * c + o % c) * f->count);
+                const double want =
+                    dot(f->count, J + (i * c + o / c) * f->count, J + (j * c + o % c) * f->count);
 
                 assert_near(full[(i * n2 + j) * c * c + o], want, 1e-12, scale);
                 if (o / c == o % c)
@@ -209,7 +235,8 @@ static void product_and_largest_eigenvalue(void **state)
 {
     struct fixture f = start(&cases[0], NTK_F64);
     const int64_t c = f.outputs;
-    double full[SAMPLES * SAMPLES * 64], *v = random_numbers(f.all, 5), out[SAMPLES * 8], w[SAMPLES * 8];
+    double full[SAMPLES * SAMPLES * 64], *v = random_numbers(f.all, 5), out[SAMPLES * 8],
+                                         w[SAMPLES * 8];
     double lambda, norm = 0;
 
     (void)state;
@@ -290,7 +317,8 @@ static void every_layer_has_a_finite_form(void **state)
         assert_non_null(ntk_layers[i]->finite);
         for (int k = 0; k < n_cases; k++)
             used = used || strstr(cases[k].net, ntk_layers[i]->base.name) ||
-                   (strstr(cases[k].net, "residual") && strcmp(ntk_layers[i]->base.name, "FanInSum") == 0);
+                   (strstr(cases[k].net, "residual") &&
+                    strcmp(ntk_layers[i]->base.name, "FanInSum") == 0);
         if (!used)
             fail_msg("no net of test_finite.c has %s", ntk_layers[i]->base.name);
     }
@@ -312,13 +340,18 @@ static void dropout_says_so(void **state)
 static void means_are_infinite_kernels(void **state)
 {
     static const struct net_case wide[] = {
-        {"serial(Dense(512, 1.3, 0.4), Relu(), Dense(512, 1.3, 0.2), Erf(), Dense(1, 1, 0.5))", VECTOR},
+        {"serial(Dense(512, 1.3, 0.4), Relu(), Dense(512, 1.3, 0.2), Erf(), Dense(1, 1, 0.5))",
+         VECTOR},
         {"serial(Dense(512, 1.3, 0.4, parameterization='standard', s=(1, 512)), Relu(), "
-         "Dense(1, 1.2, 0.1, parameterization='standard', s=(512, 1)))", VECTOR},
+         "Dense(1, 1.2, 0.1, parameterization='standard', s=(512, 1)))",
+         VECTOR},
         {"serial(Conv(128, (3, 3), padding='SAME', W_std=1.4, b_std=0.1), Relu(), AvgPool((2, 2)), "
-         "Conv(128, (2, 2)), Relu(), GlobalAvgPool(), Dense(1))", IMAGE},
-        {"serial(Dense(512), Relu(), Dense(512), LayerNorm(), Gelu(), Dense(512, trainable=False), Relu(), "
-         "Dense(1))", VECTOR},
+         "Conv(128, (2, 2)), Relu(), GlobalAvgPool(), Dense(1))",
+         IMAGE},
+        {"serial(Dense(512), Relu(), Dense(512), LayerNorm(), Gelu(), Dense(512, trainable=False), "
+         "Relu(), "
+         "Dense(1))",
+         VECTOR},
     };
 
     (void)state;
@@ -331,10 +364,12 @@ static void means_are_infinite_kernels(void **state)
 
         assert_ok(ctx, ntk_kernel_new(ctx, nets, 1, NTK_NTK, NTK_F64, wide[k].shape, &kernel));
         assert_ok(ctx, ntk_kernel_compute(kernel, f.x, NULL, out));
-        assert_ok(ctx, ntk_monte_carlo(ctx, f.net, NTK_NTK, f.x, NULL, NTK_F32, 300, 1, mean, error));
+        assert_ok(ctx,
+                  ntk_monte_carlo(ctx, f.net, NTK_NTK, f.x, NULL, NTK_F32, 300, 1, mean, error));
         for (int i = 0; i < SAMPLES * SAMPLES; i++) /* finite widths bias by O(1 / width) */
             if (fabs(mean[i] - want[i]) > 4 * error[i] + 4 * want[0] / 512)
-                fail_msg("net %zu, entry %d: %g +- %g, wanted %g", k, i, mean[i], error[i], want[i]);
+                fail_msg("net %zu, entry %d: %g +- %g, wanted %g", k, i, mean[i], error[i],
+                         want[i]);
         ntk_kernel_free(kernel);
         stop(&f);
     }
@@ -433,7 +468,8 @@ static void divergence_is_named_and_not_saved(void **state)
     ntk_train_opts_init(&opts);
     opts.learning_rate = 50;
     assert_ok(ctx, ntk_train_new(f.p, f.x, y, &opts, &train));
-    assert_fails(ctx, NTK_ENUMERIC, "training diverged: the loss is", ntk_train_run(train, 1000, NULL));
+    assert_fails(ctx, NTK_ENUMERIC, "training diverged: the loss is",
+                 ntk_train_run(train, 1000, NULL));
     theta[3] = (double)NAN;
     if (strstr(ntk_features(), "hdf5")) {
         assert_fails(ctx, NTK_ENUMERIC, "not finite", ntk_train_save(train, "test_finite_nan.h5"));
@@ -441,7 +477,8 @@ static void divergence_is_named_and_not_saved(void **state)
     }
     ntk_train_free(train);
     opts.learning_rate = -1;
-    assert_fails(ctx, NTK_EINVAL, "learning_rate must be positive", ntk_train_new(f.p, f.x, y, &opts, &train));
+    assert_fails(ctx, NTK_EINVAL, "learning_rate must be positive",
+                 ntk_train_new(f.p, f.x, y, &opts, &train));
     stop(&f);
 }
 
