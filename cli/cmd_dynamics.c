@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * ntk dynamics: f_t on training and test samples under gradient flow: in closed form for the squared
- * loss, integrated (flow.c) for the cross-entropy or with momentum.
+ * ntk dynamics: f_t on training and test samples under gradient flow: in closed form for the
+ * squared loss, integrated (flow.c) for the cross-entropy or with momentum.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -81,8 +81,8 @@ static void report(const struct args *a, const struct samples *s, const struct t
     if (a->json)
         json_open(&j, NULL, '[');
     else
-        printf("%12s %14s%s%s\n", "t", t->xent ? "train xent" : "train mse", classes ? "  train acc" : "",
-               classes && m ? "   test acc" : "");
+        printf("%12s %14s%s%s\n", "t", t->xent ? "train xent" : "train mse",
+               classes ? "  train acc" : "", classes && m ? "   test acc" : "");
     for (size_t k = 0; k < t->n_times; k++) {
         const double *train = t->train + k * (size_t)(n * s->outputs);
         const double *test = t->test + k * (size_t)(m * s->outputs);

@@ -9,7 +9,14 @@
 
 #include "cli.h"
 
-enum kind { TEXT, NUMBER, INTEGER, COUNT, FLAG, NET }; /* INTEGER: from 1; COUNT: from 0 */
+enum kind {
+    TEXT,
+    NUMBER,
+    INTEGER,
+    COUNT,
+    FLAG,
+    NET
+}; /* INTEGER: from 1; COUNT: from 0 */
 
 struct option {
     const char *name;
@@ -37,8 +44,10 @@ static const struct option options[] = {
      "none, feature or channel; default: channel for cifar10, feature for .csv, else none"},
     {"targets", TEXT, AT(targets), "T",
      "centered (default: 1 - 1/c and -1/c), onehot (1 and 0) or raw (regression)"},
-    {"target", TEXT, AT(target), "COL", ".csv: name or number (from 0) of the target column, or none"},
-    {"diag-reg", NUMBER, AT(diag_reg), "R", "ridge, times the mean of the kernel's diagonal; default 0"},
+    {"target", TEXT, AT(target), "COL",
+     ".csv: name or number (from 0) of the target column, or none"},
+    {"diag-reg", NUMBER, AT(diag_reg), "R",
+     "ridge, times the mean of the kernel's diagonal; default 0"},
     {"absolute", FLAG, AT(absolute), NULL, "take --diag-reg as it is"},
     {"time", NUMBER, AT(time), "T", "training time; default inf"},
     {"times", TEXT, AT(times), "T,T,...", "training times; inf is allowed (ntk bench: how many)"},
@@ -54,7 +63,8 @@ static const struct option options[] = {
     {"repeat", INTEGER, AT(repeat), "R", "runs, of which the median is reported"},
     {"data", TEXT, AT(data), "DIR", "directory of the data set's own files"},
     {"depths", TEXT, AT(depths), "D,D,...", "depths of the networks; default 3,4,6,11,21"},
-    {"columns", TEXT, AT(columns), "C", "v (default), gap or v,gap: networks that flatten, or pool globally"},
+    {"columns", TEXT, AT(columns), "C",
+     "v (default), gap or v,gap: networks that flatten, or pool globally"},
     {"input-shape", TEXT, AT(input_shape), "SHAPE", "of a sample: 784, 100,4 or 32,32,3"},
     {"seed", COUNT, AT(seed), "S", "of the random numbers, from 0; default 0"},
     {"params", TEXT, AT(params), "FILE", "parameters of a finite network: 'ntk init', 'ntk train'"},
@@ -64,14 +74,17 @@ static const struct option options[] = {
     {"networks", INTEGER, AT(networks), "R",
      "the mean over R networks (seeds S, S + 1, ...) and its standard error"},
     {"steps", INTEGER, AT(steps), "N", "steps of gradient descent"},
-    {"lr", TEXT, AT(lr), "L", "learning rate; auto (default): half the largest stable one at the start"},
+    {"lr", TEXT, AT(lr), "L",
+     "learning rate; auto (default): half the largest stable one at the start"},
     {"batch", INTEGER, AT(batch), "B", "samples of a step; default: all"},
     {"momentum", NUMBER, AT(momentum), "M", "0 (default) to below 1"},
     {"rtol", NUMBER, AT(rtol), "R", "relative tolerance of what is integrated; default 1e-6"},
     {"atol", NUMBER, AT(atol), "A", "absolute tolerance of what is integrated; default 1e-8"},
     {"multiplier", NUMBER, AT(multiplier), "S", "outputs are multiplied with it; default 1"},
-    {"every", INTEGER, AT(every), "E", "steps from one record to the next; default: a fiftieth of all"},
-    {"log", TEXT, AT(log), "FILE", ".csv of records: step, loss, accuracies, distance from the start"},
+    {"every", INTEGER, AT(every), "E",
+     "steps from one record to the next; default: a fiftieth of all"},
+    {"log", TEXT, AT(log), "FILE",
+     ".csv of records: step, loss, accuracies, distance from the start"},
     {"record", TEXT, AT(record), "FILE", ".npz or .h5 of records: step, f_train, f_test"},
     {"kernels", FLAG, AT(kernels), NULL, "in --record: the tangent kernel at each record, too"},
     {"checkpoint", TEXT, AT(checkpoint), "FILE",
@@ -186,8 +199,8 @@ static int store(const struct option *o, const char *value, struct args *a)
     default:
         *(int64_t *)field = strtoll(value, &end, 10);
         if (end == value || *end || *(int64_t *)field < (o->kind == COUNT ? 0 : 1))
-            return usage("--%s must be an integer >= %d, got '%s'", o->name, o->kind == COUNT ? 0 : 1,
-                         value);
+            return usage("--%s must be an integer >= %d, got '%s'", o->name,
+                         o->kind == COUNT ? 0 : 1, value);
         return EXIT_OK;
     }
 }

@@ -29,15 +29,15 @@ struct finding {
 int lab_report(const struct args *a, const char *dir, const char *name, const struct finding *f,
                size_t n);
 
-
 /* ---- tables and plots (lab_tools.c) */
 
 /* DIR/NAME.csv with a line of column names; NULL (said) if it cannot be written. */
 FILE *lab_table(const char *dir, const char *name, const char *columns);
 int lab_table_close(const char *dir, const char *name, FILE *f);
-/* DIR/NAME.svg, drawn by gnuplot from the script (whose working directory is DIR; `set datafile separator
- * ','` is in force; the style and the output are set before it). Without gnuplot the script stays, with a
- * note. */
+/* DIR/NAME.svg, drawn by gnuplot from the script (whose working directory is DIR; `set datafile
+ * separator
+ * ','` is in force; the style and the output are set before it). Without gnuplot the script stays,
+ * with a note. */
 int lab_plot(const char *dir, const char *name, const char *script);
 /* The same with a terminal of the caller's: "gif animate ...", and the file's ending. */
 int lab_plot_as(const char *dir, const char *name, const char *terminal, const char *ending,
@@ -52,16 +52,17 @@ struct interval {
     double mean, low, high; /* 95 %, by Student's t; of one number: low = high = mean */
 };
 struct interval lab_mean(int n, const double *x);
-/* Slope of log y against log x (least squares): y [seeds][n]; one slope for each seed, mean over seeds. */
+/* Slope of log y against log x (least squares): y [seeds][n]; one slope for each seed, mean over
+ * seeds. */
 struct interval lab_slope(int n, const double *x, int seeds, const double *y);
 
 /* ---- networks and samples */
 
-/* serial(Dense(width, W_std, b_std), ACT(), ... depth hidden layers ..., Dense(outputs)) into a net. Its
- * parameterization is 'ntk' or 'standard'. */
+/* serial(Dense(width, W_std, b_std), ACT(), ... depth hidden layers ..., Dense(outputs)) into a
+ * net. Its parameterization is 'ntk' or 'standard'. */
 int lab_mlp(ntk_ctx *ctx, int depth, int width, const char *activation, int outputs,
             const char *parameterization, ntk_net **net);
-/* n digits from number `first` on of the embedded ones (0 ... 1796), flattened, of float64, values / 16;
- * and centred one-hot targets y [n][10] (NULL: not wanted). */
+/* n digits from number `first` on of the embedded ones (0 ... 1796), flattened, of float64, values
+ * / 16; and centred one-hot targets y [n][10] (NULL: not wanted). */
 int lab_digits(ntk_ctx *ctx, int64_t first, int64_t n, ntk_data **x, double *y);
 #endif

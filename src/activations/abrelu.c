@@ -105,7 +105,9 @@ static double f(const void *self, double x)
 static double df(const void *self, double x)
 {
     const struct abrelu *p = self;
-    return x < 0 ? p->a : x > 0 ? p->b : (p->a + p->b) / 2; /* at 0: so that E[f' f'] agrees there */
+    return x < 0   ? p->a
+           : x > 0 ? p->b
+                   : (p->a + p->b) / 2; /* at 0: so that E[f' f'] agrees there */
 }
 
 static void slopes(const void *self, double *below, double *above)
@@ -167,21 +169,20 @@ static void moments(const void *self, const struct ntk_dual *dual, double q, dou
     *dd = q > 0 ? mean : dual->par[0] / 4 + dual->par[1]; /* rho counts as 0 */
 }
 
-#define ABRELU(name_, summary_, params_, check_)                                                 \
-    {                                                                                            \
-        .base = {.kind = NTK_CLASS_ACTIVATION,                                                   \
-                 .name = name_,                                                                  \
-                 .summary = summary_,                                                            \
-                 .formula = "E[f f] = ((b-a)^2 (sin t + (pi-t) cos t)/(2 pi) + a b cos t) "      \
-                            "sqrt(q q');  E[f' f'] = (b-a)^2 (pi-t)/(2 pi) + a b;  "             \
-                            "cos t = k/sqrt(q q')",                                              \
-                 .source = "Cho and Saul 2009, eq. 6, 7",                                        \
-                 .params = params_,                                                              \
-                 .size = sizeof(struct abrelu),                                                  \
-                 .check = check_},                                                               \
-        .f = f, .df = df, .slopes = slopes, .kinks = kinks,               \
-        .dual = NTK_DUAL_abrelu, .setup = setup, .side = side,                                   \
-        .moments = moments, .many = many,                                                        \
+#define ABRELU(name_, summary_, params_, check_)                                            \
+    {                                                                                       \
+        .base = {.kind = NTK_CLASS_ACTIVATION,                                              \
+                 .name = name_,                                                             \
+                 .summary = summary_,                                                       \
+                 .formula = "E[f f] = ((b-a)^2 (sin t + (pi-t) cos t)/(2 pi) + a b cos t) " \
+                            "sqrt(q q');  E[f' f'] = (b-a)^2 (pi-t)/(2 pi) + a b;  "        \
+                            "cos t = k/sqrt(q q')",                                         \
+                 .source = "Cho and Saul 2009, eq. 6, 7",                                   \
+                 .params = params_,                                                         \
+                 .size = sizeof(struct abrelu),                                             \
+                 .check = check_},                                                          \
+        .f = f, .df = df, .slopes = slopes, .kinks = kinks, .dual = NTK_DUAL_abrelu,        \
+        .setup = setup, .side = side, .moments = moments, .many = many,                     \
     }
 
 static const struct ntk_activation relu = ABRELU("Relu", "max(x, 0)", relu_params, set_relu);

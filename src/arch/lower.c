@@ -113,8 +113,8 @@ static ntk_status activation(struct walk *w, const struct ntk_tree *t,
     return w->g->status;
 }
 
-static ntk_status finite_form(struct walk *w, const struct ntk_tree *t, const struct ntk_layer *l, int n_in,
-                              const struct bundle *in, struct bundle *out)
+static ntk_status finite_form(struct walk *w, const struct ntk_tree *t, const struct ntk_layer *l,
+                              int n_in, const struct bundle *in, struct bundle *out)
 {
     struct ntk_wire from[BRANCHES_MAX], to = {.shape = out->field.shape};
 

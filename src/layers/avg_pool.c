@@ -67,8 +67,8 @@ static ntk_status infinite(const void *self, const struct ntk_where *at, struct 
     return NTK_OK;
 }
 
-static ntk_status finite_form(const void *self, const struct ntk_where *at, struct ntk_tape *t, int n_in,
-                              const struct ntk_wire *in, struct ntk_wire *out)
+static ntk_status finite_form(const void *self, const struct ntk_where *at, struct ntk_tape *t,
+                              int n_in, const struct ntk_wire *in, struct ntk_wire *out)
 {
     const struct avg_pool *l = self;
     struct ntk_window w;

@@ -110,8 +110,8 @@ static ntk_status infinite(const void *self, const struct ntk_where *at, struct 
     return NTK_OK;
 }
 
-static ntk_status finite_form(const void *self, const struct ntk_where *at, struct ntk_tape *t, int n_in,
-                              const struct ntk_wire *in, struct ntk_wire *out)
+static ntk_status finite_form(const void *self, const struct ntk_where *at, struct ntk_tape *t,
+                              int n_in, const struct ntk_wire *in, struct ntk_wire *out)
 {
     const struct conv *c = self;
     const double s0 = (double)c->s.v[0];
@@ -125,8 +125,8 @@ static ntk_status finite_form(const void *self, const struct ntk_where *at, stru
     double n;
 
     (void)n_in;
-    NTK_TRY(ntk_window_make(at, "filter_shape", &c->filter_shape, &c->strides, c->padding, in->shape,
-                            &w));
+    NTK_TRY(ntk_window_make(at, "filter_shape", &c->filter_shape, &c->strides, c->padding,
+                            in->shape, &w));
     n = (double)in->shape.c * w.size[0] * w.size[1];
     affine.window = &w;
     affine.scale = ntk ? c->W_std / sqrt(n) : 1 / sqrt(s0);

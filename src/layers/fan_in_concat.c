@@ -50,8 +50,8 @@ static ntk_status infinite(const void *self, const struct ntk_where *at, struct 
     return NTK_OK;
 }
 
-static ntk_status finite_form(const void *self, const struct ntk_where *at, struct ntk_tape *t, int n_in,
-                              const struct ntk_wire *in, struct ntk_wire *out)
+static ntk_status finite_form(const void *self, const struct ntk_where *at, struct ntk_tape *t,
+                              int n_in, const struct ntk_wire *in, struct ntk_wire *out)
 {
     (void)self, (void)at;
     ntk_tape_join(t, NTK_STEP_concat, n_in, in, out);

@@ -27,8 +27,8 @@ static ntk_status infinite(const void *self, const struct ntk_where *at, struct 
     return NTK_OK;
 }
 
-static ntk_status finite_form(const void *self, const struct ntk_where *at, struct ntk_tape *t, int n_in,
-                              const struct ntk_wire *in, struct ntk_wire *out)
+static ntk_status finite_form(const void *self, const struct ntk_where *at, struct ntk_tape *t,
+                              int n_in, const struct ntk_wire *in, struct ntk_wire *out)
 {
     (void)self, (void)at;
     ntk_tape_join(t, NTK_STEP_sum, n_in, in, out);
@@ -38,7 +38,8 @@ static ntk_status finite_form(const void *self, const struct ntk_where *at, stru
 const struct ntk_layer ntk_layer_fan_in_sum = {
     .base = {.kind = NTK_CLASS_LAYER,
              .name = "FanInSum",
-             .summary = "Adds the branches of a parallel(...), which must be Gaussian and uncorrelated",
+             .summary =
+                 "Adds the branches of a parallel(...), which must be Gaussian and uncorrelated",
              .formula = "S' = sum of S_i;  T' = sum of T_i"},
     .many = true,
     .shape = ntk_fan_in_same_shape,

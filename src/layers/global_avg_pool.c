@@ -43,12 +43,11 @@ static ntk_status infinite(const void *self, const struct ntk_where *at, struct 
     return NTK_OK;
 }
 
-static ntk_status finite_form(const void *self, const struct ntk_where *at, struct ntk_tape *t, int n_in,
-                              const struct ntk_wire *in, struct ntk_wire *out)
+static ntk_status finite_form(const void *self, const struct ntk_where *at, struct ntk_tape *t,
+                              int n_in, const struct ntk_wire *in, struct ntk_wire *out)
 {
-    const struct ntk_window w = {.size = {(int)in->shape.h, (int)in->shape.w},
-                                 .stride = {1, 1},
-                                 .out = {1, 1}};
+    const struct ntk_window w = {
+        .size = {(int)in->shape.h, (int)in->shape.w}, .stride = {1, 1}, .out = {1, 1}};
 
     (void)self, (void)at, (void)n_in;
     ntk_tape_pool(t, &w, 1.0 / (double)ntk_positions(in->shape), in, out);

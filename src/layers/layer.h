@@ -3,9 +3,9 @@
  * layer.h - what a layer is. One file per layer, one line in layers.def: `LAYER(dense)` for
  * dense.c, which defines `const struct ntk_layer ntk_layer_dense`.
  *
- * A layer says what it does to a shape, to random fields, and to the samples of a finite network. It
- * never allocates, threads or prints: its infinite-width rule is a few calls of the graph's builders
- * (arch/graph.h), its finite one of the tape's (arch/tape.h).
+ * A layer says what it does to a shape, to random fields, and to the samples of a finite network.
+ * It never allocates, threads or prints: its infinite-width rule is a few calls of the graph's
+ * builders (arch/graph.h), its finite one of the tape's (arch/tape.h).
  */
 #ifndef NTK_LAYER_H
 #define NTK_LAYER_H
@@ -44,8 +44,8 @@ struct ntk_layer {
 };
 
 /* The finite rule of layers that leave the numbers as they are. */
-ntk_status ntk_finite_reshape(const void *self, const struct ntk_where *at, struct ntk_tape *t, int n_in,
-                              const struct ntk_wire *in, struct ntk_wire *out);
+ntk_status ntk_finite_reshape(const void *self, const struct ntk_where *at, struct ntk_tape *t,
+                              int n_in, const struct ntk_wire *in, struct ntk_wire *out);
 
 /* Makes out the field of new, independent, zero-mean random weights: Gaussian, one new root. */
 void ntk_field_new_root(struct ntk_graph *g, struct ntk_field *out);

@@ -94,8 +94,8 @@ static ntk_status infinite(const void *self, const struct ntk_where *at, struct 
     return NTK_OK;
 }
 
-static ntk_status finite_form(const void *self, const struct ntk_where *at, struct ntk_tape *t, int n_in,
-                              const struct ntk_wire *in, struct ntk_wire *out)
+static ntk_status finite_form(const void *self, const struct ntk_where *at, struct ntk_tape *t,
+                              int n_in, const struct ntk_wire *in, struct ntk_wire *out)
 {
     const struct layer_norm *l = self;
     int axes;
@@ -109,8 +109,10 @@ static ntk_status finite_form(const void *self, const struct ntk_where *at, stru
 const struct ntk_layer ntk_layer_layer_norm = {
     .base = {.kind = NTK_CLASS_LAYER,
              .name = "LayerNorm",
-             .summary = "Normalises channels (and positions) of each sample to mean 0 and variance 1",
-             .formula = "S' = S / sqrt((q1 + eps) (q2 + eps));  T' = T / sqrt((q1 + eps) (q2 + eps))",
+             .summary =
+                 "Normalises channels (and positions) of each sample to mean 0 and variance 1",
+             .formula =
+                 "S' = S / sqrt((q1 + eps) (q2 + eps));  T' = T / sqrt((q1 + eps) (q2 + eps))",
              .source = "Novak et al. 2020, section 3",
              .params = params,
              .size = sizeof(struct layer_norm),

@@ -16,8 +16,8 @@ const struct ntk_layer *const ntk_layers[] = {
 
 const size_t ntk_n_layers = sizeof ntk_layers / sizeof *ntk_layers;
 
-ntk_status ntk_finite_reshape(const void *self, const struct ntk_where *at, struct ntk_tape *t, int n_in,
-                              const struct ntk_wire *in, struct ntk_wire *out)
+ntk_status ntk_finite_reshape(const void *self, const struct ntk_where *at, struct ntk_tape *t,
+                              int n_in, const struct ntk_wire *in, struct ntk_wire *out)
 {
     (void)self, (void)at, (void)t, (void)n_in;
     ntk_tape_reshape(in, out);

@@ -46,9 +46,9 @@ static void options(struct ntk_h5 *f, ntk_model *m, bool write)
     m->opts.posterior = (ntk_posterior)posterior;
     m->opts.dtype = (ntk_dtype)dtype;
     m->targets = (ntk_targets)targets;
-    ntk_h5_broken(f, "options", (dtype == NTK_F32 || dtype == NTK_F64) && posterior >= 0 &&
-                             posterior <= NTK_POSTERIOR_NTKGP && targets >= 0 &&
-                             targets <= NTK_CENTERED);
+    ntk_h5_broken(f, "options",
+                  (dtype == NTK_F32 || dtype == NTK_F64) && posterior >= 0 &&
+                      posterior <= NTK_POSTERIOR_NTKGP && targets >= 0 && targets <= NTK_CENTERED);
 }
 
 static void solution(struct ntk_h5 *f, ntk_model *m, bool write)
@@ -78,9 +78,9 @@ static void scaler(struct ntk_h5 *f, ntk_model *m, bool write)
     if (f->what || kind < 0)
         return;
     if (!write) {
-        if (ntk_h5_broken(f, "scaler", kind <= NTK_STD_CHANNEL &&
-                                    ntk_scaler_new(f->ctx, (ntk_standardize)kind, shape,
-                                                   &m->scaler) == NTK_OK))
+        if (ntk_h5_broken(f, "scaler",
+                          kind <= NTK_STD_CHANNEL && ntk_scaler_new(f->ctx, (ntk_standardize)kind,
+                                                                    shape, &m->scaler) == NTK_OK))
             return;
         s = m->scaler;
     }
@@ -145,15 +145,15 @@ static void read_samples(struct ntk_h5 *f, ntk_model *m)
     m->n = ntk_h5_rows(f, "x");
     m->outputs = ntk_h5_rows(f, "y");
     if (ntk_h5_broken(f, "shape",
-               shape.h > 0 && shape.w > 0 && shape.c > 0 && shape.h < 1 << 20 &&
-                   shape.w < 1 << 20 && shape.c < 1 << 30 && m->outputs < 1 << 20 &&
-                   (dtype == NTK_F32 || dtype == NTK_F64)) ||
-        ntk_h5_broken(f, "x", ntk_data_alloc(f->ctx, (ntk_dtype)dtype, m->n, shape, &m->owned_x) ==
-                           NTK_OK))
+                      shape.h > 0 && shape.w > 0 && shape.c > 0 && shape.h < 1 << 20 &&
+                          shape.w < 1 << 20 && shape.c < 1 << 30 && m->outputs < 1 << 20 &&
+                          (dtype == NTK_F32 || dtype == NTK_F64)) ||
+        ntk_h5_broken(f, "x",
+                      ntk_data_alloc(f->ctx, (ntk_dtype)dtype, m->n, shape, &m->owned_x) == NTK_OK))
         return;
     m->x = m->owned_x;
     ntk_h5_matrix(f, "x", dtype == NTK_F32 ? H5T_NATIVE_FLOAT : H5T_NATIVE_DOUBLE, m->n,
-             ntk_features_of(shape), m->owned_x->owned_x, false);
+                  ntk_features_of(shape), m->owned_x->owned_x, false);
     m->y = ntk_alloc(f->ctx, (size_t)(m->n * m->outputs), sizeof *m->y);
     m->alpha = ntk_alloc(f->ctx, (size_t)(m->n * m->outputs), sizeof *m->alpha);
     m->solution = ntk_alloc_zero(f->ctx, 1, sizeof *m->solution);
