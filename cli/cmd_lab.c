@@ -9,10 +9,6 @@
 
 #include "../lab/lab.h"
 
-#define EXPERIMENT(name, summary) lab_fn lab_##name;
-#include "../lab/experiments.def"
-#undef EXPERIMENT
-
 static const struct experiment experiments[] = {
 #define EXPERIMENT(name, summary) {#name, summary, lab_##name},
 #include "../lab/experiments.def"
@@ -70,17 +66,26 @@ int lab_report(const struct args *a, const char *dir, const char *name, const st
     return EXIT_OK;
 }
 
+/* Equal but for '-' that stands for '_' in the identifier. */
+static bool same_name(const char *identifier, const char *word)
+{
+    for (; *identifier && *word; identifier++, word++)
+        if (*identifier != *word && !(*identifier == '_' && *word == '-'))
+            return false;
+    return *identifier == *word;
+}
+
 int cmd_lab(ntk_ctx *ctx, const struct args *a);
 int cmd_lab(ntk_ctx *ctx, const struct args *a)
 {
     const char *dir = a->out ? a->out : "ntk-lab";
 
     for (size_t i = 0; i < n_experiments && a->n_words == 0; i++)
-        printf("%-10s %s\n", experiments[i].name, experiments[i].summary);
+        printf("%-17s %s\n", experiments[i].name, experiments[i].summary);
     if (a->n_words == 0)
         return EXIT_OK;
     for (size_t i = 0; i < n_experiments; i++) {
-        if (strcmp(experiments[i].name, a->words[0]) != 0)
+        if (!same_name(experiments[i].name, a->words[0]))
             continue;
         if (mkdir(dir, 0777) != 0 && errno != EEXIST)
             return usage("--out: %s cannot be made: %s", dir, strerror(errno));

@@ -387,7 +387,6 @@ static int check_directory(const struct work *w)
     return EXIT_OK;
 }
 
-lab_fn lab_cifar10;
 int lab_cifar10(ntk_ctx *ctx, const struct args *a, const char *dir)
 {
     struct work w = {.ctx = ctx, .a = a, .dir = dir};

@@ -10,6 +10,10 @@
 /* Runs with the command's options; writes into the directory a->out; an exit code. */
 typedef int lab_fn(ntk_ctx *ctx, const struct args *a, const char *dir);
 
+#define EXPERIMENT(name, summary) lab_fn lab_##name;
+#include "experiments.def"
+#undef EXPERIMENT
+
 struct experiment {
     const char *name, *summary;
     lab_fn *run;
@@ -65,4 +69,11 @@ int lab_mlp(ntk_ctx *ctx, int depth, int width, const char *activation, int outp
 /* n digits from number `first` on of the embedded ones (0 ... 1796), flattened, of float64, values
  * / 16; and centred one-hot targets y [n][10] (NULL: not wanted). */
 int lab_digits(ntk_ctx *ctx, int64_t first, int64_t n, ntk_data **x, double *y);
+/* Infinite kernel of a net between x1 and x2 (NULL: x1), and the empirical one (mean over outputs) of its
+ * network of a seed, [n1][n2] each. */
+int lab_infinite(ntk_ctx *ctx, const ntk_net *net, unsigned which, const ntk_data *x1, const ntk_data *x2,
+                 double *k);
+int lab_empirical(ntk_ctx *ctx, const ntk_net *net, uint64_t seed, const ntk_data *x, double *k);
+/* Euclidean |a - b|, or |a| if b is NULL, of n numbers. */
+double lab_distance(int64_t n, const double *a, const double *b);
 #endif

@@ -158,3 +158,37 @@ int lab_digits(ntk_ctx *ctx, int64_t first, int64_t n, ntk_data **x, double *y)
         TRY(ctx, ntk_data_targets(*x, NTK_CENTERED, 10, y));
     return EXIT_OK;
 }
+
+int lab_infinite(ntk_ctx *ctx, const ntk_net *net, unsigned which, const ntk_data *x1, const ntk_data *x2,
+                 double *k)
+{
+    ntk_kernel *kernel;
+    ntk_status status;
+
+    TRY(ctx, ntk_kernel_new(ctx, &net, 1, which, NTK_F64, ntk_data_shape(x1), &kernel));
+    status = ntk_kernel_compute(kernel, x1, x2, (void *[]){k});
+    ntk_kernel_free(kernel);
+    TRY(ctx, status);
+    return EXIT_OK;
+}
+
+int lab_empirical(ntk_ctx *ctx, const ntk_net *net, uint64_t seed, const ntk_data *x, double *k)
+{
+    ntk_params *p;
+    ntk_status status;
+
+    TRY(ctx, ntk_params_new(ctx, net, ntk_data_shape(x), NTK_F64, seed, &p));
+    status = ntk_params_kernel(p, NTK_NTK, NTK_TRACE, x, NULL, k);
+    ntk_params_free(p);
+    TRY(ctx, status);
+    return EXIT_OK;
+}
+
+double lab_distance(int64_t n, const double *a, const double *b)
+{
+    double sum = 0;
+
+    for (int64_t i = 0; i < n; i++)
+        sum += (a[i] - (b ? b[i] : 0)) * (a[i] - (b ? b[i] : 0));
+    return sqrt(sum);
+}

@@ -61,11 +61,12 @@ static ntk_status assign_slots(struct ntk_params *p)
 
 static void draw(struct ntk_params *p, uint32_t stream, int64_t offset, int64_t n, double deviation)
 {
-    double z[1024];
-    const int64_t chunk = (int64_t)(sizeof z / sizeof *z);
+    const int64_t chunk = 1024;
 
+#pragma omp parallel for num_threads(p->ctx->threads) if (n > 16 * chunk)
     for (int64_t i = 0; i < n; i += chunk) {
         const int64_t m = n - i < chunk ? n - i : chunk;
+        double z[1024];
 
         ntk_random_normal(p->seed, stream, i, m, z);
         for (int64_t k = 0; k < m; k++)
