@@ -82,7 +82,7 @@ static struct finding conclude(const struct setting *s, int widths, int seeds, c
 
 static const char script[] =
     "set logscale xy 2\nset format y '%g'\nset xlabel 'width'\n"
-    "set ylabel '|Theta_0 - Theta_inf| / |Theta_inf|' noenhanced\nset key bottom left\n"
+    "set ylabel '|Theta_0 - Theta_inf| / |Theta_inf|' noenhanced\n"
     "names = '\"1 x Relu\" \"2 x Relu\" \"3 x Relu\" \"2 x Erf\" \"2 x Tanh\"'\n"
     "plot for [k=0:4] 'init.csv' using ($1==k?$4:NaN):5:6:7 with yerrorlines lw 2 pt 7 ps 0.5 "
     "lc rgb word(colours, k+1) title word(names, k+1), "

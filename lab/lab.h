@@ -74,6 +74,8 @@ int lab_digits(ntk_ctx *ctx, int64_t first, int64_t n, ntk_data **x, double *y);
 int lab_infinite(ntk_ctx *ctx, const ntk_net *net, unsigned which, const ntk_data *x1, const ntk_data *x2,
                  double *k);
 int lab_empirical(ntk_ctx *ctx, const ntk_net *net, uint64_t seed, const ntk_data *x, double *k);
+/* y [n]: 1 for digits above 4, else -1. */
+void lab_high_digits(const ntk_data *x, double *y);
 /* Euclidean |a - b|, or |a| if b is NULL, of n numbers. */
 double lab_distance(int64_t n, const double *a, const double *b);
 #endif

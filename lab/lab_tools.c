@@ -44,7 +44,8 @@ int lab_table_close(const char *dir, const char *name, FILE *f)
 #define STYLE                                                                        \
     "set datafile separator ','\nset border 3 lc rgb '#666666'\nset tics nomirror\n" \
     "set grid lc rgb '#dddddd'\ncolours = \"" LAB_COLOURS "\"\n"                     \
-    "colour(k) = (s = word(colours, k), s[2:8])\nset key spacing 1.2\n"
+    "colour(k) = (s = word(colours, k), s[2:8])\nset key outside right top spacing 1.2\n"                                                \
+    "set offsets graph 0.02, graph 0.02, graph 0.02, graph 0.02\n"
 
 int lab_plot_as(const char *dir, const char *name, const char *terminal, const char *ending,
                 const char *script)
@@ -191,4 +192,13 @@ double lab_distance(int64_t n, const double *a, const double *b)
     for (int64_t i = 0; i < n; i++)
         sum += (a[i] - (b ? b[i] : 0)) * (a[i] - (b ? b[i] : 0));
     return sqrt(sum);
+}
+
+void lab_high_digits(const ntk_data *x, double *y)
+{
+    int64_t outputs;
+    const double *labels = ntk_data_y(x, &outputs);
+
+    for (int64_t i = 0; i < ntk_data_n(x); i++)
+        y[i] = labels[i] > 4 ? 1 : -1;
 }

@@ -91,7 +91,7 @@ static int run(ntk_ctx *ctx, const ntk_data *x, FILE *f, int widths, int seeds, 
 
 static const char script[] =
     "set logscale xy 2\nset format y '%g'\nset xlabel 'width'\n"
-    "set ylabel 'mean of Theta_0(x, x)' noenhanced\nset key top left\n"
+    "set ylabel 'mean of Theta_0(x, x)' noenhanced\n"
     "plot for [k=0:1] 'parameterisation.csv' using ($1==k?$3:NaN):4:5:6 with yerrorlines lw 2 pt 7 ps 0.5 "
     "lc rgb word(colours, k+1) title word('NTK standard', k+1), "
     "x dt 2 lc rgb '#666666' title 'proportional to width'\n";

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * lazy: a wide network trained by gradient descent stays near its linearisation (Lee et al. 2019, Theorem
+ * 2.1): sup |f_t - f_lin_t|, sup |theta_t - theta_0| / sqrt(width) and sup |Theta_t - Theta_0|_F are all
+ * O(width^-1/2), an upper bound. Each hidden unit moves less as width grows, all of them together move
+ * enough to learn.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lab.h"
+
+#define TRAIN   20
+#define TEST    20
+#define ALL     (TRAIN + TEST)
+#define WIDTHS  6 /* 2^5 ... 2^10 */
+#define SEEDS   8
+#define HIDDEN  3 /* number of the value that is the last hidden layer's activations */
+#define RECORDS 12
+
+enum { LINEAR, WEIGHTS, KERNEL, UNIT, TOGETHER, MEASURES };
+
+static const struct measure {
+    const char *name;
+    double theory;
+    bool bound; /* an upper bound, else the value */
+} measures[MEASURES] = {{"sup |f - f_lin|", -0.5, true},
+                        {"sup |theta - theta_0| / sqrt(width)", -0.5, true},
+                        {"sup |Theta - Theta_0|", -0.5, true},
+                        {"movement of a hidden unit", -0.5, false},
+                        {"movement of all hidden units", 0, false}};
+
+/* One network on its way, beside its linearisation. */
+struct race {
+    ntk_ctx *ctx;
+    ntk_params *p;
+    ntk_train *train;
+    const ntk_data *x, *all;
+    int width;
+    double y[TRAIN], eta;
+    double theta0[ALL * ALL], linear[ALL], f[ALL];
+    double *start, *hidden0, *hidden; /* [count], [ALL][width] */
+};
+
+static ntk_status hidden_values(const struct race *r, double *hidden)
+{
+    void *values[8] = {NULL};
+    int64_t sizes[8];
+    size_t n;
+    ntk_status status = ntk_params_values(r->p, r->all, &n, sizes, NULL);
+
+    for (size_t k = 0; k < n && status == NTK_OK; k++) {
+        values[k] = malloc((size_t)(ALL * sizes[k]) * sizeof(double));
+        status = values[k] ? NTK_OK : NTK_ENOMEM;
+    }
+    if (status == NTK_OK)
+        status = ntk_params_values(r->p, r->all, &n, sizes, values);
+    if (status == NTK_OK)
+        memcpy(hidden, values[HIDDEN], (size_t)(ALL * r->width) * sizeof *hidden);
+    for (size_t k = 0; k < n; k++)
+        free(values[k]);
+    return status;
+}
+
+/* One step of the linearised network. */
+static void linear_step(struct race *r)
+{
+    double rest[TRAIN];
+
+    for (int j = 0; j < TRAIN; j++)
+        rest[j] = r->linear[j] - r->y[j];
+    for (int i = 0; i < ALL; i++)
+        for (int j = 0; j < TRAIN; j++)
+            r->linear[i] -= r->eta * r->theta0[i * ALL + j] * rest[j];
+}
+
+static ntk_status look(struct race *r, double sup[MEASURES])
+{
+    double k[TRAIN * TRAIN], first[TRAIN * TRAIN], now[MEASURES];
+    ntk_status status = ntk_params_apply(r->p, r->all, r->f);
+
+    if (status == NTK_OK)
+        status = ntk_params_kernel(r->p, NTK_NTK, NTK_TRACE, r->x, NULL, k);
+    if (status == NTK_OK)
+        status = hidden_values(r, r->hidden);
+    if (status != NTK_OK)
+        return status;
+    for (int i = 0; i < TRAIN * TRAIN; i++)
+        first[i] = r->theta0[i / TRAIN * ALL + i % TRAIN];
+    now[LINEAR] = lab_distance(ALL, r->f, r->linear) / sqrt(ALL);
+    now[WEIGHTS] = lab_distance(ntk_params_count(r->p), ntk_params_theta(r->p), r->start) / sqrt(r->width);
+    now[KERNEL] = lab_distance(TRAIN * TRAIN, k, first);
+    now[TOGETHER] = lab_distance((int64_t)ALL * r->width, r->hidden, r->hidden0) / sqrt(ALL);
+    now[UNIT] = now[TOGETHER] / sqrt(r->width);
+    for (int m = 0; m < MEASURES; m++)
+        sup[m] = fmax(sup[m], now[m]);
+    return NTK_OK;
+}
+
+static ntk_status start(struct race *r)
+{
+    const int64_t count = ntk_params_count(r->p);
+    ntk_train_opts o;
+    double lambda;
+    ntk_status status;
+
+    r->start = malloc((size_t)count * sizeof *r->start);
+    r->hidden0 = malloc((size_t)(ALL * r->width) * sizeof *r->hidden0);
+    r->hidden = malloc((size_t)(ALL * r->width) * sizeof *r->hidden);
+    if (!r->start || !r->hidden0 || !r->hidden)
+        return NTK_ENOMEM;
+    memcpy(r->start, ntk_params_theta(r->p), (size_t)count * sizeof *r->start);
+    status = ntk_params_kernel(r->p, NTK_NTK, NTK_FULL, r->all, NULL, r->theta0);
+    if (status == NTK_OK)
+        status = ntk_params_apply(r->p, r->all, r->linear);
+    if (status == NTK_OK)
+        status = hidden_values(r, r->hidden0);
+    if (status == NTK_OK)
+        status = ntk_params_lambda_max(r->p, r->x, &lambda);
+    if (status != NTK_OK)
+        return status;
+    ntk_train_opts_init(&o);
+    o.learning_rate = r->eta = 0.5 / lambda;
+    return ntk_train_new(r->p, r->x, r->y, &o, &r->train);
+}
+
+/* Records at steps that grow geometrically. */
+static ntk_status follow(struct race *r, int steps, double sup[MEASURES])
+{
+    ntk_status status = start(r);
+
+    for (int k = 0; k < RECORDS && status == NTK_OK; k++) {
+        const int64_t goal = (int64_t)pow(steps, (k + 1.0) / RECORDS);
+        const int64_t more = goal - ntk_train_step(r->train);
+
+        for (int64_t i = 0; i < more; i++)
+            linear_step(r);
+        status = ntk_train_run(r->train, more, NULL);
+        if (status == NTK_OK)
+            status = look(r, sup);
+    }
+    ntk_train_free(r->train);
+    free(r->start);
+    free(r->hidden0);
+    free(r->hidden);
+    return status;
+}
+
+static int measure(ntk_ctx *ctx, const char *activation, int width, uint64_t seed, int steps,
+                   double sup[MEASURES])
+{
+    struct race *r = calloc(1, sizeof *r);
+    ntk_data *x, *all;
+    ntk_net *net;
+    ntk_status status;
+
+    if (!r)
+        return usage("no memory for the experiment");
+    *r = (struct race){.ctx = ctx, .width = width};
+    STEP(lab_digits(ctx, 0, TRAIN, &x, NULL));
+    STEP(lab_digits(ctx, 0, ALL, &all, NULL));
+    STEP(lab_mlp(ctx, 2, width, activation, 1, "ntk", &net));
+    r->x = x;
+    r->all = all;
+    lab_high_digits(x, r->y);
+    memset(sup, 0, MEASURES * sizeof *sup);
+    status = ntk_params_new(ctx, net, ntk_data_shape(x), NTK_F64, seed, &r->p);
+    if (status == NTK_OK)
+        status = follow(r, steps, sup);
+    ntk_params_free(r->p);
+    ntk_net_free(net);
+    ntk_data_free(x);
+    ntk_data_free(all);
+    free(r);
+    TRY(ctx, status);
+    return EXIT_OK;
+}
+
+static struct finding conclude(const char *activation, int m, int widths, int seeds, const double *values)
+{
+    double x[WIDTHS];
+    struct interval s;
+    struct finding f = {.theory = measures[m].theory};
+
+    for (int w = 0; w < widths; w++)
+        x[w] = 32 << w;
+    s = lab_slope(widths, x, seeds, values);
+    f.measured = s.mean;
+    f.low = s.low;
+    f.high = s.high;
+    f.agrees = measures[m].bound ? s.low <= f.theory : fabs(s.mean - f.theory) <= fmax(0.15, s.high - s.mean);
+    snprintf(f.quantity, sizeof f.quantity, "slope of %s in width, %s", measures[m].name, activation);
+    snprintf(f.says, sizeof f.says, "%s: %s goes %s width^%g in theory; measured: width^%.2f (%.2f to %.2f)",
+             activation, measures[m].name, measures[m].bound ? "at most as" : "as", f.theory, s.mean, s.low,
+             s.high);
+    return f;
+}
+
+static const char script[] =
+    "set logscale xy\nset logscale x 2\nset format y '%g'\nset xlabel 'width'\n"
+    "set ylabel 'over all of training' noenhanced\n"
+    "names = '\"sup |f - f_lin|\" \"sup |θ - θ_0| / √width\" \"sup |Θ - Θ_0|\" "
+    "\"a unit moves\" \"all units move\"'\n"
+    "plot for [k=1:5] 'lazy.csv' using ($1==0?$3:NaN):(column(3+k)) with linespoints lw 2 pt 7 ps 0.5 "
+    "lc rgb word(colours, k) title word(names, k) noenhanced, "
+    "for [k=1:5] '' using ($1==1?$3:NaN):(column(3+k)) with linespoints dt 2 lw 2 pt 6 ps 0.5 "
+    "lc rgb word(colours, k) notitle, 0.2*x**-0.5 dt 3 lc rgb '#666666' title 'width^{-1/2}', "
+    "NaN lw 2 lc rgb '#666666' title 'Tanh', NaN dt 2 lw 2 lc rgb '#666666' title 'Relu'\n";
+
+static int run(ntk_ctx *ctx, FILE *f, int setting, const char *activation, const struct args *a,
+               struct finding *findings)
+{
+    const int widths = a->quick ? 4 : WIDTHS, seeds = a->quick ? 4 : SEEDS, steps = a->quick ? 300 : 2000;
+    static double values[MEASURES][SEEDS * WIDTHS];
+
+    for (int w = 0; w < widths; w++) {
+        double mean[MEASURES] = {0}, sup[MEASURES];
+
+        for (int k = 0; k < seeds; k++) {
+            STEP(measure(ctx, activation, 32 << w, (uint64_t)k, steps, sup));
+            for (int m = 0; m < MEASURES; m++) {
+                values[m][k * widths + w] = sup[m];
+                mean[m] += sup[m] / seeds;
+            }
+        }
+        fprintf(f, "%d,%s,%d,%.6g,%.6g,%.6g,%.6g,%.6g\n", setting, activation, 32 << w, mean[LINEAR],
+                mean[WEIGHTS], mean[KERNEL], mean[UNIT], mean[TOGETHER]);
+    }
+    for (int m = 0; m < MEASURES; m++) {
+        findings[m] = conclude(activation, m, widths, seeds, values[m]);
+        note("%s", findings[m].says);
+    }
+    return EXIT_OK;
+}
+
+int lab_lazy(ntk_ctx *ctx, const struct args *a, const char *dir)
+{
+    struct finding findings[2 * MEASURES];
+    FILE *f = lab_table(dir, "lazy", "setting,activation,width,linear,weights,kernel,unit,together");
+    int code;
+
+    if (!f)
+        return EXIT_USAGE;
+    code = run(ctx, f, 0, "Tanh", a, findings);
+    if (code == EXIT_OK)
+        code = run(ctx, f, 1, "Relu", a, findings + MEASURES);
+    STEP(lab_table_close(dir, "lazy", f));
+    STEP(code);
+    STEP(lab_plot(dir, "lazy", script));
+    return lab_report(a, dir, "lazy", findings, 2 * MEASURES);
+}
