@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * init: the tangent kernel of a random network tends to the infinite one as width grows (Jacot et al. 2018,
- * Theorem 1); Arora et al. 2019, Theorem 3.1 guarantee an error of at most width^(-1/4), and one expects the
- * width^(-1/2) of a mean over units.
+ * init: the tangent kernel of a random network tends to the infinite one as width grows (Jacot et
+ * al. 2018, Theorem 1); Arora et al. 2019, Theorem 3.1 guarantee an error of at most width^(-1/4),
+ * and one expects the width^(-1/2) of a mean over units.
  */
 #include <math.h>
 #include <stdio.h>
@@ -53,8 +53,8 @@ static void tabulate(FILE *f, int number, int widths, int seeds, const double *e
         for (int k = 0; k < seeds; k++)
             at[k] = errors[k * widths + w];
         i = lab_mean(seeds, at);
-        fprintf(f, "%d,%d,%s,%d,%.6g,%.6g,%.6g\n", number, s->depth, s->activation, 16 << w, i.mean, i.low,
-                i.high);
+        fprintf(f, "%d,%d,%s,%d,%.6g,%.6g,%.6g\n", number, s->depth, s->activation, 16 << w, i.mean,
+                i.low, i.high);
     }
 }
 
@@ -71,10 +71,11 @@ static struct finding conclude(const struct setting *s, int widths, int seeds, c
     f.low = slope.low;
     f.high = slope.high;
     f.agrees = slope.low <= -0.25;
-    snprintf(f.quantity, sizeof f.quantity, "slope of the kernel's error in width, %d x %s", s->depth,
-             s->activation);
+    snprintf(f.quantity, sizeof f.quantity, "slope of the kernel's error in width, %d x %s",
+             s->depth, s->activation);
     snprintf(f.says, sizeof f.says,
-             "theory: |Theta_0 - Theta_inf| falls at least as width^-0.25, expected width^-0.5; measured with %d "
+             "theory: |Theta_0 - Theta_inf| falls at least as width^-0.25, expected width^-0.5; "
+             "measured with %d "
              "hidden layers of %s: width^%.2f (%.2f to %.2f)",
              s->depth, s->activation, slope.mean, slope.low, slope.high);
     return f;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * lazy: a wide network trained by gradient descent stays near its linearisation (Lee et al. 2019, Theorem
- * 2.1): sup |f_t - f_lin_t|, sup |theta_t - theta_0| / sqrt(width) and sup |Theta_t - Theta_0|_F are all
- * O(width^-1/2), an upper bound. Each hidden unit moves less as width grows, all of them together move
- * enough to learn.
+ * lazy: a wide network trained by gradient descent stays near its linearisation (Lee et al. 2019,
+ * Theorem 2.1): sup |f_t - f_lin_t|, sup |theta_t - theta_0| / sqrt(width) and sup |Theta_t -
+ * Theta_0|_F are all O(width^-1/2), an upper bound. Each hidden unit moves less as width grows, all
+ * of them together move enough to learn.
  */
 #include <math.h>
 #include <stdio.h>
@@ -12,15 +12,22 @@
 
 #include "lab.h"
 
-#define TRAIN   20
-#define TEST    20
+#define TRAIN   10
+#define TEST    10
 #define ALL     (TRAIN + TEST)
-#define WIDTHS  6 /* 2^5 ... 2^10 */
-#define SEEDS   8
+#define WIDTHS  5 /* 2^7 ... 2^11 */
+#define SEEDS   6
 #define HIDDEN  3 /* number of the value that is the last hidden layer's activations */
 #define RECORDS 12
 
-enum { LINEAR, WEIGHTS, KERNEL, UNIT, TOGETHER, MEASURES };
+enum {
+    LINEAR,
+    WEIGHTS,
+    KERNEL,
+    UNIT,
+    TOGETHER,
+    MEASURES
+};
 
 static const struct measure {
     const char *name;
@@ -90,7 +97,8 @@ static ntk_status look(struct race *r, double sup[MEASURES])
     for (int i = 0; i < TRAIN * TRAIN; i++)
         first[i] = r->theta0[i / TRAIN * ALL + i % TRAIN];
     now[LINEAR] = lab_distance(ALL, r->f, r->linear) / sqrt(ALL);
-    now[WEIGHTS] = lab_distance(ntk_params_count(r->p), ntk_params_theta(r->p), r->start) / sqrt(r->width);
+    now[WEIGHTS] =
+        lab_distance(ntk_params_count(r->p), ntk_params_theta(r->p), r->start) / sqrt(r->width);
     now[KERNEL] = lab_distance(TRAIN * TRAIN, k, first);
     now[TOGETHER] = lab_distance((int64_t)ALL * r->width, r->hidden, r->hidden0) / sqrt(ALL);
     now[UNIT] = now[TOGETHER] / sqrt(r->width);
@@ -178,22 +186,31 @@ static int measure(ntk_ctx *ctx, const char *activation, int width, uint64_t see
     return EXIT_OK;
 }
 
-static struct finding conclude(const char *activation, int m, int widths, int seeds, const double *values)
+static int width_of(const struct args *a, int w)
+{
+    return (a->quick ? 64 : 128) << w;
+}
+
+static struct finding conclude(const struct args *a, const char *activation, int m, int widths,
+                               int seeds, const double *values)
 {
     double x[WIDTHS];
     struct interval s;
     struct finding f = {.theory = measures[m].theory};
 
     for (int w = 0; w < widths; w++)
-        x[w] = 32 << w;
+        x[w] = width_of(a, w);
     s = lab_slope(widths, x, seeds, values);
     f.measured = s.mean;
     f.low = s.low;
     f.high = s.high;
-    f.agrees = measures[m].bound ? s.low <= f.theory : fabs(s.mean - f.theory) <= fmax(0.15, s.high - s.mean);
-    snprintf(f.quantity, sizeof f.quantity, "slope of %s in width, %s", measures[m].name, activation);
-    snprintf(f.says, sizeof f.says, "%s: %s goes %s width^%g in theory; measured: width^%.2f (%.2f to %.2f)",
-             activation, measures[m].name, measures[m].bound ? "at most as" : "as", f.theory, s.mean, s.low,
+    f.agrees = measures[m].bound ? s.low <= f.theory
+                                 : fabs(s.mean - f.theory) <= fmax(0.15, s.high - s.mean);
+    snprintf(f.quantity, sizeof f.quantity, "slope of %s in width, %s", measures[m].name,
+             activation);
+    snprintf(f.says, sizeof f.says,
+             "%s: %s goes %s width^%g in theory; measured: width^%.2f (%.2f to %.2f)", activation,
+             measures[m].name, measures[m].bound ? "at most as" : "as", f.theory, s.mean, s.low,
              s.high);
     return f;
 }
@@ -203,7 +220,8 @@ static const char script[] =
     "set ylabel 'over all of training' noenhanced\n"
     "names = '\"sup |f - f_lin|\" \"sup |θ - θ_0| / √width\" \"sup |Θ - Θ_0|\" "
     "\"a unit moves\" \"all units move\"'\n"
-    "plot for [k=1:5] 'lazy.csv' using ($1==0?$3:NaN):(column(3+k)) with linespoints lw 2 pt 7 ps 0.5 "
+    "plot for [k=1:5] 'lazy.csv' using ($1==0?$3:NaN):(column(3+k)) with linespoints lw 2 pt 7 ps "
+    "0.5 "
     "lc rgb word(colours, k) title word(names, k) noenhanced, "
     "for [k=1:5] '' using ($1==1?$3:NaN):(column(3+k)) with linespoints dt 2 lw 2 pt 6 ps 0.5 "
     "lc rgb word(colours, k) notitle, 0.2*x**-0.5 dt 3 lc rgb '#666666' title 'width^{-1/2}', "
@@ -212,24 +230,25 @@ static const char script[] =
 static int run(ntk_ctx *ctx, FILE *f, int setting, const char *activation, const struct args *a,
                struct finding *findings)
 {
-    const int widths = a->quick ? 4 : WIDTHS, seeds = a->quick ? 4 : SEEDS, steps = a->quick ? 300 : 2000;
+    const int widths = a->quick ? 4 : WIDTHS, seeds = a->quick ? 4 : SEEDS,
+              steps = a->quick ? 300 : 1000;
     static double values[MEASURES][SEEDS * WIDTHS];
 
     for (int w = 0; w < widths; w++) {
         double mean[MEASURES] = {0}, sup[MEASURES];
 
         for (int k = 0; k < seeds; k++) {
-            STEP(measure(ctx, activation, 32 << w, (uint64_t)k, steps, sup));
+            STEP(measure(ctx, activation, width_of(a, w), (uint64_t)k, steps, sup));
             for (int m = 0; m < MEASURES; m++) {
                 values[m][k * widths + w] = sup[m];
                 mean[m] += sup[m] / seeds;
             }
         }
-        fprintf(f, "%d,%s,%d,%.6g,%.6g,%.6g,%.6g,%.6g\n", setting, activation, 32 << w, mean[LINEAR],
-                mean[WEIGHTS], mean[KERNEL], mean[UNIT], mean[TOGETHER]);
+        fprintf(f, "%d,%s,%d,%.6g,%.6g,%.6g,%.6g,%.6g\n", setting, activation, width_of(a, w),
+                mean[LINEAR], mean[WEIGHTS], mean[KERNEL], mean[UNIT], mean[TOGETHER]);
     }
     for (int m = 0; m < MEASURES; m++) {
-        findings[m] = conclude(activation, m, widths, seeds, values[m]);
+        findings[m] = conclude(a, activation, m, widths, seeds, values[m]);
         note("%s", findings[m].says);
     }
     return EXIT_OK;
@@ -238,7 +257,8 @@ static int run(ntk_ctx *ctx, FILE *f, int setting, const char *activation, const
 int lab_lazy(ntk_ctx *ctx, const struct args *a, const char *dir)
 {
     struct finding findings[2 * MEASURES];
-    FILE *f = lab_table(dir, "lazy", "setting,activation,width,linear,weights,kernel,unit,together");
+    FILE *f =
+        lab_table(dir, "lazy", "setting,activation,width,linear,weights,kernel,unit,together");
     int code;
 
     if (!f)

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * learning-rate: gradient descent on the squared loss of a wide network is stable below 2 / lambda_max of the
- * tangent kernel and divergent above (Lee et al. 2019; for their eta_critical = 2 / (lambda_min + lambda_max)
- * convergence is proved). Found by bisection and set beside the formula. The targets are near the outputs at
- * the start, so that the kernel stays what it is: far from them networks escape divergence by lowering their
- * lambda_max, or meet it earlier where lambda_max grows (Lewkowycz et al. 2020).
+ * learning-rate: gradient descent on the squared loss of a wide network is stable below 2 /
+ * lambda_max of the tangent kernel and divergent above (Lee et al. 2019; for their eta_critical = 2
+ * / (lambda_min + lambda_max) convergence is proved). Found by bisection and set beside the
+ * formula. The targets are near the outputs at the start, so that the kernel stays what it is: far
+ * from them networks escape divergence by lowering their lambda_max, or meet it earlier where
+ * lambda_max grows (Lewkowycz et al. 2020).
  */
 #include <math.h>
 #include <stdio.h>
@@ -19,7 +20,8 @@
 #define NEAR       1e-3
 
 /* Whether the loss is below the first after STEPS steps; *ratio is the last loss / the first. */
-static ntk_status stable(const ntk_params *start, const ntk_data *x, const double *y, double eta, double *ratio)
+static ntk_status stable(const ntk_params *start, const ntk_data *x, const double *y, double eta,
+                         double *ratio)
 {
     ntk_params *p;
     ntk_train_opts o;
@@ -44,7 +46,8 @@ static ntk_status stable(const ntk_params *start, const ntk_data *x, const doubl
     return status == NTK_ENUMERIC ? NTK_OK : status; /* diverged: an answer */
 }
 
-static ntk_status bisect(const ntk_params *p, const ntk_data *x, const double *y, double formula, double *eta)
+static ntk_status bisect(const ntk_params *p, const ntk_data *x, const double *y, double formula,
+                         double *eta)
 {
     double low = formula / 4, high = formula * 4, ratio;
 
@@ -64,8 +67,8 @@ static ntk_status bisect(const ntk_params *p, const ntk_data *x, const double *y
 }
 
 /* Loss after STEPS steps against eta, for one network. */
-static ntk_status curve(const ntk_params *p, const ntk_data *x, const double *y, double formula, int width,
-                        FILE *f)
+static ntk_status curve(const ntk_params *p, const ntk_data *x, const double *y, double formula,
+                        int width, FILE *f)
 {
     for (double factor = 0.25; factor < 2; factor *= pow(2, 0.125)) {
         double ratio;
@@ -78,8 +81,8 @@ static ntk_status curve(const ntk_params *p, const ntk_data *x, const double *y,
     return NTK_OK;
 }
 
-static int measure(ntk_ctx *ctx, int width, uint64_t seed, const ntk_data *x, const double *y, FILE *f,
-                   double *ratio)
+static int measure(ntk_ctx *ctx, int width, uint64_t seed, const ntk_data *x, const double *y,
+                   FILE *f, double *ratio)
 {
     ntk_net *net;
     ntk_params *p = NULL;
@@ -111,9 +114,11 @@ static struct finding conclude(int width, int seeds, const double *ratios)
     struct finding f = {.theory = 1, .measured = i.mean, .low = i.low, .high = i.high};
 
     f.agrees = fabs(i.mean - 1) < 0.05;
-    snprintf(f.quantity, sizeof f.quantity, "largest stable learning rate * lambda_max / 2, width %d", width);
+    snprintf(f.quantity, sizeof f.quantity,
+             "largest stable learning rate * lambda_max / 2, width %d", width);
     snprintf(f.says, sizeof f.says,
-             "theory: gradient descent is stable up to 2 / lambda_max; measured at width %d: up to %.3f times that "
+             "theory: gradient descent is stable up to 2 / lambda_max; measured at width %d: up to "
+             "%.3f times that "
              "(%.3f to %.3f)",
              width, i.mean, i.low, i.high);
     return f;
@@ -121,9 +126,11 @@ static struct finding conclude(int width, int seeds, const double *ratios)
 
 static const char script[] =
     "set logscale xy\nset format y '10^{%T}'\nset xlabel 'learning rate / (2 / λ_{max})'\n"
-    "set ylabel 'loss after 150 steps / loss at the start'\nset arrow from 1, graph 0 to 1, graph 1 nohead dt 2 "
+    "set ylabel 'loss after 150 steps / loss at the start'\nset arrow from 1, graph 0 to 1, graph "
+    "1 nohead dt 2 "
     "lc rgb '#666666'\nwidths = '128 256 512 1024'\n"
-    "plot for [k=1:4] 'learning_rate.csv' using ($1==word(widths, k)?$2:NaN):3 with linespoints lw 2 pt 7 ps 0.5 "
+    "plot for [k=1:4] 'learning_rate.csv' using ($1==word(widths, k)?$2:NaN):3 with linespoints lw "
+    "2 pt 7 ps 0.5 "
     "lc rgb word(colours, k) title 'width '.word(widths, k)\n";
 
 int lab_learning_rate(ntk_ctx *ctx, const struct args *a, const char *dir)

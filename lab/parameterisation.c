@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * parameterisation: in the NTK parameterisation the tangent kernel converges as width grows, in the naive
- * standard one it grows like the width, and the largest stable learning rate falls like its inverse
- * (Sohl-Dickstein et al. 2020).
+ * parameterisation: in the NTK parameterisation the tangent kernel converges as width grows, in the
+ * naive standard one it grows like the width, and the largest stable learning rate falls like its
+ * inverse (Sohl-Dickstein et al. 2020).
  */
 #include <math.h>
 #include <stdio.h>
@@ -15,8 +15,10 @@
 
 static const char *const kinds[] = {"ntk", "standard"};
 
-/* Mean diagonal entry of Theta_0, and the largest stable learning rate of the summed squared loss. */
-static int measure(ntk_ctx *ctx, int kind, int width, uint64_t seed, const ntk_data *x, double out[2])
+/* Mean diagonal entry of Theta_0, and the largest stable learning rate of the summed squared loss.
+ */
+static int measure(ntk_ctx *ctx, int kind, int width, uint64_t seed, const ntk_data *x,
+                   double out[2])
 {
     ntk_net *net;
     ntk_params *p = NULL;
@@ -54,14 +56,17 @@ static struct finding conclude(int kind, int quantity, int widths, int seeds, co
     f.low = s.low;
     f.high = s.high;
     f.agrees = fabs(s.mean - f.theory) <= fmax(0.1, s.high - s.low);
-    snprintf(f.quantity, sizeof f.quantity, "slope of the %s in width, %s", what[quantity], kinds[kind]);
+    snprintf(f.quantity, sizeof f.quantity, "slope of the %s in width, %s", what[quantity],
+             kinds[kind]);
     snprintf(f.says, sizeof f.says,
-             "theory: in '%s' parameterisation the %s goes as width^%g; measured: width^%.3f (%.3f to %.3f)",
+             "theory: in '%s' parameterisation the %s goes as width^%g; measured: width^%.3f (%.3f "
+             "to %.3f)",
              kinds[kind], what[quantity], f.theory, s.mean, s.low, s.high);
     return f;
 }
 
-static int run(ntk_ctx *ctx, const ntk_data *x, FILE *f, int widths, int seeds, struct finding *findings)
+static int run(ntk_ctx *ctx, const ntk_data *x, FILE *f, int widths, int seeds,
+               struct finding *findings)
 {
     double values[2][SEEDS * WIDTHS];
 
@@ -78,8 +83,8 @@ static int run(ntk_ctx *ctx, const ntk_data *x, FILE *f, int widths, int seeds, 
                     values[q][k * widths + w] = at[q][k] = out[q];
             }
             theta = lab_mean(seeds, at[0]);
-            fprintf(f, "%d,%s,%d,%.6g,%.6g,%.6g,%.6g\n", kind, kinds[kind], 16 << w, theta.mean, theta.low,
-                    theta.high, lab_mean(seeds, at[1]).mean);
+            fprintf(f, "%d,%s,%d,%.6g,%.6g,%.6g,%.6g\n", kind, kinds[kind], 16 << w, theta.mean,
+                    theta.low, theta.high, lab_mean(seeds, at[1]).mean);
         }
         for (int q = 0; q < 2; q++) {
             findings[2 * kind + q] = conclude(kind, q, widths, seeds, values[q]);
@@ -89,12 +94,12 @@ static int run(ntk_ctx *ctx, const ntk_data *x, FILE *f, int widths, int seeds, 
     return EXIT_OK;
 }
 
-static const char script[] =
-    "set logscale xy 2\nset format y '%g'\nset xlabel 'width'\n"
-    "set ylabel 'mean of Theta_0(x, x)' noenhanced\n"
-    "plot for [k=0:1] 'parameterisation.csv' using ($1==k?$3:NaN):4:5:6 with yerrorlines lw 2 pt 7 ps 0.5 "
-    "lc rgb word(colours, k+1) title word('NTK standard', k+1), "
-    "x dt 2 lc rgb '#666666' title 'proportional to width'\n";
+static const char script[] = "set logscale xy 2\nset format y '%g'\nset xlabel 'width'\n"
+                             "set ylabel 'mean of Theta_0(x, x)' noenhanced\n"
+                             "plot for [k=0:1] 'parameterisation.csv' using ($1==k?$3:NaN):4:5:6 "
+                             "with yerrorlines lw 2 pt 7 ps 0.5 "
+                             "lc rgb word(colours, k+1) title word('NTK standard', k+1), "
+                             "x dt 2 lc rgb '#666666' title 'proportional to width'\n";
 
 int lab_parameterisation(ntk_ctx *ctx, const struct args *a, const char *dir)
 {

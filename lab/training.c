@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * training: a wide network s f, trained to the end, predicts what regression with the infinite kernel does
- * (Arora et al. 2019, Theorem 3.2). Its distance has two parts: f_0 is not zero (grows with s) and training
- * leaves the lazy regime (grows with 1 / (s sqrt(width))): U-shaped in s, with a minimum that falls as the
- * width grows. How fast training ends depends on the kernel's smallest eigenvalue.
+ * training: a wide network s f, trained to the end, predicts what regression with the infinite
+ * kernel does (Arora et al. 2019, Theorem 3.2). Its distance has two parts: f_0 is not zero (grows
+ * with s) and training leaves the lazy regime (grows with 1 / (s sqrt(width))): U-shaped in s, with
+ * a minimum that falls as the width grows. How fast training ends depends on the kernel's smallest
+ * eigenvalue.
  */
 #include <math.h>
 #include <stdio.h>
@@ -53,7 +54,8 @@ static void release(struct set *s)
     ntk_data_free(s->test);
 }
 
-/* Trains until the loss is 1e-8 of the first, at most `most` steps; rms distance on the test samples. */
+/* Trains until the loss is 1e-8 of the first, at most `most` steps; rms distance on the test
+ * samples. */
 static ntk_status distance(ntk_params *p, const struct set *s, int64_t most, double *error)
 {
     double f[TEST], first, loss = 1;
@@ -77,8 +79,8 @@ static ntk_status distance(ntk_params *p, const struct set *s, int64_t most, dou
     return status;
 }
 
-static int measure(ntk_ctx *ctx, const struct set *s, int width, double scale, uint64_t seed, int64_t most,
-                   double *error)
+static int measure(ntk_ctx *ctx, const struct set *s, int width, double scale, uint64_t seed,
+                   int64_t most, double *error)
 {
     ntk_net *net;
     ntk_params *p = NULL;
@@ -126,8 +128,9 @@ static int fill(ntk_ctx *ctx, const struct set *s, int64_t most, struct surface 
             u->mean[w][j] = i.mean;
             fprintf(f, "%d,%d,%g,%.6g,%.6g,%.6g\n", w, 64 << w, scales[j], i.mean, i.low, i.high);
         }
-        note("width %d: errors %.3g at s = %g, %.3g at s = %g, %.3g at s = %g", 64 << w, u->mean[w][0],
-             scales[0], u->mean[w][4], scales[4], u->mean[w][SCALES - 1], scales[SCALES - 1]);
+        note("width %d: errors %.3g at s = %g, %.3g at s = %g, %.3g at s = %g", 64 << w,
+             u->mean[w][0], scales[0], u->mean[w][4], scales[4], u->mean[w][SCALES - 1],
+             scales[SCALES - 1]);
     }
     return EXIT_OK;
 }
@@ -135,11 +138,13 @@ static int fill(ntk_ctx *ctx, const struct set *s, int64_t most, struct surface 
 static struct finding falls(const struct surface *u, const double *values, const char *what)
 {
     const struct interval s = lab_slope(u->widths, u->width, u->seeds, values);
-    struct finding f = {.theory = 0, .measured = s.mean, .low = s.low, .high = s.high, .agrees = s.low < 0};
+    struct finding f = {
+        .theory = 0, .measured = s.mean, .low = s.low, .high = s.high, .agrees = s.low < 0};
 
     snprintf(f.quantity, sizeof f.quantity, "slope of %s in width", what);
-    snprintf(f.says, sizeof f.says, "theory: %s falls as width grows; measured: width^%.2f (%.2f to %.2f)", what,
-             s.mean, s.low, s.high);
+    snprintf(f.says, sizeof f.says,
+             "theory: %s falls as width grows; measured: width^%.2f (%.2f to %.2f)", what, s.mean,
+             s.low, s.high);
     return f;
 }
 
@@ -160,14 +165,17 @@ static struct finding u_shape(const struct surface *u)
     f.agrees = f.measured > 1;
     snprintf(f.quantity, sizeof f.quantity, "error at the ends of s / least error");
     snprintf(f.says, sizeof f.says,
-             "theory: the error is U-shaped in s; measured at width %g: %.3g at s = %g, %.3g at s = %g, %.3g at "
+             "theory: the error is U-shaped in s; measured at width %g: %.3g at s = %g, %.3g at s "
+             "= %g, %.3g at "
              "s = %g",
-             u->width[u->widths - 1], e[0], scales[0], least, scales[at], e[SCALES - 1], scales[SCALES - 1]);
+             u->width[u->widths - 1], e[0], scales[0], least, scales[at], e[SCALES - 1],
+             scales[SCALES - 1]);
     return f;
 }
 
-/* ---- the smallest eigenvalue: late in training the loss falls by (1 - eta lambda_min)^2 a step. Targets are
- * near the outputs at the start: on a long way the kernel of a finite network, and its lambda_min, grow. */
+/* ---- the smallest eigenvalue: late in training the loss falls by (1 - eta lambda_min)^2 a step.
+ * Targets are near the outputs at the start: on a long way the kernel of a finite network, and its
+ * lambda_min, grow. */
 
 static int decay(ntk_ctx *ctx, const struct set *s, int width, uint64_t seed, double *ratio)
 {
@@ -218,7 +226,8 @@ static int eigenvalue(ntk_ctx *ctx, const struct set *s, int width, int seeds, s
     f->agrees = fabs(i.mean - 1) < fmax(0.2, i.high - i.mean);
     snprintf(f->quantity, sizeof f->quantity, "late decay of the loss / that of lambda_min");
     snprintf(f->says, sizeof f->says,
-             "theory: late in training lambda_min = %.3g (of lambda_max = %.3g) sets the pace; measured at width "
+             "theory: late in training lambda_min = %.3g (of lambda_max = %.3g) sets the pace; "
+             "measured at width "
              "%d: %.2f times it (%.2f to %.2f)",
              s->spectrum.lambda_min, s->spectrum.lambda_max, width, i.mean, i.low, i.high);
     return EXIT_OK;

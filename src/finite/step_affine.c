@@ -8,7 +8,8 @@
 
 #define ROWS         256 /* of a piece */
 #define COLUMNS      256
-#define SLICES       16 /* most partial sums of a gradient; each is a matrix of W's size */
+#define SLICES       16      /* most partial sums of a gradient; each is a matrix of W's size */
+#define WORTH        1000000 /* multiply-adds: below, starting threads costs more than it saves */
 #define SLICES_BYTES ((size_t)64 << 20)
 
 void NTK_TYPED(ntk_affine_gather)(const struct ntk_tape_step *s, const real *x, int64_t row,
@@ -65,7 +66,7 @@ static void product(const struct ntk_run *r, const real *x, const real *W, const
     const int64_t across = (width + columns - 1) / columns,
                   pieces = (rows + ROWS - 1) / ROWS * across;
 
-#pragma omp parallel for schedule(dynamic) num_threads(r->threads)
+#pragma omp parallel for schedule(dynamic) num_threads(r->threads) if (rows * K * width > WORTH)
     for (int64_t piece = 0; piece < pieces; piece++) {
         const int64_t i0 = piece / across * ROWS, n = least(ROWS, rows - i0);
         const int64_t j0 = piece % across * columns, m = least(columns, width - j0);
@@ -135,7 +136,8 @@ static void back_windows(const struct ntk_run *r, const real *dy, bool add, real
     const int64_t group = D < ROWS ? ROWS / D : 1;
     const real *W = (const real *)r->theta + s->W;
 
-#pragma omp parallel for schedule(dynamic) num_threads(r->threads)
+#pragma omp parallel for schedule(dynamic) \
+    num_threads(r->threads) if (samples * D * K * width > WORTH)
     for (int64_t first = 0; first < samples; first += group) {
         const int64_t n = least(group, samples - first), end = (first + n) * D;
         real *rows = own_scratch(r);
@@ -164,7 +166,7 @@ static void back_inputs(const struct ntk_run *r, const real *dy, bool add, real 
         back_windows(r, dy, add, dx);
         return;
     }
-#pragma omp parallel for schedule(dynamic) num_threads(r->threads)
+#pragma omp parallel for schedule(dynamic) num_threads(r->threads) if (rows * K * width > WORTH)
     for (int64_t piece = 0; piece < pieces; piece++) {
         const int64_t i0 = piece / across * ROWS, j0 = piece % across * COLUMNS;
 
@@ -183,7 +185,7 @@ static void back_weights_windows(const struct ntk_run *r, const real *x, const r
     const int64_t pieces = (rows + ROWS - 1) / ROWS, parts = least(slices(s), pieces);
     real *partial = (real *)r->scratch + r->threads * gathered(s);
 
-#pragma omp parallel for schedule(static) num_threads(r->threads)
+#pragma omp parallel for schedule(static) num_threads(r->threads) if (rows * K * width > WORTH)
     for (int64_t part = 0; part < parts; part++) {
         real *sum = partial + part * K * width;
 
@@ -211,7 +213,7 @@ static void back_weights(const struct ntk_run *r, const real *x, const real *dy,
         back_weights_windows(r, x, dy, dW);
         return;
     }
-#pragma omp parallel for schedule(dynamic) num_threads(r->threads)
+#pragma omp parallel for schedule(dynamic) num_threads(r->threads) if (rows * K * width > WORTH)
     for (int64_t piece = 0; piece < pieces; piece++) {
         const int64_t i0 = piece / across * ROWS, j0 = piece % across * COLUMNS;
 
