@@ -3,9 +3,9 @@
  * ntk lab: the theory's experiments.
  */
 #include <errno.h>
-#include <math.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "../lab/lab.h"
 
@@ -16,56 +16,6 @@ static const struct experiment experiments[] = {
 };
 static const size_t n_experiments = sizeof experiments / sizeof *experiments;
 
-static void print_findings(struct json *j, const struct args *a, const char *name,
-                           const struct finding *f, size_t n)
-{
-    json_open(j, NULL, '{');
-    json_text(j, "name", name);
-    json_bool(j, "quick", a->quick);
-    json_open(j, "results", '[');
-    for (size_t i = 0; i < n; i++) {
-        json_open(j, NULL, '{');
-        json_text(j, "quantity", f[i].quantity);
-        if (f[i].says[0])
-            json_text(j, "says", f[i].says);
-        json_number(j, "theory", f[i].theory);
-        json_number(j, "measured", f[i].measured);
-        json_number(j, "low", f[i].low);
-        json_number(j, "high", f[i].high);
-        if (f[i].agrees < 0)
-            json_number(j, "agrees", (double)NAN);
-        else
-            json_bool(j, "agrees", f[i].agrees);
-        json_close(j, '}');
-    }
-    json_close(j, ']');
-    json_close(j, '}');
-}
-
-int lab_report(const struct args *a, const char *dir, const char *name, const struct finding *f,
-               size_t n)
-{
-    char path[1024], temporary[1040];
-    struct json j = {0};
-
-    snprintf(path, sizeof path, "%s/%s.json", dir, name);
-    snprintf(temporary, sizeof temporary, "%s.tmp", path);
-    j.f = fopen(temporary, "w");
-    if (!j.f)
-        return usage("%s cannot be written: %s", temporary, strerror(errno));
-    print_findings(&j, a, name, f, n);
-    fputc('\n', j.f);
-    if (fclose(j.f) != 0 || rename(temporary, path) != 0)
-        return usage("%s cannot be written: %s", path, strerror(errno));
-    if (a->json) {
-        struct json out = {.f = stdout};
-
-        print_findings(&out, a, name, f, n);
-        putchar('\n');
-    }
-    return EXIT_OK;
-}
-
 /* Equal but for '-' that stands for '_' in the identifier. */
 static bool same_name(const char *identifier, const char *word)
 {
@@ -73,6 +23,44 @@ static bool same_name(const char *identifier, const char *word)
         if (*identifier != *word && !(*identifier == '_' && *word == '-'))
             return false;
     return *identifier == *word;
+}
+
+const char *lab_summary(const char *name)
+{
+    for (size_t i = 0; i < n_experiments; i++)
+        if (strcmp(experiments[i].name, name) == 0)
+            return experiments[i].summary;
+    return "";
+}
+
+static bool exists(const char *dir, const char *name, const char *ending)
+{
+    char path[1024];
+
+    snprintf(path, sizeof path, "%s/%s.%s", dir, name, ending);
+    return access(path, R_OK) == 0;
+}
+
+/* Every experiment that needs no files, but those that are done; then the page. */
+static int run_all(ntk_ctx *ctx, const struct args *a, const char *dir)
+{
+    const char *names[64];
+    size_t n = 0;
+
+    for (size_t i = 0; i < n_experiments; i++) {
+        const char *name = experiments[i].name;
+
+        if (strcmp(name, "cifar10") == 0 && !exists(dir, name, "part"))
+            continue;
+        names[n++] = name;
+        if (exists(dir, name, "part")) {
+            note("%s is done: %s/%s.json; remove %s.part to run it again", name, dir, name, name);
+            continue;
+        }
+        note("%s: %s", name, experiments[i].summary);
+        STEP(experiments[i].run(ctx, a, dir));
+    }
+    return lab_page(dir, n, names);
 }
 
 int cmd_lab(ntk_ctx *ctx, const struct args *a);
@@ -84,12 +72,12 @@ int cmd_lab(ntk_ctx *ctx, const struct args *a)
         printf("%-17s %s\n", experiments[i].name, experiments[i].summary);
     if (a->n_words == 0)
         return EXIT_OK;
-    for (size_t i = 0; i < n_experiments; i++) {
-        if (!same_name(experiments[i].name, a->words[0]))
-            continue;
-        if (mkdir(dir, 0777) != 0 && errno != EEXIST)
-            return usage("--out: %s cannot be made: %s", dir, strerror(errno));
-        return experiments[i].run(ctx, a, dir);
-    }
+    if (mkdir(dir, 0777) != 0 && errno != EEXIST)
+        return usage("--out: %s cannot be made: %s", dir, strerror(errno));
+    if (strcmp(a->words[0], "all") == 0)
+        return run_all(ctx, a, dir);
+    for (size_t i = 0; i < n_experiments; i++)
+        if (same_name(experiments[i].name, a->words[0]))
+            return experiments[i].run(ctx, a, dir);
     return usage("there is no experiment '%s'; 'ntk lab' lists those there are", a->words[0]);
 }

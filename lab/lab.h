@@ -32,6 +32,10 @@ struct finding {
  */
 int lab_report(const struct args *a, const char *dir, const char *name, const struct finding *f,
                size_t n);
+/* DIR/report.html: the sections of those experiments that have been run, with their plots inside. */
+int lab_page(const char *dir, size_t n, const char *const *names);
+/* The line about an experiment in experiments.def. */
+const char *lab_summary(const char *name);
 
 /* ---- tables and plots (lab_tools.c) */
 
