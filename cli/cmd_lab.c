@@ -70,8 +70,10 @@ int cmd_lab(ntk_ctx *ctx, const struct args *a)
 
     for (size_t i = 0; i < n_experiments && a->n_words == 0; i++)
         printf("%-17s %s\n", experiments[i].name, experiments[i].summary);
-    if (a->n_words == 0)
+    if (a->n_words == 0) {
+        printf("%-17s every experiment but cifar10, and a page with all plots\n", "all");
         return EXIT_OK;
+    }
     if (mkdir(dir, 0777) != 0 && errno != EEXIST)
         return usage("--out: %s cannot be made: %s", dir, strerror(errno));
     if (strcmp(a->words[0], "all") == 0)
