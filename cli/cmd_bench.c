@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
  * ntk bench: speed of kernels and solves on this machine, beside BLAS and LAPACK on the same sizes, and
- * of kernels of images beside the processor's rate of multiply-adds.
+ * of kernels of images beside the processor's rate of multiply-adds; finite networks: bench_finite.c.
  */
 #include <cblas.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli.h"
+#include "bench.h"
 
 void dpotrf_(const char *uplo, const int *n, double *a, const int *lda, int *info, size_t);
 void dsyevd_(const char *jobz, const char *uplo, const int *n, double *a, const int *lda, double *w,
@@ -493,7 +493,7 @@ static int run(struct bench *b, const char *what, bool as_json)
     if (what && strcmp(what, "conv") == 0)
         return bench_conv(b, as_json);
     if (what)
-        return usage("there is no benchmark '%s': kernel, conv, predict, isa", what);
+        return usage("there is no benchmark '%s': kernel, conv, predict, isa, empirical, train", what);
     for (int type = 0; type < 2; type++) {
         b->dtype = type ? NTK_F64 : NTK_F32;
         STEP(bench_kernel(b, false));
@@ -519,6 +519,8 @@ int cmd_bench(ntk_ctx *ctx, const struct args *a)
                       .net = a->n_nets ? a->nets[0] : conv ? CONV_NET : DEFAULT_NET};
     int code;
 
+    if (a->n_words && (strcmp(a->words[0], "empirical") == 0 || strcmp(a->words[0], "train") == 0))
+        return bench_finite(ctx, a, strcmp(a->words[0], "train") == 0);
     if (conv)
         b.d = b.side * b.side * CHANNELS;
     STEP(parse_dtype(conv && !a->dtype ? "float32" : a->dtype, &b.dtype));
