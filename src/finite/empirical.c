@@ -9,7 +9,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "finite/finite.h"
+#include "finite/mask.h"
 #include "predict/lanczos.h"
 
 #define COPIES_BYTES ((size_t)64 << 20) /* cotangents of a block: bounds the outputs at a time */
@@ -24,6 +24,9 @@ struct job {
     int64_t ld, stride; /* of entries, in numbers */
     struct ntk_pass *pass[2];
     void *cotangent; /* [block][copies][outputs] */
+    int mask_step;        /* see mask.h; -1: none */
+    void *M;              /* [size] */
+    void *mask[2], *work; /* [block][size] */
     void *scratch;
     size_t scratch_bytes;
     double done, total;
@@ -78,6 +81,34 @@ static ntk_status enough_scratch(struct job *j, const struct ntk_share *s)
     return NTK_OK;
 }
 
+static ntk_status add_share(struct job *j, struct ntk_share *s, char *k)
+{
+    s->k = k;
+    NTK_TRY(enough_scratch(j, s));
+    s->scratch = j->scratch;
+    s->scratch_bytes = j->scratch_bytes;
+    j->p->loops->share(s);
+    return NTK_OK;
+}
+
+/* All outputs at the affine step before the last activation, with one cotangent a sample. */
+static ntk_status add_masked(struct job *j, char *k)
+{
+    struct ntk_share s;
+
+    if (j->mask_step < 0)
+        return NTK_OK;
+    s = share_of(j, j->mask_step - 1, 1);
+    for (int side = 0; side < 2; side++) {
+        const int from = j->pass[1] ? side : 0;
+
+        if (from == side)
+            ntk_mask_cotangent(j->pass[side], j->mask_step, j->M, j->work, j->mask[side]);
+        s.side[side].g = j->mask[from];
+    }
+    return add_share(j, &s, k);
+}
+
 /* Outputs o ... o + copies - 1 of the block whose first entry is k. */
 static ntk_status add_outputs(struct job *j, int64_t o, int64_t copies, char *k)
 {
@@ -89,15 +120,11 @@ static ntk_status add_outputs(struct job *j, int64_t o, int64_t copies, char *k)
     for (int step = j->p->tape.n - 1; step >= 0; step--) {
         const struct ntk_tape_step *s = &j->p->tape.steps[step];
 
-        if (s->kind == NTK_STEP_affine && s->affine.trainable &&
+        if (s->kind == NTK_STEP_affine && s->affine.trainable && step != j->mask_step - 1 &&
             ntk_pass_cotangent(j->pass[0], step)) {
             struct ntk_share share = share_of(j, step, copies);
 
-            share.k = k;
-            NTK_TRY(enough_scratch(j, &share));
-            share.scratch = j->scratch;
-            share.scratch_bytes = j->scratch_bytes;
-            j->p->loops->share(&share);
+            NTK_TRY(add_share(j, &share, k));
         }
         for (int side = 0; side < 2 && j->pass[side]; side++)
             ntk_pass_back_step(j->pass[side], step, NULL);
@@ -109,6 +136,7 @@ static ntk_status block_pair(struct job *j, int64_t i0, int64_t j0)
 {
     const int64_t step = j->form == NTK_DIAGONAL ? 1 : j->copies;
 
+    NTK_TRY(add_masked(j, j->k + (size_t)((i0 * j->ld + j0) * j->stride) * j->p->dtype));
     for (int64_t o = 0; o < j->outputs; o += step) {
         const int64_t copies = j->outputs - o < step ? j->outputs - o : step;
         const int64_t at = (i0 * j->ld + j0) * j->stride + (j->form == NTK_DIAGONAL ? o : 0);
@@ -184,6 +212,27 @@ static int64_t choose_copies(const struct job *j)
     return copies < 1 ? 1 : copies > j->outputs ? j->outputs : copies;
 }
 
+static ntk_status prepare_masks(struct job *j)
+{
+    bool same = false;
+    size_t bytes;
+
+    j->mask_step = j->form == NTK_TRACE && j->outputs > 1 ? ntk_mask_step(j->p) : -1;
+    if (j->mask_step < 0)
+        return NTK_OK;
+    bytes = (size_t)ntk_features_of(j->p->tape.steps[j->mask_step].out_shape) * j->p->dtype;
+    j->M = ntk_alloc(j->p->ctx, bytes, 1);
+    j->work = ntk_alloc(j->p->ctx, (size_t)j->block, bytes);
+    for (int side = 0; side < (j->pass[1] ? 2 : 1); side++)
+        j->mask[side] = ntk_alloc(j->p->ctx, (size_t)j->block, bytes);
+    if (!j->M || !j->work || !j->mask[0] || (j->pass[1] && !j->mask[1]))
+        return NTK_ENOMEM;
+    NTK_TRY(ntk_mask_weights(j->p, j->mask_step, j->x[0], j->M, &same));
+    if (!same)
+        j->mask_step = -1;
+    return NTK_OK;
+}
+
 static ntk_status tangent_kernel(struct job *j)
 {
     const int64_t larger = j->n[0] > j->n[1] ? j->n[0] : j->n[1];
@@ -198,6 +247,8 @@ static ntk_status tangent_kernel(struct job *j)
         j->cotangent ? ntk_pass_new(j->p, j->block, j->copies, false, &j->pass[0]) : NTK_ENOMEM;
     if (status == NTK_OK && (!j->symmetric || j->block < j->n[0]))
         status = ntk_pass_new(j->p, j->block, j->copies, false, &j->pass[1]);
+    if (status == NTK_OK)
+        status = prepare_masks(j);
     memset(j->k, 0, (size_t)(j->n[0] * j->n[1] * j->stride) * j->p->dtype);
     if (status == NTK_OK)
         status = all_pairs(j);
@@ -207,6 +258,10 @@ static ntk_status tangent_kernel(struct job *j)
     ntk_pass_free(j->pass[1]);
     free(j->cotangent);
     free(j->scratch);
+    free(j->M);
+    free(j->work);
+    free(j->mask[0]);
+    free(j->mask[1]);
     ntk_blas_set_threads(blas);
     return status;
 }
