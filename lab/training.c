@@ -14,7 +14,7 @@
 #define TRAIN  10
 #define TEST   30
 #define WIDTHS 5 /* 2^6 ... 2^10 */
-#define SEEDS  6
+#define SEEDS  4
 #define SCALES 7
 
 static const double scales[SCALES] = {10, 3, 1, 0.3, 0.1, 0.05, 0.03};
@@ -253,7 +253,7 @@ int lab_training(ntk_ctx *ctx, const struct args *a, const char *dir)
     u.widths = a->quick ? 3 : WIDTHS;
     u.seeds = a->quick ? 3 : SEEDS;
     STEP(prepare(ctx, &s));
-    code = fill(ctx, &s, a->quick ? 2000 : 10000, &u, f);
+    code = fill(ctx, &s, a->quick ? 2000 : 4000, &u, f);
     STEP(lab_table_close(dir, "training", f));
     STEP(code);
     findings[0] = falls(&u, u.best, "the least error over s");
