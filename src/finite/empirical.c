@@ -23,7 +23,7 @@ struct job {
     char *k;
     int64_t ld, stride; /* of entries, in numbers */
     struct ntk_pass *pass[2];
-    void *cotangent; /* [block][copies][outputs] */
+    void *cotangent;      /* [block][copies][outputs] */
     int mask_step;        /* see mask.h; -1: none */
     void *M;              /* [size] */
     void *mask[2], *work; /* [block][size] */
