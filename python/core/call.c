@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * call.c - calls into the library: the interpreter's lock is released, Ctrl-C ends the work, failures
+ * become exceptions.
+ */
+#define _GNU_SOURCE /* gettid */
+#include <unistd.h>
+
+#include "core.h"
+
+static struct {
+    int threads;
+    size_t memory;
+    char isa[32];       /* "": the default */
+    PyObject *progress; /* called with (what, done, total), or NULL */
+} settings;
+
+static volatile sig_atomic_t interrupted;
+
+static void on_interrupt(int number)
+{
+    (void)number;
+    interrupted = 1;
+}
+
+bool settings_set(PyObject *threads, PyObject *memory, PyObject *isa, PyObject *progress)
+{
+    const long count = PyLong_AsLong(threads);
+    const size_t bytes = PyLong_AsSize_t(memory);
+    PyObject *name = NULL;
+    bool ok;
+
+    if (PyErr_Occurred())
+        return false;
+    if (count < 0 || count > 1024) {
+        PyErr_Format(PyExc_ValueError, "threads must be 0 (all) to 1024, got %ld", count);
+        return false;
+    }
+    if (isa != Py_None) {
+        name = PyUnicode_AsUTF8String(isa);
+        if (!name)
+            return false;
+    }
+    ok = PyOS_snprintf(settings.isa, sizeof settings.isa, "%s", name ? PyBytes_AsString(name) : "") <
+         (int)sizeof settings.isa;
+    Py_XDECREF(name);
+    if (!ok) {
+        PyErr_SetString(PyExc_ValueError, "isa: unknown name");
+        return false;
+    }
+    settings.threads = (int)count;
+    settings.memory = bytes;
+    Py_XDECREF(settings.progress);
+    settings.progress = progress == Py_None ? NULL : Py_NewRef(progress);
+    return true;
+}
+
+void settings_clear(void) { Py_CLEAR(settings.progress); }
+
+/* A warning of the library; the interpreter's lock may or may not be held. */
+static void on_log(int level, const char *text, void *user)
+{
+    PyGILState_STATE state;
+
+    (void)user;
+    if (level < 1)
+        return;
+    state = PyGILState_Ensure();
+    if (PyErr_WarnEx(PyExc_RuntimeWarning, text, 1) != 0)
+        PyErr_WriteUnraisable(NULL); /* a warning that was made an error: the work goes on */
+    PyGILState_Release(state);
+}
+
+ntk_ctx *context_new(void)
+{
+    ntk_ctx *ctx;
+    ntk_status status = ntk_ctx_new(&ctx);
+
+    if (status != NTK_OK) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    ntk_ctx_set_memory(ctx, settings.memory);
+    ntk_ctx_set_log(ctx, on_log, NULL);
+    status = ntk_ctx_set_threads(ctx, settings.threads);
+    if (status == NTK_OK && settings.isa[0])
+        status = ntk_ctx_set_isa(ctx, settings.isa);
+    if (status != NTK_OK) {
+        raise_status(ctx, status);
+        ntk_ctx_free(ctx);
+        return NULL;
+    }
+    return ctx;
+}
+
+static int on_progress(const char *what, double done, double total, void *user)
+{
+    struct call *c = user;
+    PyGILState_STATE state;
+    PyObject *result;
+
+    if (interrupted && c->catches)
+        return 1;
+    if (!settings.progress)
+        return 0;
+    state = PyGILState_Ensure();
+    result = settings.progress ? PyObject_CallFunction(settings.progress, "sdd", what, done, total)
+                               : Py_NewRef(Py_None);
+    if (!result)
+        PyErr_Fetch(&c->type, &c->value, &c->trace);
+    Py_XDECREF(result);
+    PyGILState_Release(state);
+    return result ? 0 : 1;
+}
+
+void call_begin(struct call *c, ntk_ctx *ctx)
+{
+    *c = (struct call){.ctx = ctx};
+    ntk_ctx_set_progress(ctx, on_progress, c);
+    /* Python's own handler only notes the signal; whoever set another, or none, keeps it. */
+    if (gettid() == getpid() && sigaction(SIGINT, NULL, &c->old) == 0 &&
+        !(c->old.sa_flags & SA_SIGINFO) && c->old.sa_handler != SIG_DFL &&
+        c->old.sa_handler != SIG_IGN && c->old.sa_handler != on_interrupt) {
+        struct sigaction catch = {.sa_handler = on_interrupt};
+
+        interrupted = 0;
+        sigemptyset(&catch.sa_mask);
+        c->catches = sigaction(SIGINT, &catch, NULL) == 0;
+    }
+    c->thread = PyEval_SaveThread();
+}
+
+/* ndarray errors are numpy's. */
+static PyObject *linear_algebra_error(void)
+{
+    PyObject *module = PyImport_ImportModule("numpy.linalg");
+    PyObject *error = module ? PyObject_GetAttrString(module, "LinAlgError") : NULL;
+
+    Py_XDECREF(module);
+    if (!error)
+        PyErr_Clear();
+    return error ? error : Py_NewRef(PyExc_ArithmeticError);
+}
+
+void raise_status(ntk_ctx *ctx, ntk_status status)
+{
+    const char *text = ntk_errmsg(ctx);
+    PyObject *error;
+
+    switch (status) {
+    case NTK_ENOMEM:
+        error = Py_NewRef(PyExc_MemoryError);
+        break;
+    case NTK_ENUMERIC:
+        error = linear_algebra_error();
+        break;
+    case NTK_EIO:
+        error = Py_NewRef(PyExc_OSError);
+        break;
+    case NTK_ENOTSUP:
+        error = Py_NewRef(PyExc_NotImplementedError);
+        break;
+    default:
+        error = Py_NewRef(PyExc_ValueError);
+    }
+    PyErr_SetString(error, *text ? text : ntk_strstatus(status));
+    Py_DECREF(error);
+}
+
+bool call_end(struct call *c, ntk_status status)
+{
+    PyEval_RestoreThread(c->thread);
+    ntk_ctx_set_progress(c->ctx, NULL, NULL);
+    if (c->catches) {
+        sigaction(SIGINT, &c->old, NULL);
+        if (interrupted) {
+            interrupted = 0;
+            raise(SIGINT); /* now Python's handler has it */
+            if (PyErr_CheckSignals() != 0) {
+                Py_CLEAR(c->type);
+                Py_CLEAR(c->value);
+                Py_CLEAR(c->trace);
+                return false;
+            }
+        }
+    }
+    if (c->type) {
+        PyErr_Restore(c->type, c->value, c->trace);
+        return false;
+    }
+    if (status != NTK_OK)
+        raise_status(c->ctx, status);
+    return status == NTK_OK;
+}
+
+/* ---- objects that own a context */
+
+bool owner_init(struct owner *o)
+{
+    o->ctx = context_new();
+    if (!o->ctx)
+        return false;
+    o->lock = PyThread_allocate_lock();
+    if (!o->lock)
+        PyErr_NoMemory();
+    return o->lock != NULL;
+}
+
+void owner_free(struct owner *o)
+{
+    ntk_ctx_free(o->ctx);
+    if (o->lock)
+        PyThread_free_lock(o->lock);
+}
+
+void owner_lock(struct owner *o)
+{
+    if (PyThread_acquire_lock(o->lock, NOWAIT_LOCK))
+        return;
+    Py_BEGIN_ALLOW_THREADS
+    PyThread_acquire_lock(o->lock, WAIT_LOCK);
+    Py_END_ALLOW_THREADS
+}
+
+void owner_unlock(struct owner *o) { PyThread_release_lock(o->lock); }

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * finite.c - Monte-Carlo kernels, training, flows of a loss.
+ */
+#include "core.h"
+
+/* ---- Monte-Carlo kernels */
+
+/* monte_carlo(text, which, x1, x2, dtype, n_nets, seed, mean, error or None) */
+static PyObject *monte_carlo(PyObject *self, PyObject *args)
+{
+    const char *text;
+    PyObject *o1, *o2, *om, *oe;
+    struct samples x1 = {.data = NULL}, x2 = {.data = NULL};
+    struct array mean = {.held = false}, error = {.held = false};
+    unsigned which;
+    int character;
+    ntk_dtype dtype;
+    long long n_nets;
+    unsigned long long seed;
+    ntk_ctx *ctx;
+    ntk_net *net;
+    bool ok = false;
+
+    (void)self;
+    if (!PyArg_ParseTuple(args, "sIOOCLKOO", &text, &which, &o1, &o2, &character, &n_nets, &seed, &om,
+                          &oe) ||
+        !dtype_get(character, &dtype) || !(ctx = context_new()))
+        return NULL;
+    net = net_parse(ctx, text);
+    if (net && samples_get(ctx, o1, "x1", false, &x1) && samples_get(ctx, o2, "x2", true, &x2)) {
+        const int64_t pairs = x1.n * (x2.data ? x2.n : x1.n);
+
+        if (array_numbers(om, "mean", true, false, pairs, &mean) &&
+            array_numbers(oe, "error", true, true, pairs, &error)) {
+            struct call call;
+
+            call_begin(&call, ctx);
+            ok = call_end(&call, ntk_monte_carlo(ctx, net, which, x1.data, x2.data, dtype, n_nets, seed,
+                                                 mean.b.buf, error.b.buf));
+        }
+    }
+    array_release(&mean);
+    array_release(&error);
+    samples_release(&x1);
+    samples_release(&x2);
+    ntk_net_free(net);
+    ntk_ctx_free(ctx);
+    return ok ? Py_NewRef(Py_None) : NULL;
+}
+
+/* ---- training */
+
+struct train {
+    PyObject_HEAD
+    struct params *params;
+    struct samples x;
+    ntk_train *train;
+};
+
+static PyTypeObject *train_type;
+
+static void train_dealloc(PyObject *self)
+{
+    struct train *t = (struct train *)self;
+    PyTypeObject *type = Py_TYPE(self);
+
+    ntk_train_free(t->train);
+    samples_release(&t->x);
+    Py_XDECREF((PyObject *)t->params);
+    PyObject_Free(self);
+    Py_DECREF(type);
+}
+
+/* Train.start(params, x, y, loss, mean_loss, learning_rate, fraction, momentum, batch, seed) */
+static PyObject *train_start(PyObject *self, PyObject *args)
+{
+    PyObject *op, *ox, *oy;
+    struct array y = {.held = false};
+    struct params *p;
+    struct train *t;
+    ntk_train_opts o;
+    int loss;
+    long long batch;
+    unsigned long long seed;
+    bool ok = false;
+
+    (void)self;
+    ntk_train_opts_init(&o);
+    if (!PyArg_ParseTuple(args, "O!OOipdddLK", params_type, &op, &ox, &oy, &loss, &o.mean_loss,
+                          &o.learning_rate, &o.fraction, &o.momentum, &batch, &seed))
+        return NULL;
+    o.loss = (ntk_loss)loss;
+    o.batch = batch;
+    o.seed = seed;
+    t = PyObject_New(struct train, train_type);
+    if (!t)
+        return NULL;
+    t->params = p = (struct params *)Py_NewRef(op);
+    t->x = (struct samples){.data = NULL};
+    t->train = NULL;
+    owner_lock(&p->owner);
+    if (samples_get(p->owner.ctx, ox, "x", false, &t->x) &&
+        array_numbers(oy, "y", false, false, t->x.n * ntk_params_outputs(p->p), &y)) {
+        struct call call;
+
+        call_begin(&call, p->owner.ctx);
+        ok = call_end(&call, ntk_train_new(p->p, t->x.data, y.b.buf, &o, &t->train));
+    }
+    owner_unlock(&p->owner);
+    array_release(&y);
+    if (!ok)
+        Py_CLEAR(t);
+    return (PyObject *)t;
+}
+
+static PyObject *train_run(PyObject *self, PyObject *args)
+{
+    struct train *t = (struct train *)self;
+    struct call call;
+    long long steps;
+    double loss = 0;
+    bool ok;
+
+    if (!PyArg_ParseTuple(args, "L", &steps))
+        return NULL;
+    owner_lock(&t->params->owner);
+    call_begin(&call, t->params->owner.ctx);
+    ok = call_end(&call, ntk_train_run(t->train, steps, &loss));
+    owner_unlock(&t->params->owner);
+    return ok ? PyFloat_FromDouble(loss) : NULL;
+}
+
+static PyObject *get_step(PyObject *self, void *unused)
+{
+    (void)unused;
+    return PyLong_FromLongLong(ntk_train_step(((struct train *)self)->train));
+}
+
+static PyObject *get_learning_rate(PyObject *self, void *unused)
+{
+    (void)unused;
+    return PyFloat_FromDouble(ntk_train_learning_rate(((struct train *)self)->train));
+}
+
+static PyMethodDef train_methods[] = {
+    {"start", train_start, METH_VARARGS | METH_STATIC,
+     "start(params, x, y, loss, mean_loss, learning_rate, fraction, momentum, batch, seed)"},
+    {"run", train_run, METH_VARARGS, "run(steps): mean loss"},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyGetSetDef train_attributes[] = {
+    {"step", get_step, NULL, "Steps done.", NULL},
+    {"learning_rate", get_learning_rate, NULL, "The learning rate.", NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyType_Slot train_slots[] = {
+    {Py_tp_dealloc, (void *)train_dealloc},
+    {Py_tp_methods, train_methods},
+    {Py_tp_getset, train_attributes},
+    {Py_tp_doc, (void *)"A run of gradient descent."},
+    {0, NULL},
+};
+
+static PyType_Spec train_spec = {
+    .name = "ntk._core.Train",
+    .basicsize = sizeof(struct train),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = train_slots,
+};
+
+bool train_register(PyObject *module)
+{
+    train_type = (PyTypeObject *)PyType_FromSpec(&train_spec);
+    return train_type && PyModule_AddObjectRef(module, "Train", (PyObject *)train_type) == 0;
+}
+
+/* ---- flows */
+
+/* Shapes of a flow's arrays. */
+struct flow {
+    long long n, m, c;
+    struct array k_train, k_test, y, f_train, f_test, times, train, test;
+};
+
+static void flow_release(struct flow *f)
+{
+    struct array *all[] = {&f->k_train, &f->k_test, &f->y,     &f->f_train,
+                           &f->f_test,  &f->times,  &f->train, &f->test};
+
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        array_release(all[i]);
+}
+
+/* flow(loss, mean_loss, momentum or nan, learning_rate, blocks, rtol, atol, n, m, outputs, k_train,
+ * k_test, y, f0_train, f0_test, times, train, test) */
+static PyObject *flow(PyObject *self, PyObject *args)
+{
+    PyObject *o[8];
+    struct flow f = {.n = 0};
+    ntk_flow_opts opts;
+    ntk_ctx *ctx;
+    int loss;
+    bool ok = false;
+
+    (void)self;
+    ntk_flow_opts_init(&opts);
+    if (!PyArg_ParseTuple(args, "ipddpddLLLOOOOOOOO", &loss, &opts.mean_loss, &opts.momentum,
+                          &opts.learning_rate, &opts.blocks, &opts.rtol, &opts.atol, &f.n, &f.m, &f.c,
+                          &o[0], &o[1], &o[2], &o[3], &o[4], &o[5], &o[6], &o[7]) ||
+        !(ctx = context_new()))
+        return NULL;
+    opts.loss = (ntk_loss)loss;
+    if (array_get(o[5], "times", false, &f.times)) {
+        const long long each = opts.blocks ? f.c * f.c : 1, rows = f.n * f.c, tests = f.m * f.c;
+        const Py_ssize_t count = f.times.b.len / (Py_ssize_t)f.times.dtype;
+
+        if (array_numbers(o[0], "k_train", false, false, f.n * f.n * each, &f.k_train) &&
+            array_numbers(o[1], "k_test", false, true, f.m * f.n * each, &f.k_test) &&
+            array_numbers(o[2], "y", false, false, rows, &f.y) &&
+            array_numbers(o[3], "f0_train", false, true, rows, &f.f_train) &&
+            array_numbers(o[4], "f0_test", false, true, tests, &f.f_test) &&
+            array_numbers(o[6], "train", true, true, count * rows, &f.train) &&
+            array_numbers(o[7], "test", true, true, count * tests, &f.test)) {
+            struct call call;
+
+            call_begin(&call, ctx);
+            ok = call_end(&call, ntk_flow(ctx, &opts, f.n, f.m, f.c, f.k_train.b.buf, f.k_test.b.buf,
+                                          f.y.b.buf, f.f_train.b.buf, f.f_test.b.buf, f.times.b.buf,
+                                          (size_t)count, f.train.b.buf, f.test.b.buf));
+        }
+    }
+    flow_release(&f);
+    ntk_ctx_free(ctx);
+    return ok ? Py_NewRef(Py_None) : NULL;
+}
+
+PyMethodDef finite_methods[] = {
+    {"monte_carlo", monte_carlo, METH_VARARGS,
+     "monte_carlo(text, which, x1, x2, dtype, n_nets, seed, mean, error)"},
+    {"flow", flow, METH_VARARGS,
+     "flow(loss, mean_loss, momentum, learning_rate, blocks, rtol, atol, n, m, outputs, k_train, "
+     "k_test, y, f0_train, f0_test, times, train, test)"},
+    {NULL, NULL, 0, NULL},
+};

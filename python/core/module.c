@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * module.c - the module ntk._core.
+ */
+#include "core.h"
+
+static PyObject *configure(PyObject *self, PyObject *args)
+{
+    PyObject *threads, *memory, *isa, *progress;
+
+    (void)self;
+    if (!PyArg_ParseTuple(args, "OOOO", &threads, &memory, &isa, &progress) ||
+        !settings_set(threads, memory, isa, progress))
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef methods[] = {
+    {"configure", configure, METH_VARARGS, "configure(threads, memory, isa, progress)"},
+    {NULL, NULL, 0, NULL},
+};
+
+static void module_free(void *module)
+{
+    (void)module;
+    settings_clear();
+}
+
+static struct PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "ntk._core",
+    .m_doc = "libntk's functions on buffers; the package ntk is what to use.",
+    .m_size = -1,
+    .m_methods = methods,
+    .m_free = module_free,
+};
+
+PyMODINIT_FUNC PyInit__core(void);
+PyMODINIT_FUNC PyInit__core(void)
+{
+    PyObject *module = PyModule_Create(&definition);
+
+    if (module && (PyModule_AddFunctions(module, net_methods) != 0 ||
+                   PyModule_AddFunctions(module, kernel_methods) != 0 ||
+                   PyModule_AddFunctions(module, finite_methods) != 0 ||
+                   PyModule_AddFunctions(module, data_methods) != 0 || !model_register(module) ||
+                   !params_register(module) || !train_register(module)))
+        Py_CLEAR(module);
+    return module;
+}

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: MIT
+"""Neural tangent kernels: the exact kernels of infinitely wide networks, and finite networks.
+
+    import numpy as np, ntk
+
+    init_fn, apply_fn, kernel_fn = ntk.stax.serial(ntk.stax.Dense(512), ntk.stax.Relu(), ntk.stax.Dense(1))
+    k = kernel_fn(x1, x2, 'ntk')                       # [n1][n2]
+    model = ntk.NTKRegressor('fc(depth=3)').fit(x, y)  # scikit-learn's interface
+
+Names, arguments and meanings are neural-tangents' (Novak et al. 2020) where there is one to follow.
+"""
+import os as _os
+
+# Idle OpenMP threads spin for milliseconds by default, which beside any other load slows small work; libgomp reads
+# this once, when it is loaded, and child processes need not see it.
+_spin = not {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & _os.environ.keys()
+if _spin:
+    _os.environ["GOMP_SPINCOUNT"] = "10000"
+from . import _core
+
+if _spin:
+    del _os.environ["GOMP_SPINCOUNT"]
+
+from . import predict, stax
+from ._kernel import Kernel, kernels
+from .empirical import (NtkImplementation, empirical_kernel_fn, empirical_nngp_fn, empirical_ntk_fn,
+                        empirical_ntk_vp_fn, linearize, monte_carlo_kernel_fn, taylor_expand)
+from .finite import load_params, save_params, train
+from .settings import info, progress, set_isa, set_memory, set_threads
+from .stax import *
+
+__version__ = _core.info()["version"]
+
+_LAZY = {
+    "NTKRegressor": "estimators",
+    "NTKClassifier": "estimators",
+    "NTKKernel": "estimators",
+}
+_LAZY_MODULES = ("datasets", "estimators", "lab", "plot")
+
+
+def batch(kernel_fn, batch_size=0, device_count=-1, store_on_device=True):
+    """kernel_fn itself: work is tiled and threaded by the library. For neural-tangents' sake."""
+    return kernel_fn
+
+
+def __getattr__(name):
+    import importlib
+
+    if name in _LAZY:
+        return getattr(importlib.import_module(f".{_LAZY[name]}", __name__), name)
+    if name in _LAZY_MODULES:
+        return importlib.import_module(f".{name}", __name__)
+    raise AttributeError(f"module 'ntk' has no attribute '{name}'")
+
+
+def __dir__():
+    return sorted({*globals(), *_LAZY, *_LAZY_MODULES})

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: MIT
+"""Arrays in: whatever NumPy can see without a copy, as contiguous float32 or float64."""
+import numpy as np
+
+_KINDS = "biuf"  # what converts to a real number: bool, integers, floats
+
+
+def as_array(x, name, dtype=None):
+    """x as a C-contiguous array of float32 or float64, without a copy where it is one already.
+
+    Accepts what numpy.asarray does, CPU tensors of torch among them, and objects with DLPack. float16 becomes
+    float32; integers and longer floats become float64; `dtype` overrides.
+    """
+    if x is None:
+        raise ValueError(f"{name} must be an array, got None")
+    if hasattr(x, "detach"):  # a torch tensor may belong to a gradient's tape
+        x = x.detach()
+    if not hasattr(x, "__array__") and not hasattr(x, "__array_interface__") and hasattr(x, "__dlpack__"):
+        x = np.from_dlpack(x)
+    try:
+        a = np.asarray(x)
+    except (TypeError, RuntimeError) as error:
+        raise TypeError(f"{name} cannot be read as an array: {error}") from None
+    if a.dtype.kind not in _KINDS:
+        a = _numbers_of(a, name)
+    if dtype is None:
+        dtype = np.float32 if a.dtype in (np.float32, np.float16) else np.float64
+    return np.ascontiguousarray(a, dtype=dtype).reshape(a.shape)
+
+
+def _numbers_of(a, name):
+    """Numbers that hide in an array of objects; other types are refused."""
+    if a.dtype.kind != "O":
+        raise ValueError(f"{name} must have real numbers, got dtype {a.dtype}")
+    try:
+        return a.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must have real numbers, got objects: {error}") from None
+
+
+def as_samples(x, name, dtype=None):
+    """Samples [n][c], [n][w][c] or [n][h][w][c], at least one."""
+    a = as_array(x, name, dtype)
+    if a.ndim not in (2, 3, 4):
+        hint = f"; one sample is {name}[None]" if a.ndim == 1 else ""
+        raise ValueError(f"{name} must have the shape [n][c], [n][w][c] or [n][h][w][c], got {a.shape}{hint}")
+    if a.size == 0:
+        raise ValueError(f"{name} must not be empty, got the shape {a.shape}")
+    return a
+
+
+def pair(x1, x2):
+    """Both sets of samples (x2 may be None), and the dtype of results: float32 if both are, else float64."""
+    x1 = as_samples(x1, "x1")
+    if x2 is None:
+        return x1, None, x1.dtype
+    x2 = as_samples(x2, "x2")
+    if x1.shape[1:] != x2.shape[1:]:
+        raise ValueError(f"samples of x1 and x2 must have one shape, got {x1.shape[1:]} and {x2.shape[1:]}")
+    return x1, x2, np.result_type(x1, x2)
+
+
+def seed_of(rng):
+    """A seed, 0 to 2**64 - 1, from an integer, a numpy Generator, or an array of integers such as a jax key."""
+    if isinstance(rng, np.random.Generator):
+        return int(rng.integers(2**63))
+    if isinstance(rng, np.random.RandomState):
+        return int(rng.randint(2**31))
+    key = np.asarray(getattr(rng, "_base_array", rng))  # typed keys of jax wrap their numbers
+    if key.dtype.kind not in "iu" or key.size not in (1, 2):
+        raise TypeError("rng must be an integer, a numpy.random.Generator or a key of two integers, got "
+                        f"{type(rng).__name__}")
+    seed = 0
+    for word in key.ravel():
+        seed = seed << 32 ^ int(word)
+    return seed % 2**64

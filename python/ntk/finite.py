@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: MIT
+"""Training of finite networks, and their parameters in files."""
+from collections import namedtuple
+
+import numpy as np
+
+from . import _core
+from ._arrays import as_array, as_samples
+from ._net import flatten, nest, net_of
+from .predict import loss_of
+
+Trained = namedtuple("Trained", "params steps loss learning_rate")
+Trained.__doc__ = "What train gives: params as init_fn's, and at each record the step and the loss, as arrays."
+
+
+def train(apply_fn, params, x, y, loss="mse", steps=1000, learning_rate=None, momentum=0.0, batch_size=None, seed=0,
+          mean=False, fraction=0.5, every=None, callback=None):
+    """Gradient descent on a finite network: Trained(params, steps, loss, learning_rate).
+
+    apply_fn, params: of ntk.stax. x: samples; training is in x's dtype. y [n][outputs]: targets, distributions over
+    classes for 'xent'. loss: 'mse', 1/2 sum (f - y)^2, or 'xent', the cross-entropy of softmax; mean=True divides
+    it by n * outputs or by n. learning_rate None: `fraction` of the largest stable one at the start. momentum:
+    heavy ball, 0 to 1. batch_size None: all samples. every: steps between records and calls of
+    callback(step, loss, params); None: 10 times in all. LinAlgError, with the step and the loss, if it diverges.
+    """
+    net, x = net_of(apply_fn, "apply_fn"), as_samples(x, "x")
+    y = as_array(y, "y", np.float64)
+    network = net.network(x.shape[1:], x.dtype, 0)
+    arrays = network.arrays()
+    theta = np.frombuffer(network, x.dtype)
+    theta[:] = flatten(params, arrays)
+    if steps < 0:
+        raise ValueError(f"steps must be 0 or more, got {steps}")
+    if learning_rate is not None and not learning_rate > 0:
+        raise ValueError(f"learning_rate must be above 0, got {learning_rate}")
+    run = _core.Train.start(network, x, y, loss_of(loss), mean, learning_rate or 0.0, fraction, momentum,
+                            batch_size or 0, seed)
+    records = []
+    every = every or max(1, steps // 10)
+    while run.step < steps:
+        records.append((run.run(min(every, steps - run.step)), run.step))
+        if callback:
+            callback(run.step, records[-1][0], nest(net.canonical, arrays, theta.copy()))
+    return Trained(nest(net.canonical, arrays, theta.copy()), np.array([s for _, s in records], int),
+                   np.array([value for value, _ in records]), run.learning_rate)
+
+
+def save_params(path, apply_fn, params, input_shape, dtype=np.float64):
+    """Writes a network with its parameters to an HDF5 file, as `ntk init` does: one group a layer, datasets W and b.
+
+    input_shape: of one sample, (c,), (w, c) or (h, w, c).
+    """
+    net_of(apply_fn, "apply_fn").with_theta(params, tuple(input_shape), dtype, lambda network: network.save(str(path)))
+
+
+def load_params(path, apply_fn):
+    """The parameters in an HDF5 file of `ntk init`, `ntk train` or save_params, for apply_fn's network."""
+    net = net_of(apply_fn, "apply_fn")
+    network = _core.Params.load(str(path))
+    dtype = np.dtype(network.dtype)
+    arrays = network.arrays()
+    own = net.network(network.shape, dtype, 0).arrays()
+    if [a[:2] for a in own] != [a[:2] for a in arrays]:
+        raise ValueError(f"{path} has the arrays {[a[:2] for a in arrays]}, the network {[a[:2] for a in own]}")
+    return nest(net.canonical, arrays, np.frombuffer(network, dtype).copy())

@@ -1,0 +1,408 @@
+# SPDX-License-Identifier: MIT
+"""What training does to outputs, from kernels: closed forms for the squared loss, a flow for other losses.
+
+Names, arguments and scales are those of neural-tangents' predict: the squared loss is 1/2 of the mean over all
+entries of y, and time t is in steps of learning_rate, so that f(t) runs with exp(-K learning_rate t / y.size).
+Lee et al. 2019 (eqs. 9 to 16), He et al. 2020 (NTKGP). Everything is computed in float64 with LAPACK.
+"""
+from collections import namedtuple
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from . import _core
+from ._arrays import as_array
+
+Gaussian = namedtuple("Gaussian", "mean covariance")
+Gaussian.__doc__ = "mean [m][outputs] and covariance [m][m] of predictions, the same for each output."
+
+
+@dataclass
+class ODEState:
+    """Outputs [n][c] and, with momentum, their velocities, at one time or (leading axis) several."""
+
+    fx_train: np.ndarray = None
+    fx_test: np.ndarray = None
+    qx_train: np.ndarray = None
+    qx_test: np.ndarray = None
+
+
+# ---- kernels as matrices
+
+
+def _matrix(k, name):
+    """A kernel as a matrix: [n1][n2], or [n1][n2][c][c] with its blocks as [n1 c][n2 c]."""
+    k = as_array(k, name, np.float64)
+    if k.ndim == 4:
+        return np.ascontiguousarray(k.transpose(0, 2, 1, 3).reshape(k.shape[0] * k.shape[2], -1))
+    if k.ndim != 2:
+        raise ValueError(f"{name} must have the shape [n1][n2] or [n1][n2][c][c], got {k.shape}")
+    return k
+
+
+class _Targets:
+    """y [n][c], and how it meets a kernel: a column for each output, or one column for a kernel with blocks."""
+
+    def __init__(self, k, y, trace_axes):
+        y = as_array(y, "y_train", np.float64)
+        if y.ndim not in (1, 2):
+            raise ValueError(f"y_train must have the shape [n][outputs], got {y.shape}")
+        self.y, self.size = y, y.size
+        axes = (trace_axes,) if isinstance(trace_axes, int) else tuple(trace_axes)
+        self.blocks = not axes and y.ndim == 2
+        want = y.size if self.blocks else len(y)
+        if y.ndim == 2 and axes not in ((), (-1,), (1,)):
+            raise ValueError(f"trace_axes must be (-1,), a kernel between samples, or (), one with blocks [c][c]; got {axes}")
+        if k.shape != (want, want):
+            kind = "[n][n][c][c] (trace_axes=())" if self.blocks else "[n][n]"
+            raise ValueError(f"k_train_train must have the shape {kind} for {len(y)} rows of y_train, got "
+                             f"{k.shape[0]} x {k.shape[1]} numbers")
+
+    def columns(self, f):
+        """[n][c] as columns for the kernel's matrix; numbers are spread over the shape of y."""
+        f = np.broadcast_to(np.asarray(f, np.float64), self.y.shape)
+        return f.reshape(-1, 1) if self.blocks or f.ndim == 1 else f
+
+    def rows(self, columns, times=()):
+        """Columns [times][rows][.] as outputs [times][n][c]."""
+        tail = self.y.shape[1:]
+        return columns.reshape((*times, -1, *tail))
+
+
+class _Solver:
+    """Factorisations of a kernel matrix with its ridge, each made when it is first needed."""
+
+    def __init__(self, k, diag_reg, absolute, name="k_train_train"):
+        k = _matrix(k, name)
+        if k.shape[0] != k.shape[1]:
+            raise ValueError(f"{name} must be square, got {k.shape}")
+        if not diag_reg >= 0:
+            raise ValueError(f"diag_reg must be 0 or more, got {diag_reg}")
+        if not np.isfinite(k).all():
+            raise ValueError(f"{name} has numbers that are not finite")
+        self.k = k.copy()
+        self.k[np.diag_indices(len(k))] += diag_reg * (1 if absolute else np.trace(k) / len(k))
+
+    @cached_property
+    def _factor(self):
+        from scipy.linalg import cho_factor
+
+        try:
+            return cho_factor(self.k, lower=True, check_finite=False)
+        except np.linalg.LinAlgError:
+            lowest = self.eigen[0][0]
+            raise np.linalg.LinAlgError(
+                f"the kernel matrix is not positive definite: its smallest eigenvalue is {lowest:.3g}, its mean "
+                f"diagonal {np.trace(self.k) / len(self.k):.3g}; equal samples do this; set diag_reg") from None
+
+    def solve(self, b):
+        from scipy.linalg import cho_solve
+
+        return cho_solve(self._factor, b, check_finite=False)
+
+    @cached_property
+    def eigen(self):
+        from scipy.linalg import eigh
+
+        return eigh(self.k, check_finite=False, driver="evd")
+
+    def decay(self, b, t):
+        """(e^{-K t} - 1) b for each t: [times][n][columns]."""
+        values, vectors = self.eigen
+        return vectors @ (np.expm1(-_ramp(values, t))[..., None] * (vectors.T @ b))
+
+    def fraction(self, b, t):
+        """K^-1 (1 - e^{-K t}) b for each t; t at an eigenvalue of 0: [times][n][columns]."""
+        values, vectors = self.eigen
+        return vectors @ (_inverse_ramp(values, t)[..., None] * (vectors.T @ b))
+
+
+def _ramp(values, t):
+    """lambda t, [times][n], with 0 infinity = 0; negative eigenvalues are rounding of 0."""
+    positive = np.maximum(values, 0)
+    with np.errstate(invalid="ignore"):
+        return np.where(positive > 0, positive * t[:, None], 0)
+
+
+def _inverse_ramp(values, t):
+    """(1 - e^{-lambda t}) / lambda: [times][n]. Where lambda is 0 that is t, and at infinity 0: a test kernel that
+    belongs to the matrix has no part along such an eigenvector."""
+    positive = np.maximum(values, 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(positive > 0, -np.expm1(-_ramp(values, t)) / positive, np.where(np.isinf(t), 0, t)[:, None])
+
+
+def _times(t, scale):
+    """t of any shape as scaled times [times], and its shape."""
+    t = np.asarray(t, np.float64)
+    if np.isnan(t).any() or (t < 0).any():
+        raise ValueError("times t must be 0 or more")
+    return t.ravel() * scale, t.shape
+
+
+# ---- gradient descent on the squared loss
+
+
+def gradient_descent_mse(k_train_train, y_train, learning_rate=1.0, diag_reg=0.0, diag_reg_absolute_scale=False,
+                         trace_axes=(-1,)):
+    """Predictions of gradient descent on the squared loss, in closed form (Lee et al. 2019, eqs. 10 and 11).
+
+    k_train_train [n][n], or [n][n][c][c] with trace_axes=(). y_train [n][c]. diag_reg: added to the diagonal, times
+    its mean, or as it is with diag_reg_absolute_scale. Returns predict_fn(t=None, fx_train_0=0., fx_test_0=None,
+    k_test_train=None): t None is infinity, and may be an array of any shape; fx_..._0 are outputs [n][c] at the
+    start, numbers or None for not wanted. It returns outputs at the training samples, at the test samples, or both
+    as a pair, with t's shape in front. LinAlgError if the matrix is singular.
+    """
+    solver = _Solver(k_train_train, diag_reg, diag_reg_absolute_scale)
+    targets = _Targets(solver.k, y_train, trace_axes)
+
+    def at_infinity(f_train, f_test, k_test):
+        train = targets.y.copy()
+        if f_test is None:
+            return train, None
+        residual = targets.columns(targets.y - (0 if f_train is None else np.asarray(f_train)))
+        return train, f_test + targets.rows(k_test @ solver.solve(residual))
+
+    def at(t, f_train, f_test, k_test):
+        times, shape = _times(t, learning_rate / targets.size)
+        start = np.zeros_like(targets.y) if f_train is None else np.broadcast_to(f_train, targets.y.shape)
+        residual = targets.columns(start - targets.y)
+        train = start + targets.rows(solver.decay(residual, times), shape)
+        if f_test is None:
+            return train, None
+        moved = k_test @ solver.fraction(residual, times)
+        return train, f_test - targets.rows(moved, shape)
+
+    def predict_fn(t=None, fx_train_0=0.0, fx_test_0=None, k_test_train=None):
+        k_test = _test_kernel(k_test_train, fx_test_0, solver)
+        f_train = None if fx_train_0 is None else as_array(fx_train_0, "fx_train_0", np.float64)
+        f_test = None if fx_test_0 is None else as_array(fx_test_0, "fx_test_0", np.float64)
+        train, test = (at_infinity(f_train, f_test, k_test) if t is None else at(t, f_train, f_test, k_test))
+        return _wanted(train, test, fx_train_0, fx_test_0)
+
+    return predict_fn
+
+
+def _test_kernel(k_test_train, fx_test_0, solver):
+    if fx_test_0 is None:
+        return None
+    if k_test_train is None:
+        raise ValueError("predictions at test samples (fx_test_0) need k_test_train")
+    k = _matrix(k_test_train, "k_test_train")
+    if k.shape[1] != len(solver.k):
+        raise ValueError(f"k_test_train must have {len(solver.k)} columns, one for each training row, got {k.shape[1]}")
+    return k
+
+
+def _wanted(train, test, fx_train_0, fx_test_0):
+    if fx_test_0 is None:
+        return train
+    return test if fx_train_0 is None else (train, test)
+
+
+# ---- Gaussian processes
+
+
+def _part(kernel, name, what):
+    """A kernel of a Kernel, a named tuple, or an array that stands for any."""
+    if hasattr(kernel, name):
+        return getattr(kernel, name)
+    if hasattr(kernel, "nngp") or hasattr(kernel, "ntk"):
+        raise ValueError(f"{what} must have '{name}': compute it with get=('nngp', 'ntk')")
+    return kernel
+
+
+def _gaussians(get, values):
+    if isinstance(get, str):
+        return values[get]
+    names = tuple(get)
+    return namedtuple("Gaussians", names)(*[values[name] for name in names])
+
+
+def _regimes(get, allowed):
+    names = (get,) if isinstance(get, str) else tuple(get)
+    for name in names:
+        if name not in allowed:
+            raise ValueError(f"get must be one of {allowed} or a tuple of them, got {name!r}")
+    return names
+
+
+def gp_inference(k_train_train, y_train, diag_reg=0.0, diag_reg_absolute_scale=False, trace_axes=(-1,)):
+    """Posterior mean and covariance of infinite networks (Lee et al. 2019, eqs. 13 to 16; He et al. 2020).
+
+    k_train_train: an array [n][n], a Kernel, or a named tuple with nngp and ntk. Returns predict_fn(get=None,
+    k_test_train=None, k_test_test=None), get of 'nngp' (Bayesian network), 'ntk' (ensemble of trained networks;
+    its covariance needs both kernels), 'ntkgp' (Gaussian process with covariance NTK) or a tuple of these; None is
+    ('nngp', 'ntk'). The result is the mean [m][c], with k_test_test a Gaussian(mean, covariance [m][m]).
+    k_test_train None: at the training samples without a ridge, which are y_train.
+    """
+    solvers = {}
+
+    def solver(name):
+        if name not in solvers:
+            k = _part(k_train_train, name, "k_train_train")
+            solvers[name] = _Solver(k, diag_reg, diag_reg_absolute_scale)
+        return solvers[name]
+
+    def covariance(regime, k_test_train, k_test_test):
+        kernel = "nngp" if regime == "nngp" else "ntk"
+        prior = "ntk" if regime == "ntkgp" else "nngp"
+        if regime == "ntk" and not (hasattr(k_train_train, "nngp") and hasattr(k_test_train, "nngp")):
+            raise ValueError("the covariance of 'ntk' needs both kernels, of train and test: compute them with "
+                             "get=('nngp', 'ntk')")
+        s_tt = _matrix(_part(k_test_test, prior, "k_test_test"), "k_test_test")
+        s_td = _matrix(_part(k_test_train, prior, "k_test_train"), "k_test_train")
+        if regime != "ntk":
+            return s_tt - s_td @ solver(kernel).solve(s_td.T)
+        t_td = _matrix(k_test_train.ntk, "k_test_train")
+        a = solver("ntk").solve(t_td.T).T
+        cross = a @ s_td.T
+        return s_tt + a @ _matrix(k_train_train.nngp, "k_train_train") @ a.T - cross - cross.T
+
+    def one(regime, k_test_train, k_test_test):
+        kernel = "nngp" if regime == "nngp" else "ntk"
+        targets = _Targets(solver(kernel).k, y_train, trace_axes)
+        if k_test_train is None:
+            mean, n = targets.y.copy(), len(solver(kernel).k)
+            cov = np.zeros((n, n))
+        else:
+            k = _matrix(_part(k_test_train, kernel, "k_test_train"), "k_test_train")
+            mean = targets.rows(k @ solver(kernel).solve(targets.columns(targets.y)))
+            cov = None if k_test_test is None else covariance(regime, k_test_train, k_test_test)
+        if k_test_test is None:
+            return mean
+        return Gaussian(mean, _blocks(cov, targets))
+
+    def predict_fn(get=None, k_test_train=None, k_test_test=None):
+        get = ("nngp", "ntk") if get is None else get
+        names = _regimes(get, ("nngp", "ntk", "ntkgp"))
+        return _gaussians(get, {name: one(name, k_test_train, k_test_test) for name in names})
+
+    return predict_fn
+
+
+def _blocks(cov, targets):
+    """[m c][m c] as [m][m][c][c] for kernels with blocks; times in front stay."""
+    if not targets.blocks:
+        return cov
+    c = targets.y.shape[1]
+    m = cov.shape[-1] // c
+    return np.swapaxes(cov.reshape((*cov.shape[:-2], m, c, m, c)), -3, -2)
+
+
+def gradient_descent_mse_ensemble(kernel_fn, x_train, y_train, learning_rate=1.0, diag_reg=0.0,
+                                  diag_reg_absolute_scale=False, trace_axes=(-1,), **kernel_fn_train_train_kwargs):
+    """Mean and covariance of infinitely many networks trained on the squared loss, at any time (Lee et al. 2019).
+
+    kernel_fn: of ntk.stax, or any with kernel_fn(x1, x2, get). Returns predict_fn(t=None, x_test=None, get=None,
+    compute_cov=False): t None is infinity (gp_inference), an array of any shape gives a leading axis each; get
+    'nngp' (only the last layer trains) or 'ntk' (all do) or a tuple. x_test None: the training samples.
+    """
+    cache = {}
+
+    def train_kernels(names):
+        missing = tuple(name for name in names if name not in cache)
+        if missing:
+            found = kernel_fn(x_train, None, missing, **kernel_fn_train_train_kwargs)
+            cache.update(zip(missing, found))
+        return namedtuple("Kernels", tuple(cache))(**cache)
+
+    solvers = {}
+
+    def solver(name):
+        if name not in solvers:
+            solvers[name] = _Solver(train_kernels((name,))[list(cache).index(name)], diag_reg,
+                                    diag_reg_absolute_scale)
+        return solvers[name]
+
+    def at(regime, times, shape, k_td, k_tt):
+        s = solver(regime)
+        targets = _Targets(s.k, y_train, trace_axes)
+        scaled = times / targets.size
+        if k_td is None:
+            mean = -s.decay(targets.columns(targets.y), scaled)
+        else:
+            mean = _matrix(getattr(k_td, regime), "k") @ s.fraction(targets.columns(targets.y), scaled)
+        mean = targets.rows(mean, shape)
+        if k_tt is None:
+            return mean
+        cov = _ensemble_covariance(regime, s, scaled, train_kernels(("nngp",)).nngp, k_td, k_tt)
+        return Gaussian(mean, _blocks(cov.reshape((*shape, *cov.shape[1:])), targets))
+
+    def predict_fn(t=None, x_test=None, get=None, compute_cov=False, **kwargs):
+        get = ("nngp", "ntk") if get is None else get
+        names = _regimes(get, ("nngp", "ntk"))
+        need = tuple(n for n in ("nngp", "ntk") if n in names or (compute_cov and n == "nngp"))
+        k_dd = train_kernels(need)
+        k_td = None if x_test is None else kernel_fn(x_test, x_train, need, **kernel_fn_train_train_kwargs)
+        k_tt = None
+        if compute_cov:
+            k_tt = True if x_test is None else kernel_fn(x_test, None, "nngp", **kernel_fn_train_train_kwargs)
+        if t is None:
+            infer = gp_inference(k_dd, y_train, diag_reg, diag_reg_absolute_scale, trace_axes)
+            return infer(get, k_td, k_tt)
+        times, shape = _times(t, learning_rate)
+        return _gaussians(get, {name: at(name, times, shape, k_td, k_tt) for name in names})
+
+    return predict_fn
+
+
+def _ensemble_covariance(regime, solver, t, nngp_dd, k_td, k_tt):
+    """[times][m][m]; Lee et al. 2019, eq. 16 (all layers) and its analogue for the last layer."""
+    values, vectors = solver.eigen
+    if k_td is None:
+        left = np.exp(-_ramp(values, t))[:, None, :] * vectors  # V e^{-lambda t}, [times][n][n]
+        if regime == "nngp":
+            return (left * np.maximum(values, 0)) @ left.transpose(0, 2, 1)
+        project = left @ vectors.T
+        return project @ _matrix(nngp_dd, "k") @ project.transpose(0, 2, 1)
+    s_td, s_tt = _matrix(k_td.nngp, "k"), _matrix(k_tt, "k")
+    if regime == "nngp":
+        rotated = s_td @ vectors
+        return s_tt - (rotated * _inverse_ramp(values, 2 * t)[:, None, :]) @ rotated.T
+    rotated = _matrix(k_td.ntk, "k") @ vectors
+    a = (rotated * _inverse_ramp(values, t)[:, None, :]) @ vectors.T
+    cross = a @ s_td.T
+    return s_tt + a @ _matrix(nngp_dd, "k") @ a.transpose(0, 2, 1) - cross - cross.transpose(0, 2, 1)
+
+
+# ---- gradient descent on any loss that the library has
+
+LOSSES = {"mse": 0, "xent": 1}
+
+
+def mse(fx, y):
+    """1/2 of the mean over all entries of (fx - y)^2: neural-tangents' squared loss."""
+    return 0.5 * float(np.mean((np.asarray(fx) - np.asarray(y)) ** 2))
+
+
+def cross_entropy(fx, y):
+    """- mean over samples and classes of y log softmax(fx), as in neural-tangents' examples."""
+    fx = np.asarray(fx)
+    top = fx.max(-1, keepdims=True)
+    log_softmax = fx - top - np.log(np.exp(fx - top).sum(-1, keepdims=True))
+    return -float(np.mean(log_softmax * np.asarray(y)))
+
+
+def loss_of(loss):
+    """The library's number of a loss."""
+    name = {mse: "mse", cross_entropy: "xent"}.get(loss, loss) if not isinstance(loss, str) else loss
+    name = {"cross_entropy": "xent", "squared": "mse"}.get(name, name)
+    if name not in LOSSES:
+        raise ValueError("loss must be 'mse' or 'xent' (ntk.predict.mse, ntk.predict.cross_entropy): other functions "
+                         f"cannot be differentiated here; got {loss!r}")
+    return LOSSES[name]
+
+
+def max_learning_rate(ntk_train_train, y_train_size=None, momentum=0.0, eps=1e-12):
+    """Largest learning rate with which gradient descent on the squared loss converges: 2 (1 + momentum) size / lambda_max.
+
+    ntk_train_train [n][n], or [n][n][c][c]. y_train_size: number of entries of y_train; None: the rows of the
+    matrix. Goh 2017 (momentum).
+    """
+    from scipy.linalg import eigh
+
+    k = _matrix(ntk_train_train, "ntk_train_train")
+    largest = eigh(k, eigvals_only=True, subset_by_index=(len(k) - 1, len(k) - 1))[0]
+    return 2 * (1 + momentum) * (len(k) if y_train_size is None else y_train_size) / (largest + eps)

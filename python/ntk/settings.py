@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: MIT
+"""What holds for all calls: threads, memory, instruction set, progress."""
+from . import _core
+
+_now = {"threads": 0, "memory": 0, "isa": None, "progress": None}
+
+
+def _set(**changes):
+    new = {**_now, **changes}
+    _core.configure(new["threads"], new["memory"], new["isa"], new["progress"])
+    _now.update(changes)
+
+
+def set_threads(threads=0):
+    """Threads of a call, 1 to 1024; 0: one for each processor this process may use."""
+    _set(threads=threads)
+
+
+def set_memory(bytes=0):
+    """Bound on what a call may hold, in bytes: work that needs more is a MemoryError before it starts. 0: the
+    memory that the machine has free then."""
+    _set(memory=bytes)
+
+
+def set_isa(name=None):
+    """Instruction set of the hot loops: 'baseline', 'avx2', 'avx512' or 'neon'; None: the best."""
+    previous = _now["isa"]
+    _set(isa=name)
+    try:
+        _core.info()
+    except Exception:
+        _set(isa=previous)
+        raise
+
+
+def info():
+    """What this build and machine can do: version, features, isa, isa_available, blas_core, threads, memory."""
+    return _core.info()
+
+
+class progress:
+    """Shows the progress of long calls: progress() from here on, progress(False) no more, `with progress():` for
+    a block. Bars are tqdm's; a function called with (what, done, total) may be given instead, whose exceptions end
+    the work."""
+
+    def __init__(self, show=True):
+        self._before = _now["progress"]
+        self._bars = _Bars() if show is True else None
+        _set(progress=self._bars or (show if callable(show) else None))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        if self._bars:
+            self._bars.close()
+        _set(progress=self._before)
+
+
+class _Bars:
+    """One bar for each piece of work, by tqdm."""
+
+    def __init__(self):
+        from tqdm.auto import tqdm
+
+        self._tqdm, self._bar = tqdm, None
+
+    def __call__(self, what, done, total):
+        if self._bar is not None and (self._bar.desc != what or done < self._bar.n or self._bar.total != total):
+            self.close()
+        if self._bar is None:
+            self._bar = self._tqdm(total=total, desc=what, unit_scale=True)
+            self._bar.desc = what
+        self._bar.update(done - self._bar.n)
+        if done >= total:
+            self.close()
+
+    def close(self):
+        if self._bar is not None:
+            self._bar.close()
+        self._bar = None

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: MIT
+"""The architecture language as functions: layers, activations, combinators, presets.
+
+Each function makes a triple (init_fn, apply_fn, kernel_fn), as neural-tangents' stax does, and each is generated
+from the C library's table of that word: its arguments, defaults and documentation are those that `ntk layers`
+shows. str(layer) is the architecture as a text; parse(text) is the layer of a text.
+"""
+from . import _core
+from ._net import Layer, net_of
+
+
+def _write(value, what):
+    """A value as the architecture language writes it."""
+    if value is None or isinstance(value, (bool, str)):
+        return repr(value)
+    if isinstance(value, (int, float)):
+        return repr(value)
+    if isinstance(value, (tuple, list)) and not isinstance(value, Layer):
+        if len(value) == 3 and hasattr(value[2], "net"):
+            return value[2].net.text
+        inner = ", ".join(_write(v, what) for v in value)
+        return f"({inner},)" if len(value) == 1 else f"({inner})"
+    if hasattr(value, "net") or isinstance(value, Layer):
+        return net_of(value).text
+    if hasattr(value, "tolist"):  # numpy's numbers and arrays
+        return _write(value.tolist(), what)
+    if hasattr(value, "name"):  # an enumeration
+        return repr(value.name)
+    if callable(value) and getattr(value, "__name__", ""):
+        return repr(value.__name__)  # Elementwise(np.tanh)
+    raise TypeError(f"{what} cannot be written in the architecture language: {value!r}")
+
+
+class Word:
+    """A function of this module: one word of the architecture language."""
+
+    def __init__(self, name, kind, summary, formula, source, cost, parameters):
+        self.__name__ = self.__qualname__ = name
+        self.__module__ = "ntk.stax"
+        self.kind, self.formula, self.source, self.cost = kind, formula, source, cost
+        self.summary, self.parameters = summary, parameters
+        self._names = [p[0] for p in parameters]
+        self.__doc__ = self._document()
+
+    def _document(self):
+        lines = [f"{self.summary}.", ""]
+        lines += [f"    {name} ({type_}{', default ' + value if value else ''}): {doc}"
+                  for name, type_, value, doc in self.parameters]
+        if self.formula:
+            lines += ["", f"Infinite width: {self.formula}"]
+        if self.source:
+            lines += [f"Source: {self.source}"]
+        if self.cost:
+            lines += [f"Cost: {self.cost}"]
+        return "\n".join(lines)
+
+    @property
+    def __signature__(self):
+        import ast
+        from inspect import Parameter, Signature
+
+        if self.__name__ in ("serial", "parallel", "residual"):
+            return Signature([Parameter("layers", Parameter.VAR_POSITIONAL)])
+        parameters = []
+        for name, _, value, _ in self.parameters:
+            default = ast.literal_eval(value) if _is_literal(value) else value or Parameter.empty
+            parameters.append(Parameter(name, Parameter.POSITIONAL_OR_KEYWORD, default=default))
+        return Signature(parameters)
+
+    def __call__(self, *args, **kwargs):
+        combines = self.kind == "combinator"
+        for name in kwargs:
+            if name not in self._names:
+                known = ", ".join(self._names) or "none"
+                raise TypeError(f"{self.__name__}() has no argument '{name}'; it has: {known}")
+        if not combines and len(args) > len(self._names) and not self.__name__.startswith("Elementwise"):
+            raise TypeError(f"{self.__name__}() takes at most {len(self._names)} arguments, got {len(args)}")
+        words = [_write(a, f"{self.__name__}()") for a in args]
+        words += [f"{name}={_write(value, f'{self.__name__}({name}=...)')}" for name, value in kwargs.items()]
+        text = f"{self.__name__}({', '.join(words)})"
+        return Layer(text)
+
+    def __repr__(self):
+        return f"<ntk.stax.{self.__name__}>"
+
+
+def _is_literal(value):
+    return bool(value) and "*" not in value
+
+
+def parse(text):
+    """The layer (init_fn, apply_fn, kernel_fn) of an architecture text; ValueError with a caret under the place."""
+    if not isinstance(text, str):
+        return Layer(net_of(text).text)
+    return Layer(text)
+
+
+WORDS = {word[0]: Word(*word) for word in _core.layers()}
+globals().update(WORDS)
+__all__ = ["parse", *WORDS]
+
+_ABSENT = ("ConvTranspose", "ConvLocal", "GlobalSelfAttention", "Aggregate", "DotGeneral", "ImageResize", "Index",
+           "Gabor", "ExpNormalized", "layer", "supports_masking", "unmask_fn", "Slice")
+
+
+def __getattr__(name):
+    if name in _ABSENT:
+        raise AttributeError(f"ntk.stax has no '{name}': this layer of neural-tangents is not supported; "
+                             "docs/neural-tangents.md lists the differences")
+    raise AttributeError(f"module 'ntk.stax' has no attribute '{name}'")
