@@ -50,6 +50,6 @@ number() { echo "$summary" | grep -oE "[0-9]+ $1" | head -n 1 | tr -dc '0-9'; }
 failed=$(number failed) errors=$(number error)
 failed=$((${failed:-0} + ${errors:-0}))
 passed=$(number passed) skipped=$(number skipped)
-[ "${passed:-0}" -gt 0 ] || failed=$((failed + 1))
+[ $((${passed:-0} + failed)) -gt 0 ] || failed=1
 echo "${passed:-0} passed, $failed failed, ${skipped:-0} skipped"
 [ "$failed" -eq 0 ]
