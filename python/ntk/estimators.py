@@ -73,7 +73,7 @@ _PARAMETERS = """
 
 _ATTRIBUTES = """
     n_features_in_, feature_names_in_
-        As everywhere in scikit-learn.
+        As everywhere in scikit-learn (for images and sequences, the first size of a sample).
     X_fit_ : ndarray
         The training samples as the kernel sees them. A pickle has these and the targets, and no factorisation: after
         unpickling, the first prediction fits again, with identical results."""
@@ -222,8 +222,8 @@ class _NTKEstimator(BaseEstimator):
 
     @property
     def log_marginal_likelihood_value_(self):
-        """log p(y | X), natural log, summed over outputs, of the normalised targets under the Gaussian process with the
-        kernel matrix plus ridge as covariance (Rasmussen and Williams 2006, eq. 2.30)."""
+        """log p(y | X), natural log, summed over outputs, of the normalised targets under the Gaussian process with
+        the kernel matrix plus ridge as covariance (Rasmussen and Williams 2006, eq. 2.30)."""
         check_is_fitted(self)
         return self._model(self._time < np.inf).evidence()
 
@@ -234,7 +234,7 @@ class _NTKEstimator(BaseEstimator):
 
 
 class NTKRegressor(MultiOutputMixin, RegressorMixin, _NTKEstimator):
-    __doc__ = f"""Regression with infinitely wide networks: kernel ridge regression with the NTK or NNGP, with uncertainties.
+    __doc__ = f"""Regression with infinitely wide networks: ridge regression with the NTK or NNGP, with uncertainties.
 {_PARAMETERS}
     normalize_y : bool, default=True
         Shift and scale each target to mean 0 and variance 1 for the fit, as the prior's mean is 0 and its scale that of
@@ -243,7 +243,7 @@ class NTKRegressor(MultiOutputMixin, RegressorMixin, _NTKEstimator):
     Attributes
     ----------{_ATTRIBUTES}
     log_marginal_likelihood_value_ : float
-        See there.
+        log p(y | X) of the normalised targets.
 
     Raises
     ------
@@ -288,7 +288,8 @@ class NTKRegressor(MultiOutputMixin, RegressorMixin, _NTKEstimator):
 
         Returns the mean [m], or [m][outputs] if y had two dimensions; with return_std also the standard deviation of
         the function (without noise), of the same shape; with return_cov instead its covariance, [m][m] or
-        [m][m][outputs] (time=None only). NotFittedError before fit; ValueError if X does not fit.
+        [m][m][outputs] (time=None only). With kernel='ntk' the first of either fits once more, as the spread needs
+        the NNGP too: 8 n^2 bytes instead of 4 n^2. NotFittedError before fit; ValueError if X does not fit.
         """
         mean, spread = self._outputs(X, return_std, return_cov)
         mean = self._in_units(mean)
@@ -297,7 +298,7 @@ class NTKRegressor(MultiOutputMixin, RegressorMixin, _NTKEstimator):
         return mean, self._spread(spread, self._scale**2 if return_cov else self._scale)
 
     def predict_at(self, X, times, return_std=False):
-        """Predictions at several times of training (in the units of `time`; 0 and inf are allowed).
+        """Predictions at several times of training, [times] of numbers in the units of `time`, 0 and inf among them.
 
         Returns means [times][m] or [times][m][outputs]; with return_std also standard deviations of the same shape.
         At finite times the spread is that of an ensemble in training, which 'ntkgp' does not have: ValueError. Lee et
@@ -336,7 +337,7 @@ class NTKClassifier(ClassifierMixin, _NTKEstimator):
     classes_ : ndarray of shape (classes,)
         The labels, sorted.{_ATTRIBUTES}
     log_marginal_likelihood_value_ : float
-        See there.
+        log p(y | X) of the normalised targets.
 
     Raises
     ------
@@ -375,7 +376,7 @@ class NTKClassifier(ClassifierMixin, _NTKEstimator):
         return mean if spread is None else (mean, spread)
 
     def predict_at(self, X, times, return_std=False):
-        """Outputs at several times of training (in the units of `time`; 0 and inf are allowed).
+        """Outputs at several times of training, [times] of numbers in the units of `time`, 0 and inf among them.
 
         Returns means [times][m][classes]; with return_std also standard deviations [times][m], which 'ntkgp' does
         not have at finite times: ValueError. Lee et al. 2019, eqs. 10 to 16.
@@ -395,7 +396,7 @@ class NTKClassifier(ClassifierMixin, _NTKEstimator):
         temperature scaling, on Rasmussen and Williams 2006, eq. 5.12, for which no sample is held out). So the
         probabilities are calibrated to label noise, which the posterior variance of the outputs does not know, and
         the most probable class is the predicted one. At a finite time, leave-one-out is that of the ridge
-        alpha + y.size / time, which training up to that time comes close to (Ali et al. 2019).
+        alpha + n classes / time, which training up to that time comes close to (Ali et al. 2019).
         """
         scores = self.predict_scores(X)
         return softmax(self._sharpness() * scores, axis=1)
@@ -423,15 +424,17 @@ class NTKClassifier(ClassifierMixin, _NTKEstimator):
 
 
 def sharpness(scores, labels):
-    """The b with which softmax(b scores), scores [n][classes], makes labels [n] most likely; 0.01 to 10,000.
+    """The b > 0 with which softmax(b scores), scores [n][classes], makes labels [n] most likely.
 
-    One label in n + 1 is taken to be random, without which b would be infinite where all scores are right.
+    One label in n + 1 is taken to be random, without which b would be infinite where all scores are right; and b is
+    0.01 to 10,000 divided by the scores' deviation, so that it is not 0 where they are worse than chance.
     """
     n, classes = scores.shape
     noise = 1 / (n + 1)
     targets = one_hot(labels, classes, centered=False) * (1 - noise) + noise / classes
+    scale = scores.std() or 1.0
 
     def loss(log_b):
-        return -np.sum(targets * log_softmax(np.exp(log_b) * scores, axis=1))
+        return -np.sum(targets * log_softmax(np.exp(log_b) / scale * scores, axis=1))
 
-    return np.exp(minimize_scalar(loss, bounds=np.log([1e-2, 1e4]), method="bounded").x)
+    return np.exp(minimize_scalar(loss, bounds=np.log([1e-2, 1e4]), method="bounded").x) / scale
