@@ -13,7 +13,9 @@ def _write(value, what):
     """A value as the architecture language writes it."""
     if value is None or isinstance(value, (bool, str)):
         return repr(value)
-    if isinstance(value, (int, float)):
+    if isinstance(value, float):
+        return repr(float(value))  # numpy's float64 is one, with another repr
+    if isinstance(value, int):
         return repr(value)
     if isinstance(value, (tuple, list)) and not isinstance(value, Layer):
         if len(value) == 3 and hasattr(value[2], "net"):
