@@ -136,8 +136,10 @@ static int check(const struct args *a)
     if (!a->steps)
         return usage("--steps is missing, e.g. --steps 1000");
     STEP(check_output(a->out));
+    if (a->record && !ends_with(a->record, ".npz") && !ends_with(a->record, ".h5"))
+        return usage("--record must end with .npz or .h5, got '%s'", a->record);
     if (a->record)
-        STEP(check_array_output(a->record, 2));
+        STEP(check_output(a->record));
     if (a->log)
         STEP(check_output(a->log));
     if (a->checkpoint)
