@@ -561,7 +561,10 @@ typedef struct ntk_train_opts {
     int mean_loss;        /* as in ntk_flow_opts; default 0. A minibatch's loss is scaled by n / batch
                            * if the loss is a sum */
     double learning_rate; /* > 0; 0 (default): `fraction` of the largest stable one at the start */
-    double fraction;      /* of (1 + momentum) 2 / (lambda_max h), h = 1 (MSE) or 1/2 (XENT); default 0.5 */
+    double fraction;      /* of (1 + momentum) 2 / (lambda_max h), h = 1 (MSE) or 1/2 (XENT); default 0.5.
+                           * Of batches, of 2 / h / (lambda_max / (1 + momentum) + (lambda_batch -
+                           * lambda_max) / (1 - momentum)), lambda_batch the largest of 8 batches, each
+                           * in proportion n / batch */
     double momentum;      /* heavy ball, v = momentum v + gradient, theta -= learning_rate v; default 0 */
     int64_t batch;        /* samples of a step, drawn without replacement in every epoch; 0 (default): all */
     uint64_t seed;        /* of the batches */
@@ -575,13 +578,14 @@ NTK_API NTK_NODISCARD ntk_status ntk_train_new(ntk_params *params, const ntk_dat
                                                const ntk_train_opts *opts, ntk_train **train);
 NTK_API void ntk_train_free(ntk_train *train);
 /* Does that many steps. NTK_ENUMERIC, naming the step and the loss, if the loss is not finite or above
- * 1e6 times the first; theta is then that of this step. loss: mean over these steps of the loss before
+ * 1e6 times the first and that of outputs 0; theta is then that of this step. loss: mean over these steps of the loss before
  * each of them (NULL: not wanted). */
 NTK_API NTK_NODISCARD ntk_status ntk_train_run(ntk_train *train, int64_t steps, double *loss);
 NTK_API int64_t ntk_train_step(const ntk_train *train); /* steps done */
 NTK_API double ntk_train_learning_rate(const ntk_train *train);
-/* Checkpoints: parameters, momentum and step. After loading, into a run of equal params, data and
- * options, steps give bitwise what they would have given. */
+/* Checkpoints: parameters, momentum and step. After loading, into a run of the same net, data and
+ * options (else NTK_EINVAL), steps give bitwise what they would have given. Numbers that are not finite
+ * are never saved (NTK_ENUMERIC). */
 NTK_API NTK_NODISCARD ntk_status ntk_train_save(const ntk_train *train, const char *path);
 NTK_API NTK_NODISCARD ntk_status ntk_train_load(ntk_train *train, const char *path);
 
