@@ -5,6 +5,7 @@ The functions take an apply_fn that ntk.stax made; an arbitrary Python function 
 """
 import enum
 from collections import namedtuple
+from numbers import Integral
 
 import numpy as np
 
@@ -102,7 +103,7 @@ def empirical_kernel_fn(f, trace_axes=(-1,), diagonal_axes=(), vmap_axes=None,
     return kernel_fn
 
 
-def empirical_ntk_vp_fn(f, x1, x2, params):
+def empirical_ntk_vp_fn(f, x1, x2, params, **apply_fn_kwargs):
     """vp_fn(v) -> Theta(x1, x2) v without the matrix: v [n2][c] to [n1][c], one vjp and one jvp a call."""
     net = net_of(f, "f")
     x1, x2, dtype = pair(x1, x2)
@@ -136,9 +137,9 @@ def linearize(f, params):
 
         def use(network):
             arrays = network.arrays()
-            difference = flatten(new_params, arrays).astype(np.float64) - flatten(params, arrays)
+            new, old = (flatten(p, arrays, net.canonical).astype(np.float64) for p in (new_params, params))
             value, change = (np.empty((len(x), network.outputs), x.dtype) for _ in range(2))
-            network.jvp(x, difference.astype(x.dtype), value, change)
+            network.jvp(x, (new - old).astype(x.dtype), value, change)
             return value + change
 
         return net.with_theta(params, x.shape[1:], x.dtype, use)
@@ -162,7 +163,7 @@ def jvp(f, params, tangent, x):
 
     def use(network):
         value, change = (np.empty((len(x), network.outputs), x.dtype) for _ in range(2))
-        network.jvp(x, flatten(tangent, network.arrays()).astype(x.dtype), value, change)
+        network.jvp(x, flatten(tangent, network.arrays(), net.canonical).astype(x.dtype), value, change)
         return value, change
 
     return net.with_theta(params, x.shape[1:], x.dtype, use)
@@ -191,6 +192,8 @@ def monte_carlo_kernel_fn(init_fn, apply_fn, key, n_samples, batch_size=0, devic
     kernels are means over equal outputs (trace_axes=(-1,)). get as in kernel_fn of ntk.stax.
     """
     net, seed = net_of(apply_fn, "apply_fn"), seed_of(key)
+    one = isinstance(n_samples, Integral)
+    counts = [n_samples] if one else list(n_samples)
     if _form(trace_axes, diagonal_axes) != _TRACE:
         raise ValueError("monte_carlo_kernel_fn computes the mean over outputs: trace_axes must be (-1,)")
 
@@ -203,20 +206,20 @@ def monte_carlo_kernel_fn(init_fn, apply_fn, key, n_samples, batch_size=0, devic
     def kernel_fn(x1, x2=None, get=None, **kwargs):
         whole = _by_name(get, "MonteCarloKernel",
                          lambda name: _running(lambda *a: estimate(x1, x2, {"nngp": _NNGP, "ntk": _NTK}[name], *a),
-                                               n_samples))
-        if isinstance(n_samples, int):
+                                               counts))
+        if one:
             return next(whole) if isinstance(get, str) else type(whole)(*map(next, whole))
         return whole if isinstance(get, str) else (type(whole)(*values) for values in zip(*whole))
 
     return kernel_fn
 
 
-def _running(estimate, n_samples):
+def _running(estimate, counts):
     """Means over ever more networks."""
     done, total = 0, 0
-    for n in [n_samples] if isinstance(n_samples, int) else n_samples:
+    for n in counts:
         if n <= done:
-            raise ValueError(f"n_samples must be positive and ascending, got {n_samples}")
+            raise ValueError(f"n_samples must be positive and ascending, got {counts}")
         total = total + (n - done) * estimate(done, n - done)
         done = n
         yield total / done
