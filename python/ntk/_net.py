@@ -6,7 +6,7 @@ import threading
 import numpy as np
 
 from . import _core
-from ._arrays import as_samples, seed_of
+from ._arrays import as_array, as_samples, seed_of
 
 _PLACE = re.compile(r"line (\d+), column (\d+): ")
 
@@ -87,7 +87,7 @@ def _leaves(params):
 
 def flatten(params, arrays, canonical):
     """theta [count] of parameters as nest makes them; layers of a repeat may be a list of n as well."""
-    leaves = [np.asarray(leaf) for leaf in _leaves(params)]
+    leaves = [as_array(leaf, "params") for leaf in _leaves(params)]
     sizes = [leaf.size for leaf in leaves]
     if leaves and sizes == [size for _, _, _, size, _ in arrays]:
         return np.concatenate([leaf.ravel() for leaf in leaves])
@@ -147,9 +147,9 @@ class InitFn:
     """init_fn(rng, input_shape, dtype=float64) -> (output_shape, params)
 
     rng: an integer seed, a numpy.random.Generator, or a key of two integers. input_shape: with the batch
-    first, (-1, c), (-1, w, c) or (-1, h, w, c). params: (W, b) for each Dense and Conv, nested as the
-    layers are and as neural-tangents nests them. Parameters are standard normal in the 'ntk' parameterization (Philox4x32-10), the same for a
-    seed on every machine.
+    first, (-1, c), (-1, w, c) or (-1, h, w, c). params: (W, b) for each Dense and Conv, nested as the layers are,
+    which is how neural-tangents nests them. Parameters are standard normal in the 'ntk' parameterization
+    (Philox4x32-10), the same for a seed on every machine.
     """
 
     def __init__(self, net):

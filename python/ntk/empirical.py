@@ -44,6 +44,9 @@ def _form(trace_axes, diagonal_axes):
 def _kernel(net, which, form, x1, x2, params):
     x1, x2, dtype = pair(x1, x2)
     x1 = x1.astype(dtype, copy=False)
+    if len(net.out_shape(x1.shape[1:])) > 1:
+        raise ValueError("an empirical kernel needs a network whose output is a vector: end it with Flatten() or "
+                         f"GlobalAvgPool(); an output of {net.text} has the shape {net.out_shape(x1.shape[1:])}")
 
     def use(network):
         c = network.outputs
@@ -138,8 +141,7 @@ def linearize(f, params):
         def use(network):
             arrays = network.arrays()
             new, old = (flatten(p, arrays, net.canonical).astype(np.float64) for p in (new_params, params))
-            value, change = (np.empty((len(x), network.outputs), x.dtype) for _ in range(2))
-            network.jvp(x, (new - old).astype(x.dtype), value, change)
+            value, change = _jvp(net, network, x, new - old)
             return value + change
 
         return net.with_theta(params, x.shape[1:], x.dtype, use)
@@ -157,14 +159,18 @@ def taylor_expand(f, params, degree):
     return linearize(f, params)
 
 
+def _jvp(net, network, x, tangent):
+    value, change = (np.empty((len(x), *net.out_shape(x.shape[1:])), x.dtype) for _ in range(2))
+    network.jvp(x, tangent.astype(x.dtype), value, change)
+    return value, change
+
+
 def jvp(f, params, tangent, x):
-    """(f(x), df/dtheta tangent), [n][c] each; tangent is nested as params are."""
+    """(f(x), df/dtheta tangent), of f(x)'s shape; tangent is nested as params are."""
     net, x = net_of(f, "f"), as_samples(x, "x")
 
     def use(network):
-        value, change = (np.empty((len(x), network.outputs), x.dtype) for _ in range(2))
-        network.jvp(x, flatten(tangent, network.arrays(), net.canonical).astype(x.dtype), value, change)
-        return value, change
+        return _jvp(net, network, x, flatten(tangent, network.arrays(), net.canonical))
 
     return net.with_theta(params, x.shape[1:], x.dtype, use)
 

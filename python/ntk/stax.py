@@ -22,6 +22,8 @@ def _write(value, what):
     if isinstance(value, (tuple, list)) and not isinstance(value, Layer):
         if len(value) == 3 and hasattr(value[2], "net"):
             return value[2].net.text
+        if len(value) == 3 and callable(value[2]):
+            raise TypeError(f"{what} takes layers that ntk.stax made, not another library's")
         inner = ", ".join(_write(v, what) for v in value)
         return f"({inner},)" if len(value) == 1 else f"({inner})"
     if hasattr(value, "net") or isinstance(value, Layer):
@@ -146,11 +148,12 @@ globals().update(WORDS)
 __all__ = ["parse", *WORDS]
 
 _ABSENT = ("ConvTranspose", "ConvLocal", "GlobalSelfAttention", "Aggregate", "DotGeneral", "ImageResize", "Index",
-           "Gabor", "ExpNormalized", "layer", "supports_masking", "unmask_fn", "Slice")
+           "Slice", "Gabor", "ExpNormalized", "layer", "requires", "supports_masking", "unmask_fn", "MaskedArray",
+           "Diagonal", "Bool", "Padding", "AttentionMechanism", "PositionalEmbedding", "AggregateImplementation")
 
 
 def __getattr__(name):
     if name in _ABSENT:
-        raise AttributeError(f"ntk.stax has no '{name}': this layer of neural-tangents is not supported; "
+        raise AttributeError(f"ntk.stax has no '{name}': this word of neural-tangents is not supported; "
                              "docs/neural-tangents.md lists the differences")
     raise AttributeError(f"module 'ntk.stax' has no attribute '{name}'")

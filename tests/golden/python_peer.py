@@ -48,8 +48,9 @@ def main():
         for k, (leaf, new) in enumerate(zip(leaves, jax.tree_util.tree_leaves(other))):
             out[f"params/{name}/{k}"], out[f"params/{name}/new/{k}"] = leaf, new
         params[name] = params[name], other
-    for group in (calls.kernels(nt, data), calls.predictions(nt, data), calls.finite(nt, data, params)):
-        out.update(group)
+    for group in (calls.kernels, calls.fields, calls.predictions):
+        out.update(group(nt, data))
+    out.update(calls.finite(nt, data, params))
     calls.save(HERE / "python_peer.npz", out)
 
 

@@ -93,7 +93,8 @@ def kinks(stax):
 
 def polynomials(stax):
     return stax.serial(
-        stax.Dense(8, 0.9, 0.1), stax.Polynomial([0.1, 0.7, -0.2, 0.05]), stax.Dense(8), stax.Monomial(3), stax.Dense(1),
+        stax.Dense(8, 0.9, 0.1), stax.Polynomial([0.1, 0.7, -0.2, 0.05]), stax.Dense(8), stax.Monomial(3),
+        stax.Dense(1),
     )
 
 

@@ -56,6 +56,24 @@ def kernels(nt, data):
     return out
 
 
+def fields(nt, data):
+    """kernel_fn's other results, on samples and on kernels."""
+    x1, x2, out = data["vector"], data["vector/2"], {}
+    first = nt.stax.serial(nt.stax.Dense(8, 1.3, 0.2), nt.stax.Erf(), nt.stax.Dense(5, 1.2, 0.1))[2]
+    second = nt.stax.serial(nt.stax.Relu(), nt.stax.Dense(3))[2]
+    for name, k in (("pair", first(x1, x2)), ("after", second(first(x1, x2)))):
+        for field in ("nngp", "ntk", "cov1", "cov2", "x1_is_x2", "shape1", "shape2"):
+            out[f"fields/{name}/{field}"] = getattr(k, field)
+    self = first(x1)
+    out["fields/self/ntk"], out["fields/self/cov1"], out["fields/self/x1_is_x2"] = self.ntk, self.cov1, self.x1_is_x2
+    cov2, nngp, shape1 = first(x1, x2, ("cov2", "nngp", "shape1"))
+    out["fields/tuple/cov2"], out["fields/tuple/nngp"], out["fields/tuple/shape1"] = cov2, nngp, shape1
+    out["fields/one"] = first(x1, x2, "cov1")
+    # Equal arrays are one set of samples, which Dropout notices.
+    out["fields/copy"] = arch.dropout(nt.stax)[2](x1, x1.copy(), "ntk")
+    return out
+
+
 TIMES = {"infinity": None, "one": 30.0, "several": np.array([[0.0, 1.0, 10.0], [1e2, 1e3, 1e5]])}
 RIDGES = {"none": {}, "relative": {"diag_reg": 1e-2}, "absolute": {"diag_reg": 1e-2, "diag_reg_absolute_scale": True}}
 
@@ -174,5 +192,11 @@ def finite(nt, data, params):
             both = nt.empirical_kernel_fn(apply_fn, vmap_axes=0, **axes)(x1, x2, ("nngp", "ntk"), p)
             out[f"{at}/both/nngp"], out[f"{at}/both/ntk"] = both.nngp, both.ntk
         v = np.linspace(-1, 1, 2 * len(x2)).reshape(len(x2), 2)
+        if name == "mlp":
+            predict_fn = nt.predict.gradient_descent_mse_ensemble(
+                nt.empirical_kernel_fn(apply_fn), x1, data["y_train"][:4], diag_reg=0.1, params=p)
+            for when, t in TIMES.items():
+                g = predict_fn(t, x2, "ntk", True, params=p)
+                out[f"finite/ensemble/{when}/mean"], out[f"finite/ensemble/{when}/cov"] = g.mean, g.covariance
         out[f"finite/{name}/product"] = nt.empirical_ntk_vp_fn(apply_fn, x1, x2, p)(v)
     return out

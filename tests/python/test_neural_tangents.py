@@ -89,6 +89,11 @@ def almost_parallel(x):
     return (np.abs(x @ x.T) / np.outer(norms, norms) > 1 - 1e-5) & ~equal_rows(x, x)
 
 
+def test_fields():
+    for name, got in calls.fields(ntk, PEER).items():
+        assert deviation(got, PEER[name]) < (NOISE if "self" in name or "copy" in name else EXACT), name
+
+
 def test_predictions():
     for name, got in calls.predictions(ntk, PEER).items():
         assert deviation(got, PEER[name]) < EXACT, name
@@ -145,10 +150,23 @@ def test_repeat_takes_stacked_and_listed_parameters():
     assert apply_fn(init_fn(1, (-1, 5))[1], np.ones((2, 5))).shape == (2, 3)
 
 
+def test_outputs_with_positions():
+    init_fn, apply_fn, kernel_fn = stax.serial(stax.Conv(3, (2, 2), b_std=0.1), stax.Relu())
+    x = PEER["small"]
+    out_shape, params = init_fn(1, x.shape)
+    f = apply_fn(params, x)
+    assert f.shape == out_shape == (4, 5, 5, 3)
+    assert np.allclose(ntk.linearize(apply_fn, params)(params, x), f, rtol=1e-13)
+    assert ntk.empirical.vjp(apply_fn, params, np.ones_like(f), x)[0][0].shape == (2, 2, 2, 3)
+    for function in (lambda: kernel_fn(x, None, "ntk"), lambda: ntk.empirical_ntk_fn(apply_fn)(x, None, params)):
+        with pytest.raises(ValueError, match="Flatten"):
+            function()
+
+
 @pytest.mark.parametrize("which", ["nngp", "ntk"])
 @pytest.mark.parametrize("network", [
-    "serial(Dense(256, 1.5, 0.1), Relu(), Dense(256, 1.2), Erf(), Dense(1))",
-    "serial(Conv(64, (3,), padding='SAME'), Relu(), GlobalAvgPool(), Dense(1))",
+    "serial(Dense(64, 1.5, 0.1), Relu(), Dense(64, 1.2), Erf(), Dense(1))",
+    "serial(Conv(32, (3,), padding='SAME'), Relu(), GlobalAvgPool(), Dense(1))",
 ])
 def test_monte_carlo(network, which):
     init_fn, apply_fn, kernel_fn = stax.parse(network)
@@ -157,8 +175,8 @@ def test_monte_carlo(network, which):
     counts = [100, 400]
     means = list(ntk.monte_carlo_kernel_fn(init_fn, apply_fn, 3, counts)(x, None, which))
     rough, fine = (np.abs(m - exact).max() / exact.max() for m in means)
-    # A single network's entries deviate by about 1: 5 / sqrt(400), beside a bias of 1 / width.
-    assert fine < 0.25 and len(means) == 2 and rough < 0.5
+    # Measured: up to 0.15 and 0.054, part of which is the bias of a finite width.
+    assert len(means) == 2 and rough < 0.3 and fine < 0.1
     single = ntk.monte_carlo_kernel_fn(init_fn, apply_fn, 3, counts[1])(x, None, (which,))
     assert np.allclose(single[0], means[1], rtol=1e-12)
 
@@ -245,7 +263,8 @@ DIFFERENT = {
 def signature(f):
     words = []
     for p in inspect.signature(f).parameters.values():
-        default = "" if p.default is p.empty else f"={int(p.default) if hasattr(p.default, 'name') else repr(p.default)}"
+        default = int(p.default) if isinstance(p.default, ntk.NtkImplementation) else p.default
+        default = "" if default is p.empty else f"={default!r}"
         words.append({p.VAR_POSITIONAL: "*", p.VAR_KEYWORD: "**"}.get(p.kind, "") + p.name + default)
     return ", ".join(words)
 
@@ -263,7 +282,8 @@ def test_functions_that_factories_give():
     k = kernel_fn(x, None, ("nngp", "ntk"))
     ensemble = predict.gradient_descent_mse_ensemble(kernel_fn, x, y)
     assert signature(kernel_fn) == "x1, x2=None, get=None, **kwargs"
-    assert signature(predict.gradient_descent_mse(k.ntk, y)) == "t=None, fx_train_0=0.0, fx_test_0=None, k_test_train=None"
+    assert signature(predict.gradient_descent_mse(k.ntk, y)) == ("t=None, fx_train_0=0.0, fx_test_0=None, "
+                                                                 "k_test_train=None")
     assert signature(predict.gp_inference(k, y)) == "get=None, k_test_train=None, k_test_test=None"
     assert signature(ensemble).startswith("t=None, x_test=None, get=None, compute_cov=False")
     assert signature(ntk.empirical_ntk_fn(apply_fn)) == "x1, x2, params, **kwargs"
@@ -299,3 +319,15 @@ def test_functions_that_are_not_known():
         stax.Elementwise(nngp_fn=lambda cov12, var1, var2: cov12)
     with pytest.raises(TypeError, match="call it"):
         stax.serial(stax.Dense(1), stax.Relu)
+
+
+def log_softmax(x):
+    return x - np.log(np.exp(x).sum(-1, keepdims=True))
+
+
+def test_losses_are_recognised_by_their_values():
+    assert predict.loss_of(lambda fx, y: 0.5 * np.mean((fx - y) ** 2)) == predict.loss_of("mse")
+    assert predict.loss_of(lambda fx, y: -np.mean(log_softmax(fx) * y)) == predict.loss_of("xent")
+    for loss in (lambda fx, y: np.mean((fx - y) ** 2), lambda fx, y: -np.sum(log_softmax(fx) * y), "hinge", max):
+        with pytest.raises(ValueError, match="loss must be"):
+            predict.loss_of(loss)
