@@ -28,7 +28,7 @@ def train(apply_fn, params, x, y, loss="mse", steps=1000, learning_rate=None, mo
     network = net.network(x.shape[1:], x.dtype, 0)
     arrays = network.arrays()
     theta = np.frombuffer(network, x.dtype)
-    theta[:] = flatten(params, arrays)
+    theta[:] = flatten(params, arrays, net.canonical)
     if steps < 0:
         raise ValueError(f"steps must be 0 or more, got {steps}")
     if learning_rate is not None and not learning_rate > 0:
