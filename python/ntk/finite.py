@@ -5,7 +5,7 @@ from collections import namedtuple
 import numpy as np
 
 from . import _core
-from ._arrays import as_array, as_samples
+from ._arrays import as_array, as_samples, seed_of
 from ._net import flatten, nest, net_of
 from .predict import loss_of
 
@@ -17,15 +17,18 @@ def train(apply_fn, params, x, y, loss="mse", steps=1000, learning_rate=None, mo
           mean=False, fraction=0.5, every=None, callback=None):
     """Gradient descent on a finite network: Trained(params, steps, loss, learning_rate).
 
-    apply_fn, params: of ntk.stax. x: samples; training is in x's dtype. y [n][outputs]: targets, distributions over
-    classes for 'xent'. loss: 'mse', 1/2 sum (f - y)^2, or 'xent', the cross-entropy of softmax; mean=True divides
-    it by n * outputs or by n. learning_rate None: `fraction` of the largest stable one at the start. momentum:
-    heavy ball, 0 to 1. batch_size None: all samples. every: steps between records and calls of
-    callback(step, loss, params); None: 10 times in all. LinAlgError, with the step and the loss, if it diverges.
+    apply_fn, params: of ntk.stax. x: samples; training is in x's dtype. y [n][outputs], or [n] for one output:
+    targets, distributions over classes for 'xent'. loss: 'mse', 1/2 sum (f - y)^2, or 'xent', the cross-entropy of
+    softmax; mean=True divides it by n * outputs or by n. learning_rate None: `fraction` of the largest stable one at
+    the start. momentum: heavy ball, 0 to 1. batch_size None: all samples. seed: of the order of batches, as init_fn's
+    rng. every: steps between records and calls of callback(step, loss, params); None: 10 times in all. LinAlgError,
+    with the step and the loss, if it diverges.
     """
     net, x = net_of(apply_fn, "apply_fn"), as_samples(x, "x")
     y = as_array(y, "y", np.float64)
     network = net.network(x.shape[1:], x.dtype, 0)
+    if y.shape != (len(x), network.outputs) and (y.shape != (len(x),) or network.outputs != 1):
+        raise ValueError(f"y must have the shape {(len(x), network.outputs)}, got {y.shape}")
     arrays = network.arrays()
     theta = np.frombuffer(network, x.dtype)
     theta[:] = flatten(params, arrays)
@@ -33,10 +36,12 @@ def train(apply_fn, params, x, y, loss="mse", steps=1000, learning_rate=None, mo
         raise ValueError(f"steps must be 0 or more, got {steps}")
     if learning_rate is not None and not learning_rate > 0:
         raise ValueError(f"learning_rate must be above 0, got {learning_rate}")
+    every = max(1, steps // 10) if every is None else every
+    if every < 1:
+        raise ValueError(f"every must be 1 or more, got {every}")
     run = _core.Train.start(network, x, y, loss_of(loss), mean, learning_rate or 0.0, fraction, momentum,
-                            batch_size or 0, seed)
+                            batch_size or 0, seed_of(seed))
     records = []
-    every = every or max(1, steps // 10)
     while run.step < steps:
         records.append((run.run(min(every, steps - run.step)), run.step))
         if callback:

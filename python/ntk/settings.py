@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What holds for all calls: threads, memory, instruction set, progress."""
+from numbers import Real
+
 from . import _core
 
 _now = {"threads": 0, "memory": 0, "isa": None, "progress": None}
@@ -17,13 +19,21 @@ def set_threads(threads=0):
 
 
 def set_memory(bytes=0):
-    """Bound on what a call may hold, in bytes: work that needs more is a MemoryError before it starts. 0: the
-    memory that the machine has free then."""
-    _set(memory=bytes)
+    """Bound on what a call may hold, in bytes, such as 8e9: work that needs more is a MemoryError before it starts.
+    0: the memory that the machine has free then."""
+    if not isinstance(bytes, Real):
+        raise TypeError(f"bytes must be a number, got {bytes!r}")
+    if not 0 <= bytes < 2**63:
+        raise ValueError(f"bytes must be 0 to 2**63 - 1, got {bytes}")
+    _set(memory=int(bytes))
 
 
 def set_isa(name=None):
-    """Instruction set of the hot loops: 'baseline', 'avx2', 'avx512' or 'neon'; None: the best."""
+    """Instruction set of the hot loops: 'baseline', 'avx2', 'avx512' or 'neon'; None: the best.
+
+    NotImplementedError, with those that work, if this machine or build does not have it. Models and networks with
+    parameters that are in memory already keep theirs.
+    """
     previous = _now["isa"]
     _set(isa=name)
     try:
@@ -44,9 +54,11 @@ class progress:
     the work."""
 
     def __init__(self, show=True):
+        if not isinstance(show, bool) and not callable(show):
+            raise TypeError(f"progress takes True, False or a function, got {show!r}")
         self._before = _now["progress"]
         self._bars = _Bars() if show is True else None
-        _set(progress=self._bars or (show if callable(show) else None))
+        _set(progress=self._bars or show or None)
 
     def __enter__(self):
         return self
