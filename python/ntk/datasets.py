@@ -3,11 +3,13 @@
 import os
 
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from . import _core
 
 
-def load(source, dtype=np.float64, limit=None, target=None):
+def load(source: str | os.PathLike[str], dtype: DTypeLike = np.float64, limit: int | None = None,
+         target: str | int | None = None) -> tuple[NDArray, NDArray | None]:
     """(x, y) of a source; y is None where it has no labels.
 
     source: 'digits', 'digits/train' or 'digits/test' (UCI digits, embedded, values / 16), FILE.csv, .npy, .npz, .h5
@@ -25,7 +27,7 @@ def load(source, dtype=np.float64, limit=None, target=None):
     return x, y
 
 
-def one_hot(labels, classes=None, centered=True):
+def one_hot(labels: ArrayLike, classes: int | None = None, centered: bool = True) -> NDArray:
     """Labels 0 ... classes - 1 as targets [n][classes]: 1 for the class, else 0; centered: minus 1/classes."""
     labels = np.asarray(labels)
     if labels.ndim != 1 or labels.size == 0 or labels.dtype.kind not in "biuf" or not (

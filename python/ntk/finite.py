@@ -1,20 +1,31 @@
 # SPDX-License-Identifier: MIT
 """Training of finite networks, and their parameters in files."""
-from collections import namedtuple
+import os
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from . import _core
 from ._arrays import as_array, as_samples, seed_of
 from ._net import flatten, nest, net_of
 from .predict import loss_of
 
-Trained = namedtuple("Trained", "params steps loss learning_rate")
-Trained.__doc__ = "What train gives: params as init_fn's, and at each record the step and the loss, as arrays."
+
+class Trained(NamedTuple):
+    """What train gives: params as init_fn's, and at each record the step and the loss, as arrays."""
+
+    params: Any
+    steps: NDArray
+    loss: NDArray
+    learning_rate: float
 
 
-def train(apply_fn, params, x, y, loss="mse", steps=1000, learning_rate=None, momentum=0.0, batch_size=None, seed=0,
-          mean=False, fraction=0.5, every=None, callback=None):
+def train(apply_fn: Any, params: Any, x: ArrayLike, y: ArrayLike, loss: str | Callable[..., Any] = "mse",
+          steps: int = 1000, learning_rate: float | None = None, momentum: float = 0.0, batch_size: int | None = None,
+          seed: Any = 0, mean: bool = False, fraction: float = 0.5, every: int | None = None,
+          callback: Callable[[int, float, Any], Any] | None = None) -> Trained:
     """Gradient descent on a finite network: Trained(params, steps, loss, learning_rate).
 
     apply_fn, params: of ntk.stax. x: samples; training is in x's dtype. y [n][outputs], or [n] for one output:
@@ -50,7 +61,8 @@ def train(apply_fn, params, x, y, loss="mse", steps=1000, learning_rate=None, mo
                    np.array([value for value, _ in records]), run.learning_rate)
 
 
-def save_params(path, apply_fn, params, input_shape, dtype=np.float64):
+def save_params(path: str | os.PathLike[str], apply_fn: Any, params: Any, input_shape: tuple[int, ...],
+                dtype: DTypeLike = np.float64) -> None:
     """Writes a network with its parameters to an HDF5 file, as `ntk init` does: one group a layer, datasets W and b.
 
     input_shape: of one sample, (c,), (w, c) or (h, w, c).
@@ -58,7 +70,7 @@ def save_params(path, apply_fn, params, input_shape, dtype=np.float64):
     net_of(apply_fn, "apply_fn").with_theta(params, tuple(input_shape), dtype, lambda network: network.save(str(path)))
 
 
-def load_params(path, apply_fn):
+def load_params(path: str | os.PathLike[str], apply_fn: Any) -> Any:
     """The parameters in an HDF5 file of `ntk init`, `ntk train` or save_params, for apply_fn's network."""
     net = net_of(apply_fn, "apply_fn")
     network = _core.Params.load(str(path))

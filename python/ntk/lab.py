@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from typing import Any
 
 
 def _command():
@@ -20,7 +21,7 @@ def _command():
     return command
 
 
-def experiments():
+def experiments() -> dict[str, str]:
     """The experiments' names and one-line summaries, as a dict. FileNotFoundError without the command."""
     lines = subprocess.run([_command(), "lab"], check=True, capture_output=True, text=True).stdout.splitlines()
     found = dict(line.split(None, 1) for line in lines)
@@ -68,7 +69,8 @@ def _run(words):
                            (f": {''.join(said[-2:]).strip()}" if said else "; its message is above"))
 
 
-def run(name, out="ntk-lab", quick=False, **options):
+def run(name: str, out: str | os.PathLike[str] = "ntk-lab", quick: bool = False,
+        **options: Any) -> list[dict[str, Any]]:
     """Runs an experiment and returns what it found: a list of dicts, one for each quantity.
 
     name: one of experiments(). out: the folder for NAME.json, tables, plots (with gnuplot). quick: a small version,
@@ -86,14 +88,14 @@ def run(name, out="ntk-lab", quick=False, **options):
         return json.load(file)["results"]
 
 
-def report(out="ntk-lab", quick=False, **options):
+def report(out: str | os.PathLike[str] = "ntk-lab", quick: bool = False, **options: Any) -> str:
     """Runs every experiment but cifar10, leaving out those that `out` has already, and returns the path of
     report.html, one page with what they found and all plots. quick: small versions, a minute or two in all."""
     _run(["all", "--out", str(out), *_flags({"quick": quick, **options})])
     return os.path.join(out, "report.html")
 
 
-def show(out="ntk-lab"):
+def show(out: str | os.PathLike[str] = "ntk-lab") -> str:
     """Displays the report in a notebook; elsewhere prints and returns its path. FileNotFoundError without one."""
     path = os.path.join(out, "report.html")
     if not os.path.exists(path):
@@ -104,7 +106,8 @@ def show(out="ntk-lab"):
         from IPython.display import HTML, display
 
         with open(path, encoding="utf-8") as file:  # a frame keeps its style from the notebook
-            display(HTML(f'<iframe srcdoc="{escape(file.read())}" style="width: 100%; height: 80vh; border: 0"></iframe>'))
+            page = escape(file.read())
+        display(HTML(f'<iframe srcdoc="{page}" style="width: 100%; height: 80vh; border: 0"></iframe>'))
     else:
         print(path)
     return path

@@ -3,9 +3,17 @@
 
 Colours are those of Okabe and Ito (2008), which colour-blind readers tell apart; cividis for matrices.
 """
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ._arrays import as_array
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 _GREY = "#666666"
@@ -34,7 +42,7 @@ def _numbers(x, name, *dimensions):
     return x
 
 
-def kernel_matrix(k, labels=None, ax=None):
+def kernel_matrix(k: ArrayLike, labels: ArrayLike | None = None, ax: Axes | None = None) -> Axes:
     """A kernel matrix k [n1][n2] as a heat map with a colour bar.
 
     labels [n], numbers or names, for a square matrix: samples are sorted by label (those of one label keep their
@@ -68,7 +76,7 @@ def kernel_matrix(k, labels=None, ax=None):
     return ax
 
 
-def spectrum(k, log_rank=True, ax=None):
+def spectrum(k: ArrayLike | dict[str, ArrayLike], log_rank: bool = True, ax: Axes | None = None) -> Axes:
     """Eigenvalues of kernel matrices in descending order, on logarithmic axes.
 
     k: a symmetric matrix [n][n], or a dict with several by name. log_rank False: ranks on a linear axis. Hollow points
@@ -111,7 +119,8 @@ def _curves(ax, times, f, colour, label):
         ax.plot(times, f[:, i], color=colour, alpha=alpha, linewidth=1.4, label=f"_{label} {i}" if i else label)
 
 
-def dynamics(times, train, test=None, std=None, y=None, ax=None):
+def dynamics(times: ArrayLike, train: ArrayLike, test: ArrayLike | None = None, std: ArrayLike | None = None,
+             y: ArrayLike | None = None, ax: Axes | None = None) -> Axes:
     """Predictions during training over the logarithm of time.
 
     times [t], t >= 2 of them positive and finite: time 0 and infinity, for which a logarithmic axis has no place, are
@@ -162,7 +171,8 @@ def dynamics(times, train, test=None, std=None, y=None, ax=None):
     return ax
 
 
-def regression(x, mean, std=None, x_train=None, y_train=None, truth=None, ax=None):
+def regression(x: ArrayLike, mean: ArrayLike, std: ArrayLike | None = None, x_train: ArrayLike | None = None,
+               y_train: ArrayLike | None = None, truth: ArrayLike | None = None, ax: Axes | None = None) -> Axes:
     """Regression of a number on a number: the mean with bands of 1 and 2 standard deviations.
 
     x [n] or [n][1], in any order. mean, std, and truth, the function that is looked for: [n] or [n][1]. x_train,
