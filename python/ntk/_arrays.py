@@ -19,12 +19,13 @@ def as_array(x, name, dtype=None):
         x = np.from_dlpack(x)
     try:
         a = np.asarray(x)
-    except (TypeError, RuntimeError) as error:
-        raise TypeError(f"{name} cannot be read as an array: {error}") from None
+    except (TypeError, ValueError, RuntimeError) as error:
+        kind = ValueError if isinstance(error, ValueError) else TypeError
+        raise kind(f"{name} cannot be read as an array: {error}") from None
     if a.dtype.kind not in _KINDS:
         a = _numbers_of(a, name)
     if dtype is None:
-        dtype = np.float32 if a.dtype in (np.float32, np.float16) else np.float64
+        dtype = np.float32 if a.dtype.type in (np.float32, np.float16) else np.float64
     return np.ascontiguousarray(a, dtype=dtype).reshape(a.shape)
 
 
