@@ -77,10 +77,14 @@ bool shape_get(PyObject *object, ntk_shape *out)
         PyErr_SetString(PyExc_ValueError, "the shape of a sample must be (c,), (w, c) or (h, w, c)");
         return false;
     }
-    for (Py_ssize_t k = 0; k < n; k++)
+    for (Py_ssize_t k = 0; k < n; k++) {
         d[k] = PyLong_AsSsize_t(PyTuple_GetItem(object, k));
-    if (PyErr_Occurred())
+        if (!PyErr_Occurred())
+            continue;
+        if (PyErr_ExceptionMatches(PyExc_OverflowError))
+            PyErr_Format(PyExc_ValueError, "a sample of the shape %S is too large", object);
         return false;
+    }
     *out = shape_of((int)n, d);
     return true;
 }
@@ -98,7 +102,7 @@ bool dtype_get(int character, ntk_dtype *out)
 {
     *out = character == 'f' ? NTK_F32 : NTK_F64;
     if (character != 'f' && character != 'd')
-        PyErr_Format(PyExc_ValueError, "dtype must be 'f' or 'd', got '%c'", character);
+        PyErr_Format(PyExc_ValueError, "dtype must be float32 or float64, got type code '%c'", character);
     return character == 'f' || character == 'd';
 }
 

@@ -25,34 +25,34 @@ static void on_interrupt(int number)
 
 bool settings_set(PyObject *threads, PyObject *memory, PyObject *isa, PyObject *progress)
 {
-    const long count = PyLong_AsLong(threads);
-    const size_t bytes = PyLong_AsSize_t(memory);
-    PyObject *name = NULL;
+    int overflow;
+    const long count = PyLong_AsLongAndOverflow(threads, &overflow);
+    const size_t bytes = PyErr_Occurred() ? 0 : PyLong_AsSize_t(memory);
+    PyObject *name;
+    char *text = NULL;
     bool ok;
 
     if (PyErr_Occurred())
         return false;
-    if (count < 0 || count > 1024) {
-        PyErr_Format(PyExc_ValueError, "threads must be 0 (all) to 1024, got %ld", count);
+    if (overflow || count < 0 || count > 1024) {
+        PyErr_Format(PyExc_ValueError, "threads must be 0 (all) to 1024, got %S", threads);
         return false;
     }
-    if (isa != Py_None) {
-        name = PyUnicode_AsUTF8String(isa);
-        if (!name)
-            return false;
+    if (isa != Py_None && !PyUnicode_Check(isa)) {
+        PyErr_Format(PyExc_TypeError, "isa must be a name or None, got %R", isa);
+        return false;
     }
-    ok = PyOS_snprintf(settings.isa, sizeof settings.isa, "%s", name ? PyBytes_AsString(name) : "") <
-         (int)sizeof settings.isa;
+    name = isa == Py_None ? NULL : PyUnicode_AsUTF8String(isa);
+    ok = isa == Py_None || (name && PyBytes_AsStringAndSize(name, &text, NULL) == 0);
+    if (ok) {
+        PyOS_snprintf(settings.isa, sizeof settings.isa, "%s", text ? text : ""); /* too long a name is no name either */
+        settings.threads = (int)count;
+        settings.memory = bytes;
+        Py_XDECREF(settings.progress);
+        settings.progress = progress == Py_None ? NULL : Py_NewRef(progress);
+    }
     Py_XDECREF(name);
-    if (!ok) {
-        PyErr_SetString(PyExc_ValueError, "isa: unknown name");
-        return false;
-    }
-    settings.threads = (int)count;
-    settings.memory = bytes;
-    Py_XDECREF(settings.progress);
-    settings.progress = progress == Py_None ? NULL : Py_NewRef(progress);
-    return true;
+    return ok;
 }
 
 void settings_clear(void) { Py_CLEAR(settings.progress); }
@@ -71,6 +71,15 @@ static void on_log(int level, const char *text, void *user)
     PyGILState_Release(state);
 }
 
+/* They were checked when they were set, and cannot fail. */
+static void settings_apply(ntk_ctx *ctx)
+{
+    const ntk_status status = ntk_ctx_set_threads(ctx, settings.threads);
+
+    (void)status;
+    ntk_ctx_set_memory(ctx, settings.memory);
+}
+
 ntk_ctx *context_new(void)
 {
     ntk_ctx *ctx;
@@ -80,10 +89,9 @@ ntk_ctx *context_new(void)
         PyErr_NoMemory();
         return NULL;
     }
-    ntk_ctx_set_memory(ctx, settings.memory);
+    settings_apply(ctx);
     ntk_ctx_set_log(ctx, on_log, NULL);
-    status = ntk_ctx_set_threads(ctx, settings.threads);
-    if (status == NTK_OK && settings.isa[0])
+    if (settings.isa[0])
         status = ntk_ctx_set_isa(ctx, settings.isa);
     if (status != NTK_OK) {
         raise_status(ctx, status);
@@ -99,7 +107,7 @@ static int on_progress(const char *what, double done, double total, void *user)
     PyGILState_STATE state;
     PyObject *result;
 
-    if (interrupted && c->catches)
+    if ((interrupted && c->catches) || c->type)
         return 1;
     if (!settings.progress)
         return 0;
@@ -116,6 +124,7 @@ static int on_progress(const char *what, double done, double total, void *user)
 void call_begin(struct call *c, ntk_ctx *ctx)
 {
     *c = (struct call){.ctx = ctx};
+    settings_apply(ctx); /* an owner's context may be older than they are */
     ntk_ctx_set_progress(ctx, on_progress, c);
     /* Python's own handler only notes the signal; whoever set another, or none, keeps it. */
     if (gettid() == getpid() && sigaction(SIGINT, NULL, &c->old) == 0 &&
@@ -153,6 +162,9 @@ void raise_status(ntk_ctx *ctx, ntk_status status)
         break;
     case NTK_ENUMERIC:
         error = linear_algebra_error();
+        break;
+    case NTK_ECANCEL: /* by a signal whose own handler did not raise */
+        error = Py_NewRef(PyExc_KeyboardInterrupt);
         break;
     case NTK_EIO:
         error = Py_NewRef(PyExc_OSError);

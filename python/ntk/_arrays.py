@@ -19,17 +19,18 @@ def as_array(x, name, dtype=None):
         x = np.from_dlpack(x)
     try:
         a = np.asarray(x)
-    except (TypeError, RuntimeError) as error:
+    except (TypeError, ValueError, RuntimeError) as error:
         if "Tracer" in type(x).__name__:
             raise TypeError(f"{name} is traced by jax, which cannot look into this library: call it without jit, vmap "
                             "and grad") from None
-        raise TypeError(f"{name} cannot be read as an array: {error}") from None
+        kind = ValueError if isinstance(error, ValueError) else TypeError
+        raise kind(f"{name} cannot be read as an array: {error}") from None
     if a.dtype.name == "bfloat16":  # of ml_dtypes, whose kind says nothing
         a = a.astype(np.float32)
     if a.dtype.kind not in _KINDS:
         a = _numbers_of(a, name)
     if dtype is None:
-        dtype = np.float32 if a.dtype in (np.float32, np.float16) else np.float64
+        dtype = np.float32 if a.dtype.type in (np.float32, np.float16) else np.float64
     return np.ascontiguousarray(a, dtype=dtype).reshape(a.shape)
 
 

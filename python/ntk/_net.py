@@ -14,12 +14,14 @@ _PLACE = re.compile(r"line (\d+), column (\d+): ")
 def _with_caret(message, text):
     """The message, with the line of text that it is about and a caret under the place."""
     place = _PLACE.match(message)
-    lines = text.splitlines()
+    lines = text.split("\n")
     if not place or int(place[1]) > len(lines):
         return message
-    line, column = lines[int(place[1]) - 1], int(place[2])
+    line = lines[int(place[1]) - 1]
+    column = len(line.encode()[:int(place[2]) - 1].decode(errors="ignore"))  # the library counts bytes
     start = max(0, column - 60)
-    return f"{message}\n    {line[start:start + 100]}\n    {' ' * (column - 1 - start)}^"
+    shown = line[start:start + 100].replace("\t", " ").rstrip()
+    return f"{message}\n    {shown}\n    {' ' * (column - start)}^"
 
 
 class Net:

@@ -1,31 +1,45 @@
 # SPDX-License-Identifier: MIT
 """Training of finite networks, and their parameters in files."""
-from collections import namedtuple
+import os
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from . import _core
-from ._arrays import as_array, as_samples
+from ._arrays import as_array, as_samples, seed_of
 from ._net import flatten, nest, net_of
 from .predict import loss_of
 
-Trained = namedtuple("Trained", "params steps loss learning_rate")
-Trained.__doc__ = "What train gives: params as init_fn's, and at each record the step and the loss, as arrays."
+
+class Trained(NamedTuple):
+    """What train gives: params as init_fn's, and at each record the step and the loss, as arrays."""
+
+    params: Any
+    steps: NDArray
+    loss: NDArray
+    learning_rate: float
 
 
-def train(apply_fn, params, x, y, loss="mse", steps=1000, learning_rate=None, momentum=0.0, batch_size=None, seed=0,
-          mean=False, fraction=0.5, every=None, callback=None):
+def train(apply_fn: Any, params: Any, x: ArrayLike, y: ArrayLike, loss: str | Callable[..., Any] = "mse",
+          steps: int = 1000, learning_rate: float | None = None, momentum: float = 0.0, batch_size: int | None = None,
+          seed: Any = 0, mean: bool = False, fraction: float = 0.5, every: int | None = None,
+          callback: Callable[[int, float, Any], Any] | None = None) -> Trained:
     """Gradient descent on a finite network: Trained(params, steps, loss, learning_rate).
 
-    apply_fn, params: of ntk.stax. x: samples; training is in x's dtype. y [n][outputs]: targets, distributions over
-    classes for 'xent'. loss: 'mse', 1/2 sum (f - y)^2, or 'xent', the cross-entropy of softmax; mean=True divides
-    it by n * outputs or by n. learning_rate None: `fraction` of the largest stable one at the start. momentum:
-    heavy ball, 0 to 1. batch_size None: all samples. every: steps between records and calls of
-    callback(step, loss, params); None: 10 times in all. LinAlgError, with the step and the loss, if it diverges.
+    apply_fn, params: of ntk.stax. x: samples; training is in x's dtype. y [n][outputs], or [n] for one output:
+    targets, distributions over classes for 'xent'. loss: 'mse', 1/2 sum (f - y)^2, or 'xent', the cross-entropy of
+    softmax; mean=True divides it by n * outputs or by n. learning_rate None: `fraction` of the largest stable one at
+    the start. momentum: heavy ball, 0 to 1. batch_size None: all samples. seed: of the order of batches, as init_fn's
+    rng. every: steps between records and calls of callback(step, loss, params); None: 10 times in all. LinAlgError,
+    with the step and the loss, if it diverges.
     """
     net, x = net_of(apply_fn, "apply_fn"), as_samples(x, "x")
     y = as_array(y, "y", np.float64)
     network = net.network(x.shape[1:], x.dtype, 0)
+    if y.shape != (len(x), network.outputs) and (y.shape != (len(x),) or network.outputs != 1):
+        raise ValueError(f"y must have the shape {(len(x), network.outputs)}, got {y.shape}")
     arrays = network.arrays()
     theta = np.frombuffer(network, x.dtype)
     theta[:] = flatten(params, arrays, net.canonical)
@@ -33,10 +47,12 @@ def train(apply_fn, params, x, y, loss="mse", steps=1000, learning_rate=None, mo
         raise ValueError(f"steps must be 0 or more, got {steps}")
     if learning_rate is not None and not learning_rate > 0:
         raise ValueError(f"learning_rate must be above 0, got {learning_rate}")
+    every = max(1, steps // 10) if every is None else every
+    if every < 1:
+        raise ValueError(f"every must be 1 or more, got {every}")
     run = _core.Train.start(network, x, y, loss_of(loss), mean, learning_rate or 0.0, fraction, momentum,
-                            batch_size or 0, seed)
+                            batch_size or 0, seed_of(seed))
     records = []
-    every = every or max(1, steps // 10)
     while run.step < steps:
         records.append((run.run(min(every, steps - run.step)), run.step))
         if callback:
@@ -45,7 +61,8 @@ def train(apply_fn, params, x, y, loss="mse", steps=1000, learning_rate=None, mo
                    np.array([value for value, _ in records]), run.learning_rate)
 
 
-def save_params(path, apply_fn, params, input_shape, dtype=np.float64):
+def save_params(path: str | os.PathLike[str], apply_fn: Any, params: Any, input_shape: tuple[int, ...],
+                dtype: DTypeLike = np.float64) -> None:
     """Writes a network with its parameters to an HDF5 file, as `ntk init` does: one group a layer, datasets W and b.
 
     input_shape: of one sample, (c,), (w, c) or (h, w, c).
@@ -53,7 +70,7 @@ def save_params(path, apply_fn, params, input_shape, dtype=np.float64):
     net_of(apply_fn, "apply_fn").with_theta(params, tuple(input_shape), dtype, lambda network: network.save(str(path)))
 
 
-def load_params(path, apply_fn):
+def load_params(path: str | os.PathLike[str], apply_fn: Any) -> Any:
     """The parameters in an HDF5 file of `ntk init`, `ntk train` or save_params, for apply_fn's network."""
     net = net_of(apply_fn, "apply_fn")
     network = _core.Params.load(str(path))

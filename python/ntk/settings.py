@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: MIT
 """What holds for all calls: threads, memory, instruction set, progress."""
+from collections.abc import Callable
+from numbers import Real
+from typing import Any
+
 from . import _core
 
 _now = {"threads": 0, "memory": 0, "isa": None, "progress": None}
@@ -11,19 +15,27 @@ def _set(**changes):
     _now.update(changes)
 
 
-def set_threads(threads=0):
+def set_threads(threads: int = 0) -> None:
     """Threads of a call, 1 to 1024; 0: one for each processor this process may use."""
     _set(threads=threads)
 
 
-def set_memory(bytes=0):
-    """Bound on what a call may hold, in bytes: work that needs more is a MemoryError before it starts. 0: the
-    memory that the machine has free then."""
-    _set(memory=bytes)
+def set_memory(bytes: float = 0) -> None:
+    """Bound on what a call may hold, in bytes, such as 8e9: work that needs more is a MemoryError before it starts.
+    0: the memory that the machine has free then."""
+    if not isinstance(bytes, Real):
+        raise TypeError(f"bytes must be a number, got {bytes!r}")
+    if not 0 <= bytes < 2**63:
+        raise ValueError(f"bytes must be 0 to 2**63 - 1, got {bytes}")
+    _set(memory=int(bytes))
 
 
-def set_isa(name=None):
-    """Instruction set of the hot loops: 'baseline', 'avx2', 'avx512' or 'neon'; None: the best."""
+def set_isa(name: str | None = None) -> None:
+    """Instruction set of the hot loops: 'baseline', 'avx2', 'avx512' or 'neon'; None: the best.
+
+    NotImplementedError, with those that work, if this machine or build does not have it. Models and networks with
+    parameters that are in memory already keep theirs.
+    """
     previous = _now["isa"]
     _set(isa=name)
     try:
@@ -33,7 +45,7 @@ def set_isa(name=None):
         raise
 
 
-def info():
+def info() -> dict[str, Any]:
     """What this build and machine can do: version, features, isa, isa_available, blas_core, threads, memory."""
     return _core.info()
 
@@ -43,15 +55,17 @@ class progress:
     a block. Bars are tqdm's; a function called with (what, done, total) may be given instead, whose exceptions end
     the work."""
 
-    def __init__(self, show=True):
+    def __init__(self, show: bool | Callable[[str, float, float], Any] = True) -> None:
+        if not isinstance(show, bool) and not callable(show):
+            raise TypeError(f"progress takes True, False or a function, got {show!r}")
         self._before = _now["progress"]
         self._bars = _Bars() if show is True else None
-        _set(progress=self._bars or (show if callable(show) else None))
+        _set(progress=self._bars or show or None)
 
-    def __enter__(self):
+    def __enter__(self) -> "progress":
         return self
 
-    def __exit__(self, *exception):
+    def __exit__(self, *exception: object) -> None:
         if self._bars:
             self._bars.close()
         _set(progress=self._before)
