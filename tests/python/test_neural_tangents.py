@@ -3,6 +3,7 @@
 import ast
 import inspect
 import json
+import math
 import pathlib
 
 import calls
@@ -302,7 +303,8 @@ def gelu_tanh(x):
 
 @pytest.mark.parametrize("function, name", [
     (np.tanh, "Tanh"), (lambda x: np.maximum(x, 0), "Relu"), (lambda x: 1 / (1 + np.exp(-x)), "Sigmoid"),
-    (gelu_tanh, "Gelu_tanh"), (np.sin, "Sin"), (lambda x: x / (1 + np.exp(-x)), "Silu"),
+    (gelu_tanh, "Gelu_tanh"), (math.erf, "Erf"), (lambda x: x if x > 0 else 0, "Relu"),
+    (np.sin, "Sin"), (lambda x: x / (1 + np.exp(-x)), "Silu"),
 ])
 def test_functions_are_recognised_by_their_values(function, name):
     x = PEER["vector"]
