@@ -176,6 +176,8 @@ def gradient_descent_mse(k_train_train, y_train, learning_rate=1.0, diag_reg=0.0
         return train, f_test - targets.rows(moved, shape)
 
     def predict_fn(t=None, fx_train_0=0.0, fx_test_0=None, k_test_train=None):
+        if fx_train_0 is None and fx_test_0 is None:
+            raise ValueError("fx_train_0 and fx_test_0 are both None: nothing is to be predicted")
         k_test = _test_kernel(k_test_train, fx_test_0, solver)
         f_train = None if fx_train_0 is None else as_array(fx_train_0, "fx_train_0", np.float64)
         f_test = None if fx_test_0 is None else as_array(fx_test_0, "fx_test_0", np.float64)

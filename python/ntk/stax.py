@@ -47,17 +47,20 @@ def _values():
 
 
 def _activation_of(f):
-    """The name of the activation that a Python function computes: one with the same values, or, if it does not take
-    an array, one with its name. Names alone mislead: jax.nn.gelu is Gelu_tanh."""
-    try:
-        found = np.asarray(f(_POINTS), float)
-    except Exception:
-        return getattr(f, "__name__", "")
-    for name, values in _values().items():
-        if found.shape == values.shape and np.allclose(found, values, rtol=0, atol=1e-5):  # jax computes in float32
-            return name
-    raise ValueError(f"{getattr(f, '__name__', f)!r} is none of the activations of the architecture language; "
-                     f"these are {', '.join(_values())}, and those with arguments, which have functions of their own")
+    """The name of the activation that a Python function computes: one with the same values, or, if it takes neither
+    an array nor a number, one with its name. Names alone mislead: jax.nn.gelu is Gelu_tanh."""
+    name = getattr(f, "__name__", str(f))
+    for call in (f, np.vectorize(f, otypes=[float])):
+        try:
+            found = np.asarray(call(_POINTS), float)
+        except Exception:
+            continue
+        for known, values in _values().items():
+            if found.shape == values.shape and np.allclose(found, values, rtol=0, atol=1e-5):  # jax has float32
+                return known
+        raise ValueError(f"{name!r} is none of the activations of the architecture language; these are "
+                         f"{', '.join(_values())}, and those with arguments, which have functions of their own")
+    return name
 
 
 def _elementwise(args, kwargs):

@@ -3,6 +3,7 @@
 import ast
 import inspect
 import json
+import math
 import pathlib
 
 import calls
@@ -302,7 +303,8 @@ def gelu_tanh(x):
 
 @pytest.mark.parametrize("function, name", [
     (np.tanh, "Tanh"), (lambda x: np.maximum(x, 0), "Relu"), (lambda x: 1 / (1 + np.exp(-x)), "Sigmoid"),
-    (gelu_tanh, "Gelu_tanh"), (np.sin, "Sin"), (lambda x: x / (1 + np.exp(-x)), "Silu"),
+    (gelu_tanh, "Gelu_tanh"), (math.erf, "Erf"), (lambda x: x if x > 0 else 0, "Relu"),
+    (np.sin, "Sin"), (lambda x: x / (1 + np.exp(-x)), "Silu"),
 ])
 def test_functions_are_recognised_by_their_values(function, name):
     x = PEER["vector"]
@@ -331,3 +333,71 @@ def test_losses_are_recognised_by_their_values():
     for loss in (lambda fx, y: np.mean((fx - y) ** 2), lambda fx, y: -np.sum(log_softmax(fx) * y), "hinge", max):
         with pytest.raises(ValueError, match="loss must be"):
             predict.loss_of(loss)
+
+
+# ---- differences of docs/neural-tangents.md
+
+X = np.linspace(-1, 1, 12).reshape(4, 3)
+NET = stax.serial(stax.Dense(4), stax.Erf(), stax.Dense(2))
+INIT, APPLY, KERNEL = NET
+PARAMS = INIT(0, (-1, 3))[1]
+ONES = np.ones((4, 4))
+
+
+class Tracer:
+    """What jax passes to a function under jit."""
+
+    def __array__(self, *args, **kwargs):
+        raise TypeError("traced")
+
+
+@pytest.mark.parametrize("call, error, match", [
+    (lambda: KERNEL(Tracer(), None, "ntk"), TypeError, "without jit"),
+    (lambda: APPLY([(Tracer(), None)], X), TypeError, "without jit"),
+    (lambda: KERNEL(X, None, "ntk", mask_constant=1.0), TypeError, "mask_constant"),
+    (lambda: KERNEL(X, None, "ntk", pattern=X), TypeError, "pattern"),
+    (lambda: KERNEL(np.full((2, 3), np.nan)), ValueError, "sample 0, feature 0"),
+    (lambda: KERNEL(np.ones((2, 3, 3, 3, 3))), ValueError, "shape"),
+    (lambda: stax.GlobalSelfAttention, AttributeError, "not supported"),
+    (lambda: stax.Conv(1, (3, 3), dimension_numbers=("NCHW", "OIHW", "NCHW")), ValueError, "dimension_numbers"),
+    (lambda: stax.Dense(1, channel_axis=1), ValueError, "channel_axis"),
+    (lambda: stax.FanInConcat(axis=0), ValueError, "axis"),
+    (lambda: stax.repeat(stax.Dense(3), 0), ValueError, "from 1"),
+    (lambda: stax.serial((None, None, len), stax.Relu()), TypeError, "another library"),
+    (lambda: stax.serial(stax.Dense(1), stax.residual(stax.Identity()))[2](X), ValueError, "same random field"),
+    (lambda: stax.serial(stax.FanOut(2), stax.parallel(stax.Dense(1), stax.Dense(1)))[2](X), ValueError, "branches"),
+    (lambda: stax.serial(stax.Dense(1), stax.Dropout(0.5))[0](0, (-1, 3)), NotImplementedError, "mode='test'"),
+    (lambda: predict.gp_inference(ONES, np.ones((4, 1)))("ntk", ONES), np.linalg.LinAlgError, "eigenvalue"),
+    (lambda: predict.gradient_descent_mse(ONES, np.ones((4, 1)))(-1.0), ValueError, "0 or more"),
+    (lambda: predict.gradient_descent_mse(ONES, np.ones((4, 1)))(1.0, None), ValueError, "both None"),
+    (lambda: predict.gradient_descent_mse(ONES, np.ones((4, 2, 2))), ValueError, "y_train"),
+    (lambda: ntk.empirical_ntk_fn(lambda params, x: x), TypeError, "ntk.stax"),
+    (lambda: ntk.empirical_ntk_fn(APPLY, trace_axes=(0,)), ValueError, "trace_axes"),
+    (lambda: ntk.taylor_expand(APPLY, PARAMS, 2), NotImplementedError, "degrees 0 and 1"),
+    (lambda: ntk.monte_carlo_kernel_fn(INIT, APPLY, 0, 2, trace_axes=()), ValueError, "trace_axes"),
+])
+def test_refused(call, error, match):
+    with pytest.raises(error, match=match):
+        call()
+
+
+def test_dtypes_follow_samples():
+    x = X.astype(np.float32)
+    assert KERNEL(x, None, "ntk").dtype == KERNEL(x.astype(np.float16), None, "ntk").dtype == np.float32
+    assert KERNEL(x, X, "ntk").dtype == KERNEL(X, None, "ntk").dtype == np.float64
+    assert PARAMS[0][0].dtype == np.float64 and INIT(0, (-1, 3), np.float32)[1][0][0].dtype == np.float32
+    assert APPLY(PARAMS, x).dtype == ntk.linearize(APPLY, PARAMS)(PARAMS, x).dtype == np.float32
+    assert predict.gradient_descent_mse(KERNEL(x, None, "ntk"), np.ones((4, 1), np.float32))(1.0).dtype == np.float64
+
+
+def test_eigenvalue_zero_at_a_finite_time():
+    k = np.diag([1.0, 0.0])
+    train, test = predict.gradient_descent_mse(k, np.ones((2, 1)))(1.0, 0.0, 0.0, k)
+    want = np.array([[-np.expm1(-0.5)], [0]])
+    assert np.allclose(train, want, rtol=1e-14) and np.allclose(test, want, rtol=1e-14)
+
+
+def test_seeds():
+    key = np.array([0, 7], np.uint32)  # jax's PRNGKey(7)
+    assert np.array_equal(INIT(key, (-1, 3))[1][0][0], INIT(7, (-1, 3))[1][0][0])
+    assert not np.array_equal(INIT(8, (-1, 3))[1][0][0], INIT(7, (-1, 3))[1][0][0])
