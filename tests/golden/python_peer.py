@@ -20,6 +20,7 @@ os.environ["JAX_PLATFORMS"] = "cpu"
 sys.modules["neural_tangents.experimental"] = types.ModuleType("neural_tangents.experimental")
 
 import jax  # noqa: E402
+import jax.numpy as jnp  # noqa: E402
 
 jax.config.update("jax_enable_x64", True)
 
@@ -27,6 +28,9 @@ import calls  # noqa: E402
 import neural_tangents as nt  # noqa: E402
 import numpy as np  # noqa: E402
 from jax import random  # noqa: E402
+
+
+LOSSES = {"mse": lambda f, y: 0.5 * jnp.mean((f - y) ** 2), "xent": lambda f, y: -jnp.mean(jax.nn.log_softmax(f) * y)}
 
 
 def stored_params(params):
@@ -51,6 +55,7 @@ def main():
     for group in (calls.kernels, calls.fields, calls.predictions):
         out.update(group(nt, data))
     out.update(calls.finite(nt, data, params))
+    out.update(calls.flows(nt, data, LOSSES))
     calls.save(HERE / "python_peer.npz", out)
 
 

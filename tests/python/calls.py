@@ -200,3 +200,28 @@ def finite(nt, data, params):
                 out[f"finite/ensemble/{when}/mean"], out[f"finite/ensemble/{when}/cov"] = g.mean, g.covariance
         out[f"finite/{name}/product"] = nt.empirical_ntk_vp_fn(apply_fn, x1, x2, p)(v)
     return out
+
+
+def flows(nt, data, losses):
+    """Gradient descent integrated numerically; losses {"mse", "xent"} are functions that nt can differentiate."""
+    _, _, kernel_fn = arch.readme(nt.stax)
+    x, x_test = data["x_train"], data["x_test"]
+    k_dd, k_td = kernel_fn(x, None, "ntk"), kernel_fn(x_test, x, "ntk")
+    f_train, f_test = data["f_train"], data["f_test"]
+    targets = {"mse": data["y_train"], "xent": np.eye(2)[np.arange(8) % 2]}
+    t = np.array([[1.0, 30.0], [100.0, 300.0]])
+    out = {}
+    for name, y in targets.items():
+        for momentum in (None, 0.9):
+            predict_fn = nt.predict.gradient_descent(losses[name], k_dd, y, 0.7, momentum)
+            head = f"flows/{name}/{'plain' if momentum is None else 'momentum'}"
+            out[head + "/train"], out[head + "/test"] = predict_fn(t, f_train, f_test, k_td)
+            out[head + "/zero"] = predict_fn(20.0, 0.0, None, None)
+        state = predict_fn(5.0, nt.predict.ODEState(f_train, f_test), None, k_td)
+        state = predict_fn(10.0, state, None, k_td)
+        for field in ("fx_train", "fx_test", "qx_train", "qx_test"):
+            out[f"flows/{name}/state/{field}"] = getattr(state, field)
+        blocks = [np.einsum("ij,kl->ijkl", np.asarray(k), [[1.0, 0.3], [0.3, 0.8]]) for k in (k_dd, k_td)]
+        predict_fn = nt.predict.gradient_descent(losses[name], blocks[0], y, 0.7, trace_axes=())
+        out[f"flows/{name}/blocks/train"], out[f"flows/{name}/blocks/test"] = predict_fn(t, f_train, f_test, blocks[1])
+    return out
