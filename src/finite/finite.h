@@ -46,8 +46,10 @@ struct ntk_pass {
     void *scratch;
 };
 
-/* Samples of a block for which a pass holds about 256 MiB, at most n, at least 1. */
-int64_t ntk_pass_block(const struct ntk_params *p, int64_t n, int64_t copies, bool tangents);
+#define NTK_PASS_BYTES ((size_t)256 << 20)
+/* Samples of a block for which a pass holds about so many bytes, at most n, at least 1. */
+int64_t ntk_pass_block(const struct ntk_params *p, size_t bytes, int64_t n, int64_t copies,
+                       bool tangents);
 size_t ntk_pass_bytes(const struct ntk_params *p, int64_t n, int64_t copies, bool tangents);
 ntk_status ntk_pass_new(const struct ntk_params *p, int64_t capacity, int64_t copies, bool tangents,
                         struct ntk_pass **pass);

@@ -6,8 +6,6 @@
 
 #include "finite/finite.h"
 
-#define BLOCK_BYTES ((size_t)256 << 20)
-
 /* ---- memory */
 
 static size_t scratch_bytes(const struct ntk_params *p)
@@ -39,9 +37,10 @@ size_t ntk_pass_bytes(const struct ntk_params *p, int64_t n, int64_t copies, boo
     return (size_t)n * sample_bytes(p, copies, tangents) + scratch_bytes(p);
 }
 
-int64_t ntk_pass_block(const struct ntk_params *p, int64_t n, int64_t copies, bool tangents)
+int64_t ntk_pass_block(const struct ntk_params *p, size_t bytes, int64_t n, int64_t copies,
+                       bool tangents)
 {
-    const size_t block = BLOCK_BYTES / (sample_bytes(p, copies, tangents) + 1);
+    const size_t block = bytes / (sample_bytes(p, copies, tangents) + 1);
 
     return (int64_t)block >= n ? n : block < 1 ? 1 : (int64_t)block;
 }

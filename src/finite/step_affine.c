@@ -6,7 +6,7 @@
  */
 #include "finite/affine.h"
 
-#define ROWS         256 /* of a piece */
+#define ROWS         AFFINE_ROWS /* of a piece */
 #define COLUMNS      256
 #define SLICES       16      /* most partial sums of a gradient; each is a matrix of W's size */
 #define WORTH        1000000 /* multiply-adds: below, starting threads costs more than it saves */
