@@ -2,18 +2,20 @@
  *
  * empirical.c - kernels of a finite network.
  *
- * Samples go through the network and back in chunks that fit the caches. At every affine step they
- * leave factors: inputs and cotangents, or derivatives. Two blocks of samples side by side then get
- * each step's share of their entries from its factors (share.c). Of traces and diagonals some
- * outputs go back at a time.
+ * Samples go through the network and back in chunks that fit the caches, each on one thread. At
+ * every affine step they leave factors: inputs and cotangents, or derivatives. Two blocks of
+ * samples side by side then get each step's share of their entries from its factors (share.c). Of
+ * traces and diagonals some outputs go back at a time.
  */
 #include <math.h>
+#include <omp.h>
 #include <stdlib.h>
 
 #include "finite/mask.h"
 #include "predict/lanczos.h"
 
-#define CHUNK_BYTES ((size_t)12 << 20)
+#define CHUNK_BYTES ((size_t)4 << 20)
+#define CHUNKS      16 /* at least, if there are so many samples: work for threads */
 #define ROUND_BYTES ((size_t)32 << 20)  /* factors of a block: bounds the outputs at a time */
 #define BLOCK_BYTES ((size_t)256 << 20) /* the same: bounds its samples */
 
@@ -24,6 +26,12 @@ struct factor {
     bool derivative;         /* g are derivatives, there is no x */
     size_t x_bytes, g_bytes; /* of a sample; of one of its cotangents */
     void *x[2], *g[2];       /* [block]; [block][copies], of diagonals [copies][block] */
+};
+
+/* A thread's. */
+struct worker {
+    struct ntk_pass *pass;
+    void *mask, *work; /* [chunk][size]: mask.h */
 };
 
 struct job {
@@ -38,10 +46,11 @@ struct job {
     struct factor *factors;
     int n_factors;
     int64_t held[2]; /* samples that left the factors */
-    struct ntk_pass *pass;
-    void *cotangent;       /* [chunk][copies][outputs] */
-    int mask_step;         /* see mask.h; -1: none */
-    void *M, *mask, *work; /* [size], [chunk][size] twice */
+    struct worker *workers;
+    int n_workers;
+    void *cotangent; /* [chunk][copies][outputs] */
+    int mask_step;   /* see mask.h; -1: none */
+    void *M;         /* [size] */
     void *scratch;
     size_t scratch_bytes;
     double done, total;
@@ -64,22 +73,23 @@ static int64_t copies_of(const struct job *j, const struct factor *f)
     return f->masked ? 1 : j->copies;
 }
 
-/* What the samples in the pass leave, from number `at` of the block on. */
-static void keep(const struct job *j, const struct factor *f, int side, int64_t at)
+/* What a worker's samples leave, from number `at` of the block on. */
+static void keep(const struct job *j, const struct worker *w, const struct factor *f, int side,
+                 int64_t at)
 {
-    const struct ntk_pass *pass = j->pass;
+    const struct ntk_pass *pass = w->pass;
     const struct ntk_tape_step *step = &j->p->tape.steps[f->step];
     const bool apart = j->form == NTK_DIAGONAL;
     const int64_t copies = copies_of(j, f);
     const int64_t per_sample = apart ? 1 : copies, per_copy = apart ? j->block : 1;
     const char *x = pass->value[step->in[0]];
-    const char *g = f->masked ? j->mask : ntk_pass_cotangent(pass, f->step);
+    const char *g = f->masked ? w->mask : ntk_pass_cotangent(pass, f->step);
     char *to = (char *)f->g[side] + (size_t)(at * per_sample) * f->g_bytes;
 
     if (f->derivative) {
         const int64_t size = ntk_derivative_size(step);
         const struct ntk_share s = {.step = step,
-                                    .threads = j->p->ctx->threads,
+                                    .threads = pass->threads,
                                     .copies = copies,
                                     .side = {{.n = pass->n, .x = x, .g = g}},
                                     .scratch = pass->scratch};
@@ -99,20 +109,21 @@ static bool is_due(const struct job *j, const struct factor *f)
     return !f->masked || j->o == 0;
 }
 
-static void chunk_back(struct job *j, int side, int64_t at)
+static void chunk_back(const struct job *j, const struct worker *w, int side, int64_t at)
 {
     const struct factor *f = j->factors + j->n_factors - 1;
 
-    ntk_pass_back_start(j->pass, j->cotangent);
+    w->pass->copies = j->copies;
+    ntk_pass_back_start(w->pass, j->cotangent);
     for (int step = j->p->tape.n - 1; step >= 0; step--) {
         if (f >= j->factors && f->step == step) {
             if (f->masked && is_due(j, f))
-                ntk_mask_cotangent(j->pass, j->mask_step, j->M, j->work, j->mask);
+                ntk_mask_cotangent(w->pass, j->mask_step, j->M, w->work, w->mask);
             if (is_due(j, f))
-                keep(j, f, side, at);
+                keep(j, w, f, side, at);
             f--;
         }
-        ntk_pass_back_step(j->pass, step, NULL);
+        ntk_pass_back_step(w->pass, step, NULL);
     }
 }
 
@@ -120,11 +131,13 @@ static void collect(struct job *j, int side, int64_t first)
 {
     const int64_t n = j->n[side] - first < j->block ? j->n[side] - first : j->block;
 
-    j->pass->copies = j->copies;
     j->held[side] = n;
+#pragma omp parallel for schedule(dynamic) num_threads(j->n_workers)
     for (int64_t at = 0; at < n; at += j->chunk) {
-        ntk_pass_forward(j->pass, j->x[side], first + at, n - at < j->chunk ? n - at : j->chunk);
-        chunk_back(j, side, at);
+        const struct worker *w = &j->workers[omp_get_thread_num()];
+
+        ntk_pass_forward(w->pass, j->x[side], first + at, n - at < j->chunk ? n - at : j->chunk);
+        chunk_back(j, w, side, at);
     }
 }
 
@@ -244,7 +257,8 @@ static void mirror(const struct job *j)
 
 /* ---- what is kept, and how much at a time */
 
-/* Derivatives if they are cheaper to multiply and smaller: else they are made when needed. */
+/* Derivatives if they are cheaper to multiply, unless inputs and cotangents are much smaller: then
+ * derivatives are made, some rows of the weights at a time, when they are multiplied. */
 static struct factor factor_of(const struct job *j, int step)
 {
     const struct ntk_tape_step *s = &j->p->tape.steps[step];
@@ -257,7 +271,7 @@ static struct factor factor_of(const struct job *j, int step)
                                     .blocks = j->form == NTK_FULL,
                                     .side = {{.n = j->n[0]}, {.n = j->n[1]}}};
 
-    if (j->p->loops->derivatives_are_cheaper(&share) && copies * derivative < x + copies * g)
+    if (j->p->loops->derivatives_are_cheaper(&share) && copies * derivative < 2 * (x + copies * g))
         return (struct factor){.step = step,
                                .masked = masked,
                                .derivative = true,
@@ -316,7 +330,8 @@ static void choose_sizes(struct job *j)
         j->copies = (j->outputs + rounds - 1) / rounds;
     }
     j->block = within((double)BLOCK_BYTES / (double)(fixed + (size_t)j->copies * each + 1), larger);
-    j->chunk = ntk_pass_block(j->p, CHUNK_BYTES, j->block, j->copies, false);
+    j->chunk = ntk_pass_block(j->p, CHUNK_BYTES, within((double)j->block / CHUNKS, j->block),
+                              j->copies, false);
 }
 
 static ntk_status allocate_factors(struct job *j)
@@ -369,20 +384,47 @@ static ntk_status find_mask(struct job *j)
     return NTK_OK;
 }
 
-static ntk_status allocate(struct job *j)
+static ntk_status new_worker(const struct job *j, struct worker *w)
 {
-    NTK_TRY(allocate_factors(j));
-    NTK_TRY(ntk_pass_new(j->p, j->chunk, j->copies, false, &j->pass));
-    j->cotangent = ntk_alloc(j->p->ctx, (size_t)(j->chunk * j->copies * j->outputs), j->p->dtype);
+    NTK_TRY(ntk_pass_new(j->p, 1, j->chunk, j->copies, false, &w->pass));
     if (j->mask_step >= 0) {
         const struct ntk_tape_step *s = &j->p->tape.steps[j->mask_step];
         const size_t bytes = (size_t)ntk_features_of(s->out_shape) * j->p->dtype;
 
-        j->mask = ntk_alloc(j->p->ctx, (size_t)j->chunk, bytes);
-        j->work = ntk_alloc(j->p->ctx, (size_t)j->chunk, bytes);
-        if (!j->mask || !j->work)
+        w->mask = ntk_alloc(j->p->ctx, (size_t)j->chunk, bytes);
+        w->work = ntk_alloc(j->p->ctx, (size_t)j->chunk, bytes);
+        if (!w->mask || !w->work)
             return NTK_ENOMEM;
     }
+    return NTK_OK;
+}
+
+static ntk_status new_workers(struct job *j)
+{
+    j->n_workers = (int)within((double)j->block / (double)j->chunk + 1, j->p->ctx->threads);
+    j->workers = ntk_alloc_zero(j->p->ctx, (size_t)j->n_workers, sizeof *j->workers);
+    if (!j->workers)
+        return NTK_ENOMEM;
+    for (int k = 0; k < j->n_workers; k++)
+        NTK_TRY(new_worker(j, &j->workers[k]));
+    return NTK_OK;
+}
+
+static void free_workers(struct job *j)
+{
+    for (int k = 0; k < j->n_workers && j->workers; k++) {
+        ntk_pass_free(j->workers[k].pass);
+        free(j->workers[k].mask);
+        free(j->workers[k].work);
+    }
+    free(j->workers);
+}
+
+static ntk_status allocate(struct job *j)
+{
+    NTK_TRY(allocate_factors(j));
+    NTK_TRY(new_workers(j));
+    j->cotangent = ntk_alloc(j->p->ctx, (size_t)(j->chunk * j->copies * j->outputs), j->p->dtype);
     return j->cotangent ? NTK_OK : NTK_ENOMEM;
 }
 
@@ -405,12 +447,10 @@ static ntk_status tangent_kernel(struct job *j)
     if (status == NTK_OK && j->symmetric)
         mirror(j);
     free_factors(j);
-    ntk_pass_free(j->pass);
+    free_workers(j);
     free(j->cotangent);
     free(j->scratch);
     free(j->M);
-    free(j->mask);
-    free(j->work);
     ntk_blas_set_threads(blas);
     return status;
 }

@@ -250,7 +250,7 @@ static ntk_status allocate(struct ntk_train *t, const double *y)
         t->order[i] = i;
     if (t->batch < t->n)
         NTK_TRY(ntk_data_alloc(ctx, ntk_data_dtype(t->x), t->batch, t->p->shape, &t->drawn));
-    return ntk_pass_new(t->p, block, 1, false, &t->pass);
+    return ntk_pass_new(t->p, t->p->ctx->threads, block, 1, false, &t->pass);
 }
 
 ntk_status ntk_train_new(ntk_params *params, const ntk_data *x, const double *y,
