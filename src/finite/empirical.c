@@ -89,6 +89,7 @@ static void keep(const struct job *j, const struct worker *w, const struct facto
     if (f->derivative) {
         const int64_t size = ntk_derivative_size(step);
         const struct ntk_share s = {.step = step,
+                                    .simd = pass->simd,
                                     .threads = pass->threads,
                                     .copies = copies,
                                     .side = {{.n = pass->n, .x = x, .g = g}},
@@ -147,6 +148,7 @@ static struct ntk_share share_of(const struct job *j, const struct factor *f, bo
 {
     const bool apart = j->form == NTK_DIAGONAL;
     struct ntk_share s = {.step = &j->p->tape.steps[f->step],
+                          .simd = j->workers[0].pass->simd,
                           .threads = j->p->ctx->threads,
                           .symmetric = alone,
                           .copies = apart ? 1 : copies_of(j, f),

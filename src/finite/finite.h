@@ -36,6 +36,7 @@ void ntk_random_permutation(uint64_t seed, uint32_t stream, int64_t n, int64_t *
 /* ---- a block of samples on its way through the network (pass.c) */
 struct ntk_pass {
     const struct ntk_params *p;
+    const struct ntk_simd *simd;
     int threads;
     int64_t capacity, n; /* samples */
     int64_t copies;      /* cotangents a sample; 0: none */

@@ -87,8 +87,12 @@ void ntk_mask_cotangent(const struct ntk_pass *pass, int step, const void *M, vo
     const ntk_params *p = pass->p;
     const struct ntk_tape_step *s = &p->tape.steps[step];
     const size_t bytes = (size_t)ntk_features_of(s->out_shape) * p->dtype;
-    const struct ntk_run r = {
-        .step = s, .threads = pass->threads, .n = pass->n, .copies = 1, .theta = p->theta};
+    const struct ntk_run r = {.step = s,
+                              .simd = pass->simd,
+                              .threads = pass->threads,
+                              .n = pass->n,
+                              .copies = 1,
+                              .theta = p->theta};
     const void *x[] = {pass->value[s->in[0]]};
     const bool add[] = {false};
 

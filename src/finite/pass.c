@@ -81,11 +81,16 @@ ntk_status ntk_pass_new(const struct ntk_params *p, int threads, int64_t capacit
         (size_t)capacity * sample_bytes(p, copies, tangents) + scratch_bytes(p, threads);
     ntk_status status;
 
+    NTK_TRY(ntk_isa_resolve(p->ctx));
     NTK_TRY(ntk_ctx_check_memory(p->ctx, bytes, "a pass through the network"));
     *pass = ntk_alloc_zero(p->ctx, 1, sizeof **pass);
     if (!*pass)
         return NTK_ENOMEM;
-    **pass = (struct ntk_pass){.p = p, .threads = threads, .capacity = capacity, .copies = copies};
+    **pass = (struct ntk_pass){.p = p,
+                               .simd = p->dtype == NTK_F32 ? p->ctx->isa->f32 : p->ctx->isa->f64,
+                               .threads = threads,
+                               .capacity = capacity,
+                               .copies = copies};
     status = allocate(*pass, tangents);
     if (status != NTK_OK) {
         ntk_pass_free(*pass);
@@ -121,6 +126,7 @@ void ntk_pass_free(struct ntk_pass *pass)
 static struct ntk_run run_of(const struct ntk_pass *pass, int step, int64_t copies)
 {
     return (struct ntk_run){.step = &pass->p->tape.steps[step],
+                            .simd = pass->simd,
                             .threads = pass->threads,
                             .n = pass->n,
                             .copies = copies,

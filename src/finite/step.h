@@ -7,10 +7,12 @@
 #define NTK_STEP_H
 
 #include "arch/tape.h"
+#include "simd/simd.h"
 
 /* One step on n samples. */
 struct ntk_run {
     const struct ntk_tape_step *step;
+    const struct ntk_simd *simd;
     int threads;
     int64_t n;
     int64_t copies; /* vjp: cotangents of each sample; dy and dx are [n][copies][size] */
@@ -47,6 +49,7 @@ static inline int64_t ntk_derivative_size(const struct ntk_tape_step *s)
 /* Where an affine step's share of the tangent kernel goes. */
 struct ntk_share {
     const struct ntk_tape_step *step;
+    const struct ntk_simd *simd;
     int threads;
     bool symmetric; /* both sides are the same block: entries i <= j are enough */
     int64_t copies;
