@@ -5,7 +5,7 @@
  * of a sample, df/dW = scale cols' g,    Theta[i, j] = scale^2 <cols_i' g_i, cols_j' g_j> = scale^2
  * sum over p, q of (cols_i cols_j')[p, q] (g_i g_j')[p, q] Products of positions (the second form)
  * are cheaper where windows are few, always if there is one; otherwise the derivatives themselves
- * are made, for some of W's rows at a time.
+ * are, which a side brings along, or they are made here for some of W's rows at a time.
  */
 #include "finite/affine.h"
 
