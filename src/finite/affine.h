@@ -7,6 +7,8 @@
 
 #include "finite/typed.h"
 
+#define AFFINE_ROWS 256 /* windows that are gathered at a time */
+
 static inline int64_t affine_inputs(const struct ntk_tape_step *s)
 {
     return s->places * s->in_shape->c;
@@ -22,6 +24,9 @@ void NTK_TYPED(ntk_affine_gather)(const struct ntk_tape_step *s, const real *x, 
                                   int64_t n, real *out);
 
 /* See struct ntk_finite. */
+bool NTK_TYPED(ntk_share_derivatives_are_cheaper)(const struct ntk_share *s);
+void NTK_TYPED(ntk_share_differentiate)(const struct ntk_share *s, int64_t per_sample,
+                                        int64_t per_copy, void *out);
 void NTK_TYPED(ntk_share_scratch)(const struct ntk_share *s, size_t *least_bytes, size_t *best);
 void NTK_TYPED(ntk_share_add)(const struct ntk_share *s);
 

@@ -2,176 +2,239 @@
  *
  * empirical.c - kernels of a finite network.
  *
- * Two blocks of samples go back through the network side by side; every affine step on the way adds
- * its share (share.c) to the block's entries, so that derivatives of no more than one step are ever
- * held. Of traces and diagonals some outputs go back at a time.
+ * Samples go through the network and back in chunks that fit the caches, each on one thread. At
+ * every affine step they leave factors: inputs and cotangents, or derivatives. Two blocks of
+ * samples side by side then get each step's share of their entries from its factors (share.c). Of
+ * traces and diagonals some outputs go back at a time.
  */
 #include <math.h>
+#include <omp.h>
 #include <stdlib.h>
 
 #include "finite/mask.h"
 #include "predict/lanczos.h"
 
-#define COPIES_BYTES ((size_t)64 << 20) /* cotangents of a block: bounds the outputs at a time */
+#define CHUNK_BYTES ((size_t)4 << 20)
+#define CHUNKS      16 /* at least, if there are so many samples: work for threads */
+#define ROUND_BYTES ((size_t)32 << 20)  /* factors of a block: bounds the outputs at a time */
+#define BLOCK_BYTES ((size_t)256 << 20) /* the same: bounds its samples */
+
+/* What the blocks of both sides left at an affine step. */
+struct factor {
+    int step;
+    bool masked;             /* one cotangent a sample stands for all outputs: mask.h */
+    bool derivative;         /* g are derivatives, there is no x */
+    size_t x_bytes, g_bytes; /* of a sample; of one of its cotangents */
+    void *x[2], *g[2];       /* [block]; [block][copies], of diagonals [copies][block] */
+};
+
+/* A thread's. */
+struct worker {
+    struct ntk_pass *pass;
+    void *mask, *work; /* [chunk][size]: mask.h */
+};
 
 struct job {
     const ntk_params *p;
     const ntk_data *x[2];
     bool symmetric;
     ntk_form form;
-    int64_t n[2], outputs, copies, block;
+    int64_t n[2], outputs, block, chunk;
+    int64_t o, copies; /* outputs o ... o + copies - 1 are under way */
     char *k;
     int64_t ld, stride; /* of entries, in numbers */
-    struct ntk_pass *pass[2];
-    void *cotangent;      /* [block][copies][outputs] */
-    int mask_step;        /* see mask.h; -1: none */
-    void *M;              /* [size] */
-    void *mask[2], *work; /* [block][size] */
+    struct factor *factors;
+    int n_factors;
+    int64_t held[2]; /* samples that left the factors */
+    struct worker *workers;
+    int n_workers;
+    void *cotangent; /* [chunk][copies][outputs] */
+    int mask_step;   /* see mask.h; -1: none */
+    void *M;         /* [size] */
     void *scratch;
     size_t scratch_bytes;
     double done, total;
 };
 
-/* ---- one pair of blocks */
+/* ---- factors of a block */
 
-/* Rows of the identity: outputs o ... o + copies - 1 of every sample. */
-static void set_cotangent(struct job *j, int64_t o, int64_t copies)
+/* Rows of the identity: the outputs under way, of every sample. */
+static void set_cotangent(struct job *j)
 {
     const int64_t c = j->outputs;
 
-    memset(j->cotangent, 0, (size_t)(j->block * copies * c) * j->p->dtype);
-    for (int64_t i = 0; i < j->block * copies; i++)
-        ntk_store(j->cotangent, j->p->dtype, (size_t)(i * c + o + i % copies), 1);
+    memset(j->cotangent, 0, (size_t)(j->chunk * j->copies * c) * j->p->dtype);
+    for (int64_t i = 0; i < j->chunk * j->copies; i++)
+        ntk_store(j->cotangent, j->p->dtype, (size_t)(i * c + j->o + i % j->copies), 1);
 }
 
-static struct ntk_share share_of(const struct job *j, int step, int64_t copies)
+static int64_t copies_of(const struct job *j, const struct factor *f)
 {
-    const bool alone = !j->pass[1];
-    struct ntk_share s = {.step = &j->p->tape.steps[step],
+    return f->masked ? 1 : j->copies;
+}
+
+/* What a worker's samples leave, from number `at` of the block on. */
+static void keep(const struct job *j, const struct worker *w, const struct factor *f, int side,
+                 int64_t at)
+{
+    const struct ntk_pass *pass = w->pass;
+    const struct ntk_tape_step *step = &j->p->tape.steps[f->step];
+    const bool apart = j->form == NTK_DIAGONAL;
+    const int64_t copies = copies_of(j, f);
+    const int64_t per_sample = apart ? 1 : copies, per_copy = apart ? j->block : 1;
+    const char *x = pass->value[step->in[0]];
+    const char *g = f->masked ? w->mask : ntk_pass_cotangent(pass, f->step);
+    char *to = (char *)f->g[side] + (size_t)(at * per_sample) * f->g_bytes;
+
+    if (f->derivative) {
+        const int64_t size = ntk_derivative_size(step);
+        const struct ntk_share s = {.step = step,
+                                    .simd = pass->simd,
+                                    .threads = pass->threads,
+                                    .copies = copies,
+                                    .side = {{.n = pass->n, .x = x, .g = g}},
+                                    .scratch = pass->scratch};
+
+        j->p->loops->differentiate(&s, per_sample * size, per_copy * size, to);
+        return;
+    }
+    memcpy((char *)f->x[side] + (size_t)at * f->x_bytes, x, (size_t)pass->n * f->x_bytes);
+    for (int64_t i = 0; i < pass->n * copies; i++)
+        memcpy(to + (size_t)(i / copies * per_sample + i % copies * per_copy) * f->g_bytes,
+               g + (size_t)i * f->g_bytes, f->g_bytes);
+}
+
+/* The masked step's are the same for all outputs: they come with the first. */
+static bool is_due(const struct job *j, const struct factor *f)
+{
+    return !f->masked || j->o == 0;
+}
+
+static void chunk_back(const struct job *j, const struct worker *w, int side, int64_t at)
+{
+    const struct factor *f = j->factors + j->n_factors - 1;
+
+    w->pass->copies = j->copies;
+    ntk_pass_back_start(w->pass, j->cotangent);
+    for (int step = j->p->tape.n - 1; step >= 0; step--) {
+        if (f >= j->factors && f->step == step) {
+            if (f->masked && is_due(j, f))
+                ntk_mask_cotangent(w->pass, j->mask_step, j->M, w->work, w->mask);
+            if (is_due(j, f))
+                keep(j, w, f, side, at);
+            f--;
+        }
+        ntk_pass_back_step(w->pass, step, NULL);
+    }
+}
+
+static void collect(struct job *j, int side, int64_t first)
+{
+    const int64_t n = j->n[side] - first < j->block ? j->n[side] - first : j->block;
+
+    j->held[side] = n;
+#pragma omp parallel for schedule(dynamic) num_threads(j->n_workers)
+    for (int64_t at = 0; at < n; at += j->chunk) {
+        const struct worker *w = &j->workers[omp_get_thread_num()];
+
+        ntk_pass_forward(w->pass, j->x[side], first + at, n - at < j->chunk ? n - at : j->chunk);
+        chunk_back(j, w, side, at);
+    }
+}
+
+/* ---- a pair of blocks */
+
+static struct ntk_share share_of(const struct job *j, const struct factor *f, bool alone)
+{
+    const bool apart = j->form == NTK_DIAGONAL;
+    struct ntk_share s = {.step = &j->p->tape.steps[f->step],
+                          .simd = j->workers[0].pass->simd,
                           .threads = j->p->ctx->threads,
                           .symmetric = alone,
-                          .copies = copies,
+                          .copies = apart ? 1 : copies_of(j, f),
                           .blocks = j->form == NTK_FULL,
                           .ld = j->ld,
                           .stride = j->stride,
                           .factor = j->form == NTK_TRACE ? 1.0 / (double)j->outputs : 1};
 
     for (int k = 0; k < 2; k++) {
-        const struct ntk_pass *pass = j->pass[alone ? 0 : k];
+        const int from = alone ? 0 : k;
 
-        s.side[k] = (struct ntk_side){
-            .n = pass->n, .x = pass->value[s.step->in[0]], .g = ntk_pass_cotangent(pass, step)};
+        s.side[k] = (struct ntk_side){.n = j->held[from], .x = f->x[from], .g = f->g[from]};
     }
     return s;
 }
 
-static ntk_status enough_scratch(struct job *j, const struct ntk_share *s)
+static ntk_status enough_scratch(struct job *j, struct ntk_share *s)
 {
     size_t least, best;
 
     j->p->loops->share_scratch(s, &least, &best);
-    if (best <= j->scratch_bytes)
-        return NTK_OK;
-    free(j->scratch);
-    j->scratch_bytes = 0;
-    j->scratch = ntk_alloc(j->p->ctx, best, 1);
-    if (!j->scratch)
-        return NTK_ENOMEM;
-    j->scratch_bytes = best;
-    return NTK_OK;
-}
-
-static ntk_status add_share(struct job *j, struct ntk_share *s, char *k)
-{
-    s->k = k;
-    NTK_TRY(enough_scratch(j, s));
+    if (best > j->scratch_bytes) {
+        free(j->scratch);
+        j->scratch_bytes = 0;
+        j->scratch = ntk_alloc(j->p->ctx, best, 1);
+        if (!j->scratch)
+            return NTK_ENOMEM;
+        j->scratch_bytes = best;
+    }
     s->scratch = j->scratch;
     s->scratch_bytes = j->scratch_bytes;
-    j->p->loops->share(s);
     return NTK_OK;
 }
 
-/* All outputs at the affine step before the last activation, with one cotangent a sample. */
-static ntk_status add_masked(struct job *j, char *k)
+static ntk_status add_share(struct job *j, const struct factor *f, bool alone, char *k)
 {
-    struct ntk_share s;
+    const int64_t apart = j->form == NTK_DIAGONAL ? j->copies : 1;
+    struct ntk_share s = share_of(j, f, alone);
 
-    if (j->mask_step < 0)
-        return NTK_OK;
-    s = share_of(j, j->mask_step - 1, 1);
-    for (int side = 0; side < 2; side++) {
-        const int from = j->pass[1] ? side : 0;
-
-        if (from == side)
-            ntk_mask_cotangent(j->pass[side], j->mask_step, j->M, j->work, j->mask[side]);
-        s.side[side].g = j->mask[from];
-    }
-    return add_share(j, &s, k);
-}
-
-/* Outputs o ... o + copies - 1 of the block whose first entry is k. */
-static ntk_status add_outputs(struct job *j, int64_t o, int64_t copies, char *k)
-{
-    set_cotangent(j, o, copies);
-    for (int side = 0; side < 2 && j->pass[side]; side++) {
-        j->pass[side]->copies = copies;
-        ntk_pass_back_start(j->pass[side], j->cotangent);
-    }
-    for (int step = j->p->tape.n - 1; step >= 0; step--) {
-        const struct ntk_tape_step *s = &j->p->tape.steps[step];
-
-        if (s->kind == NTK_STEP_affine && s->affine.trainable && step != j->mask_step - 1 &&
-            ntk_pass_cotangent(j->pass[0], step)) {
-            struct ntk_share share = share_of(j, step, copies);
-
-            NTK_TRY(add_share(j, &share, k));
-        }
-        for (int side = 0; side < 2 && j->pass[side]; side++)
-            ntk_pass_back_step(j->pass[side], step, NULL);
+    NTK_TRY(enough_scratch(j, &s));
+    for (int64_t c = 0; c < apart; c++) {
+        s.k = k + (size_t)c * j->p->dtype;
+        j->p->loops->share(&s);
+        for (int side = 0; side < 2; side++)
+            s.side[side].g = (const char *)s.side[side].g + (size_t)j->block * f->g_bytes;
     }
     return NTK_OK;
 }
 
-static ntk_status block_pair(struct job *j, int64_t i0, int64_t j0)
+/* The blocks whose first entry is (i0, j0); alone: both are side 0's. */
+static ntk_status block_pair(struct job *j, int64_t i0, int64_t j0, bool alone)
 {
-    const int64_t step = j->form == NTK_DIAGONAL ? 1 : j->copies;
+    const int64_t at = (i0 * j->ld + j0) * j->stride + (j->form == NTK_DIAGONAL ? j->o : 0);
 
-    NTK_TRY(add_masked(j, j->k + (size_t)((i0 * j->ld + j0) * j->stride) * j->p->dtype));
-    for (int64_t o = 0; o < j->outputs; o += step) {
-        const int64_t copies = j->outputs - o < step ? j->outputs - o : step;
-        const int64_t at = (i0 * j->ld + j0) * j->stride + (j->form == NTK_DIAGONAL ? o : 0);
-
-        NTK_TRY(add_outputs(j, o, copies, j->k + (size_t)at * j->p->dtype));
-        j->done += (double)(j->pass[0]->n * (j->pass[1] ? j->pass[1]->n : j->pass[0]->n) * copies);
-        NTK_TRY(ntk_progress(j->p->ctx, "entries", j->done, j->total));
-    }
-    return NTK_OK;
+    for (int k = 0; k < j->n_factors; k++)
+        if (is_due(j, &j->factors[k]))
+            NTK_TRY(add_share(j, &j->factors[k], alone, j->k + (size_t)at * (size_t)j->p->dtype));
+    j->done += (double)(j->held[0] * j->held[alone ? 0 : 1] * j->copies);
+    return ntk_progress(j->p->ctx, "entries", j->done, j->total);
 }
 
 /* ---- all pairs */
 
-static void next(struct job *j, int side, int64_t first)
-{
-    const int64_t n = j->n[side] - first < j->block ? j->n[side] - first : j->block;
-
-    ntk_pass_forward(j->pass[side], j->x[side], first, n);
-}
-
 static ntk_status all_pairs(struct job *j)
 {
-    struct ntk_pass *second = j->pass[1];
-
     for (int64_t i0 = 0; i0 < j->n[0]; i0 += j->block) {
-        next(j, 0, i0);
+        collect(j, 0, i0);
         for (int64_t j0 = j->symmetric ? i0 : 0; j0 < j->n[1]; j0 += j->block) {
             const bool alone = j->symmetric && j0 == i0;
 
-            j->pass[1] = alone ? NULL : second;
             if (!alone)
-                next(j, 1, j0);
-            NTK_TRY(block_pair(j, i0, j0));
-            j->pass[1] = second;
+                collect(j, 1, j0);
+            NTK_TRY(block_pair(j, i0, j0, alone));
         }
+    }
+    return NTK_OK;
+}
+
+static ntk_status all_outputs(struct job *j)
+{
+    const int64_t most = j->copies;
+
+    for (j->o = 0; j->o < j->outputs; j->o += most) {
+        j->copies = j->outputs - j->o < most ? j->outputs - j->o : most;
+        set_cotangent(j);
+        NTK_TRY(all_pairs(j));
     }
     return NTK_OK;
 }
@@ -194,38 +257,128 @@ static void mirror(const struct job *j)
         }
 }
 
-/* How many outputs go back at a time. */
-static int64_t choose_copies(const struct job *j)
-{
-    const ntk_params *p = j->p;
-    size_t bytes = 0;
-    int64_t copies;
+/* ---- what is kept, and how much at a time */
 
-    if (j->form == NTK_FULL)
-        return j->outputs;
-    if (j->form == NTK_DIAGONAL)
-        return 1;
-    for (int k = 0; k < p->n_slots; k++)
-        bytes += (size_t)p->slot_size[k] * p->dtype;
-    bytes *= (size_t)(j->n[0] < 1024 ? j->n[0] : 1024);
-    copies = (int64_t)(COPIES_BYTES / (bytes + 1));
-    return copies < 1 ? 1 : copies > j->outputs ? j->outputs : copies;
+/* Derivatives if they are cheaper to multiply, unless inputs and cotangents are much smaller: then
+ * derivatives are made, some rows of the weights at a time, when they are multiplied. */
+static struct factor factor_of(const struct job *j, int step)
+{
+    const struct ntk_tape_step *s = &j->p->tape.steps[step];
+    const int64_t x = ntk_features_of(*s->in_shape), g = ntk_features_of(s->out_shape);
+    const bool masked = step == j->mask_step - 1;
+    const int64_t copies = masked ? 1 : j->outputs, derivative = ntk_derivative_size(s);
+    const struct ntk_share share = {.step = s,
+                                    .symmetric = j->symmetric,
+                                    .copies = copies,
+                                    .blocks = j->form == NTK_FULL,
+                                    .side = {{.n = j->n[0]}, {.n = j->n[1]}}};
+
+    if (j->p->loops->derivatives_are_cheaper(&share) && copies * derivative < 2 * (x + copies * g))
+        return (struct factor){.step = step,
+                               .masked = masked,
+                               .derivative = true,
+                               .g_bytes = (size_t)derivative * j->p->dtype};
+    return (struct factor){.step = step,
+                           .masked = masked,
+                           .x_bytes = (size_t)x * j->p->dtype,
+                           .g_bytes = (size_t)g * j->p->dtype};
 }
 
-static ntk_status prepare_masks(struct job *j)
+static ntk_status list_factors(struct job *j)
+{
+    const struct ntk_tape *t = &j->p->tape;
+
+    j->factors = ntk_alloc_zero(j->p->ctx, (size_t)t->n, sizeof *j->factors);
+    if (!j->factors)
+        return NTK_ENOMEM;
+    for (int k = 0; k < t->n; k++)
+        if (t->steps[k].kind == NTK_STEP_affine && t->steps[k].affine.trainable &&
+            j->p->slot[t->steps[k].out] >= 0)
+            j->factors[j->n_factors++] = factor_of(j, k);
+    return NTK_OK;
+}
+
+/* Bytes of a sample's factors: what does not depend on the outputs, and each of them. */
+static void factor_bytes(const struct job *j, size_t *fixed, size_t *each)
+{
+    *fixed = *each = 0;
+    for (int k = 0; k < j->n_factors; k++) {
+        const struct factor *f = &j->factors[k];
+
+        *fixed += f->x_bytes + (f->masked ? f->g_bytes : 0);
+        *each += f->masked ? 0 : f->g_bytes;
+    }
+}
+
+static int64_t within(double x, int64_t most)
+{
+    return x < 1 ? 1 : x < (double)most ? (int64_t)x : most;
+}
+
+/* Copies, block and chunk. Outputs come in rounds of about equal numbers. */
+static void choose_sizes(struct job *j)
+{
+    const int64_t larger = j->n[0] > j->n[1] ? j->n[0] : j->n[1];
+    const double typical = (double)(larger < 1024 ? larger : 1024);
+    size_t fixed, each;
+
+    factor_bytes(j, &fixed, &each);
+    j->copies = j->outputs;
+    if (j->form != NTK_FULL && each > 0) {
+        const double room = (double)ROUND_BYTES / typical - (double)fixed;
+        const int64_t most = within(room / (double)each, j->outputs);
+        const int64_t rounds = (j->outputs + most - 1) / most;
+
+        j->copies = (j->outputs + rounds - 1) / rounds;
+    }
+    j->block = within((double)BLOCK_BYTES / (double)(fixed + (size_t)j->copies * each + 1), larger);
+    j->chunk = ntk_pass_block(j->p, CHUNK_BYTES, within((double)j->block / CHUNKS, j->block),
+                              j->copies, false);
+}
+
+static ntk_status allocate_factors(struct job *j)
+{
+    const int sides = j->symmetric && j->block >= j->n[0] ? 1 : 2;
+    size_t fixed, each;
+
+    factor_bytes(j, &fixed, &each);
+    NTK_TRY(ntk_ctx_check_memory(j->p->ctx,
+                                 (size_t)(sides * j->block) * (fixed + (size_t)j->copies * each),
+                                 "factors of a tangent kernel"));
+    for (int k = 0; k < j->n_factors; k++)
+        for (int side = 0; side < sides; side++) {
+            struct factor *f = &j->factors[k];
+
+            f->g[side] = ntk_alloc(j->p->ctx, (size_t)(j->block * copies_of(j, f)), f->g_bytes);
+            if (!f->derivative)
+                f->x[side] = ntk_alloc(j->p->ctx, (size_t)j->block, f->x_bytes);
+            if (!f->g[side] || (!f->derivative && !f->x[side]))
+                return NTK_ENOMEM;
+        }
+    return NTK_OK;
+}
+
+static void free_factors(struct job *j)
+{
+    for (int k = 0; k < j->n_factors; k++)
+        for (int side = 0; side < 2; side++) {
+            free(j->factors[k].x[side]);
+            free(j->factors[k].g[side]);
+        }
+    free(j->factors);
+}
+
+/* mask_step and M. */
+static ntk_status find_mask(struct job *j)
 {
     bool same = false;
-    size_t bytes;
 
     j->mask_step = j->form == NTK_TRACE && j->outputs > 1 ? ntk_mask_step(j->p) : -1;
     if (j->mask_step < 0)
         return NTK_OK;
-    bytes = (size_t)ntk_features_of(j->p->tape.steps[j->mask_step].out_shape) * j->p->dtype;
-    j->M = ntk_alloc(j->p->ctx, bytes, 1);
-    j->work = ntk_alloc(j->p->ctx, (size_t)j->block, bytes);
-    for (int side = 0; side < (j->pass[1] ? 2 : 1); side++)
-        j->mask[side] = ntk_alloc(j->p->ctx, (size_t)j->block, bytes);
-    if (!j->M || !j->work || !j->mask[0] || (j->pass[1] && !j->mask[1]))
+    j->M = ntk_alloc(j->p->ctx, (size_t)ntk_features_of(j->p->tape.steps[j->mask_step].out_shape),
+                     j->p->dtype);
+    if (!j->M)
         return NTK_ENOMEM;
     NTK_TRY(ntk_mask_weights(j->p, j->mask_step, j->x[0], j->M, &same));
     if (!same)
@@ -233,35 +386,73 @@ static ntk_status prepare_masks(struct job *j)
     return NTK_OK;
 }
 
+static ntk_status new_worker(const struct job *j, struct worker *w)
+{
+    NTK_TRY(ntk_pass_new(j->p, 1, j->chunk, j->copies, false, &w->pass));
+    if (j->mask_step >= 0) {
+        const struct ntk_tape_step *s = &j->p->tape.steps[j->mask_step];
+        const size_t bytes = (size_t)ntk_features_of(s->out_shape) * j->p->dtype;
+
+        w->mask = ntk_alloc(j->p->ctx, (size_t)j->chunk, bytes);
+        w->work = ntk_alloc(j->p->ctx, (size_t)j->chunk, bytes);
+        if (!w->mask || !w->work)
+            return NTK_ENOMEM;
+    }
+    return NTK_OK;
+}
+
+static ntk_status new_workers(struct job *j)
+{
+    j->n_workers = (int)within((double)j->block / (double)j->chunk + 1, j->p->ctx->threads);
+    j->workers = ntk_alloc_zero(j->p->ctx, (size_t)j->n_workers, sizeof *j->workers);
+    if (!j->workers)
+        return NTK_ENOMEM;
+    for (int k = 0; k < j->n_workers; k++)
+        NTK_TRY(new_worker(j, &j->workers[k]));
+    return NTK_OK;
+}
+
+static void free_workers(struct job *j)
+{
+    for (int k = 0; k < j->n_workers && j->workers; k++) {
+        ntk_pass_free(j->workers[k].pass);
+        free(j->workers[k].mask);
+        free(j->workers[k].work);
+    }
+    free(j->workers);
+}
+
+static ntk_status allocate(struct job *j)
+{
+    NTK_TRY(allocate_factors(j));
+    NTK_TRY(new_workers(j));
+    j->cotangent = ntk_alloc(j->p->ctx, (size_t)(j->chunk * j->copies * j->outputs), j->p->dtype);
+    return j->cotangent ? NTK_OK : NTK_ENOMEM;
+}
+
 static ntk_status tangent_kernel(struct job *j)
 {
-    const int64_t larger = j->n[0] > j->n[1] ? j->n[0] : j->n[1];
     const int blas = ntk_blas_set_threads(1);
     ntk_status status;
 
-    j->copies = choose_copies(j);
-    j->block = ntk_pass_block(j->p, larger, j->copies, false);
     j->total = (double)j->n[0] * (double)j->n[1] * (double)j->outputs * (j->symmetric ? 0.5 : 1);
-    j->cotangent = ntk_alloc(j->p->ctx, (size_t)(j->block * j->copies * j->outputs), j->p->dtype);
-    status =
-        j->cotangent ? ntk_pass_new(j->p, j->block, j->copies, false, &j->pass[0]) : NTK_ENOMEM;
-    if (status == NTK_OK && (!j->symmetric || j->block < j->n[0]))
-        status = ntk_pass_new(j->p, j->block, j->copies, false, &j->pass[1]);
-    if (status == NTK_OK)
-        status = prepare_masks(j);
     memset(j->k, 0, (size_t)(j->n[0] * j->n[1] * j->stride) * j->p->dtype);
+    status = find_mask(j);
     if (status == NTK_OK)
-        status = all_pairs(j);
+        status = list_factors(j);
+    if (status == NTK_OK) {
+        choose_sizes(j);
+        status = allocate(j);
+    }
+    if (status == NTK_OK)
+        status = all_outputs(j);
     if (status == NTK_OK && j->symmetric)
         mirror(j);
-    ntk_pass_free(j->pass[0]);
-    ntk_pass_free(j->pass[1]);
+    free_factors(j);
+    free_workers(j);
     free(j->cotangent);
     free(j->scratch);
     free(j->M);
-    free(j->work);
-    free(j->mask[0]);
-    free(j->mask[1]);
     ntk_blas_set_threads(blas);
     return status;
 }

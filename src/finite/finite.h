@@ -36,6 +36,8 @@ void ntk_random_permutation(uint64_t seed, uint32_t stream, int64_t n, int64_t *
 /* ---- a block of samples on its way through the network (pass.c) */
 struct ntk_pass {
     const struct ntk_params *p;
+    const struct ntk_simd *simd;
+    int threads;
     int64_t capacity, n; /* samples */
     int64_t copies;      /* cotangents a sample; 0: none */
     void **value;        /* [n_values] [n][size] */
@@ -46,11 +48,12 @@ struct ntk_pass {
     void *scratch;
 };
 
-/* Samples of a block for which a pass holds about 256 MiB, at most n, at least 1. */
-int64_t ntk_pass_block(const struct ntk_params *p, int64_t n, int64_t copies, bool tangents);
-size_t ntk_pass_bytes(const struct ntk_params *p, int64_t n, int64_t copies, bool tangents);
-ntk_status ntk_pass_new(const struct ntk_params *p, int64_t capacity, int64_t copies, bool tangents,
-                        struct ntk_pass **pass);
+#define NTK_PASS_BYTES ((size_t)256 << 20)
+/* Samples of a block for which a pass holds about so many bytes, at most n, at least 1. */
+int64_t ntk_pass_block(const struct ntk_params *p, size_t bytes, int64_t n, int64_t copies,
+                       bool tangents);
+ntk_status ntk_pass_new(const struct ntk_params *p, int threads, int64_t capacity, int64_t copies,
+                        bool tangents, struct ntk_pass **pass);
 void ntk_pass_free(struct ntk_pass *pass);
 /* The next samples: n numbered first ... of x. Computes all values. */
 void ntk_pass_forward(struct ntk_pass *pass, const ntk_data *x, int64_t first, int64_t n);

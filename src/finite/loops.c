@@ -76,6 +76,8 @@ const struct ntk_finite NTK_TYPED(ntk_finite) = {
 #include "finite/steps.def"
 #undef STEP
         },
+    .derivatives_are_cheaper = NTK_TYPED(ntk_share_derivatives_are_cheaper),
+    .differentiate = NTK_TYPED(ntk_share_differentiate),
     .share_scratch = NTK_TYPED(ntk_share_scratch),
     .share = NTK_TYPED(ntk_share_add),
     .combine = combine,

@@ -65,7 +65,8 @@ ntk_status ntk_mask_weights(const ntk_params *p, int step, const ntk_data *x, vo
     const int64_t c = ntk_params_outputs(p);
     void *identity = ntk_alloc_zero(p->ctx, (size_t)(c * c), p->dtype);
     struct ntk_pass *pass = NULL;
-    ntk_status status = identity ? ntk_pass_new(p, 1, c, false, &pass) : NTK_ENOMEM;
+    ntk_status status =
+        identity ? ntk_pass_new(p, p->ctx->threads, 1, c, false, &pass) : NTK_ENOMEM;
 
     for (int64_t o = 0; o < c && identity; o++)
         ntk_store(identity, p->dtype, (size_t)(o * c + o), 1);
@@ -86,8 +87,12 @@ void ntk_mask_cotangent(const struct ntk_pass *pass, int step, const void *M, vo
     const ntk_params *p = pass->p;
     const struct ntk_tape_step *s = &p->tape.steps[step];
     const size_t bytes = (size_t)ntk_features_of(s->out_shape) * p->dtype;
-    const struct ntk_run r = {
-        .step = s, .threads = p->ctx->threads, .n = pass->n, .copies = 1, .theta = p->theta};
+    const struct ntk_run r = {.step = s,
+                              .simd = pass->simd,
+                              .threads = pass->threads,
+                              .n = pass->n,
+                              .copies = 1,
+                              .theta = p->theta};
     const void *x[] = {pass->value[s->in[0]]};
     const bool add[] = {false};
 

@@ -230,10 +230,10 @@ typedef ntk_status block_fn(struct ntk_pass *pass, int64_t first, void *user);
 static ntk_status in_blocks(const ntk_params *p, const ntk_data *x, int64_t copies, bool tangents,
                             block_fn *done, void *user)
 {
-    const int64_t n = ntk_data_n(x), block = ntk_pass_block(p, n, copies, tangents);
+    const int64_t n = ntk_data_n(x), block = ntk_pass_block(p, NTK_PASS_BYTES, n, copies, tangents);
     const int blas = ntk_blas_set_threads(1);
     struct ntk_pass *pass = NULL;
-    ntk_status status = ntk_pass_new(p, block, copies, tangents, &pass);
+    ntk_status status = ntk_pass_new(p, p->ctx->threads, block, copies, tangents, &pass);
 
     for (int64_t first = 0; first < n && status == NTK_OK; first += block) {
         const int64_t m = n - first < block ? n - first : block;

@@ -6,17 +6,15 @@
 
 #include "finite/finite.h"
 
-#define BLOCK_BYTES ((size_t)256 << 20)
-
 /* ---- memory */
 
-static size_t scratch_bytes(const struct ntk_params *p)
+static size_t scratch_bytes(const struct ntk_params *p, int threads)
 {
     size_t most = 0;
 
     for (int k = 0; k < p->tape.n; k++) {
         const struct ntk_step_class *c = p->loops->step[p->tape.steps[k].kind];
-        const size_t bytes = c->scratch ? c->scratch(&p->tape.steps[k], p->ctx->threads) : 0;
+        const size_t bytes = c->scratch ? c->scratch(&p->tape.steps[k], threads) : 0;
 
         most = bytes > most ? bytes : most;
     }
@@ -34,14 +32,10 @@ static size_t sample_bytes(const struct ntk_params *p, int64_t copies, bool tang
     return (size_t)(numbers * (tangents ? 2 : 1) + copies * slots) * p->dtype;
 }
 
-size_t ntk_pass_bytes(const struct ntk_params *p, int64_t n, int64_t copies, bool tangents)
+int64_t ntk_pass_block(const struct ntk_params *p, size_t bytes, int64_t n, int64_t copies,
+                       bool tangents)
 {
-    return (size_t)n * sample_bytes(p, copies, tangents) + scratch_bytes(p);
-}
-
-int64_t ntk_pass_block(const struct ntk_params *p, int64_t n, int64_t copies, bool tangents)
-{
-    const size_t block = BLOCK_BYTES / (sample_bytes(p, copies, tangents) + 1);
+    const size_t block = bytes / (sample_bytes(p, copies, tangents) + 1);
 
     return (int64_t)block >= n ? n : block < 1 ? 1 : (int64_t)block;
 }
@@ -60,7 +54,7 @@ static ntk_status allocate(struct ntk_pass *pass, bool tangents)
     pass->there = ntk_alloc_zero(p->ctx, n, sizeof *pass->there);
     pass->slots = ntk_alloc_zero(p->ctx, (size_t)p->n_slots, sizeof *pass->slots);
     pass->tangent = tangents ? ntk_alloc_zero(p->ctx, n, sizeof *pass->tangent) : NULL;
-    pass->scratch = ntk_alloc(p->ctx, scratch_bytes(p), 1);
+    pass->scratch = ntk_alloc(p->ctx, scratch_bytes(p, pass->threads), 1);
     pass->input = array(pass, p->tape.size[0]);
     if (!pass->value || !pass->there || !pass->slots || !pass->scratch || !pass->input ||
         (tangents && !pass->tangent))
@@ -80,17 +74,23 @@ static ntk_status allocate(struct ntk_pass *pass, bool tangents)
     return NTK_OK;
 }
 
-ntk_status ntk_pass_new(const struct ntk_params *p, int64_t capacity, int64_t copies, bool tangents,
-                        struct ntk_pass **pass)
+ntk_status ntk_pass_new(const struct ntk_params *p, int threads, int64_t capacity, int64_t copies,
+                        bool tangents, struct ntk_pass **pass)
 {
+    const size_t bytes =
+        (size_t)capacity * sample_bytes(p, copies, tangents) + scratch_bytes(p, threads);
     ntk_status status;
 
-    NTK_TRY(ntk_ctx_check_memory(p->ctx, ntk_pass_bytes(p, capacity, copies, tangents),
-                                 "a pass through the network"));
+    NTK_TRY(ntk_isa_resolve(p->ctx));
+    NTK_TRY(ntk_ctx_check_memory(p->ctx, bytes, "a pass through the network"));
     *pass = ntk_alloc_zero(p->ctx, 1, sizeof **pass);
     if (!*pass)
         return NTK_ENOMEM;
-    **pass = (struct ntk_pass){.p = p, .capacity = capacity, .copies = copies};
+    **pass = (struct ntk_pass){.p = p,
+                               .simd = p->dtype == NTK_F32 ? p->ctx->isa->f32 : p->ctx->isa->f64,
+                               .threads = threads,
+                               .capacity = capacity,
+                               .copies = copies};
     status = allocate(*pass, tangents);
     if (status != NTK_OK) {
         ntk_pass_free(*pass);
@@ -126,7 +126,8 @@ void ntk_pass_free(struct ntk_pass *pass)
 static struct ntk_run run_of(const struct ntk_pass *pass, int step, int64_t copies)
 {
     return (struct ntk_run){.step = &pass->p->tape.steps[step],
-                            .threads = pass->p->ctx->threads,
+                            .simd = pass->simd,
+                            .threads = pass->threads,
                             .n = pass->n,
                             .copies = copies,
                             .theta = pass->p->theta,
@@ -195,7 +196,7 @@ void ntk_pass_back_start(struct ntk_pass *pass, const void *cotangent)
     memset(pass->there, 0, (size_t)p->tape.n_values * sizeof *pass->there);
     if (p->slot[out] < 0)
         return;
-    p->loops->combine(p->ctx->threads, pass->n * pass->copies * p->tape.size[out], p->multiplier,
+    p->loops->combine(pass->threads, pass->n * pass->copies * p->tape.size[out], p->multiplier,
                       cotangent, 0, pass->slots[p->slot[out]]);
     pass->there[out] = true;
 }

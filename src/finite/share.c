@@ -5,11 +5,12 @@
  * of a sample, df/dW = scale cols' g,    Theta[i, j] = scale^2 <cols_i' g_i, cols_j' g_j> = scale^2
  * sum over p, q of (cols_i cols_j')[p, q] (g_i g_j')[p, q] Products of positions (the second form)
  * are cheaper where windows are few, always if there is one; otherwise the derivatives themselves
- * are made, for some of W's rows at a time.
+ * are, which a side brings along, or they are made here for some of W's rows at a time.
  */
 #include "finite/affine.h"
 
-#define TILE         256 /* windows or cotangents along a side of a tile */
+#define TILE         256  /* windows or cotangents along a side of a tile */
+#define SLICE        4096 /* numbers of a derivative */
 #define SCRATCH_BEST ((size_t)64 << 20)
 
 /* Multiply-adds of the two forms for n1 x n2 samples. */
@@ -29,11 +30,6 @@ static double cost_derivatives(const struct ntk_share *s)
     const double W = (double)affine_inputs(s->step) * (double)s->step->out_shape.c;
 
     return W * c * ((n1 + n2) * D + n1 * (double)s->side[1].n * (s->blocks ? c : 1));
-}
-
-static bool positions_are_cheaper(const struct ntk_share *s)
-{
-    return affine_windows(s->step) == 1 || cost_positions(s) < cost_derivatives(s);
 }
 
 /* ---- products of positions */
@@ -128,19 +124,18 @@ static void gather_entry(const struct ntk_share *s, const real *cc, int64_t ld, 
 
 /* Sum over copies: one product with the copies beside each other (one window), or one for each. */
 static void tile_sum(const struct ntk_share *s, const struct part *a, const struct part *b,
-                     const real *cc, real *gg)
+                     bool same, const real *cc, real *gg)
 {
     const int64_t D = affine_windows(s->step), width = s->step->out_shape.c, c = s->copies;
     const int64_t rows = a->n * D, columns = b->n * D;
 
     if (D == 1)
-        gemm(false, true, rows, columns, c * width, 1, a->g, c * width, b->g, c * width, 0, gg,
-             columns);
+        products_of_rows(same, rows, columns, c * width, a->g, b->g, c * width, gg);
     for (int64_t k = 0; k < c && D > 1; k++)
         gemm(false, true, rows, columns, width, 1, a->g + k * rows * width, width,
              b->g + k * columns * width, width, k > 0 ? 1 : 0, gg, columns);
     for (int64_t i = 0; i < a->n; i++)
-        for (int64_t j = 0; j < b->n; j++)
+        for (int64_t j = same ? i : 0; j < b->n; j++)
             gather_entry(s, cc + i * D * columns + j * D, columns, gg + i * D * columns + j * D,
                          columns, entry(s, a->i0 + i, b->i0 + j));
 }
@@ -170,16 +165,17 @@ static void position_tile(const struct ntk_share *s, int64_t i0, int64_t j0, int
 {
     const struct areas of = areas_of(s);
     const int64_t D = affine_windows(s->step), K = affine_inputs(s->step);
+    const bool same = s->symmetric && i0 == j0 && D == 1 && !s->blocks;
     real *products = area + 2 * of.cols + 2 * of.g, *gg = products + of.products;
     const struct part a = part_of(s, 0, i0, least(t, s->side[0].n - i0), area, area + 2 * of.cols);
     const struct part b =
         part_of(s, 1, j0, least(t, s->side[1].n - j0), area + of.cols, area + 2 * of.cols + of.g);
 
-    gemm(false, true, a.n * D, b.n * D, K, 1, a.cols, K, b.cols, K, 0, products, b.n * D);
+    products_of_rows(same, a.n * D, b.n * D, K, a.cols, b.cols, K, products);
     if (s->blocks)
         tile_blocks(s, &a, &b, products, gg);
     else
-        tile_sum(s, &a, &b, products, gg);
+        tile_sum(s, &a, &b, same, products, gg);
 }
 
 static void share_positions(const struct ntk_share *s)
@@ -201,76 +197,126 @@ static void share_positions(const struct ntk_share *s)
 
 /* ---- derivatives */
 
+/* Which part of the derivatives, and where that of copy c of sample i goes. */
 struct derivatives {
     int64_t k0, k; /* rows of W; the row after the last is the bias */
-    int64_t size;  /* of one derivative: k width */
+    int64_t per_sample, per_copy;
+    real *out;
 };
 
-/* Rows k0 ... of df/d(W, b) of every cotangent, [n][copies][k width]. */
-static void differentiate(const struct ntk_share *s, const struct ntk_side *side,
-                          const struct derivatives *d, real *gathered, real *out)
+static int64_t gathered_elements(const struct ntk_tape_step *step)
+{
+    return step->position ? least(affine_windows(step), AFFINE_ROWS) * affine_inputs(step) : 0;
+}
+
+static void bias_derivative(const struct ntk_tape_step *step, const real *g, real *out)
+{
+    const int64_t width = step->out_shape.c;
+
+    memset(out, 0, (size_t)width * sizeof *out);
+    for (int64_t p = 0; p < affine_windows(step); p++)
+        for (int64_t j = 0; j < width; j++)
+            out[j] += (real)step->affine.bias_scale * g[p * width + j];
+}
+
+/* Rows k0 ... of df/d(W, b) of every cotangent of sample i, [k][width]. The gathered inputs serve
+ * all cotangents. */
+static void differentiate_sample(const struct ntk_share *s, const struct ntk_side *side,
+                                 const struct derivatives *d, int64_t i, real *gathered)
 {
     const struct ntk_tape_step *step = s->step;
     const int64_t D = affine_windows(step), K = affine_inputs(step), width = step->out_shape.c;
     const int64_t weights = least(d->k, K - d->k0);
+    const real *x = side->x, *g = (const real *)side->g + i * s->copies * D * width;
+    real *out = d->out + i * d->per_sample;
 
-#pragma omp parallel for schedule(dynamic) num_threads(s->threads)
-    for (int64_t i = 0; i < side->n; i++) {
-        real *own = gathered + omp_get_thread_num() * D * K;
-        const real *cols = step->position ? own : (const real *)side->x + i * D * K;
+    for (int64_t p = 0; p < D; p += AFFINE_ROWS) {
+        const int64_t n = least(AFFINE_ROWS, D - p);
+        const real *cols = step->position ? gathered : x + (i * D + p) * K;
 
         if (step->position)
-            NTK_TYPED(ntk_affine_gather)(step, side->x, i * D, D, own);
-        for (int64_t c = 0; c < s->copies; c++) {
-            const real *g = (const real *)side->g + (i * s->copies + c) * D * width;
-            real *to = out + (i * s->copies + c) * d->size;
-
-            gemm(true, false, weights, width, D, (real)step->affine.scale, cols + d->k0, K, g,
-                 width, 0, to, width);
-            if (weights == d->k)
-                continue;
-            memset(to + weights * width, 0, (size_t)width * sizeof *to);
-            for (int64_t p = 0; p < D; p++)
-                for (int64_t j = 0; j < width; j++)
-                    to[weights * width + j] += (real)step->affine.bias_scale * g[p * width + j];
-        }
+            NTK_TYPED(ntk_affine_gather)(step, x, i * D + p, n, gathered);
+        for (int64_t c = 0; c < s->copies; c++)
+            gemm(true, false, weights, width, n, (real)step->affine.scale, cols + d->k0, K,
+                 g + (c * D + p) * width, width, p > 0 ? 1 : 0, out + c * d->per_copy, width);
     }
+    for (int64_t c = 0; c < s->copies && weights < d->k; c++)
+        bias_derivative(step, g + c * D * width, out + c * d->per_copy + weights * width);
 }
 
-/* Adds the products of derivatives, tile by tile. */
-static void contract(const struct ntk_share *s, int64_t size, const real *a, const real *b,
-                     real *tiles)
+static void differentiate(const struct ntk_share *s, const struct ntk_side *side,
+                          const struct derivatives *d, real *gathered)
 {
-    const int64_t each = s->blocks ? s->copies : 1, length = s->blocks ? size : s->copies * size;
-    const int64_t t = each < TILE ? TILE / each : 1, down = (s->side[0].n + t - 1) / t;
-    const int64_t across = (s->side[1].n + t - 1) / t;
-
 #pragma omp parallel for schedule(dynamic) num_threads(s->threads)
-    for (int64_t tile = 0; tile < down * across; tile++) {
-        const int64_t i0 = tile / across * t, j0 = tile % across * t;
-        const int64_t n = least(t, s->side[0].n - i0), m = least(t, s->side[1].n - j0);
-        real *product = tiles + omp_get_thread_num() * t * each * t * each;
+    for (int64_t i = 0; i < side->n; i++)
+        differentiate_sample(s, side, d, i,
+                             gathered + omp_get_thread_num() * gathered_elements(s->step));
+}
+
+/* Products of derivatives are cut into tiles of samples, and each tile into slices of the
+ * derivatives. */
+struct tiling {
+    int64_t each, length; /* rows of a sample, and their numbers */
+    int64_t t, across, slices;
+};
+
+static struct tiling tiling_of(const struct ntk_share *s, int64_t size)
+{
+    struct tiling of = {.each = s->blocks ? s->copies : 1,
+                        .length = s->blocks ? size : s->copies * size};
+
+    of.t = of.each < TILE ? TILE / of.each : 1;
+    of.across = (s->side[1].n + of.t - 1) / of.t;
+    of.slices = (of.length + SLICE - 1) / SLICE;
+    return of;
+}
+
+static void add_tile(const struct ntk_share *s, int64_t i0, int64_t j0, int64_t n, int64_t m,
+                     const real *product)
+{
+    const int64_t each = s->blocks ? s->copies : 1;
+    const bool diagonal = s->symmetric && i0 == j0;
+
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t j = diagonal ? i : 0; j < m; j++)
+            for (int64_t k = 0; k < each * each; k++)
+                entry(s, i0 + i, j0 + j)[k] +=
+                    (real)s->factor *
+                    product[(i * each + k / each) * m * each + j * each + k % each];
+}
+
+/* Adds the products of derivatives. Slices of a tile are added in their order, so that the sum
+ * does not depend on the threads. */
+static void contract(const struct ntk_share *s, int64_t size, const real *a, const real *b,
+                     real *products)
+{
+    const struct tiling of = tiling_of(s, size);
+    const int64_t down = (s->side[0].n + of.t - 1) / of.t, rows = of.t * of.each;
+
+#pragma omp parallel for ordered schedule(dynamic) num_threads(s->threads)
+    for (int64_t item = 0; item < down * of.across * of.slices; item++) {
+        const int64_t tile = item / of.slices, k0 = item % of.slices * SLICE;
+        const int64_t i0 = tile / of.across * of.t, j0 = tile % of.across * of.t;
+        const int64_t n = least(of.t, s->side[0].n - i0), m = least(of.t, s->side[1].n - j0);
+        real *product = products + omp_get_thread_num() * rows * rows;
 
         if (s->symmetric && j0 < i0)
             continue;
-        gemm(false, true, n * each, m * each, length, 1, a + i0 * each * length, length,
-             b + j0 * each * length, length, 0, product, m * each);
-        for (int64_t i = 0; i < n; i++)
-            for (int64_t j = 0; j < m; j++)
-                for (int64_t k = 0; k < each * each; k++)
-                    entry(s, i0 + i, j0 + j)[k] +=
-                        (real)s->factor *
-                        product[(i * each + k / each) * m * each + j * each + k % each];
+        products_of_rows(s->symmetric && i0 == j0 && !s->blocks, n * of.each, m * of.each,
+                         least(SLICE, of.length - k0), a + i0 * of.each * of.length + k0,
+                         b + j0 * of.each * of.length + k0, of.length, product);
+#pragma omp ordered
+        add_tile(s, i0, j0, n, m, product);
     }
 }
 
+/* Of scratch: a product for each thread, and gathered inputs if derivatives are still to be made.
+ */
 static int64_t fixed_elements(const struct ntk_share *s)
 {
-    const int64_t each = s->blocks ? s->copies : 1, t = each < TILE ? TILE / each : 1;
+    const struct tiling of = tiling_of(s, 0);
 
-    return s->threads *
-           ((s->step->position ? affine_windows(s->step) * affine_inputs(s->step) : 0) +
-            t * each * t * each);
+    return s->threads * (of.t * of.each * of.t * of.each + gathered_elements(s->step));
 }
 
 static int64_t row_elements(const struct ntk_share *s)
@@ -280,46 +326,67 @@ static int64_t row_elements(const struct ntk_share *s)
 
 static void share_derivatives(const struct ntk_share *s)
 {
-    const int64_t rows = affine_inputs(s->step) + (s->step->b >= 0);
-    const int64_t gathered =
-        s->step->position ? s->threads * affine_windows(s->step) * affine_inputs(s->step) : 0;
+    const int64_t rows = affine_inputs(s->step) + (s->step->b >= 0), width = s->step->out_shape.c;
     const int64_t room = (int64_t)(s->scratch_bytes / sizeof(real)) - fixed_elements(s);
     const int64_t step = least(rows, room / row_elements(s));
+    real *gathered = s->scratch, *products = gathered + s->threads * gathered_elements(s->step);
     real *a = (real *)s->scratch + fixed_elements(s);
 
     for (int64_t k0 = 0; k0 < rows; k0 += step) {
-        const int64_t k = least(step, rows - k0);
-        const struct derivatives d = {.k0 = k0, .k = k, .size = k * s->step->out_shape.c};
-        real *b = s->symmetric ? a : a + s->side[0].n * s->copies * d.size;
+        const int64_t k = least(step, rows - k0), size = k * width;
+        struct derivatives d = {
+            .k0 = k0, .k = k, .per_sample = s->copies * size, .per_copy = size, .out = a};
 
-        differentiate(s, &s->side[0], &d, s->scratch, a);
-        if (!s->symmetric)
-            differentiate(s, &s->side[1], &d, s->scratch, b);
-        contract(s, d.size, a, b, (real *)s->scratch + gathered);
+        differentiate(s, &s->side[0], &d, gathered);
+        if (!s->symmetric) {
+            d.out += s->side[0].n * d.per_sample;
+            differentiate(s, &s->side[1], &d, gathered);
+        }
+        contract(s, size, a, d.out, products);
     }
 }
 
 /* ---- what others call */
 
+bool NTK_TYPED(ntk_share_derivatives_are_cheaper)(const struct ntk_share *s)
+{
+    return affine_windows(s->step) > 1 && cost_derivatives(s) <= cost_positions(s);
+}
+
+void NTK_TYPED(ntk_share_differentiate)(const struct ntk_share *s, int64_t per_sample,
+                                        int64_t per_copy, void *out)
+{
+    const struct derivatives d = {.k = affine_inputs(s->step) + (s->step->b >= 0),
+                                  .per_sample = per_sample,
+                                  .per_copy = per_copy,
+                                  .out = out};
+
+    differentiate(s, &s->side[0], &d, s->scratch);
+}
+
 void NTK_TYPED(ntk_share_scratch)(const struct ntk_share *s, size_t *least_bytes, size_t *best)
 {
-    if (positions_are_cheaper(s)) {
+    const bool made = !s->side[0].x;
+    int64_t rows = affine_inputs(s->step) + 1;
+
+    if (!made && !NTK_TYPED(ntk_share_derivatives_are_cheaper)(s)) {
         const struct areas of = areas_of(s);
 
         *least_bytes = *best = (size_t)(s->threads * areas_sum(&of)) * sizeof(real);
         return;
     }
-    *least_bytes = (size_t)(fixed_elements(s) + row_elements(s)) * sizeof(real);
-    *best =
-        (size_t)(fixed_elements(s) + row_elements(s) * (affine_inputs(s->step) + 1)) * sizeof(real);
+    *least_bytes = (size_t)(fixed_elements(s) + (made ? 0 : row_elements(s))) * sizeof(real);
+    *best = (size_t)(fixed_elements(s) + (made ? 0 : rows * row_elements(s))) * sizeof(real);
     if (*best > SCRATCH_BEST)
         *best = *least_bytes > SCRATCH_BEST ? *least_bytes : SCRATCH_BEST;
 }
 
 void NTK_TYPED(ntk_share_add)(const struct ntk_share *s)
 {
-    if (positions_are_cheaper(s))
-        share_positions(s);
-    else
+    if (!s->side[0].x)
+        contract(s, ntk_derivative_size(s->step), s->side[0].g, s->side[1].g, s->scratch);
+    else if (NTK_TYPED(ntk_share_derivatives_are_cheaper)(s))
         share_derivatives(s);
+    else
+        share_positions(s);
 }

@@ -7,10 +7,12 @@
 #define NTK_STEP_H
 
 #include "arch/tape.h"
+#include "simd/simd.h"
 
 /* One step on n samples. */
 struct ntk_run {
     const struct ntk_tape_step *step;
+    const struct ntk_simd *simd;
     int threads;
     int64_t n;
     int64_t copies; /* vjp: cotangents of each sample; dy and dx are [n][copies][size] */
@@ -34,13 +36,20 @@ struct ntk_step_class {
 /* A block of samples of one side of a tangent kernel, at one affine step. */
 struct ntk_side {
     int64_t n;
-    const void *x; /* [n][input size] */
-    const void *g; /* [n][copies][output size], cotangents */
+    const void *x; /* [n][input size]; NULL: g are derivatives */
+    const void *g; /* [n][copies][output size], cotangents; or [n][copies][derivative size] */
 };
+
+/* Numbers of an output's derivative with respect to the weights and biases of an affine step. */
+static inline int64_t ntk_derivative_size(const struct ntk_tape_step *s)
+{
+    return (s->places * s->in_shape->c + (s->b >= 0)) * s->out_shape.c;
+}
 
 /* Where an affine step's share of the tangent kernel goes. */
 struct ntk_share {
     const struct ntk_tape_step *step;
+    const struct ntk_simd *simd;
     int threads;
     bool symmetric; /* both sides are the same block: entries i <= j are enough */
     int64_t copies;
@@ -56,6 +65,12 @@ struct ntk_share {
 /* One element type's loops. */
 struct ntk_finite {
     const struct ntk_step_class *step[NTK_N_STEPS];
+    /* Whether derivatives need fewer multiplications than products of positions. */
+    bool (*derivatives_are_cheaper)(const struct ntk_share *s);
+    /* Derivatives of side[0]: of cotangent c of sample i at out + i per_sample + c per_copy
+     * numbers. Needs the scratch of the step's class. */
+    void (*differentiate)(const struct ntk_share *s, int64_t per_sample, int64_t per_copy,
+                          void *out);
     /* Least and best bytes of scratch of a share. */
     void (*share_scratch)(const struct ntk_share *s, size_t *least, size_t *best);
     void (*share)(const struct ntk_share *s);

@@ -6,11 +6,16 @@
  */
 #include "finite/affine.h"
 
-#define ROWS         256 /* of a piece */
+#define ROWS         AFFINE_ROWS /* of a piece */
 #define COLUMNS      256
 #define SLICES       16      /* most partial sums of a gradient; each is a matrix of W's size */
 #define WORTH        1000000 /* multiply-adds: below, starting threads costs more than it saves */
 #define SLICES_BYTES ((size_t)64 << 20)
+
+#define SPARSE_BYTES  ((size_t)256 << 10)
+#define SPARSE_WIDTH  512
+#define SPARSE_INPUTS 8
+#define SPARSE_COPIES 10
 
 void NTK_TYPED(ntk_affine_gather)(const struct ntk_tape_step *s, const real *x, int64_t row,
                                   int64_t n, real *out)
@@ -154,6 +159,96 @@ static void back_windows(const struct ntk_run *r, const real *dy, bool add, real
     }
 }
 
+/* W' scaled, [width][K], where partial sums of gradients are at other times. */
+static const real *transposed(const struct ntk_run *r)
+{
+    const struct ntk_tape_step *s = r->step;
+    const int64_t K = affine_inputs(s), width = s->out_shape.c;
+    const real *W = (const real *)r->theta + s->W;
+    real *out = (real *)r->scratch + r->threads * gathered(s);
+
+    for (int64_t j = 0; j < width; j++)
+        for (int64_t k = 0; k < K; k++)
+            out[j * K + k] = (real)s->affine.scale * W[k * width + j];
+    return out;
+}
+
+/* Numbers of the channels where one of a window's cotangents is not zero, and these [m][copies]. */
+static int64_t active(const real *g, int64_t size, int64_t copies, int64_t width, int32_t *list,
+                      real *coef)
+{
+    int64_t m = 0;
+
+    for (int64_t j = 0; j < width; j++) {
+        bool any = false;
+
+        for (int64_t k = 0; k < copies; k++) {
+            coef[m * copies + k] = g[k * size + j];
+            any = any || g[k * size + j] != 0;
+        }
+        list[m] = (int32_t)j;
+        m += any;
+    }
+    return m;
+}
+
+/* Up to SPARSE_COPIES cotangents of a sample, `size` apart, into dx. */
+static void back_sample(const struct ntk_run *r, const real *Wt, int64_t copies, const real *dy,
+                        real *dx)
+{
+    const struct ntk_tape_step *s = r->step;
+    const int64_t c = s->in_shape->c, width = s->out_shape.c;
+    int32_t list[SPARSE_WIDTH];
+    real coef[SPARSE_WIDTH * SPARSE_COPIES];
+    struct ntk_rows_args a = {.n = (size_t)c,
+                              .sums = (size_t)copies,
+                              .list = list,
+                              .coef = coef,
+                              .stride = (size_t)affine_inputs(s),
+                              .out_stride = (size_t)ntk_features_of(*s->in_shape)};
+
+    for (int64_t q = 0; q < affine_windows(s); q++) {
+        const int32_t *position = s->position + q * s->places;
+
+        a.m = (size_t)active(dy + q * width, ntk_features_of(s->out_shape), copies, width, list,
+                             coef);
+        for (int p = 0; p < s->places; p++) {
+            if (position[p] < 0)
+                continue;
+            a.rows = Wt + p * c;
+            a.out = dx + position[p] * c;
+            r->simd->add_rows(&a);
+        }
+    }
+}
+
+/* Activations like ReLU leave about half of the cotangents zero, the same for all copies of a
+ * sample: a product that skips these needs W in the cache, as it reads it for every window. */
+static bool skipping_pays(const struct ntk_tape_step *s)
+{
+    return (size_t)(affine_inputs(s) * s->out_shape.c) * sizeof(real) <= SPARSE_BYTES &&
+           s->out_shape.c <= SPARSE_WIDTH && s->in_shape->c >= SPARSE_INPUTS;
+}
+
+static void back_nonzero(const struct ntk_run *r, const real *dy, bool add, real *dx)
+{
+    const struct ntk_tape_step *s = r->step;
+    const int64_t in = ntk_features_of(*s->in_shape), out = ntk_features_of(s->out_shape);
+    const int64_t across = (r->copies + SPARSE_COPIES - 1) / SPARSE_COPIES;
+    const real *Wt = transposed(r);
+
+#pragma omp parallel for schedule(dynamic) num_threads(r->threads)
+    for (int64_t item = 0; item < r->n * across; item++) {
+        const int64_t c0 = item % across * SPARSE_COPIES;
+        const int64_t first = item / across * r->copies + c0,
+                      n = least(SPARSE_COPIES, r->copies - c0);
+
+        if (!add)
+            memset(dx + first * in, 0, (size_t)(n * in) * sizeof *dx);
+        back_sample(r, Wt, n, dy + first * out, dx + first * in);
+    }
+}
+
 static void back_inputs(const struct ntk_run *r, const real *dy, bool add, real *dx)
 {
     const struct ntk_tape_step *s = r->step;
@@ -163,7 +258,7 @@ static void back_inputs(const struct ntk_run *r, const real *dy, bool add, real 
     const real *W = (const real *)r->theta + s->W;
 
     if (s->position) {
-        back_windows(r, dy, add, dx);
+        (skipping_pays(s) ? back_nonzero : back_windows)(r, dy, add, dx);
         return;
     }
 #pragma omp parallel for schedule(dynamic) num_threads(r->threads) if (rows * K * width > WORTH)

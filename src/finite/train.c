@@ -276,7 +276,7 @@ static ntk_status allocate(struct ntk_train *t, const double *y)
     ntk_ctx *ctx = t->p->ctx;
     const size_t size = t->p->dtype, count = (size_t)t->p->tape.n_params;
     const size_t targets = (size_t)(t->n * t->outputs);
-    const int64_t block = ntk_pass_block(t->p, t->batch, 1, false);
+    const int64_t block = ntk_pass_block(t->p, NTK_PASS_BYTES, t->batch, 1, false);
 
     t->y = ntk_alloc(ctx, targets, sizeof *t->y);
     t->f = ntk_alloc(ctx, (size_t)t->outputs, sizeof *t->f);
@@ -294,7 +294,7 @@ static ntk_status allocate(struct ntk_train *t, const double *y)
         t->order[i] = i;
     if (t->batch < t->n)
         NTK_TRY(ntk_data_alloc(ctx, ntk_data_dtype(t->x), t->batch, t->p->shape, &t->drawn));
-    return ntk_pass_new(t->p, block, 1, false, &t->pass);
+    return ntk_pass_new(t->p, t->p->ctx->threads, block, 1, false, &t->pass);
 }
 
 ntk_status ntk_train_new(ntk_params *params, const ntk_data *x, const double *y,

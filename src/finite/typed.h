@@ -35,6 +35,20 @@ static inline void gemm(bool ta, bool tb, int64_t m, int64_t n, int64_t k, real 
                     (int)lda, (const double *)B, (int)ldb, (double)beta, (double *)C, (int)ldc);
 }
 
+/* C = A B', on one thread; if they are the same only what is on and above the diagonal. */
+static inline void products_of_rows(bool same, int64_t m, int64_t n, int64_t k, const real *A,
+                                    const real *B, int64_t ld, real *C)
+{
+    if (!same)
+        gemm(false, true, m, n, k, 1, A, ld, B, ld, 0, C, n);
+    else if (sizeof(real) == sizeof(float))
+        cblas_ssyrk(CblasRowMajor, CblasUpper, CblasNoTrans, (int)n, (int)k, 1, (const float *)A,
+                    (int)ld, 0, (float *)C, (int)n);
+    else
+        cblas_dsyrk(CblasRowMajor, CblasUpper, CblasNoTrans, (int)n, (int)k, 1, (const double *)A,
+                    (int)ld, 0, (double *)C, (int)n);
+}
+
 static inline int64_t least(int64_t a, int64_t b)
 {
     return a < b ? a : b;

@@ -4,6 +4,7 @@
  * element type.
  */
 #include "simd/planes.h"
+#include "simd/rows.h"
 #include "simd/simd.h"
 #include "simd/vmath.h"
 
@@ -119,4 +120,5 @@ const struct ntk_simd NTK_CAT4(ntk_simd, NTK_SUFFIX, , ) = {
     .box = NTK_PLANES(box),
     .spread = NTK_PLANES(spread),
     .sum = NTK_PLANES(sum),
+    .add_rows = NTK_CAT4(ntk_add_rows, NTK_SUFFIX, , ),
 };

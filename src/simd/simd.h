@@ -80,6 +80,18 @@ struct ntk_box_args {
     void *lines; /* scratch, 3 in_columns vectors */
 };
 
+/* out[k] += sum over j < m of coef[j][k] rows[list[j]], k < sums: vectors of n numbers, rows `stride`
+ * apart, sums out_stride. A matrix product that reads only the rows whose factors are not zero. */
+struct ntk_rows_args {
+    size_t n, sums, m;
+    const int32_t *list;
+    const void *coef; /* [m][sums] */
+    const void *rows;
+    size_t stride;
+    void *out;
+    size_t out_stride;
+};
+
 #define NTK_PEAK_CHAINS 12
 
 struct ntk_link_group; /* kernel/space.h */
@@ -114,6 +126,7 @@ struct ntk_simd {
      * the plane's type, their sum in float64 */
     void (*sum)(size_t rows, size_t columns, size_t pitch, const void *in, const double *weight1,
                 const double *weight2, double *sum);
+    void (*add_rows)(const struct ntk_rows_args *args);
 };
 
 struct ntk_isa {

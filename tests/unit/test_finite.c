@@ -67,6 +67,9 @@ static const struct net_case cases[] = {
      "Flatten(), "
      "Dense(2, b_std=1))",
      IMAGE},
+    {"serial(Conv(19, (3, 3), padding='SAME', b_std=0.2), Relu(), Conv(21, (3, 3), (2, 2), 'SAME', "
+     "b_std=0.1), Relu(), Conv(17, (2, 2), padding='SAME'), Relu(), GlobalAvgPool(), Dense(3))",
+     IMAGE},
 };
 static const int n_cases = sizeof cases / sizeof *cases;
 
