@@ -43,6 +43,7 @@ struct ntk_pass {
     void **tangent;      /* [n_values]; NULL: none; tangent[0] = NULL */
     void **slots;        /* cotangents */
     bool *there;         /* [n_values] a cotangent has been written */
+    int threads;         /* that scratch is for, whatever the context has later */
     void *scratch;
 };
 

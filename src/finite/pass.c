@@ -90,7 +90,8 @@ ntk_status ntk_pass_new(const struct ntk_params *p, int64_t capacity, int64_t co
     *pass = ntk_alloc_zero(p->ctx, 1, sizeof **pass);
     if (!*pass)
         return NTK_ENOMEM;
-    **pass = (struct ntk_pass){.p = p, .capacity = capacity, .copies = copies};
+    **pass = (struct ntk_pass){
+        .p = p, .capacity = capacity, .copies = copies, .threads = p->ctx->threads};
     status = allocate(*pass, tangents);
     if (status != NTK_OK) {
         ntk_pass_free(*pass);
@@ -126,7 +127,7 @@ void ntk_pass_free(struct ntk_pass *pass)
 static struct ntk_run run_of(const struct ntk_pass *pass, int step, int64_t copies)
 {
     return (struct ntk_run){.step = &pass->p->tape.steps[step],
-                            .threads = pass->p->ctx->threads,
+                            .threads = pass->threads,
                             .n = pass->n,
                             .copies = copies,
                             .theta = pass->p->theta,
