@@ -125,6 +125,12 @@ static int read_options(const struct args *a, ntk_train_opts *o)
     o->seed = (uint64_t)a->seed;
     if (!a->lr || strcmp(a->lr, "auto") == 0)
         return EXIT_OK;
+    if (strncmp(a->lr, "auto:", 5) == 0) {
+        o->fraction = strtod(a->lr + 5, &end);
+        if (end == a->lr + 5 || *end || !(o->fraction > 0))
+            return usage("--lr auto:F needs a number F > 0, got '%s'", a->lr);
+        return EXIT_OK;
+    }
     o->learning_rate = strtod(a->lr, &end);
     if (end == a->lr || *end || !(o->learning_rate > 0))
         return usage("--lr must be a number > 0, or auto, got '%s'", a->lr);

@@ -75,7 +75,7 @@ static const struct option options[] = {
      "the mean over R networks (seeds S, S + 1, ...) and its standard error"},
     {"steps", INTEGER, AT(steps), "N", "steps of gradient descent"},
     {"lr", TEXT, AT(lr), "L",
-     "learning rate; auto (default): half the largest stable one at the start"},
+     "learning rate; auto:F: F times the largest stable one at the start; default: auto:0.5"},
     {"batch", INTEGER, AT(batch), "B", "samples of a step; default: all"},
     {"momentum", NUMBER, AT(momentum), "M", "0 (default) to below 1"},
     {"rtol", NUMBER, AT(rtol), "R", "relative tolerance of what is integrated; default 1e-6"},

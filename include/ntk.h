@@ -563,7 +563,7 @@ typedef struct ntk_train_opts {
     double learning_rate; /* > 0; 0 (default): `fraction` of the largest stable one at the start */
     double fraction;      /* of (1 + momentum) 2 / (lambda_max h), h = 1 (MSE) or 1/2 (XENT); default 0.5.
                            * Of batches, of 2 / h / (lambda_max / (1 + momentum) + (lambda_batch -
-                           * lambda_max) / (1 - momentum)), lambda_batch the largest of 8 batches, each
+                           * lambda_max) / (1 - momentum)), lambda_batch the largest of up to 8 batches, each
                            * in proportion n / batch */
     double momentum;      /* heavy ball, v = momentum v + gradient, theta -= learning_rate v; default 0 */
     int64_t batch;        /* samples of a step, drawn without replacement in every epoch; 0 (default): all */

@@ -37,7 +37,7 @@ void ntk_random_permutation(uint64_t seed, uint32_t stream, int64_t n, int64_t *
 struct ntk_pass {
     const struct ntk_params *p;
     const struct ntk_simd *simd;
-    int threads;
+    int threads;         /* that scratch is for, whatever the context has later */
     int64_t capacity, n; /* samples */
     int64_t copies;      /* cotangents a sample; 0: none */
     void **value;        /* [n_values] [n][size] */

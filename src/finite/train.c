@@ -7,9 +7,9 @@
 
 #include "finite/params_io.h"
 
-#define DIVERGED       1e6  /* times the first loss, or that of outputs 0 if it is larger */
-#define LAMBDA_SAMPLES 2000 /* the largest eigenvalue is measured on so many, and grows with n */
-#define LAMBDA_BATCHES 8    /* and on so many batches */
+#define DIVERGED       1e6 /* times the first loss, or that of outputs 0 if it is larger */
+#define LAMBDA_SAMPLES 500 /* the largest eigenvalue is measured on so many, and grows with n */
+#define LAMBDA_BATCHES 8   /* and on so many batches, of so many samples together */
 
 struct ntk_train {
     ntk_params *p;
@@ -225,6 +225,8 @@ static ntk_status eigenvalue_of_batches(struct ntk_train *t, double *lambda)
 
     choose_batch(t, &samples, &n);
     for (int64_t k = 0; k < LAMBDA_BATCHES && (k + 1) * t->batch <= t->n; k++) {
+        if (k > 0 && (k + 1) * t->batch > LAMBDA_SAMPLES)
+            break;
         NTK_TRY(eigenvalue(t, draw_samples(t, samples + k * t->batch, t->batch), &one));
         *lambda = fmax(*lambda, one);
     }
@@ -278,6 +280,7 @@ static ntk_status allocate(struct ntk_train *t, const double *y)
     const size_t targets = (size_t)(t->n * t->outputs);
     const int64_t block = ntk_pass_block(t->p, NTK_PASS_BYTES, t->batch, 1, false);
 
+    NTK_TRY(ntk_ctx_check_memory(ctx, 2 * count * size + targets * sizeof *y, "training"));
     t->y = ntk_alloc(ctx, targets, sizeof *t->y);
     t->f = ntk_alloc(ctx, (size_t)t->outputs, sizeof *t->f);
     t->gradient = ntk_alloc(ctx, count, size);

@@ -72,6 +72,9 @@ try ntk init --net "$net" --input-shape 64 --multiplier 0 --out x.h5
 try ntk apply --params p.h5 --dtype float32 --x digits/test --out x.npy
 try ntk empirical --net "$net" --networks 4 --multiplier 2 --x1 digits/test --out x.npz
 try ntk train --net "$net" --train digits/train $small --lr fast --steps 3 --out x.h5
+try ntk train --net "$net" --train digits/train $small --lr auto:0 --steps 3 --out x.h5
+try ntk train --net "$net" --train digits/train $small --lr auto:1 --steps 30 --json --out x2.h5
+try ntk train --net "$net" --train digits/train $small --steps 3 --record r.txt --out x.h5
 try ntk train --net "$net" --train digits/train $small --out x.h5
 try ntk train --net "$net" --train digits/train $small --loss xent --targets raw --steps 3 --out x.h5
 try ntk train --net 'serial(Dense(5), Relu(), Dense(3))' --train digits/train $small --steps 3 --out x.h5

@@ -177,6 +177,43 @@ static void checkpoints_of_other_runs_are_refused(void **state)
     stop(&other);
 }
 
+/* A run keeps the threads that its memory was made for. */
+static void threads_may_change_meanwhile(void **state)
+{
+    const ntk_shape image = {2, 8, 8, 2};
+    double x[20 * 128], y[20 * 2] = {1}, loss[2];
+    uint64_t seed = 4;
+    ntk_train_opts o;
+    ntk_net *net;
+    ntk_data *data;
+
+    (void)state;
+    for (int i = 0; i < 20 * 128; i++)
+        x[i] = test_normal(&seed);
+    assert_ok(ctx, ntk_net_parse(ctx,
+                                 "serial(Conv(16, (3, 3), padding='SAME'), Relu(), Conv(16, (3, "
+                                 "3)), Relu(), GlobalAvgPool(), Dense(2))",
+                                 &net));
+    assert_ok(ctx, ntk_data_view(ctx, x, NTK_F64, 20, image, &data));
+    ntk_train_opts_init(&o);
+    for (int k = 0; k < 2; k++) {
+        ntk_params *p;
+        ntk_train *train;
+
+        assert_ok(ctx, ntk_ctx_set_threads(ctx, k ? 1 : 4));
+        assert_ok(ctx, ntk_params_new(ctx, net, image, NTK_F64, 1, &p));
+        assert_ok(ctx, ntk_train_new(p, data, y, &o, &train));
+        assert_ok(ctx, ntk_ctx_set_threads(ctx, 4));
+        assert_ok(ctx, ntk_train_run(train, 5, &loss[k]));
+        ntk_train_free(train);
+        ntk_params_free(p);
+    }
+    assert_true(loss[0] == loss[1]);
+    assert_ok(ctx, ntk_ctx_set_threads(ctx, 2));
+    ntk_data_free(data);
+    ntk_net_free(net);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -184,6 +221,7 @@ int main(void)
         cmocka_unit_test(chosen_rates_are_stable),
         cmocka_unit_test(a_small_first_loss_is_no_divergence),
         cmocka_unit_test(checkpoints_of_other_runs_are_refused),
+        cmocka_unit_test(threads_may_change_meanwhile),
     };
 
     return cmocka_run_group_tests_name("training", tests, setup, teardown);
