@@ -73,7 +73,8 @@ def test_show(tmp_path, capsys):
 
 @needs_command
 def test_interrupt(tmp_path):
-    program = f"import ntk\ntry:\n    ntk.lab.run('lazy', {str(tmp_path)!r})\nexcept KeyboardInterrupt:\n    print('ended')"
+    program = ("import ntk\ntry:\n"
+               f"    ntk.lab.run('lazy', {str(tmp_path)!r})\nexcept KeyboardInterrupt:\n    print('ended')")
     process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
     while not list(tmp_path.glob("*.tmp")) and process.poll() is None:
         time.sleep(0.02)
