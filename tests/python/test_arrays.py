@@ -358,6 +358,16 @@ def test_progress_exception_ends_the_work():
     same(kernel_fn(X, None, "ntk"))
 
 
+def test_progress_functions_cannot_use_the_library():
+    def work(what, done, total):
+        kernel_fn(X, None, "ntk")
+
+    ntk.set_threads(2)
+    with ntk.progress(work), pytest.raises(RuntimeError, match="a progress function cannot use ntk itself"):
+        kernel_fn(np.ones((2000, 4)), None, "ntk")
+    same(kernel_fn(X, None, "ntk"))
+
+
 def test_callback_exception_ends_training():
     with pytest.raises(ZeroDivisionError):
         ntk.train(apply_fn, PARAMS, X, np.ones((6, 2)), steps=4, callback=lambda *a: 1 / 0)
@@ -397,6 +407,22 @@ def test_two_threads():
         thread.join(60)
         assert not thread.is_alive()
     assert not wrong
+
+
+def test_forked_process():
+    program = """
+import multiprocessing, numpy as np, ntk
+ntk.set_threads(2)
+x = np.random.default_rng(0).normal(size=(400, 4))
+kernel_fn = ntk.stax.parse("fc()")[2]
+k = kernel_fn(x, None, "ntk")
+def same(_):
+    return ntk.info()["threads"] == 1 and np.array_equal(kernel_fn(x, None, "ntk"), k)
+with multiprocessing.get_context("fork").Pool(2) as pool:
+    print(pool.map_async(same, range(4)).get(30))
+print(ntk.info()["threads"])
+"""
+    assert run(program) == "[True, True, True, True]\n2\n"
 
 
 def test_the_interpreter_works_on_during_a_call():
