@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -69,6 +70,16 @@ def test_show(tmp_path, capsys):
     (tmp_path / "report.html").write_text("<p>found</p>")
     assert ntk.lab.show(tmp_path) == str(tmp_path / "report.html")
     assert "report.html" in capsys.readouterr().out
+
+
+def test_show_in_a_notebook(tmp_path, monkeypatch):
+    shown = []
+    display = SimpleNamespace(HTML=lambda text: text, display=shown.append)
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=object, display=display))
+    monkeypatch.setitem(sys.modules, "IPython.display", display)
+    (tmp_path / "report.html").write_text('<p class="found">')
+    ntk.lab.show(tmp_path)
+    assert shown[0].startswith("<iframe") and "&lt;p class=&quot;found&quot;&gt;" in shown[0]
 
 
 @needs_command
