@@ -27,7 +27,7 @@ struct args {
     const char *data, *depths, *columns;
     const char *input_shape, *lr, *log, *record, *checkpoint;
     int64_t seed, networks, steps, batch, every;
-    double momentum, multiplier, rtol, atol;
+    double momentum, multiplier, rtol, atol; /* multiplier: NAN: not given */
     bool full, trace, diagonal, kernels;
     bool absolute, mean, std, leave_one_out, factor, quick, json, quiet, help;
     int64_t threads;
@@ -60,6 +60,8 @@ int fail(const ntk_ctx *ctx, ntk_status status);
 int fail_in(const ntk_ctx *ctx, const char *source, ntk_status status);
 /* "ntk NAME: <text>" and a hint at --help; EXIT_USAGE. */
 int usage(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* The same without the hint, EXIT_FAILED: what was asked for is right, but does not work. */
+int failed(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* What the user is told on the way, on stderr, unless --quiet. */
 void note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* Log, progress bar and Ctrl-C for the context; name is the command's. */
@@ -128,11 +130,22 @@ int load_x(ntk_ctx *ctx, const struct args *a, const char *source, int64_t limit
 /* Share of rows whose largest output is the label; NAN if labels are missing. */
 double accuracy(const ntk_data *labels, const double *f, int64_t n, int64_t outputs);
 double mean_squared_error(const double *f, const double *y, int64_t n);
+/* Mean over n samples, in nats; outputs are logits. */
+double cross_entropy(const double *f, const double *y, int64_t n, int64_t outputs);
 /* The finite network of --params, or of --net with --seed, for samples of x's shape; x NULL: of
  * --input-shape. (network.c) */
 int network_load(ntk_ctx *ctx, const struct args *a, const ntk_data *x, ntk_params **params);
-/* Loads samples for the network of --params or --net: flattened if it does not use positions. */
-int network_x(ntk_ctx *ctx, const struct args *a, const char *source, int64_t limit, ntk_data **x);
+/* Loads samples for the network of --params or --net, flattened if it does not use positions; and the
+ * network itself if *params is NULL (params NULL: not wanted). */
+int network_x(ntk_ctx *ctx, const struct args *a, const char *source, int64_t limit,
+              ntk_params **params, ntk_data **x);
+/* Training and test samples, and the network, which must have as many outputs as the targets. */
+int network_samples(ntk_ctx *ctx, const struct args *a, struct samples *s, ntk_params **params);
+/* f(x) [n][outputs]; the tangent kernel, as a trace or in full. */
+ntk_status network_outputs(const ntk_params *params, const ntk_data *x, double *f);
+ntk_status network_kernel(const ntk_params *params, ntk_form form, const ntk_data *x1,
+                          const ntk_data *x2, double *k);
+void to_double(ntk_dtype dtype, int64_t n, const void *x, double *out);
 /* Fit options from --get, --dtype, --diag-reg, --absolute, --mean. */
 int fit_options(const struct args *a, ntk_fit_opts *o);
 

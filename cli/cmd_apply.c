@@ -10,15 +10,12 @@ static int run(ntk_ctx *ctx, const struct args *a, const ntk_data *x, ntk_params
 {
     const int64_t n = ntk_data_n(x), c = ntk_params_outputs(p);
     void *f;
-    ntk_status status = NTK_OK;
+    ntk_status status;
 
-    if (a->multiplier > 0)
-        status = ntk_params_set_multiplier(p, a->multiplier);
     f = malloc((size_t)(n * c) * ntk_params_dtype(p));
     if (!f)
         return usage("no memory for the outputs");
-    if (status == NTK_OK)
-        status = ntk_params_apply(p, x, f);
+    status = ntk_params_apply(p, x, f);
     if (status == NTK_OK) {
         const ntk_array array = {
             .name = "f", .x = f, .dtype = ntk_params_dtype(p), .ndim = 2, .shape = {n, c}};
@@ -40,9 +37,7 @@ int cmd_apply(ntk_ctx *ctx, const struct args *a)
     if (!a->x)
         return usage("--x is missing, e.g. --x digits/test");
     STEP(check_array_output(a->out, 1));
-    code = network_x(ctx, a, a->x, a->test_limit, &x);
-    if (code == EXIT_OK)
-        code = network_load(ctx, a, x, &p);
+    code = network_x(ctx, a, a->x, a->test_limit, &p, &x);
     if (code == EXIT_OK)
         code = run(ctx, a, x, p);
     ntk_params_free(p);

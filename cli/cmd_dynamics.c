@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * ntk dynamics: f_t on training and test samples under gradient flow: in closed form for the
- * squared loss, integrated (flow.c) for the cross-entropy or with momentum.
+ * squared loss, integrated for the cross-entropy or with momentum (flow.c); of a finite network
+ * (--params), linearised where it is, too.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -41,9 +42,15 @@ static int write(ntk_ctx *ctx, const struct args *a, const struct samples *s,
     const int64_t times = (int64_t)t->n_times;
     const ntk_array arrays[] = {
         {.name = "t", .x = t->times, .dtype = NTK_F64, .ndim = 1, .shape = {times}},
-        {.name = "f_train", .x = t->train, .dtype = NTK_F64, .ndim = 3,
+        {.name = "f_train",
+         .x = t->train,
+         .dtype = NTK_F64,
+         .ndim = 3,
          .shape = {times, n, s->outputs}},
-        {.name = "f_test", .x = t->test, .dtype = NTK_F64, .ndim = 3,
+        {.name = "f_test",
+         .x = t->test,
+         .dtype = NTK_F64,
+         .ndim = 3,
          .shape = {times, m, s->outputs}},
         {.name = "std_test", .x = t->var, .dtype = NTK_F64, .ndim = 2, .shape = {times, m}},
     };
@@ -52,24 +59,6 @@ static int write(ntk_ctx *ctx, const struct args *a, const struct samples *s,
         t->var[i] = sqrt(fmax(t->var[i], 0));
     TRY(ctx, ntk_array_write(ctx, a->out, arrays, m ? (a->std ? 4 : 3) : 2));
     return EXIT_OK;
-}
-
-/* Mean over samples, in nats. */
-static double cross_entropy(const double *f, const double *y, int64_t n, int64_t c)
-{
-    double sum = 0;
-
-    for (int64_t i = 0; i < n; i++, f += c, y += c) {
-        double most = f[0], total = 0;
-
-        for (int64_t k = 1; k < c; k++)
-            most = fmax(most, f[k]);
-        for (int64_t k = 0; k < c; k++)
-            total += exp(f[k] - most);
-        for (int64_t k = 0; k < c; k++)
-            sum -= y[k] * (f[k] - most - log(total));
-    }
-    return sum / (double)n;
 }
 
 static void report(const struct args *a, const struct samples *s, const struct trajectory *t)
@@ -114,6 +103,12 @@ static void report(const struct args *a, const struct samples *s, const struct t
         puts("]");
 }
 
+static int load_infinite(ntk_ctx *ctx, const struct args *a, struct samples *s, ntk_net **net)
+{
+    STEP(parse_net(ctx, a, 0, net));
+    return samples_load(ctx, a, *net, false, s);
+}
+
 int cmd_dynamics(ntk_ctx *ctx, const struct args *a);
 int cmd_dynamics(ntk_ctx *ctx, const struct args *a)
 {
@@ -121,12 +116,15 @@ int cmd_dynamics(ntk_ctx *ctx, const struct args *a)
     struct samples s = {.y = NULL};
     struct args with = *a;
     ntk_net *net = NULL;
+    ntk_params *params = NULL;
     int code;
 
     if (a->loss && strcmp(a->loss, "mse") != 0 && strcmp(a->loss, "xent") != 0)
         return usage("--loss must be mse or xent, got '%s'", a->loss);
     if (a->n_nets > 1)
         return usage("one --net at a time, got %zu", a->n_nets);
+    if (a->trace && !a->params)
+        return usage("--trace is of the kernel of --params");
     if (a->out)
         STEP(check_array_output(a->out, a->test ? (a->std ? 4 : 3) : 2));
     STEP(parse_times(a->times, &t.times, &t.n_times));
@@ -134,18 +132,20 @@ int cmd_dynamics(ntk_ctx *ctx, const struct args *a)
     if (t.xent)
         with.targets = "onehot";
     code = flow_wanted(a) ? flow_check(a, &t) : EXIT_OK;
+    if (code == EXIT_OK && a->params)
+        code = network_samples(ctx, &with, &s, &params);
+    else if (code == EXIT_OK)
+        code = load_infinite(ctx, &with, &s, &net);
     if (code == EXIT_OK)
-        code = parse_net(ctx, a, 0, &net);
-    if (code == EXIT_OK)
-        code = samples_load(ctx, &with, net, false, &s);
-    if (code == EXIT_OK)
-        code = flow_wanted(a) ? flow_compute(ctx, a, net, &s, &t) : compute(ctx, a, net, &s, &t);
+        code = flow_wanted(a) ? flow_compute(ctx, a, net, params, &s, &t)
+                              : compute(ctx, a, net, &s, &t);
     if (code == EXIT_OK && a->out)
         code = write(ctx, a, &s, &t);
     if (code == EXIT_OK)
         report(a, &s, &t);
     samples_free(&s);
     ntk_net_free(net);
+    ntk_params_free(params);
     free(t.times);
     free(t.train);
     free(t.test);

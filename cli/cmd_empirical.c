@@ -2,6 +2,7 @@
  *
  * ntk empirical: kernels of a finite network, or their mean over several.
  */
+#include <math.h>
 #include <stdlib.h>
 
 #include "cli.h"
@@ -21,17 +22,18 @@ static int load(ntk_ctx *ctx, const struct args *a, struct job *j)
         return usage("--x1 is missing, e.g. --x1 digits/test");
     if (a->full + a->trace + a->diagonal > 1)
         return usage("--full, --trace and --diagonal: give one of them");
-    if (a->networks && (a->params || a->full || a->diagonal))
-        return usage("--networks draws networks of --net, and means are of the trace");
+    if (a->networks && (a->params || a->full || a->diagonal || !isnan(a->multiplier)))
+        return usage(
+            "--networks draws networks of --net, without --multiplier, and means are of the "
+            "trace");
     STEP(parse_get(a->get, &j->get));
     if (j->get == (NTK_NNGP | NTK_NTK))
         return usage("--get both is for 'ntk kernel'; here it is ntk or nngp");
     j->form = a->full ? NTK_FULL : a->diagonal ? NTK_DIAGONAL : NTK_TRACE;
     STEP(check_array_output(a->out, a->networks ? 2 : 1));
-    STEP(network_x(ctx, a, a->x1, a->train_limit, &j->x1));
-    if (a->x2)
-        STEP(network_x(ctx, a, a->x2, a->test_limit, &j->x2));
-    return EXIT_OK;
+    STEP(network_x(ctx, a, a->x1, a->train_limit, a->networks ? NULL : &j->p, &j->x1));
+    return a->x2 ? network_x(ctx, a, a->x2, a->test_limit, a->networks ? NULL : &j->p, &j->x2)
+                 : EXIT_OK;
 }
 
 static int one(ntk_ctx *ctx, const struct args *a, struct job *j)
@@ -41,9 +43,6 @@ static int one(ntk_ctx *ctx, const struct args *a, struct job *j)
     size_t bytes;
     int64_t c;
 
-    STEP(network_load(ctx, a, j->x1, &j->p));
-    if (a->multiplier > 0)
-        TRY(ctx, ntk_params_set_multiplier(j->p, a->multiplier));
     c = ntk_params_outputs(j->p);
     array.dtype = ntk_params_dtype(j->p);
     while (array.ndim < (j->form == NTK_FULL ? 4 : j->form == NTK_DIAGONAL ? 3 : 2))
@@ -70,6 +69,8 @@ static int several(ntk_ctx *ctx, const struct args *a, struct job *j)
     ntk_dtype dtype;
     ntk_status status;
 
+    TRY(ctx,
+        ntk_ctx_check_memory(ctx, (size_t)(n1 * n2) * 4 * sizeof *j->mean, "the kernel's mean"));
     arrays[0].x = j->mean = malloc((size_t)(n1 * n2) * sizeof *j->mean);
     arrays[1].x = j->error = malloc((size_t)(n1 * n2) * sizeof *j->error);
     if (!j->mean || !j->error)

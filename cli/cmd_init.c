@@ -37,16 +37,13 @@ int cmd_init(ntk_ctx *ctx, const struct args *a);
 int cmd_init(ntk_ctx *ctx, const struct args *a)
 {
     ntk_params *p = NULL;
-    ntk_status status = NTK_OK;
+    ntk_status status;
 
     if (!a->input_shape)
         return usage("--input-shape is missing, e.g. --input-shape 784 or 32,32,3");
     STEP(check_output(a->out));
     STEP(network_load(ctx, a, NULL, &p));
-    if (a->multiplier > 0)
-        status = ntk_params_set_multiplier(p, a->multiplier);
-    if (status == NTK_OK)
-        status = ntk_params_save(p, a->out);
+    status = ntk_params_save(p, a->out);
     if (status == NTK_OK)
         report(a, p);
     ntk_params_free(p);

@@ -8,46 +8,32 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli.h"
-
-/* What is kept of every record for --record: one growing array each. */
-struct records {
-    int64_t n, room;
-    double *step, *loss, *distance, *train, *test, *kernel;
-};
+#include "records.h"
 
 struct run {
     struct samples s;
     ntk_params *p;
     ntk_train *train;
     ntk_train_opts opts;
-    double *start;   /* theta at the start */
-    double *f;       /* outputs, [n][c] */
-    double *targets; /* of the loss, [n][c] */
+    double *start; /* theta at the start */
+    double *f;     /* outputs, [n][c] */
     FILE *log;
     struct records r;
     int64_t n, m, c;
     double began;
 };
 
-/* ---- numbers of any type as double */
-
-static void to_double(ntk_dtype dtype, int64_t n, const void *x, double *out)
+static int outputs(ntk_ctx *ctx, const struct run *r, const ntk_data *x)
 {
-    for (int64_t i = 0; i < n; i++)
-        out[i] = dtype == NTK_F32 ? (double)((const float *)x)[i] : ((const double *)x)[i];
-}
+    const ntk_status status = network_outputs(r->p, x, r->f);
 
-static ntk_status outputs(const struct run *r, const ntk_data *x, double *f)
-{
-    const int64_t n = ntk_data_n(x) * r->c;
-    void *raw = malloc((size_t)n * ntk_params_dtype(r->p));
-    ntk_status status = raw ? ntk_params_apply(r->p, x, raw) : NTK_ENOMEM;
-
-    if (status == NTK_OK)
-        to_double(ntk_params_dtype(r->p), n, raw, f);
-    free(raw);
-    return status;
+    if (status == NTK_ENUMERIC && ntk_train_step(r->train) > 0)
+        return failed(
+            "training diverged: outputs and loss are not finite at step %lld; the learning "
+            "rate %g is too large",
+            (long long)ntk_train_step(r->train), ntk_train_learning_rate(r->train));
+    TRY(ctx, status);
+    return EXIT_OK;
 }
 
 static double distance(const struct run *r)
@@ -66,125 +52,61 @@ static double distance(const struct run *r)
 
 /* ---- records */
 
-static bool grow(double **array, int64_t room, int64_t each)
+static double loss_of(const struct run *r)
 {
-    double *more = realloc(*array, (size_t)(room * each) * sizeof *more);
+    const double n = (double)r->n, c = (double)r->c;
 
-    if (more)
-        *array = more;
-    return more != NULL;
+    if (r->opts.loss == NTK_LOSS_XENT)
+        return cross_entropy(r->f, r->s.y, r->n, r->c) * (r->opts.mean_loss ? 1 : n);
+    return mean_squared_error(r->f, r->s.y, r->n * r->c) / 2 * (r->opts.mean_loss ? 1 : n * c);
 }
 
-static int make_room(struct run *r, const struct args *a)
+static void say_record(const struct run *r, double loss, double distance_, double train,
+                       double test)
 {
-    struct records *k = &r->r;
-
-    if (k->n < k->room)
-        return EXIT_OK;
-    k->room = 2 * k->room + 64;
-    if (!grow(&k->step, k->room, 1) || !grow(&k->loss, k->room, 1) ||
-        !grow(&k->distance, k->room, 1) || (a->record && !grow(&k->train, k->room, r->n * r->c)) ||
-        (a->record && r->s.test && !grow(&k->test, k->room, r->m * r->c)) ||
-        (a->kernels && !grow(&k->kernel, k->room, r->n * r->n)))
-        return usage("no memory for the records; a larger --every makes fewer");
-    return EXIT_OK;
-}
-
-static int record_kernel(ntk_ctx *ctx, const struct run *r, double *out)
-{
-    void *k = malloc((size_t)(r->n * r->n) * ntk_params_dtype(r->p));
-    const ntk_status status =
-        k ? ntk_params_kernel(r->p, NTK_NTK, NTK_TRACE, r->s.train, NULL, k) : NTK_ENOMEM;
-
-    if (status == NTK_OK)
-        to_double(ntk_params_dtype(r->p), r->n * r->n, k, out);
-    free(k);
-    TRY(ctx, status);
-    return EXIT_OK;
-}
-
-static double loss_of(const struct run *r, const double *f)
-{
-    double sum = 0;
-
-    for (int64_t i = 0; i < r->n; i++) {
-        const double *fi = f + i * r->c, *y = r->targets + i * r->c;
-        double most = fi[0], total = 0;
-
-        for (int64_t k = 1; k < r->c; k++)
-            most = fmax(most, fi[k]);
-        for (int64_t k = 0; k < r->c; k++)
-            total += exp(fi[k] - most);
-        for (int64_t k = 0; k < r->c; k++)
-            sum += r->opts.loss == NTK_LOSS_MSE ? (fi[k] - y[k]) * (fi[k] - y[k]) / 2
-                                                : -y[k] * (fi[k] - most - log(total));
-    }
-    if (!r->opts.mean_loss)
-        return sum;
-    return sum / (double)r->n / (r->opts.loss == NTK_LOSS_MSE ? (double)r->c : 1);
-}
-
-static void log_record(struct run *r, double train_accuracy, double test_accuracy)
-{
-    const struct records *k = &r->r;
+    const long long step = (long long)ntk_train_step(r->train);
 
     if (r->log) {
-        fprintf(r->log, "%.0f,%.10g,%.6g,%.6g,%.10g,%.3f\n", k->step[k->n], k->loss[k->n],
-                train_accuracy, test_accuracy, k->distance[k->n], seconds() - r->began);
+        fprintf(r->log, "%lld,%.10g,%.6g,%.6g,%.10g,%.3f\n", step, loss, train, test, distance_,
+                seconds() - r->began);
         fflush(r->log);
     }
-    if (isnan(test_accuracy) && isnan(train_accuracy))
-        note("step %.0f: loss %.5g", k->step[k->n], k->loss[k->n]);
+    if (isnan(test) && isnan(train))
+        note("step %lld: loss %.5g", step, loss);
+    else if (isnan(test))
+        note("step %lld: loss %.5g, accuracy %.2f %%", step, loss, 100 * train);
     else
-        note("step %.0f: loss %.5g, accuracy %.2f %%, test %.2f %%", k->step[k->n], k->loss[k->n],
-             100 * train_accuracy, 100 * test_accuracy);
+        note("step %lld: loss %.5g, accuracy %.2f %%, test %.2f %%", step, loss, 100 * train,
+             100 * test);
 }
 
 static int record(ntk_ctx *ctx, const struct args *a, struct run *r)
 {
-    struct records *k = &r->r;
-    double train = (double)NAN, test = (double)NAN;
+    const bool classes = r->s.targets != NTK_RAW;
+    const size_t n = (size_t)(r->n * r->c), m = (size_t)(r->m * r->c);
+    double train = (double)NAN, test = (double)NAN, loss;
 
-    STEP(make_room(r, a));
-    TRY(ctx, outputs(r, r->s.train, r->f));
-    k->step[k->n] = (double)ntk_train_step(r->train);
-    k->loss[k->n] = loss_of(r, r->f);
-    k->distance[k->n] = distance(r);
-    if (r->s.targets != NTK_RAW)
+    STEP(records_room(&r->r));
+    STEP(outputs(ctx, r, r->s.train));
+    loss = loss_of(r);
+    *records_at(&r->r, AT_STEP) = (double)ntk_train_step(r->train);
+    *records_at(&r->r, AT_LOSS) = loss;
+    *records_at(&r->r, AT_DISTANCE) = distance(r);
+    if (classes)
         train = accuracy(r->s.train, r->f, r->n, r->c);
     if (a->record)
-        memcpy(k->train + k->n * r->n * r->c, r->f, (size_t)(r->n * r->c) * sizeof *r->f);
+        memcpy(records_at(&r->r, AT_TRAIN), r->f, n * sizeof *r->f);
     if (r->s.test) {
-        TRY(ctx, outputs(r, r->s.test, r->f));
-        if (r->s.targets != NTK_RAW)
+        STEP(outputs(ctx, r, r->s.test));
+        if (classes)
             test = accuracy(r->s.test, r->f, r->m, r->c);
         if (a->record)
-            memcpy(k->test + k->n * r->m * r->c, r->f, (size_t)(r->m * r->c) * sizeof *r->f);
+            memcpy(records_at(&r->r, AT_TEST), r->f, m * sizeof *r->f);
     }
     if (a->kernels)
-        STEP(record_kernel(ctx, r, k->kernel + k->n * r->n * r->n));
-    log_record(r, train, test);
-    k->n++;
-    return EXIT_OK;
-}
-
-static int write_records(ntk_ctx *ctx, const struct args *a, const struct run *r)
-{
-    const struct records *k = &r->r;
-    ntk_array arrays[6] = {
-        {"step", k->step, NTK_F64, 1, {k->n}},
-        {"loss", k->loss, NTK_F64, 1, {k->n}},
-        {"distance", k->distance, NTK_F64, 1, {k->n}},
-        {"f_train", k->train, NTK_F64, 3, {k->n, r->n, r->c}},
-    };
-    size_t n = 4;
-
-    if (r->s.test)
-        arrays[n++] = (ntk_array){"f_test", k->test, NTK_F64, 3, {k->n, r->m, r->c}};
-    if (a->kernels)
-        arrays[n++] = (ntk_array){"kernel", k->kernel, NTK_F64, 3, {k->n, r->n, r->n}};
-    TRY(ctx, ntk_array_write(ctx, a->record, arrays, n));
-    return EXIT_OK;
+        TRY(ctx, network_kernel(r->p, NTK_TRACE, r->s.train, NULL, records_at(&r->r, AT_KERNEL)));
+    say_record(r, loss, *records_at(&r->r, AT_DISTANCE), train, test);
+    return records_add(&r->r);
 }
 
 /* ---- setting up */
@@ -214,8 +136,10 @@ static int check(const struct args *a)
     if (!a->steps)
         return usage("--steps is missing, e.g. --steps 1000");
     STEP(check_output(a->out));
+    if (a->record && !ends_with(a->record, ".npz") && !ends_with(a->record, ".h5"))
+        return usage("--record must end with .npz or .h5, got '%s'", a->record);
     if (a->record)
-        STEP(check_array_output(a->record, 2));
+        STEP(check_output(a->record));
     if (a->log)
         STEP(check_output(a->log));
     if (a->checkpoint)
@@ -232,16 +156,17 @@ static int start_training(ntk_ctx *ctx, const struct args *a, struct run *r)
 {
     const int64_t count = ntk_params_count(r->p);
 
-    if (a->multiplier > 0)
-        TRY(ctx, ntk_params_set_multiplier(r->p, a->multiplier));
     r->start = malloc((size_t)count * sizeof *r->start);
     r->f = malloc((size_t)((r->n > r->m ? r->n : r->m) * r->c) * sizeof *r->f);
     if (!r->start || !r->f)
         return usage("no memory for the outputs");
     to_double(ntk_params_dtype(r->p), count, ntk_params_theta(r->p), r->start);
-    TRY(ctx, ntk_train_new(r->p, r->s.train, r->targets, &r->opts, &r->train));
+    TRY(ctx, ntk_train_new(r->p, r->s.train, r->s.y, &r->opts, &r->train));
     if (a->checkpoint && access(a->checkpoint, R_OK) == 0) {
         TRY(ctx, ntk_train_load(r->train, a->checkpoint));
+        if (ntk_train_step(r->train) > a->steps)
+            return usage("%s is at step %lld, past --steps %lld", a->checkpoint,
+                         (long long)ntk_train_step(r->train), (long long)a->steps);
         note("going on from step %lld of %s", (long long)ntk_train_step(r->train), a->checkpoint);
     }
     note("learning rate %.6g%s", ntk_train_learning_rate(r->train),
@@ -252,48 +177,60 @@ static int start_training(ntk_ctx *ctx, const struct args *a, struct run *r)
 static int load(ntk_ctx *ctx, const struct args *a, struct run *r)
 {
     struct args with = *a;
-    ntk_net *net = NULL;
 
     if (r->opts.loss == NTK_LOSS_XENT)
         with.targets = "onehot";
-    if (!a->params)
-        STEP(parse_net(ctx, a, 0, &net));
-    {
-        const int code = samples_load(ctx, &with, net, false, &r->s);
-
-        ntk_net_free(net);
-        STEP(code);
-    }
-    STEP(network_load(ctx, a, r->s.train, &r->p));
-    if (ntk_params_shape(r->p).spatial == 0) {
-        ntk_data_flatten(r->s.train);
-        if (r->s.test)
-            ntk_data_flatten(r->s.test);
-    }
+    STEP(network_samples(ctx, &with, &r->s, &r->p));
     r->n = ntk_data_n(r->s.train);
     r->m = r->s.test ? ntk_data_n(r->s.test) : 0;
-    r->c = ntk_params_outputs(r->p);
-    r->targets = r->s.y;
-    if (r->c != r->s.outputs)
-        return usage(
-            "the network has %lld outputs, the targets have %lld: its last layer must have as many",
-            (long long)r->c, (long long)r->s.outputs);
+    r->c = r->s.outputs;
     return EXIT_OK;
 }
 
-/* Lines of a log that a resumed run goes on with: those up to its step. */
+/* Of a log that is there: its lines before a step, at which a resumed run goes on. */
+static int cut_log(const char *path, int64_t step)
+{
+    char line[512], cut[4096];
+    FILE *from = fopen(path, "r"), *to;
+
+    if (!from)
+        return EXIT_OK;
+    snprintf(cut, sizeof cut, "%s.cut", path);
+    to = fopen(cut, "w");
+    for (int k = 0; to && fgets(line, sizeof line, from); k++)
+        if (k == 0 || (strchr(line, '\n') && strtoll(line, NULL, 10) < step))
+            fputs(line, to);
+    fclose(from);
+    if (!to || fclose(to) != 0 || rename(cut, path) != 0)
+        return usage("%s cannot be written: %s", path, strerror(errno));
+    return EXIT_OK;
+}
+
 static int open_log(const struct args *a, struct run *r)
 {
-    const bool resumed = ntk_train_step(r->train) > 0;
+    const int64_t step = ntk_train_step(r->train);
 
     if (!a->log)
         return EXIT_OK;
-    r->log = fopen(a->log, resumed ? "a" : "w");
+    if (step > 0)
+        STEP(cut_log(a->log, step));
+    r->log = fopen(a->log, step > 0 ? "a" : "w");
     if (!r->log)
         return usage("%s cannot be written: %s", a->log, strerror(errno));
-    if (!resumed)
+    if (fseek(r->log, 0, SEEK_END) == 0 && ftell(r->log) == 0)
         fprintf(r->log, "step,loss,train_accuracy,test_accuracy,distance,seconds\n");
     return EXIT_OK;
+}
+
+static int open_records(const struct args *a, struct run *r)
+{
+    char path[4096];
+
+    records_init(&r->r, r->n, r->m, r->c, a->record, a->kernels);
+    if (!a->record || !a->checkpoint)
+        return EXIT_OK;
+    snprintf(path, sizeof path, "%s.records", a->checkpoint);
+    return records_file(&r->r, path, ntk_train_step(r->train));
 }
 
 /* ---- running */
@@ -301,18 +238,16 @@ static int open_log(const struct args *a, struct run *r)
 static int train(ntk_ctx *ctx, const struct args *a, struct run *r)
 {
     const int64_t every = a->every ? a->every : a->steps < 50 ? 1 : a->steps / 50;
-    bool resumed = ntk_train_step(r->train) > 0;
 
     while (true) {
         const int64_t done = ntk_train_step(r->train);
         const int64_t next = done + every - done % every;
         ntk_status status;
 
-        if (!resumed && (done % every == 0 || done >= a->steps))
+        if (done % every == 0 || done >= a->steps)
             STEP(record(ctx, a, r));
-        if (!resumed && a->checkpoint)
+        if (a->checkpoint)
             TRY(ctx, ntk_train_save(r->train, a->checkpoint));
-        resumed = false;
         if (done >= a->steps)
             return EXIT_OK;
         status = ntk_train_run(r->train, (next < a->steps ? next : a->steps) - done, NULL);
@@ -327,6 +262,7 @@ static int train(ntk_ctx *ctx, const struct args *a, struct run *r)
 static void report(const struct args *a, const struct run *r)
 {
     const struct records *k = &r->r;
+    const int64_t last = k->n - 1;
     struct json j = {.f = stdout};
 
     if (!a->json)
@@ -334,8 +270,8 @@ static void report(const struct args *a, const struct run *r)
     json_open(&j, NULL, '{');
     json_integer(&j, "steps", ntk_train_step(r->train));
     json_number(&j, "learning_rate", ntk_train_learning_rate(r->train));
-    json_number(&j, "loss", k->n ? k->loss[k->n - 1] : (double)NAN);
-    json_number(&j, "distance", k->n ? k->distance[k->n - 1] : (double)NAN);
+    json_number(&j, "loss", k->n ? k->x[AT_LOSS][last] : (double)NAN);
+    json_number(&j, "distance", k->n ? k->x[AT_DISTANCE][last] : (double)NAN);
     json_number(&j, "seconds", seconds() - r->began);
     json_text(&j, "out", a->out);
     json_close(&j, '}');
@@ -344,16 +280,20 @@ static void report(const struct args *a, const struct run *r)
 
 static int run(ntk_ctx *ctx, const struct args *a, struct run *r)
 {
+    int code;
+
     STEP(check(a));
     STEP(read_options(a, &r->opts));
     STEP(load(ctx, a, r));
     STEP(start_training(ctx, a, r));
     STEP(open_log(a, r));
+    STEP(open_records(a, r));
     r->began = seconds();
-    STEP(train(ctx, a, r));
+    code = train(ctx, a, r);
+    if (a->record && r->r.n) /* however the run ends */
+        STEP(records_write(ctx, &r->r, a->record));
+    STEP(code);
     TRY(ctx, ntk_params_save(r->p, a->out));
-    if (a->record)
-        STEP(write_records(ctx, a, r));
     report(a, r);
     return EXIT_OK;
 }
@@ -371,11 +311,6 @@ int cmd_train(ntk_ctx *ctx, const struct args *a)
     samples_free(&r.s);
     free(r.start);
     free(r.f);
-    free(r.r.step);
-    free(r.r.loss);
-    free(r.r.distance);
-    free(r.r.train);
-    free(r.r.test);
-    free(r.r.kernel);
+    records_free(&r.r);
     return code;
 }

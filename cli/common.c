@@ -321,6 +321,23 @@ double mean_squared_error(const double *f, const double *y, int64_t n)
     return sum / (double)n;
 }
 
+double cross_entropy(const double *f, const double *y, int64_t n, int64_t outputs)
+{
+    double sum = 0;
+
+    for (int64_t i = 0; i < n; i++, f += outputs, y += outputs) {
+        double most = f[0], total = 0;
+
+        for (int64_t k = 1; k < outputs; k++)
+            most = fmax(most, f[k]);
+        for (int64_t k = 0; k < outputs; k++)
+            total += exp(f[k] - most);
+        for (int64_t k = 0; k < outputs; k++)
+            sum -= y[k] * (f[k] - most - log(total));
+    }
+    return sum / (double)n;
+}
+
 int fit_options(const struct args *a, ntk_fit_opts *o)
 {
     unsigned get;

@@ -14,11 +14,12 @@ struct trajectory {
     bool xent;                  /* of the cross-entropy: outputs are logits */
 };
 
-/* Cross-entropy, or momentum: integrated (flow.c). */
+/* Cross-entropy, momentum or a finite network: from kernels in memory (flow.c). */
 bool flow_wanted(const struct args *a);
 /* Refuses options that have no meaning there. */
 int flow_check(const struct args *a, const struct trajectory *t);
-int flow_compute(ntk_ctx *ctx, const struct args *a, const ntk_net *net, const struct samples *s,
-                 struct trajectory *t);
+/* Of the infinite network, or of params (not NULL) linearised where it is. */
+int flow_compute(ntk_ctx *ctx, const struct args *a, const ntk_net *net, const ntk_params *params,
+                 const struct samples *s, struct trajectory *t);
 
 #endif

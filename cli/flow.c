@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * flow.c - ntk dynamics where there is no closed form: kernels into memory, then the integrator.
+ * flow.c - ntk dynamics of cross-entropy, with momentum, or of a finite network: kernels into
+ * memory, then ntk_flow.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -8,9 +9,14 @@
 
 #include "dynamics.h"
 
-bool flow_wanted(const struct args *a)
+static bool integrated(const struct args *a)
 {
     return (a->loss && strcmp(a->loss, "xent") == 0) || a->momentum > 0;
+}
+
+bool flow_wanted(const struct args *a)
+{
+    return integrated(a) || a->params;
 }
 
 int flow_check(const struct args *a, const struct trajectory *t)
@@ -19,11 +25,14 @@ int flow_check(const struct args *a, const struct trajectory *t)
     double before = 0;
 
     if (a->std || a->diag_reg > 0)
-        return usage("--%s belongs to the squared loss without momentum",
+        return usage("--%s belongs to the squared loss without momentum, of an infinite network",
                      a->std ? "std" : "diag-reg");
+    if (a->params && a->get && strcmp(a->get, "ntk") != 0)
+        return usage("--params: the flow of a finite network is that of its ntk, got --get %s",
+                     a->get);
     if (xent && a->targets && strcmp(a->targets, "onehot") != 0)
         return usage("--loss xent needs --targets onehot (its default), got '%s'", a->targets);
-    for (size_t k = 0; k < t->n_times; k++) {
+    for (size_t k = 0; k < t->n_times && integrated(a); k++) {
         if (isinf(t->times[k]) || t->times[k] < before)
             return usage("--times must be finite and ascending where the flow is integrated");
         before = t->times[k];
@@ -31,14 +40,14 @@ int flow_check(const struct args *a, const struct trajectory *t)
     return EXIT_OK;
 }
 
-struct matrices {
-    double *train, *test;
+/* What the flow starts from: kernels and, of a finite network, outputs. */
+struct beginning {
+    double *k_train, *k_test, *f0_train, *f0_test;
 };
 
-static int kernels(ntk_ctx *ctx, const struct args *a, const ntk_net *net, const struct samples *s,
-                   struct matrices *k)
+static int of_infinite(ntk_ctx *ctx, const struct args *a, const ntk_net *net,
+                       const struct samples *s, struct beginning *b)
 {
-    const size_t n = (size_t)ntk_data_n(s->train), m = s->test ? (size_t)ntk_data_n(s->test) : 0;
     const ntk_net *nets[] = {net};
     ntk_kernel *kernel;
     unsigned get;
@@ -47,22 +56,51 @@ static int kernels(ntk_ctx *ctx, const struct args *a, const ntk_net *net, const
     STEP(parse_get(a->get, &get));
     if (get == (NTK_NNGP | NTK_NTK))
         return usage("--get both is for 'ntk kernel'; here it is ntk or nngp");
-    TRY(ctx, ntk_ctx_check_memory(ctx, (n + m) * n * sizeof(double), "the kernels"));
-    k->train = malloc(n * n * sizeof *k->train);
-    k->test = m ? malloc(m * n * sizeof *k->test) : NULL;
-    if (!k->train || (m && !k->test))
-        return usage("no memory for the kernels");
     TRY(ctx, ntk_kernel_new(ctx, nets, 1, get, NTK_F64, ntk_data_shape(s->train), &kernel));
-    status = ntk_kernel_compute(kernel, s->train, NULL, (void *[]){k->train});
-    if (status == NTK_OK && m)
-        status = ntk_kernel_compute(kernel, s->test, s->train, (void *[]){k->test});
+    status = ntk_kernel_compute(kernel, s->train, NULL, (void *[]){b->k_train});
+    if (status == NTK_OK && s->test)
+        status = ntk_kernel_compute(kernel, s->test, s->train, (void *[]){b->k_test});
     ntk_kernel_free(kernel);
     TRY(ctx, status);
     return EXIT_OK;
 }
 
-static int integrate(ntk_ctx *ctx, const struct args *a, const struct samples *s,
-                     const struct matrices *k, struct trajectory *t)
+static int of_finite(ntk_ctx *ctx, const struct args *a, const ntk_params *params,
+                     const struct samples *s, struct beginning *b)
+{
+    const ntk_form form = a->trace ? NTK_TRACE : NTK_FULL;
+
+    b->f0_train = malloc((size_t)(ntk_data_n(s->train) * s->outputs) * sizeof *b->f0_train);
+    b->f0_test =
+        s->test ? malloc((size_t)(ntk_data_n(s->test) * s->outputs) * sizeof *b->f0_test) : NULL;
+    if (!b->f0_train || (s->test && !b->f0_test))
+        return usage("no memory for the outputs");
+    TRY(ctx, network_outputs(params, s->train, b->f0_train));
+    TRY(ctx, network_kernel(params, form, s->train, NULL, b->k_train));
+    if (!s->test)
+        return EXIT_OK;
+    TRY(ctx, network_outputs(params, s->test, b->f0_test));
+    TRY(ctx, network_kernel(params, form, s->test, s->train, b->k_test));
+    return EXIT_OK;
+}
+
+static int begin(ntk_ctx *ctx, const struct args *a, const ntk_net *net, const ntk_params *params,
+                 const struct samples *s, struct beginning *b)
+{
+    const size_t n = (size_t)ntk_data_n(s->train), m = s->test ? (size_t)ntk_data_n(s->test) : 0;
+    const size_t c = params && !a->trace ? (size_t)s->outputs : 1;
+
+    say_memory("the kernels", (n + m) * n * c * c * sizeof(double));
+    TRY(ctx, ntk_ctx_check_memory(ctx, (n + m) * n * c * c * sizeof(double), "the kernels"));
+    b->k_train = malloc(n * n * c * c * sizeof *b->k_train);
+    b->k_test = m ? malloc(m * n * c * c * sizeof *b->k_test) : NULL;
+    if (!b->k_train || (m && !b->k_test))
+        return usage("no memory for the kernels");
+    return params ? of_finite(ctx, a, params, s, b) : of_infinite(ctx, a, net, s, b);
+}
+
+static int follow(ntk_ctx *ctx, const struct args *a, bool blocks, const struct samples *s,
+                  const struct beginning *b, struct trajectory *t)
 {
     const size_t n = (size_t)ntk_data_n(s->train), m = s->test ? (size_t)ntk_data_n(s->test) : 0;
     const size_t c = (size_t)s->outputs;
@@ -74,24 +112,28 @@ static int integrate(ntk_ctx *ctx, const struct args *a, const struct samples *s
     o.momentum = a->momentum > 0 ? a->momentum : (double)NAN;
     o.rtol = a->rtol > 0 ? a->rtol : o.rtol;
     o.atol = a->atol > 0 ? a->atol : o.atol;
+    o.blocks = blocks;
+    o.closed_form = !integrated(a);
     t->train = malloc(t->n_times * n * c * sizeof *t->train);
     t->test = m ? malloc(t->n_times * m * c * sizeof *t->test) : NULL;
     if (!t->train || (m && !t->test))
         return usage("no memory for the trajectory");
-    TRY(ctx, ntk_flow(ctx, &o, (int64_t)n, (int64_t)m, s->outputs, k->train, k->test, s->y, NULL,
-                      NULL, t->times, t->n_times, t->train, t->test));
+    TRY(ctx, ntk_flow(ctx, &o, (int64_t)n, (int64_t)m, s->outputs, b->k_train, b->k_test, s->y,
+                      b->f0_train, b->f0_test, t->times, t->n_times, t->train, t->test));
     return EXIT_OK;
 }
 
-int flow_compute(ntk_ctx *ctx, const struct args *a, const ntk_net *net, const struct samples *s,
-                 struct trajectory *t)
+int flow_compute(ntk_ctx *ctx, const struct args *a, const ntk_net *net, const ntk_params *params,
+                 const struct samples *s, struct trajectory *t)
 {
-    struct matrices k = {NULL, NULL};
-    int code = kernels(ctx, a, net, s, &k);
+    struct beginning b = {NULL, NULL, NULL, NULL};
+    int code = begin(ctx, a, net, params, s, &b);
 
     if (code == EXIT_OK)
-        code = integrate(ctx, a, s, &k, t);
-    free(k.train);
-    free(k.test);
+        code = follow(ctx, a, params && !a->trace, s, &b, t);
+    free(b.k_train);
+    free(b.k_test);
+    free(b.f0_train);
+    free(b.f0_test);
     return code;
 }

@@ -69,7 +69,7 @@ static const struct option options[] = {
     {"seed", COUNT, AT(seed), "S", "of the random numbers, from 0; default 0"},
     {"params", TEXT, AT(params), "FILE", "parameters of a finite network: 'ntk init', 'ntk train'"},
     {"full", FLAG, AT(full), NULL, "all pairs of outputs: [n1][n2][c][c]"},
-    {"trace", FLAG, AT(trace), NULL, "the mean over equal outputs: [n1][n2] (default)"},
+    {"trace", FLAG, AT(trace), NULL, "the mean over equal outputs: [n1][n2] (ntk empirical: default)"},
     {"diagonal", FLAG, AT(diagonal), NULL, "equal outputs: [n1][n2][c]"},
     {"networks", INTEGER, AT(networks), "R",
      "the mean over R networks (seeds S, S + 1, ...) and its standard error"},
@@ -235,7 +235,7 @@ int options_parse(const struct command *c, int argc, char **argv, struct args *a
 {
     bool only_words = false;
 
-    *a = (struct args){.time = (double)INFINITY};
+    *a = (struct args){.time = (double)INFINITY, .multiplier = (double)NAN};
     for (int i = 0, used = 1; i < argc; i += used, used = 1) {
         const char *word = argv[i];
 

@@ -60,6 +60,16 @@ int usage(const char *fmt, ...)
     return EXIT_USAGE;
 }
 
+int failed(const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    say(fmt, ap);
+    va_end(ap);
+    return EXIT_FAILED;
+}
+
 void note(const char *fmt, ...)
 {
     va_list ap;

@@ -438,24 +438,33 @@ typedef enum ntk_loss { NTK_LOSS_MSE, NTK_LOSS_XENT } ntk_loss;
 typedef struct ntk_flow_opts {
     ntk_loss loss;     /* default NTK_LOSS_MSE */
     int mean_loss;     /* 1: of the loss divided by n * outputs (MSE) or by n (XENT); default 0 */
-    double momentum;   /* 0 <= momentum < 1: f'' + (1 - momentum) / sqrt(learning_rate) f' = -K grad L
-                        * from rest, time in units of sqrt(learning_rate) steps (as neural-tangents);
+    double momentum;   /* 0 <= momentum < 1: f'' + (1 - momentum) / sqrt(learning_rate) f' = -K grad L,
+                        * time in units of sqrt(learning_rate) steps (as neural-tangents);
                         * NAN (default): f' = -K grad L */
     double learning_rate; /* > 0, of that friction; default 1 */
     int blocks;        /* 0 (default): kernels are K (x) identity, [n][n]; 1: they have blocks,
                         * [n][n][outputs][outputs] */
     double rtol, atol; /* tolerances of each output, 1e-13 to 0.1 and > 0; defaults 1e-6, 1e-8 */
+    int closed_form;   /* 1: by the kernel's eigenvalues, not the integrator: squared loss without
+                        * momentum; times in any order, INFINITY allowed; default 0 */
+    /* With momentum, the velocities f': at t = 0, [n][outputs] and [m][outputs] (NULL, the default:
+     * rest), and at the times, [n_times][n][outputs] and [n_times][m][outputs] (NULL: not wanted).
+     * f and q at one time are where a flow can be started again. */
+    const double *q0_train, *q0_test;
+    double *q_train, *q_test;
 } ntk_flow_opts;
 NTK_API void ntk_flow_opts_init(ntk_flow_opts *opts);
 
 /* Integrates df/dt(X) = -K(X, X) grad L(f(X)), and df/dt(x) = -K(x, X) grad L(f(X)) at m test samples
- * beside it (Lee et al. 2019, eq. 4), through SUNDIALS' CVODE (variable-order BDF, matrix-free).
+ * beside it (Lee et al. 2019, eq. 4), through SUNDIALS' CVODE (variable-order BDF, matrix-free) or, with
+ * closed_form, by an eigen-decomposition. With a finite network's kernel (ntk_params_kernel, NTK_FULL, and
+ * blocks = 1) and outputs (ntk_params_apply) this is the training of its linearisation.
  *   k_train   [n][n] or [n][n][outputs][outputs], symmetric: K(X, X)
  *   k_test    [m][n] or [m][n][outputs][outputs]: K(x, X); NULL with m = 0
  *   f0_train, f0_test  [n][outputs], [m][outputs]: NULL: zero
- *   times     [n_times], >= 0, finite, ascending
+ *   times     [n_times], >= 0; without closed_form finite and ascending
  *   train     [n_times][n][outputs]; test [n_times][m][outputs]: NULL: not wanted
- * NTK_ENOTSUP in a build without SUNDIALS; NTK_ENUMERIC if the integrator fails (says at what time). */
+ * NTK_ENOTSUP in a build without SUNDIALS (closed_form needs none); NTK_ENUMERIC if the integrator fails (says at what time). */
 NTK_API NTK_NODISCARD ntk_status ntk_flow(ntk_ctx *ctx, const ntk_flow_opts *opts, int64_t n, int64_t m,
                                           int64_t outputs, const double *k_train,
                                           const double *k_test, const double *y,
@@ -552,7 +561,10 @@ typedef struct ntk_train_opts {
     int mean_loss;        /* as in ntk_flow_opts; default 0. A minibatch's loss is scaled by n / batch
                            * if the loss is a sum */
     double learning_rate; /* > 0; 0 (default): `fraction` of the largest stable one at the start */
-    double fraction;      /* of (1 + momentum) 2 / (lambda_max h), h = 1 (MSE) or 1/2 (XENT); default 0.5 */
+    double fraction;      /* of (1 + momentum) 2 / (lambda_max h), h = 1 (MSE) or 1/2 (XENT); default 0.5.
+                           * Of batches, of 2 / h / (lambda_max / (1 + momentum) + (lambda_batch -
+                           * lambda_max) / (1 - momentum)), lambda_batch the largest of 8 batches, each
+                           * in proportion n / batch */
     double momentum;      /* heavy ball, v = momentum v + gradient, theta -= learning_rate v; default 0 */
     int64_t batch;        /* samples of a step, drawn without replacement in every epoch; 0 (default): all */
     uint64_t seed;        /* of the batches */
@@ -566,13 +578,14 @@ NTK_API NTK_NODISCARD ntk_status ntk_train_new(ntk_params *params, const ntk_dat
                                                const ntk_train_opts *opts, ntk_train **train);
 NTK_API void ntk_train_free(ntk_train *train);
 /* Does that many steps. NTK_ENUMERIC, naming the step and the loss, if the loss is not finite or above
- * 1e6 times the first; theta is then that of this step. loss: mean over these steps of the loss before
+ * 1e6 times the first and that of outputs 0; theta is then that of this step. loss: mean over these steps of the loss before
  * each of them (NULL: not wanted). */
 NTK_API NTK_NODISCARD ntk_status ntk_train_run(ntk_train *train, int64_t steps, double *loss);
 NTK_API int64_t ntk_train_step(const ntk_train *train); /* steps done */
 NTK_API double ntk_train_learning_rate(const ntk_train *train);
-/* Checkpoints: parameters, momentum and step. After loading, into a run of equal params, data and
- * options, steps give bitwise what they would have given. */
+/* Checkpoints: parameters, momentum and step. After loading, into a run of the same net, data and
+ * options (else NTK_EINVAL), steps give bitwise what they would have given. Numbers that are not finite
+ * are never saved (NTK_ENUMERIC). */
 NTK_API NTK_NODISCARD ntk_status ntk_train_save(const ntk_train *train, const char *path);
 NTK_API NTK_NODISCARD ntk_status ntk_train_load(ntk_train *train, const char *path);
 

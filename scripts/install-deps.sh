@@ -6,7 +6,7 @@ set -eu
 
 packages="gcc meson ninja-build pkg-config libc6-dev libopenblas-openmp-dev libhdf5-dev libsundials-dev
 librandom123-dev zlib1g-dev
-libcmocka-dev libcjson-dev gnuplot-nox python3"
+libcmocka-dev libcjson-dev gnuplot-nox python3 python3-venv python3-dev"
 
 missing=""
 if command -v dpkg-query >/dev/null 2>&1; then

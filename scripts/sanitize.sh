@@ -9,5 +9,5 @@ build=${BUILD:-$root/build-sanitize}
 ninja -C "$build"
 # OpenBLAS keeps its buffers until the process ends.
 ASAN_OPTIONS=detect_leaks=1:halt_on_error=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
-LSAN_OPTIONS=suppressions="$root/scripts/lsan.supp":print_suppressions=0 \
+LSAN_OPTIONS=suppressions="$root/scripts/lsan.supp":print_suppressions=0 NTK_PYTHON=none \
     sh "$root/scripts/test.sh" "$build"

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 # usage: [WRAPPER=qemu-aarch64] [ONLY_UNIT="test_data ..."] scripts/test.sh BUILD_DIR
 # Runs every test of a build and ends with one line that counts them. WRAPPER runs the unit tests'
-# executables; ONLY_UNIT names some of them, and the rest is left out.
+# executables; ONLY_UNIT names some of them, and the rest is left out. NTK_PYTHON=none leaves out Python,
+# NTK_PYTHON=required makes it a failure where its packages cannot be had.
 set -u
 build=${1:?usage: scripts/test.sh BUILD_DIR}
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -48,7 +49,8 @@ done
 
 if [ -z "${ONLY_UNIT:-}" ]; then
     run_script "library" sh "$root/tests/library.sh" "$build"
-    [ -f "$root/tests/cli/run.sh" ] && run_script "command line" sh "$root/tests/cli/run.sh" "$build/ntk"
+    run_script "command line" sh "$root/tests/cli/run.sh" "$build/ntk"
+    [ "${NTK_PYTHON:-}" = none ] || run_script "Python" sh "$root/scripts/python.sh" "$build"
 fi
 
 echo "$passed passed, $failed failed, $skipped skipped"

@@ -179,60 +179,81 @@ bool train_register(PyObject *module)
 
 /* ---- flows */
 
-/* Shapes of a flow's arrays. */
-struct flow {
-    long long n, m, c;
-    struct array k_train, k_test, y, f_train, f_test, times, train, test;
+enum {
+    K_TRAIN, K_TEST, Y, F0_TRAIN, F0_TEST, Q0_TRAIN, Q0_TEST, TRAIN, TEST, Q_TRAIN, Q_TEST, FLOW_ARRAYS
 };
 
-static void flow_release(struct flow *f)
+/* The arrays of a flow: name, whether it is written to, whether it may be None; sizes are in numbers. */
+static bool flow_arrays(PyObject *tuple, const Py_ssize_t *sizes, struct array *arrays)
 {
-    struct array *all[] = {&f->k_train, &f->k_test, &f->y,     &f->f_train,
-                           &f->f_test,  &f->times,  &f->train, &f->test};
+    static const struct {
+        const char *name;
+        bool writable, optional;
+    } kinds[FLOW_ARRAYS] = {
+        [K_TRAIN] = {"k_train", false, false}, [K_TEST] = {"k_test", false, true},
+        [Y] = {"y", false, false},             [F0_TRAIN] = {"f0_train", false, true},
+        [F0_TEST] = {"f0_test", false, true},  [Q0_TRAIN] = {"q0_train", false, true},
+        [Q0_TEST] = {"q0_test", false, true},  [TRAIN] = {"train", true, true},
+        [TEST] = {"test", true, true},         [Q_TRAIN] = {"q_train", true, true},
+        [Q_TEST] = {"q_test", true, true},
+    };
 
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        array_release(all[i]);
+    if (PyTuple_Size(tuple) != FLOW_ARRAYS) {
+        PyErr_Format(PyExc_ValueError, "a flow has %d arrays", FLOW_ARRAYS);
+        return false;
+    }
+    for (int i = 0; i < FLOW_ARRAYS; i++)
+        if (!array_numbers(PyTuple_GetItem(tuple, i), kinds[i].name, kinds[i].writable,
+                           kinds[i].optional, sizes[i], &arrays[i]))
+            return false;
+    return true;
 }
 
-/* flow(loss, mean_loss, momentum or nan, learning_rate, blocks, rtol, atol, n, m, outputs, k_train,
- * k_test, y, f0_train, f0_test, times, train, test) */
+/* flow(loss, momentum or nan, learning_rate, blocks, rtol, atol, (n, m, outputs), times, arrays): arrays
+ * in the order of the enumeration above. */
 static PyObject *flow(PyObject *self, PyObject *args)
 {
-    PyObject *o[8];
-    struct flow f = {.n = 0};
-    ntk_flow_opts opts;
+    PyObject *ot, *tuple;
+    struct array times = {.held = false}, a[FLOW_ARRAYS] = {{.held = false}};
+    ntk_flow_opts o;
     ntk_ctx *ctx;
+    long long n, m, c;
     int loss;
     bool ok = false;
 
     (void)self;
-    ntk_flow_opts_init(&opts);
-    if (!PyArg_ParseTuple(args, "ipddpddLLLOOOOOOOO", &loss, &opts.mean_loss, &opts.momentum,
-                          &opts.learning_rate, &opts.blocks, &opts.rtol, &opts.atol, &f.n, &f.m, &f.c,
-                          &o[0], &o[1], &o[2], &o[3], &o[4], &o[5], &o[6], &o[7]) ||
-        !(ctx = context_new()))
+    ntk_flow_opts_init(&o);
+    if (!PyArg_ParseTuple(args, "iddpdd(LLL)OO!", &loss, &o.momentum, &o.learning_rate, &o.blocks,
+                          &o.rtol, &o.atol, &n, &m, &c, &ot, &PyTuple_Type, &tuple) ||
+        !array_get(ot, "times", false, &times))
         return NULL;
-    opts.loss = (ntk_loss)loss;
-    if (array_get(o[5], "times", false, &f.times)) {
-        const long long each = opts.blocks ? f.c * f.c : 1, rows = f.n * f.c, tests = f.m * f.c;
-        const Py_ssize_t count = f.times.b.len / (Py_ssize_t)f.times.dtype;
+    o.loss = (ntk_loss)loss;
+    ctx = context_new();
+    if (ctx) {
+        const Py_ssize_t count = times.b.len / (Py_ssize_t)times.dtype, each = o.blocks ? c * c : 1;
+        const Py_ssize_t train = n * c, test = m * c;
+        const Py_ssize_t sizes[FLOW_ARRAYS] = {
+            [K_TRAIN] = n * n * each, [K_TEST] = m * n * each, [Y] = train,
+            [F0_TRAIN] = train,       [F0_TEST] = test,        [Q0_TRAIN] = train,
+            [Q0_TEST] = test,         [TRAIN] = count * train, [TEST] = count * test,
+            [Q_TRAIN] = count * train, [Q_TEST] = count * test};
 
-        if (array_numbers(o[0], "k_train", false, false, f.n * f.n * each, &f.k_train) &&
-            array_numbers(o[1], "k_test", false, true, f.m * f.n * each, &f.k_test) &&
-            array_numbers(o[2], "y", false, false, rows, &f.y) &&
-            array_numbers(o[3], "f0_train", false, true, rows, &f.f_train) &&
-            array_numbers(o[4], "f0_test", false, true, tests, &f.f_test) &&
-            array_numbers(o[6], "train", true, true, count * rows, &f.train) &&
-            array_numbers(o[7], "test", true, true, count * tests, &f.test)) {
+        if (flow_arrays(tuple, sizes, a)) {
             struct call call;
 
+            o.q0_train = a[Q0_TRAIN].b.buf;
+            o.q0_test = a[Q0_TEST].b.buf;
+            o.q_train = a[Q_TRAIN].b.buf;
+            o.q_test = a[Q_TEST].b.buf;
             call_begin(&call, ctx);
-            ok = call_end(&call, ntk_flow(ctx, &opts, f.n, f.m, f.c, f.k_train.b.buf, f.k_test.b.buf,
-                                          f.y.b.buf, f.f_train.b.buf, f.f_test.b.buf, f.times.b.buf,
-                                          (size_t)count, f.train.b.buf, f.test.b.buf));
+            ok = call_end(&call, ntk_flow(ctx, &o, n, m, c, a[K_TRAIN].b.buf, a[K_TEST].b.buf,
+                                          a[Y].b.buf, a[F0_TRAIN].b.buf, a[F0_TEST].b.buf,
+                                          times.b.buf, (size_t)count, a[TRAIN].b.buf, a[TEST].b.buf));
         }
     }
-    flow_release(&f);
+    for (int i = 0; i < FLOW_ARRAYS; i++)
+        array_release(&a[i]);
+    array_release(&times);
     ntk_ctx_free(ctx);
     return ok ? Py_NewRef(Py_None) : NULL;
 }
@@ -241,7 +262,6 @@ PyMethodDef finite_methods[] = {
     {"monte_carlo", monte_carlo, METH_VARARGS,
      "monte_carlo(text, which, x1, x2, dtype, n_nets, seed, mean, error)"},
     {"flow", flow, METH_VARARGS,
-     "flow(loss, mean_loss, momentum, learning_rate, blocks, rtol, atol, n, m, outputs, k_train, "
-     "k_test, y, f0_train, f0_test, times, train, test)"},
+     "flow(loss, momentum, learning_rate, blocks, rtol, atol, (n, m, outputs), times, arrays)"},
     {NULL, NULL, 0, NULL},
 };

@@ -34,9 +34,9 @@ __version__ = _core.info()["version"]
 _LAZY = {
     "NTKRegressor": "estimators",
     "NTKClassifier": "estimators",
-    "NTKKernel": "estimators",
+    "NTKKernel": "gp_kernel",
 }
-_LAZY_MODULES = ("datasets", "estimators", "lab", "plot")
+_LAZY_MODULES = ("datasets", "estimators", "gp_kernel", "lab", "plot")
 
 
 def batch(kernel_fn, batch_size=0, device_count=-1, store_on_device=True):

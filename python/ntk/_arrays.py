@@ -8,8 +8,8 @@ _KINDS = "biuf"  # what converts to a real number: bool, integers, floats
 def as_array(x, name, dtype=None):
     """x as a C-contiguous, aligned array of float32 or float64, without a copy where it is one already.
 
-    Accepts what numpy.asarray does, CPU tensors of torch among them, and objects with DLPack. float16 becomes
-    float32; integers and longer floats become float64; `dtype` overrides.
+    Accepts what numpy.asarray does, CPU tensors of torch among them, and objects with DLPack. float16 and bfloat16
+    become float32; integers and longer floats become float64; `dtype` overrides.
     """
     if x is None:
         raise ValueError(f"{name} must be an array, got None")
@@ -20,8 +20,13 @@ def as_array(x, name, dtype=None):
     try:
         a = np.asarray(x)
     except (TypeError, ValueError, RuntimeError) as error:
+        if "Tracer" in type(x).__name__:
+            raise TypeError(f"{name} is traced by jax, which cannot look into this library: call it without jit, vmap "
+                            "and grad") from None
         kind = ValueError if isinstance(error, ValueError) else TypeError
         raise kind(f"{name} cannot be read as an array: {error}") from None
+    if a.dtype.name == "bfloat16":  # of ml_dtypes, whose kind says nothing
+        a = a.astype(np.float32)
     if a.dtype.kind not in _KINDS:
         a = _numbers_of(a, name)
     if dtype is None:
@@ -51,13 +56,16 @@ def as_samples(x, name, dtype=None):
 
 
 def pair(x1, x2):
-    """Both sets of samples (x2 may be None), and the dtype of results: float32 if both are, else float64."""
+    """Both sets of samples (x2 is None if it is None or equals x1), and the dtype of results: float32 if both are, else
+    float64."""
     x1 = as_samples(x1, "x1")
     if x2 is None:
         return x1, None, x1.dtype
     x2 = as_samples(x2, "x2")
     if x1.shape[1:] != x2.shape[1:]:
         raise ValueError(f"samples of x1 and x2 must have one shape, got {x1.shape[1:]} and {x2.shape[1:]}")
+    if x1.dtype == x2.dtype and np.array_equal(x1, x2):
+        return x1, None, x1.dtype
     return x1, x2, np.result_type(x1, x2)
 
 

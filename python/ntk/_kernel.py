@@ -84,7 +84,7 @@ class KernelFn:
         self.net = net
 
     def __call__(self, x1, x2=None, get=None, **kwargs):
-        unknown = set(kwargs) - _IGNORED
+        unknown = {name for name, value in kwargs.items() if value is not None} - _IGNORED
         if unknown:
             raise TypeError(f"kernel_fn does not have the argument '{sorted(unknown)[0]}'; masks and patterns of "
                             "neural-tangents are not supported")

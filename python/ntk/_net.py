@@ -6,7 +6,7 @@ import threading
 import numpy as np
 
 from . import _core
-from ._arrays import as_samples, seed_of
+from ._arrays import as_array, as_samples, seed_of
 
 _PLACE = re.compile(r"line (\d+), column (\d+): ")
 
@@ -62,7 +62,7 @@ class Net:
         return self.call(_core.Params.init, self.text, tuple(int(n) for n in shape), np.dtype(dtype).char, seed)
 
     def with_theta(self, params, shape, dtype, use):
-        """use(network) with the finite network that has these parameters (nested tuples and lists)."""
+        """use(network) with the finite network that has these parameters (nested as nest does)."""
         key = tuple(shape), np.dtype(dtype).char
         with self._lock:
             if key not in self._finite:
@@ -70,7 +70,7 @@ class Net:
             network, lock = self._finite[key]
         with lock:
             theta = np.frombuffer(network, dtype)
-            theta[:] = flatten(params, network.arrays())
+            theta[:] = flatten(params, network.arrays(), self.canonical)
             return use(network)
 
 
@@ -87,18 +87,33 @@ def _leaves(params):
         yield params
 
 
-def flatten(params, arrays):
-    """theta [count] of parameters that are nested in any way, in the order of the network's arrays."""
-    leaves = [np.asarray(leaf) for leaf in _leaves(params)]
-    if len(leaves) != len(arrays) or any(leaf.size != a[3] for leaf, a in zip(leaves, arrays)):
+def flatten(params, arrays, canonical):
+    """theta [count] of parameters as nest makes them; layers of a repeat may be a list of n as well."""
+    leaves = [as_array(leaf, "params") for leaf in _leaves(params)]
+    sizes = [leaf.size for leaf in leaves]
+    if leaves and sizes == [size for _, _, _, size, _ in arrays]:
+        return np.concatenate([leaf.ravel() for leaf in leaves])
+    places = list(_leaves(nest(canonical, arrays, np.arange(sum(size for _, _, _, size, _ in arrays)))))
+    if sizes != [place.size for place in places]:
         want = ", ".join(f"{name} {shape}" for name, shape, *_ in arrays)
         raise ValueError("these parameters do not belong to this network: it has "
                          f"{len(arrays)} arrays ({want}), got shapes {[leaf.shape for leaf in leaves]}")
-    return np.concatenate([leaf.ravel() for leaf in leaves]) if leaves else np.zeros(0)
+    theta = np.empty(sum(sizes), np.result_type(*leaves) if leaves else float)
+    for place, leaf in zip(places, leaves):
+        theta[place.ravel()] = leaf.ravel()
+    return theta
+
+
+def _stack(layers):
+    """Equal nests of arrays as one nest of arrays with a leading axis, what neural-tangents' repeat has."""
+    if isinstance(layers[0], (list, tuple)):
+        return type(layers[0])(map(_stack, zip(*layers)))
+    return None if layers[0] is None else np.stack(layers)
 
 
 def nest(canonical, arrays, theta):
-    """theta as nested lists and tuples: (W, b) for Dense and Conv, b None without biases, () for other layers."""
+    """theta as nested lists and tuples: (W, b) for Dense and Conv, b None without biases, () for other layers. A
+    repeat has the nest of one layer, each array with a leading axis n; a list of n if their shapes differ."""
     import ast
 
     groups = {}
@@ -116,10 +131,12 @@ def nest(canonical, arrays, theta):
     def walk(node):
         name = node.func.id
         if name in ("serial", "parallel"):
-            return [walk(child) for child in node.args]
+            return (list if name == "serial" else tuple)(map(walk, node.args))
         if name == "repeat":
             times = [a for a in node.args[1:]] + [k.value for k in node.keywords]
-            return [walk(node.args[0]) for _ in range(times[0].value)]
+            layers = [walk(node.args[0]) for _ in range(times[0].value)]
+            shapes = [[a.shape for a in _leaves(layer)] for layer in layers]
+            return _stack(layers) if all(s == shapes[0] for s in shapes) else layers
         return leaf() if name in ("Dense", "Conv") else ()
 
     return walk(ast.parse(canonical, mode="eval").body)
@@ -132,9 +149,9 @@ class InitFn:
     """init_fn(rng, input_shape, dtype=float64) -> (output_shape, params)
 
     rng: an integer seed, a numpy.random.Generator, or a key of two integers. input_shape: with the batch
-    first, (-1, c), (-1, w, c) or (-1, h, w, c). params: (W, b) for each Dense and Conv, nested in lists as the
-    layers are. Parameters are standard normal in the 'ntk' parameterization (Philox4x32-10), the same for a
-    seed on every machine.
+    first, (-1, c), (-1, w, c) or (-1, h, w, c). params: (W, b) for each Dense and Conv, nested as the layers are,
+    which is how neural-tangents nests them. Parameters are standard normal in the 'ntk' parameterization
+    (Philox4x32-10), the same for a seed on every machine.
     """
 
     def __init__(self, net):

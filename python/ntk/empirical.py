@@ -5,6 +5,7 @@ The functions take an apply_fn that ntk.stax made; an arbitrary Python function 
 """
 import enum
 from collections import namedtuple
+from numbers import Integral
 
 import numpy as np
 
@@ -43,6 +44,9 @@ def _form(trace_axes, diagonal_axes):
 def _kernel(net, which, form, x1, x2, params):
     x1, x2, dtype = pair(x1, x2)
     x1 = x1.astype(dtype, copy=False)
+    if len(net.out_shape(x1.shape[1:])) > 1:
+        raise ValueError("an empirical kernel needs a network whose output is a vector: end it with Flatten() or "
+                         f"GlobalAvgPool(); an output of {net.text} has the shape {net.out_shape(x1.shape[1:])}")
 
     def use(network):
         c = network.outputs
@@ -102,7 +106,7 @@ def empirical_kernel_fn(f, trace_axes=(-1,), diagonal_axes=(), vmap_axes=None,
     return kernel_fn
 
 
-def empirical_ntk_vp_fn(f, x1, x2, params):
+def empirical_ntk_vp_fn(f, x1, x2, params, **apply_fn_kwargs):
     """vp_fn(v) -> Theta(x1, x2) v without the matrix: v [n2][c] to [n1][c], one vjp and one jvp a call."""
     net = net_of(f, "f")
     x1, x2, dtype = pair(x1, x2)
@@ -136,9 +140,8 @@ def linearize(f, params):
 
         def use(network):
             arrays = network.arrays()
-            difference = flatten(new_params, arrays).astype(np.float64) - flatten(params, arrays)
-            value, change = (np.empty((len(x), network.outputs), x.dtype) for _ in range(2))
-            network.jvp(x, difference.astype(x.dtype), value, change)
+            new, old = (flatten(p, arrays, net.canonical).astype(np.float64) for p in (new_params, params))
+            value, change = _jvp(net, network, x, new - old)
             return value + change
 
         return net.with_theta(params, x.shape[1:], x.dtype, use)
@@ -156,14 +159,18 @@ def taylor_expand(f, params, degree):
     return linearize(f, params)
 
 
+def _jvp(net, network, x, tangent):
+    value, change = (np.empty((len(x), *net.out_shape(x.shape[1:])), x.dtype) for _ in range(2))
+    network.jvp(x, tangent.astype(x.dtype), value, change)
+    return value, change
+
+
 def jvp(f, params, tangent, x):
-    """(f(x), df/dtheta tangent), [n][c] each; tangent is nested as params are."""
+    """(f(x), df/dtheta tangent), of f(x)'s shape; tangent is nested as params are."""
     net, x = net_of(f, "f"), as_samples(x, "x")
 
     def use(network):
-        value, change = (np.empty((len(x), network.outputs), x.dtype) for _ in range(2))
-        network.jvp(x, flatten(tangent, network.arrays()).astype(x.dtype), value, change)
-        return value, change
+        return _jvp(net, network, x, flatten(tangent, network.arrays(), net.canonical))
 
     return net.with_theta(params, x.shape[1:], x.dtype, use)
 
@@ -191,6 +198,8 @@ def monte_carlo_kernel_fn(init_fn, apply_fn, key, n_samples, batch_size=0, devic
     kernels are means over equal outputs (trace_axes=(-1,)). get as in kernel_fn of ntk.stax.
     """
     net, seed = net_of(apply_fn, "apply_fn"), seed_of(key)
+    one = isinstance(n_samples, Integral)
+    counts = [n_samples] if one else list(n_samples)
     if _form(trace_axes, diagonal_axes) != _TRACE:
         raise ValueError("monte_carlo_kernel_fn computes the mean over outputs: trace_axes must be (-1,)")
 
@@ -203,20 +212,20 @@ def monte_carlo_kernel_fn(init_fn, apply_fn, key, n_samples, batch_size=0, devic
     def kernel_fn(x1, x2=None, get=None, **kwargs):
         whole = _by_name(get, "MonteCarloKernel",
                          lambda name: _running(lambda *a: estimate(x1, x2, {"nngp": _NNGP, "ntk": _NTK}[name], *a),
-                                               n_samples))
-        if isinstance(n_samples, int):
+                                               counts))
+        if one:
             return next(whole) if isinstance(get, str) else type(whole)(*map(next, whole))
         return whole if isinstance(get, str) else (type(whole)(*values) for values in zip(*whole))
 
     return kernel_fn
 
 
-def _running(estimate, n_samples):
+def _running(estimate, counts):
     """Means over ever more networks."""
     done, total = 0, 0
-    for n in [n_samples] if isinstance(n_samples, int) else n_samples:
+    for n in counts:
         if n <= done:
-            raise ValueError(f"n_samples must be positive and ascending, got {n_samples}")
+            raise ValueError(f"n_samples must be positive and ascending, got {counts}")
         total = total + (n - done) * estimate(done, n - done)
         done = n
         yield total / done

@@ -46,7 +46,7 @@ def train(apply_fn: Any, params: Any, x: ArrayLike, y: ArrayLike, loss: str | Ca
         raise ValueError(f"y must have the shape {(len(x), network.outputs)}, got {y.shape}")
     arrays = network.arrays()
     theta = np.frombuffer(network, x.dtype)
-    theta[:] = flatten(params, arrays)
+    theta[:] = flatten(params, arrays, net.canonical)
     if steps < 0:
         raise ValueError(f"steps must be 0 or more, got {steps}")
     if learning_rate is not None and not learning_rate > 0:

@@ -53,7 +53,8 @@ class _Targets:
         self.blocks = not axes and y.ndim == 2
         want = y.size if self.blocks else len(y)
         if y.ndim == 2 and axes not in ((), (-1,), (1,)):
-            raise ValueError(f"trace_axes must be (-1,), a kernel between samples, or (), one with blocks [c][c]; got {axes}")
+            raise ValueError("trace_axes must be (-1,), a kernel between samples, or (), one with blocks [c][c]; got "
+                             f"{axes}")
         if k.shape != (want, want):
             kind = "[n][n][c][c] (trace_axes=())" if self.blocks else "[n][n]"
             raise ValueError(f"k_train_train must have the shape {kind} for {len(y)} rows of y_train, got "
@@ -175,6 +176,8 @@ def gradient_descent_mse(k_train_train, y_train, learning_rate=1.0, diag_reg=0.0
         return train, f_test - targets.rows(moved, shape)
 
     def predict_fn(t=None, fx_train_0=0.0, fx_test_0=None, k_test_train=None):
+        if fx_train_0 is None and fx_test_0 is None:
+            raise ValueError("fx_train_0 and fx_test_0 are both None: nothing is to be predicted")
         k_test = _test_kernel(k_test_train, fx_test_0, solver)
         f_train = None if fx_train_0 is None else as_array(fx_train_0, "fx_train_0", np.float64)
         f_test = None if fx_test_0 is None else as_array(fx_test_0, "fx_test_0", np.float64)
@@ -334,11 +337,12 @@ def gradient_descent_mse_ensemble(kernel_fn, x_train, y_train, learning_rate=1.0
         get = ("nngp", "ntk") if get is None else get
         names = _regimes(get, ("nngp", "ntk"))
         need = tuple(n for n in ("nngp", "ntk") if n in names or (compute_cov and n == "nngp"))
+        kwargs = {**kernel_fn_train_train_kwargs, **kwargs}
         k_dd = train_kernels(need)
-        k_td = None if x_test is None else kernel_fn(x_test, x_train, need, **kernel_fn_train_train_kwargs)
+        k_td = None if x_test is None else kernel_fn(x_test, x_train, need, **kwargs)
         k_tt = None
         if compute_cov:
-            k_tt = True if x_test is None else kernel_fn(x_test, None, "nngp", **kernel_fn_train_train_kwargs)
+            k_tt = True if x_test is None else kernel_fn(x_test, None, "nngp", **kwargs)
         if t is None:
             infer = gp_inference(k_dd, y_train, diag_reg, diag_reg_absolute_scale, trace_axes)
             return infer(get, k_td, k_tt)
@@ -385,18 +389,33 @@ def cross_entropy(fx, y):
     return -float(np.mean(log_softmax * np.asarray(y)))
 
 
+_FX = np.sin(np.arange(12.0)).reshape(3, 4)
+_Y = 0.6 * np.eye(3, 4) + 0.1  # rows of sum 1
+
+
+def _name_of(loss):
+    """The name of a loss(fx, y) that has the value of mse or of cross_entropy at a point, or None."""
+    try:
+        value = float(loss(_FX, _Y))
+    except Exception:
+        return None
+    same = (name for name, own in (("mse", mse), ("xent", cross_entropy)) if np.isclose(value, own(_FX, _Y), 1e-5, 0))
+    return next(same, None)
+
+
 def loss_of(loss):
-    """The library's number of a loss."""
-    name = {mse: "mse", cross_entropy: "xent"}.get(loss, loss) if not isinstance(loss, str) else loss
-    name = {"cross_entropy": "xent", "squared": "mse"}.get(name, name)
+    """The library's number of a loss, which may be a function loss(fx, y) with the values of mse or cross_entropy."""
+    name = _name_of(loss) if callable(loss) else {"cross_entropy": "xent", "squared": "mse"}.get(loss, loss)
     if name not in LOSSES:
-        raise ValueError("loss must be 'mse' or 'xent' (ntk.predict.mse, ntk.predict.cross_entropy): other functions "
-                         f"cannot be differentiated here; got {loss!r}")
+        raise ValueError("loss must be 'mse', 'xent' or a function with the values of ntk.predict.mse or "
+                         "ntk.predict.cross_entropy, means over all entries: others cannot be differentiated; got "
+                         f"{loss!r}")
     return LOSSES[name]
 
 
 def max_learning_rate(ntk_train_train, y_train_size=None, momentum=0.0, eps=1e-12):
-    """Largest learning rate with which gradient descent on the squared loss converges: 2 (1 + momentum) size / lambda_max.
+    """Largest learning rate with which gradient descent on the squared loss converges: 2 (1 + momentum) size over the
+    largest eigenvalue.
 
     ntk_train_train [n][n], or [n][n][c][c]. y_train_size: number of entries of y_train; None: the rows of the
     matrix. Goh 2017 (momentum).
@@ -406,3 +425,65 @@ def max_learning_rate(ntk_train_train, y_train_size=None, momentum=0.0, eps=1e-1
     k = _matrix(ntk_train_train, "ntk_train_train")
     largest = eigh(k, eigvals_only=True, subset_by_index=(len(k) - 1, len(k) - 1))[0]
     return 2 * (1 + momentum) * (len(k) if y_train_size is None else y_train_size) / (largest + eps)
+
+
+def gradient_descent(loss, k_train_train, y_train, learning_rate=1.0, momentum=None, trace_axes=(-1,), rtol=1e-7,
+                     atol=1e-9):
+    """Predictions of gradient descent on a loss, with momentum or without, by integrating f' = -K grad L(f).
+
+    loss: mse or cross_entropy of this module, or 'mse', 'xent'. k_train_train [n][n], or [n][n][c][c] with
+    trace_axes=(). y_train [n][c]; for the cross-entropy its rows are distributions over classes. momentum: 0 to 1,
+    the heavy ball's; None: none; with it time is in units of sqrt(learning_rate). rtol, atol: tolerances of each
+    output. Returns predict_fn(t=None, fx_train_or_state_0=0., fx_test_0=None, k_test_train=None): t ascending, of
+    any shape (None, infinity, only for the squared loss without momentum, by its closed form); a start that is an
+    ODEState gives an ODEState. Lee et al. 2019, eq. 4; SUNDIALS' CVODE.
+    """
+    number = loss_of(loss)
+    k = as_array(k_train_train, "k_train_train", np.float64)
+    targets = _Targets(_matrix(k, "k_train_train"), y_train, trace_axes)
+    y = targets.y.reshape(len(targets.y), -1)
+    n, c = y.shape
+    kernel = k / targets.size  # both losses are means over all entries, the library's are sums
+    if not learning_rate > 0:
+        raise ValueError(f"learning_rate must be above 0, got {learning_rate}")
+    if momentum is not None and not 0 <= momentum < 1:
+        raise ValueError(f"momentum must be from 0 to below 1, or None, got {momentum}")
+
+    def rows(f, count):
+        return None if f is None else np.ascontiguousarray(np.broadcast_to(f, (count, *targets.y.shape[1:])),
+                                                            np.float64).reshape(count, c)
+
+    def integrate(t, start, k_test_train):
+        times, shape = _times(t, np.sqrt(learning_rate) if momentum is not None else learning_rate)
+        test = None
+        if start.fx_test is not None:
+            test = as_array(k_test_train, "k_test_train", np.float64) / targets.size
+        m = 0 if test is None else len(test)
+        velocities = momentum is not None
+        outs = [np.empty((len(times), count, c)) if wanted else None
+                for count, wanted in ((n, True), (m, m > 0), (n, velocities), (m, velocities and m > 0))]
+        _core.flow(number, float("nan") if momentum is None else momentum, learning_rate, targets.blocks, rtol, atol,
+                   (n, m, c), times,
+                   (kernel, test, y, rows(start.fx_train, n), rows(start.fx_test, m), rows(start.qx_train, n),
+                    rows(start.qx_test, m), *outs))
+        tail = targets.y.shape[1:]
+        return ODEState(*[None if f is None else f.reshape(*shape, -1, *tail) for f in outs])
+
+    def predict_fn(t=None, fx_train_or_state_0=0.0, fx_test_0=None, k_test_train=None):
+        state = fx_train_or_state_0
+        start = state if isinstance(state, ODEState) else ODEState(0.0 if state is None else state, fx_test_0)
+        if start.fx_test is not None and k_test_train is None:
+            raise ValueError("predictions at test samples need k_test_train")
+        if momentum is None and (start.qx_train is not None or start.qx_test is not None):
+            raise ValueError("velocities qx_train, qx_test need a momentum")
+        if t is None or np.isinf(t).any():
+            if number != LOSSES["mse"] or momentum is not None or isinstance(state, ODEState):
+                raise ValueError("t must be finite: this flow is integrated numerically")
+            closed = gradient_descent_mse(k_train_train, y_train, learning_rate, trace_axes=trace_axes)
+            return closed(t, state, fx_test_0, k_test_train)
+        found = integrate(t, start, k_test_train)
+        if isinstance(state, ODEState):
+            return found
+        return _wanted(found.fx_train, found.fx_test, state, fx_test_0)
+
+    return predict_fn

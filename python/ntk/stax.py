@@ -5,19 +5,25 @@ Each function makes a triple (init_fn, apply_fn, kernel_fn), as neural-tangents'
 from the C library's table of that word: its arguments, defaults and documentation are those that `ntk layers`
 shows. str(layer) is the architecture as a text; parse(text) is the layer of a text.
 """
+from functools import cache
+
+import numpy as np
+
 from . import _core
 from ._net import Layer, net_of
 
 
 def _write(value, what):
     """A value as the architecture language writes it."""
-    if value is None or isinstance(value, (bool, str)):
-        return repr(value)
-    if isinstance(value, (int, float)):
+    if isinstance(value, Word):
+        raise TypeError(f"{what} needs a layer: call it, stax.{value.__name__}(...)")
+    if value is None or type(value) in (bool, str, int, float):
         return repr(value)
     if isinstance(value, (tuple, list)) and not isinstance(value, Layer):
         if len(value) == 3 and hasattr(value[2], "net"):
             return value[2].net.text
+        if len(value) == 3 and callable(value[2]):
+            raise TypeError(f"{what} takes layers that ntk.stax made, not another library's")
         inner = ", ".join(_write(v, what) for v in value)
         return f"({inner},)" if len(value) == 1 else f"({inner})"
     if hasattr(value, "net") or isinstance(value, Layer):
@@ -26,9 +32,47 @@ def _write(value, what):
         return _write(value.tolist(), what)
     if hasattr(value, "name"):  # an enumeration
         return repr(value.name)
-    if callable(value) and getattr(value, "__name__", ""):
-        return repr(value.__name__)  # Elementwise(np.tanh)
     raise TypeError(f"{what} cannot be written in the architecture language: {value!r}")
+
+
+_POINTS = np.linspace(-3, 3, 13)[:, None]
+
+
+@cache
+def _values():
+    """{name: values at _POINTS} of the activations that need no arguments."""
+    plain = [word.__name__ for word in WORDS.values() if word.kind == "activation"
+             and not word.__name__.startswith("Elementwise") and all(value for _, _, value, _ in word.parameters)]
+    return {name: Layer(f"{name}()")[1]((), _POINTS) for name in plain}
+
+
+def _activation_of(f):
+    """The name of the activation that a Python function computes: one with the same values, or, if it takes neither
+    an array nor a number, one with its name. Names alone mislead: jax.nn.gelu is Gelu_tanh."""
+    name = getattr(f, "__name__", str(f))
+    for call in (f, np.vectorize(f, otypes=[float])):
+        try:
+            found = np.asarray(call(_POINTS), float)
+        except Exception:
+            continue
+        for known, values in _values().items():
+            if found.shape == values.shape and np.allclose(found, values, rtol=0, atol=1e-5):  # jax has float32
+                return known
+        raise ValueError(f"{name!r} is none of the activations of the architecture language; these are "
+                         f"{', '.join(_values())}, and those with arguments, which have functions of their own")
+    return name
+
+
+def _elementwise(args, kwargs):
+    """The arguments of neural-tangents' Elementwise and ElementwiseNumerical as those of the language."""
+    if any(kwargs.pop(name, None) is not None for name in ("nngp_fn", "d_nngp_fn")) or any(map(callable, args[1:])):
+        raise TypeError("nngp_fn and d_nngp_fn cannot be used: a kernel is computed from the name of the activation fn")
+    kwargs.pop("df", None)  # the named activation has its own derivative
+    args = [_activation_of(a) if callable(a) else a for a in args if a is not None]
+    return args, {name: _activation_of(value) if callable(value) else value for name, value in kwargs.items()}
+
+
+_CHANNELS_LAST = (None, ("NHWC", "HWIO", "NHWC"), ("NWC", "WIO", "NWC"))
 
 
 class Word:
@@ -64,11 +108,18 @@ class Word:
         parameters = []
         for name, _, value, _ in self.parameters:
             default = ast.literal_eval(value) if _is_literal(value) else value or Parameter.empty
-            parameters.append(Parameter(name, Parameter.POSITIONAL_OR_KEYWORD, default=default))
+            if name.startswith("*"):
+                parameters.append(Parameter(name[1:], Parameter.VAR_POSITIONAL))
+            else:
+                parameters.append(Parameter(name, Parameter.POSITIONAL_OR_KEYWORD, default=default))
         return Signature(parameters)
 
     def __call__(self, *args, **kwargs):
         combines = self.kind == "combinator"
+        if self.__name__.startswith("Elementwise"):
+            args, kwargs = _elementwise(args, kwargs)
+        if kwargs.get("dimension_numbers") in _CHANNELS_LAST:
+            kwargs.pop("dimension_numbers", None)
         for name in kwargs:
             if name not in self._names:
                 known = ", ".join(self._names) or "none"
@@ -100,11 +151,12 @@ globals().update(WORDS)
 __all__ = ["parse", *WORDS]
 
 _ABSENT = ("ConvTranspose", "ConvLocal", "GlobalSelfAttention", "Aggregate", "DotGeneral", "ImageResize", "Index",
-           "Gabor", "ExpNormalized", "layer", "supports_masking", "unmask_fn", "Slice")
+           "Slice", "Gabor", "ExpNormalized", "layer", "requires", "supports_masking", "unmask_fn", "MaskedArray",
+           "Diagonal", "Bool", "Padding", "AttentionMechanism", "PositionalEmbedding", "AggregateImplementation")
 
 
 def __getattr__(name):
     if name in _ABSENT:
-        raise AttributeError(f"ntk.stax has no '{name}': this layer of neural-tangents is not supported; "
+        raise AttributeError(f"ntk.stax has no '{name}': this word of neural-tangents is not supported; "
                              "docs/neural-tangents.md lists the differences")
     raise AttributeError(f"module 'ntk.stax' has no attribute '{name}'")

@@ -34,13 +34,15 @@ void ntk_h5_attribute(struct ntk_h5 *f, const char *name, hid_t type, hsize_t n,
         id = H5Aopen(f->id, name, H5P_DEFAULT);
         space = id < 0 ? id : H5Aget_space(id);
     }
-    if (ntk_h5_broken(f, name,
-                      id >= 0 && space >= 0 && H5Sget_simple_extent_npoints(space) == (hssize_t)n))
-        return;
-    done = write ? H5Awrite(id, type, value) : H5Aread(id, type, value);
-    ntk_h5_broken(f, name, done >= 0);
-    H5Sclose(space);
-    H5Aclose(id);
+    if (!ntk_h5_broken(
+            f, name, id >= 0 && space >= 0 && H5Sget_simple_extent_npoints(space) == (hssize_t)n)) {
+        done = write ? H5Awrite(id, type, value) : H5Aread(id, type, value);
+        ntk_h5_broken(f, name, done >= 0);
+    }
+    if (space >= 0)
+        H5Sclose(space);
+    if (id >= 0)
+        H5Aclose(id);
 }
 
 void ntk_h5_int(struct ntk_h5 *f, const char *name, int *value, bool write)
@@ -89,32 +91,46 @@ char *ntk_h5_read_text(struct ntk_h5 *f, const char *name)
 
 /* ---- data sets */
 
+static bool has_shape(hid_t space, int ndim, const hsize_t *dims)
+{
+    hsize_t there[4] = {0};
+
+    if (space < 0 || H5Sget_simple_extent_ndims(space) != ndim ||
+        H5Sget_simple_extent_dims(space, there, NULL) != ndim)
+        return false;
+    return memcmp(there, dims, (size_t)ndim * sizeof *dims) == 0;
+}
+
 void ntk_h5_array(struct ntk_h5 *f, const char *name, hid_t type, int ndim, const int64_t *shape,
                   void *x, bool write)
 {
-    hsize_t dims[4] = {0}, n = 1;
-    hid_t space, id;
+    hsize_t dims[4] = {0};
+    hid_t space, id, untimed;
     herr_t done;
 
     if (f->what)
         return;
     for (int k = 0; k < ndim; k++)
-        n *= dims[k] = (hsize_t)shape[k];
+        dims[k] = (hsize_t)shape[k];
     if (write) {
         space = H5Screate_simple(ndim, dims, NULL);
-        id = H5Dcreate2(f->id, name, type, space, f->links, H5P_DEFAULT, H5P_DEFAULT);
+        untimed = H5Pcreate(H5P_DATASET_CREATE); /* equal runs write equal files */
+        H5Pset_obj_track_times(untimed, 0);
+        id = H5Dcreate2(f->id, name, type, space, f->links, untimed, H5P_DEFAULT);
+        H5Pclose(untimed);
     } else {
         id = H5Dopen2(f->id, name, H5P_DEFAULT);
         space = id < 0 ? id : H5Dget_space(id);
     }
-    if (ntk_h5_broken(f, name,
-                      id >= 0 && space >= 0 && H5Sget_simple_extent_npoints(space) == (hssize_t)n))
-        return;
-    done = write ? H5Dwrite(id, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, x)
-                 : H5Dread(id, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, x);
-    ntk_h5_broken(f, name, done >= 0);
-    H5Sclose(space);
-    H5Dclose(id);
+    if (!ntk_h5_broken(f, name, id >= 0 && has_shape(space, ndim, dims))) {
+        done = write ? H5Dwrite(id, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, x)
+                     : H5Dread(id, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, x);
+        ntk_h5_broken(f, name, done >= 0);
+    }
+    if (space >= 0)
+        H5Sclose(space);
+    if (id >= 0)
+        H5Dclose(id);
 }
 
 void ntk_h5_matrix(struct ntk_h5 *f, const char *name, hid_t type, int64_t rows, int64_t columns,

@@ -8,15 +8,20 @@
 
 #include "finite/finite.h"
 
-static philox4x32_ctr_t draw(uint64_t seed, uint32_t stream, uint64_t number)
+enum {
+    NORMAL,
+    PERMUTATION
+}; /* streams of one seed have nothing in common between these */
+
+static philox4x32_ctr_t draw(uint64_t seed, uint32_t use, uint32_t stream, uint64_t number)
 {
-    const philox4x32_ctr_t counter = {{(uint32_t)number, (uint32_t)(number >> 32), stream, 0}};
+    const philox4x32_ctr_t counter = {{(uint32_t)number, (uint32_t)(number >> 32), stream, use}};
     const philox4x32_key_t key = {{(uint32_t)seed, (uint32_t)(seed >> 32)}};
 
     return philox4x32(counter, key);
 }
 
-/* In (0, 1): 53 bits of two words, in the middle of their interval. */
+/* In (0, 1]: 53 bits of two words, in the middle of their interval. */
 static double uniform(uint32_t high, uint32_t low)
 {
     const uint64_t bits = ((uint64_t)high << 32 | low) >> 11;
@@ -27,7 +32,7 @@ static double uniform(uint32_t high, uint32_t low)
 /* Numbers 2 k and 2 k + 1 of a stream (Box and Muller 1958). */
 static void pair(uint64_t seed, uint32_t stream, int64_t k, double z[2])
 {
-    const philox4x32_ctr_t r = draw(seed, stream, (uint64_t)k);
+    const philox4x32_ctr_t r = draw(seed, NORMAL, stream, (uint64_t)k);
     const double radius = sqrt(-2 * log(uniform(r.v[0], r.v[1])));
     const double angle = 2 * 3.14159265358979323846 * uniform(r.v[2], r.v[3]);
 
@@ -51,8 +56,9 @@ void ntk_random_permutation(uint64_t seed, uint32_t stream, int64_t n, int64_t *
     for (int64_t i = 0; i < n; i++)
         out[i] = i;
     for (int64_t i = n - 1; i > 0; i--) { /* Fisher and Yates 1938 */
-        const philox4x32_ctr_t r = draw(seed, stream, (uint64_t)i);
-        const int64_t j = (int64_t)(uniform(r.v[0], r.v[1]) * (double)(i + 1));
+        const philox4x32_ctr_t r = draw(seed, PERMUTATION, stream, (uint64_t)i);
+        const int64_t at = (int64_t)(uniform(r.v[0], r.v[1]) * (double)(i + 1));
+        const int64_t j = at > i ? i : at; /* the uniform number may be 1 */
         const int64_t other = out[j];
 
         out[j] = out[i];

@@ -7,8 +7,9 @@
 
 #include "finite/params_io.h"
 
-#define DIVERGED       1e6  /* times the first loss */
+#define DIVERGED       1e6  /* times the first loss, or that of outputs 0 if it is larger */
 #define LAMBDA_SAMPLES 2000 /* the largest eigenvalue is measured on so many, and grows with n */
+#define LAMBDA_BATCHES 8    /* and on so many batches */
 
 struct ntk_train {
     ntk_params *p;
@@ -16,7 +17,7 @@ struct ntk_train {
     double *y; /* [n][outputs] */
     struct ntk_train_opts opts;
     int64_t n, outputs, batch, step;
-    double rate, first_loss;
+    double rate, first_loss, loss_of_zero;
     void *gradient, *velocity; /* [count]; velocity NULL without momentum */
     void *cotangent;           /* [block][outputs] */
     double *f;                 /* [outputs] of one sample */
@@ -142,7 +143,7 @@ static ntk_status one_step(struct ntk_train *t, double *loss)
     }
     if (t->step == 0)
         t->first_loss = *loss;
-    if (!isfinite(*loss) || *loss > DIVERGED * t->first_loss)
+    if (!isfinite(*loss) || *loss > DIVERGED * fmax(t->first_loss, t->loss_of_zero))
         return ntk_fail(
             t->p->ctx, NTK_ENUMERIC,
             "training diverged: the loss is %g at step %lld (%g at the start); the learning "
@@ -201,31 +202,73 @@ static ntk_status check(const ntk_params *p, const ntk_data *x, const double *y,
     return NTK_OK;
 }
 
-/* A fraction of the largest stable rate: 2 (1 + momentum) / (curvature of the loss * lambda_max).
- */
+/* Largest eigenvalue on the first of x's samples, in proportion for all n. */
+static ntk_status eigenvalue(const struct ntk_train *t, const ntk_data *x, double *lambda)
+{
+    const int64_t all = ntk_data_n(x), m = all < LAMBDA_SAMPLES ? all : LAMBDA_SAMPLES;
+    ntk_data *part;
+    ntk_status status;
+
+    NTK_TRY(ntk_data_slice(x, 0, m, &part));
+    status = ntk_params_lambda_max(t->p, part, lambda);
+    ntk_data_free(part);
+    *lambda *= (double)t->n / (double)m;
+    return status;
+}
+
+/* The largest over some batches of the first epoch. */
+static ntk_status eigenvalue_of_batches(struct ntk_train *t, double *lambda)
+{
+    const int64_t *samples;
+    int64_t n;
+    double one;
+
+    choose_batch(t, &samples, &n);
+    for (int64_t k = 0; k < LAMBDA_BATCHES && (k + 1) * t->batch <= t->n; k++) {
+        NTK_TRY(eigenvalue(t, draw_samples(t, samples + k * t->batch, t->batch), &one));
+        *lambda = fmax(*lambda, one);
+    }
+    return NTK_OK;
+}
+
+/* A fraction of the largest stable rate: 2 (1 + momentum) / (curvature of the loss * lambda_max) of
+ * all samples. What a batch's eigenvalue has more than theirs is noise, which is damped without
+ * momentum only (Ma, Bassily, Belkin 2018), and of which momentum makes 1 / (1 - momentum) times as
+ * much. */
 static ntk_status choose_rate(struct ntk_train *t)
 {
-    const int64_t m = t->n < LAMBDA_SAMPLES ? t->n : LAMBDA_SAMPLES;
     const double curvature = (t->opts.loss == NTK_LOSS_MSE ? 1 : 0.5) / divisor(t, t->n);
-    ntk_data *part;
-    double lambda;
-    ntk_status status;
+    const double momentum = t->opts.momentum;
+    double lambda, of_batch;
 
     t->rate = t->opts.learning_rate;
     if (t->rate > 0)
         return NTK_OK;
-    NTK_TRY(ntk_data_slice(t->x, 0, m, &part));
-    status = ntk_params_lambda_max(t->p, part, &lambda);
-    ntk_data_free(part);
-    NTK_TRY(status);
-    lambda *= (double)t->n / (double)m;
+    NTK_TRY(eigenvalue(t, t->x, &lambda));
+    of_batch = lambda;
+    if (t->batch < t->n)
+        NTK_TRY(eigenvalue_of_batches(t, &of_batch));
     if (!(lambda > 0))
         return ntk_fail(
             t->p->ctx, NTK_ENUMERIC,
             "no learning rate can be chosen: the largest eigenvalue of the tangent kernel is %g",
             lambda);
-    t->rate = t->opts.fraction * 2 * (1 + t->opts.momentum) / (curvature * lambda);
+    t->rate = t->opts.fraction * 2 / curvature /
+              (lambda / (1 + momentum) + (of_batch - lambda) / (1 - momentum));
     return NTK_OK;
+}
+
+/* The loss of all samples where outputs are 0: a measure of what is large. */
+static double loss_of_zero(struct ntk_train *t)
+{
+    double sum = 0;
+
+    for (int64_t i = 0; i < t->n; i++) {
+        for (int64_t k = 0; k < t->outputs; k++)
+            t->f[k] = 0;
+        sum += loss_of(t->opts.loss, t->outputs, t->y + i * t->outputs, t->f);
+    }
+    return sum / divisor(t, t->n);
 }
 
 static ntk_status allocate(struct ntk_train *t, const double *y)
@@ -246,6 +289,7 @@ static ntk_status allocate(struct ntk_train *t, const double *y)
         (t->opts.momentum > 0 && !t->velocity))
         return NTK_ENOMEM;
     memcpy(t->y, y, targets * sizeof *y);
+    t->loss_of_zero = loss_of_zero(t);
     for (int64_t i = 0; i < t->n; i++)
         t->order[i] = i;
     if (t->batch < t->n)
@@ -324,13 +368,59 @@ static void state(struct ntk_h5 *f, ntk_train *t, bool write)
     t->step = (int64_t)step;
 }
 
+#define RUN_TEXT 300
+
+/* What a checkpoint must agree in with the run that it is loaded into, besides the network. */
+static void describe(const ntk_train *t, char text[RUN_TEXT])
+{
+    const struct ntk_train_opts *o = &t->opts;
+    const size_t bytes = (size_t)(t->n * ntk_features_of(t->p->shape)) * ntk_data_dtype(t->x);
+    const uint64_t x = ntk_hash(ntk_data_x(t->x), bytes);
+    const uint64_t y = ntk_hash(t->y, (size_t)(t->n * t->outputs) * sizeof *t->y);
+
+    snprintf(
+        text, RUN_TEXT,
+        "%s%s, learning rate %.12g%s, momentum %.12g, batches of %lld, seed %llu, %lld samples "
+        "(%016llx)",
+        o->loss == NTK_LOSS_MSE ? "mse" : "xent", o->mean_loss ? " mean" : "",
+        o->learning_rate > 0 ? o->learning_rate : o->fraction,
+        o->learning_rate > 0 ? "" : " of the largest", o->momentum, (long long)t->batch,
+        (unsigned long long)o->seed, (long long)t->n, (unsigned long long)(x ^ (y << 1)));
+}
+
+/* NTK_EINVAL if the file is of another network or run. */
+static ntk_status same_run(struct ntk_h5 *f, const ntk_train *t, const char *path)
+{
+    char *net = ntk_h5_read_text(f, "net"), *run = ntk_h5_read_text(f, "run"), *own = NULL;
+    char text[RUN_TEXT];
+    ntk_status status = ntk_net_print(t->p->net, &own);
+
+    describe(t, text);
+    if (status == NTK_OK && net && strcmp(net, own) != 0)
+        status =
+            ntk_fail(f->ctx, NTK_EINVAL, "%s is a checkpoint of another network: %s", path, net);
+    else if (status == NTK_OK && run && strcmp(run, text) != 0)
+        status = ntk_fail(f->ctx, NTK_EINVAL,
+                          "%s is a checkpoint of a run with other options or data: %s; now %s",
+                          path, run, text);
+    free(net);
+    free(run);
+    ntk_text_free(own);
+    return status;
+}
+
 ntk_status ntk_train_save(const ntk_train *train, const char *path)
 {
     ntk_train copy = *train; /* reading and writing share code that fills in */
     struct ntk_h5 f = {.ctx = train->p->ctx};
+    char text[RUN_TEXT];
     ntk_status status;
 
+    if (train->velocity && !train->p->loops->all_finite(train->p->tape.n_params, train->velocity))
+        return ntk_fail(f.ctx, NTK_ENUMERIC, "the momentum is not finite: nothing is saved");
+    describe(train, text);
     NTK_TRY(ntk_h5_create(&f, path));
+    ntk_h5_write_text(&f, "run", text);
     status = ntk_params_write(&f, train->p);
     if (status != NTK_OK) {
         ntk_h5_abort(&f);
@@ -342,19 +432,38 @@ ntk_status ntk_train_save(const ntk_train *train, const char *path)
 
 ntk_status ntk_train_load(ntk_train *train, const char *path)
 {
-    struct ntk_h5 f = {.ctx = train->p->ctx};
+    struct ntk_params *p = train->p;
+    const size_t bytes = (size_t)p->tape.n_params * p->dtype;
+    struct ntk_h5 f = {.ctx = p->ctx};
+    ntk_train copy = *train; /* nothing of it changes before all is read */
+    void *theta = ntk_alloc(p->ctx, bytes, 1);
+    ntk_status status;
 
-    NTK_TRY(ntk_h5_open(&f, path, "the checkpoint"));
-    state(&f, train, false);
-    ntk_params_arrays_io(&f, train->p, train->p->theta, false);
-    H5Fclose(f.id);
-    if (f.what)
-        return ntk_fail(
-            train->p->ctx, NTK_EIO,
-            "%s is not a checkpoint of this network and these options: its part '%s' is "
-            "missing or does not fit",
-            path, f.what);
-    return NTK_OK;
+    copy.velocity = train->velocity ? ntk_alloc(p->ctx, bytes, 1) : NULL;
+    status = theta && (copy.velocity || !train->velocity) ? ntk_h5_open(&f, path, "the checkpoint")
+                                                          : NTK_ENOMEM;
+    if (status == NTK_OK) {
+        status = same_run(&f, train, path);
+        state(&f, &copy, false);
+        ntk_params_arrays_io(&f, p, theta, false);
+        H5Fclose(f.id);
+    }
+    if (status == NTK_OK && f.what)
+        status =
+            ntk_fail(p->ctx, NTK_EIO,
+                     "%s is not a complete checkpoint: its part '%s' is missing or does not fit",
+                     path, f.what);
+    if (status == NTK_OK) {
+        memcpy(p->theta, theta, bytes);
+        if (train->velocity)
+            memcpy(train->velocity, copy.velocity, bytes);
+        train->step = copy.step;
+        train->rate = copy.rate;
+        train->first_loss = copy.first_loss;
+    }
+    free(theta);
+    free(copy.velocity);
+    return status;
 }
 
 #else

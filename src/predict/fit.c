@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "predict/eigen.h"
 #include "predict/lapack.h"
 #include "predict/model.h"
 
@@ -188,34 +189,6 @@ ntk_status ntk_model_factor(const ntk_model *m)
     return NTK_OK;
 }
 
-static ntk_status eigen(ntk_ctx *ctx, int64_t order, double *a, double *values)
-{
-    const int n = (int)order, all = -1;
-    int lwork, liwork, info, i_best;
-    double best, *work;
-    int *iwork;
-
-    dsyevd_("V", "L", &n, a, &n, values, &best, &all, &i_best, &all, &info, 1, 1);
-    lwork = (int)best;
-    liwork = i_best;
-    if (best > 2147483647.0)
-        return ntk_fail(ctx, NTK_ENOTSUP,
-                        "an eigen-decomposition of %d samples exceeds LAPACK's 32-bit workspace", n);
-    work = ntk_alloc(ctx, (size_t)lwork, sizeof *work);
-    iwork = ntk_alloc(ctx, (size_t)liwork, sizeof *iwork);
-    if (work && iwork)
-        dsyevd_("V", "L", &n, a, &n, values, work, &lwork, iwork, &liwork, &info, 1, 1);
-    else
-        info = -1;
-    free(work);
-    free(iwork);
-    if (info < 0)
-        return NTK_ENOMEM;
-    return info == 0 ? NTK_OK
-                     : ntk_fail(ctx, NTK_ENUMERIC, "the eigen-decomposition did not converge (%d)",
-                                info);
-}
-
 /* alpha = V (values)^-1 V' y over the eigenvalues that are above rounding error. */
 static ntk_status solve_by_eigenvectors(const ntk_model *m)
 {
@@ -252,7 +225,7 @@ static ntk_status solve_eigen(const ntk_model *m)
         trace += s->vectors[i * m->n + i];
     s->ridge = ridge_of(&m->opts, trace, m->n);
     NTK_TRY(ntk_progress(m->ctx, "eigen-decompositions", 0, 1));
-    NTK_TRY(eigen(m->ctx, m->n, s->vectors, s->values));
+    NTK_TRY(ntk_eigen(m->ctx, m->n, s->vectors, s->values));
     NTK_TRY(ntk_progress(m->ctx, "eigen-decompositions", 1, 1));
     for (int64_t i = 0; i < m->n; i++)
         s->values[i] += s->ridge;

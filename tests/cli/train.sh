@@ -30,9 +30,47 @@ try ntk apply --params resumed.h5 --x digits/test --test-limit 9 --out b.npy
 try cmp a.npy b.npy
 try ntk train --net "$net" --train digits/train $small --steps 30 --json --out t.h5
 
+# A run that is killed, and started again by the same command, gives the same weights, log and records.
+long="$train --steps 2000 --log log.csv --record r.npz --every 5"
+$long --net "$net" --out whole.h5
+mv log.csv whole.csv && mv r.npz whole.npz
+$long --net "$net" --out killed.h5 --checkpoint k.h5 & pid=$!
+tries=0
+while [ "$(grep -c . log.csv 2>&1)" -lt 20 ] 2>/dev/null && [ $tries -lt 600 ]; do
+    sleep 0.02
+    tries=$((tries + 1))
+done
+kill -9 $pid 2>/dev/null
+wait $pid 2>/dev/null
+try ls killed.h5
+try $long --net "$net" --out killed.h5 --checkpoint k.h5
+try cmp whole.h5 killed.h5
+try cmp whole.npz r.npz
+cut -d, -f1-5 whole.csv >a.csv
+cut -d, -f1-5 log.csv >b.csv
+try cmp a.csv b.csv
+
+# What a checkpoint does not go on with.
+try $train --net "$net" --steps 10 --out x.h5 --checkpoint k.h5
+try $train --net "$net" --steps 5000 --lr 0.1 --out x.h5 --checkpoint k.h5
+try $train --net 'serial(Dense(16), Erf(), Dense(10))' --steps 5000 --out x.h5 --checkpoint k.h5
+
+# The flow of the network linearised where it is.
+try ntk dynamics --params p.h5 --train digits/train --test digits/test $small --times 0,1,inf
+try ntk dynamics --params p.h5 --train digits/train --test digits/test $small --times 1 --trace
+try ntk dynamics --params p.h5 --train digits/train --times 1 --std
+try ntk dynamics --params p.h5 --net "$net" --train digits/train --times 1
+try ntk dynamics --params p.h5 --train digits/train --times 1 --get nngp
+
 # What cannot be.
 try ntk train --net 'serial(Dense(16), Tanh(), Dense(10))' --train digits/train $small --steps 300 --lr 50 --out x.h5
 try ls x.h5
+try ntk train --net "$net" --train digits/train $small --dtype float32 --steps 9 --lr 1e30 --checkpoint n.h5 --out x.h5
+try ntk train --net "$net" --train digits/train $small --dtype float32 --steps 9 --lr 1e30 --every 9 --out x.h5
+try ls x.h5
+try ntk init --net "$net" --input-shape 64 --multiplier 0 --out x.h5
+try ntk apply --params p.h5 --dtype float32 --x digits/test --out x.npy
+try ntk empirical --net "$net" --networks 4 --multiplier 2 --x1 digits/test --out x.npz
 try ntk train --net "$net" --train digits/train $small --lr fast --steps 3 --out x.h5
 try ntk train --net "$net" --train digits/train $small --out x.h5
 try ntk train --net "$net" --train digits/train $small --loss xent --targets raw --steps 3 --out x.h5

@@ -18,7 +18,7 @@ def softmax(f):
     return e / e.sum(axis=-1, keepdims=True)
 
 
-def case(rng, loss, blocks, momentum, mean):
+def case(rng, loss, blocks, momentum, mean, moving=False):
     size = (N + M) * (C if blocks else 1)
     a = rng.normal(size=(size, size + 3)) * np.logspace(0, -2.5, size + 3)
     full = a @ a.T
@@ -31,6 +31,7 @@ def case(rng, loss, blocks, momentum, mean):
     f0 = 0.3 * rng.normal(size=(N + M, C))
     scale = 1.0 if not mean else 1.0 / (N * C if loss == "mse" else N)
     k_all = np.concatenate([k_train, k_test])
+    q0 = 0.2 * rng.normal(size=f0.shape) if moving else 0 * f0  # velocities at the start
     friction = None if momentum is None else (1 - momentum) / np.sqrt(0.25)
 
     def force(f):
@@ -43,10 +44,11 @@ def case(rng, loss, blocks, momentum, mean):
         f, v = state.reshape(2, N + M, C)
         return np.concatenate([v, force(f) - friction * v]).ravel()
 
-    start = f0.ravel() if friction is None else np.concatenate([f0.ravel(), 0 * f0.ravel()])
+    start = f0.ravel() if friction is None else np.concatenate([f0.ravel(), q0.ravel()])
     s = solve_ivp(rate, (0, TIMES[-1]), start, "Radau", t_eval=TIMES, rtol=1e-12, atol=1e-13)
     assert s.success
     f = s.y.T[:, : (N + M) * C].reshape(len(TIMES), N + M, C)
+    q = s.y.T[:, (N + M) * C :]
     return {
         "loss": loss,
         "blocks": int(blocks),
@@ -57,14 +59,15 @@ def case(rng, loss, blocks, momentum, mean):
         "y": y.ravel().tolist(),
         "f0": f0.ravel().tolist(),
         "f": f.ravel().tolist(),
+        **({} if momentum is None else {"q0": q0.ravel().tolist(), "q": q.ravel().tolist()}),
     }
 
 
 def main():
     rng = np.random.default_rng(5)
     cases = [
-        case(rng, loss, blocks, momentum, mean)
-        for loss, blocks, momentum, mean in [
+        case(rng, *what)
+        for what in [
             ("mse", False, None, False),
             ("mse", True, None, True),
             ("mse", False, 0.9, False),
@@ -72,6 +75,8 @@ def main():
             ("xent", True, None, True),
             ("xent", False, 0.5, True),
             ("xent", True, 0.8, False),
+            ("mse", True, 0.9, True, True),
+            ("xent", False, 0.7, False, True),
         ]
     ]
     print(json.dumps({"n": N, "m": M, "c": C, "learning_rate": 0.25, "times": TIMES, "cases": cases}))

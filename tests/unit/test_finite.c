@@ -365,7 +365,7 @@ static void means_are_infinite_kernels(void **state)
         assert_ok(ctx, ntk_kernel_new(ctx, nets, 1, NTK_NTK, NTK_F64, wide[k].shape, &kernel));
         assert_ok(ctx, ntk_kernel_compute(kernel, f.x, NULL, out));
         assert_ok(ctx,
-                  ntk_monte_carlo(ctx, f.net, NTK_NTK, f.x, NULL, NTK_F32, 300, 1, mean, error));
+                  ntk_monte_carlo(ctx, f.net, NTK_NTK, f.x, NULL, NTK_F32, 100, 1, mean, error));
         for (int i = 0; i < SAMPLES * SAMPLES; i++) /* finite widths bias by O(1 / width) */
             if (fabs(mean[i] - want[i]) > 4 * error[i] + 4 * want[0] / 512)
                 fail_msg("net %zu, entry %d: %g +- %g, wanted %g", k, i, mean[i], error[i],
@@ -373,6 +373,139 @@ static void means_are_infinite_kernels(void **state)
         ntk_kernel_free(kernel);
         stop(&f);
     }
+}
+
+/* Passes of several blocks (the first net needs 2 MiB a sample), of several tiles, on threads that
+ * share the work: the same as sample by sample, and bit by bit the same on one thread. */
+static void blocks_and_threads(void **state)
+{
+    static const struct net_case large[] = {
+        {"serial(Dense(60000), Relu(), Dense(1, b_std=1))", VECTOR},
+        {"serial(Conv(24, (3, 3), padding='SAME', b_std=0.2), Relu(), AvgPool((2, 2)), Conv(16, "
+         "(2, "
+         "2)), Tanh(), Flatten(), Dense(3))",
+         IMAGE},
+        {"serial(Dense(300, b_std=0.3), Erf(), Dense(280), LayerNorm(), Relu(), Dense(2))", VECTOR},
+    };
+    const int n[] = {300, 280, 600};
+
+    (void)state;
+    for (int k = 0; k < 3; k++) {
+        const ntk_shape s = large[k].shape;
+        const int64_t size = s.h * s.w * s.c;
+        struct fixture f = start(&large[k], NTK_F64);
+        double *x = random_numbers(n[k] * size, 9);
+        double *out[2], *g[2], *K[2], *u = random_numbers(n[k] * f.outputs, 5);
+        ntk_data *all, *one;
+
+        assert_ok(ctx, ntk_data_view(ctx, x, NTK_F64, n[k], s, &all));
+        for (int t = 0; t < 2; t++) {
+            out[t] = random_numbers(n[k] * f.outputs, 1);
+            g[t] = random_numbers(f.count, 1);
+            K[t] = random_numbers(n[k] * n[k], 1);
+            assert_ok(ctx, ntk_ctx_set_threads(ctx, t ? 3 : 1));
+            assert_ok(ctx, ntk_params_apply(f.p, all, out[t]));
+            assert_ok(ctx, ntk_params_vjp(f.p, all, u, g[t]));
+            assert_ok(ctx, ntk_params_kernel(f.p, NTK_NTK, NTK_TRACE, all, NULL, K[t]));
+        }
+        assert_ok(ctx, ntk_ctx_set_threads(ctx, 2));
+        assert_memory_equal(out[0], out[1], (size_t)(n[k] * f.outputs) * sizeof **out);
+        assert_memory_equal(g[0], g[1], (size_t)f.count * sizeof **g);
+        assert_memory_equal(K[0], K[1], (size_t)(n[k] * n[k]) * sizeof **K);
+        for (int i = 0; i < n[k]; i += 37) { /* sample i alone, and its row of the kernel */
+            double value[8], row[600];
+
+            assert_ok(ctx, ntk_data_slice(all, i, 1, &one));
+            assert_ok(ctx, ntk_params_apply(f.p, one, value));
+            assert_ok(ctx, ntk_params_kernel(f.p, NTK_NTK, NTK_TRACE, one, all, row));
+            for (int64_t o = 0; o < f.outputs; o++)
+                assert_near(out[0][i * f.outputs + o], value[o], 1e-12, 1);
+            for (int j = 0; j < n[k]; j++)
+                assert_near(K[0][i * n[k] + j], row[j], 1e-12, row[i]);
+            ntk_data_free(one);
+        }
+        for (int t = 0; t < 2; t++) {
+            free(out[t]);
+            free(g[t]);
+            free(K[t]);
+        }
+        ntk_data_free(all);
+        free(x);
+        free(u);
+        stop(&f);
+    }
+}
+
+static void nngp_is_products_of_outputs(void **state)
+{
+    struct fixture f = start(&cases[1], NTK_F64);
+    const int64_t c = f.outputs;
+    double out[SAMPLES * 8], full[SAMPLES * SAMPLES * 64], diagonal[SAMPLES * SAMPLES * 8];
+    double trace[SAMPLES * SAMPLES];
+
+    (void)state;
+    assert_ok(ctx, ntk_params_apply(f.p, f.x, out));
+    assert_ok(ctx, ntk_params_kernel(f.p, NTK_NNGP, NTK_FULL, f.x, NULL, full));
+    assert_ok(ctx, ntk_params_kernel(f.p, NTK_NNGP, NTK_DIAGONAL, f.x, f.x, diagonal));
+    assert_ok(ctx, ntk_params_kernel(f.p, NTK_NNGP, NTK_TRACE, f.x, NULL, trace));
+    for (int64_t e = 0; e < SAMPLES * SAMPLES; e++) {
+        const double *a = out + e / SAMPLES * c, *b = out + e % SAMPLES * c;
+
+        for (int64_t o = 0; o < c * c; o++)
+            assert_near(full[e * c * c + o], a[o / c] * b[o % c], 1e-14, 1);
+        for (int64_t o = 0; o < c; o++)
+            assert_near(diagonal[e * c + o], a[o] * b[o], 1e-14, 1);
+        assert_near(trace[e], dot(c, a, b) / (double)c, 1e-14, 1);
+    }
+    stop(&f);
+}
+
+static void values_end_with_the_output(void **state)
+{
+    struct fixture f = start(&cases[0], NTK_F64);
+    double hidden[2][SAMPLES * 7], out[SAMPLES * 3], want[SAMPLES * 3];
+    void *const to[] = {hidden[0], hidden[1], out};
+    int64_t sizes[3];
+    size_t n;
+
+    (void)state;
+    assert_ok(ctx, ntk_params_values(f.p, f.x, &n, sizes, NULL));
+    assert_int_equal(n, 3);
+    assert_true(sizes[0] == 7 && sizes[1] == 7 && sizes[2] == 3);
+    assert_ok(ctx, ntk_params_values(f.p, f.x, &n, NULL, to));
+    assert_ok(ctx, ntk_params_apply(f.p, f.x, want));
+    assert_memory_equal(out, want, sizeof out);
+    for (int i = 0; i < SAMPLES * 7; i++)
+        assert_near(hidden[1][i], tanh(hidden[0][i]), 1e-14, 1);
+    stop(&f);
+}
+
+static void bad_arguments_are_refused(void **state)
+{
+    struct fixture f = start(&cases[0], NTK_F64);
+    double big[5] = {1e308, 1e308, 1e308, 1e308, 1e308}, out[SAMPLES * SAMPLES];
+    double *theta = ntk_params_theta(f.p);
+    ntk_data *other, *huge;
+
+    (void)state;
+    assert_ok(ctx, ntk_data_view(ctx, f.numbers, NTK_F64, 1, (ntk_shape){0, 1, 1, 4}, &other));
+    assert_fails(ctx, NTK_ESHAPE, "takes samples of 5, got 4", ntk_params_apply(f.p, other, out));
+    assert_fails(ctx, NTK_EINVAL, "multiplier must be positive, got 0",
+                 ntk_params_set_multiplier(f.p, 0));
+    assert_fails(ctx, NTK_EINVAL, "which must be",
+                 ntk_params_kernel(f.p, NTK_NTK | NTK_NNGP, NTK_TRACE, f.x, NULL, out));
+    assert_fails(
+        ctx, NTK_EINVAL, "at least 2 for standard errors, got 1",
+        ntk_monte_carlo(ctx, f.net, NTK_NTK, f.x, NULL, NTK_F64, 1, 1, out, out + SAMPLES));
+    assert_ok(ctx, ntk_data_view(ctx, big, NTK_F64, 1, (ntk_shape)VECTOR, &huge));
+    for (int i = 0; i < 35; i++)
+        theta[i] = 1e10;
+    theta[f.count - 1] = (double)INFINITY;
+    assert_fails(ctx, NTK_ENUMERIC, "outputs of samples 0 to 0 are not finite",
+                 ntk_params_apply(f.p, huge, out));
+    ntk_data_free(other);
+    ntk_data_free(huge);
+    stop(&f);
 }
 
 /* ---- training */
@@ -539,6 +672,10 @@ int main(void)
         cmocka_unit_test(every_layer_has_a_finite_form),
         cmocka_unit_test(dropout_says_so),
         cmocka_unit_test(means_are_infinite_kernels),
+        cmocka_unit_test(blocks_and_threads),
+        cmocka_unit_test(nngp_is_products_of_outputs),
+        cmocka_unit_test(values_end_with_the_output),
+        cmocka_unit_test(bad_arguments_are_refused),
         cmocka_unit_test(small_steps_are_gradient_flow),
         cmocka_unit_test(checkpoints_resume_bitwise),
         cmocka_unit_test(divergence_is_named_and_not_saved),

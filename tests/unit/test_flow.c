@@ -8,14 +8,16 @@
 struct flow_case {
     ntk_flow_opts opts;
     int n, m, c, n_times;
-    double *times, *k_train, *k_test, *y, *f0, *f; /* f [n_times][n + m][c] */
+    double *times, *k_train, *k_test, *y;
+    double *f0, *f, *q0, *q; /* [n + m][c] and [n_times][n + m][c]; q: NULL without momentum */
 };
 
 static double *numbers(const cJSON *item, const char *key)
 {
     int n;
 
-    return golden_numbers(cJSON_GetObjectItem(item, key), &n);
+    return cJSON_HasObjectItem(item, key) ? golden_numbers(cJSON_GetObjectItem(item, key), &n)
+                                          : NULL;
 }
 
 static int integer(const cJSON *item, const char *key)
@@ -41,6 +43,10 @@ static struct flow_case read_case(const cJSON *all, const cJSON *item)
     c.y = numbers(item, "y");
     c.f0 = numbers(item, "f0");
     c.f = numbers(item, "f");
+    c.q0 = numbers(item, "q0");
+    c.q = numbers(item, "q");
+    c.opts.q0_train = c.q0;
+    c.opts.q0_test = c.q0 ? c.q0 + c.n * c.c : NULL;
     return c;
 }
 
@@ -52,6 +58,8 @@ static void free_case(struct flow_case *c)
     free(c->y);
     free(c->f0);
     free(c->f);
+    free(c->q0);
+    free(c->q);
 }
 
 static ntk_status run(const struct flow_case *c, double *train, double *test)
@@ -60,21 +68,33 @@ static ntk_status run(const struct flow_case *c, double *train, double *test)
                     c->f0 + c->n * c->c, c->times, (size_t)c->n_times, train, test);
 }
 
-/* Largest difference from the golden trajectory. */
-static double error_of(const struct flow_case *c)
+/* Largest difference of [n_times][n][c] and [n_times][m][c] from [n_times][n + m][c]. */
+static double difference(const struct flow_case *c, const double *train, const double *test,
+                         const double *want)
 {
     const int n = c->n * c->c, m = c->m * c->c;
-    double *train = malloc((size_t)(c->n_times * n) * sizeof *train);
-    double *test = malloc((size_t)(c->n_times * m) * sizeof *test), worst = 0;
+    double worst = 0;
 
-    assert_ok(ctx, run(c, train, test));
     for (int k = 0; k < c->n_times; k++)
         for (int i = 0; i < n + m; i++)
             worst = fmax(worst, fabs((i < n ? train[k * n + i] : test[k * m + i - n]) -
-                                     c->f[k * (n + m) + i]));
-    free(train);
-    free(test);
+                                     want[k * (n + m) + i]));
     return worst;
+}
+
+/* Largest difference from the golden trajectory, of outputs and velocities. */
+static double error_of(const struct flow_case *c)
+{
+    double f[2][5 * 6 * 3], q[2][5 * 6 * 3];
+    struct flow_case with = *c;
+
+    assert_true(c->n_times * c->n * c->c <= 5 * 6 * 3);
+    if (c->q) {
+        with.opts.q_train = q[0];
+        with.opts.q_test = q[1];
+    }
+    assert_ok(ctx, run(&with, f[0], f[1]));
+    return fmax(difference(c, f[0], f[1], c->f), c->q ? difference(c, q[0], q[1], c->q) : 0);
 }
 
 static void golden_trajectories(void **state)
@@ -98,7 +118,7 @@ static void golden_trajectories(void **state)
         free_case(&c);
         k++;
     }
-    assert_true(k >= 7);
+    assert_true(k >= 9);
     cJSON_Delete(all);
 }
 
@@ -144,6 +164,90 @@ static void squared_loss_is_the_closed_form(void **state)
     ntk_data_free(all);
 }
 
+/* The golden squared-loss cases without momentum, times in any order, and t = infinity. */
+static void closed_form_is_exact(void **state)
+{
+    cJSON *all = golden_read("flow.json");
+
+    (void)state;
+    for (int k = 0; k < 2; k++) {
+        struct flow_case c =
+            read_case(all, cJSON_GetArrayItem(cJSON_GetObjectItem(all, "cases"), k));
+        const double end[] = {(double)INFINITY, 0};
+        double f[2][2 * 6 * 3];
+
+        c.opts.closed_form = 1;
+        if (error_of(&c) > 1e-9)
+            fail_msg("case %d: error %.2e", k, error_of(&c));
+        assert_ok(ctx, ntk_flow(ctx, &c.opts, c.n, c.m, c.c, c.k_train, c.k_test, c.y, c.f0,
+                                c.f0 + c.n * c.c, end, 2, f[0], f[1]));
+        for (int i = 0; i < c.n * c.c; i++) {
+            assert_near(f[0][i], c.y[i], 1e-9, 1);
+            assert_near(f[0][c.n * c.c + i], c.f0[i], 1e-15, 1);
+        }
+        assert_true(isfinite(f[1][0]));
+        c.opts.momentum = 0.5;
+        assert_fails(ctx, NTK_EINVAL, "closed_form is for the squared loss without momentum",
+                     run(&c, NULL, NULL));
+        free_case(&c);
+    }
+    cJSON_Delete(all);
+}
+
+/* What lies along a null direction stays, however long the time. */
+static void closed_form_of_a_singular_kernel(void **state)
+{
+    const double K[] = {1, 1, 0, 1, 1, 0, 0, 0, 2}, Kt[] = {1, 1, 0}, y[] = {1, 3, 5};
+    const double f0[] = {0, 0, 0}, times[] = {(double)INFINITY, 1e12, 0.5};
+    double train[9], test[3];
+    ntk_flow_opts o;
+
+    (void)state;
+    ntk_flow_opts_init(&o);
+    o.closed_form = 1;
+    assert_ok(ctx, ntk_flow(ctx, &o, 3, 1, 1, K, Kt, y, f0, NULL, times, 3, train, test));
+    for (int k = 0; k < 2; k++) {
+        assert_near(train[3 * k], 2, 1e-12, 1);
+        assert_near(train[3 * k + 1], 2, 1e-12, 1);
+        assert_near(train[3 * k + 2], 5, 1e-12, 1);
+        assert_near(test[k], 2, 1e-12, 1);
+    }
+    assert_near(train[6], 2 * (1 - exp(-1)), 1e-12, 1);
+    assert_near(test[2], 2 * (1 - exp(-1)), 1e-12, 1);
+}
+
+/* From the state at the third time on, the rest is the same. */
+static void a_flow_goes_on_from_a_state(void **state)
+{
+    cJSON *all = golden_read("flow.json");
+    struct flow_case c = read_case(all, cJSON_GetArrayItem(cJSON_GetObjectItem(all, "cases"), 8));
+    const int n = c.n * c.c, at = 2 * (n + c.m * c.c), last = 2 * at;
+    const double left = c.times[4] - c.times[2];
+    double f[2][6 * 3], q[2][6 * 3];
+
+    (void)state;
+    c.opts.rtol = c.opts.atol = 1e-10;
+    c.opts.q0_train = c.q + at;
+    c.opts.q0_test = c.q + at + n;
+    c.opts.q_train = q[0];
+    c.opts.q_test = q[1];
+    assert_ok(ctx, ntk_flow(ctx, &c.opts, c.n, c.m, c.c, c.k_train, c.k_test, c.y, c.f + at,
+                            c.f + at + n, &left, 1, f[0], f[1]));
+    for (int i = 0; i < n; i++) {
+        assert_near(f[0][i], c.f[last + i], 1e-7, 1);
+        assert_near(q[0][i], c.q[last + i], 1e-7, 1);
+    }
+    for (int i = 0; i < c.m * c.c; i++) {
+        assert_near(f[1][i], c.f[last + n + i], 1e-7, 1);
+        assert_near(q[1][i], c.q[last + n + i], 1e-7, 1);
+    }
+    c.opts.momentum = (double)NAN;
+    assert_fails(ctx, NTK_EINVAL, "velocities (q0_train, ...) need a momentum",
+                 run(&c, NULL, NULL));
+    free_case(&c);
+    cJSON_Delete(all);
+}
+
 static int cancel(const char *what, double done, double total, void *user)
 {
     (void)what, (void)total, (void)user;
@@ -185,6 +289,10 @@ static void bad_input_is_refused(void **state)
     assert_fails(ctx, NTK_EINVAL, "those of sample 1 sum to", run(&c, NULL, NULL));
     c.y[3] = (double)NAN;
     assert_fails(ctx, NTK_EINVAL, "target 0 of sample 1 is not finite", run(&c, NULL, NULL));
+    c.y[3] = c.y[4] = 0.5;
+    c.y[5] = 0;
+    c.k_train[4] = (double)NAN;
+    assert_fails(ctx, NTK_EINVAL, "number 4 of k_train is nan", run(&c, NULL, NULL));
     free_case(&c);
     cJSON_Delete(all);
 }
@@ -200,11 +308,18 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(golden_trajectories),
         cmocka_unit_test(squared_loss_is_the_closed_form),
+        cmocka_unit_test(closed_form_is_exact),
+        cmocka_unit_test(closed_form_of_a_singular_kernel),
+        cmocka_unit_test(a_flow_goes_on_from_a_state),
         cmocka_unit_test(it_can_be_cancelled),
         cmocka_unit_test(bad_input_is_refused),
     };
 
-    const struct CMUnitTest none[] = {cmocka_unit_test(needs_sundials)};
+    const struct CMUnitTest none[] = {
+        cmocka_unit_test(needs_sundials),
+        cmocka_unit_test(closed_form_is_exact),
+        cmocka_unit_test(closed_form_of_a_singular_kernel),
+    };
 
     if (!strstr(ntk_features(), "sundials"))
         return cmocka_run_group_tests_name("flow", none, setup, teardown);

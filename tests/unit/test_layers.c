@@ -326,6 +326,66 @@ static void finite_networks_agree_for_every_class(void **state)
     }
 }
 
+/* Finite networks of the library: tangents are differences, cotangents their transpose. */
+static void check_derivatives(const ntk_params *params, const ntk_data *data, ntk_params *moved)
+{
+    const int64_t count = ntk_params_count(params);
+    const double *theta = ntk_params_theta((ntk_params *)(uintptr_t)params), step = 1e-5;
+    double *v = malloc((size_t)count * sizeof *v), *g = malloc((size_t)count * sizeof *g);
+    double df[WITNESSES], f[2][WITNESSES], u[WITNESSES] = {1, -2, 0.5}, dot[2] = {0, 0};
+    uint64_t seed = 3;
+
+    assert_true(v && g);
+    for (int64_t i = 0; i < count; i++)
+        v[i] = test_normal(&seed);
+    assert_ok(ctx, ntk_params_jvp(params, data, v, NULL, df));
+    assert_ok(ctx, ntk_params_vjp(params, data, u, g));
+    for (int side = 0; side < 2; side++) {
+        for (int64_t i = 0; i < count; i++)
+            ((double *)ntk_params_theta(moved))[i] = theta[i] + (side ? -step : step) * v[i];
+        assert_ok(ctx, ntk_params_apply(moved, data, f[side]));
+    }
+    for (int i = 0; i < WITNESSES; i++) {
+        assert_near((f[0][i] - f[1][i]) / (2 * step), df[i], 1e-5, 10);
+        dot[0] += u[i] * df[i];
+    }
+    for (int64_t i = 0; i < count; i++)
+        dot[1] += g[i] * v[i];
+    assert_near(dot[1], dot[0], 1e-11, 10);
+    free(v);
+    free(g);
+}
+
+static void derivatives_of_every_class(void **state)
+{
+    double x[WITNESSES * X];
+
+    (void)state;
+    samples(7, WITNESSES, x);
+    for (size_t c = 0; c < n_classes(); c++) {
+        ntk_params *params, *moved;
+        ntk_data *data;
+        ntk_net *net;
+        char text[600];
+        ntk_status status;
+
+        net_around(class_of(c), text, sizeof text);
+        assert_ok(ctx, ntk_net_parse(ctx, text, &net));
+        assert_ok(ctx, ntk_data_view(ctx, x, NTK_F64, WITNESSES, shape_for(text), &data));
+        status = ntk_params_new(ctx, net, shape_for(text), NTK_F64, 1, &params);
+        ntk_net_free(net);
+        if (status == NTK_OK) {
+            assert_ok(ctx, ntk_params_copy(params, &moved));
+            check_derivatives(params, data, moved);
+            ntk_params_free(params);
+            ntk_params_free(moved);
+        } else if (status != NTK_ENOTSUP || strcmp(class_of(c)->name, "Dropout") != 0) {
+            fail_msg("%s: %s", text, ntk_errmsg(ctx));
+        }
+        ntk_data_free(data);
+    }
+}
+
 static void finite_networks_agree_with_nets(void **state)
 {
     static const char *const nets[] = {
@@ -594,6 +654,7 @@ int main(void)
         cmocka_unit_test(zero_samples_are_finite),
         cmocka_unit_test(the_witness_measures_right),
         cmocka_unit_test(finite_networks_agree_for_every_class),
+        cmocka_unit_test(derivatives_of_every_class),
         cmocka_unit_test(finite_networks_agree_with_nets),
         cmocka_unit_test(correlated_branches_would_be_wrong),
     };

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * records.c - see records.h.
+ */
+#include "records.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+void records_init(struct records *r, int64_t n, int64_t m, int64_t c, bool outputs, bool kernels)
+{
+    const ntk_array arrays[N_RECORD_KINDS] = {
+        [AT_STEP] = {.name = "step", .ndim = 1},
+        [AT_LOSS] = {.name = "loss", .ndim = 1},
+        [AT_DISTANCE] = {.name = "distance", .ndim = 1},
+        [AT_TRAIN] = {.name = "f_train", .ndim = 3, .shape = {0, n, c}},
+        [AT_TEST] = {.name = "f_test", .ndim = 3, .shape = {0, m, c}},
+        [AT_KERNEL] = {.name = "kernel", .ndim = 3, .shape = {0, n, n}},
+    };
+    const int64_t sizes[N_RECORD_KINDS] = {
+        1, 1, 1, outputs ? n * c : 0, outputs ? m * c : 0, kernels ? n * n : 0};
+
+    memcpy(r->array, arrays, sizeof arrays);
+    memcpy(r->size, sizes, sizeof sizes);
+}
+
+void records_free(struct records *r)
+{
+    for (int k = 0; k < N_RECORD_KINDS; k++)
+        free(r->x[k]);
+    if (r->file)
+        fclose(r->file);
+}
+
+int records_room(struct records *r)
+{
+    if (r->n < r->room)
+        return EXIT_OK;
+    for (int k = 0; k < N_RECORD_KINDS; k++) {
+        const size_t size = (size_t)((2 * r->room + 64) * r->size[k]) * sizeof(double);
+        double *more = size ? realloc(r->x[k], size) : NULL;
+
+        if (size && !more)
+            return usage("no memory for the records; a larger --every makes fewer");
+        r->x[k] = more;
+    }
+    r->room = 2 * r->room + 64;
+    return EXIT_OK;
+}
+
+double *records_at(const struct records *r, enum record_kind kind)
+{
+    return r->x[kind] + r->n * r->size[kind];
+}
+
+int records_add(struct records *r)
+{
+    for (int k = 0; k < N_RECORD_KINDS && r->file; k++)
+        fwrite(records_at(r, k), sizeof(double), (size_t)r->size[k], r->file);
+    r->n++;
+    if (r->file && (fflush(r->file) != 0 || ferror(r->file)))
+        return failed("the records beside the checkpoint cannot be written: %s", strerror(errno));
+    return EXIT_OK;
+}
+
+/* Records of steps before `step`; *end is where they end in the file. */
+static int read_back(struct records *r, const char *path, int64_t step, long *end)
+{
+    int64_t size[N_RECORD_KINDS];
+
+    if (fread(size, sizeof size, 1, r->file) != 1 || memcmp(size, r->size, sizeof size) != 0)
+        return usage("%s has the records of another run: remove it, or the checkpoint too", path);
+    for (*end = ftell(r->file);; *end = ftell(r->file)) {
+        STEP(records_room(r));
+        for (int k = 0; k < N_RECORD_KINDS; k++) {
+            const size_t n = (size_t)r->size[k];
+
+            if (fread(records_at(r, k), sizeof(double), n, r->file) != n)
+                return EXIT_OK;
+        }
+        if (*records_at(r, AT_STEP) >= (double)step)
+            return EXIT_OK;
+        r->n++;
+    }
+}
+
+int records_file(struct records *r, const char *path, int64_t step)
+{
+    long end = 0;
+
+    if (step > 0)
+        r->file = fopen(path, "r+b");
+    if (r->file) {
+        STEP(read_back(r, path, step, &end));
+    } else {
+        if (step > 0)
+            note("records of the steps before %lld are not there", (long long)step);
+        r->file = fopen(path, "w+b");
+        if (!r->file)
+            return usage("%s cannot be written: %s", path, strerror(errno));
+        fwrite(r->size, sizeof r->size, 1, r->file);
+        end = ftell(r->file);
+    }
+    fseek(r->file, end, SEEK_SET);
+    return EXIT_OK;
+}
+
+int records_write(ntk_ctx *ctx, struct records *r, const char *path)
+{
+    ntk_array arrays[N_RECORD_KINDS];
+    size_t n = 0;
+
+    for (int k = 0; k < N_RECORD_KINDS; k++) {
+        if (!r->size[k])
+            continue;
+        arrays[n] = r->array[k];
+        arrays[n].x = r->x[k];
+        arrays[n].dtype = NTK_F64;
+        arrays[n++].shape[0] = r->n;
+    }
+    TRY(ctx, ntk_array_write(ctx, path, arrays, n));
+    return EXIT_OK;
+}

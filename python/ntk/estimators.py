@@ -1,0 +1,440 @@
+# SPDX-License-Identifier: MIT
+"""scikit-learn estimators: regression and classification with the infinite networks of an architecture.
+
+    NTKRegressor('fc(depth=3)').fit(X, y).predict(X_new, return_std=True)
+    NTKClassifier(depth=3, alpha=1e-3).fit(X, labels).predict_proba(X_new)
+
+The work is done by the C library's models: float64 solves, half of each symmetric matrix, test kernels streamed.
+Needs scikit-learn 1.3 or newer.
+"""
+from collections import namedtuple
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax, softmax
+from sklearn.base import BaseEstimator, ClassifierMixin, MultiOutputMixin, RegressorMixin
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted
+
+from . import _core, stax
+from ._kernel import variances
+from ._net import net_of
+from .datasets import one_hot
+
+try:
+    from sklearn.utils.validation import validate_data
+except ImportError:  # before scikit-learn 1.6 it was a method
+
+    def validate_data(estimator, *args, **kwargs):
+        return estimator._validate_data(*args, **kwargs)
+
+
+Spectrum = namedtuple("Spectrum", "lambda_min lambda_max condition max_learning_rate")
+Spectrum.__doc__ = """Extreme eigenvalues of the kernel matrix with its ridge, to 1e-3 relative or better, their
+ratio, and the largest stable learning rate of gradient descent on the loss that `time` belongs to."""
+
+_POSTERIORS = {"nngp": 0, "ntk": 1, "ntkgp": 2}
+_FLOATS = [np.float64, np.float32]
+
+_PARAMETERS = """
+    Parameters
+    ----------
+    architecture : str, layer of ntk.stax or None, default=None
+        A text in the architecture language, such as 'fc(depth=3)' or 'serial(Dense(1), Erf(), Dense(1))', or what
+        functions of ntk.stax return. None: the preset fc of the next four parameters, which are else ignored.
+    depth : int, default=3
+        Hidden layers, at least 1.
+    activation : str, default='relu'
+        Their activation.
+    W_std, b_std : float, default=sqrt(2) and 0.1
+        Standard deviations of all weights and biases, 0 or more.
+    kernel : {'ntk', 'nngp', 'ntkgp'}, default='ntk'
+        'ntk': the ensemble of networks trained by gradient flow; 'nngp': the Bayesian network, or one whose last
+        layer alone is trained (Lee et al. 2019, eqs. 13 to 16); 'ntkgp': the Gaussian process with the NTK as its
+        covariance (He et al. 2020). 'ntk' and 'ntkgp' differ in uncertainties only.
+    alpha : float, default=1e-5
+        Ridge, 0 or more: added as it is to the diagonal of the kernel matrix, as in scikit-learn's KernelRidge and
+        GaussianProcessRegressor. For 'nngp' and 'ntkgp' it is the variance of noise on the (normalised) targets, for
+        'ntk' weight decay towards the initial weights. With dtype='float32' use 1e-4 of the diagonal or more.
+    alpha_relative : bool, default=False
+        True: alpha is times the mean of the kernel matrix's diagonal, as --diag-reg of the command line and
+        diag_reg of neural-tangents.
+    time : float or None, default=None
+        Time of training by gradient flow, above 0; None: infinity. It is the learning rate times steps on the loss
+        1/2 mean (f - y)^2 over all entries of y, from f = 0 (in normalised targets), as in
+        ntk.predict.gradient_descent_mse. Finite times need an eigen-decomposition: about 20 times the time of a fit
+        and 24 n^2 bytes.
+    input_shape : tuple or None, default=None
+        (w, c) or (h, w, c): rows of a 2-D X are sequences or images of this shape. For pipelines, whose steps pass
+        rows; X may also be [n][w][c] or [n][h][w][c] itself. Samples are flattened for an architecture that does not
+        use positions.
+    dtype : {'float64', 'float32'}, default='float64'
+        Type in which kernel entries are computed; solves are in float64."""
+
+_ATTRIBUTES = """
+    n_features_in_, feature_names_in_
+        As everywhere in scikit-learn (for images and sequences, the first size of a sample).
+    X_fit_ : ndarray
+        The training samples as the kernel sees them. A pickle has these and the targets, and no factorisation: after
+        unpickling, the first prediction fits again, with identical results."""
+
+
+def architecture_net(architecture, depth, activation, W_std, b_std):
+    """The Net of an architecture, or of the preset fc if it is None; ValueError with a caret if it is wrong."""
+    if architecture is None:
+        architecture = stax.fc(depth=depth, activation=activation, W_std=W_std, b_std=b_std)
+    return net_of(architecture, "architecture")
+
+
+def as_inputs(X, net, input_shape):
+    """Samples in the shape that the net wants: rows as images of input_shape, or images as rows."""
+    if X.ndim == 2 and input_shape is not None:
+        if np.prod(input_shape) != X.shape[1]:
+            raise ValueError(f"input_shape {tuple(input_shape)} has {np.prod(input_shape)} numbers, "
+                             f"X has {X.shape[1]} features")
+        X = X.reshape(len(X), *input_shape)
+    if X.ndim > 2 and not _core.net_uses_positions(net.text):
+        X = X.reshape(len(X), -1)
+    return X
+
+
+class _NTKEstimator(BaseEstimator):
+    """What regression and classification share: a model of normalised targets [n][outputs]."""
+
+    def __init__(self, architecture=None, *, depth=3, activation="relu", W_std=2**0.5, b_std=0.1, kernel="ntk",
+                 alpha=1e-5, alpha_relative=False, time=None, input_shape=None, dtype="float64"):
+        self.architecture = architecture
+        self.depth = depth
+        self.activation = activation
+        self.W_std = W_std
+        self.b_std = b_std
+        self.kernel = kernel
+        self.alpha = alpha
+        self.alpha_relative = alpha_relative
+        self.time = time
+        self.input_shape = input_shape
+        self.dtype = dtype
+
+    def __getstate__(self):
+        return {name: value for name, value in super().__getstate__().items() if name != "_cache"}
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        self._cache = {}
+
+    # ---- models
+
+    def _check_parameters(self):
+        if self.kernel not in _POSTERIORS:
+            raise ValueError(f"kernel must be one of {sorted(_POSTERIORS)}, got {self.kernel!r}")
+        if np.dtype(self.dtype) not in _FLOATS:
+            raise ValueError(f"dtype must be 'float64' or 'float32', got {self.dtype!r}")
+        if not 0 <= self.alpha < np.inf:
+            raise ValueError(f"alpha must be 0 or more and finite, got {self.alpha!r}")
+        if self.time is not None and not self.time > 0:
+            raise ValueError(f"time must be above 0, or None for infinity, got {self.time!r}")
+
+    def _fit(self, X, targets):
+        """Fits normalised targets. What the fit depends on is kept, so that later fits are of the same model."""
+        self._check_parameters()
+        self._net = architecture_net(self.architecture, self.depth, self.activation, self.W_std, self.b_std)
+        # The library reads the samples later on: they must not change when X does.
+        self.X_fit_ = np.array(as_inputs(X, self._net, self.input_shape), order="C")
+        self._targets = np.ascontiguousarray(targets, dtype=np.float64)
+        self._posterior, self._dtype = _POSTERIORS[self.kernel], np.dtype(self.dtype).char
+        self._ridge = float(self.alpha)
+        if self.alpha_relative:
+            self._ridge *= variances(self._net, self.X_fit_, "nngp" if self.kernel == "nngp" else "ntk").mean()
+        self._time = np.inf if self.time is None else float(self.time)
+        self._cache = {}
+        self._model(self._time < np.inf)
+        return self
+
+    def _model(self, finite_time=False, covariance=False):
+        """The fitted model that can do this; fitted when it is first needed."""
+        covariance = covariance or self._posterior != _POSTERIORS["ntk"]  # costs nothing with the other two
+        model, has_covariance = self._cache.get(finite_time, (None, False))
+        if model is None or covariance > has_covariance:
+            model = self._fit_model(self._ridge, finite_time, covariance)
+            self._cache[finite_time] = model, covariance
+        return model
+
+    def _fit_model(self, ridge, finite_time, covariance):
+        absolute = mean_loss = True
+        try:
+            return self._net.call(_core.Model.fit, self._net.text, self.X_fit_, self._targets, self._posterior,
+                                  self._dtype, ridge, absolute, finite_time, mean_loss, covariance)
+        except np.linalg.LinAlgError as error:
+            raise np.linalg.LinAlgError(str(error).replace("diag_reg", "alpha")) from None
+
+    # ---- what they predict, in normalised targets
+
+    def _samples(self, X):
+        check_is_fitted(self)
+        X = validate_data(self, X, reset=False, allow_nd=True, dtype=_FLOATS)
+        X = np.ascontiguousarray(as_inputs(X, self._net, self.input_shape))
+        if X.shape[1:] != self.X_fit_.shape[1:]:
+            raise ValueError(f"samples have the shape {X.shape[1:]}, but {type(self).__name__} was fitted to "
+                             f"{self.X_fit_.shape[1:]}")
+        return X
+
+    def _outputs(self, X, return_std=False, return_cov=False):
+        """Mean [m][outputs], and standard deviations [m], covariance [m][m] or None."""
+        if return_std and return_cov:
+            raise ValueError("return_std and return_cov: at most one of them can be asked for")
+        X = self._samples(X)
+        if self._time < np.inf:
+            if return_cov:
+                raise ValueError("the covariance at a finite time is not available; return_std is")
+            mean, std = self._outputs_at(X, np.array([self._time]), return_std)
+            return mean[0], std[0] if return_std else None
+        mean = np.empty((len(X), self._targets.shape[1]))
+        variance = np.empty(len(X)) if return_std else None
+        covariance = np.empty((len(X), len(X))) if return_cov else None
+        self._model(covariance=return_std or return_cov).predict(X, mean, variance, covariance)
+        return mean, np.sqrt(np.maximum(variance, 0)) if return_std else covariance
+
+    def _outputs_at(self, X, times, return_std):
+        """Mean [times][m][outputs] and standard deviations [times][m] or None."""
+        mean = np.empty((len(times), len(X), self._targets.shape[1]))
+        variance = np.empty((len(times), len(X))) if return_std else None
+        self._model(True, return_std).dynamics(times, X, None, mean, variance)
+        return mean, np.sqrt(np.maximum(variance, 0)) if return_std else None
+
+    def _at(self, X, times, return_std):
+        times = np.array(times, dtype=np.float64)
+        if times.ndim != 1 or not (times >= 0).all():
+            raise ValueError("times must be numbers of 0 or more in an array [times]")
+        return self._outputs_at(self._samples(X), times, return_std)
+
+    def _leave_one_out(self, model):
+        mean, variance = np.empty(self._targets.shape), np.empty(len(self._targets))
+        model.leave_one_out(mean, variance)
+        return mean, np.sqrt(variance)
+
+    def _loo(self):
+        check_is_fitted(self)
+        if self._time < np.inf:
+            raise ValueError("leave-one-out predictions have a closed form for time=None only")
+        return self._leave_one_out(self._model())
+
+    # ---- diagnostics
+
+    @property
+    def log_marginal_likelihood_value_(self):
+        """log p(y | X), natural log, summed over outputs, of the normalised targets under the Gaussian process with
+        the kernel matrix plus ridge as covariance (Rasmussen and Williams 2006, eq. 2.30)."""
+        check_is_fitted(self)
+        return self._model(self._time < np.inf).evidence()
+
+    def spectrum(self):
+        """Spectrum(lambda_min, lambda_max, condition, max_learning_rate) of the kernel matrix with its ridge."""
+        check_is_fitted(self)
+        return Spectrum(*self._model(self._time < np.inf).spectrum())
+
+
+class NTKRegressor(MultiOutputMixin, RegressorMixin, _NTKEstimator):
+    __doc__ = f"""Regression with infinitely wide networks: ridge regression with the NTK or NNGP, with uncertainties.
+{_PARAMETERS}
+    normalize_y : bool, default=True
+        Shift and scale each target to mean 0 and variance 1 for the fit, as the prior's mean is 0 and its scale that of
+        the kernel; predictions are in the units of y. False: targets as they are.
+
+    Attributes
+    ----------{_ATTRIBUTES}
+    log_marginal_likelihood_value_ : float
+        log p(y | X) of the normalised targets.
+
+    Raises
+    ------
+    ValueError
+        From fit: a parameter or the architecture is wrong (line, column and a caret), or does not fit the samples.
+    numpy.linalg.LinAlgError
+        From fit: the kernel matrix is not positive definite; says what alpha would help.
+    MemoryError
+        The work needs more memory than there is; raised before it starts.
+
+    Examples
+    --------
+    >>> import numpy as np, ntk
+    >>> X = np.linspace(-1, 1, 20)[:, None]
+    >>> model = ntk.NTKRegressor('serial(Dense(1, b_std=0.5), Erf(), Dense(1))', alpha=1e-4).fit(X, X[:, 0] ** 2)
+    >>> mean, std = model.predict(X[:3], return_std=True)
+    >>> mean.shape, std.shape
+    ((3,), (3,))
+    """
+
+    def __init__(self, architecture=None, *, depth=3, activation="relu", W_std=2**0.5, b_std=0.1, kernel="ntk",
+                 alpha=1e-5, alpha_relative=False, time=None, input_shape=None, dtype="float64", normalize_y=True):
+        super().__init__(architecture, depth=depth, activation=activation, W_std=W_std, b_std=b_std, kernel=kernel,
+                         alpha=alpha, alpha_relative=alpha_relative, time=time, input_shape=input_shape, dtype=dtype)
+        self.normalize_y = normalize_y
+
+    def fit(self, X, y):
+        """Fits to samples X [n][d], [n][w][c] or [n][h][w][c] and targets y [n] or [n][outputs]; returns self."""
+        X, y = validate_data(self, X, y, allow_nd=True, dtype=_FLOATS, multi_output=True, y_numeric=True)
+        y = np.asarray(y, dtype=np.float64)
+        self._one_output = y.ndim == 1
+        y = y.reshape(len(y), -1)
+        self._shift, self._scale = np.zeros(y.shape[1]), np.ones(y.shape[1])
+        if self.normalize_y:
+            self._shift, scale = y.mean(0), y.std(0)
+            # A constant target has a deviation of rounding errors, and keeps its scale.
+            self._scale = np.where(scale > 10 * np.finfo(float).eps * np.abs(self._shift), scale, 1)
+        return self._fit(X, (y - self._shift) / self._scale)
+
+    def predict(self, X, return_std=False, return_cov=False):
+        """Predictions at samples X, at `time`.
+
+        Returns the mean [m], or [m][outputs] if y had two dimensions; with return_std also the standard deviation of
+        the function (without noise), of the same shape; with return_cov instead its covariance, [m][m] or
+        [m][m][outputs] (time=None only). With kernel='ntk' the first of either fits once more, as the spread needs
+        the NNGP too: 8 n^2 bytes instead of 4 n^2. NotFittedError before fit; ValueError if X does not fit.
+        """
+        mean, spread = self._outputs(X, return_std, return_cov)
+        mean = self._in_units(mean)
+        if spread is None:
+            return mean
+        return mean, self._spread(spread, self._scale**2 if return_cov else self._scale)
+
+    def predict_at(self, X, times, return_std=False):
+        """Predictions at several times of training, [times] of numbers in the units of `time`, 0 and inf among them.
+
+        Returns means [times][m] or [times][m][outputs]; with return_std also standard deviations of the same shape.
+        At finite times the spread is that of an ensemble in training, which 'ntkgp' does not have: ValueError. Lee et
+        al. 2019, eqs. 10 to 16.
+        """
+        mean, std = self._at(X, times, return_std)
+        return (self._in_units(mean), self._spread(std, self._scale)) if return_std else self._in_units(mean)
+
+    def leave_one_out(self, return_std=False):
+        """Predictions at each training sample by the model fitted to all others, [n] or [n][outputs], in closed form.
+
+        With return_std also the standard deviations of the targets (noise included) under the Gaussian process with the
+        kernel as covariance. Normalisation stays that of all samples. ValueError unless time is None. Rasmussen and
+        Williams 2006, eq. 5.12.
+        """
+        mean, std = self._loo()
+        return (self._in_units(mean), self._spread(std, self._scale)) if return_std else self._in_units(mean)
+
+    def _in_units(self, mean):
+        mean = mean * self._scale + self._shift
+        return mean[..., 0] if self._one_output else mean
+
+    def _spread(self, spread, scale):
+        return spread * scale[0] if self._one_output else spread[..., None] * scale
+
+
+class NTKClassifier(ClassifierMixin, _NTKEstimator):
+    __doc__ = f"""Classification with infinitely wide networks, by the squared loss on centred one-hot targets.
+
+    A label's target is 1 - 1/classes for its class and -1/classes for the others; the predicted class is that of the
+    largest output.
+{_PARAMETERS}
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (classes,)
+        The labels, sorted.{_ATTRIBUTES}
+    log_marginal_likelihood_value_ : float
+        log p(y | X) of the normalised targets.
+
+    Raises
+    ------
+    ValueError, numpy.linalg.LinAlgError, MemoryError
+        As NTKRegressor.
+
+    Examples
+    --------
+    >>> import ntk
+    >>> X, y = ntk.datasets.load('digits/train')
+    >>> model = ntk.NTKClassifier('fc(depth=3)', alpha=1e-5).fit(X, y)
+    >>> X_test, y_test = ntk.datasets.load('digits/test')
+    >>> model.score(X_test, y_test)
+    0.972
+    """
+
+    def fit(self, X, y):
+        """Fits to samples X [n][d], [n][w][c] or [n][h][w][c] and labels y [n] of any type; returns self."""
+        X, y = validate_data(self, X, y, allow_nd=True, dtype=_FLOATS)
+        check_classification_targets(y)
+        self.classes_, self._labels = np.unique(y, return_inverse=True)
+        return self._fit(X, one_hot(self._labels, len(self.classes_)))
+
+    def predict(self, X):
+        """The labels [m] with the largest outputs at samples X, at `time`."""
+        chosen = self.predict_scores(X).argmax(1)
+        return self.classes_[chosen]
+
+    def predict_scores(self, X, return_std=False, return_cov=False):
+        """The outputs [m][classes] at samples X, at `time`.
+
+        With return_std also the standard deviation [m], the same for each class; with return_cov instead their
+        covariance [m][m] (time=None only).
+        """
+        mean, spread = self._outputs(X, return_std, return_cov)
+        return mean if spread is None else (mean, spread)
+
+    def predict_at(self, X, times, return_std=False):
+        """Outputs at several times of training, [times] of numbers in the units of `time`, 0 and inf among them.
+
+        Returns means [times][m][classes]; with return_std also standard deviations [times][m], which 'ntkgp' does
+        not have at finite times: ValueError. Lee et al. 2019, eqs. 10 to 16.
+        """
+        mean, std = self._at(X, times, return_std)
+        return (mean, std) if return_std else mean
+
+    def decision_function(self, X):
+        """The outputs [m][classes]; with two classes [m], that of the second minus that of the first."""
+        scores = self.predict_scores(X)
+        return scores[:, 1] - scores[:, 0] if len(self.classes_) == 2 else scores
+
+    def predict_proba(self, X):
+        """Probabilities of the classes, [m][classes]: softmax(b f) of the outputs f.
+
+        The one number b > 0 makes the leave-one-out outputs at the training samples most likely (Guo et al. 2017's
+        temperature scaling, on Rasmussen and Williams 2006, eq. 5.12, for which no sample is held out). So the
+        probabilities are calibrated to label noise, which the posterior variance of the outputs does not know, and
+        the most probable class is the predicted one. At a finite time, leave-one-out is that of the ridge
+        alpha + n classes / time, which training up to that time comes close to (Ali et al. 2019).
+        """
+        scores = self.predict_scores(X)
+        return softmax(self._sharpness() * scores, axis=1)
+
+    def predict_log_proba(self, X):
+        """Logarithms of predict_proba, [m][classes]."""
+        scores = self.predict_scores(X)
+        return log_softmax(self._sharpness() * scores, axis=1)
+
+    def leave_one_out(self, return_std=False):
+        """Outputs at each training sample by the model fitted to all others, [n][classes], in closed form.
+
+        With return_std also their standard deviations [n] (noise included) under the Gaussian process with the kernel
+        as covariance. ValueError unless time is None. Rasmussen and Williams 2006, eq. 5.12.
+        """
+        mean, std = self._loo()
+        return (mean, std) if return_std else mean
+
+    def _sharpness(self):
+        if "sharpness" not in self._cache:
+            model = (self._model() if self._time == np.inf else
+                     self._fit_model(self._ridge + self._targets.size / self._time, False, False))
+            self._cache["sharpness"] = sharpness(self._leave_one_out(model)[0], self._labels)
+        return self._cache["sharpness"]
+
+
+def sharpness(scores, labels):
+    """The b > 0 with which softmax(b scores), scores [n][classes], makes labels [n] most likely.
+
+    One label in n + 1 is taken to be random, without which b would be infinite where all scores are right; and b is
+    0.01 to 10,000 divided by the scores' deviation, so that it is not 0 where they are worse than chance.
+    """
+    n, classes = scores.shape
+    noise = 1 / (n + 1)
+    targets = one_hot(labels, classes, centered=False) * (1 - noise) + noise / classes
+    scale = scores.std() or 1.0
+
+    def loss(log_b):
+        return -np.sum(targets * log_softmax(np.exp(log_b) / scale * scores, axis=1))
+
+    return np.exp(minimize_scalar(loss, bounds=np.log([1e-2, 1e4]), method="bounded").x) / scale
