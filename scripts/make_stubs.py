@@ -4,7 +4,7 @@
 
 Writes the types of ntk.stax, whose functions are made at import from the C library's table of words.
 """
-import re
+import textwrap
 
 from ntk import _core
 
@@ -66,13 +66,14 @@ def function(name, summary, parameters):
     line = f"def {name}({', '.join(words)}) -> Layer:"
     if len(line) > 120:
         line = f"def {name}(\n" + "".join(f"    {word},\n" for word in words) + ") -> Layer:"
-    return f'{line}\n    """{summary}."""\n'
+    doc = textwrap.fill(f'"""{summary}."""', 120, initial_indent="    ", subsequent_indent="    ")
+    return f"{line}\n{doc}\n"
 
 
 def main():
     parts = [HEAD]
     for name, _, summary, _, _, _, parameters in _core.layers():
-        parts.append(function(name, re.sub(r"\\", r"\\\\", summary), parameters))
+        parts.append(function(name, summary, parameters))
     print("\n".join(parts), end="")
 
 

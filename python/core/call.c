@@ -17,6 +17,9 @@ static struct {
 
 static volatile sig_atomic_t interrupted;
 
+/* The library calls progress functions in a critical section, which work inside one would wait for. */
+static _Thread_local bool in_progress;
+
 static void on_interrupt(int number)
 {
     (void)number;
@@ -83,8 +86,13 @@ static void settings_apply(ntk_ctx *ctx)
 ntk_ctx *context_new(void)
 {
     ntk_ctx *ctx;
-    ntk_status status = ntk_ctx_new(&ctx);
+    ntk_status status;
 
+    if (in_progress) {
+        PyErr_SetString(PyExc_RuntimeError, "a progress function cannot use ntk itself");
+        return NULL;
+    }
+    status = ntk_ctx_new(&ctx);
     if (status != NTK_OK) {
         PyErr_NoMemory();
         return NULL;
@@ -112,8 +120,10 @@ static int on_progress(const char *what, double done, double total, void *user)
     if (!settings.progress)
         return 0;
     state = PyGILState_Ensure();
+    in_progress = true;
     result = settings.progress ? PyObject_CallFunction(settings.progress, "sdd", what, done, total)
                                : Py_NewRef(Py_None);
+    in_progress = false;
     if (!result)
         PyErr_Fetch(&c->type, &c->value, &c->trace);
     Py_XDECREF(result);

@@ -6,7 +6,7 @@ _KINDS = "biuf"  # what converts to a real number: bool, integers, floats
 
 
 def as_array(x, name, dtype=None):
-    """x as a C-contiguous array of float32 or float64, without a copy where it is one already.
+    """x as a C-contiguous, aligned array of float32 or float64, without a copy where it is one already.
 
     Accepts what numpy.asarray does, CPU tensors of torch among them, and objects with DLPack. float16 and bfloat16
     become float32; integers and longer floats become float64; `dtype` overrides.
@@ -31,7 +31,7 @@ def as_array(x, name, dtype=None):
         a = _numbers_of(a, name)
     if dtype is None:
         dtype = np.float32 if a.dtype.type in (np.float32, np.float16) else np.float64
-    return np.ascontiguousarray(a, dtype=dtype).reshape(a.shape)
+    return np.require(a, dtype, ("C", "ALIGNED", "ENSUREARRAY"))
 
 
 def _numbers_of(a, name):

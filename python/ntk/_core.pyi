@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """libntk's functions on contiguous buffers of float32 or float64; the package ntk is what to use.
 
-Arrays named out, f, mean, ... are written to. dtype is 'f' or 'd'; which and want are 1 for NNGP, 2 for NTK, 3 for both.
+Arrays named out, f, mean, ... are written to. dtype is 'f' or 'd'; which and want are 1 for NNGP, 2 for NTK, 3 for
+both.
 """
 from collections.abc import Callable
 from typing import Any

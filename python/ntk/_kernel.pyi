@@ -31,7 +31,9 @@ class KernelFn:
     net: Net
     def __init__(self, net: Net) -> None: ...
     @overload
-    def __call__(self, x1: ArrayLike | Kernel, x2: ArrayLike | None = None, get: None = None, **kwargs: Any) -> Kernel: ...
+    def __call__(
+        self, x1: ArrayLike | Kernel, x2: ArrayLike | None = None, get: None = None, **kwargs: Any
+    ) -> Kernel: ...
     @overload
     def __call__(
         self, x1: ArrayLike | Kernel, x2: ArrayLike | None, get: Literal["nngp", "ntk"], **kwargs: Any

@@ -1,16 +1,20 @@
 # SPDX-License-Identifier: MIT
 """Training of finite networks, and their parameters in files."""
+from __future__ import annotations
+
 import os
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from . import _core
 from ._arrays import as_array, as_samples, seed_of
 from ._net import flatten, nest, net_of
 from .predict import loss_of
+
+if TYPE_CHECKING:  # numpy.typing takes a tenth of this package's import
+    from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 
 class Trained(NamedTuple):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """What holds for all calls: threads, memory, instruction set, progress."""
+import os
 from collections.abc import Callable
 from numbers import Real
 from typing import Any
@@ -16,8 +17,16 @@ def _set(**changes):
 
 
 def set_threads(threads: int = 0) -> None:
-    """Threads of a call, 1 to 1024; 0: one for each processor this process may use."""
+    """Threads of a call, 1 to 1024; 0: one for each processor this process may use.
+
+    A process that os.fork or multiprocessing's "fork" makes starts with 1, and can have more only if its parent has
+    computed nothing; "spawn" and "forkserver" know no such bound.
+    """
     _set(threads=threads)
+
+
+# A forked process does not have GNU OpenMP's threads, but OpenMP would wait for them forever.
+os.register_at_fork(after_in_child=lambda: set_threads(1))
 
 
 def set_memory(bytes: float = 0) -> None:
@@ -52,8 +61,8 @@ def info() -> dict[str, Any]:
 
 class progress:
     """Shows the progress of long calls: progress() from here on, progress(False) no more, `with progress():` for
-    a block. Bars are tqdm's; a function called with (what, done, total) may be given instead, whose exceptions end
-    the work."""
+    a block. Bars are tqdm's; a function called with (what, done, total), in any thread, may be given instead; its
+    exceptions end the work, and it cannot use ntk itself."""
 
     def __init__(self, show: bool | Callable[[str, float, float], Any] = True) -> None:
         if not isinstance(show, bool) and not callable(show):

@@ -226,4 +226,5 @@ def wide_resnet(blocks: int = 4, k: int = 1, outputs: int = 1) -> Layer:
     """Wide residual network for images of 32 x 32 (Zagoruyko and Komodakis 2016, as in neural-tangents' README)."""
 
 def wide_resnet_group(blocks: int = 4, channels: int = 160, stride: int = 1) -> Layer:
-    """Residual blocks of a wide residual network: the first may go down in resolution, its shortcut is a convolution."""
+    """Residual blocks of a wide residual network: the first may go down in resolution, its shortcut is a
+    convolution."""

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -71,9 +72,20 @@ def test_show(tmp_path, capsys):
     assert "report.html" in capsys.readouterr().out
 
 
+def test_show_in_a_notebook(tmp_path, monkeypatch):
+    shown = []
+    display = SimpleNamespace(HTML=lambda text: text, display=shown.append)
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=object, display=display))
+    monkeypatch.setitem(sys.modules, "IPython.display", display)
+    (tmp_path / "report.html").write_text('<p class="found">')
+    ntk.lab.show(tmp_path)
+    assert shown[0].startswith("<iframe") and "&lt;p class=&quot;found&quot;&gt;" in shown[0]
+
+
 @needs_command
 def test_interrupt(tmp_path):
-    program = f"import ntk\ntry:\n    ntk.lab.run('lazy', {str(tmp_path)!r})\nexcept KeyboardInterrupt:\n    print('ended')"
+    program = ("import ntk\ntry:\n"
+               f"    ntk.lab.run('lazy', {str(tmp_path)!r})\nexcept KeyboardInterrupt:\n    print('ended')")
     process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
     while not list(tmp_path.glob("*.tmp")) and process.poll() is None:
         time.sleep(0.02)

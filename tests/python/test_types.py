@@ -60,8 +60,9 @@ def check(tmp_path, program):
     path = tmp_path / "program.py"
     path.write_text(program)
     command = [sys.executable, "-m", "mypy", "--follow-imports=silent", "--cache-dir", tmp_path / "cache", path]
-    run = subprocess.run(command, capture_output=True, text=True,
-                         env={**os.environ, "MYPYPATH": os.path.dirname(PACKAGE)})
+    folder = os.path.dirname(PACKAGE)
+    search = {} if "site-packages" in folder else {"MYPYPATH": folder}  # where it looks anyway, and does not want twice
+    run = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **search})
     return run.stdout.splitlines() + run.stderr.splitlines()
 
 
