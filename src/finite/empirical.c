@@ -7,12 +7,10 @@
  * samples side by side then get each step's share of their entries from its factors (share.c). Of
  * traces and diagonals some outputs go back at a time.
  */
-#include <math.h>
 #include <omp.h>
 #include <stdlib.h>
 
 #include "finite/mask.h"
-#include "predict/lanczos.h"
 
 #define CHUNK_BYTES ((size_t)4 << 20)
 #define CHUNKS      16 /* at least, if there are so many samples: work for threads */
@@ -128,18 +126,29 @@ static void chunk_back(const struct job *j, const struct worker *w, int side, in
     }
 }
 
-static void collect(struct job *j, int side, int64_t first)
+static ntk_status collect(struct job *j, int side, int64_t first)
 {
     const int64_t n = j->n[side] - first < j->block ? j->n[side] - first : j->block;
+    ntk_status status = NTK_OK;
 
     j->held[side] = n;
 #pragma omp parallel for schedule(dynamic) num_threads(j->n_workers)
     for (int64_t at = 0; at < n; at += j->chunk) {
         const struct worker *w = &j->workers[omp_get_thread_num()];
+        bool go;
 
+#pragma omp critical
+        {
+            if (status == NTK_OK) /* no entry is done here, but the caller may cancel */
+                status = ntk_progress(j->p->ctx, "entries", j->done, j->total);
+            go = status == NTK_OK;
+        }
+        if (!go)
+            continue;
         ntk_pass_forward(w->pass, j->x[side], first + at, n - at < j->chunk ? n - at : j->chunk);
         chunk_back(j, w, side, at);
     }
+    return status;
 }
 
 /* ---- a pair of blocks */
@@ -202,12 +211,15 @@ static ntk_status add_share(struct job *j, const struct factor *f, bool alone, c
 static ntk_status block_pair(struct job *j, int64_t i0, int64_t j0, bool alone)
 {
     const int64_t at = (i0 * j->ld + j0) * j->stride + (j->form == NTK_DIAGONAL ? j->o : 0);
+    const double start = j->done, entries = (double)(j->held[0] * j->held[alone ? 0 : 1] * j->copies);
 
-    for (int k = 0; k < j->n_factors; k++)
+    for (int k = 0; k < j->n_factors; k++) {
         if (is_due(j, &j->factors[k]))
             NTK_TRY(add_share(j, &j->factors[k], alone, j->k + (size_t)at * (size_t)j->p->dtype));
-    j->done += (double)(j->held[0] * j->held[alone ? 0 : 1] * j->copies);
-    return ntk_progress(j->p->ctx, "entries", j->done, j->total);
+        j->done = start + entries * (alone ? 0.5 : 1) * (k + 1) / j->n_factors;
+        NTK_TRY(ntk_progress(j->p->ctx, "entries", j->done, j->total));
+    }
+    return NTK_OK;
 }
 
 /* ---- all pairs */
@@ -215,12 +227,12 @@ static ntk_status block_pair(struct job *j, int64_t i0, int64_t j0, bool alone)
 static ntk_status all_pairs(struct job *j)
 {
     for (int64_t i0 = 0; i0 < j->n[0]; i0 += j->block) {
-        collect(j, 0, i0);
+        NTK_TRY(collect(j, 0, i0));
         for (int64_t j0 = j->symmetric ? i0 : 0; j0 < j->n[1]; j0 += j->block) {
             const bool alone = j->symmetric && j0 == i0;
 
             if (!alone)
-                collect(j, 1, j0);
+                NTK_TRY(collect(j, 1, j0));
             NTK_TRY(block_pair(j, i0, j0, alone));
         }
     }
@@ -517,124 +529,4 @@ ntk_status ntk_params_kernel(const ntk_params *params, unsigned which, ntk_form 
     j.n[1] = j.ld = ntk_data_n(j.x[1]);
     j.stride = form == NTK_FULL ? j.outputs * j.outputs : form == NTK_DIAGONAL ? j.outputs : 1;
     return which == NTK_NTK ? tangent_kernel(&j) : output_kernel(&j);
-}
-
-/* ---- without the matrix */
-
-ntk_status ntk_params_ntk_product(const ntk_params *params, const ntk_data *x1, const ntk_data *x2,
-                                  const void *v, void *out)
-{
-    void *gradient = ntk_alloc(params->ctx, (size_t)params->tape.n_params, params->dtype);
-    ntk_status status = gradient ? NTK_OK : NTK_ENOMEM;
-
-    if (status == NTK_OK)
-        status = ntk_params_vjp(params, x2 ? x2 : x1, v, gradient);
-    if (status == NTK_OK)
-        status = ntk_params_jvp(params, x1, gradient, NULL, out);
-    free(gradient);
-    return status;
-}
-
-struct product {
-    const ntk_params *p;
-    const ntk_data *x;
-    int64_t n;
-    void *v, *out; /* of the network's type */
-    ntk_status status;
-};
-
-static void apply_product(double *x, void *user)
-{
-    struct product *o = user;
-
-    if (o->status != NTK_OK)
-        return;
-    for (int64_t i = 0; i < o->n; i++)
-        ntk_store(o->v, o->p->dtype, (size_t)i, x[i]);
-    o->status = ntk_params_ntk_product(o->p, o->x, NULL, o->v, o->out);
-    for (int64_t i = 0; i < o->n; i++) {
-        const struct ntk_data out = {.x = o->out, .dtype = o->p->dtype};
-
-        x[i] = ntk_data_get(&out, (size_t)i);
-    }
-}
-
-ntk_status ntk_params_lambda_max(const ntk_params *params, const ntk_data *x, double *lambda)
-{
-    struct product o = {
-        .p = params, .x = x, .n = ntk_data_n(x) * ntk_params_outputs(params), .status = NTK_OK};
-    ntk_status status = NTK_ENOMEM;
-
-    NTK_TRY(ntk_params_check(params, x));
-    o.v = ntk_alloc(params->ctx, (size_t)o.n, params->dtype);
-    o.out = ntk_alloc(params->ctx, (size_t)o.n, params->dtype);
-    if (o.v && o.out)
-        status = ntk_lanczos_largest(params->ctx, o.n, apply_product, &o, lambda);
-    free(o.v);
-    free(o.out);
-    return o.status != NTK_OK ? o.status : status;
-}
-
-/* ---- means over networks */
-
-/* mean and sum of squared deviations (Welford 1962) after network number r. */
-static void accumulate(int64_t n, int64_t r, const double *k, double *mean, double *error)
-{
-    for (int64_t i = 0; i < n; i++) {
-        const double step = k[i] - mean[i];
-
-        mean[i] += step / (double)(r + 1);
-        if (error)
-            error[i] += step * (k[i] - mean[i]);
-    }
-}
-
-static ntk_status one_network(ntk_ctx *ctx, const ntk_net *net, unsigned which, const ntk_data *x1,
-                              const ntk_data *x2, ntk_dtype dtype, uint64_t seed, int64_t n,
-                              void *k, double *k64)
-{
-    const struct ntk_data values = {.x = k, .dtype = dtype};
-    ntk_params *p;
-    ntk_status status;
-
-    NTK_TRY(ntk_params_new(ctx, net, ntk_data_shape(x1), dtype, seed, &p));
-    status = ntk_params_kernel(p, which, NTK_TRACE, x1, x2, k);
-    ntk_params_free(p);
-    for (int64_t i = 0; i < n && status == NTK_OK; i++)
-        k64[i] = ntk_data_get(&values, (size_t)i);
-    return status;
-}
-
-ntk_status ntk_monte_carlo(ntk_ctx *ctx, const ntk_net *net, unsigned which, const ntk_data *x1,
-                           const ntk_data *x2, ntk_dtype dtype, int64_t n_nets, uint64_t seed,
-                           double *mean, double *error)
-{
-    const int64_t n = ntk_data_n(x1) * ntk_data_n(x2 ? x2 : x1);
-    void *k = NULL;
-    double *k64 = NULL;
-    ntk_status status;
-
-    if (n_nets < (error ? 2 : 1))
-        return ntk_fail(ctx, NTK_EINVAL, "n_nets must be at least %d%s, got %lld", error ? 2 : 1,
-                        error ? " for standard errors" : "", (long long)n_nets);
-    k = ntk_alloc(ctx, (size_t)n, sizeof(double));
-    k64 = ntk_alloc(ctx, (size_t)n, sizeof *k64);
-    status = k && k64 ? NTK_OK : NTK_ENOMEM;
-    for (int64_t i = 0; i < n && status == NTK_OK; i++) {
-        mean[i] = 0;
-        if (error)
-            error[i] = 0;
-    }
-    for (int64_t r = 0; r < n_nets && status == NTK_OK; r++) {
-        status = one_network(ctx, net, which, x1, x2, dtype, seed + (uint64_t)r, n, k, k64);
-        if (status == NTK_OK)
-            accumulate(n, r, k64, mean, error);
-        if (status == NTK_OK)
-            status = ntk_progress(ctx, "networks", (double)(r + 1), (double)n_nets);
-    }
-    for (int64_t i = 0; i < n && error && status == NTK_OK; i++)
-        error[i] = sqrt(error[i] / (double)(n_nets - 1) / (double)n_nets);
-    free(k);
-    free(k64);
-    return status;
 }

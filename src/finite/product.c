@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * product.c - the tangent kernel of a finite network without the matrix.
+ */
+#include <stdlib.h>
+
+#include "finite/finite.h"
+#include "predict/lanczos.h"
+
+ntk_status ntk_params_ntk_product(const ntk_params *params, const ntk_data *x1, const ntk_data *x2,
+                                  const void *v, void *out)
+{
+    void *gradient = ntk_alloc(params->ctx, (size_t)params->tape.n_params, params->dtype);
+    ntk_status status = gradient ? NTK_OK : NTK_ENOMEM;
+
+    if (status == NTK_OK)
+        status = ntk_params_vjp(params, x2 ? x2 : x1, v, gradient);
+    if (status == NTK_OK)
+        status = ntk_params_jvp(params, x1, gradient, NULL, out);
+    free(gradient);
+    return status;
+}
+
+struct product {
+    const ntk_params *p;
+    const ntk_data *x;
+    int64_t n;
+    void *v, *out; /* of the network's type */
+    ntk_status status;
+};
+
+static void apply_product(double *x, void *user)
+{
+    struct product *o = user;
+
+    if (o->status != NTK_OK)
+        return;
+    for (int64_t i = 0; i < o->n; i++)
+        ntk_store(o->v, o->p->dtype, (size_t)i, x[i]);
+    o->status = ntk_params_ntk_product(o->p, o->x, NULL, o->v, o->out);
+    for (int64_t i = 0; i < o->n; i++) {
+        const struct ntk_data out = {.x = o->out, .dtype = o->p->dtype};
+
+        x[i] = ntk_data_get(&out, (size_t)i);
+    }
+}
+
+ntk_status ntk_params_lambda_max(const ntk_params *params, const ntk_data *x, double *lambda)
+{
+    struct product o = {
+        .p = params, .x = x, .n = ntk_data_n(x) * ntk_params_outputs(params), .status = NTK_OK};
+    ntk_status status = NTK_ENOMEM;
+
+    NTK_TRY(ntk_params_check(params, x));
+    o.v = ntk_alloc(params->ctx, (size_t)o.n, params->dtype);
+    o.out = ntk_alloc(params->ctx, (size_t)o.n, params->dtype);
+    if (o.v && o.out)
+        status = ntk_lanczos_largest(params->ctx, o.n, apply_product, &o, lambda);
+    free(o.v);
+    free(o.out);
+    return o.status != NTK_OK ? o.status : status;
+}
