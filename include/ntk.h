@@ -536,7 +536,8 @@ NTK_API NTK_NODISCARD ntk_status ntk_params_linearized(const ntk_params *params,
 typedef enum ntk_form { NTK_TRACE, NTK_DIAGONAL, NTK_FULL } ntk_form;
 
 /* Empirical kernel between x1 and x2 (NULL: x1 with itself). which: NTK_NTK: the tangent kernel
- * df/dtheta(x1) df/dtheta(x2)'; NTK_NNGP: f(x1) f(x2)'. */
+ * df/dtheta(x1) df/dtheta(x2)'; NTK_NNGP: f(x1) f(x2)'. NTK_ENUMERIC if
+ * some entry is not finite. */
 NTK_API NTK_NODISCARD ntk_status ntk_params_kernel(const ntk_params *params, unsigned which,
                                                    ntk_form form, const ntk_data *x1,
                                                    const ntk_data *x2, void *k);

@@ -7,6 +7,7 @@
  * samples side by side then get each step's share of their entries from its factors (share.c). Of
  * traces and diagonals some outputs go back at a time.
  */
+#include <math.h>
 #include <omp.h>
 #include <stdlib.h>
 
@@ -510,6 +511,20 @@ static ntk_status output_kernel(struct job *j)
     return status;
 }
 
+static ntk_status check_finite(const struct job *j)
+{
+    const struct ntk_data k = {.x = j->k, .dtype = j->p->dtype};
+
+    for (int64_t i = 0; i < j->n[0] * j->n[1] * j->stride; i++)
+        if (!isfinite(ntk_data_get(&k, (size_t)i)))
+            return ntk_fail(j->p->ctx, NTK_ENUMERIC,
+                            "the kernel of samples %lld and %lld is %g in float%d: the network's "
+                            "numbers are too large",
+                            (long long)(i / j->stride / j->n[1]), (long long)(i / j->stride % j->n[1]),
+                            ntk_data_get(&k, (size_t)i), 8 * (int)j->p->dtype);
+    return NTK_OK;
+}
+
 ntk_status ntk_params_kernel(const ntk_params *params, unsigned which, ntk_form form,
                              const ntk_data *x1, const ntk_data *x2, void *k)
 {
@@ -525,8 +540,12 @@ ntk_status ntk_params_kernel(const ntk_params *params, unsigned which, ntk_form 
     if (which != NTK_NTK && which != NTK_NNGP)
         return ntk_fail(params->ctx, NTK_EINVAL, "which must be NTK_NNGP or NTK_NTK, got %u",
                         which);
+    if (form != NTK_TRACE && form != NTK_DIAGONAL && form != NTK_FULL)
+        return ntk_fail(params->ctx, NTK_EINVAL,
+                        "form must be NTK_TRACE, NTK_DIAGONAL or NTK_FULL, got %d", (int)form);
     j.n[0] = ntk_data_n(x1);
     j.n[1] = j.ld = ntk_data_n(j.x[1]);
     j.stride = form == NTK_FULL ? j.outputs * j.outputs : form == NTK_DIAGONAL ? j.outputs : 1;
-    return which == NTK_NTK ? tangent_kernel(&j) : output_kernel(&j);
+    NTK_TRY(which == NTK_NTK ? tangent_kernel(&j) : output_kernel(&j));
+    return check_finite(&j);
 }

@@ -35,6 +35,41 @@ static ntk_status one_network(ntk_ctx *ctx, const ntk_net *net, unsigned which, 
     return status;
 }
 
+/* Where the caller's progress is: each network's entries are a part of one network. */
+struct networks {
+    ntk_progress_fn *report;
+    void *user;
+    double done, total;
+};
+
+static int part_of_networks(const char *what, double done, double total, void *user)
+{
+    const struct networks *n = user;
+
+    (void)what;
+    return n->report ? n->report("networks", n->done + done / total, n->total, n->user) : 0;
+}
+
+static ntk_status all_networks(ntk_ctx *ctx, const ntk_net *net, unsigned which, const ntk_data *x1,
+                               const ntk_data *x2, ntk_dtype dtype, int64_t n_nets, uint64_t seed,
+                               int64_t n, void *k, double *k64, double *mean, double *error)
+{
+    struct networks progress = {ctx->progress, ctx->progress_user, 0, (double)n_nets};
+    ntk_status status = NTK_OK;
+
+    ntk_ctx_set_progress(ctx, part_of_networks, &progress);
+    for (int64_t r = 0; r < n_nets && status == NTK_OK; r++) {
+        progress.done = (double)r;
+        status = one_network(ctx, net, which, x1, x2, dtype, seed + (uint64_t)r, n, k, k64);
+        if (status == NTK_OK)
+            accumulate(n, r, k64, mean, error);
+        if (status == NTK_OK)
+            status = ntk_progress(ctx, "networks", 1, 1);
+    }
+    ntk_ctx_set_progress(ctx, progress.report, progress.user);
+    return status;
+}
+
 ntk_status ntk_monte_carlo(ntk_ctx *ctx, const ntk_net *net, unsigned which, const ntk_data *x1,
                            const ntk_data *x2, ntk_dtype dtype, int64_t n_nets, uint64_t seed,
                            double *mean, double *error)
@@ -55,13 +90,8 @@ ntk_status ntk_monte_carlo(ntk_ctx *ctx, const ntk_net *net, unsigned which, con
         if (error)
             error[i] = 0;
     }
-    for (int64_t r = 0; r < n_nets && status == NTK_OK; r++) {
-        status = one_network(ctx, net, which, x1, x2, dtype, seed + (uint64_t)r, n, k, k64);
-        if (status == NTK_OK)
-            accumulate(n, r, k64, mean, error);
-        if (status == NTK_OK)
-            status = ntk_progress(ctx, "networks", (double)(r + 1), (double)n_nets);
-    }
+    if (status == NTK_OK)
+        status = all_networks(ctx, net, which, x1, x2, dtype, n_nets, seed, n, k, k64, mean, error);
     for (int64_t i = 0; i < n && error && status == NTK_OK; i++)
         error[i] = sqrt(error[i] / (double)(n_nets - 1) / (double)n_nets);
     free(k);

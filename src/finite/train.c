@@ -8,7 +8,9 @@
 #include "finite/params_io.h"
 
 #define DIVERGED       1e6 /* times the first loss, or that of outputs 0 if it is larger */
-#define LAMBDA_SAMPLES 500 /* the largest eigenvalue is measured on so many, and grows with n */
+/* The largest eigenvalue is measured on so many samples, and grows with n: for a convolutional network more
+ * would cost more than the training. */
+#define LAMBDA_SAMPLES 100
 #define LAMBDA_BATCHES 8   /* and on so many batches, of so many samples together */
 
 struct ntk_train {
