@@ -281,7 +281,8 @@ NTK_API double ntk_kernel_positions(const ntk_kernel *kernel);
 /* All entries K(x1[i], x2[j]) into out[m], [n1][n2] of the kernel's dtype, for every output m.
  * x2 = NULL: x1 with itself; entries are computed once and mirrored, and each sample with itself,
  * or with an equal one, gets exactly its variance. Data may be of either dtype and the shape that
- * the kernel was made for. Bitwise the same for any number of threads. */
+ * the kernel was made for. Bitwise the same for any number of threads. NTK_ENUMERIC names a sample
+ * whose variance is too large for dtype. */
 NTK_API NTK_NODISCARD ntk_status ntk_kernel_compute(const ntk_kernel *kernel, const ntk_data *x1,
                                                     const ntk_data *x2, void *const *out);
 

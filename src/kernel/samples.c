@@ -2,6 +2,7 @@
  *
  * samples.c - conversion, equal samples, variances and sides.
  */
+#include <float.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -219,6 +220,20 @@ static ntk_status run_normalise(ntk_ctx *ctx, struct ntk_samples *s, const struc
     return NTK_OK;
 }
 
+/* The set's values at a node must be numbers of the kernel's type, also times `factor`. */
+static ntk_status check_range(ntk_ctx *ctx, const struct ntk_samples *s, int node, double factor)
+{
+    const double limit = (s->dtype == NTK_F32 ? (double)FLT_MAX : DBL_MAX) / factor;
+
+    for (int64_t i = 0; i < s->n; i++)
+        if (!(row(s, node)[i] <= limit))
+            return ntk_fail(ctx, NTK_ENUMERIC,
+                            "sample %lld: its variance, %g, is too large for float%d; scale the samples, or "
+                            "the weights' deviations",
+                            (long long)i, row(s, node)[i], 8 * (int)s->dtype);
+    return NTK_OK;
+}
+
 static ntk_status run_step(ntk_ctx *ctx, const struct ntk_plan *plan, const struct ntk_step *step,
                            struct ntk_samples *s, int sets, struct ntk_duals *duals)
 {
@@ -244,6 +259,8 @@ static ntk_status run_step(ntk_ctx *ctx, const struct ntk_plan *plan, const stru
         else if (step->op == NTK_OP_SELF)
             for (int64_t i = 0; i < s[t].n; i++)
                 out[i] = v->constant * row(&s[t], v->in[0])[i];
+        if (out)
+            NTK_TRY(check_range(ctx, &s[t], step->node, 1));
     }
     return NTK_OK;
 }
@@ -276,7 +293,7 @@ static ntk_status start(ntk_ctx *ctx, const struct ntk_plan *plan, ntk_dtype dty
 #pragma omp parallel for schedule(static) num_threads(ctx->threads)
     for (int64_t i = 0; i < s->n; i++)
         row(s, input)[i] = mean_square(s, i);
-    return NTK_OK;
+    return check_range(ctx, s, input, (double)s->features);
 }
 
 static ntk_status input_variances(const struct ntk_plan *plan, struct ntk_samples *s, int set,
