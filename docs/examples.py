@@ -4,7 +4,7 @@
 A page's fenced blocks run from top to bottom, in one temporary directory:
 
     python     in one namespace; a `text` block right after it is what it prints
-    console    lines that begin with `$ ` (and what a backslash continues) are commands, others what they print
+    console    lines that begin with `$ ` (and `> `, or what a backslash continues) are commands, others what they print
     sh, none   the whole block is a script, where its first line begins with `ntk ` (sh: or anything else)
 
 Printed numbers may differ from those of the page by 2 %, blanks do not matter, and lines about seconds are not
@@ -103,6 +103,8 @@ def commands(block):
             found.append([line[2:], ""])
         elif found[-1][0].endswith("\\\n"):
             found[-1][0] += line
+        elif line.startswith("> "):
+            found[-1][0] += line[2:]
         else:
             found[-1][1] += line
     return [(command, output or None) for command, output in found]
@@ -128,15 +130,20 @@ def same_line(a, b):
 
 
 def environment(command):
-    """Variables of commands: ntk first on PATH, and the library of its build, if it stands in one."""
+    """Variables of commands: ntk first on PATH; programs find the library of a build in $NTK_BUILD or beside ntk."""
     env = dict(os.environ)
     if command:
-        build = Path(command).parent
-        env["PATH"] = f"{build}:{env['PATH']}"
+        env["PATH"] = f"{Path(command).parent}:{env['PATH']}"
+        build = Path(env.get("NTK_BUILD") or Path(command).parent)
         if (build / "meson-uninstalled").is_dir():
             env["PKG_CONFIG_PATH"] = f"{build / 'meson-uninstalled'}:{env.get('PKG_CONFIG_PATH', '')}"
             env["LD_LIBRARY_PATH"] = f"{build}:{env.get('LD_LIBRARY_PATH', '')}"
     return env
+
+
+def has_library(env):
+    """Whether programs can be compiled with the library."""
+    return subprocess.run(["sh", "-c", "pkg-config --exists ntk"], env=env).returncode == 0
 
 
 def find_command():
@@ -162,7 +169,7 @@ def run_page(page, images=False):
         print(f"{page}: needs the command ntk")
         sys.exit(77)
     os.environ["MPLBACKEND"] = "Agg"
-    namespace = {"__name__": "__main__"}
+    namespace, env = {"__name__": "__main__"}, environment(command)
     home = os.getcwd()
     with tempfile.TemporaryDirectory() as directory:
         os.chdir(directory)
@@ -172,8 +179,10 @@ def run_page(page, images=False):
                     Path(block.file).write_text(block.text, encoding="utf-8")
                 elif block.skip:
                     print(f"{page}:{block.line}: not run: {block.skip}")
+                elif block.runs and "pkg-config" in block.text and not has_library(env):
+                    print(f"{page}:{block.line}: not run: pkg-config does not find the library")
                 elif block.runs:
-                    run_block(page, block, namespace, environment(command))
+                    run_block(page, block, namespace, env)
             for picture in [p for p in Path().iterdir() if images and (IMAGES / p.name).suffix in (".svg", ".png")]:
                 shutil.copy(picture, IMAGES / picture.name)
         finally:

@@ -43,6 +43,7 @@ if ! (cd "$root" && pip wheel -q --disable-pip-version-check --no-build-isolatio
     exit 1
 fi
 pip install -q --disable-pip-version-check --no-deps --force-reinstall "$build"/wheel/*.whl || exit 1
+export NTK_BUILD="$build" # where the documentation's C program finds the library
 # Nothing of the source tree may stand in for what is installed.
 (cd "$build" && python -m pytest -p no:cacheprovider -q -rs "$root/tests/python" "$@") | tee "$log"
 summary=$(tail -n 1 "$log")
