@@ -169,6 +169,8 @@ static int unknown(const char *name)
 {
     const char *near = nearest(name, N_OPTIONS, option_name);
 
+    if (near && strcmp(near, name) == 0)
+        return usage("option --%s belongs to other commands", name);
     if (near)
         return usage("unknown option --%s; did you mean --%s?", name, near);
     return usage("unknown option --%s", name);

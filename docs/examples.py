@@ -138,6 +138,7 @@ def environment(command):
         if (build / "meson-uninstalled").is_dir():
             env["PKG_CONFIG_PATH"] = f"{build / 'meson-uninstalled'}:{env.get('PKG_CONFIG_PATH', '')}"
             env["LD_LIBRARY_PATH"] = f"{build}:{env.get('LD_LIBRARY_PATH', '')}"
+            env["CPATH"] = str(ROOT / "include")
     return env
 
 
@@ -183,7 +184,7 @@ def run_page(page, images=False):
                     print(f"{page}:{block.line}: not run: pkg-config does not find the library")
                 elif block.runs:
                     run_block(page, block, namespace, env)
-            for picture in [p for p in Path().iterdir() if images and (IMAGES / p.name).suffix in (".svg", ".png")]:
+            for picture in [p for p in Path().iterdir() if images and p.suffix in (".svg", ".png")]:
                 shutil.copy(picture, IMAGES / picture.name)
         finally:
             os.chdir(home)

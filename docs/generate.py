@@ -198,11 +198,10 @@ TRIPLE = ("InitFn", "ApplyFn", "Layer")
 
 
 def public(module):
-    """Names that a module defines itself, functions and classes, in order of their lines."""
-    found = [(inspect.getsourcelines(value)[1], name) for name, value in vars(module).items()
-             if not name.startswith("_") and (inspect.isfunction(value) or inspect.isclass(value))
-             and value.__module__ == module.__name__]
-    return [name for _, name in sorted(found)]
+    """Names that a module defines itself, functions and classes, in their order there."""
+    return [name for name, value in vars(module).items()
+            if not name.startswith("_") and (inspect.isfunction(value) or inspect.isclass(value))
+            and value.__module__ == module.__name__]
 
 
 def directive(path, value):
