@@ -1,6 +1,7 @@
 # make demo   install what is missing (Debian), build, run the main job on the digits
 # make test   install what is missing, build, pass all tests
 # make        build (build/ntk, build/libntk.so)
+# make docs   the documentation site, build/docs/html (needs PyPI)
 # make bench  speed of the kernels on this machine;  make sanitize  tests under ASan and UBSan
 BUILD ?= build
 
@@ -23,10 +24,13 @@ sanitize: deps
 bench: build
 	$(BUILD)/ntk bench
 
+docs: build
+	NTK_COMMAND=$(abspath $(BUILD))/ntk sh scripts/docs.sh $(BUILD)/docs
+
 install: build
 	meson install -C $(BUILD)
 
 clean:
 	rm -rf $(BUILD) build-sanitize
 
-.PHONY: build deps demo test sanitize bench install clean
+.PHONY: build deps demo test sanitize bench docs install clean

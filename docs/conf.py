@@ -21,7 +21,8 @@ highlight_language = "none"
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
 autodoc_member_order = "bysource"
-autodoc_default_options = {"members": True, "show-inheritance": False}
+autodoc_default_options = {"members": True}
+autodoc_preserve_defaults = True
 
 html_theme = "furo"
 html_title = f"libntk {release}"
@@ -86,7 +87,9 @@ def plain_docstring(app, what, name, obj, options, lines):
         elif line.strip() and not line.startswith(" "):
             code = False
         if not code and not line.startswith(">>>"):
-            line = re.sub(r"([\\*`|_])", r"\\\1", line)
+            parts = re.split(r"`([^`]+)`", line)
+            line = "".join(f"``{part}``" if j % 2 else re.sub(r"([\\*`|_])", r"\\\1", part)
+                           for j, part in enumerate(parts))
         result.append(line)
     lines[:] = result
 

@@ -101,10 +101,10 @@ def commands(block):
     for line in block.text.splitlines(keepends=True):
         if line.startswith("$ "):
             found.append([line[2:], ""])
-        elif found[-1][0].endswith("\\\n"):
-            found[-1][0] += line
         elif line.startswith("> "):
             found[-1][0] += line[2:]
+        elif found[-1][0].endswith("\\\n"):
+            found[-1][0] += line
         else:
             found[-1][1] += line
     return [(command, output or None) for command, output in found]

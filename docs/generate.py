@@ -42,8 +42,9 @@ def table(head, rows):
 
 
 def escaped(text):
-    """Plain text as Markdown that shows it as it is."""
-    return re.sub(r"([\\`*_{}\[\]<>|$])", r"\\\1", text)
+    """Plain text as Markdown that shows it as it is, but for `code`."""
+    parts = re.split(r"(`[^`]+`)", text)
+    return "".join(part if i % 2 else re.sub(r"([\\`*_{}\[\]<>|$])", r"\\\1", part) for i, part in enumerate(parts))
 
 
 # ---- words of the architecture language
@@ -185,16 +186,24 @@ _anchors = set()
 # ---- the Python interface
 
 MODULES = {
-    "ntk": "Kernels, settings",
+    "ntk": "kernels, settings",
     "ntk.estimators": "scikit-learn's interface",
-    "ntk.predict": "Predictions and training dynamics from kernels",
-    "ntk.finite": "Training of finite networks",
-    "ntk.empirical": "Kernels of finite networks",
-    "ntk.datasets": "Data",
-    "ntk.lab": "Experiments",
-    "ntk.plot": "Plots",
+    "ntk.gp_kernel": "scikit-learn's Gaussian processes",
+    "ntk.predict": "predictions and training dynamics from kernels",
+    "ntk.finite": "training of finite networks",
+    "ntk.empirical": "kernels of finite networks",
+    "ntk.datasets": "data",
+    "ntk.lab": "experiments",
+    "ntk.plot": "plots",
 }
-TRIPLE = ("InitFn", "ApplyFn", "Layer")
+FUNCTIONS = {"init_fn": ntk._net.InitFn, "apply_fn": ntk._net.ApplyFn, "kernel_fn": ntk._kernel.KernelFn}
+
+
+def called(name, function):
+    """A class whose objects are functions, as a function."""
+    parameters = list(inspect.signature(function.__call__).parameters.values())[1:]
+    signature = str(inspect.Signature(parameters)).replace("<class 'numpy.float64'>", "numpy.float64")
+    return f":::{{py:function}} {name}{signature}\n\n{escaped(inspect.cleandoc(function.__doc__))}\n:::"
 
 
 def public(module):
@@ -205,11 +214,10 @@ def public(module):
 
 
 def directive(path, value):
-    if inspect.isclass(value):
-        fields = hasattr(value, "_fields")  # a named tuple's fields are in its docstring
-        special = "   :special-members: __call__\n" if "__call__" in vars(value) else ""
-        return f".. autoclass:: {path}\n" + ("   :no-members:\n" if fields else special)
-    return f".. autofunction:: {path}\n"
+    if not inspect.isclass(value):
+        return f".. autofunction:: {path}\n"
+    fields = hasattr(value, "_fields")  # a named tuple's fields are in its docstring
+    return f".. autoclass:: {path}\n" + ("   :no-members:\n" if fields else "")
 
 
 def rst(*directives):
@@ -222,9 +230,10 @@ def python_page(_):
            "library's table: [layers](layers.md), [activations](activations.md), "
            "[combinators and presets](combinators.md). They are in `ntk` too.",
            "## ntk.stax: networks",
-           "Each function of `ntk.stax` gives a `Layer`, the triple (init_fn, apply_fn, kernel_fn).",
-           rst(".. autofunction:: ntk.stax.parse\n", *[directive(f"ntk._net.{n}", getattr(ntk._net, n)) for n in TRIPLE],
-               directive("ntk._kernel.KernelFn", ntk._kernel.KernelFn), directive("ntk._kernel.Kernel", ntk.Kernel))]
+           "Each function of `ntk.stax` gives a `Layer`: the triple (init_fn, apply_fn, kernel_fn), whose `text` is the "
+           "architecture.",
+           *[called(name, function) for name, function in FUNCTIONS.items()],
+           rst(directive("ntk.Kernel", ntk.Kernel), ".. autofunction:: ntk.stax.parse\n")]
     for name, title in MODULES.items():
         try:
             module = importlib.import_module(name)
@@ -235,7 +244,7 @@ def python_page(_):
         names = public(module)
         if name == "ntk":
             names = ["kernels", "batch", "set_threads", "set_memory", "set_isa", "info", "progress"]
-        out += [f"## {name}: {title[0].lower() if name != 'ntk.estimators' else title[0]}{title[1:]}"]
+        out.append(f"## {name}: {title}")
         if name != "ntk" and module.__doc__:
             out.append(escaped(module.__doc__.strip()))
         out.append(rst(*[directive(f"{name}.{n}", getattr(module, n)) for n in names]))

@@ -34,3 +34,4 @@ try ntk dynamics --net 'fc()' --train four.csv --out F.npz
 try ntk dynamics --net 'fc()' --train four.csv --out F.npz --times 1,two
 try ntk dynamics --net 'fc()' --train four.csv --out F.npz --times 1 --loss hinge
 try ntk bench nothing
+try ntk apply --train-limit 3
