@@ -20,6 +20,7 @@ exclude_patterns = ["notebooks"]
 highlight_language = "none"
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
+smartquotes = False  # quotes are in code and formulas
 autodoc_member_order = "bysource"
 autodoc_default_options = {"members": True}
 autodoc_preserve_defaults = True

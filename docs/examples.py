@@ -55,8 +55,8 @@ class Block:
     def runs(self):
         if self.file or self.skip:
             return False
-        first = self.text.lstrip()
-        return self.language in ("python", "console", "sh") or (not self.language and first.startswith(("ntk ", "$ ntk ")))
+        plain = not self.language and self.text.lstrip().startswith(("ntk ", "$ ntk "))
+        return plain or self.language in ("python", "console", "sh")
 
 
 def blocks(markdown):

@@ -47,16 +47,21 @@ def escaped(text):
     return "".join(part if i % 2 else re.sub(r"([\\`*_{}\[\]<>|$])", r"\\\1", part) for i, part in enumerate(parts))
 
 
+def paragraphs(text):
+    """escaped, but for paragraphs of code, which are indented."""
+    return "\n\n".join(part if part.startswith("    ") else escaped(part) for part in text.strip().split("\n\n"))
+
+
 # ---- words of the architecture language
 
 WORD_PAGES = {
     "layers": ("Layers", ["layer"],
-               "Layers of the architecture language and of `ntk.stax`, with their rules for infinite width. S and T are "
-               "the NNGP and the tangent kernel before the layer, S' and T' after it; S\\[p,p'\\] is the covariance of "
+               "Layers of the architecture language and of `ntk.stax`, with their rules for infinite width. S and T "
+               "are the NNGP and the tangent kernel before the layer, S' and T' after it; S\\[p,p'\\] is the covariance of "
                "positions p and p'. [The architecture language](../language.md) says how words combine."),
     "activations": ("Activations", ["activation"],
-                    "Activations f act elementwise: S' = E\\[f(u) f(v)\\] and T' = T E\\[f'(u) f'(v)\\], (u, v) Gaussian "
-                    "with variances q, q' and covariance k before the layer. Where there is no closed form, a Hermite "
+                    "Activations f act elementwise: S' = E\\[f(u) f(v)\\] and T' = T E\\[f'(u) f'(v)\\], (u, v) "
+                    "Gaussian with variances q, q' and covariance k before the layer. Where there is no closed form, a Hermite "
                     "series with a bound on its rest is used ([engine](../engine.md)). The formulas below are the two "
                     "expectations."),
     "combinators": ("Combinators and presets", ["combinator", "preset"],
@@ -196,6 +201,7 @@ MODULES = {
     "ntk.lab": "experiments",
     "ntk.plot": "plots",
 }
+INTERNAL = {"architecture_net", "as_inputs", "loss_of", "sharpness"}  # what modules share with each other
 FUNCTIONS = {"init_fn": ntk._net.InitFn, "apply_fn": ntk._net.ApplyFn, "kernel_fn": ntk._kernel.KernelFn}
 
 
@@ -209,8 +215,8 @@ def called(name, function):
 def public(module):
     """Names that a module defines itself, functions and classes, in their order there."""
     return [name for name, value in vars(module).items()
-            if not name.startswith("_") and (inspect.isfunction(value) or inspect.isclass(value))
-            and value.__module__ == module.__name__]
+            if (inspect.isfunction(value) or inspect.isclass(value)) and value.__module__ == module.__name__
+            and not name.startswith("_") and name not in INTERNAL]
 
 
 def directive(path, value):
@@ -230,8 +236,8 @@ def python_page(_):
            "library's table: [layers](layers.md), [activations](activations.md), "
            "[combinators and presets](combinators.md). They are in `ntk` too.",
            "## ntk.stax: networks",
-           "Each function of `ntk.stax` gives a `Layer`: the triple (init_fn, apply_fn, kernel_fn), whose `text` is the "
-           "architecture.",
+           "Each function of `ntk.stax` gives a `Layer`: the triple (init_fn, apply_fn, kernel_fn), whose `text` is "
+           "the architecture.",
            *[called(name, function) for name, function in FUNCTIONS.items()],
            rst(directive("ntk.Kernel", ntk.Kernel), ".. autofunction:: ntk.stax.parse\n")]
     for name, title in MODULES.items():
@@ -246,7 +252,7 @@ def python_page(_):
             names = ["kernels", "batch", "set_threads", "set_memory", "set_isa", "info", "progress"]
         out.append(f"## {name}: {title}")
         if name != "ntk" and module.__doc__:
-            out.append(escaped(module.__doc__.strip()))
+            out.append(paragraphs(module.__doc__))
         out.append(rst(*[directive(f"{name}.{n}", getattr(module, n)) for n in names]))
     return "\n\n".join(out)
 
@@ -255,8 +261,8 @@ def python_page(_):
 
 
 def commands_page(_):
-    head = ["# Commands", "What `ntk --help` and `ntk COMMAND --help` print. [The command line](../cli.md) says what the "
-            "commands have in common."]
+    head = ["# Commands", "What `ntk --help` and `ntk COMMAND --help` print. [The command line](../cli.md) says what "
+            "the commands have in common."]
     ntk_command = command()
     if ntk_command is None:
         return "\n\n".join([*head, "(This copy of the site was built without the command.)"])

@@ -47,7 +47,8 @@ def notebook(page):
     for kind, text in cells(page):
         text = text.rstrip() if kind == "code" else tidy(text)
         if text:
-            cell = {"cell_type": kind, "id": f"cell-{len(made)}", "metadata": {}, "source": text.splitlines(keepends=True)}
+            cell = {"cell_type": kind, "id": f"cell-{len(made)}", "metadata": {},
+                    "source": text.splitlines(keepends=True)}
             if kind == "code":
                 cell |= {"execution_count": None, "outputs": []}
             made.append(cell)
