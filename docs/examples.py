@@ -13,6 +13,7 @@ compared. Comments in the Markdown just before a block change what happens:
     <!-- skip: WHY -->                 it is not run, for that reason
     <!-- skip without NAME: WHY -->    the same where the environment variable NAME is not set
     <!-- file: NAME -->                it is written to that file
+    <!-- before: CODE -->              a line of Python that runs before it, such as data that readers have
 
 --images copies pictures that a page makes over those of the same name in docs/images. Exit code 77: a page needs the
 command ntk ($NTK_COMMAND, or the one in the Python package), which is not there.
@@ -50,6 +51,7 @@ class Block:
     skip: str = None  # why it is not run
     file: str = None
     output: str = None  # what it should print
+    before: str = ""  # Python that runs first
 
     @property
     def runs(self):
@@ -91,6 +93,9 @@ def annotate(block, note):
     file = re.match(r"file: (\S+)", note)
     if file:
         block.file = file[1]
+    before = re.match(r"before: (.*)", note)
+    if before:
+        block.before = before[1]
 
 
 def commands(block):
@@ -157,6 +162,7 @@ def find_command():
 
 def run_python(block, namespace):
     printed = io.StringIO()
+    exec(block.before, namespace)
     with contextlib.redirect_stdout(printed):
         exec(compile("\n" * (block.line - 1) + block.text, "page", "exec"), namespace)
     return printed.getvalue()

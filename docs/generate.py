@@ -57,13 +57,13 @@ def paragraphs(text):
 WORD_PAGES = {
     "layers": ("Layers", ["layer"],
                "Layers of the architecture language and of `ntk.stax`, with their rules for infinite width. S and T "
-               "are the NNGP and the tangent kernel before the layer, S' and T' after it; S\\[p,p'\\] is the covariance of "
-               "positions p and p'. [The architecture language](../language.md) says how words combine."),
+               "are the NNGP and the tangent kernel before the layer, S' and T' after it; S\\[p,p'\\] is the "
+               "covariance of positions p and p'. [The architecture language](../language.md) says how words combine."),
     "activations": ("Activations", ["activation"],
                     "Activations f act elementwise: S' = E\\[f(u) f(v)\\] and T' = T E\\[f'(u) f'(v)\\], (u, v) "
-                    "Gaussian with variances q, q' and covariance k before the layer. Where there is no closed form, a Hermite "
-                    "series with a bound on its rest is used ([engine](../engine.md)). The formulas below are the two "
-                    "expectations."),
+                    "Gaussian with variances q, q' and covariance k before the layer. Where there is no closed form, a "
+                    "Hermite series with a bound on its rest is used ([engine](../engine.md)). The formulas below are "
+                    "the two expectations."),
     "combinators": ("Combinators and presets", ["combinator", "preset"],
                     "Words that join layers, and networks with a name. `ntk nets NAME` prints a preset's text; "
                     "[the architecture language](../language.md) says how to write one."),
