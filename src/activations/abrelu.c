@@ -169,14 +169,14 @@ static void moments(const void *self, const struct ntk_dual *dual, double q, dou
     *dd = q > 0 ? mean : dual->par[0] / 4 + dual->par[1]; /* rho counts as 0 */
 }
 
-#define ABRELU(name_, summary_, params_, check_)                                            \
+#define ABRELU(name_, summary_, where_, params_, check_)                                    \
     {                                                                                       \
         .base = {.kind = NTK_CLASS_ACTIVATION,                                              \
                  .name = name_,                                                             \
                  .summary = summary_,                                                       \
                  .formula = "E[f f] = ((b-a)^2 (sin t + (pi-t) cos t)/(2 pi) + a b cos t) " \
                             "sqrt(q q');  E[f' f'] = (b-a)^2 (pi-t)/(2 pi) + a b;  "        \
-                            "cos t = k/sqrt(q q')",                                         \
+                            "cos t = k/sqrt(q q')" where_,                                  \
                  .source = "Cho and Saul 2009, eq. 6, 7",                                   \
                  .params = params_,                                                         \
                  .size = sizeof(struct abrelu),                                             \
@@ -185,12 +185,14 @@ static void moments(const void *self, const struct ntk_dual *dual, double q, dou
         .setup = setup, .side = side, .moments = moments, .many = many,                     \
     }
 
-static const struct ntk_activation relu = ABRELU("Relu", "max(x, 0)", relu_params, set_relu);
-static const struct ntk_activation leaky =
-    ABRELU("LeakyRelu", "x for x > 0, alpha x for x < 0", leaky_params, set_leaky);
-static const struct ntk_activation abs_value = ABRELU("Abs", "|x|", relu_params, set_abs);
+static const struct ntk_activation relu =
+    ABRELU("Relu", "max(x, 0)", ";  a = 0, b = 1", relu_params, set_relu);
+static const struct ntk_activation leaky = ABRELU("LeakyRelu", "x for x > 0, alpha x for x < 0",
+                                                  ";  a = alpha, b = 1", leaky_params, set_leaky);
+static const struct ntk_activation abs_value =
+    ABRELU("Abs", "|x|", ";  a = -1, b = 1", relu_params, set_abs);
 static const struct ntk_activation abrelu =
-    ABRELU("ABRelu", "b x for x > 0, a x for x < 0", abrelu_params, NULL);
+    ABRELU("ABRelu", "b x for x > 0, a x for x < 0", "", abrelu_params, NULL);
 
 const struct ntk_activation *const ntk_activations_abrelu[] = {&relu, &leaky, &abs_value, &abrelu,
                                                                NULL};

@@ -96,14 +96,14 @@ static void moments(const void *self, const struct ntk_dual *dual, double q, dou
     *dd = dual->par[3] / r;
 }
 
-#define ERF(name_, summary_, params_, check_)                                                      \
+#define ERF(name_, summary_, where_, params_, check_)                                              \
     {                                                                                              \
         .base = {.kind = NTK_CLASS_ACTIVATION,                                                     \
                  .name = name_,                                                                    \
                  .summary = summary_,                                                              \
                  .formula = "E[f f] = (2 a^2/pi) asin(2 b^2 k/sqrt((1 + 2 b^2 q)(1 + 2 b^2 q'))) " \
                             "+ c^2;  E[f' f'] = (4 a^2 b^2/pi)/sqrt((1 + 2 b^2 q)"                 \
-                            "(1 + 2 b^2 q') - 4 b^4 k^2)",                                         \
+                            "(1 + 2 b^2 q') - 4 b^4 k^2)" where_,                                  \
                  .source = "Williams 1997, eq. 11",                                                \
                  .params = params_,                                                                \
                  .size = sizeof(struct erf),                                                       \
@@ -111,10 +111,10 @@ static void moments(const void *self, const struct ntk_dual *dual, double q, dou
         .f = f, .df = df, .dual = NTK_DUAL_erf, .setup = setup, .side = side, .moments = moments,  \
     }
 
-static const struct ntk_activation erf_ = ERF("Erf", "a erf(b x) + c", erf_params, NULL);
+static const struct ntk_activation erf_ = ERF("Erf", "a erf(b x) + c", "", erf_params, NULL);
 static const struct ntk_activation sigmoid_like =
-    ERF("Sigmoid_like", "erf(x / 2.402) / 2 + 1/2, close to the logistic function", NULL,
-        set_sigmoid_like);
+    ERF("Sigmoid_like", "erf(x / 2.402) / 2 + 1/2, close to the logistic function",
+        ";  a = c = 1/2, b = 1/2.402", NULL, set_sigmoid_like);
 
 const struct ntk_activation *const ntk_activations_erf[] = {&erf_, &sigmoid_like, NULL};
 
