@@ -19,7 +19,7 @@
 #define C     10
 #define TIMES 24
 #define SEEDS 4
-#define STEPS 4000
+#define STEPS 2000
 
 struct course {
     double times[TIMES]; /* of the records */

@@ -19,6 +19,7 @@
 #define SEEDS   6
 #define HIDDEN  3 /* number of the value that is the last hidden layer's activations */
 #define RECORDS 12
+#define STEPS   300 /* the slowest mode falls by e^-20 */
 
 enum {
     LINEAR,
@@ -153,12 +154,12 @@ static ntk_status start(struct race *r)
 }
 
 /* Records at steps that grow geometrically. */
-static ntk_status follow(struct race *r, int steps, double sup[MEASURES])
+static ntk_status follow(struct race *r, double sup[MEASURES])
 {
     ntk_status status = start(r);
 
     for (int k = 0; k < RECORDS && status == NTK_OK; k++) {
-        const int64_t goal = (int64_t)pow(steps, (k + 1.0) / RECORDS);
+        const int64_t goal = (int64_t)pow(STEPS, (k + 1.0) / RECORDS);
         const int64_t more = goal - ntk_train_step(r->train);
 
         for (int64_t i = 0; i < more; i++)
@@ -174,7 +175,7 @@ static ntk_status follow(struct race *r, int steps, double sup[MEASURES])
     return status;
 }
 
-static int measure(ntk_ctx *ctx, const char *activation, int width, uint64_t seed, int steps,
+static int measure(ntk_ctx *ctx, const char *activation, int width, uint64_t seed,
                    double sup[MEASURES])
 {
     struct race *r = calloc(1, sizeof *r);
@@ -194,7 +195,7 @@ static int measure(ntk_ctx *ctx, const char *activation, int width, uint64_t see
     memset(sup, 0, MEASURES * sizeof *sup);
     status = ntk_params_new(ctx, net, ntk_data_shape(x), NTK_F64, seed, &r->p);
     if (status == NTK_OK)
-        status = follow(r, steps, sup);
+        status = follow(r, sup);
     ntk_params_free(r->p);
     ntk_net_free(net);
     ntk_data_free(x);
@@ -247,15 +248,14 @@ static const char script[] =
 static int run(ntk_ctx *ctx, FILE *f, int setting, const char *activation, const struct args *a,
                struct finding *findings)
 {
-    const int widths = a->quick ? 4 : WIDTHS, seeds = a->quick ? 4 : SEEDS,
-              steps = a->quick ? 300 : 1000;
+    const int widths = a->quick ? 4 : WIDTHS, seeds = a->quick ? 4 : SEEDS;
     static double values[MEASURES][SEEDS * WIDTHS];
 
     for (int w = 0; w < widths; w++)
         for (int k = 0; k < seeds; k++) {
             double sup[MEASURES];
 
-            STEP(measure(ctx, activation, width_of(a, w), (uint64_t)k, steps, sup));
+            STEP(measure(ctx, activation, width_of(a, w), (uint64_t)k, sup));
             for (int m = 0; m < MEASURES; m++)
                 values[m][k * widths + w] = sup[m];
         }

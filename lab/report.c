@@ -74,11 +74,11 @@ static void table(const struct finding *f, size_t n, FILE *to)
             fputs("</td><td></td>", to);
         else
             fprintf(to, "</td><td>%s%.4g</td>", f[i].bound ? "≤ " : "", f[i].theory);
-        fprintf(to, "<td>%.3g</td>", f[i].measured);
+        fprintf(to, "<td>%.4g</td>", f[i].measured);
         if (f[i].low == f[i].high)
             fputs("<td></td>", to);
         else
-            fprintf(to, "<td>%.3g to %.3g</td>", f[i].low, f[i].high);
+            fprintf(to, "<td>%.4g to %.4g</td>", f[i].low, f[i].high);
         fprintf(to, "%s</tr>\n", marks[f[i].agrees + 1]);
     }
     fputs("</table>\n", to);

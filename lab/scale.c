@@ -136,7 +136,7 @@ static void duration(double hours, char text[32])
 
     while (k < 5 && hours < units[k].hours)
         k++;
-    snprintf(text, 32, "%.2g %s", hours / units[k].hours, units[k].unit);
+    snprintf(text, 32, "%.3g %s", hours / units[k].hours, units[k].unit);
 }
 
 /* One cell: hours, bytes, feasible or not. */

@@ -183,7 +183,8 @@ static int mnist(ntk_ctx *ctx, const struct args *a, struct bench *b)
 }
 
 static const char script[] =
-    "set multiplot layout 1,2\nset logscale x\nset xlabel 'training samples'\nset ylabel 'squared "
+    "set multiplot layout 1,2\nset logscale x\nset xtics (50, 100, 200, 500, 1000, 2000, "
+    "5000)\nset xlabel 'training samples'\nset ylabel 'squared "
     "test error, NTK'\n"
     "set key maxrows 3 font ',12'\nset logscale y\nset format y '%g'\nset ytics (0.005, 0.01, "
     "0.02, 0.03, 0.05)\ndata = 'digits MNIST'\n"

@@ -252,14 +252,15 @@ static int paces(ntk_ctx *ctx, const struct args *a, const char *dir, struct fin
 }
 
 static const char script[] =
-    "set multiplot layout 1,2\nset logscale xy\nset format y '%g'\nset xlabel 'multiplier s'\n"
+    "set multiplot layout 1,2\nset logscale xy\nset format y '%g'\nset ytics (0.02, 0.05, 0.1, "
+    "0.2, 0.5, 1, 2, 5)\nset xlabel 'multiplier s'\n"
     "set ylabel 'distance of the trained network from f_{NTK}'\nset key maxrows 2\n"
     "stats 'training.csv' using 1 nooutput\n"
     "plot for [k=0:int(STATS_max)] 'training.csv' using ($1==k?$3*1.02**(k-2):NaN):4:5:6 with "
     "yerrorlines lw 2 "
     "pt 7 ps 0.5 lc rgb word(colours, k+1) title sprintf('width %d', 64*2**k)\n"
     "set xlabel 'λ_{min} of Θ_∞, for 5 to 40 training samples'\n"
-    "set ylabel 'late decay of the loss, as λ'\nset format x '%g'\n"
+    "set ylabel 'late decay of the loss, as λ'\nset xtics (0.02, 0.05, 0.1, 0.2, 0.3)\n"
     "plot 'training_pace.csv' using 2:3:4:5 with yerrorbars lw 2 pt 7 ps 0.6 lc rgb word(colours, "
     "1) "
     "title 'measured', x dt 2 lw 2 lc rgb '#666666' title 'λ_{min}'\nunset multiplot\n";
@@ -277,7 +278,7 @@ int lab_training(ntk_ctx *ctx, const struct args *a, const char *dir)
     u.widths = a->quick ? 3 : WIDTHS;
     u.seeds = a->quick ? 3 : SEEDS;
     STEP(prepare(ctx, TRAIN, &s));
-    code = fill(ctx, &s, a->quick ? 1000 : 4000, &u);
+    code = fill(ctx, &s, a->quick ? 1000 : 2000, &u);
     release(&s);
     tabulate(&u, f);
     STEP(lab_table_close(dir, "training", f));

@@ -176,7 +176,7 @@ int lab_weights(ntk_ctx *ctx, const struct args *a, const char *dir)
 {
     static struct film films[FILMS];
     static char script[4000];
-    const int64_t steps = a->quick ? 300 : 3000;
+    const int64_t steps = a->quick ? 200 : 1000;
     struct finding finding;
     FILE *f = lab_table(dir, "weights",
                         "# 10 x 10 blocks: W, W - W_0 of widths 10, 100, 1000; frame by frame");
@@ -190,6 +190,7 @@ int lab_weights(ntk_ctx *ctx, const struct args *a, const char *dir)
     write_script(films, script, sizeof script);
     STEP(conclude(ctx, dir, a->quick ? 2 : SEEDS, steps, &finding));
     STEP(lab_plot(dir, "weights", moved_script));
-    STEP(lab_plot_as(dir, "weights", "gif animate delay 15 size 520,370 font ',11'", "gif", script));
+    STEP(
+        lab_plot_as(dir, "weights", "gif animate delay 15 size 520,370 font ',11'", "gif", script));
     return lab_report(a, dir, "weights", &finding, 1);
 }

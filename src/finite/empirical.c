@@ -241,7 +241,9 @@ static ntk_status tangent_kernel(struct job *j)
 
     j->copies = choose_copies(j);
     j->block = ntk_pass_block(j->p, larger, j->copies, false);
-    j->total = (double)j->n[0] * (double)j->n[1] * (double)j->outputs * (j->symmetric ? 0.5 : 1);
+    j->total = (double)j->n[0] * (double)j->n[1] * (double)j->outputs;
+    if (j->symmetric && j->block < larger) /* pairs of blocks i <= j */
+        j->total *= 0.5 * (1 + (double)j->block / (double)larger);
     j->cotangent = ntk_alloc(j->p->ctx, (size_t)(j->block * j->copies * j->outputs), j->p->dtype);
     status =
         j->cotangent ? ntk_pass_new(j->p, j->block, j->copies, false, &j->pass[0]) : NTK_ENOMEM;
