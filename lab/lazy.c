@@ -16,7 +16,7 @@
 #define TEST    10
 #define ALL     (TRAIN + TEST)
 #define WIDTHS  5 /* 2^7 ... 2^11 */
-#define SEEDS   6
+#define SEEDS   10
 #define HIDDEN  3 /* number of the value that is the last hidden layer's activations */
 #define RECORDS 12
 #define STEPS   300 /* the slowest mode falls by e^-20 */
