@@ -124,7 +124,8 @@ static void write_script(const struct film *films, char *script, size_t size)
     for (int w = 0; w < FILMS; w++) {
         n += (size_t)snprintf(script + n, size - n, "'\nloss%d = '", w);
         for (int k = 0; k < FRAMES; k++)
-            n += (size_t)snprintf(script + n, size - n, "%.2g ", films[w].loss[k]);
+            n += (size_t)snprintf(script + n, size - n, films[w].loss[k] < 0.01 ? "%.0e " : "%.2g ",
+                                  films[w].loss[k]);
     }
     snprintf(
         script + n, size - n,
