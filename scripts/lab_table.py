@@ -15,11 +15,11 @@ MARK = {True: "agrees", False: "differs", None: ""}
 
 
 def number(x):
-    return "" if x is None else f"{x:.3g}" if abs(x) >= 1000 or abs(x) < 0.01 and x else f"{x:.3f}"
+    return f"{x:.4g}"
 
 
 def row(r):
-    theory = ("≤ " if r["bound"] else "") + f'{r["theory"]:.3g}' if r["theory"] is not None else ""
+    theory = ("≤ " if r["bound"] else "") + number(r["theory"]) if r["theory"] is not None else ""
     interval = "" if r["low"] == r["high"] else f'{number(r["low"])} to {number(r["high"])}'
     quantity = r["quantity"].replace("|", "\\|")
     return f'| {quantity} | {theory} | {number(r["measured"])} | {interval} | {MARK[r["agrees"]]} |'
