@@ -10,7 +10,8 @@
 #include "../lab/lab.h"
 
 static const struct experiment experiments[] = {
-#define EXPERIMENT(name, summary, explanation) {#name, summary, explanation, lab_##name},
+#define EXPERIMENT(name, threads, summary, explanation) \
+    {#name, threads, summary, explanation, lab_##name},
 #include "../lab/experiments.def"
 #undef EXPERIMENT
 };
@@ -41,6 +42,12 @@ static bool exists(const char *dir, const char *name, const char *ending)
     return access(path, R_OK) == 0;
 }
 
+static int run(ntk_ctx *ctx, const struct args *a, const struct experiment *e, const char *dir)
+{
+    TRY(ctx, ntk_ctx_set_threads(ctx, a->threads ? (int)a->threads : e->threads));
+    return e->run(ctx, a, dir);
+}
+
 /* Every experiment that needs no files, but those that are done; then the page. */
 static int run_all(ntk_ctx *ctx, const struct args *a, const char *dir)
 {
@@ -58,7 +65,7 @@ static int run_all(ntk_ctx *ctx, const struct args *a, const char *dir)
             continue;
         }
         note("%s: %s", name, experiments[i].summary);
-        STEP(experiments[i].run(ctx, a, dir));
+        STEP(run(ctx, a, &experiments[i], dir));
     }
     return lab_page(dir, n, names);
 }
@@ -81,6 +88,6 @@ int cmd_lab(ntk_ctx *ctx, const struct args *a)
         return run_all(ctx, a, dir);
     e = lab_experiment(a->words[0]);
     if (e)
-        return e->run(ctx, a, dir);
+        return run(ctx, a, e, dir);
     return usage("there is no experiment '%s'; 'ntk lab' lists those there are", a->words[0]);
 }

@@ -10,12 +10,14 @@
 /* Runs with the command's options; writes into the directory a->out; an exit code. */
 typedef int lab_fn(ntk_ctx *ctx, const struct args *a, const char *dir);
 
-#define EXPERIMENT(name, summary, explanation) lab_fn lab_##name;
+#define EXPERIMENT(name, threads, summary, explanation) lab_fn lab_##name;
 #include "experiments.def"
 #undef EXPERIMENT
 
 struct experiment {
-    const char *name, *summary, *explanation;
+    const char *name;
+    int threads; /* if --threads is not given; 0: all */
+    const char *summary, *explanation;
     lab_fn *run;
 };
 
