@@ -10,7 +10,8 @@
 #include "../lab/lab.h"
 
 static const struct experiment experiments[] = {
-#define EXPERIMENT(name, summary) {#name, summary, lab_##name},
+#define EXPERIMENT(name, threads, summary, explanation) \
+    {#name, threads, summary, explanation, lab_##name},
 #include "../lab/experiments.def"
 #undef EXPERIMENT
 };
@@ -25,12 +26,12 @@ static bool same_name(const char *identifier, const char *word)
     return *identifier == *word;
 }
 
-const char *lab_summary(const char *name)
+const struct experiment *lab_experiment(const char *name)
 {
     for (size_t i = 0; i < n_experiments; i++)
-        if (strcmp(experiments[i].name, name) == 0)
-            return experiments[i].summary;
-    return "";
+        if (same_name(experiments[i].name, name))
+            return &experiments[i];
+    return NULL;
 }
 
 static bool exists(const char *dir, const char *name, const char *ending)
@@ -39,6 +40,12 @@ static bool exists(const char *dir, const char *name, const char *ending)
 
     snprintf(path, sizeof path, "%s/%s.%s", dir, name, ending);
     return access(path, R_OK) == 0;
+}
+
+static int run(ntk_ctx *ctx, const struct args *a, const struct experiment *e, const char *dir)
+{
+    TRY(ctx, ntk_ctx_set_threads(ctx, a->threads ? (int)a->threads : e->threads));
+    return e->run(ctx, a, dir);
 }
 
 /* Every experiment that needs no files, but those that are done; then the page. */
@@ -58,7 +65,7 @@ static int run_all(ntk_ctx *ctx, const struct args *a, const char *dir)
             continue;
         }
         note("%s: %s", name, experiments[i].summary);
-        STEP(experiments[i].run(ctx, a, dir));
+        STEP(run(ctx, a, &experiments[i], dir));
     }
     return lab_page(dir, n, names);
 }
@@ -67,6 +74,7 @@ int cmd_lab(ntk_ctx *ctx, const struct args *a);
 int cmd_lab(ntk_ctx *ctx, const struct args *a)
 {
     const char *dir = a->out ? a->out : "ntk-lab";
+    const struct experiment *e;
 
     for (size_t i = 0; i < n_experiments && a->n_words == 0; i++)
         printf("%-17s %s\n", experiments[i].name, experiments[i].summary);
@@ -78,8 +86,8 @@ int cmd_lab(ntk_ctx *ctx, const struct args *a)
         return usage("--out: %s cannot be made: %s", dir, strerror(errno));
     if (strcmp(a->words[0], "all") == 0)
         return run_all(ctx, a, dir);
-    for (size_t i = 0; i < n_experiments; i++)
-        if (same_name(experiments[i].name, a->words[0]))
-            return experiments[i].run(ctx, a, dir);
+    e = lab_experiment(a->words[0]);
+    if (e)
+        return run(ctx, a, e, dir);
     return usage("there is no experiment '%s'; 'ntk lab' lists those there are", a->words[0]);
 }

@@ -57,7 +57,8 @@ double *records_at(const struct records *r, enum record_kind kind)
 int records_add(struct records *r)
 {
     for (int k = 0; k < N_RECORD_KINDS && r->file; k++)
-        fwrite(records_at(r, k), sizeof(double), (size_t)r->size[k], r->file);
+        if (r->size[k]) /* a kind that is not kept has no array */
+            fwrite(records_at(r, k), sizeof(double), (size_t)r->size[k], r->file);
     r->n++;
     if (r->file && (fflush(r->file) != 0 || ferror(r->file)))
         return failed("the records beside the checkpoint cannot be written: %s", strerror(errno));

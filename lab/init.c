@@ -47,48 +47,34 @@ static void tabulate(FILE *f, int number, int widths, int seeds, const double *e
     const struct setting *s = &settings[number];
 
     for (int w = 0; w < widths; w++) {
-        double at[SEEDS];
-        struct interval i;
+        const struct interval i = lab_column(seeds, widths, w, errors);
 
-        for (int k = 0; k < seeds; k++)
-            at[k] = errors[k * widths + w];
-        i = lab_mean(seeds, at);
         fprintf(f, "%d,%d,%s,%d,%.6g,%.6g,%.6g\n", number, s->depth, s->activation, 16 << w, i.mean,
                 i.low, i.high);
     }
 }
 
-static struct finding conclude(const struct setting *s, int widths, int seeds, const double *errors)
+static void conclude(const struct setting *s, int widths, int seeds, const double *errors,
+                     struct finding *f)
 {
+    char what[80];
     double x[WIDTHS];
-    struct interval slope;
-    struct finding f = {.theory = -0.5};
 
     for (int w = 0; w < widths; w++)
         x[w] = 16 << w;
-    slope = lab_slope(widths, x, seeds, errors);
-    f.measured = slope.mean;
-    f.low = slope.low;
-    f.high = slope.high;
-    f.agrees = slope.low <= -0.25;
-    snprintf(f.quantity, sizeof f.quantity, "slope of the kernel's error in width, %d x %s",
-             s->depth, s->activation);
-    snprintf(f.says, sizeof f.says,
-             "theory: |Theta_0 - Theta_inf| falls at least as width^-0.25, expected width^-0.5; "
-             "measured with %d "
-             "hidden layers of %s: width^%.2f (%.2f to %.2f)",
-             s->depth, s->activation, slope.mean, slope.low, slope.high);
-    return f;
+    snprintf(what, sizeof what, "|Theta_0 - Theta_inf|, %d x %s", s->depth, s->activation);
+    lab_found_bound(f, what, -0.25, lab_slope(widths, x, seeds, errors));
 }
 
 static const char script[] =
-    "set logscale xy 2\nset format y '%g'\nset xlabel 'width'\n"
-    "set ylabel '|Theta_0 - Theta_inf| / |Theta_inf|' noenhanced\n"
+    "set logscale xy 2\nset format y '%g'\nset xlabel 'width'\nset key maxrows 2 width 1\n"
+    "set ylabel '|Θ_0 - Θ_∞| / |Θ_∞|'\n"
     "names = '\"1 x Relu\" \"2 x Relu\" \"3 x Relu\" \"2 x Erf\" \"2 x Tanh\"'\n"
-    "plot for [k=0:4] 'init.csv' using ($1==k?$4:NaN):5:6:7 with yerrorlines lw 2 pt 7 ps 0.5 "
+    "plot for [k=0:4] 'init.csv' using ($1==k?$4*1.03**(k-2):NaN):5:6:7 with yerrorlines lw 2 pt 7 "
+    "ps 0.5 "
     "lc rgb word(colours, k+1) title word(names, k+1), "
-    "2*x**-0.5 dt 2 lc rgb '#666666' title 'width^{-1/2}', "
-    "2*x**-0.25 dt 3 lc rgb '#666666' title 'width^{-1/4}'\n";
+    "2.5*x**-0.5 dt 2 lw 2 lc rgb '#666666' title 'width^{-1/2}', "
+    "2.5*x**-0.25 dt 3 lw 2 lc rgb '#666666' title 'width^{-1/4}'\n";
 
 int lab_init(ntk_ctx *ctx, const struct args *a, const char *dir)
 {
@@ -105,7 +91,7 @@ int lab_init(ntk_ctx *ctx, const struct args *a, const char *dir)
     for (int k = 0; k < SETTINGS && code == EXIT_OK; k++) {
         code = measure(ctx, &settings[k], x, widths, seeds, errors);
         tabulate(f, k, widths, seeds, errors);
-        findings[k] = conclude(&settings[k], widths, seeds, errors);
+        conclude(&settings[k], widths, seeds, errors, &findings[k]);
         note("%s", findings[k].says);
     }
     ntk_data_free(x);

@@ -41,11 +41,12 @@ int lab_table_close(const char *dir, const char *name, FILE *f)
 
 /* ---- plots */
 
-#define STYLE                                                                        \
-    "set datafile separator ','\nset border 3 lc rgb '#666666'\nset tics nomirror\n" \
-    "set grid lc rgb '#dddddd'\ncolours = \"" LAB_COLOURS "\"\n"                     \
-    "colour(k) = (s = word(colours, k), s[2:8])\nset key outside right top spacing 1.2\n"                                                \
-    "set offsets graph 0.02, graph 0.02, graph 0.02, graph 0.02\n"
+#define STYLE                                                                              \
+    "set datafile separator ','\nset border 3 lc rgb '#666666'\nset tics nomirror\n"       \
+    "set grid lc rgb '#dddddd'\ncolours = \"" LAB_COLOURS "\"\n"                           \
+    "set key tmargin center horizontal reverse Left samplen 2 width 1\n"                   \
+    "set autoscale noextend\nset offsets graph 0.03, graph 0.03, graph 0.03, graph 0.03\n" \
+    "set datafile columnheaders\n"
 
 int lab_plot_as(const char *dir, const char *name, const char *terminal, const char *ending,
                 const char *script)
@@ -54,15 +55,16 @@ int lab_plot_as(const char *dir, const char *name, const char *terminal, const c
     FILE *f;
     int code;
 
-    snprintf(path, sizeof path, "%s/%s.gp", dir, name);
+    snprintf(path, sizeof path, "%s/%s.%s.gp", dir, name, ending);
     f = fopen(path, "w");
     if (!f)
         return usage("%s cannot be written: %s", path, strerror(errno));
-    fprintf(f, "# gnuplot %s.gp\nset terminal %s\nset output '%s.%s'\n" STYLE "%s", name, terminal,
-            name, ending, script);
+    fprintf(f, "# gnuplot %s.%s.gp\nset terminal %s\nset output '%s.%s'\n" STYLE "%s", name, ending,
+            terminal, name, ending, script);
     if (fclose(f) != 0)
         return usage("%s cannot be written: %s", path, strerror(errno));
-    snprintf(command, sizeof command, "cd '%s' && gnuplot '%s.gp' >%s.log 2>&1", dir, name, name);
+    snprintf(command, sizeof command, "cd '%s' && gnuplot '%s.%s.gp' >%s.log 2>&1", dir, name,
+             ending, name);
     code = system(command); /* the folder's name is the user's own */
     if (code == -1 || !WIFEXITED(code) || WEXITSTATUS(code) != 0) {
         note("no plot %s.%s: gnuplot failed or is not installed; %s and the tables are there", name,
@@ -76,7 +78,13 @@ int lab_plot_as(const char *dir, const char *name, const char *terminal, const c
 
 int lab_plot(const char *dir, const char *name, const char *script)
 {
-    return lab_plot_as(dir, name, "svg size 720,440 font 'sans-serif,14' background '#ffffff'",
+    return lab_plot_as(dir, name, "svg size 720,460 font 'sans-serif,14' background '#ffffff'",
+                       "svg", script);
+}
+
+int lab_plot_pair(const char *dir, const char *name, const char *script)
+{
+    return lab_plot_as(dir, name, "svg size 1000,460 font 'sans-serif,14' background '#ffffff'",
                        "svg", script);
 }
 
@@ -104,6 +112,18 @@ struct interval lab_mean(int n, const double *x)
     return (struct interval){mean, mean - half, mean + half};
 }
 
+struct interval lab_column(int seeds, int n, int column, const double *y)
+{
+    double logs[100];
+    const int count = seeds < 100 ? seeds : 100;
+    struct interval i;
+
+    for (int k = 0; k < count; k++)
+        logs[k] = log(y[k * n + column]);
+    i = lab_mean(count, logs);
+    return (struct interval){exp(i.mean), exp(i.low), exp(i.high)};
+}
+
 static double slope_of(int n, const double *x, const double *y)
 {
     double mx = 0, my = 0, xx = 0, xy = 0;
@@ -129,6 +149,31 @@ struct interval lab_slope(int n, const double *x, int seeds, const double *y)
     return lab_mean(count, slopes);
 }
 
+static void exponent(struct finding *f, const char *quantity, double theory, struct interval slope)
+{
+    f->theory = theory;
+    f->measured = slope.mean;
+    f->low = slope.low;
+    f->high = slope.high;
+    snprintf(f->quantity, sizeof f->quantity, "exponent in width of %s", quantity);
+    snprintf(f->says, sizeof f->says, "%s: theory %swidth^%.3g; measured width^%.2f (%.2f to %.2f)",
+             quantity, f->bound ? "at most " : "", theory, slope.mean, slope.low, slope.high);
+}
+
+void lab_found_bound(struct finding *f, const char *quantity, double bound, struct interval slope)
+{
+    *f = (struct finding){.bound = true, .agrees = slope.low <= bound};
+    exponent(f, quantity, bound, slope);
+}
+
+void lab_found_exponent(struct finding *f, const char *quantity, double theory, double tolerance,
+                        struct interval slope)
+{
+    *f = (struct finding){.agrees = fabs(slope.mean - theory) <=
+                                    fmax(tolerance, slope.high - slope.mean)};
+    exponent(f, quantity, theory, slope);
+}
+
 /* ---- networks and samples */
 
 int lab_mlp(ntk_ctx *ctx, int depth, int width, const char *activation, int outputs,
@@ -146,22 +191,38 @@ int lab_mlp(ntk_ctx *ctx, int depth, int width, const char *activation, int outp
     return EXIT_OK;
 }
 
+static int all_digits(ntk_ctx *ctx, ntk_data **digits)
+{
+    ntk_data *raw;
+    ntk_scaler *scaler;
+    ntk_status status;
+
+    TRY(ctx, ntk_data_load(ctx, "digits", NULL, &raw));
+    ntk_data_flatten(raw);
+    status = ntk_scaler_fit(NTK_STD_FEATURE, raw, &scaler);
+    if (status == NTK_OK) {
+        status = ntk_scaler_apply(scaler, raw, digits);
+        ntk_scaler_free(scaler);
+    }
+    ntk_data_free(raw);
+    TRY(ctx, status);
+    return EXIT_OK;
+}
+
 int lab_digits(ntk_ctx *ctx, int64_t first, int64_t n, ntk_data **x, double *y)
 {
     static ntk_data *digits; /* kept until the program ends: slices refer to it */
 
-    if (!digits) {
-        TRY(ctx, ntk_data_load(ctx, "digits", NULL, &digits));
-        ntk_data_flatten(digits);
-    }
+    if (!digits)
+        STEP(all_digits(ctx, &digits));
     TRY(ctx, ntk_data_slice(digits, first, n, x));
     if (y)
         TRY(ctx, ntk_data_targets(*x, NTK_CENTERED, 10, y));
     return EXIT_OK;
 }
 
-int lab_infinite(ntk_ctx *ctx, const ntk_net *net, unsigned which, const ntk_data *x1, const ntk_data *x2,
-                 double *k)
+int lab_infinite(ntk_ctx *ctx, const ntk_net *net, unsigned which, const ntk_data *x1,
+                 const ntk_data *x2, double *k)
 {
     ntk_kernel *kernel;
     ntk_status status;

@@ -15,6 +15,15 @@
 
 static const char *const kinds[] = {"ntk", "standard"};
 
+static double mean_diagonal(const double *k)
+{
+    double sum = 0;
+
+    for (int i = 0; i < SAMPLES; i++)
+        sum += k[i * SAMPLES + i] / SAMPLES;
+    return sum;
+}
+
 /* Mean diagonal entry of Theta_0, and the largest stable learning rate of the summed squared loss.
  */
 static int measure(ntk_ctx *ctx, int kind, int width, uint64_t seed, const ntk_data *x,
@@ -34,88 +43,112 @@ static int measure(ntk_ctx *ctx, int kind, int width, uint64_t seed, const ntk_d
     ntk_params_free(p);
     ntk_net_free(net);
     TRY(ctx, status);
-    out[0] = 0;
-    for (int i = 0; i < SAMPLES; i++)
-        out[0] += k[i * SAMPLES + i] / SAMPLES;
+    out[0] = mean_diagonal(k);
     out[1] = 2 / lambda;
     return EXIT_OK;
 }
 
-static struct finding conclude(int kind, int quantity, int widths, int seeds, const double *values)
+/* Of the infinite network: that of the standard parameterisation has widths in its formula, N Sigma
+ * + W_std^2 Theta (Sohl-Dickstein et al. 2020). */
+static int formula(ntk_ctx *ctx, int kind, int width, const ntk_data *x, double out[2])
 {
-    static const double theory[2][2] = {{0, 0}, {1, -1}};
-    static const char *const what[] = {"Theta_0(x, x)", "largest stable learning rate"};
-    double x[WIDTHS];
-    struct interval s;
-    struct finding f = {.theory = theory[kind][quantity]};
+    ntk_fit_opts o;
+    ntk_net *net;
+    ntk_model *model;
+    ntk_spectrum spectrum;
+    ntk_status status;
+    double k[SAMPLES * SAMPLES], y[SAMPLES] = {0};
+    int code;
 
-    for (int w = 0; w < widths; w++)
-        x[w] = 16 << w;
-    s = lab_slope(widths, x, seeds, values);
-    f.measured = s.mean;
-    f.low = s.low;
-    f.high = s.high;
-    f.agrees = fabs(s.mean - f.theory) <= fmax(0.1, s.high - s.low);
-    snprintf(f.quantity, sizeof f.quantity, "slope of the %s in width, %s", what[quantity],
-             kinds[kind]);
-    snprintf(f.says, sizeof f.says,
-             "theory: in '%s' parameterisation the %s goes as width^%g; measured: width^%.3f (%.3f "
-             "to %.3f)",
-             kinds[kind], what[quantity], f.theory, s.mean, s.low, s.high);
-    return f;
-}
-
-static int run(ntk_ctx *ctx, const ntk_data *x, FILE *f, int widths, int seeds,
-               struct finding *findings)
-{
-    double values[2][SEEDS * WIDTHS];
-
-    for (int kind = 0; kind < 2; kind++) {
-        for (int w = 0; w < widths; w++) {
-            double at[2][SEEDS];
-            struct interval theta;
-
-            for (int k = 0; k < seeds; k++) {
-                double out[2] = {0, 0};
-
-                STEP(measure(ctx, kind, 16 << w, (uint64_t)k, x, out));
-                for (int q = 0; q < 2; q++)
-                    values[q][k * widths + w] = at[q][k] = out[q];
-            }
-            theta = lab_mean(seeds, at[0]);
-            fprintf(f, "%d,%s,%d,%.6g,%.6g,%.6g,%.6g\n", kind, kinds[kind], 16 << w, theta.mean,
-                    theta.low, theta.high, lab_mean(seeds, at[1]).mean);
-        }
-        for (int q = 0; q < 2; q++) {
-            findings[2 * kind + q] = conclude(kind, q, widths, seeds, values[q]);
-            note("%s", findings[2 * kind + q].says);
-        }
-    }
+    STEP(lab_mlp(ctx, 2, width, "Relu", 1, kinds[kind], &net));
+    ntk_fit_opts_init(&o);
+    code = lab_infinite(ctx, net, NTK_NTK, x, NULL, k);
+    status = ntk_model_fit(ctx, net, x, y, 1, &o, &model);
+    ntk_net_free(net);
+    TRY(ctx, status);
+    status = ntk_model_spectrum(model, &spectrum);
+    ntk_model_free(model);
+    TRY(ctx, status);
+    STEP(code);
+    out[0] = mean_diagonal(k);
+    out[1] = 2 / spectrum.lambda_max;
     return EXIT_OK;
 }
 
-static const char script[] = "set logscale xy 2\nset format y '%g'\nset xlabel 'width'\n"
-                             "set ylabel 'mean of Theta_0(x, x)' noenhanced\n"
-                             "plot for [k=0:1] 'parameterisation.csv' using ($1==k?$3:NaN):4:5:6 "
-                             "with yerrorlines lw 2 pt 7 ps 0.5 "
-                             "lc rgb word(colours, k+1) title word('NTK standard', k+1), "
-                             "x dt 2 lc rgb '#666666' title 'proportional to width'\n";
+/* Theory's exponent is that of the formula over the same widths: in the standard parameterisation a
+ * part of the kernel does not grow, and the exponent tends to 1. */
+static void conclude(int kind, int quantity, int widths, int seeds, const double *values,
+                     const double *theory, struct finding *f)
+{
+    static const char *const what[] = {"Theta_0(x, x)", "the largest stable learning rate"};
+    double x[WIDTHS];
+    char name[80];
+
+    for (int w = 0; w < widths; w++)
+        x[w] = 16 << w;
+    snprintf(name, sizeof name, "%s, %s", what[quantity], kinds[kind]);
+    lab_found_exponent(f, name, lab_slope(widths, x, 1, theory).mean, 0.1,
+                       lab_slope(widths, x, seeds, values));
+    note("%s", f->says);
+}
+
+static int run(ntk_ctx *ctx, int kind, const ntk_data *x, FILE *f, int widths, int seeds,
+               struct finding *findings)
+{
+    double values[2][SEEDS * WIDTHS], theory[2][WIDTHS], out[2] = {0, 0};
+
+    for (int w = 0; w < widths; w++) {
+        STEP(formula(ctx, kind, 16 << w, x, out));
+        for (int q = 0; q < 2; q++)
+            theory[q][w] = out[q];
+        for (int k = 0; k < seeds; k++) {
+            STEP(measure(ctx, kind, 16 << w, (uint64_t)k, x, out));
+            for (int q = 0; q < 2; q++)
+                values[q][k * widths + w] = out[q];
+        }
+        fprintf(f, "%d,%s,%d", kind, kinds[kind], 16 << w);
+        for (int q = 0; q < 2; q++) {
+            const struct interval i = lab_column(seeds, widths, w, values[q]);
+
+            fprintf(f, ",%.6g,%.6g,%.6g,%.6g", i.mean, i.low, i.high, theory[q][w]);
+        }
+        fprintf(f, "\n");
+    }
+    for (int q = 0; q < 2; q++)
+        conclude(kind, q, widths, seeds, values[q], theory[q], &findings[q]);
+    return EXIT_OK;
+}
+
+static const char script[] =
+    "set logscale xy 2\nset format y '%g'\nset xlabel 'width'\nset multiplot layout 1,2\n"
+    "names = '\"mean of Θ_0(x, x)\" \"largest stable learning rate\"'\n"
+    "do for [q=0:1] {\nif (q) {set logscale y 10; set format y '10^{%T}'}\nset ylabel word(names, "
+    "q+1)\n"
+    "plot for [k=0:1] 'parameterisation.csv' using "
+    "($1==k?$3:NaN):(column(4+4*q)):(column(5+4*q)):(column(6+4*q)) "
+    "with yerrorlines lw 2 pt 7 ps 0.5 lc rgb word(colours, k+1) title word('NTK standard', k+1), "
+    "for [k=0:1] '' using ($1==k?$3:NaN):(column(7+4*q)) with lines dt 2 lw 2 lc rgb '#666666' "
+    "title (k ? '' : 'infinite kernel')\n}\nunset multiplot\n";
 
 int lab_parameterisation(ntk_ctx *ctx, const struct args *a, const char *dir)
 {
     const int widths = a->quick ? 6 : WIDTHS, seeds = a->quick ? 5 : SEEDS;
     struct finding findings[4];
-    FILE *f = lab_table(dir, "parameterisation", "setting,kind,width,theta,low,high,learning_rate");
+    FILE *f =
+        lab_table(dir, "parameterisation",
+                  "setting,kind,width,theta,theta_low,theta_high,theta_inf,rate,rate_low,rate_high,"
+                  "rate_inf");
     ntk_data *x;
-    int code;
+    int code = EXIT_OK;
 
     if (!f)
         return EXIT_USAGE;
     STEP(lab_digits(ctx, 0, SAMPLES, &x, NULL));
-    code = run(ctx, x, f, widths, seeds, findings);
+    for (int kind = 0; kind < 2 && code == EXIT_OK; kind++)
+        code = run(ctx, kind, x, f, widths, seeds, findings + 2 * kind);
     ntk_data_free(x);
     STEP(lab_table_close(dir, "parameterisation", f));
     STEP(code);
-    STEP(lab_plot(dir, "parameterisation", script));
+    STEP(lab_plot_pair(dir, "parameterisation", script));
     return lab_report(a, dir, "parameterisation", findings, 4);
 }

@@ -10,10 +10,11 @@
 
 #include "lab.h"
 
-/* ---- the page: NAME.part is an experiment's section, with its pictures inside */
+/* ---- the page: NAME.part is an experiment's line in the page's list, and its
+ * section, with its pictures inside */
 
-static const char *const endings[] = {"svg", "gif"};
-static const char *const types[] = {"image/svg+xml", "image/gif"};
+static const char *const endings[] = {"gif", "svg"};
+static const char *const types[] = {"image/gif", "image/svg+xml"};
 
 static void base64(FILE *from, FILE *to)
 {
@@ -58,9 +59,51 @@ static void escaped(const char *text, FILE *to)
     }
 }
 
+static void table(const struct finding *f, size_t n, FILE *to)
+{
+    static const char *const marks[] = {"", "<td class=\"no\">differs</td>",
+                                        "<td class=\"yes\">agrees</td>"};
+
+    fputs("<table><tr><th></th><th>theory</th><th>measured</th><th>95 % "
+          "interval</th><th></th></tr>\n",
+          to);
+    for (size_t i = 0; i < n; i++) {
+        fputs("<tr><td>", to);
+        escaped(f[i].quantity, to);
+        if (isnan(f[i].theory))
+            fputs("</td><td></td>", to);
+        else
+            fprintf(to, "</td><td>%s%.4g</td>", f[i].bound ? "≤ " : "", f[i].theory);
+        fprintf(to, "<td>%.4g</td>", f[i].measured);
+        if (f[i].low == f[i].high)
+            fputs("<td></td>", to);
+        else
+            fprintf(to, "<td>%.4g to %.4g</td>", f[i].low, f[i].high);
+        fprintf(to, "%s</tr>\n", marks[f[i].agrees + 1]);
+    }
+    fputs("</table>\n", to);
+}
+
+/* Its line of the page's list. */
+static void item(const struct experiment *e, const struct finding *f, size_t n, FILE *to)
+{
+    int agree = 0, compared = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        agree += f[i].agrees > 0;
+        compared += f[i].agrees >= 0;
+    }
+    fprintf(to, "<li><a href=\"#%s\">%s</a>: %s", e->name, e->name, e->summary);
+    if (compared)
+        fprintf(to, " <span class=\"%s\">%d of %d agree</span>", agree == compared ? "yes" : "no",
+                agree, compared);
+    fputs("</li>\n", to);
+}
+
 static int write_section(const struct args *a, const char *dir, const char *name,
                          const struct finding *f, size_t n)
 {
+    const struct experiment *e = lab_experiment(name);
     char path[1024];
     FILE *to;
 
@@ -68,22 +111,17 @@ static int write_section(const struct args *a, const char *dir, const char *name
     to = fopen(path, "w");
     if (!to)
         return usage("%s cannot be written: %s", path, strerror(errno));
-    fprintf(to, "<h2>%s%s</h2>\n<p>%s.</p>\n", name, a->quick ? " (quick)" : "", lab_summary(name));
+    item(e, f, n, to);
+    fprintf(to, "<h2 id=\"%s\">%s</h2>\n<p>", name, e->summary);
+    escaped(e->explanation, to);
+    fputs("</p>\n", to);
     for (int k = 0; k < 2; k++)
         picture(dir, name, k, to);
-    fprintf(to, "<ul>\n");
-    for (size_t i = 0; i < n; i++) {
-        fprintf(to, "<li class=\"%s\">",
-                f[i].agrees > 0    ? "yes"
-                : f[i].agrees == 0 ? "no"
-                                   : "none");
-        escaped(f[i].says[0] ? f[i].says : f[i].quantity, to);
-        fprintf(to, "%s</li>\n",
-                f[i].agrees > 0    ? " <b>agrees</b>"
-                : f[i].agrees == 0 ? " <b>differs</b>"
-                                   : "");
-    }
-    fprintf(to, "</ul>\n");
+    table(f, n, to);
+    fprintf(
+        to,
+        "<p class=\"how\"><code>ntk lab %s%s%s --out DIR</code> · numbers: %s.csv, %s.json</p>\n",
+        name, a->quick ? " --quick" : "", a->data ? " --data DATA" : "", name, name);
     if (fclose(to) != 0)
         return usage("%s cannot be written: %s", path, strerror(errno));
     return EXIT_OK;
@@ -92,15 +130,40 @@ static int write_section(const struct args *a, const char *dir, const char *name
 static const char head[] =
     "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>ntk "
     "lab</title>\n<style>\n"
-    "body { font: 16px/1.5 sans-serif; max-width: 60em; margin: 2em auto; padding: 0 1em; color: "
+    "body { font: 16px/1.5 sans-serif; max-width: 62em; margin: 2em auto; padding: 0 1em; color: "
     "#222 }\n"
-    "img { max-width: 100% }\nh2 { border-top: 1px solid #ccc; padding-top: 1em }\n"
-    "li b { font-weight: normal; padding: 0 .4em; border-radius: .3em; color: #fff; background: "
-    "#009e73 }\n"
-    "li.no b { background: #d55e00 }\n</style></head>\n<body>\n"
-    "<h1>Theory and measurement</h1>\n<p>Experiments with networks of finite width beside the "
-    "theory of the "
-    "infinite ones. Intervals are 95 % over random seeds.</p>\n";
+    "img { max-width: 100%; display: block; margin: auto }\n"
+    "h2 { border-top: 1px solid #ccc; padding-top: 1em; margin-top: 2em }\nh2::first-letter { "
+    "text-transform: uppercase }\n"
+    "table { border-collapse: collapse; font-size: 14px; margin: auto }\n"
+    "td, th { padding: .15em .8em; border-bottom: 1px solid #eee; text-align: left }\n"
+    ".yes { color: #006b4e } .no { color: #b34700; font-weight: bold } .how { font-size: 14px; "
+    "color: #555 }\n"
+    "</style></head>\n<body>\n<h1>Theory and measurement</h1>\n"
+    "<p>Networks of finite width beside the theory of infinite ones. Intervals are 95 % over "
+    "random seeds. "
+    "\"Agrees\": an upper bound is not violated by the whole interval; a value lies in the "
+    "interval or within the "
+    "tolerance that its source file gives.</p>\n";
+
+/* Of NAME.part the first line, or what is after it. */
+static void copy_part(const char *dir, const char *name, bool first, FILE *to)
+{
+    char path[1024];
+    FILE *from;
+    bool in_first = true;
+
+    snprintf(path, sizeof path, "%s/%s.part", dir, name);
+    from = fopen(path, "rb");
+    if (!from)
+        return;
+    for (int c = fgetc(from); c != EOF && (in_first || !first); c = fgetc(from)) {
+        if (in_first == first)
+            fputc(c, to);
+        in_first = in_first && c != '\n';
+    }
+    fclose(from);
+}
 
 int lab_page(const char *dir, size_t n, const char *const *names)
 {
@@ -112,18 +175,12 @@ int lab_page(const char *dir, size_t n, const char *const *names)
     to = fopen(temporary, "w");
     if (!to)
         return usage("%s cannot be written: %s", temporary, strerror(errno));
-    fputs(head, to);
-    for (size_t k = 0; k < n; k++) {
-        char part[1024];
-        FILE *from;
-
-        snprintf(part, sizeof part, "%s/%s.part", dir, names[k]);
-        from = fopen(part, "rb");
-        for (int c = from ? fgetc(from) : EOF; c != EOF; c = fgetc(from))
-            fputc(c, to);
-        if (from)
-            fclose(from);
-    }
+    fprintf(to, "%s<ul>\n", head);
+    for (size_t k = 0; k < n; k++)
+        copy_part(dir, names[k], true, to);
+    fputs("</ul>\n", to);
+    for (size_t k = 0; k < n; k++)
+        copy_part(dir, names[k], false, to);
     fputs("</body></html>\n", to);
     if (fclose(to) != 0 || rename(temporary, path) != 0)
         return usage("%s cannot be written: %s", path, strerror(errno));
@@ -145,6 +202,7 @@ static void print_findings(struct json *j, const struct args *a, const char *nam
         json_text(j, "quantity", f[i].quantity);
         if (f[i].says[0])
             json_text(j, "says", f[i].says);
+        json_bool(j, "bound", f[i].bound);
         json_number(j, "theory", f[i].theory);
         json_number(j, "measured", f[i].measured);
         json_number(j, "low", f[i].low);

@@ -2,7 +2,7 @@
  *
  * scale: the open challenge, cost in the number of samples. Throughput of three kernels and of the
  * solve on this machine, extrapolated to 100, 10,000 and 1,000,000 samples: entries n^2 / 2,
- * Cholesky n^3 / 3 multiply-adds, memory 4 n^2 bytes (float64, half of a symmetric matrix).
+ * Cholesky n^3 / 6 multiply-adds, memory 4 n^2 bytes (float64, half of a symmetric matrix).
  */
 #include <math.h>
 #include <stdio.h>
@@ -13,6 +13,7 @@
 
 #define NETS  3
 #define SIZES 3
+#define RUNS  5
 
 static const struct candidate {
     const char *name, *net;
@@ -92,64 +93,137 @@ static int solve_speed(ntk_ctx *ctx, int64_t n, double *rate)
     return EXIT_OK;
 }
 
+/* RUNS measurements each. */
+static int kernel_speeds(ntk_ctx *ctx, const struct candidate *c, int64_t n, int runs,
+                         struct interval *rate)
+{
+    double rates[RUNS];
+
+    for (int k = 0; k < runs; k++)
+        STEP(kernel_speed(ctx, c, n, &rates[k]));
+    *rate = lab_column(runs, 1, 0, rates);
+    return EXIT_OK;
+}
+
+static int solve_speeds(ntk_ctx *ctx, int64_t n, int runs, struct interval *rate)
+{
+    double rates[RUNS];
+
+    for (int k = 0; k < runs; k++)
+        STEP(solve_speed(ctx, n, &rates[k]));
+    *rate = lab_column(runs, 1, 0, rates);
+    return EXIT_OK;
+}
+
+/* ---- the table */
+
 #define WEEK (7 * 24.0)
 
-static void extrapolate(ntk_ctx *ctx, FILE *f, int number, double pairs, double solve,
-                        struct finding *found)
+static double hours_of(double n, double pairs, double solve)
+{
+    return (n * n / 2 / pairs + n * n * n / 6 / solve) / 3600;
+}
+
+/* As people say it. */
+static void duration(double hours, char text[32])
+{
+    static const struct {
+        double hours;
+        const char *unit;
+    } units[] = {{24 * 365.25, "years"}, {24, "days"},      {1, "h"},
+                 {1 / 60.0, "min"},      {1 / 3600.0, "s"}, {1 / 3.6e6, "ms"}};
+    size_t k = 0;
+
+    while (k < 5 && hours < units[k].hours)
+        k++;
+    snprintf(text, 32, "%.3g %s", hours / units[k].hours, units[k].unit);
+}
+
+/* One cell: hours, bytes, feasible or not. */
+static void cell(ntk_ctx *ctx, FILE *f, int number, double n, struct interval pairs,
+                 struct interval solve, struct finding *found)
 {
     const struct candidate *c = &candidates[number];
-    char *says = found->says;
-    const size_t room = sizeof found->says;
-    size_t at;
+    const double bytes = 4 * n * n, hours = hours_of(n, pairs.mean, solve.mean);
+    const bool feasible = hours < WEEK && bytes < (double)ntk_ctx_memory(ctx);
+    char text[32];
 
-    *found = (struct finding){
-        .theory = (double)NAN, .measured = pairs, .low = pairs, .high = pairs, .agrees = -1};
-    at = (size_t)snprintf(says, room, "%s: %.3g entries/s", c->name, pairs);
+    *found = (struct finding){.theory = (double)NAN,
+                              .measured = hours,
+                              .low = hours_of(n, pairs.high, solve.high),
+                              .high = hours_of(n, pairs.low, solve.low),
+                              .agrees = -1};
+    duration(hours, text);
+    snprintf(found->quantity, sizeof found->quantity, "%s, %.0f samples: hours (%s, %.2g GB: %s)",
+             c->name, n, text, bytes / 1e9, feasible ? "feasible" : "not feasible");
+    snprintf(found->says, sizeof found->says, "%s, %.0f samples: %s, %.2g GB: %s", c->name, n, text,
+             bytes / 1e9, feasible ? "feasible" : "not feasible");
+    note("%s", found->says);
+    fprintf(f, "%d,%s,%.0f,%.4g,%.4g,%.4g,%.4g,%s,%s\n", number, c->name, n, hours, found->low,
+            found->high, bytes, feasible ? "yes" : "no", text);
+}
 
-    for (int k = 0; k < SIZES; k++) {
-        const double n = sizes[k], bytes = 4 * n * n;
-        const double hours = (n * n / 2 / pairs + n * n * n / 6 / solve) / 3600;
-        const bool feasible = hours < WEEK && bytes < (double)ntk_ctx_memory(ctx);
-
-        fprintf(f, "%d,%s,%.0f,%.4g,%.4g,%.4g,%s\n", number, c->name, n, n * n / 2 / pairs / 3600,
-                n * n * n / 6 / solve / 3600, bytes, feasible ? "yes" : "no");
-        at += (size_t)snprintf(says + at, at < room ? room - at : 0,
-                               "; %.0f samples: %.2g h, %.2g GB, %s", n, hours, bytes / 1e9,
-                               feasible ? "feasible" : "not feasible");
-    }
+static void speed(const char *name, struct interval rate, struct finding *f)
+{
+    *f = (struct finding){.theory = (double)NAN,
+                          .measured = rate.mean,
+                          .low = rate.low,
+                          .high = rate.high,
+                          .agrees = -1};
+    snprintf(f->quantity, sizeof f->quantity, "%s: %s a second", name,
+             strcmp(name, "Cholesky") == 0 ? "multiply-adds" : "entries");
+    snprintf(f->says, sizeof f->says, "%s: %.3g (%.3g to %.3g)", f->quantity, rate.mean, rate.low,
+             rate.high);
+    note("%s", f->says);
 }
 
 static const char script[] =
-    "set logscale xy\nset format xy '10^{%T}'\nset xlabel 'samples'\nset ylabel 'hours, kernel and "
-    "solve'\n"
-    "names = '\"fully connected\" \"CNN\" \"CNN with pooling\"'\nset xrange [50:2e6]\n"
-    "set label 'a week' at 60, 700 tc rgb '#666666'\n"
-    "plot for [k=0:2] 'scale.csv' using ($1==k?$3:NaN):($4+$5) with linespoints lw 2 pt 7 ps 0.7 "
-    "lc rgb word(colours, k+1) title word(names, k+1), 168 dt 2 lc rgb '#666666' notitle\n";
+    "set logscale xy\nset format x '10^{%T}'\nset xlabel 'samples'\nset ylabel 'kernel and solve'\n"
+    "set ytics ('1 ms' 1/3.6e6, '1 s' 1/3600., '1 min' 1/60., '1 h' 1, '1 day' 24, '1 year' 8766, "
+    "'100 years' 876600)\nset key maxrows 2\n"
+    "names = '\"fully connected\" \"CNN\" \"CNN with pooling\"'\n"
+    "set xrange [20:2e7]\nset yrange [3e-9:1e7]\n"
+    "plot for [k=0:2] 'scale.csv' using ($1==k?$3:NaN):4 with lines lw 2 lc rgb word(colours, k+1) "
+    "notitle, "
+    "for [k=0:2] '' using ($1==k&&strcol(8) eq 'yes'?$3:NaN):4 with points pt 7 ps 0.8 lc rgb "
+    "word(colours, k+1) title word(names, k+1), "
+    "for [k=0:2] '' using ($1==k&&strcol(8) eq 'no'?$3:NaN):4 with points pt 6 lw 2 ps 0.8 lc rgb "
+    "word(colours, k+1) notitle, "
+    "'' using ($1==0?$3:NaN):4:9 with labels left offset 0.8,-0.7 font ',12' tc rgb "
+    "word(colours, 1) notitle, "
+    "for [k=1:2] '' using ($1==k&&(k==2||$3<1e6)?$3:NaN):4:9 with labels right offset -0.8,0.6 "
+    "font "
+    "',12' tc rgb word(colours, k+1) notitle, "
+    "'' using ($1==1&&$3>=1e6?$3:NaN):4:9 with labels left offset 0.8,0.4 font ',12' tc rgb "
+    "word(colours, 2) notitle, "
+    "NaN with points pt 6 lw 2 lc rgb '#666666' title 'not feasible', "
+    "168 dt 2 lc rgb '#666666' title 'a week'\n";
 
 int lab_scale(ntk_ctx *ctx, const struct args *a, const char *dir)
 {
-    struct finding findings[NETS];
-    FILE *f = lab_table(dir, "scale", "number,net,n,kernel_hours,solve_hours,bytes,feasible");
-    double solve, pairs;
+    struct finding findings[NETS * (SIZES + 1) + 1], *next = findings;
+    const int runs = a->quick ? 3 : RUNS;
+    struct interval solve, pairs;
+    FILE *f = lab_table(dir, "scale", "number,net,n,hours,low,high,bytes,feasible,text");
     int code;
 
     if (!f)
         return EXIT_USAGE;
-    code = solve_speed(ctx, a->quick ? 1500 : 6000, &solve);
+    code = solve_speeds(ctx, a->quick ? 1500 : 6000, runs, &solve);
+    if (code == EXIT_OK)
+        speed("Cholesky", solve, next++);
     for (int k = 0; k < NETS && code == EXIT_OK; k++) {
         const struct candidate *c = &candidates[k];
 
-        code = kernel_speed(ctx, c, a->quick ? c->n : 2 * c->n, &pairs);
+        code = kernel_speeds(ctx, c, a->quick ? c->n : 2 * c->n, runs, &pairs);
         if (code != EXIT_OK)
             break;
-        extrapolate(ctx, f, k, pairs, solve, &findings[k]);
-        snprintf(findings[k].quantity, sizeof findings[k].quantity, "entries/s of the kernel: %s",
-                 c->name);
-        note("%s", findings[k].says);
+        speed(c->name, pairs, next++);
+        for (int n = 0; n < SIZES; n++)
+            cell(ctx, f, k, sizes[n], pairs, solve, next++);
     }
     STEP(lab_table_close(dir, "scale", f));
     STEP(code);
     STEP(lab_plot(dir, "scale", script));
-    return lab_report(a, dir, "scale", findings, NETS);
+    return lab_report(a, dir, "scale", findings, (size_t)(next - findings));
 }

@@ -2,9 +2,9 @@
  *
  * training: a wide network s f, trained to the end, predicts what regression with the infinite
  * kernel does (Arora et al. 2019, Theorem 3.2). Its distance has two parts: f_0 is not zero (grows
- * with s) and training leaves the lazy regime (grows with 1 / (s sqrt(width))): U-shaped in s, with
- * a minimum that falls as the width grows. How fast training ends depends on the kernel's smallest
- * eigenvalue.
+ * with s) and training leaves the lazy regime (at most 1 / (s sqrt(width))): A s + B / (s
+ * sqrt(width)) is U-shaped in s, least at s = sqrt(B / A) width^(-1/4), where it is 2 sqrt(A B)
+ * width^(-1/4). How fast training ends depends on the kernel's smallest eigenvalue.
  */
 #include <math.h>
 #include <stdio.h>
@@ -14,25 +14,29 @@
 #define TRAIN  10
 #define TEST   30
 #define WIDTHS 5 /* 2^6 ... 2^10 */
-#define SEEDS  4
-#define SCALES 7
+#define SEEDS  6
+#define SCALES 9
+#define SETS   4 /* sizes of training sets for the pace */
+#define LARGE  40
 
-static const double scales[SCALES] = {10, 3, 1, 0.3, 0.1, 0.05, 0.03};
+static const double scales[SCALES] = {10, 3, 1, 0.5, 0.3, 0.2, 0.1, 0.05, 0.03};
+static const int sizes[SETS] = {5, 10, 20, LARGE};
 
 struct set {
     ntk_data *x, *test;
-    double y[TRAIN], want[TEST]; /* targets; predictions of the infinite network */
+    double y[LARGE], want[TEST]; /* targets; predictions of the infinite network */
     ntk_spectrum spectrum;
 };
 
-static int prepare(ntk_ctx *ctx, struct set *s)
+/* The first n digits to train on. */
+static int prepare(ntk_ctx *ctx, int n, struct set *s)
 {
     ntk_fit_opts o;
     ntk_net *net;
     ntk_model *model;
     ntk_status status;
 
-    STEP(lab_digits(ctx, 0, TRAIN, &s->x, NULL));
+    STEP(lab_digits(ctx, 0, n, &s->x, NULL));
     STEP(lab_digits(ctx, 100, TEST, &s->test, NULL));
     STEP(lab_mlp(ctx, 2, 64, "Tanh", 1, "ntk", &net));
     lab_high_digits(s->x, s->y);
@@ -103,99 +107,80 @@ static int measure(ntk_ctx *ctx, const struct set *s, int width, double scale, u
 struct surface {
     int widths, seeds;
     double width[WIDTHS];
+    double error[SCALES][SEEDS * WIDTHS];                    /* each [seeds][widths] */
     double best[SEEDS * WIDTHS], best_scale[SEEDS * WIDTHS]; /* least error over s, and where */
-    double mean[WIDTHS][SCALES];
 };
 
-static int fill(ntk_ctx *ctx, const struct set *s, int64_t most, struct surface *u, FILE *f)
+static int fill(ntk_ctx *ctx, const struct set *s, int64_t most, struct surface *u)
 {
     for (int w = 0; w < u->widths; w++) {
         u->width[w] = 64 << w;
-        for (int j = 0; j < SCALES; j++) {
-            double at[SEEDS];
-            struct interval i;
+        for (int i = w; i < u->seeds * u->widths; i += u->widths)
+            for (int j = 0; j < SCALES; j++) {
+                double *error = &u->error[j][i];
 
-            for (int k = 0; k < u->seeds; k++) {
-                double *best = &u->best[k * u->widths + w];
-
-                STEP(measure(ctx, s, 64 << w, scales[j], (uint64_t)k, most, &at[k]));
-                if (j == 0 || at[k] < *best) {
-                    *best = at[k];
-                    u->best_scale[k * u->widths + w] = scales[j];
+                STEP(measure(ctx, s, 64 << w, scales[j], (uint64_t)(i / u->widths), most, error));
+                if (j == 0 || *error < u->best[i]) {
+                    u->best[i] = *error;
+                    u->best_scale[i] = scales[j];
                 }
             }
-            i = lab_mean(u->seeds, at);
-            u->mean[w][j] = i.mean;
-            fprintf(f, "%d,%d,%g,%.6g,%.6g,%.6g\n", w, 64 << w, scales[j], i.mean, i.low, i.high);
-        }
-        note("width %d: errors %.3g at s = %g, %.3g at s = %g, %.3g at s = %g", 64 << w,
-             u->mean[w][0], scales[0], u->mean[w][4], scales[4], u->mean[w][SCALES - 1],
-             scales[SCALES - 1]);
+        note("width %d of %g is done", 64 << w, 64 * pow(2, u->widths - 1));
     }
     return EXIT_OK;
 }
 
-static struct finding falls(const struct surface *u, const double *values, const char *what)
+static void tabulate(const struct surface *u, FILE *f)
 {
-    const struct interval s = lab_slope(u->widths, u->width, u->seeds, values);
-    struct finding f = {
-        .theory = 0, .measured = s.mean, .low = s.low, .high = s.high, .agrees = s.low < 0};
+    for (int w = 0; w < u->widths; w++)
+        for (int j = 0; j < SCALES; j++) {
+            const struct interval i = lab_column(u->seeds, u->widths, w, u->error[j]);
 
-    snprintf(f.quantity, sizeof f.quantity, "slope of %s in width", what);
-    snprintf(f.says, sizeof f.says,
-             "theory: %s falls as width grows; measured: width^%.2f (%.2f to %.2f)", what, s.mean,
-             s.low, s.high);
-    return f;
+            fprintf(f, "%d,%g,%g,%.6g,%.6g,%.6g\n", w, u->width[w], scales[j], i.mean, i.low,
+                    i.high);
+        }
 }
 
 /* How much worse the ends of the range of s are than the best between, at the largest width. */
-static struct finding u_shape(const struct surface *u)
+static void u_shape(const struct surface *u, struct finding *f)
 {
-    const double *e = u->mean[u->widths - 1];
-    struct finding f = {.theory = 1};
-    double least = e[0];
-    int at = 0;
+    double ratio[SEEDS];
+    struct interval i;
 
-    for (int j = 1; j < SCALES; j++)
-        if (e[j] < least) {
-            least = e[j];
-            at = j;
-        }
-    f.measured = f.low = f.high = fmin(e[0], e[SCALES - 1]) / least;
-    f.agrees = f.measured > 1;
-    snprintf(f.quantity, sizeof f.quantity, "error at the ends of s / least error");
-    snprintf(f.says, sizeof f.says,
-             "theory: the error is U-shaped in s; measured at width %g: %.3g at s = %g, %.3g at s "
-             "= %g, %.3g at "
-             "s = %g",
-             u->width[u->widths - 1], e[0], scales[0], least, scales[at], e[SCALES - 1],
-             scales[SCALES - 1]);
-    return f;
+    for (int k = 0; k < u->seeds; k++) {
+        const int at = k * u->widths + u->widths - 1;
+
+        ratio[k] = fmin(u->error[0][at], u->error[SCALES - 1][at]) / u->best[at];
+    }
+    i = lab_column(u->seeds, 1, 0, ratio);
+    *f = (struct finding){.theory = (double)NAN, .measured = i.mean, .low = i.low, .high = i.high};
+    f->agrees = i.low > 1;
+    snprintf(f->quantity, sizeof f->quantity,
+             "error at the better end of s / least error, width %g (theory: above 1)",
+             u->width[u->widths - 1]);
+    snprintf(f->says, sizeof f->says,
+             "theory: the error is U-shaped in s; measured at width %g: at s = %g and %g at least "
+             "%.2f (%.2f to %.2f) times the least",
+             u->width[u->widths - 1], scales[0], scales[SCALES - 1], i.mean, i.low, i.high);
 }
 
 /* ---- the smallest eigenvalue: late in training the loss falls by (1 - eta lambda_min)^2 a step.
  * Targets are near the outputs at the start: on a long way the kernel of a finite network, and its
  * lambda_min, grow. */
 
-static int decay(ntk_ctx *ctx, const struct set *s, int width, uint64_t seed, double *ratio)
+/* Decay of the loss, as the lambda_min that would give it. */
+static ntk_status late_decay(ntk_params *p, const struct set *s, double eta, double *lambda)
 {
-    const double eta = 1 / s->spectrum.lambda_max, rate = -2 * log1p(-eta * s->spectrum.lambda_min);
-    const int64_t span = (int64_t)(2 / rate); /* in which it falls by e^2 */
-    double before, after, near[TRAIN];
+    const int64_t span = (int64_t)(1 / (eta * s->spectrum.lambda_min)); /* falls by e^2 in it */
+    double before = 1, after = 1, near[LARGE];
     ntk_train_opts o;
     ntk_train *train = NULL;
-    ntk_net *net;
-    ntk_params *p = NULL;
-    ntk_status status;
+    ntk_status status = ntk_params_apply(p, s->x, near);
 
-    STEP(lab_mlp(ctx, 2, width, "Tanh", 1, "ntk", &net));
+    for (int64_t i = 0; i < ntk_data_n(s->x); i++)
+        near[i] += 1e-3 * s->y[i];
     ntk_train_opts_init(&o);
     o.learning_rate = eta;
-    status = ntk_params_new(ctx, net, ntk_data_shape(s->x), NTK_F64, seed, &p);
-    if (status == NTK_OK)
-        status = ntk_params_apply(p, s->x, near);
-    for (int i = 0; i < TRAIN; i++)
-        near[i] += 1e-3 * s->y[i];
     if (status == NTK_OK)
         status = ntk_train_new(p, s->x, near, &o, &train);
     if (status == NTK_OK)
@@ -207,44 +192,84 @@ static int decay(ntk_ctx *ctx, const struct set *s, int width, uint64_t seed, do
     if (status == NTK_OK)
         status = ntk_train_run(train, 1, &after);
     ntk_train_free(train);
-    ntk_params_free(p);
-    ntk_net_free(net);
-    TRY(ctx, status);
-    *ratio = log(before / after) / (double)span / rate;
+    *lambda = -expm1(-log(before / after) / (2 * (double)span)) / eta;
+    return status;
+}
+
+static int pace(ntk_ctx *ctx, const struct set *s, int width, int seeds, FILE *f,
+                struct finding *found)
+{
+    double lambda[SEEDS];
+    struct interval i;
+
+    for (int k = 0; k < seeds; k++) {
+        ntk_net *net;
+        ntk_params *p = NULL;
+        ntk_status status;
+
+        STEP(lab_mlp(ctx, 2, width, "Tanh", 1, "ntk", &net));
+        status = ntk_params_new(ctx, net, ntk_data_shape(s->x), NTK_F64, (uint64_t)k, &p);
+        if (status == NTK_OK)
+            status = late_decay(p, s, 1 / s->spectrum.lambda_max, &lambda[k]);
+        ntk_params_free(p);
+        ntk_net_free(net);
+        TRY(ctx, status);
+    }
+    i = lab_mean(seeds, lambda);
+    fprintf(f, "%lld,%.6g,%.6g,%.6g,%.6g\n", (long long)ntk_data_n(s->x), s->spectrum.lambda_min,
+            i.mean, i.low, i.high);
+    *found = (struct finding){
+        .theory = s->spectrum.lambda_min, .measured = i.mean, .low = i.low, .high = i.high};
+    found->agrees = fabs(i.mean / found->theory - 1) < 0.2;
+    snprintf(found->quantity, sizeof found->quantity,
+             "late decay of the loss, as an eigenvalue, %lld samples, width %d",
+             (long long)ntk_data_n(s->x), width);
+    snprintf(
+        found->says, sizeof found->says,
+        "%lld samples: theory: late in training lambda_min = %.3g (of lambda_max = %.3g) sets the "
+        "pace; measured at width %d: %.3g (%.3g to %.3g)",
+        (long long)ntk_data_n(s->x), found->theory, s->spectrum.lambda_max, width, i.mean, i.low,
+        i.high);
     return EXIT_OK;
 }
 
-static int eigenvalue(ntk_ctx *ctx, const struct set *s, int width, int seeds, struct finding *f)
+static int paces(ntk_ctx *ctx, const struct args *a, const char *dir, struct finding *found)
 {
-    double ratio[SEEDS];
-    struct interval i;
+    FILE *f = lab_table(dir, "training_pace", "samples,lambda_min,measured,low,high");
+    int code = EXIT_OK;
 
-    for (int k = 0; k < seeds; k++)
-        STEP(decay(ctx, s, width, (uint64_t)k, &ratio[k]));
-    i = lab_mean(seeds, ratio);
-    *f = (struct finding){.theory = 1, .measured = i.mean, .low = i.low, .high = i.high};
-    f->agrees = fabs(i.mean - 1) < fmax(0.2, i.high - i.mean);
-    snprintf(f->quantity, sizeof f->quantity, "late decay of the loss / that of lambda_min");
-    snprintf(f->says, sizeof f->says,
-             "theory: late in training lambda_min = %.3g (of lambda_max = %.3g) sets the pace; "
-             "measured at width "
-             "%d: %.2f times it (%.2f to %.2f)",
-             s->spectrum.lambda_min, s->spectrum.lambda_max, width, i.mean, i.low, i.high);
-    return EXIT_OK;
+    if (!f)
+        return EXIT_USAGE;
+    for (int n = 0; n < SETS && code == EXIT_OK; n++) {
+        struct set s;
+
+        STEP(prepare(ctx, sizes[n], &s));
+        code = pace(ctx, &s, a->quick ? 256 : 1024, a->quick ? 3 : SEEDS, f, &found[n]);
+        release(&s);
+    }
+    STEP(lab_table_close(dir, "training_pace", f));
+    return code;
 }
 
 static const char script[] =
-    "set logscale xy\nset format y '%g'\nset xlabel 'multiplier s'\n"
-    "set ylabel 'distance of the trained network from f_{NTK}'\n"
-    "widths = '64 128 256 512 1024'\n"
-    "plot for [k=0:4] 'training.csv' using ($1==k?$3:NaN):4:5:6 with yerrorlines lw 2 pt 7 ps 0.5 "
-    "lc rgb word(colours, k+1) title 'width '.word(widths, k+1)\n";
+    "set multiplot layout 1,2\nset logscale xy\nset format y '%g'\nset ytics (0.02, 0.05, 0.1, "
+    "0.2, 0.5, 1, 2, 5)\nset xlabel 'multiplier s'\n"
+    "set ylabel 'distance of the trained network from f_{NTK}'\nset key maxrows 2\n"
+    "stats 'training.csv' using 1 nooutput\n"
+    "plot for [k=0:int(STATS_max)] 'training.csv' using ($1==k?$3*1.02**(k-2):NaN):4:5:6 with "
+    "yerrorlines lw 2 "
+    "pt 7 ps 0.5 lc rgb word(colours, k+1) title sprintf('width %d', 64*2**k)\n"
+    "set xlabel 'λ_{min} of Θ_∞, for 5 to 40 training samples'\n"
+    "set ylabel 'late decay of the loss, as λ'\nset xtics (0.02, 0.05, 0.1, 0.2, 0.3)\n"
+    "plot 'training_pace.csv' using 2:3:4:5 with yerrorbars lw 2 pt 7 ps 0.6 lc rgb word(colours, "
+    "1) "
+    "title 'measured', x dt 2 lw 2 lc rgb '#666666' title 'λ_{min}'\nunset multiplot\n";
 
 int lab_training(ntk_ctx *ctx, const struct args *a, const char *dir)
 {
     static struct surface u;
     struct set s;
-    struct finding findings[4];
+    struct finding findings[3 + SETS];
     FILE *f = lab_table(dir, "training", "setting,width,s,error,low,high");
     int code;
 
@@ -252,17 +277,20 @@ int lab_training(ntk_ctx *ctx, const struct args *a, const char *dir)
         return EXIT_USAGE;
     u.widths = a->quick ? 3 : WIDTHS;
     u.seeds = a->quick ? 3 : SEEDS;
-    STEP(prepare(ctx, &s));
-    code = fill(ctx, &s, a->quick ? 2000 : 4000, &u, f);
+    STEP(prepare(ctx, TRAIN, &s));
+    code = fill(ctx, &s, a->quick ? 1000 : 2000, &u);
+    release(&s);
+    tabulate(&u, f);
     STEP(lab_table_close(dir, "training", f));
     STEP(code);
-    findings[0] = falls(&u, u.best, "the least error over s");
-    findings[1] = falls(&u, u.best_scale, "the best s");
-    findings[2] = u_shape(&u);
-    STEP(eigenvalue(ctx, &s, a->quick ? 256 : 1024, u.seeds, &findings[3]));
-    release(&s);
-    for (int k = 0; k < 4; k++)
+    lab_found_bound(&findings[0], "the least error over s", -0.25,
+                    lab_slope(u.widths, u.width, u.seeds, u.best));
+    lab_found_bound(&findings[1], "the best s", -0.25,
+                    lab_slope(u.widths, u.width, u.seeds, u.best_scale));
+    u_shape(&u, &findings[2]);
+    STEP(paces(ctx, a, dir, findings + 3));
+    for (int k = 0; k < 3 + SETS; k++)
         note("%s", findings[k].says);
-    STEP(lab_plot(dir, "training", script));
-    return lab_report(a, dir, "training", findings, 4);
+    STEP(lab_plot_pair(dir, "training", script));
+    return lab_report(a, dir, "training", findings, 3 + SETS);
 }

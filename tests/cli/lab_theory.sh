@@ -14,22 +14,26 @@ between() {
 }
 between init "2 x Relu" -0.7 -0.3
 between init "2 x Tanh" -0.7 -0.2
-between lazy "sup |f - f_lin| in width, Tanh" -1.2 -0.4
-between lazy "sqrt(width) in width, Tanh" -0.7 -0.3
-between lazy "sup |Theta - Theta_0| in width, Tanh" -1.2 -0.5
-between lazy "movement of a hidden unit in width, Tanh" -0.7 -0.25
-between lazy "movement of all hidden units in width, Tanh" -0.2 0.25
-between training "slope of the least error" -0.6 -0.05
-between training "error at the ends" 1.5 20
-between training "late decay" 0.7 1.3
+between lazy "sup |f - f_lin|, Tanh" -1.2 -0.4
+between lazy "sqrt(width), Tanh" -0.7 -0.3
+between lazy "sup |Theta - Theta_0|, Tanh" -1.2 -0.5
+between lazy "movement of a hidden unit, Tanh" -0.7 -0.25
+between lazy "movement of all hidden units, Tanh" -0.2 0.25
+between training "exponent in width of the least error" -0.6 -0.05
+between training "exponent in width of the best s" -0.9 -0.05
+between training "error at the better end" 1.5 20
+# 0.7 to 1.3 times lambda_min, which is 0.194
+between training "late decay of the loss, as an eigenvalue, 10 samples" 0.136 0.252
 between learning_rate "width 256" 0.98 1.05
-between weights "W_0" -1.3 -0.4
-between dynamics "squared loss" -1.5 -0.3
+between weights "W_0" -1.3 -0.7
+between dynamics "f_lin, squared loss" -1.5 -0.3
+between dynamics "closed form, squared loss" -1 -0.1
 between dynamics "cross-entropy" -1.2 -0.1
-between parameterisation "Theta_0(x, x) in width, ntk" -0.3 0.3
-between parameterisation "Theta_0(x, x) in width, standard" 0.6 1.2
-between parameterisation "learning rate in width, standard" -1.3 -0.6
+between parameterisation "Theta_0(x, x), ntk" -0.3 0.3
+between parameterisation "Theta_0(x, x), standard" 0.6 1.2
+between parameterisation "learning rate, standard" -1.3 -0.6
 between targets "centred minus one-hot accuracy, %, digits, NTK" -0.05 0.05
+between targets "test error, centred / one-hot, digits, NTK" 0.99 1
 between scale "fully connected" 1e5 1e10
-grep -c '<h2>' lab/report.html
+grep -c '<h2 ' lab/report.html
 ntk lab all --quick --out lab 2>&1 | grep -c 'is done'
