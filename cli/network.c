@@ -62,8 +62,15 @@ int network_load(ntk_ctx *ctx, const struct args *a, const ntk_data *x, ntk_para
         TRY(ctx, ntk_params_load(ctx, a->params, params));
     else
         STEP(draw(ctx, a, x, params));
-    if (!isnan(a->multiplier))
-        TRY(ctx, ntk_params_set_multiplier(*params, a->multiplier));
+    if (!isnan(a->multiplier)) {
+        const ntk_status status = ntk_params_set_multiplier(*params, a->multiplier);
+
+        if (status != NTK_OK) {
+            ntk_params_free(*params);
+            *params = NULL;
+        }
+        TRY(ctx, status);
+    }
     return EXIT_OK;
 }
 
