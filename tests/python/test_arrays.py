@@ -66,6 +66,12 @@ def test_both_sets_decide_the_type():
     assert kernel_fn(x32, X, "ntk").dtype == kernel_fn(X, x32, "ntk").dtype == np.float64
 
 
+def test_results_are_of_the_machines_byte_order():
+    (W, _), (big, _) = (ntk.stax.Dense(3)[0](0, (-1, 4), dtype)[1] for dtype in ("f8", ">f8"))
+    np.testing.assert_array_equal(big, W)
+    np.testing.assert_array_equal(ntk.datasets.load("digits", ">f4", 3)[0], ntk.datasets.load("digits", "f4", 3)[0])
+
+
 def test_layouts():
     wide = np.zeros((12, 8))
     wide[::2, ::2] = X
@@ -212,6 +218,7 @@ def test_wrong_second_set():
     (lambda: kernel_fn(X, None, "ntk", mask=3), TypeError, "does not have the argument 'mask'"),
     (lambda: apply_fn(PARAMS[:1], X), ValueError, "do not belong to this network: it has 6 arrays"),
     (lambda: apply_fn(PARAMS, X[:, :3]), ValueError, "do not belong to this network"),
+    (lambda: ntk.stax.Dense(3)[1]((np.ones((3, 4)), None), X), ValueError, r"W \(4, 3\)\), got shapes \[\(3, 4\)\]"),
     (lambda: init_fn("a", (-1, 4)), TypeError, "rng must be an integer"),
     (lambda: init_fn(1.5, (-1, 4)), TypeError, "rng must be an integer"),
     (lambda: init_fn(0, (4,)), ValueError, "input_shape must be"),
