@@ -441,6 +441,8 @@ def gradient_descent(loss, k_train_train, y_train, learning_rate=1.0, momentum=N
     number = loss_of(loss)
     k = as_array(k_train_train, "k_train_train", np.float64)
     targets = _Targets(_matrix(k, "k_train_train"), y_train, trace_axes)
+    if targets.blocks and k.ndim != 4:
+        raise ValueError(f"k_train_train must have the shape [n][n][c][c] (trace_axes=()), got {k.shape}")
     y = targets.y.reshape(len(targets.y), -1)
     n, c = y.shape
     kernel = k / targets.size  # both losses are means over all entries, the library's are sums

@@ -379,6 +379,7 @@ class Tracer:
     (lambda: predict.gradient_descent_mse(ONES, np.ones((4, 1)))(-1.0), ValueError, "0 or more"),
     (lambda: predict.gradient_descent_mse(ONES, np.ones((4, 1)))(1.0, None), ValueError, "both None"),
     (lambda: predict.gradient_descent_mse(ONES, np.ones((4, 2, 2))), ValueError, "y_train"),
+    (lambda: predict.gradient_descent("mse", ONES, np.ones((2, 2)), trace_axes=()), ValueError, "n..n..c..c"),
     (lambda: ntk.empirical_ntk_fn(lambda params, x: x), TypeError, "ntk.stax"),
     (lambda: ntk.empirical_ntk_fn(APPLY, trace_axes=(0,)), ValueError, "trace_axes"),
     (lambda: ntk.taylor_expand(APPLY, PARAMS, 2), NotImplementedError, "degrees 0 and 1"),
