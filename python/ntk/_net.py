@@ -63,6 +63,7 @@ class Net:
 
     def with_theta(self, params, shape, dtype, use):
         """use(network) with the finite network that has these parameters (nested as nest does)."""
+        _core.check_may_work()  # a progress function would wait for a lock that the call around it has
         key = tuple(shape), np.dtype(dtype).char
         with self._lock:
             if key not in self._finite:

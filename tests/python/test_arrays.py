@@ -365,14 +365,42 @@ def test_progress_exception_ends_the_work():
     same(kernel_fn(X, None, "ntk"))
 
 
-def test_progress_functions_cannot_use_the_library():
-    def work(what, done, total):
-        kernel_fn(X, None, "ntk")
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("name", ["kernel", "model", "network", "training"])
+def test_progress_functions_cannot_use_the_library(name, threads):
+    """Neither by new objects nor by those that exist already: they would wait for the call that they are in."""
+    program = f"""
+import faulthandler, numpy as np, ntk
+faulthandler.dump_traceback_later(30, exit=True)
+ntk.set_threads({threads})
+x = np.random.default_rng(0).normal(size=(1500, 4))
+init_fn, apply_fn, kernel_fn = ntk.stax.parse("fc(depth=2, width=16)")
+params = init_fn(0, (-1, 4))[1]
+linear = ntk.linearize(apply_fn, params)
+network = ntk._core.Params.init("fc()", (4,), "d", 0)
+model = ntk._core.Model.fit("fc()", x, x, 1, "d", 1e-3, *[False] * 4)
+training = ntk._core.Train.start(network, x[:9], x[:9, :1].copy(), 0, False, 0.1, 0.5, 0.0, 0, 0)
+linear(params, x)
+work = {{"kernel": lambda: kernel_fn(x), "model": lambda: model.predict(x, np.empty((1500, 4)), None, None),
+        "network": lambda: linear(params, x), "training": lambda: training.run(1)}}["{name}"]
+for call in (lambda: kernel_fn(x), lambda: ntk.empirical_ntk_fn(apply_fn)(x, None, params)):
+    try:
+        with ntk.progress(lambda *_: work()):
+            call()
+    except RuntimeError as error:
+        print(error)
+work()
+"""
+    assert run(program) == 2 * "a progress function cannot use ntk itself\n"
 
-    ntk.set_threads(2)
-    with ntk.progress(work), pytest.raises(RuntimeError, match="a progress function cannot use ntk itself"):
-        kernel_fn(np.ones((2000, 4)), None, "ntk")
-    same(kernel_fn(X, None, "ntk"))
+
+def test_times_of_another_type_are_refused():
+    model = ntk._core.Model.fit("fc()", X, X, 1, "d", 1e-3, False, True, False, False)
+    with pytest.raises(ValueError, match="times must be float64"):
+        model.dynamics(np.ones(3, np.float32), None, np.empty((3, 6, 4)), None, None)
+    with pytest.raises(ValueError, match="times must be float64"):
+        ntk._core.flow(0, np.nan, 1.0, False, 1e-7, 1e-9, (6, 0, 4), np.ones(3, np.float32),
+                       (np.eye(6), None, X, None, None, None, None, np.empty((3, 6, 4)), None, None, None))
 
 
 def test_callback_exception_ends_training():
