@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Arrays in: whatever NumPy can see without a copy, as contiguous float32 or float64."""
+"""Arrays in: whatever NumPy can see without a copy, as contiguous float32 or float64; named tuples of results."""
+from collections import namedtuple
+from functools import cache
+
 import numpy as np
 
 _KINDS = "biuf"  # what converts to a real number: bool, integers, floats
@@ -83,3 +86,15 @@ def seed_of(rng):
     for word in key.ravel():
         seed = seed << 32 ^ int(word)
     return seed % 2**64
+
+
+@cache
+def _named_class(name, fields):
+    made = namedtuple(name, fields)
+    made.__reduce__ = lambda self: (named, (name, fields, tuple(self)))  # pickle finds no class of that name
+    return made
+
+
+def named(name, fields, values):
+    """A named tuple of a class that exists once for these fields."""
+    return _named_class(name, tuple(fields))(*values)

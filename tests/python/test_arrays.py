@@ -602,6 +602,10 @@ def test_pickle_and_copy():
     same(copy.deepcopy(kernel_fn)(X, None, "ntk"))
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(apply_fn))(PARAMS, X), apply_fn(PARAMS, X))
     same(pickle.loads(pickle.dumps(kernel_fn(X, None))).ntk)
+    for both in (kernel_fn(X, None, ("nngp", "ntk")), ntk.predict.gp_inference(kernel_fn(X), X, 0.1)()):
+        again = pickle.loads(pickle.dumps(both))
+        assert type(again) is type(both) and again._fields == ("nngp", "ntk")
+        np.testing.assert_array_equal(again.ntk, both.ntk)
 
 
 def test_kernels_of_several_networks():

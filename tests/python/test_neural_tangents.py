@@ -9,6 +9,7 @@ import pathlib
 import calls
 import numpy as np
 import pytest
+import scipy.linalg
 
 import ntk
 from ntk import predict, stax
@@ -329,6 +330,15 @@ def test_functions_that_are_not_known():
         stax.Elementwise(nngp_fn=lambda cov12, var1, var2: cov12)
     with pytest.raises(TypeError, match="call it"):
         stax.serial(stax.Dense(1), stax.Relu)
+
+
+def test_an_ensemble_is_factorised_once(monkeypatch):
+    calls = []
+    factorise = scipy.linalg.cho_factor
+    monkeypatch.setattr(scipy.linalg, "cho_factor", lambda *a, **k: calls.append(1) or factorise(*a, **k))
+    predict_fn = predict.gradient_descent_mse_ensemble(KERNEL, X, X[:, :1], diag_reg=1e-3)
+    first, again = (predict_fn(x_test=X[:2], get="ntk", compute_cov=True) for _ in range(2))
+    assert len(calls) == 1 and np.array_equal(first.covariance, again.covariance)
 
 
 def log_softmax(x):
