@@ -18,11 +18,11 @@ def as_array(x, name, dtype=None):
         raise ValueError(f"{name} must be an array, got None")
     if hasattr(x, "detach"):  # a torch tensor may belong to a gradient's tape
         x = x.detach()
-    if not hasattr(x, "__array__") and not hasattr(x, "__array_interface__") and hasattr(x, "__dlpack__"):
-        x = np.from_dlpack(x)
     try:
+        if not hasattr(x, "__array__") and not hasattr(x, "__array_interface__") and hasattr(x, "__dlpack__"):
+            x = np.from_dlpack(x)
         a = np.asarray(x)
-    except (TypeError, ValueError, RuntimeError) as error:
+    except (TypeError, ValueError, RuntimeError, BufferError) as error:
         if "Tracer" in type(x).__name__:
             raise TypeError(f"{name} is traced by jax, which cannot look into this library: call it without jit, vmap "
                             "and grad") from None

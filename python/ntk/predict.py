@@ -405,7 +405,7 @@ def _name_of(loss):
     return next(same, None)
 
 
-def loss_of(loss):
+def _loss_of(loss):
     """The library's number of a loss, which may be a function loss(fx, y) with the values of mse or cross_entropy."""
     name = _name_of(loss) if callable(loss) else {"cross_entropy": "xent", "squared": "mse"}.get(loss, loss)
     if name not in LOSSES:
@@ -440,7 +440,7 @@ def gradient_descent(loss, k_train_train, y_train, learning_rate=1.0, momentum=N
     any shape (None, infinity, only for the squared loss without momentum, by its closed form); a start that is an
     ODEState gives an ODEState. Lee et al. 2019, eq. 4; SUNDIALS' CVODE.
     """
-    number = loss_of(loss)
+    number = _loss_of(loss)
     k = as_array(k_train_train, "k_train_train", np.float64)
     targets = _Targets(_matrix(k, "k_train_train"), y_train, trace_axes)
     if targets.blocks and k.ndim != 4:

@@ -125,6 +125,13 @@ class Gradient(Interface):
         return Interface(self.array)
 
 
+class OtherDevice(Capsule):
+    """An array that is not in the memory of the processor."""
+
+    def __dlpack__(self, **kwargs):
+        raise BufferError("on another device")
+
+
 @pytest.mark.parametrize("kind", [Interface, Capsule, Gradient])
 def test_other_libraries_arrays(kind):
     same(kernel_fn(kind(X), None, "ntk"))
@@ -187,6 +194,7 @@ def test_arguments_are_not_changed():
     (np.array([["a", 1]], object), ValueError, "x1 must have real numbers, got objects"),
     (np.array([[1j, 1]], object), ValueError, "x1 must have real numbers, got objects"),
     ({}, ValueError, "x1 must have real numbers, got objects"),
+    (OtherDevice(X), TypeError, "x1 cannot be read as an array: on another device"),
     ([[1, 2], [3]], ValueError, "x1 cannot be read as an array: .*inhomogeneous"),
     (3.0, ValueError, r"x1 must have the shape .*got \(\)"),
     (X[0], ValueError, r"got \(4,\); one sample is x1\[None\]"),
@@ -582,11 +590,12 @@ def test_memory_does_not_grow(call, times):
     for _ in range(times // 5):
         call()
     gc.collect()
-    before = resident()
+    before, blocks = resident(), sys.getallocatedblocks()
     for _ in range(times):
         call()
     gc.collect()
     assert resident() - before < 2**20
+    assert sys.getallocatedblocks() - blocks < times / 4  # not an object a call, however small
 
 
 # ---- objects

@@ -346,11 +346,11 @@ def log_softmax(x):
 
 
 def test_losses_are_recognised_by_their_values():
-    assert predict.loss_of(lambda fx, y: 0.5 * np.mean((fx - y) ** 2)) == predict.loss_of("mse")
-    assert predict.loss_of(lambda fx, y: -np.mean(log_softmax(fx) * y)) == predict.loss_of("xent")
+    assert predict._loss_of(lambda fx, y: 0.5 * np.mean((fx - y) ** 2)) == predict._loss_of("mse")
+    assert predict._loss_of(lambda fx, y: -np.mean(log_softmax(fx) * y)) == predict._loss_of("xent")
     for loss in (lambda fx, y: np.mean((fx - y) ** 2), lambda fx, y: -np.sum(log_softmax(fx) * y), "hinge", max):
         with pytest.raises(ValueError, match="loss must be"):
-            predict.loss_of(loss)
+            predict._loss_of(loss)
 
 
 # ---- differences of docs/neural-tangents.md
