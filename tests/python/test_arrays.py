@@ -452,6 +452,24 @@ def test_two_threads():
     assert not wrong
 
 
+def test_products_of_several_threads_do_not_mix():
+    """Of matrices that BLAS would compute in several threads of its own."""
+    x = np.random.default_rng(4).normal(size=(400, 6))
+    expected = kernel_fn(x, None, "ntk")
+    wrong = []
+
+    def work():
+        for _ in range(80):
+            wrong.append(not np.array_equal(kernel_fn(x, None, "ntk"), expected))
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert len(wrong) == 320 and not any(wrong)
+
+
 def test_forked_process():
     program = """
 import multiprocessing, numpy as np, ntk
