@@ -67,6 +67,8 @@ class Net:
         key = tuple(shape), np.dtype(dtype).char
         with self._lock:
             if key not in self._finite:
+                if len(self._finite) == 8:  # sequences may have any number of lengths: the oldest goes
+                    del self._finite[next(iter(self._finite))]
                 self._finite[key] = self.network(shape, dtype, 0), threading.Lock()
             network, lock = self._finite[key]
         with lock:

@@ -635,6 +635,17 @@ def test_pickle_and_copy():
         np.testing.assert_array_equal(again.ntk, both.ntk)
 
 
+def test_sequences_of_many_lengths():
+    init, apply, _ = ntk.stax.parse("serial(Conv(3, (2,)), Relu(), GlobalAvgPool(), Dense(1))")
+    params = init(0, (-1, 5, 2))[1]
+    x = np.random.default_rng(5).normal(size=(2, 30, 2))
+    first = apply(params, x[:, :5])
+    for length in range(5, 30):
+        apply(params, x[:, :length])
+    assert len(apply.net._finite) == 8
+    np.testing.assert_array_equal(apply(params, x[:, :5]), first)
+
+
 def test_kernels_of_several_networks():
     nets = [NET, LAYER, "Dense(1)", ntk.stax.serial(ntk.stax.Dense(3), ntk.stax.Erf())]
     found = ntk.kernels(nets, X, X[:2], "ntk")
