@@ -201,7 +201,6 @@ MODULES = {
     "ntk.lab": "experiments",
     "ntk.plot": "plots",
 }
-INTERNAL = {"architecture_net", "as_inputs", "loss_of", "sharpness"}  # what modules share with each other
 FUNCTIONS = {"init_fn": ntk._net.InitFn, "apply_fn": ntk._net.ApplyFn, "kernel_fn": ntk._kernel.KernelFn}
 
 
@@ -216,7 +215,7 @@ def public(module):
     """Names that a module defines itself, functions and classes, in their order there."""
     return [name for name, value in vars(module).items()
             if (inspect.isfunction(value) or inspect.isclass(value)) and value.__module__ == module.__name__
-            and not name.startswith("_") and name not in INTERNAL]
+            and not name.startswith("_")]
 
 
 def directive(path, value):

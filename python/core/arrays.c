@@ -48,6 +48,16 @@ bool array_numbers(PyObject *object, const char *name, bool writable, bool optio
     return array_typed(object, name, writable, NTK_F64, count, out);
 }
 
+bool array_times(PyObject *object, struct array *out, Py_ssize_t *count)
+{
+    if (!array_get(object, "times", false, out))
+        return false;
+    *count = out->b.len / NTK_F64;
+    if (out->dtype != NTK_F64)
+        PyErr_SetString(PyExc_ValueError, "times must be float64");
+    return out->dtype == NTK_F64;
+}
+
 void array_release(struct array *a)
 {
     if (a->held)

@@ -17,7 +17,7 @@ static struct {
 
 static volatile sig_atomic_t interrupted;
 
-/* The library calls progress functions in a critical section, which work inside one would wait for. */
+/* Work inside a progress function would wait for the critical section that it is called in. */
 static _Thread_local bool in_progress;
 
 static void on_interrupt(int number)
@@ -31,7 +31,7 @@ bool settings_set(PyObject *threads, PyObject *memory, PyObject *isa, PyObject *
     int overflow;
     const long count = PyLong_AsLongAndOverflow(threads, &overflow);
     const size_t bytes = PyErr_Occurred() ? 0 : PyLong_AsSize_t(memory);
-    PyObject *name;
+    PyObject *name, *old;
     char *text = NULL;
     bool ok;
 
@@ -51,8 +51,9 @@ bool settings_set(PyObject *threads, PyObject *memory, PyObject *isa, PyObject *
         PyOS_snprintf(settings.isa, sizeof settings.isa, "%s", text ? text : ""); /* too long a name is no name either */
         settings.threads = (int)count;
         settings.memory = bytes;
-        Py_XDECREF(settings.progress);
+        old = settings.progress;
         settings.progress = progress == Py_None ? NULL : Py_NewRef(progress);
+        Py_XDECREF(old); /* last: this may run Python code */
     }
     Py_XDECREF(name);
     return ok;
@@ -83,15 +84,20 @@ static void settings_apply(ntk_ctx *ctx)
     ntk_ctx_set_memory(ctx, settings.memory);
 }
 
+bool may_work(void)
+{
+    if (in_progress)
+        PyErr_SetString(PyExc_RuntimeError, "a progress function cannot use ntk itself");
+    return !in_progress;
+}
+
 ntk_ctx *context_new(void)
 {
     ntk_ctx *ctx;
     ntk_status status;
 
-    if (in_progress) {
-        PyErr_SetString(PyExc_RuntimeError, "a progress function cannot use ntk itself");
+    if (!may_work())
         return NULL;
-    }
     status = ntk_ctx_new(&ctx);
     if (status != NTK_OK) {
         PyErr_NoMemory();
@@ -113,7 +119,7 @@ static int on_progress(const char *what, double done, double total, void *user)
 {
     struct call *c = user;
     PyGILState_STATE state;
-    PyObject *result;
+    PyObject *function, *result;
 
     if ((interrupted && c->catches) || c->type)
         return 1;
@@ -121,8 +127,9 @@ static int on_progress(const char *what, double done, double total, void *user)
         return 0;
     state = PyGILState_Ensure();
     in_progress = true;
-    result = settings.progress ? PyObject_CallFunction(settings.progress, "sdd", what, done, total)
-                               : Py_NewRef(Py_None);
+    function = Py_XNewRef(settings.progress); /* it may set another, and be freed */
+    result = function ? PyObject_CallFunction(function, "sdd", what, done, total) : Py_NewRef(Py_None);
+    Py_XDECREF(function);
     in_progress = false;
     if (!result)
         PyErr_Fetch(&c->type, &c->value, &c->trace);
@@ -235,13 +242,16 @@ void owner_free(struct owner *o)
         PyThread_free_lock(o->lock);
 }
 
-void owner_lock(struct owner *o)
+bool owner_lock(struct owner *o)
 {
+    if (!may_work())
+        return false;
     if (PyThread_acquire_lock(o->lock, NOWAIT_LOCK))
-        return;
+        return true;
     Py_BEGIN_ALLOW_THREADS
     PyThread_acquire_lock(o->lock, WAIT_LOCK);
     Py_END_ALLOW_THREADS
+    return true;
 }
 
 void owner_unlock(struct owner *o) { PyThread_release_lock(o->lock); }

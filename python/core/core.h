@@ -24,6 +24,8 @@ struct call {
     PyObject *type, *value, *trace; /* an exception of the progress callback */
 };
 
+/* False, with an exception, in a progress function. */
+bool may_work(void);
 /* A context with the module's settings; NULL with an exception. */
 ntk_ctx *context_new(void);
 /* Releases the interpreter's lock for work with ctx; call_end takes it again. An interrupt (in the main
@@ -51,6 +53,8 @@ bool array_numbers(PyObject *object, const char *name, bool writable, bool optio
 /* Of dtype and that many numbers. */
 bool array_typed(PyObject *object, const char *name, bool writable, ntk_dtype dtype, Py_ssize_t count,
                  struct array *out);
+/* Float64, of any count. */
+bool array_times(PyObject *object, struct array *out, Py_ssize_t *count);
 void array_release(struct array *a);
 
 /* Samples [n][c], [n][w][c] or [n][h][w][c], borrowed from an array. */
@@ -89,8 +93,9 @@ struct owner {
     ntk_ctx *ctx;
     PyThread_type_lock lock;
 };
-/* Locks it, for call_end's sake without the interpreter's lock; unlock after call_end. */
-void owner_lock(struct owner *o);
+/* Locks it, for call_end's sake without the interpreter's lock; unlock after call_end. False, with an
+ * exception, if not may_work. */
+bool owner_lock(struct owner *o);
 void owner_unlock(struct owner *o);
 bool owner_init(struct owner *o);
 void owner_free(struct owner *o);

@@ -93,13 +93,17 @@ static PyObject *train_start(PyObject *self, PyObject *args)
     o.loss = (ntk_loss)loss;
     o.batch = batch;
     o.seed = seed;
-    t = PyObject_New(struct train, train_type);
-    if (!t)
+    p = (struct params *)op;
+    if (!owner_lock(&p->owner))
         return NULL;
-    t->params = p = (struct params *)Py_NewRef(op);
+    t = PyObject_New(struct train, train_type);
+    if (!t) {
+        owner_unlock(&p->owner);
+        return NULL;
+    }
+    t->params = (struct params *)Py_NewRef(op);
     t->x = (struct samples){.data = NULL};
     t->train = NULL;
-    owner_lock(&p->owner);
     if (samples_get(p->owner.ctx, ox, "x", false, &t->x) &&
         array_numbers(oy, "y", false, false, t->x.n * ntk_params_outputs(p->p), &y)) {
         struct call call;
@@ -122,9 +126,8 @@ static PyObject *train_run(PyObject *self, PyObject *args)
     double loss = 0;
     bool ok;
 
-    if (!PyArg_ParseTuple(args, "L", &steps))
+    if (!PyArg_ParseTuple(args, "L", &steps) || !owner_lock(&t->params->owner))
         return NULL;
-    owner_lock(&t->params->owner);
     call_begin(&call, t->params->owner.ctx);
     ok = call_end(&call, ntk_train_run(t->train, steps, &loss));
     owner_unlock(&t->params->owner);
@@ -218,6 +221,7 @@ static PyObject *flow(PyObject *self, PyObject *args)
     ntk_flow_opts o;
     ntk_ctx *ctx;
     long long n, m, c;
+    Py_ssize_t count;
     int loss;
     bool ok = false;
 
@@ -225,12 +229,11 @@ static PyObject *flow(PyObject *self, PyObject *args)
     ntk_flow_opts_init(&o);
     if (!PyArg_ParseTuple(args, "iddpdd(LLL)OO!", &loss, &o.momentum, &o.learning_rate, &o.blocks,
                           &o.rtol, &o.atol, &n, &m, &c, &ot, &PyTuple_Type, &tuple) ||
-        !array_get(ot, "times", false, &times))
+        !(ctx = context_new()))
         return NULL;
     o.loss = (ntk_loss)loss;
-    ctx = context_new();
-    if (ctx) {
-        const Py_ssize_t count = times.b.len / (Py_ssize_t)times.dtype, each = o.blocks ? c * c : 1;
+    if (array_times(ot, &times, &count)) {
+        const Py_ssize_t each = o.blocks ? c * c : 1;
         const Py_ssize_t train = n * c, test = m * c;
         const Py_ssize_t sizes[FLOW_ARRAYS] = {
             [K_TRAIN] = n * n * each, [K_TEST] = m * n * each, [Y] = train,

@@ -101,9 +101,8 @@ static PyObject *save(PyObject *self, PyObject *args)
     struct call call;
     bool ok;
 
-    if (!PyArg_ParseTuple(args, "sp", &path, &with_factor))
+    if (!PyArg_ParseTuple(args, "sp", &path, &with_factor) || !owner_lock(&m->owner))
         return NULL;
-    owner_lock(&m->owner);
     call_begin(&call, m->owner.ctx);
     ok = call_end(&call, ntk_model_save(m->model, path, with_factor));
     owner_unlock(&m->owner);
@@ -120,9 +119,8 @@ static PyObject *predict(PyObject *self, PyObject *args)
     struct array mean = {.held = false}, variance = {.held = false}, covariance = {.held = false};
     bool ok = false;
 
-    if (!PyArg_ParseTuple(args, "OOOO", &ox, &om, &ov, &oc))
+    if (!PyArg_ParseTuple(args, "OOOO", &ox, &om, &ov, &oc) || !owner_lock(&m->owner))
         return NULL;
-    owner_lock(&m->owner);
     if (samples_get(m->owner.ctx, ox, "x", false, &x) &&
         array_numbers(om, "mean", true, false, x.n * c, &mean) &&
         array_numbers(ov, "variance", true, true, x.n, &variance) &&
@@ -154,17 +152,12 @@ static PyObject *dynamics(PyObject *self, PyObject *args)
     Py_ssize_t count;
     bool ok = false;
 
-    if (!PyArg_ParseTuple(args, "OOOOO", &ot, &ox, &oa, &ob, &ov) ||
-        !array_get(ot, "times", false, &times))
+    if (!PyArg_ParseTuple(args, "OOOOO", &ot, &ox, &oa, &ob, &ov) || !owner_lock(&m->owner))
         return NULL;
-    count = times.b.len / (Py_ssize_t)times.dtype;
-    owner_lock(&m->owner);
-    if (times.dtype != NTK_F64)
-        PyErr_SetString(PyExc_ValueError, "times must be float64");
-    else if (samples_get(m->owner.ctx, ox, "x", true, &x) &&
-             array_numbers(oa, "train", true, true, count * n * c, &train) &&
-             array_numbers(ob, "test", true, true, count * x.n * c, &test) &&
-             array_numbers(ov, "variance", true, true, count * x.n, &variance)) {
+    if (array_times(ot, &times, &count) && samples_get(m->owner.ctx, ox, "x", true, &x) &&
+        array_numbers(oa, "train", true, true, count * n * c, &train) &&
+        array_numbers(ob, "test", true, true, count * x.n * c, &test) &&
+        array_numbers(ov, "variance", true, true, count * x.n, &variance)) {
         struct call call;
 
         call_begin(&call, m->owner.ctx);
@@ -190,9 +183,8 @@ static PyObject *leave_one_out(PyObject *self, PyObject *args)
     struct array mean = {.held = false}, variance = {.held = false};
     bool ok = false;
 
-    if (!PyArg_ParseTuple(args, "OO", &om, &ov))
+    if (!PyArg_ParseTuple(args, "OO", &om, &ov) || !owner_lock(&m->owner))
         return NULL;
-    owner_lock(&m->owner);
     if (array_numbers(om, "mean", true, false, n * ntk_model_outputs(m->model), &mean) &&
         array_numbers(ov, "variance", true, true, n, &variance)) {
         struct call call;
@@ -214,7 +206,8 @@ static PyObject *evidence(PyObject *self, PyObject *unused)
     bool ok;
 
     (void)unused;
-    owner_lock(&m->owner);
+    if (!owner_lock(&m->owner))
+        return NULL;
     call_begin(&call, m->owner.ctx);
     ok = call_end(&call, ntk_model_evidence(m->model, &value));
     owner_unlock(&m->owner);
@@ -229,7 +222,8 @@ static PyObject *spectrum(PyObject *self, PyObject *unused)
     bool ok;
 
     (void)unused;
-    owner_lock(&m->owner);
+    if (!owner_lock(&m->owner))
+        return NULL;
     call_begin(&call, m->owner.ctx);
     ok = call_end(&call, ntk_model_spectrum(m->model, &s));
     owner_unlock(&m->owner);

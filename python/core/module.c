@@ -15,8 +15,16 @@ static PyObject *configure(PyObject *self, PyObject *args)
     Py_RETURN_NONE;
 }
 
+static PyObject *check_may_work(PyObject *self, PyObject *unused)
+{
+    (void)self;
+    (void)unused;
+    return may_work() ? Py_NewRef(Py_None) : NULL;
+}
+
 static PyMethodDef methods[] = {
     {"configure", configure, METH_VARARGS, "configure(threads, memory, isa, progress)"},
+    {"check_may_work", check_may_work, METH_NOARGS, "RuntimeError in a progress function"},
     {NULL, NULL, 0, NULL},
 };
 

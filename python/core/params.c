@@ -85,9 +85,8 @@ static PyObject *save(PyObject *self, PyObject *args)
     struct call call;
     bool ok;
 
-    if (!PyArg_ParseTuple(args, "s", &path))
+    if (!PyArg_ParseTuple(args, "s", &path) || !owner_lock(&p->owner))
         return NULL;
-    owner_lock(&p->owner);
     call_begin(&call, p->owner.ctx);
     ok = call_end(&call, ntk_params_save(p->p, path));
     owner_unlock(&p->owner);
@@ -140,9 +139,8 @@ static PyObject *apply(PyObject *self, PyObject *args)
     struct work w = {.x = {.data = NULL}};
     bool ok = false;
 
-    if (!PyArg_ParseTuple(args, "OO", &ox, &of))
+    if (!PyArg_ParseTuple(args, "OO", &ox, &of) || !owner_lock(&p->owner))
         return NULL;
-    owner_lock(&p->owner);
     if (samples_get(p->owner.ctx, ox, "x", false, &w.x) &&
         array_typed(of, "f", true, dtype, w.x.n * ntk_params_outputs(p->p), &w.out)) {
         struct call call;
@@ -165,9 +163,8 @@ static PyObject *jvp(PyObject *self, PyObject *args)
     struct work w = {.x = {.data = NULL}};
     bool ok = false;
 
-    if (!PyArg_ParseTuple(args, "OOOO", &ox, &ot, &of, &od))
+    if (!PyArg_ParseTuple(args, "OOOO", &ox, &ot, &of, &od) || !owner_lock(&p->owner))
         return NULL;
-    owner_lock(&p->owner);
     if (samples_get(p->owner.ctx, ox, "x", false, &w.x) &&
         array_typed(ot, "tangent", false, dtype, ntk_params_count(p->p), &w.in) &&
         array_typed(of, "f", true, dtype, w.x.n * c, &w.out) &&
@@ -192,9 +189,8 @@ static PyObject *vjp(PyObject *self, PyObject *args)
     struct work w = {.x = {.data = NULL}};
     bool ok = false;
 
-    if (!PyArg_ParseTuple(args, "OOO", &ox, &oc, &og))
+    if (!PyArg_ParseTuple(args, "OOO", &ox, &oc, &og) || !owner_lock(&p->owner))
         return NULL;
-    owner_lock(&p->owner);
     if (samples_get(p->owner.ctx, ox, "x", false, &w.x) &&
         array_typed(oc, "cotangent", false, dtype, w.x.n * ntk_params_outputs(p->p), &w.in) &&
         array_typed(og, "gradient", true, dtype, ntk_params_count(p->p), &w.out)) {
@@ -220,9 +216,8 @@ static PyObject *kernel(PyObject *self, PyObject *args)
     int form;
     bool ok = false;
 
-    if (!PyArg_ParseTuple(args, "IiOOO", &which, &form, &o1, &o2, &ok_))
+    if (!PyArg_ParseTuple(args, "IiOOO", &which, &form, &o1, &o2, &ok_) || !owner_lock(&p->owner))
         return NULL;
-    owner_lock(&p->owner);
     if (samples_get(p->owner.ctx, o1, "x1", false, &w.x) &&
         samples_get(p->owner.ctx, o2, "x2", true, &x2)) {
         const int64_t each = form == NTK_FULL ? c * c : form == NTK_DIAGONAL ? c : 1;
@@ -253,9 +248,8 @@ static PyObject *ntk_product(PyObject *self, PyObject *args)
     struct samples x2 = {.data = NULL};
     bool ok = false;
 
-    if (!PyArg_ParseTuple(args, "OOOO", &o1, &o2, &ov, &oo))
+    if (!PyArg_ParseTuple(args, "OOOO", &o1, &o2, &ov, &oo) || !owner_lock(&p->owner))
         return NULL;
-    owner_lock(&p->owner);
     if (samples_get(p->owner.ctx, o1, "x1", false, &w.x) &&
         samples_get(p->owner.ctx, o2, "x2", true, &x2) &&
         array_typed(ov, "v", false, dtype, (x2.data ? x2.n : w.x.n) * c, &w.in) &&
@@ -280,9 +274,8 @@ static PyObject *lambda_max(PyObject *self, PyObject *args)
     double lambda = 0;
     bool ok = false;
 
-    if (!PyArg_ParseTuple(args, "O", &ox))
+    if (!PyArg_ParseTuple(args, "O", &ox) || !owner_lock(&p->owner))
         return NULL;
-    owner_lock(&p->owner);
     if (samples_get(p->owner.ctx, ox, "x", false, &x)) {
         struct call call;
 

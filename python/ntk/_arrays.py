@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Arrays in: whatever NumPy can see without a copy, as contiguous float32 or float64."""
+"""Arrays in: whatever NumPy can see without a copy, as contiguous float32 or float64; named tuples of results."""
+from collections import namedtuple
+from functools import cache
+
 import numpy as np
 
 _KINDS = "biuf"  # what converts to a real number: bool, integers, floats
@@ -15,11 +18,11 @@ def as_array(x, name, dtype=None):
         raise ValueError(f"{name} must be an array, got None")
     if hasattr(x, "detach"):  # a torch tensor may belong to a gradient's tape
         x = x.detach()
-    if not hasattr(x, "__array__") and not hasattr(x, "__array_interface__") and hasattr(x, "__dlpack__"):
-        x = np.from_dlpack(x)
     try:
+        if not hasattr(x, "__array__") and not hasattr(x, "__array_interface__") and hasattr(x, "__dlpack__"):
+            x = np.from_dlpack(x)
         a = np.asarray(x)
-    except (TypeError, ValueError, RuntimeError) as error:
+    except (TypeError, ValueError, RuntimeError, BufferError) as error:
         if "Tracer" in type(x).__name__:
             raise TypeError(f"{name} is traced by jax, which cannot look into this library: call it without jit, vmap "
                             "and grad") from None
@@ -83,3 +86,15 @@ def seed_of(rng):
     for word in key.ravel():
         seed = seed << 32 ^ int(word)
     return seed % 2**64
+
+
+@cache
+def _named_class(name, fields):
+    made = namedtuple(name, fields)
+    made.__reduce__ = lambda self: (named, (name, fields, tuple(self)))  # pickle finds no class of that name
+    return made
+
+
+def named(name, fields, values):
+    """A named tuple of a class that exists once for these fields."""
+    return _named_class(name, tuple(fields))(*values)

@@ -1,11 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Infinite-width kernels of a network: kernel_fn, Kernel."""
-from collections import namedtuple
-
 import numpy as np
 
 from . import _core
-from ._arrays import pair
+from ._arrays import named, pair
 
 WANT = {"nngp": 1, "ntk": 2}
 _FIELDS = ("nngp", "ntk", "cov1", "cov2", "x1_is_x2", "shape1", "shape2")
@@ -64,12 +62,6 @@ class Kernel:
         return f"Kernel({self.net.text}, nngp and ntk {self.nngp.shape} of {self.nngp.dtype})"
 
 
-def _named(names, values, cache={}):
-    if names not in cache:
-        cache[names] = namedtuple("AnalyticKernel", names)
-    return cache[names](*values)
-
-
 class KernelFn:
     """kernel_fn(x1, x2=None, get=None) -> the kernels between samples in the limit of infinite width.
 
@@ -102,7 +94,7 @@ class KernelFn:
             found = matrices([net], x1, x2, set(names))[0]
         else:
             found = Kernel(net, *pair(x1, x2)[:2]).asdict()
-        return found[get] if isinstance(get, str) else _named(names, [found[name] for name in names])
+        return found[get] if isinstance(get, str) else named("AnalyticKernel", names, [found[name] for name in names])
 
 
 def _after(first, second):
@@ -124,4 +116,4 @@ def kernels(nets, x1, x2=None, get=("nngp", "ntk")):
     found = matrices(nets, x1, x2, set(names))
     if isinstance(get, str):
         return [f[get] for f in found]
-    return [_named(names, [f[name] for name in names]) for f in found]
+    return [named("AnalyticKernel", names, [f[name] for name in names]) for f in found]

@@ -63,13 +63,16 @@ class Net:
 
     def with_theta(self, params, shape, dtype, use):
         """use(network) with the finite network that has these parameters (nested as nest does)."""
+        _core.check_may_work()  # a progress function would wait for a lock that the call around it has
         key = tuple(shape), np.dtype(dtype).char
         with self._lock:
             if key not in self._finite:
+                if len(self._finite) == 8:  # sequences may have any number of lengths: the oldest goes
+                    del self._finite[next(iter(self._finite))]
                 self._finite[key] = self.network(shape, dtype, 0), threading.Lock()
             network, lock = self._finite[key]
         with lock:
-            theta = np.frombuffer(network, dtype)
+            theta = np.frombuffer(network, network.dtype)
             theta[:] = flatten(params, network.arrays(), self.canonical)
             return use(network)
 
@@ -87,18 +90,23 @@ def _leaves(params):
         yield params
 
 
+def _without_ones(shape):
+    """The sizes that matter: biases have axes of 1 in front, as many as their layer's outputs, or none."""
+    return [n for n in shape if n != 1]
+
+
 def flatten(params, arrays, canonical):
     """theta [count] of parameters as nest makes them; layers of a repeat may be a list of n as well."""
     leaves = [as_array(leaf, "params") for leaf in _leaves(params)]
-    sizes = [leaf.size for leaf in leaves]
-    if leaves and sizes == [size for _, _, _, size, _ in arrays]:
+    shapes = [_without_ones(leaf.shape) for leaf in leaves]
+    if leaves and shapes == [_without_ones(shape) for _, shape, *_ in arrays]:
         return np.concatenate([leaf.ravel() for leaf in leaves])
     places = list(_leaves(nest(canonical, arrays, np.arange(sum(size for _, _, _, size, _ in arrays)))))
-    if sizes != [place.size for place in places]:
+    if shapes != [_without_ones(place.shape) for place in places]:
         want = ", ".join(f"{name} {shape}" for name, shape, *_ in arrays)
         raise ValueError("these parameters do not belong to this network: it has "
                          f"{len(arrays)} arrays ({want}), got shapes {[leaf.shape for leaf in leaves]}")
-    theta = np.empty(sum(sizes), np.result_type(*leaves) if leaves else float)
+    theta = np.empty(sum(leaf.size for leaf in leaves), np.result_type(*leaves) if leaves else float)
     for place, leaf in zip(places, leaves):
         theta[place.ravel()] = leaf.ravel()
     return theta
@@ -162,7 +170,7 @@ class InitFn:
             raise ValueError("input_shape must be (n, c), (n, w, c) or (n, h, w, c) with n of any value, got "
                              f"{tuple(input_shape)}")
         network = self.net.network(input_shape[1:], dtype, seed_of(rng))
-        theta = np.frombuffer(network, dtype).copy()
+        theta = np.frombuffer(network, network.dtype).copy()
         params = nest(self.net.canonical, network.arrays(), theta)
         return (input_shape[0], *self.net.out_shape(input_shape[1:])), params
 

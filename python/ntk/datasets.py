@@ -17,7 +17,7 @@ def load(source: str | os.PathLike[str], dtype: DTypeLike = np.float64, limit: i
     [n][h][w][c] of dtype, float32 or float64. y: labels [n], or targets [n][outputs]. limit: only that many samples.
     target: the target column of a CSV, by name or number. OSError or ValueError if it cannot be read.
     """
-    dtype = np.dtype(dtype)
+    dtype = np.dtype(dtype).newbyteorder("=")
     target = None if target is None else str(target)
     x, n, shape, y, outputs = _core.load(os.fsdecode(source), dtype.char, limit or 0, target)
     x = np.frombuffer(x, dtype).reshape(n, *shape)

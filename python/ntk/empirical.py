@@ -4,13 +4,12 @@
 The functions take an apply_fn that ntk.stax made; an arbitrary Python function has no structure to work with.
 """
 import enum
-from collections import namedtuple
 from numbers import Integral
 
 import numpy as np
 
 from . import _core
-from ._arrays import as_array, as_samples, pair, seed_of
+from ._arrays import as_array, as_samples, named, pair, seed_of
 from ._net import flatten, nest, net_of
 
 _NNGP, _NTK = 1, 2
@@ -91,7 +90,7 @@ def _by_name(get, name, make):
     for n in names:
         if n not in ("nngp", "ntk"):
             raise ValueError(f"get must be 'nngp', 'ntk' or a tuple of these, got {n!r}")
-    return make(get) if isinstance(get, str) else namedtuple(name, names)(*map(make, names))
+    return make(get) if isinstance(get, str) else named(name, names, map(make, names))
 
 
 def empirical_kernel_fn(f, trace_axes=(-1,), diagonal_axes=(), vmap_axes=None,

@@ -79,14 +79,14 @@ _ATTRIBUTES = """
         unpickling, the first prediction fits again, with identical results."""
 
 
-def architecture_net(architecture, depth, activation, W_std, b_std):
+def _architecture_net(architecture, depth, activation, W_std, b_std):
     """The Net of an architecture, or of the preset fc if it is None; ValueError with a caret if it is wrong."""
     if architecture is None:
         architecture = stax.fc(depth=depth, activation=activation, W_std=W_std, b_std=b_std)
     return net_of(architecture, "architecture")
 
 
-def as_inputs(X, net, input_shape):
+def _as_inputs(X, net, input_shape):
     """Samples in the shape that the net wants: rows as images of input_shape, or images as rows."""
     if X.ndim == 2 and input_shape is not None:
         if np.prod(input_shape) != X.shape[1]:
@@ -137,9 +137,9 @@ class _NTKEstimator(BaseEstimator):
     def _fit(self, X, targets):
         """Fits normalised targets. What the fit depends on is kept, so that later fits are of the same model."""
         self._check_parameters()
-        self._net = architecture_net(self.architecture, self.depth, self.activation, self.W_std, self.b_std)
+        self._net = _architecture_net(self.architecture, self.depth, self.activation, self.W_std, self.b_std)
         # The library reads the samples later on: they must not change when X does.
-        self.X_fit_ = np.array(as_inputs(X, self._net, self.input_shape), order="C")
+        self.X_fit_ = np.array(_as_inputs(X, self._net, self.input_shape), order="C")
         self._targets = np.ascontiguousarray(targets, dtype=np.float64)
         self._posterior, self._dtype = _POSTERIORS[self.kernel], np.dtype(self.dtype).char
         self._ridge = float(self.alpha)
@@ -172,7 +172,7 @@ class _NTKEstimator(BaseEstimator):
     def _samples(self, X):
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, allow_nd=True, dtype=_FLOATS)
-        X = np.ascontiguousarray(as_inputs(X, self._net, self.input_shape))
+        X = np.ascontiguousarray(_as_inputs(X, self._net, self.input_shape))
         if X.shape[1:] != self.X_fit_.shape[1:]:
             raise ValueError(f"samples have the shape {X.shape[1:]}, but {type(self).__name__} was fitted to "
                              f"{self.X_fit_.shape[1:]}")
@@ -419,11 +419,11 @@ class NTKClassifier(ClassifierMixin, _NTKEstimator):
         if "sharpness" not in self._cache:
             model = (self._model() if self._time == np.inf else
                      self._fit_model(self._ridge + self._targets.size / self._time, False, False))
-            self._cache["sharpness"] = sharpness(self._leave_one_out(model)[0], self._labels)
+            self._cache["sharpness"] = _most_likely_sharpness(self._leave_one_out(model)[0], self._labels)
         return self._cache["sharpness"]
 
 
-def sharpness(scores, labels):
+def _most_likely_sharpness(scores, labels):
     """The b > 0 with which softmax(b scores), scores [n][classes], makes labels [n] most likely.
 
     One label in n + 1 is taken to be random, without which b would be infinite where all scores are right; and b is

@@ -11,7 +11,7 @@ import numpy as np
 from . import _core
 from ._arrays import as_array, as_samples, seed_of
 from ._net import flatten, nest, net_of
-from .predict import loss_of
+from .predict import _loss_of
 
 if TYPE_CHECKING:  # numpy.typing takes a tenth of this package's import
     from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -54,7 +54,7 @@ def train(apply_fn: Any, params: Any, x: ArrayLike, y: ArrayLike, loss: str | Ca
     every = max(1, steps // 10) if every is None else every
     if every < 1:
         raise ValueError(f"every must be 1 or more, got {every}")
-    run = _core.Train.start(network, x, y, loss_of(loss), mean, learning_rate or 0.0, fraction, momentum,
+    run = _core.Train.start(network, x, y, _loss_of(loss), mean, learning_rate or 0.0, fraction, momentum,
                             batch_size or 0, seed_of(seed))
     records = []
     while run.step < steps:

@@ -14,7 +14,7 @@ from sklearn.gaussian_process.kernels import Hyperparameter, Kernel
 from ._arrays import as_samples
 from ._kernel import WANT, kernels, variances
 from ._net import net_of
-from .estimators import architecture_net, as_inputs
+from .estimators import _architecture_net, _as_inputs
 
 _NAMES = ("W_std", "b_std")
 
@@ -111,7 +111,7 @@ class NTKKernel(Kernel):
                 architecture = _name(name).sub(repr(value), architecture)
         elif self._is_function():
             architecture = architecture(**values)
-        return architecture_net(architecture, self.depth, self.activation, **values)
+        return _architecture_net(architecture, self.depth, self.activation, **values)
 
     def __call__(self, X, Y=None, eval_gradient=False):
         """K(X, Y), [n][m] of float64; Y None: X with itself. With eval_gradient also dK/dtheta, [n][n][n_dims]."""
@@ -147,7 +147,7 @@ class NTKKernel(Kernel):
             raise ValueError(f"kernel must be 'ntk' or 'nngp', got {self.kernel!r}")
 
     def _samples(self, X, net):
-        return as_inputs(as_samples(np.atleast_2d(X), "X", np.float64), net, self.input_shape)
+        return _as_inputs(as_samples(np.atleast_2d(X), "X", np.float64), net, self.input_shape)
 
     def _architecture(self):
         """The architecture as a text, a function of the deviations, or None."""

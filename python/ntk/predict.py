@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 
 from . import _core
-from ._arrays import as_array
+from ._arrays import as_array, named
 
 Gaussian = namedtuple("Gaussian", "mean covariance")
 Gaussian.__doc__ = "mean [m][outputs] and covariance [m][m] of predictions, the same for each output."
@@ -219,8 +219,7 @@ def _part(kernel, name, what):
 def _gaussians(get, values):
     if isinstance(get, str):
         return values[get]
-    names = tuple(get)
-    return namedtuple("Gaussians", names)(*[values[name] for name in names])
+    return named("Gaussians", get, [values[name] for name in get])
 
 
 def _regimes(get, allowed):
@@ -309,15 +308,19 @@ def gradient_descent_mse_ensemble(kernel_fn, x_train, y_train, learning_rate=1.0
         if missing:
             found = kernel_fn(x_train, None, missing, **kernel_fn_train_train_kwargs)
             cache.update(zip(missing, found))
-        return namedtuple("Kernels", tuple(cache))(**cache)
+        return named("Kernels", cache, cache.values())
 
-    solvers = {}
+    solvers, inferences = {}, {}  # which keep their factorisations
 
     def solver(name):
         if name not in solvers:
-            solvers[name] = _Solver(train_kernels((name,))[list(cache).index(name)], diag_reg,
-                                    diag_reg_absolute_scale)
+            solvers[name] = _Solver(getattr(train_kernels((name,)), name), diag_reg, diag_reg_absolute_scale)
         return solvers[name]
+
+    def infer(k_dd, *args):
+        if k_dd._fields not in inferences:
+            inferences[k_dd._fields] = gp_inference(k_dd, y_train, diag_reg, diag_reg_absolute_scale, trace_axes)
+        return inferences[k_dd._fields](*args)
 
     def at(regime, times, shape, k_td, k_tt):
         s = solver(regime)
@@ -344,8 +347,7 @@ def gradient_descent_mse_ensemble(kernel_fn, x_train, y_train, learning_rate=1.0
         if compute_cov:
             k_tt = True if x_test is None else kernel_fn(x_test, None, "nngp", **kwargs)
         if t is None:
-            infer = gp_inference(k_dd, y_train, diag_reg, diag_reg_absolute_scale, trace_axes)
-            return infer(get, k_td, k_tt)
+            return infer(k_dd, get, k_td, k_tt)
         times, shape = _times(t, learning_rate)
         return _gaussians(get, {name: at(name, times, shape, k_td, k_tt) for name in names})
 
@@ -403,7 +405,7 @@ def _name_of(loss):
     return next(same, None)
 
 
-def loss_of(loss):
+def _loss_of(loss):
     """The library's number of a loss, which may be a function loss(fx, y) with the values of mse or cross_entropy."""
     name = _name_of(loss) if callable(loss) else {"cross_entropy": "xent", "squared": "mse"}.get(loss, loss)
     if name not in LOSSES:
@@ -438,9 +440,11 @@ def gradient_descent(loss, k_train_train, y_train, learning_rate=1.0, momentum=N
     any shape (None, infinity, only for the squared loss without momentum, by its closed form); a start that is an
     ODEState gives an ODEState. Lee et al. 2019, eq. 4; SUNDIALS' CVODE.
     """
-    number = loss_of(loss)
+    number = _loss_of(loss)
     k = as_array(k_train_train, "k_train_train", np.float64)
     targets = _Targets(_matrix(k, "k_train_train"), y_train, trace_axes)
+    if targets.blocks and k.ndim != 4:
+        raise ValueError(f"k_train_train must have the shape [n][n][c][c] (trace_axes=()), got {k.shape}")
     y = targets.y.reshape(len(targets.y), -1)
     n, c = y.shape
     kernel = k / targets.size  # both losses are means over all entries, the library's are sums

@@ -88,7 +88,8 @@ void ntk_outfile_abort(struct ntk_outfile *out);
 /* ---- the nearest of n names to `name` (Damerau-Levenshtein, at most a third of its length), or NULL. */
 const char *ntk_nearest(const char *name, const char *const *names, size_t n);
 
-/* ---- BLAS threads are a process-wide setting: set before work, restored after. Returns the old. */
+/* ---- BLAS threads are a setting of the calling thread (with OpenBLAS on pthreads: of the process): set
+ * before work, restored after. Returns the old. */
 int ntk_blas_set_threads(int threads);
 
 /* 64-bit FNV-1a hash. */

@@ -66,6 +66,12 @@ def test_both_sets_decide_the_type():
     assert kernel_fn(x32, X, "ntk").dtype == kernel_fn(X, x32, "ntk").dtype == np.float64
 
 
+def test_results_are_of_the_machines_byte_order():
+    (W, _), (big, _) = (ntk.stax.Dense(3)[0](0, (-1, 4), dtype)[1] for dtype in ("f8", ">f8"))
+    np.testing.assert_array_equal(big, W)
+    np.testing.assert_array_equal(ntk.datasets.load("digits", ">f4", 3)[0], ntk.datasets.load("digits", "f4", 3)[0])
+
+
 def test_layouts():
     wide = np.zeros((12, 8))
     wide[::2, ::2] = X
@@ -117,6 +123,13 @@ class Gradient(Interface):
 
     def detach(self):
         return Interface(self.array)
+
+
+class OtherDevice(Capsule):
+    """An array that is not in the memory of the processor."""
+
+    def __dlpack__(self, **kwargs):
+        raise BufferError("on another device")
 
 
 @pytest.mark.parametrize("kind", [Interface, Capsule, Gradient])
@@ -181,6 +194,7 @@ def test_arguments_are_not_changed():
     (np.array([["a", 1]], object), ValueError, "x1 must have real numbers, got objects"),
     (np.array([[1j, 1]], object), ValueError, "x1 must have real numbers, got objects"),
     ({}, ValueError, "x1 must have real numbers, got objects"),
+    (OtherDevice(X), TypeError, "x1 cannot be read as an array: on another device"),
     ([[1, 2], [3]], ValueError, "x1 cannot be read as an array: .*inhomogeneous"),
     (3.0, ValueError, r"x1 must have the shape .*got \(\)"),
     (X[0], ValueError, r"got \(4,\); one sample is x1\[None\]"),
@@ -212,6 +226,7 @@ def test_wrong_second_set():
     (lambda: kernel_fn(X, None, "ntk", mask=3), TypeError, "does not have the argument 'mask'"),
     (lambda: apply_fn(PARAMS[:1], X), ValueError, "do not belong to this network: it has 6 arrays"),
     (lambda: apply_fn(PARAMS, X[:, :3]), ValueError, "do not belong to this network"),
+    (lambda: ntk.stax.Dense(3)[1]((np.ones((3, 4)), None), X), ValueError, r"W \(4, 3\)\), got shapes \[\(3, 4\)\]"),
     (lambda: init_fn("a", (-1, 4)), TypeError, "rng must be an integer"),
     (lambda: init_fn(1.5, (-1, 4)), TypeError, "rng must be an integer"),
     (lambda: init_fn(0, (4,)), ValueError, "input_shape must be"),
@@ -358,14 +373,42 @@ def test_progress_exception_ends_the_work():
     same(kernel_fn(X, None, "ntk"))
 
 
-def test_progress_functions_cannot_use_the_library():
-    def work(what, done, total):
-        kernel_fn(X, None, "ntk")
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("name", ["kernel", "model", "network", "training"])
+def test_progress_functions_cannot_use_the_library(name, threads):
+    """Neither by new objects nor by those that exist already: they would wait for the call that they are in."""
+    program = f"""
+import faulthandler, numpy as np, ntk
+faulthandler.dump_traceback_later(30, exit=True)
+ntk.set_threads({threads})
+x = np.random.default_rng(0).normal(size=(1500, 4))
+init_fn, apply_fn, kernel_fn = ntk.stax.parse("fc(depth=2, width=16)")
+params = init_fn(0, (-1, 4))[1]
+linear = ntk.linearize(apply_fn, params)
+network = ntk._core.Params.init("fc()", (4,), "d", 0)
+model = ntk._core.Model.fit("fc()", x, x, 1, "d", 1e-3, *[False] * 4)
+training = ntk._core.Train.start(network, x[:9], x[:9, :1].copy(), 0, False, 0.1, 0.5, 0.0, 0, 0)
+linear(params, x)
+work = {{"kernel": lambda: kernel_fn(x), "model": lambda: model.predict(x, np.empty((1500, 4)), None, None),
+        "network": lambda: linear(params, x), "training": lambda: training.run(1)}}["{name}"]
+for call in (lambda: kernel_fn(x), lambda: ntk.empirical_ntk_fn(apply_fn)(x, None, params)):
+    try:
+        with ntk.progress(lambda *_: work()):
+            call()
+    except RuntimeError as error:
+        print(error)
+work()
+"""
+    assert run(program) == 2 * "a progress function cannot use ntk itself\n"
 
-    ntk.set_threads(2)
-    with ntk.progress(work), pytest.raises(RuntimeError, match="a progress function cannot use ntk itself"):
-        kernel_fn(np.ones((2000, 4)), None, "ntk")
-    same(kernel_fn(X, None, "ntk"))
+
+def test_times_of_another_type_are_refused():
+    model = ntk._core.Model.fit("fc()", X, X, 1, "d", 1e-3, False, True, False, False)
+    with pytest.raises(ValueError, match="times must be float64"):
+        model.dynamics(np.ones(3, np.float32), None, np.empty((3, 6, 4)), None, None)
+    with pytest.raises(ValueError, match="times must be float64"):
+        ntk._core.flow(0, np.nan, 1.0, False, 1e-7, 1e-9, (6, 0, 4), np.ones(3, np.float32),
+                       (np.eye(6), None, X, None, None, None, None, np.empty((3, 6, 4)), None, None, None))
 
 
 def test_callback_exception_ends_training():
@@ -407,6 +450,24 @@ def test_two_threads():
         thread.join(60)
         assert not thread.is_alive()
     assert not wrong
+
+
+def test_products_of_several_threads_do_not_mix():
+    """Of matrices that BLAS would compute in several threads of its own."""
+    x = np.random.default_rng(4).normal(size=(400, 6))
+    expected = kernel_fn(x, None, "ntk")
+    wrong = []
+
+    def work():
+        for _ in range(80):
+            wrong.append(not np.array_equal(kernel_fn(x, None, "ntk"), expected))
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert len(wrong) == 320 and not any(wrong)
 
 
 def test_forked_process():
@@ -547,11 +608,12 @@ def test_memory_does_not_grow(call, times):
     for _ in range(times // 5):
         call()
     gc.collect()
-    before = resident()
+    before, blocks = resident(), sys.getallocatedblocks()
     for _ in range(times):
         call()
     gc.collect()
     assert resident() - before < 2**20
+    assert sys.getallocatedblocks() - blocks < times / 4  # not an object a call, however small
 
 
 # ---- objects
@@ -567,6 +629,21 @@ def test_pickle_and_copy():
     same(copy.deepcopy(kernel_fn)(X, None, "ntk"))
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(apply_fn))(PARAMS, X), apply_fn(PARAMS, X))
     same(pickle.loads(pickle.dumps(kernel_fn(X, None))).ntk)
+    for both in (kernel_fn(X, None, ("nngp", "ntk")), ntk.predict.gp_inference(kernel_fn(X), X, 0.1)()):
+        again = pickle.loads(pickle.dumps(both))
+        assert type(again) is type(both) and again._fields == ("nngp", "ntk")
+        np.testing.assert_array_equal(again.ntk, both.ntk)
+
+
+def test_sequences_of_many_lengths():
+    init, apply, _ = ntk.stax.parse("serial(Conv(3, (2,)), Relu(), GlobalAvgPool(), Dense(1))")
+    params = init(0, (-1, 5, 2))[1]
+    x = np.random.default_rng(5).normal(size=(2, 30, 2))
+    first = apply(params, x[:, :5])
+    for length in range(5, 30):
+        apply(params, x[:, :length])
+    assert len(apply.net._finite) == 8
+    np.testing.assert_array_equal(apply(params, x[:, :5]), first)
 
 
 def test_kernels_of_several_networks():

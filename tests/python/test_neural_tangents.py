@@ -9,6 +9,7 @@ import pathlib
 import calls
 import numpy as np
 import pytest
+import scipy.linalg
 
 import ntk
 from ntk import predict, stax
@@ -331,16 +332,25 @@ def test_functions_that_are_not_known():
         stax.serial(stax.Dense(1), stax.Relu)
 
 
+def test_an_ensemble_is_factorised_once(monkeypatch):
+    calls = []
+    factorise = scipy.linalg.cho_factor
+    monkeypatch.setattr(scipy.linalg, "cho_factor", lambda *a, **k: calls.append(1) or factorise(*a, **k))
+    predict_fn = predict.gradient_descent_mse_ensemble(KERNEL, X, X[:, :1], diag_reg=1e-3)
+    first, again = (predict_fn(x_test=X[:2], get="ntk", compute_cov=True) for _ in range(2))
+    assert len(calls) == 1 and np.array_equal(first.covariance, again.covariance)
+
+
 def log_softmax(x):
     return x - np.log(np.exp(x).sum(-1, keepdims=True))
 
 
 def test_losses_are_recognised_by_their_values():
-    assert predict.loss_of(lambda fx, y: 0.5 * np.mean((fx - y) ** 2)) == predict.loss_of("mse")
-    assert predict.loss_of(lambda fx, y: -np.mean(log_softmax(fx) * y)) == predict.loss_of("xent")
+    assert predict._loss_of(lambda fx, y: 0.5 * np.mean((fx - y) ** 2)) == predict._loss_of("mse")
+    assert predict._loss_of(lambda fx, y: -np.mean(log_softmax(fx) * y)) == predict._loss_of("xent")
     for loss in (lambda fx, y: np.mean((fx - y) ** 2), lambda fx, y: -np.sum(log_softmax(fx) * y), "hinge", max):
         with pytest.raises(ValueError, match="loss must be"):
-            predict.loss_of(loss)
+            predict._loss_of(loss)
 
 
 # ---- differences of docs/neural-tangents.md
@@ -379,6 +389,7 @@ class Tracer:
     (lambda: predict.gradient_descent_mse(ONES, np.ones((4, 1)))(-1.0), ValueError, "0 or more"),
     (lambda: predict.gradient_descent_mse(ONES, np.ones((4, 1)))(1.0, None), ValueError, "both None"),
     (lambda: predict.gradient_descent_mse(ONES, np.ones((4, 2, 2))), ValueError, "y_train"),
+    (lambda: predict.gradient_descent("mse", ONES, np.ones((2, 2)), trace_axes=()), ValueError, "n..n..c..c"),
     (lambda: ntk.empirical_ntk_fn(lambda params, x: x), TypeError, "ntk.stax"),
     (lambda: ntk.empirical_ntk_fn(APPLY, trace_axes=(0,)), ValueError, "trace_axes"),
     (lambda: ntk.taylor_expand(APPLY, PARAMS, 2), NotImplementedError, "degrees 0 and 1"),
