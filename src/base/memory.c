@@ -71,11 +71,17 @@ static const char *bytes_text(size_t bytes, char buf[32])
     return buf;
 }
 
+/* Asking the machine costs as much as a small kernel; so little is left to malloc. */
+#define WORTH_ASKING ((size_t)16 << 20)
+
 ntk_status ntk_ctx_check_memory(ntk_ctx *ctx, size_t bytes, const char *what)
 {
-    const size_t bound = ntk_ctx_memory(ctx);
     char need[32], have[32];
+    size_t bound;
 
+    if (!ctx->memory && bytes < WORTH_ASKING)
+        return NTK_OK;
+    bound = ntk_ctx_memory(ctx);
     if (bytes <= bound)
         return NTK_OK;
     return ntk_fail(ctx, NTK_ENOMEM, "%s needs %s, %s are %s", what, bytes_text(bytes, need),
