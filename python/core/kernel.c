@@ -72,6 +72,17 @@ static bool outputs_get(const struct compiled *k, PyObject *tuple, ntk_dtype dty
 
 static PyObject *none_or_null(bool ok) { return ok ? Py_NewRef(Py_None) : NULL; }
 
+/* The outputs are the caller's, but memory that was never written to: they count as well. */
+static bool fits(const struct compiled *k, int64_t n1, int64_t n2)
+{
+    const ntk_status status =
+        ntk_ctx_check_memory(k->ctx, ntk_kernel_bytes(k->kernel, n1, n2), "this kernel");
+
+    if (status != NTK_OK)
+        raise_status(k->ctx, status);
+    return status == NTK_OK;
+}
+
 /* kernel(texts, want, dtype, x1, x2, outs) */
 static PyObject *kernel(PyObject *self, PyObject *args)
 {
@@ -92,7 +103,7 @@ static PyObject *kernel(PyObject *self, PyObject *args)
         !dtype_get(character, &dtype) || !(k.ctx = context_new()))
         return NULL;
     if (samples_get(k.ctx, o1, "x1", false, &x1) && samples_get(k.ctx, o2, "x2", true, &x2) &&
-        compile(&k, texts, want, dtype, x1.shape) &&
+        compile(&k, texts, want, dtype, x1.shape) && fits(&k, x1.n, x2.data ? x2.n : 0) &&
         outputs_get(&k, outs, dtype, x1.n * (x2.data ? x2.n : x1.n), arrays, pointers)) {
         struct call call;
 
@@ -140,38 +151,8 @@ static PyObject *diagonal(PyObject *self, PyObject *args)
     return none_or_null(ok);
 }
 
-/* kernel_check(texts, want, dtype, shape, n1, n2): MemoryError if the matrices do not fit. */
-static PyObject *kernel_check(PyObject *self, PyObject *args)
-{
-    PyObject *texts, *tuple;
-    struct compiled k = {NULL};
-    unsigned want;
-    ntk_shape shape;
-    ntk_dtype dtype;
-    long long n1, n2;
-    int character;
-    bool ok = false;
-
-    (void)self;
-    if (!PyArg_ParseTuple(args, "O!ICOLL", &PyTuple_Type, &texts, &want, &character, &tuple, &n1, &n2) ||
-        !dtype_get(character, &dtype) || !shape_get(tuple, &shape) || !(k.ctx = context_new()))
-        return NULL;
-    if (compile(&k, texts, want, dtype, shape)) {
-        const ntk_status status =
-            ntk_ctx_check_memory(k.ctx, ntk_kernel_bytes(k.kernel, n1, n2), "this kernel");
-
-        ok = status == NTK_OK;
-        if (!ok)
-            raise_status(k.ctx, status);
-    }
-    compiled_free(&k);
-    return none_or_null(ok);
-}
-
 PyMethodDef kernel_methods[] = {
     {"kernel", kernel, METH_VARARGS, "kernel(texts, want, dtype, x1, x2, outs)"},
     {"diagonal", diagonal, METH_VARARGS, "diagonal(texts, want, dtype, x, outs)"},
-    {"kernel_check", kernel_check, METH_VARARGS,
-     "kernel_check(texts, want, dtype, shape, n1, n2): MemoryError if it does not fit"},
     {NULL, NULL, 0, NULL},
 };

@@ -18,7 +18,6 @@ def matrices(nets, x1, x2, want):
     n1, n2 = len(x1), len(x1 if x2 is None else x2)
     texts = tuple(net.text for net in nets)
     head = nets[0]
-    head.call(_core.kernel_check, texts, mask, dtype.char, x1.shape[1:], n1, 0 if x2 is None else n2)
     outs = tuple(np.empty((n1, n2), dtype) for _ in range(len(nets) * len(names)))
     head.call(_core.kernel, texts, mask, dtype.char, x1, x2, outs)
     return [dict(zip(names, outs[i * len(names):])) for i in range(len(nets))]
