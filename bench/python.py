@@ -90,8 +90,8 @@ def main():
     print(table)
     if args.write:
         text = RESULTS.read_text()
-        RESULTS.write_text(re.sub(r"(<!-- python.py: begin -->\n).*?(\n<!-- python.py: end -->)",
-                                  lambda m: m[1] + table + m[2], text, flags=re.S))
+        RESULTS.write_text(re.sub(r"(<!-- python.py: begin -->\n).*?(<!-- python.py: end -->)",
+                                  lambda m: m[1] + table + "\n" + m[2], text, flags=re.S))
 
 
 if __name__ == "__main__":
