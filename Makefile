@@ -29,6 +29,7 @@ docs: build
 
 install: build
 	meson install -C $(BUILD)
+	@test -n "$(DESTDIR)" || PATH="$$PATH:/usr/sbin:/sbin" ldconfig || true # so that programs find the library
 
 clean:
 	rm -rf $(BUILD) build-sanitize

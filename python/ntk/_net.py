@@ -166,6 +166,9 @@ class InitFn:
         self.net = net
 
     def __call__(self, rng, input_shape, dtype=np.float64):
+        if not hasattr(input_shape, "__len__"):
+            raise TypeError(f"input_shape must be a tuple with the batch first, such as (-1, {input_shape}), got "
+                            f"{input_shape!r}")
         if not 2 <= len(input_shape) <= 4:
             raise ValueError("input_shape must be (n, c), (n, w, c) or (n, h, w, c) with n of any value, got "
                              f"{tuple(input_shape)}")

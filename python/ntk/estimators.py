@@ -129,6 +129,10 @@ class _NTKEstimator(BaseEstimator):
             raise ValueError(f"kernel must be one of {sorted(_POSTERIORS)}, got {self.kernel!r}")
         if np.dtype(self.dtype) not in _FLOATS:
             raise ValueError(f"dtype must be 'float64' or 'float32', got {self.dtype!r}")
+        for name in ("alpha", "time"):
+            value = getattr(self, name)
+            if not isinstance(value, (int, float, np.number)) and not (name == "time" and value is None):
+                raise TypeError(f"{name} must be a number{' or None' if name == 'time' else ''}, got {value!r}")
         if not 0 <= self.alpha < np.inf:
             raise ValueError(f"alpha must be 0 or more and finite, got {self.alpha!r}")
         if self.time is not None and not self.time > 0:

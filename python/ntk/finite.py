@@ -49,6 +49,9 @@ def train(apply_fn: Any, params: Any, x: ArrayLike, y: ArrayLike, loss: str | Ca
     theta[:] = flatten(params, arrays, net.canonical)
     if steps < 0:
         raise ValueError(f"steps must be 0 or more, got {steps}")
+    if isinstance(learning_rate, str):
+        raise TypeError("learning_rate must be a number, or None for `fraction` of the largest stable one, got "
+                        f"{learning_rate!r}")
     if learning_rate is not None and not learning_rate > 0:
         raise ValueError(f"learning_rate must be above 0, got {learning_rate}")
     every = max(1, steps // 10) if every is None else every

@@ -51,6 +51,8 @@ def kernel_matrix(k: ArrayLike, labels: ArrayLike | None = None, ax: Axes | None
     k = _numbers(k, "k", 2)
     if labels is not None:
         labels = np.asarray(labels)
+        if labels.dtype.kind == "f" and (labels == np.floor(labels)).all():
+            labels = labels.astype(np.int64)  # datasets.load gives labels as floats
         if labels.shape != (len(k),) or k.shape[0] != k.shape[1]:
             raise ValueError(f"labels need a square matrix and one label a sample, got the shapes {k.shape} and "
                              f"{labels.shape}")

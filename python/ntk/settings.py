@@ -84,7 +84,11 @@ class _Bars:
     """One bar for each piece of work, by tqdm."""
 
     def __init__(self):
-        from tqdm.auto import tqdm
+        try:
+            from tqdm.auto import tqdm
+        except ModuleNotFoundError:
+            raise ModuleNotFoundError("ntk.progress draws its bars by tqdm: pip install tqdm, or give a function",
+                                      name="tqdm") from None
 
         self._tqdm, self._bar = tqdm, None
 

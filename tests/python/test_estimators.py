@@ -57,6 +57,14 @@ def test_scikit_learn_is_imported_late():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+def test_without_scikit_learn(monkeypatch):
+    for name in [name for name in sys.modules if name.partition(".")[0] == "sklearn" or name == "ntk.estimators"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    with pytest.raises(ModuleNotFoundError, match="ntk.NTKRegressor needs scikit-learn: pip install scikit-learn"):
+        ntk.NTKRegressor
+
+
 # ---- what is predicted
 
 
@@ -300,6 +308,10 @@ def test_wrong_requests(regression):
     X, y, X_new = regression
     with pytest.raises(TypeError, match="architecture must be"):
         NTKRegressor(3).fit(X, y)
+    with pytest.raises(TypeError, match="alpha must be a number, got 'a'"):
+        NTKRegressor(alpha="a").fit(X, y)
+    with pytest.raises(TypeError, match="time must be a number or None, got 'a'"):
+        NTKRegressor(time="a").fit(X, y)
     with pytest.raises(np.linalg.LinAlgError, match="samples 0 and 40 are equal.*try alpha"):
         NTKRegressor(alpha=0).fit(np.vstack([X, X[:1]]), np.append(y, 0))
     model = NTKRegressor(kernel="ntkgp", time=1.0).fit(X, y)

@@ -30,7 +30,7 @@ def test_run(tmp_path, capfd):
     found = ntk.lab.run("init", tmp_path / "a folder", quick=True, threads=1)
     assert len(found) == 5
     for finding in found:
-        assert finding["theory"] == -0.5 and finding["low"] < finding["measured"] < finding["high"]
+        assert finding["theory"] == -0.25 and finding["low"] < finding["measured"] < finding["high"]
         assert "width" in finding["says"] and finding["agrees"] in (True, False)
     assert "measured" in capfd.readouterr().err  # notes are passed through
     assert (tmp_path / "a folder" / "init.csv").exists()

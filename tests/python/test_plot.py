@@ -46,6 +46,8 @@ def test_kernel_matrix_by_label():
     assert [line.get_xdata()[0] for line in ax.lines[1::2]] == [1.5, 4.5]
     assert [text.get_text() for text in ax.get_xticklabels()] == ["a", "b", "c"]
     np.testing.assert_allclose(ax.get_yticks(), [0.5, 3, 5])
+    ax = plot.kernel_matrix(gram(4), [1.0, 0.0, 1.0, 0.0])
+    assert [text.get_text() for text in ax.get_xticklabels()] == ["0", "1"]
 
 
 def test_given_axes_are_used():
