@@ -13,7 +13,8 @@
  *   - Arrays are row-major and contiguous; their shapes are written [n][d]. Samples are vectors
  *     [n][c], sequences [n][w][c] or images [n][h][w][c].
  *   - Every object belongs to the context it was made with. A context and all that was made from it
- *     is used by one thread at a time; inside, the library uses the context's threads.
+ *     is used by one thread at a time; inside, the library uses the context's threads. Contexts that
+ *     work at the same time must have the same number of threads (OpenBLAS keeps one set of buffers).
  *   - Every _free accepts NULL.
  *   - The library never prints and never exits.
  *

@@ -77,8 +77,10 @@ class KernelFn:
     def __call__(self, x1, x2=None, get=None, **kwargs):
         unknown = {name for name, value in kwargs.items() if value is not None} - _IGNORED
         if unknown:
-            raise TypeError(f"kernel_fn does not have the argument '{sorted(unknown)[0]}'; masks and patterns of "
-                            "neural-tangents are not supported")
+            name = sorted(unknown)[0]
+            what = ("masks and patterns are not supported" if name in ("mask_constant", "pattern") else
+                    "it has x1, x2 and get")
+            raise TypeError(f"kernel_fn does not have the argument '{name}'; {what}")
         net = self.net
         if isinstance(x1, Kernel):
             net, x1, x2 = _after(x1.net, net), x1.x1, x1.x2

@@ -7,6 +7,7 @@
 The work is done by the C library's models: float64 solves, half of each symmetric matrix, test kernels streamed.
 Needs scikit-learn 1.3 or newer.
 """
+import warnings
 from collections import namedtuple
 
 import numpy as np
@@ -35,6 +36,7 @@ ratio, and the largest stable learning rate of gradient descent on the loss that
 
 _POSTERIORS = {"nngp": 0, "ntk": 1, "ntkgp": 2}
 _FLOATS = [np.float64, np.float32]
+_SHORTCUT = {"depth": 3, "activation": "relu", "W_std": 2**0.5, "b_std": 0.1}  # defaults
 
 _PARAMETERS = """
     Parameters
@@ -138,9 +140,18 @@ class _NTKEstimator(BaseEstimator):
         if self.time is not None and not self.time > 0:
             raise ValueError(f"time must be above 0, or None for infinity, got {self.time!r}")
 
+    def _warn_of_ignored(self):
+        """A search over depth does nothing where the architecture says it all."""
+        if self.architecture is None:
+            return
+        ignored = [name for name, value in _SHORTCUT.items() if getattr(self, name) != value]
+        if ignored:
+            warnings.warn(f"{', '.join(ignored)}: without effect, as architecture is given", UserWarning, stacklevel=4)
+
     def _fit(self, X, targets):
         """Fits normalised targets. What the fit depends on is kept, so that later fits are of the same model."""
         self._check_parameters()
+        self._warn_of_ignored()
         self._net = _architecture_net(self.architecture, self.depth, self.activation, self.W_std, self.b_std)
         # The library reads the samples later on: they must not change when X does.
         self.X_fit_ = np.array(_as_inputs(X, self._net, self.input_shape), order="C")

@@ -296,7 +296,7 @@ def test_errors_about_shapes_show_the_place():
 def test_huge_work_is_refused_before_it_starts():
     many = np.broadcast_to(np.float32(1), (30_000_000, 1))
     start = time.perf_counter()
-    with pytest.raises(MemoryError, match="GiB"):
+    with pytest.raises(MemoryError, match="[GP]iB"):  # NumPy's, or the library's where NumPy can reserve so much
         kernel_fn(many, many, "ntk")
     with pytest.raises(MemoryError):
         ntk.stax.Dense(10**9)[0](0, (-1, 10**6))

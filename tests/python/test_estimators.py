@@ -4,6 +4,7 @@ import copy
 import pickle
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -439,3 +440,13 @@ def test_kernel_errors(regression):
         NTKKernel()(np.full((2, 2), np.nan))
     with pytest.raises(TypeError, match="architecture must be"):
         NTKKernel(3)(X)
+
+
+def test_parameters_without_effect_are_named():
+    X, y = np.random.default_rng(0).standard_normal((20, 3)), np.arange(20.0)
+    with pytest.warns(UserWarning, match="depth, b_std: without effect"):
+        ntk.NTKRegressor("fc(depth=3)", depth=5, b_std=0.2, alpha=1).fit(X, y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ntk.NTKRegressor("fc(depth=3)", alpha=1).fit(X, y)
+        ntk.NTKRegressor(depth=5, alpha=1).fit(X, y)
