@@ -192,9 +192,10 @@ def monte_carlo_kernel_fn(init_fn, apply_fn, key, n_samples, batch_size=0, devic
                           implementation=NtkImplementation.STRUCTURED_DERIVATIVES):
     """kernel_fn(x1, x2=None, get=None) -> mean of empirical kernels over n_samples random networks.
 
-    init_fn, apply_fn: of ntk.stax. key: a seed, as init_fn's rng. n_samples: a number, or several in ascending
-    order, for which kernel_fn is a generator of estimates. Other arguments are accepted and not needed;
-    kernels are means over equal outputs (trace_axes=(-1,)). get as in kernel_fn of ntk.stax.
+    init_fn, apply_fn: of ntk.stax. key: a seed, as init_fn's rng; the networks are those of the seeds key ... key +
+    n_samples - 1. n_samples: a number, or several in ascending order, for which kernel_fn is a generator of estimates.
+    Other arguments are accepted and not needed; kernels are means over equal outputs (trace_axes=(-1,)). get as in
+    kernel_fn of ntk.stax.
     """
     net, seed = net_of(apply_fn, "apply_fn"), seed_of(key)
     one = isinstance(n_samples, Integral)
