@@ -266,41 +266,6 @@ static PyObject *ntk_product(PyObject *self, PyObject *args)
     return ok ? Py_NewRef(Py_None) : NULL;
 }
 
-static PyObject *lambda_max(PyObject *self, PyObject *args)
-{
-    struct params *p = (struct params *)self;
-    PyObject *ox;
-    struct samples x = {.data = NULL};
-    double lambda = 0;
-    bool ok = false;
-
-    if (!PyArg_ParseTuple(args, "O", &ox) || !owner_lock(&p->owner))
-        return NULL;
-    if (samples_get(p->owner.ctx, ox, "x", false, &x)) {
-        struct call call;
-
-        call_begin(&call, p->owner.ctx);
-        ok = call_end(&call, ntk_params_lambda_max(p->p, x.data, &lambda));
-    }
-    owner_unlock(&p->owner);
-    samples_release(&x);
-    return ok ? PyFloat_FromDouble(lambda) : NULL;
-}
-
-static PyObject *set_multiplier(PyObject *self, PyObject *args)
-{
-    struct params *p = (struct params *)self;
-    ntk_status status;
-    double s;
-
-    if (!PyArg_ParseTuple(args, "d", &s))
-        return NULL;
-    status = ntk_params_set_multiplier(p->p, s);
-    if (status != NTK_OK)
-        raise_status(p->owner.ctx, status);
-    return status == NTK_OK ? Py_NewRef(Py_None) : NULL;
-}
-
 static PyMethodDef methods[] = {
     {"init", init, METH_VARARGS | METH_STATIC, "init(text, shape, dtype, seed)"},
     {"load", load, METH_VARARGS | METH_STATIC, "load(path)"},
@@ -311,8 +276,6 @@ static PyMethodDef methods[] = {
     {"vjp", vjp, METH_VARARGS, "vjp(x, cotangent, gradient)"},
     {"kernel", kernel, METH_VARARGS, "kernel(which, form, x1, x2, k)"},
     {"ntk_product", ntk_product, METH_VARARGS, "ntk_product(x1, x2, v, out)"},
-    {"lambda_max", lambda_max, METH_VARARGS, "lambda_max(x)"},
-    {"set_multiplier", set_multiplier, METH_VARARGS, "set_multiplier(s)"},
     {NULL, NULL, 0, NULL},
 };
 
