@@ -10,9 +10,9 @@ import numpy as np
 
 from . import _core
 from ._arrays import as_array, as_samples, named, pair, seed_of
+from ._kernel import WANT
 from ._net import flatten, nest, net_of
 
-_NNGP, _NTK = 1, 2
 _TRACE, _DIAGONAL, _FULL = 0, 1, 2
 
 
@@ -51,7 +51,7 @@ def _kernel(net, which, form, x1, x2, params):
         c = network.outputs
         shape = (len(x1), len(x1 if x2 is None else x2)) + {_TRACE: (), _DIAGONAL: (c,), _FULL: (c, c)}[form]
         out = np.empty(shape, dtype)
-        network.kernel(which, form, x1, x2, out)
+        network.kernel(WANT[which], form, x1, x2, out)
         return out
 
     return net.with_theta(params, x1.shape[1:], dtype, use)
@@ -69,7 +69,7 @@ def empirical_ntk_fn(f, trace_axes=(-1,), diagonal_axes=(), vmap_axes=None,
     net, form = net_of(f, "f"), _form(trace_axes, diagonal_axes)
 
     def ntk_fn(x1, x2, params, **kwargs):
-        return _kernel(net, _NTK, form, x1, x2, params)
+        return _kernel(net, "ntk", form, x1, x2, params)
 
     return ntk_fn
 
@@ -79,7 +79,7 @@ def empirical_nngp_fn(f, trace_axes=(-1,), diagonal_axes=()):
     net, form = net_of(f, "f"), _form(trace_axes, diagonal_axes)
 
     def nngp_fn(x1, x2, params, **kwargs):
-        return _kernel(net, _NNGP, form, x1, x2, params)
+        return _kernel(net, "nngp", form, x1, x2, params)
 
     return nngp_fn
 
@@ -206,13 +206,12 @@ def monte_carlo_kernel_fn(init_fn, apply_fn, key, n_samples, batch_size=0, devic
     def estimate(x1, x2, which, first, count):
         x1, x2, dtype = pair(x1, x2)
         mean = np.empty((len(x1), len(x1 if x2 is None else x2)))
-        _core.monte_carlo(net.text, which, x1, x2, dtype.char, count, seed + first, mean, None)
+        _core.monte_carlo(net.text, WANT[which], x1, x2, dtype.char, count, seed + first, mean, None)
         return mean
 
     def kernel_fn(x1, x2=None, get=None, **kwargs):
         whole = _by_name(get, "MonteCarloKernel",
-                         lambda name: _running(lambda *a: estimate(x1, x2, {"nngp": _NNGP, "ntk": _NTK}[name], *a),
-                                               counts))
+                         lambda name: _running(lambda *a: estimate(x1, x2, name, *a), counts))
         if one:
             return next(whole) if isinstance(get, str) else type(whole)(*map(next, whole))
         return whole if isinstance(get, str) else (type(whole)(*values) for values in zip(*whole))

@@ -169,7 +169,7 @@ def gradient_descent_mse(k_train_train, y_train, learning_rate=1.0, diag_reg=0.0
         times, shape = _times(t, learning_rate / targets.size)
         start = np.zeros_like(targets.y) if f_train is None else np.broadcast_to(f_train, targets.y.shape)
         residual = targets.columns(start - targets.y)
-        train = start + targets.rows(solver.decay(residual, times), shape)
+        train = None if f_train is None else start + targets.rows(solver.decay(residual, times), shape)
         if f_test is None:
             return train, None
         moved = k_test @ solver.fraction(residual, times)
