@@ -103,6 +103,12 @@ ntk_status ntk_fail_in(ntk_ctx *ctx, ntk_status status, const char *fmt, ...)
     return status;
 }
 
+ntk_status ntk_fail_write(ntk_ctx *ctx, const char *path, int error)
+{
+    return ntk_fail(ctx, NTK_EIO, "cannot write %s: %s",
+                    strcmp(path, "-") == 0 ? "standard output" : path, strerror(error));
+}
+
 void ntk_log(ntk_ctx *ctx, int level, const char *fmt, ...)
 {
     char line[1024];
