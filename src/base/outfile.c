@@ -103,7 +103,15 @@ static int sync_to_disk(int fd)
 
 /* ---- where a path leads */
 
-/* Opens the folder and names what is in it, links followed. */
+static bool in_proc(int folder)
+{
+    struct statfs s;
+
+    return fstatfs(folder, &s) == 0 && s.f_type == PROC_SUPER_MAGIC;
+}
+
+/* Opens the folder and names what is in it, links followed, but not those of /proc, whose text need not be a
+ * path. */
 static int find(struct ntk_outfile *out, const char *path)
 {
     char at[PATH_MAX], link[PATH_MAX];
@@ -134,17 +142,12 @@ static int find(struct ntk_outfile *out, const char *path)
         n = readlinkat(fd, out->name, link, sizeof link - 1);
         if (n < 0)
             return errno == EINVAL || errno == ENOENT ? 0 : errno; /* no link: the end */
+        if (in_proc(fd))
+            return 0;
         link[n] = '\0';
         strcpy(at, link);
     }
     return ELOOP;
-}
-
-static bool in_proc(int folder)
-{
-    struct statfs s;
-
-    return fstatfs(folder, &s) == 0 && s.f_type == PROC_SUPER_MAGIC;
 }
 
 /* Where the file goes, and how. stat comes first: it asks the kernel whether links may be followed. */
