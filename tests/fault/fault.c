@@ -35,10 +35,11 @@ enum call {
     CALL_LINK,
     CALL_RENAME,
     CALL_CLOSE, /* of a file that an open above has returned */
+    CALL_ANY,   /* of these, but tmpfile and proc */
     N_CALLS
 };
-static const char *const names[N_CALLS] = {"open",     "tmpfile", "proc", "write",  "fsync",
-                                           "truncate", "chmod",   "link", "rename", "close"};
+static const char *const names[N_CALLS] = {"open",  "tmpfile", "proc",   "write", "fsync", "truncate",
+                                           "chmod", "link",    "rename", "close", "any"};
 
 static const struct {
     const char *name;
@@ -112,14 +113,12 @@ static void log_fault(enum call c, long k, const char *action)
     NEXT(int (*)(int), "close")(fd);
 }
 
-/* Counts a call. Whether it fails, errno set; *half: it does half. */
-static bool meets(enum call c, bool *half)
+/* Counts a call as one of a group. Whether it fails, errno set; *half: it does half. */
+static bool meets_as(enum call c, bool *half)
 {
     const struct fault *f = &faults[c];
     const long k = f->first ? atomic_fetch_add(&counts[c], 1) + 1 : 0;
 
-    if (half)
-        *half = false;
     if (!f->first || k < f->first || k > f->last)
         return false;
     log_fault(c, k, f->kill ? "KILL" : f->half ? "SHORT" : f->error_name);
@@ -132,6 +131,13 @@ static bool meets(enum call c, bool *half)
     }
     errno = f->error;
     return true;
+}
+
+static bool meets(enum call c, bool *half)
+{
+    if (half)
+        *half = false;
+    return meets_as(c, half) || (c != CALL_TMPFILE && c != CALL_PROC && meets_as(CALL_ANY, half));
 }
 
 /* ---- the calls */
