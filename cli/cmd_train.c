@@ -295,6 +295,12 @@ static void report(const struct args *a, const struct run *r)
     putchar('\n');
 }
 
+static int save(ntk_ctx *ctx, const struct args *a, const struct run *r)
+{
+    TRY(ctx, ntk_params_save(r->p, a->out));
+    return EXIT_OK;
+}
+
 static int run(ntk_ctx *ctx, const struct args *a, struct run *r)
 {
     int code;
@@ -309,10 +315,14 @@ static int run(ntk_ctx *ctx, const struct args *a, struct run *r)
     code = train(ctx, a, r);
     if (r->log.f)
         check_log(a, r, ntk_outfile_commit(&r->log));
-    if (a->record && r->r.n) /* however the run ends */
-        STEP(records_write(ctx, &r->r, a->record));
+    if (code == EXIT_OK)
+        code = save(ctx, a, r);
+    if (a->record && r->r.n) { /* however the run ends */
+        const int kept = records_write(ctx, &r->r, a->record);
+
+        code = code == EXIT_OK ? kept : code;
+    }
     STEP(code);
-    TRY(ctx, ntk_params_save(r->p, a->out));
     report(a, r);
     return r->log_failed ? EXIT_FAILED : EXIT_OK;
 }

@@ -47,7 +47,7 @@ struct ntk_ctx {
 ntk_status ntk_fail(ntk_ctx *ctx, ntk_status status, const char *fmt, ...) NTK_PRINTF(3, 4);
 /* Puts "<text>: " before the message that is there; returns status. */
 ntk_status ntk_fail_in(ntk_ctx *ctx, ntk_status status, const char *fmt, ...) NTK_PRINTF(3, 4);
-/* "cannot write PATH: REASON" from what a function of outfile.h has returned; NTK_EIO. */
+/* "cannot write PATH: REASON" from what a function of outfile.h has returned; NTK_EIO or NTK_ENOMEM. */
 ntk_status ntk_fail_write(ntk_ctx *ctx, const char *path, int error);
 void ntk_log(ntk_ctx *ctx, int level, const char *fmt, ...) NTK_PRINTF(3, 4);
 /* NTK_ECANCEL (said) if the user's callback asks for it. */

@@ -4,6 +4,7 @@
  */
 #define _GNU_SOURCE /* sched_getaffinity */
 
+#include <errno.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -105,7 +106,7 @@ ntk_status ntk_fail_in(ntk_ctx *ctx, ntk_status status, const char *fmt, ...)
 
 ntk_status ntk_fail_write(ntk_ctx *ctx, const char *path, int error)
 {
-    return ntk_fail(ctx, NTK_EIO, "cannot write %s: %s",
+    return ntk_fail(ctx, error == ENOMEM ? NTK_ENOMEM : NTK_EIO, "cannot write %s: %s",
                     strcmp(path, "-") == 0 ? "standard output" : path, strerror(error));
 }
 

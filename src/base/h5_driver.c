@@ -7,9 +7,13 @@
  * success always. The first error stays in the ntk_outfile, which is asked before the file is put in
  * place.
  */
+#include "base/outfile.h"
+
 #ifdef NTK_HDF5
 
 #include "base/h5.h"
+
+#include <errno.h>
 
 #include <stdlib.h>
 #include <string.h>
@@ -34,8 +38,11 @@ static H5FD_t *open_file(const char *name, unsigned flags, hid_t access, haddr_t
     struct ntk_h5_driver *d = info ? calloc(1, sizeof *d) : NULL;
 
     (void)name, (void)flags, (void)maxaddr;
-    if (!d)
+    if (!d) {
+        if (info)
+            ntk_outfile_fail(&info->f->out, ENOMEM);
         return NULL;
+    }
     d->out = &info->f->out;
     info->f->driver = d;
     return &d->base;
