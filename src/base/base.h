@@ -95,6 +95,9 @@ int ntk_blas_set_threads(int threads);
 /* 64-bit FNV-1a hash. */
 uint64_t ntk_hash(const void *bytes, size_t n);
 
+/* Whether it is a shape as ntk.h has it, of at most 2^31 - 1 numbers, which BLAS can count. What takes a shape from
+ * outside asks this first. */
+bool ntk_shape_valid(ntk_shape s);
 static inline int64_t ntk_positions(ntk_shape s) { return s.h * s.w; }
 static inline int64_t ntk_features_of(ntk_shape s) { return s.h * s.w * s.c; }
 /* "784", "100 x 4" or "32 x 32 x 3" into a buffer of at least 64 bytes; returns it. */

@@ -298,8 +298,9 @@ static ntk_status check_fit(ntk_ctx *ctx, const ntk_data *x, const double *y, in
         return ntk_fail(ctx, NTK_EINVAL, "outputs must be at least 1, got %lld", (long long)outputs);
     if (!(opts->diag_reg >= 0) || isinf(opts->diag_reg))
         return ntk_fail(ctx, NTK_EINVAL, "diag_reg must be >= 0, got %g", opts->diag_reg);
-    if (x->n > 2147483647 / 2)
-        return ntk_fail(ctx, NTK_EINVAL, "at most 1,073,741,823 samples, got %lld", (long long)x->n);
+    if (x->n > NTK_SAMPLES_MAX)
+        return ntk_fail(ctx, NTK_EINVAL, "at most %d samples, got %lld", NTK_SAMPLES_MAX,
+                        (long long)x->n);
     for (int64_t i = 0; i < x->n * outputs; i++)
         if (!isfinite(y[i]))
             return ntk_fail(ctx, NTK_EINVAL, "target of sample %lld, output %lld is %g, not finite",
