@@ -207,15 +207,16 @@ bool ntk_h5_storage_of(hid_t set, struct ntk_h5_storage *s)
     const hid_t plist = H5Dget_create_plist(set);
     const hssize_t n = space >= 0 ? H5Sget_simple_extent_npoints(space) : -1;
     const uint64_t size = type >= 0 ? H5Tget_size(type) : 0;
+    const H5D_layout_t layout = plist >= 0 ? H5Pget_layout(plist) : H5D_LAYOUT_ERROR;
     bool ok = n >= 0 && plist >= 0 && size > 0 && size <= TYPE_BYTES_MOST;
 
     *s = (struct ntk_h5_storage){0};
     if (ok) {
         s->need = product((uint64_t)n, size);
         s->there = H5Dget_storage_size(set);
-        s->in_chunks = H5Pget_layout(plist) == H5D_CHUNKED;
+        s->whole = layout == H5D_CONTIGUOUS || layout == H5D_COMPACT;
         s->filtered = H5Pget_nfilters(plist) > 0;
-        ok = !s->in_chunks || chunk_of(plist, size, s);
+        ok = layout != H5D_CHUNKED || chunk_of(plist, size, s);
     }
     if (plist >= 0)
         H5Pclose(plist);

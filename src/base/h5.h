@@ -67,7 +67,7 @@ void ntk_h5_matrix(struct ntk_h5 *f, const char *name, hid_t type, int64_t rows,
 
 /* How the numbers of an open data set lie in its file; false if it cannot be said. */
 struct ntk_h5_storage {
-    bool in_chunks, filtered;
+    bool whole, filtered; /* whole: contiguous or compact, not in chunks or elsewhere */
     uint64_t need, there; /* bytes of all its numbers in the file's type, unfiltered; bytes in the file */
     uint64_t chunk;       /* bytes of an unfiltered chunk, which reading holds in memory */
 };

@@ -24,7 +24,7 @@ ntk_status ntk_write_hdf5(ntk_ctx *ctx, const char *path, const ntk_array *array
 
 #else
 
-#include <hdf5.h>
+#include "base/h5.h"
 
 #define DIMS_MAX 8
 
@@ -88,6 +88,19 @@ static ntk_status look_at(struct dataset *d)
     return NTK_OK;
 }
 
+/* Before anything is allocated: an array that was declared and never written is as large as it likes. */
+static ntk_status check_storage(const struct dataset *d)
+{
+    struct ntk_h5_storage s;
+
+    if (!ntk_h5_storage_of(d->id, &s))
+        return ntk_fail(d->ctx, NTK_EIO, "dataset %s cannot be read", d->name);
+    if (s.whole && s.there < s.need)
+        return ntk_fail(d->ctx, NTK_EIO, "dataset %s is larger than the file: it was never written", d->name);
+    return ntk_ctx_check_memory(d->ctx, s.chunk < SIZE_MAX ? (size_t)s.chunk : SIZE_MAX,
+                                "a compressed block of the data");
+}
+
 static ntk_status open_dataset(ntk_ctx *ctx, hid_t file, const char *name, struct dataset *d)
 {
     ntk_status status;
@@ -97,6 +110,8 @@ static ntk_status open_dataset(ntk_ctx *ctx, hid_t file, const char *name, struc
     if (d->id < 0)
         return ntk_fail(ctx, NTK_EINVAL, "%s is not a dataset", name);
     status = look_at(d);
+    if (status == NTK_OK)
+        status = check_storage(d);
     if (status != NTK_OK)
         close_dataset(d);
     return status;
