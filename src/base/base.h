@@ -56,6 +56,9 @@ ntk_status ntk_progress(ntk_ctx *ctx, const char *what, double done, double tota
 void *ntk_alloc(ntk_ctx *ctx, size_t count, size_t size);
 void *ntk_alloc_zero(ntk_ctx *ctx, size_t count, size_t size);
 char *ntk_strdup(ntk_ctx *ctx, const char *s);
+/* Bytes, from a product of sizes in floating point, which cannot overflow: what is beyond any memory comes out as such,
+ * so that ntk_ctx_check_memory refuses it before sizes are multiplied as integers. Some of them can be added. */
+static inline size_t ntk_bytes(double bytes) { return (size_t)(bytes < 0x1p60 ? bytes : 0x1p60); }
 /* Next multiple of m (a power of two). */
 static inline size_t ntk_round_up(size_t n, size_t m) { return (n + m - 1) & ~(m - 1); }
 

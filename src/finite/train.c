@@ -279,10 +279,13 @@ static ntk_status allocate(struct ntk_train *t, const double *y)
 {
     ntk_ctx *ctx = t->p->ctx;
     const size_t size = t->p->dtype, count = (size_t)t->p->tape.n_params;
-    const size_t targets = (size_t)(t->n * t->outputs);
+    size_t targets;
     const int64_t block = ntk_pass_block(t->p, NTK_PASS_BYTES, t->batch, 1, false);
 
-    NTK_TRY(ntk_ctx_check_memory(ctx, 2 * count * size + targets * sizeof *y, "training"));
+    NTK_TRY(ntk_ctx_check_memory(
+        ctx, ntk_bytes(2 * (double)count * (double)size + (double)t->n * (double)t->outputs * sizeof *y),
+        "training"));
+    targets = (size_t)(t->n * t->outputs);
     t->y = ntk_alloc(ctx, targets, sizeof *t->y);
     t->f = ntk_alloc(ctx, (size_t)t->outputs, sizeof *t->f);
     t->gradient = ntk_alloc(ctx, count, size);

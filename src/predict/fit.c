@@ -26,14 +26,14 @@ int64_t ntk_model_panel_rows(int64_t n)
 
 size_t ntk_model_bytes(const ntk_fit_opts *opts, int64_t n, int64_t outputs)
 {
-    const size_t square = (size_t)n * (size_t)n * sizeof(double);
-    const size_t packed = ntk_rfp_size(n) * sizeof(double);
-    const size_t vectors = 2 * (size_t)outputs * (size_t)n * sizeof(double);
+    const double size = sizeof(double), square = (double)n * (double)n * size;
+    const double packed = (double)n * ((double)n + 1) / 2 * size;
+    const double vectors = 2 * (double)outputs * (double)n * size;
     const bool ensemble = opts->posterior == NTK_POSTERIOR_NTK && opts->covariance;
 
     if (opts->finite_time) /* the matrix and dsyevd's workspace of two more */
-        return 3 * square + vectors;
-    return packed + (ensemble ? packed : 0) + vectors;
+        return ntk_bytes(3 * square + vectors);
+    return ntk_bytes(packed + (ensemble ? packed : 0) + vectors);
 }
 
 /* ---- kernel matrices */
