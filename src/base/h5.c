@@ -23,8 +23,7 @@ static herr_t is_memory(unsigned n, const H5E_error2_t *e, void *user)
     return 0;
 }
 
-/* Whether HDF5's last call failed for lack of memory. */
-static bool out_of_memory(void)
+bool ntk_h5_out_of_memory(void)
 {
     bool memory = false;
 
@@ -52,7 +51,7 @@ bool ntk_h5_wrong(struct ntk_h5 *f, const char *what, bool ok, const char *why)
 
 bool ntk_h5_broken(struct ntk_h5 *f, const char *what, bool ok)
 {
-    if (!ok && !f->what && out_of_memory())
+    if (!ok && !f->what && ntk_h5_out_of_memory())
         return ntk_h5_failed(
             f, what, ntk_fail(f->ctx, NTK_ENOMEM, "no memory for the part '%s' of the file", what));
     return ntk_h5_wrong(f, what, ok, NULL);
@@ -370,7 +369,7 @@ ntk_status ntk_h5_open(struct ntk_h5 *f, const char *path, const char *what)
     f->id = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
     if (f->id >= 0)
         return NTK_OK;
-    if (out_of_memory())
+    if (ntk_h5_out_of_memory())
         return ntk_fail(f->ctx, NTK_ENOMEM, "no memory to read %s", path);
     return ntk_fail(f->ctx, NTK_EIO, "%s is not an HDF5 file", path);
 }

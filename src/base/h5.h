@@ -65,6 +65,9 @@ void ntk_h5_array(struct ntk_h5 *f, const char *name, hid_t type, int ndim, cons
 void ntk_h5_matrix(struct ntk_h5 *f, const char *name, hid_t type, int64_t rows, int64_t columns,
                    void *x, bool write);
 
+/* Whether HDF5's last call failed for lack of memory. */
+bool ntk_h5_out_of_memory(void);
+
 /* How the numbers of an open data set lie in its file; false if it cannot be said. */
 struct ntk_h5_storage {
     bool whole, filtered; /* whole: contiguous or compact, not in chunks or elsewhere */

@@ -123,6 +123,7 @@ static ntk_status read_rows(const struct dataset *d, int64_t rows, void *out, nt
     hsize_t start[DIMS_MAX] = {0}, count[DIMS_MAX];
     hid_t memory;
     herr_t result;
+    bool no_memory;
 
     for (int k = 0; k < d->ndim; k++)
         count[k] = (hsize_t)d->dims[k];
@@ -132,8 +133,11 @@ static ntk_status read_rows(const struct dataset *d, int64_t rows, void *out, nt
         memory >= 0 ? H5Sselect_hyperslab(d->space, H5S_SELECT_SET, start, NULL, count, NULL) : -1;
     if (result >= 0)
         result = H5Dread(d->id, memory_type(dtype), memory, d->space, H5P_DEFAULT, out);
+    no_memory = result < 0 && ntk_h5_out_of_memory();
     if (memory >= 0)
         H5Sclose(memory);
+    if (no_memory)
+        return ntk_fail(d->ctx, NTK_ENOMEM, "no memory to read dataset %s", d->name);
     if (result < 0)
         return ntk_fail(d->ctx, NTK_EIO, "dataset %s cannot be read", d->name);
     return NTK_OK;
@@ -224,7 +228,8 @@ ntk_status ntk_read_hdf5(ntk_ctx *ctx, const char *path, const ntk_load_opts *op
     begin_quiet(&quiet);
     file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
     if (file < 0) {
-        status = ntk_fail(ctx, NTK_EIO, "is not a whole HDF5 file");
+        status = ntk_h5_out_of_memory() ? ntk_fail(ctx, NTK_ENOMEM, "no memory to read the file")
+                                        : ntk_fail(ctx, NTK_EIO, "is not a whole HDF5 file");
     } else {
         status = read_file(ctx, file, opts, &d);
         H5Fclose(file);
