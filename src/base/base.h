@@ -58,6 +58,9 @@ ntk_status ntk_progress(ntk_ctx *ctx, const char *what, double done, double tota
 void *ntk_alloc(ntk_ctx *ctx, size_t count, size_t size);
 void *ntk_alloc_zero(ntk_ctx *ctx, size_t count, size_t size);
 char *ntk_strdup(ntk_ctx *ctx, const char *s);
+/* Bytes, from a product of sizes in floating point, which cannot overflow: what is beyond any memory comes out as such,
+ * so that ntk_ctx_check_memory refuses it before sizes are multiplied as integers. Some of them can be added. */
+static inline size_t ntk_bytes(double bytes) { return (size_t)(bytes < 0x1p60 ? bytes : 0x1p60); }
 /* Next multiple of m (a power of two). */
 static inline size_t ntk_round_up(size_t n, size_t m) { return (n + m - 1) & ~(m - 1); }
 
@@ -87,6 +90,9 @@ int ntk_blas_set_threads(int threads);
 /* 64-bit FNV-1a hash. */
 uint64_t ntk_hash(const void *bytes, size_t n);
 
+/* Whether it is a shape as ntk.h has it, of at most 2^31 - 1 numbers, which BLAS can count. What takes a shape from
+ * outside asks this first. */
+bool ntk_shape_valid(ntk_shape s);
 static inline int64_t ntk_positions(ntk_shape s) { return s.h * s.w; }
 static inline int64_t ntk_features_of(ntk_shape s) { return s.h * s.w * s.c; }
 /* "784", "100 x 4" or "32 x 32 x 3" into a buffer of at least 64 bytes; returns it. */

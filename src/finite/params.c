@@ -97,16 +97,13 @@ static ntk_status start(struct ntk_params *p)
 
     p->loops = ntk_finite_of(p->dtype);
     p->multiplier = 1;
-    ntk_tape_init(&p->tape, p->ctx, p->shape);
+    p->tape.ctx = p->ctx;
     NTK_TRY(ntk_net_unroll(p->net, p->shape, &p->tape));
-    NTK_TRY(ntk_ctx_check_memory(p->ctx, (size_t)p->tape.n_params * p->dtype,
-                                 "the network's parameters"));
     n = (size_t)p->tape.n_values;
-    p->theta = ntk_alloc_zero(p->ctx, (size_t)p->tape.n_params, p->dtype);
     p->depends = ntk_alloc_zero(p->ctx, n, sizeof *p->depends);
     p->slot = ntk_alloc(p->ctx, n, sizeof *p->slot);
     p->slot_size = ntk_alloc(p->ctx, n, sizeof *p->slot_size);
-    if (!p->theta || !p->depends || !p->slot || !p->slot_size)
+    if (!p->depends || !p->slot || !p->slot_size)
         return NTK_ENOMEM;
     find_dependence(p);
     return assign_slots(p);
@@ -123,8 +120,8 @@ static ntk_status copy_net(const ntk_net *net, ntk_net **copy)
     return status;
 }
 
-ntk_status ntk_params_new(ntk_ctx *ctx, const ntk_net *net, ntk_shape shape, ntk_dtype dtype,
-                          uint64_t seed, ntk_params **params)
+ntk_status ntk_params_prepare(ntk_ctx *ctx, const ntk_net *net, ntk_shape shape, ntk_dtype dtype,
+                              uint64_t seed, ntk_params **params)
 {
     ntk_params *p;
     ntk_status status;
@@ -142,6 +139,30 @@ ntk_status ntk_params_new(ntk_ctx *ctx, const ntk_net *net, ntk_shape shape, ntk
         ntk_params_free(p);
         return status;
     }
+    *params = p;
+    return NTK_OK;
+}
+
+ntk_status ntk_params_allocate(ntk_params *p)
+{
+    NTK_TRY(ntk_ctx_check_memory(p->ctx, (size_t)p->tape.n_params * p->dtype,
+                                 "the network's parameters"));
+    p->theta = ntk_alloc(p->ctx, (size_t)p->tape.n_params, p->dtype);
+    return p->theta ? NTK_OK : NTK_ENOMEM;
+}
+
+ntk_status ntk_params_new(ntk_ctx *ctx, const ntk_net *net, ntk_shape shape, ntk_dtype dtype,
+                          uint64_t seed, ntk_params **params)
+{
+    ntk_params *p;
+    ntk_status status;
+
+    NTK_TRY(ntk_params_prepare(ctx, net, shape, dtype, seed, &p));
+    status = ntk_params_allocate(p);
+    if (status != NTK_OK) {
+        ntk_params_free(p);
+        return status;
+    }
     draw_all(p);
     *params = p;
     return NTK_OK;
@@ -149,10 +170,19 @@ ntk_status ntk_params_new(ntk_ctx *ctx, const ntk_net *net, ntk_shape shape, ntk
 
 ntk_status ntk_params_copy(const ntk_params *params, ntk_params **copy)
 {
-    NTK_TRY(
-        ntk_params_new(params->ctx, params->net, params->shape, params->dtype, params->seed, copy));
-    memcpy((*copy)->theta, params->theta, (size_t)params->tape.n_params * params->dtype);
-    (*copy)->multiplier = params->multiplier;
+    ntk_params *p;
+    ntk_status status;
+
+    NTK_TRY(ntk_params_prepare(params->ctx, params->net, params->shape, params->dtype, params->seed,
+                               &p));
+    status = ntk_params_allocate(p);
+    if (status != NTK_OK) {
+        ntk_params_free(p);
+        return status;
+    }
+    memcpy(p->theta, params->theta, (size_t)params->tape.n_params * params->dtype);
+    p->multiplier = params->multiplier;
+    *copy = p;
     return NTK_OK;
 }
 

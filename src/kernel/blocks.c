@@ -383,8 +383,7 @@ ntk_status ntk_blocks_run(const struct ntk_tiling *t, const struct ntk_fields *f
             status = run_row(&b, &rows, &columns, &done, all, sink, user);
     }
     ntk_panel_free(f, &rows);
-    if (columns.sides)
-        ntk_panel_free(f, &columns);
+    ntk_panel_free(f, &columns);
     free(b.sums);
     free(b.scale);
     return status;

@@ -26,14 +26,14 @@ int64_t ntk_model_panel_rows(int64_t n)
 
 size_t ntk_model_bytes(const ntk_fit_opts *opts, int64_t n, int64_t outputs)
 {
-    const size_t square = (size_t)n * (size_t)n * sizeof(double);
-    const size_t packed = ntk_rfp_size(n) * sizeof(double);
-    const size_t vectors = 2 * (size_t)outputs * (size_t)n * sizeof(double);
+    const double size = sizeof(double), square = (double)n * (double)n * size;
+    const double packed = (double)n * ((double)n + 1) / 2 * size;
+    const double vectors = 2 * (double)outputs * (double)n * size;
     const bool ensemble = opts->posterior == NTK_POSTERIOR_NTK && opts->covariance;
 
     if (opts->finite_time) /* the matrix and dsyevd's workspace of two more */
-        return 3 * square + vectors;
-    return packed + (ensemble ? packed : 0) + vectors;
+        return ntk_bytes(3 * square + vectors);
+    return ntk_bytes(packed + (ensemble ? packed : 0) + vectors);
 }
 
 /* ---- kernel matrices */
@@ -298,8 +298,9 @@ static ntk_status check_fit(ntk_ctx *ctx, const ntk_data *x, const double *y, in
         return ntk_fail(ctx, NTK_EINVAL, "outputs must be at least 1, got %lld", (long long)outputs);
     if (!(opts->diag_reg >= 0) || isinf(opts->diag_reg))
         return ntk_fail(ctx, NTK_EINVAL, "diag_reg must be >= 0, got %g", opts->diag_reg);
-    if (x->n > 2147483647 / 2)
-        return ntk_fail(ctx, NTK_EINVAL, "at most 1,073,741,823 samples, got %lld", (long long)x->n);
+    if (x->n > NTK_SAMPLES_MAX)
+        return ntk_fail(ctx, NTK_EINVAL, "at most %d samples, got %lld", NTK_SAMPLES_MAX,
+                        (long long)x->n);
     for (int64_t i = 0; i < x->n * outputs; i++)
         if (!isfinite(y[i]))
             return ntk_fail(ctx, NTK_EINVAL, "target of sample %lld, output %lld is %g, not finite",
