@@ -63,7 +63,7 @@ static void side(const void *self, const struct ntk_dual *dual, double q, double
     const struct hermite *p = self;
 
     memset(s, 0, (size_t)dual->sides * sizeof *s);
-    s[0] = q > 0 ? 1 / sqrt(q) : 0;
+    s[0] = ntk_inverse_root(q);
     if (p->degree > 0)
         s[1 + p->degree] = pow(q, 0.5 * (double)(p->degree - 1));
     else

@@ -22,8 +22,6 @@ NTK_DUAL(sign, 1, point)
 
 #else
 
-#include <math.h>
-
 static double f(const void *self, double x)
 {
     (void)self;
@@ -54,13 +52,13 @@ static ntk_status setup(const void *self, const struct ntk_where *at,
 static void side(const void *self, const struct ntk_dual *dual, double q, double *s)
 {
     (void)self, (void)dual;
-    s[0] = q > 0 ? 1 / sqrt(q) : 0;
+    s[0] = ntk_inverse_root(q);
 }
 
 static void moments(const void *self, const struct ntk_dual *dual, double q, double *ff, double *dd)
 {
     (void)self, (void)dual;
-    *ff = q > 0;
+    *ff = q >= DBL_MIN;
     *dd = 0;
 }
 

@@ -24,18 +24,21 @@ static size_t positions(const struct ntk_node *v)
 
 struct range {
     double lo, hi;
+    double tiny; /* no more than any value that is not 0; HUGE_VAL: there is none */
 };
+
+static double least_positive(double x, double tiny) { return x > 0 && x < tiny ? x : tiny; }
 
 static struct range input_range(const struct ntk_fields *f)
 {
     const size_t c = (size_t)f->channels;
-    struct range r = {HUGE_VAL, 0};
+    struct range r = {HUGE_VAL, 0, HUGE_VAL};
 
     for (int t = 0; t < f->n_sets; t++) {
         const size_t n = (size_t)f->set[t].n * f->set[t].features;
-        double lo = HUGE_VAL, hi = 0;
+        double lo = HUGE_VAL, hi = 0, tiny = HUGE_VAL;
 
-#pragma omp parallel for reduction(min : lo) reduction(max : hi) num_threads(f->ctx->threads)
+#pragma omp parallel for reduction(min : lo, tiny) reduction(max : hi) num_threads(f->ctx->threads)
         for (size_t at = 0; at < n; at += c) {
             double sum = 0;
 
@@ -47,11 +50,21 @@ static struct range input_range(const struct ntk_fields *f)
             }
             lo = sum / (double)c < lo ? sum / (double)c : lo;
             hi = sum / (double)c > hi ? sum / (double)c : hi;
+            tiny = least_positive(sum / (double)c, tiny);
         }
         r.lo = lo < r.lo ? lo : r.lo;
         r.hi = hi > r.hi ? hi : r.hi;
+        r.tiny = tiny < r.tiny ? tiny : r.tiny;
     }
     return r;
+}
+
+static double moment(const struct ntk_node *v, const struct ntk_dual *dual, double q)
+{
+    double ff, dd;
+
+    v->act->moments(v->self, dual, q, &ff, &dd);
+    return v->op == NTK_OP_DUAL ? ff : dd;
 }
 
 /* E[f f] or E[f' f'] over a range of variances, by samples of it. */
@@ -59,16 +72,17 @@ static struct range moment_range(const struct ntk_node *v, const struct ntk_dual
                                  struct range q)
 {
     const int n = 33;
-    struct range r = {HUGE_VAL, 0};
+    struct range r = {HUGE_VAL, 0, HUGE_VAL};
 
     for (int k = 0; k < n; k++) {
-        double ff, dd, x;
+        const double x = moment(v, dual, q.lo + (q.hi - q.lo) * k / (n - 1));
 
-        v->act->moments(v->self, dual, q.lo + (q.hi - q.lo) * k / (n - 1), &ff, &dd);
-        x = v->op == NTK_OP_DUAL ? ff : dd;
         r.lo = x < r.lo ? x : r.lo;
         r.hi = x > r.hi ? x : r.hi;
+        r.tiny = least_positive(x, r.tiny);
     }
+    if (q.tiny < q.hi && r.hi > 0) /* 0: too small even for float64 */
+        r.tiny = fmin(r.tiny, moment(v, dual, q.tiny));
     return r;
 }
 
@@ -94,12 +108,16 @@ static double least_inside(const struct ntk_node *v, const struct ntk_node *in)
 
 static struct range mix_range(const struct ntk_node *v, const struct range *ranges)
 {
-    struct range r = {v->constant, v->constant};
+    struct range r = {v->constant, v->constant, HUGE_VAL};
 
     for (int k = 0; k < v->n_in; k++) {
         r.lo += v->coef[k] * ranges[v->in[k]].lo;
         r.hi += v->coef[k] * ranges[v->in[k]].hi;
+        if (v->coef[k] > 0)
+            r.tiny = fmin(r.tiny, v->coef[k] * ranges[v->in[k]].tiny);
     }
+    if (v->constant > 0)
+        r.tiny = v->constant;
     return r;
 }
 
@@ -108,13 +126,14 @@ static struct range normal_range(const struct ntk_node *v, struct range x, struc
     const double n = (v->axes & NTK_AXIS_H ? v->h : 1) * (double)(v->axes & NTK_AXIS_W ? v->w : 1);
     const double lo = q.lo + v->constant, hi = q.hi + v->constant;
 
-    return (struct range){hi > 0 ? x.lo / hi : 0, fmin(lo > 0 ? x.hi / lo : HUGE_VAL, n)};
+    return (struct range){hi > 0 ? x.lo / hi : 0, fmin(lo > 0 ? x.hi / lo : HUGE_VAL, n),
+                          hi > 0 ? x.tiny / hi : HUGE_VAL};
 }
 
 static struct range node_range(const struct ntk_fields *f, const struct ntk_node *v,
                                const struct range *ranges, const struct ntk_dual *dual)
 {
-    const struct range in = v->n_in ? ranges[v->in[0]] : (struct range){0, 0};
+    const struct range in = v->n_in ? ranges[v->in[0]] : (struct range){0, 0, HUGE_VAL};
     struct range r = in;
 
     switch (v->op) {
@@ -126,6 +145,7 @@ static struct range node_range(const struct ntk_fields *f, const struct ntk_node
         for (int k = 1; k < v->n_in; k++) {
             r.lo *= ranges[v->in[k]].lo;
             r.hi *= ranges[v->in[k]].hi;
+            r.tiny *= ranges[v->in[k]].tiny;
         }
         return r;
     case NTK_OP_DUAL:
@@ -134,13 +154,19 @@ static struct range node_range(const struct ntk_fields *f, const struct ntk_node
     case NTK_OP_NORMALISE:
         return normal_range(v, in, ranges[v->in[1]]);
     case NTK_OP_SELF:
-        return (struct range){in.lo * v->constant, in.hi * v->constant};
-    case NTK_OP_CONV:
-        return (struct range){in.lo * least_inside(v, node(f, v->in[0])), in.hi};
+        return (struct range){in.lo * v->constant, in.hi * v->constant, in.tiny};
+    case NTK_OP_CONV: {
+        const double n = (double)v->window.size[0] * v->window.size[1];
+
+        r.lo = in.lo * least_inside(v, node(f, v->in[0]));
+        r.tiny = fmax(r.lo, in.tiny / n); /* one position of the window, at least */
+        return r;
+    }
     case NTK_OP_POOL: {
         const double n = (double)v->window.size[0] * v->window.size[1];
 
-        return (struct range){0, in.hi * (v->window.true_count ? 1 : n * n * v->constant)};
+        return (struct range){0, in.hi * (v->window.true_count ? 1 : n * n * v->constant),
+                              in.tiny / (n * n)};
     }
     default:
         return in;
@@ -165,6 +191,16 @@ static bool is_dual(const struct ntk_node *v)
     return v->op == NTK_OP_DUAL || v->op == NTK_OP_DUAL_DOT;
 }
 
+/* Numbers of float32, all that may occur. */
+static bool fits(const struct ntk_node *v, struct range r)
+{
+    bool fit = ntk_fits_f32(r.hi) && (r.tiny > r.hi || ntk_fits_f32(r.tiny)) && r.tiny > 0;
+
+    for (int k = 0; v->op == NTK_OP_MIX && k < v->n_in; k++)
+        fit = fit && ntk_fits_f32(v->coef[k]);
+    return fit;
+}
+
 static ntk_status setup_duals(struct ntk_fields *f)
 {
     const struct ntk_space *s = f->space;
@@ -187,17 +223,20 @@ static ntk_status setup_duals(struct ntk_fields *f)
 
             status = x->act->setup(x->self, &at, &range, &f->dual[t]);
             ready[t] = status == NTK_OK;
+            f->beyond = f->beyond || (f->dtype == NTK_F32 && f->dual[t].beyond);
         }
         if (status == NTK_OK)
             ranges[v] = node_range(f, x, ranges, t >= 0 ? &f->dual[t] : NULL);
+        f->beyond = f->beyond || (status == NTK_OK && f->dtype == NTK_F32 && !fits(x, ranges[v]));
     }
     for (int t = 0; ready && t < s->n_tables; t++) {
         if (s->tables[t].op == NTK_OP_DUAL && !ready[t])
             f->dual[t].sides = 0;
         for (int k = 0; k < NTK_DUAL_PARS; k++)
-            if (f->dtype == NTK_F32)
+            if (f->dtype == NTK_F32) {
                 ((float *)f->par)[t * NTK_DUAL_PARS + k] = (float)f->dual[t].par[k];
-            else
+                f->beyond = f->beyond || !ntk_fits_f32(f->dual[t].par[k]);
+            } else
                 ((double *)f->par)[t * NTK_DUAL_PARS + k] = f->dual[t].par[k];
     }
     free(ranges);
@@ -316,7 +355,7 @@ ntk_status ntk_fields_make(ntk_ctx *ctx, const struct ntk_space *space, ntk_dtyp
     if (!f->dual || !f->par)
         return NTK_ENOMEM;
     NTK_TRY(setup_duals(f));
-    if (!f->owner)
+    if (!f->owner || f->beyond)
         return NTK_OK;
     for (int t = 0; t < n_sets; t++) {
         f->own[t] = ntk_alloc_zero(ctx, (size_t)space->graph->n, sizeof *f->own[t]);

@@ -26,6 +26,7 @@ struct ntk_fields {
     int n_ready;           /* tables whose dual must be finished */
     void **own[2];         /* [graph.n] -> [n][positions] of dtype: variances of frames' entries */
     bool owner;            /* of the arrays in own */
+    bool beyond;           /* as in struct ntk_duals */
 };
 
 /* Sides and variances of samples first ... first + n - 1 of a set. */
