@@ -118,6 +118,12 @@ static void slopes(const void *self, double *below, double *above)
     *above = p->b;
 }
 
+static int degree(const void *self)
+{
+    (void)self;
+    return 1;
+}
+
 static int kinks(const void *self, double at[4])
 {
     (void)self;
@@ -181,8 +187,9 @@ static void moments(const void *self, const struct ntk_dual *dual, double q, dou
                  .params = params_,                                                         \
                  .size = sizeof(struct abrelu),                                             \
                  .check = check_},                                                          \
-        .f = f, .df = df, .slopes = slopes, .kinks = kinks, .dual = NTK_DUAL_abrelu,        \
-        .setup = setup, .side = side, .moments = moments, .many = many,                     \
+        .f = f, .df = df, .slopes = slopes, .kinks = kinks, .degree = degree,               \
+        .dual = NTK_DUAL_abrelu, .setup = setup, .side = side, .moments = moments,          \
+        .many = many,                                                                       \
     }
 
 static const struct ntk_activation relu =

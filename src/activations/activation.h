@@ -80,6 +80,9 @@ struct ntk_activation {
     /* f(x) = below x for x < 0, above x for x > 0; NULL: f is not of that kind. Finite networks. */
     void (*slopes)(const void *self, double *below, double *above);
     int (*kinks)(const void *self, double at[4]); /* NULL: f is smooth (finite networks, quadrature) */
+    /* n where f(c x) = c^n f(x) for c > 0 (by its rule, E[f f] is then of degree n in the variances);
+     * NULL: f is not homogeneous. */
+    int (*degree)(const void *self);
     bool unit_variance; /* the dual is that of f only for variances 1 (Hermite) */
 
     enum ntk_dual_id dual;

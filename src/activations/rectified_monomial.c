@@ -105,6 +105,11 @@ static void next(int n, const double *older, double *a, double *b)
     }
 }
 
+static int degree(const void *self)
+{
+    return (int)((const struct rectified *)self)->degree;
+}
+
 static ntk_status setup(const void *self, const struct ntk_where *at,
                         const struct ntk_dual_range *range, struct ntk_dual *dual)
 {
@@ -165,6 +170,7 @@ static const struct ntk_activation rectified_monomial = {
              .size = sizeof(struct rectified)},
     .f = f,
     .df = df,
+    .degree = degree,
     .kinks = kinks,
     .dual = NTK_DUAL_rectified_monomial,
     .setup = setup,

@@ -41,6 +41,12 @@ static int kinks(const void *self, double at[4])
     return 1;
 }
 
+static int degree(const void *self)
+{
+    (void)self;
+    return 0;
+}
+
 static ntk_status setup(const void *self, const struct ntk_where *at,
                         const struct ntk_dual_range *range, struct ntk_dual *dual)
 {
@@ -70,6 +76,7 @@ static const struct ntk_activation sign = {
              .source = "Cho and Saul 2009, eq. 6"},
     .f = f,
     .df = df,
+    .degree = degree,
     .kinks = kinks,
     .dual = NTK_DUAL_sign,
     .setup = setup,

@@ -22,11 +22,15 @@ ntk_status ntk_check_finite(ntk_ctx *ctx, const char *stage, const double *x, in
                             int64_t columns)
 {
     const int64_t at = ntk_not_finite(x, rows * columns);
+    char where[64] = "";
 
     if (at < 0)
         return NTK_OK;
+    if (rows * columns > 1)
+        snprintf(where, sizeof where, ", number [%lld][%lld],", (long long)(at / columns),
+                 (long long)(at % columns));
     return ntk_fail(ctx, NTK_ENUMERIC,
-                    "%s: number [%lld][%lld] is %g, not finite: samples, targets or the weights' "
-                    "deviations are too large, or the kernel matrix is too small; scale them",
-                    stage, (long long)(at / columns), (long long)(at % columns), x[at]);
+                    "%s%s is %s, not finite: the samples, the targets or the weights' deviations are "
+                    "too large or too small for float64; scale them",
+                    stage, where, x[at] != x[at] ? "nan" : x[at] > 0 ? "inf" : "-inf");
 }

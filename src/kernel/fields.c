@@ -29,7 +29,8 @@ struct range {
 
 static double least_positive(double x, double tiny) { return x > 0 && x < tiny ? x : tiny; }
 
-static struct range input_range(const struct ntk_fields *f)
+/* Squares of samples in float64, which are 0 only where the samples are: *lost if not. */
+static struct range input_range(const struct ntk_fields *f, bool *lost)
 {
     const size_t c = (size_t)f->channels;
     struct range r = {HUGE_VAL, 0, HUGE_VAL};
@@ -37,8 +38,10 @@ static struct range input_range(const struct ntk_fields *f)
     for (int t = 0; t < f->n_sets; t++) {
         const size_t n = (size_t)f->set[t].n * f->set[t].features;
         double lo = HUGE_VAL, hi = 0, tiny = HUGE_VAL;
+        bool gone = false;
 
-#pragma omp parallel for reduction(min : lo, tiny) reduction(max : hi) num_threads(f->ctx->threads)
+#pragma omp parallel for reduction(min : lo, tiny) reduction(max : hi) reduction(|| : gone)           \
+    num_threads(f->ctx->threads)
         for (size_t at = 0; at < n; at += c) {
             double sum = 0;
 
@@ -48,6 +51,8 @@ static struct range input_range(const struct ntk_fields *f)
 
                 sum += x * x;
             }
+            for (size_t k = at; sum == 0 && f->dtype == NTK_F64 && k < at + c; k++)
+                gone = gone || ((const double *)f->set[t].x)[k] != 0;
             lo = sum / (double)c < lo ? sum / (double)c : lo;
             hi = sum / (double)c > hi ? sum / (double)c : hi;
             tiny = least_positive(sum / (double)c, tiny);
@@ -55,6 +60,7 @@ static struct range input_range(const struct ntk_fields *f)
         r.lo = lo < r.lo ? lo : r.lo;
         r.hi = hi > r.hi ? hi : r.hi;
         r.tiny = tiny < r.tiny ? tiny : r.tiny;
+        *lost = *lost || gone;
     }
     return r;
 }
@@ -131,14 +137,15 @@ static struct range normal_range(const struct ntk_node *v, struct range x, struc
 }
 
 static struct range node_range(const struct ntk_fields *f, const struct ntk_node *v,
-                               const struct range *ranges, const struct ntk_dual *dual)
+                               const struct range *ranges, const struct ntk_dual *dual,
+                               bool *lost)
 {
     const struct range in = v->n_in ? ranges[v->in[0]] : (struct range){0, 0, HUGE_VAL};
     struct range r = in;
 
     switch (v->op) {
     case NTK_OP_INPUT:
-        return input_range(f);
+        return input_range(f, lost);
     case NTK_OP_MIX:
         return mix_range(v, ranges);
     case NTK_OP_PRODUCT:
@@ -191,22 +198,27 @@ static bool is_dual(const struct ntk_node *v)
     return v->op == NTK_OP_DUAL || v->op == NTK_OP_DUAL_DOT;
 }
 
-/* Numbers of float32, all that may occur. */
-static bool fits(const struct ntk_node *v, struct range r)
+/* What the type takes, all that may occur: squares of samples, in float32 all nodes. */
+static bool fits(ntk_dtype dtype, const struct ntk_node *v, struct range r)
 {
-    bool fit = ntk_fits_f32(r.hi) && (r.tiny > r.hi || ntk_fits_f32(r.tiny)) && r.tiny > 0;
+    bool fit = true;
+
+    if (dtype == NTK_F64)
+        return v->op != NTK_OP_INPUT ||
+               (ntk_fits_f64(r.hi) && (r.tiny > r.hi || ntk_fits_f64(r.tiny)));
+    fit = ntk_fits_f32(r.hi) && (r.tiny > r.hi || ntk_fits_f32(r.tiny)) && r.tiny > 0;
 
     for (int k = 0; v->op == NTK_OP_MIX && k < v->n_in; k++)
         fit = fit && ntk_fits_f32(v->coef[k]);
     return fit;
 }
 
-static ntk_status setup_duals(struct ntk_fields *f)
+static ntk_status setup_duals(struct ntk_fields *f, bool last)
 {
     const struct ntk_space *s = f->space;
     struct range *ranges = ntk_alloc_zero(f->ctx, (size_t)s->graph->n, sizeof *ranges);
     ntk_status status = ranges ? NTK_OK : NTK_ENOMEM;
-    bool *ready = ntk_alloc_zero(f->ctx, (size_t)s->n_tables, sizeof *ready);
+    bool lost = false, *ready = ntk_alloc_zero(f->ctx, (size_t)s->n_tables, sizeof *ready);
 
     if (!ready)
         status = NTK_ENOMEM;
@@ -226,8 +238,9 @@ static ntk_status setup_duals(struct ntk_fields *f)
             f->beyond = f->beyond || (f->dtype == NTK_F32 && f->dual[t].beyond);
         }
         if (status == NTK_OK)
-            ranges[v] = node_range(f, x, ranges, t >= 0 ? &f->dual[t] : NULL);
-        f->beyond = f->beyond || (status == NTK_OK && f->dtype == NTK_F32 && !fits(x, ranges[v]));
+            ranges[v] = node_range(f, x, ranges, t >= 0 ? &f->dual[t] : NULL, &lost);
+        f->beyond = f->beyond ||
+                    (status == NTK_OK && !last && (lost || !fits(f->dtype, x, ranges[v])));
     }
     for (int t = 0; ready && t < s->n_tables; t++) {
         if (s->tables[t].op == NTK_OP_DUAL && !ready[t])
@@ -301,6 +314,7 @@ static ntk_status own_of_frame(struct ntk_fields *f, int frame)
     const struct ntk_frame *x = &f->space->frames[frame];
     struct ntk_space *space;
     struct ntk_fields part = {.own = {f->own[0], f->own[1]}};
+    const struct ntk_way way = {.dtype = f->dtype, .last = true}; /* that is known by now */
     ntk_status status;
 
     for (int t = 0; t < f->n_sets; t++)
@@ -313,7 +327,7 @@ static ntk_status own_of_frame(struct ntk_fields *f, int frame)
                 return NTK_ENOMEM;
         }
     NTK_TRY(ntk_space_make(f->space->graph, 0, NULL, x->n_entries, x->entries, &space));
-    status = ntk_fields_make(f->ctx, space, f->dtype, f->n_sets, f->set, f->channels, &part);
+    status = ntk_fields_make(f->ctx, space, &way, f->n_sets, f->set, f->channels, &part);
     for (int t = 0; t < f->n_sets && status == NTK_OK; t++)
         status = run_own(&part, t, frame);
     ntk_fields_free(&part);
@@ -335,11 +349,12 @@ static ntk_status own_of_frames(struct ntk_fields *f)
     return NTK_OK;
 }
 
-ntk_status ntk_fields_make(ntk_ctx *ctx, const struct ntk_space *space, ntk_dtype dtype, int n_sets,
-                           const struct ntk_samples *set, int channels, struct ntk_fields *f)
+ntk_status ntk_fields_make(ntk_ctx *ctx, const struct ntk_space *space, const struct ntk_way *way,
+                           int n_sets, const struct ntk_samples *set, int channels, struct ntk_fields *f)
 {
     void **const own[] = {f->own[0], f->own[1]}; /* a part shares those of the whole */
     const size_t tables = (size_t)space->n_tables;
+    const ntk_dtype dtype = way->dtype;
 
     *f = (struct ntk_fields){.ctx = ctx,
                              .space = space,
@@ -354,7 +369,7 @@ ntk_status ntk_fields_make(ntk_ctx *ctx, const struct ntk_space *space, ntk_dtyp
     f->par = ntk_alloc_zero(ctx, tables * NTK_DUAL_PARS, dtype);
     if (!f->dual || !f->par)
         return NTK_ENOMEM;
-    NTK_TRY(setup_duals(f));
+    NTK_TRY(setup_duals(f, way->last));
     if (!f->owner || f->beyond)
         return NTK_OK;
     for (int t = 0; t < n_sets; t++) {

@@ -154,7 +154,7 @@ static ntk_status check_shape(const ntk_kernel *k, const char *name, const ntk_d
 
 /* What one computation has of the samples. */
 struct prepared {
-    ntk_dtype dtype; /* of the computation */
+    struct ntk_way way;
     struct ntk_samples s[2];
     struct ntk_duals duals;
     struct ntk_groups groups;
@@ -166,32 +166,31 @@ static void forget(const ntk_kernel *k, struct prepared *p)
     if (k->plan.space)
         ntk_fields_free(&p->fields);
     ntk_samples_free(p->s, &k->plan, &p->duals, &p->groups);
+    free(p->way.degree);
+    *p = (struct prepared){.way = {.dtype = p->way.dtype}};
 }
 
-static ntk_status prepare_in(const ntk_kernel *k, ntk_dtype dtype, const ntk_data *x1,
-                             const ntk_data *x2, bool variances, struct prepared *p)
-{
-    *p = (struct prepared){.dtype = dtype};
-    return ntk_samples_prepare(k->ctx, &k->plan, dtype, x1, x2, p->s, variances, &p->fields,
-                               &p->duals, &p->groups);
-}
-
-/* Where float32 does not take what is met on the way the computation is in float64. The caller
+/* In the kernel's type, or where that does not take what is met on the way in another way. The caller
  * forgets p, also on failure. */
 static ntk_status prepare(const ntk_kernel *k, const ntk_data *x1, const ntk_data *x2,
                           bool variances, struct prepared *p)
 {
-    NTK_TRY(prepare_in(k, k->dtype, x1, x2, variances, p));
-    if (k->dtype == NTK_F64 || !p->duals.beyond)
-        return NTK_OK;
-    forget(k, p);
-    *p = (struct prepared){0};
-    ntk_log(k->ctx, 0, "variances leave the range of float32: computed in float64, then rounded");
-    NTK_TRY(ntk_ctx_check_memory(k->ctx, work_bytes(k, NTK_F64, x1->n + (x2 ? x2->n : 0)),
-                                 "computing the kernel in float64"));
-    NTK_TRY(prepare_in(k, NTK_F64, x1, x2, variances, p));
-    for (int t = 0; variances && t < (x2 ? 2 : 1); t++)
-        NTK_TRY(ntk_samples_check_outputs(k->ctx, &k->plan, &p->s[t]));
+    const int64_t n = x1->n + (x2 ? x2->n : 0);
+    bool another = false;
+
+    *p = (struct prepared){.way = {.dtype = k->dtype}};
+    for (;; another = true) {
+        NTK_TRY(ntk_samples_prepare(k->ctx, &k->plan, &p->way, x1, x2, p->s, variances, &p->fields,
+                                    &p->duals, &p->groups));
+        if (!p->duals.beyond)
+            break;
+        forget(k, p);
+        NTK_TRY(ntk_way_next(k->ctx, &k->plan, x1, x2, &p->way));
+        NTK_TRY(ntk_ctx_check_memory(k->ctx, work_bytes(k, p->way.dtype, n),
+                                     "computing the kernel in float64"));
+    }
+    for (int t = 0; another && variances && t < (x2 ? 2 : 1); t++)
+        NTK_TRY(ntk_samples_check_outputs(k->ctx, &k->plan, &p->way, k->dtype, &p->s[t]));
     return NTK_OK;
 }
 
@@ -206,13 +205,14 @@ static ntk_status run(const ntk_kernel *k, const ntk_data *x1, const ntk_data *x
     if (status == NTK_OK) {
         const struct ntk_tiling tiling = {.ctx = k->ctx,
                                           .plan = &k->plan,
-                                          .simd = simd_of(k, p.dtype),
+                                          .simd = simd_of(k, p.way.dtype),
                                           .rows = &p.s[0],
                                           .columns = x2 ? &p.s[1] : &p.s[0],
                                           .duals = &p.duals,
                                           .groups = &p.groups,
-                                          .dtype = p.dtype,
-                                          .out_dtype = k->dtype};
+                                          .dtype = p.way.dtype,
+                                          .out_dtype = k->dtype,
+                                          .way = &p.way};
 
         status = k->plan.space ? ntk_blocks_run(&tiling, &p.fields, sink, user)
                                : ntk_tiles_run(&tiling, sink, user);
@@ -251,7 +251,9 @@ ntk_status ntk_kernel_diagonal(const ntk_kernel *kernel, const ntk_data *x, doub
     status = prepare(kernel, x, NULL, true, &p);
     for (int m = 0; status == NTK_OK && m < kernel->plan.n_outputs; m++)
         for (int64_t i = 0; i < x->n; i++)
-            out[m][i] = p.s[0].variance[(size_t)kernel->plan.outputs[m] * (size_t)x->n + (size_t)i];
+            out[m][i] = ntk_way_finish(
+                &p.way, kernel->plan.outputs[m],
+                p.s[0].variance[(size_t)kernel->plan.outputs[m] * (size_t)x->n + (size_t)i]);
     forget(kernel, &p);
     return status;
 }

@@ -3,6 +3,7 @@
  * samples.c - conversion, equal samples, variances and sides.
  */
 #include <float.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,19 +12,22 @@
 static size_t stride_of(int64_t n) { return ntk_round_up((size_t)n, NTK_LANES_MAX) + NTK_LANES_MAX; }
 
 /* *lost: float32 makes 0 of some number that is not. */
-static ntk_status convert(ntk_ctx *ctx, ntk_dtype dtype, const ntk_data *data,
+static ntk_status convert(ntk_ctx *ctx, const struct ntk_way *way, const ntk_data *data,
                           struct ntk_samples *s, bool *lost)
 {
     const size_t total = (size_t)data->n * s->features;
 
-    if (data->dtype == dtype) {
+    if (data->dtype == way->dtype && !way->exponent) {
         s->x = data->x;
         return NTK_OK;
     }
-    s->x = s->owned_x = ntk_alloc(ctx, total, dtype);
+    s->x = s->owned_x = ntk_alloc(ctx, total, way->dtype);
     if (!s->owned_x)
         return NTK_ENOMEM;
-    if (dtype == NTK_F32)
+    if (way->exponent)
+        for (size_t i = 0; i < total; i++)
+            ((double *)s->owned_x)[i] = ldexp(ntk_data_get(data, i), way->exponent);
+    else if (way->dtype == NTK_F32)
         for (size_t i = 0; i < total; i++) {
             const double x = ((const double *)data->x)[i];
 
@@ -249,12 +253,16 @@ static ntk_status check_range(ntk_ctx *ctx, const struct ntk_samples *s, int nod
 }
 
 ntk_status ntk_samples_check_outputs(ntk_ctx *ctx, const struct ntk_plan *plan,
+                                     const struct ntk_way *way, ntk_dtype dtype,
                                      const struct ntk_samples *s)
 {
     for (int m = 0; m < plan->n_outputs; m++)
-        for (int64_t i = 0; i < s->n; i++)
-            if (row(s, plan->outputs[m])[i] > (double)FLT_MAX)
-                return too_large(ctx, i, row(s, plan->outputs[m])[i], NTK_F32);
+        for (int64_t i = 0; i < s->n; i++) {
+            const double q = ntk_way_finish(way, plan->outputs[m], row(s, plan->outputs[m])[i]);
+
+            if (q > (dtype == NTK_F32 ? (double)FLT_MAX : DBL_MAX))
+                return too_large(ctx, i, q, dtype);
+        }
     return NTK_OK;
 }
 
@@ -314,25 +322,39 @@ static void store_pars(const struct ntk_plan *plan, ntk_dtype dtype, struct ntk_
                 ((double *)duals->par)[t * NTK_DUAL_PARS + k] = duals->dual[t].par[k];
 }
 
-static ntk_status start(ntk_ctx *ctx, const struct ntk_plan *plan, ntk_dtype dtype,
+/* In float64 the squares of samples, which are 0 only if the sample is. */
+static bool squares_fit(const struct ntk_samples *s, const ntk_data *data)
+{
+    for (int64_t i = 0; i < s->n; i++) {
+        if (!ntk_fits_f64(row(s, 0)[i]))
+            return false;
+        for (size_t k = 0; row(s, 0)[i] == 0 && k < s->features; k++)
+            if (ntk_data_get(data, (size_t)i * s->features + k) != 0)
+                return false;
+    }
+    return true;
+}
+
+static ntk_status start(ntk_ctx *ctx, const struct ntk_plan *plan, const struct ntk_way *way,
                         const ntk_data *data, struct ntk_samples *s, bool *beyond)
 {
     const int input = 0; /* the first node of every graph is the input */
 
     *s = (struct ntk_samples){.n = data->n,
                               .stride = stride_of(data->n),
-                              .dtype = dtype,
+                              .dtype = way->dtype,
                               .features = (size_t)ntk_features_of(data->shape)};
     s->variance = ntk_alloc(ctx, (size_t)plan->graph.n * (size_t)data->n, sizeof *s->variance);
     s->sides = ntk_alloc_zero(ctx, (size_t)plan->n_tables, sizeof *s->sides);
     s->group = ntk_alloc(ctx, (size_t)data->n, sizeof *s->group);
     if (!s->variance || !s->sides || !s->group)
         return NTK_ENOMEM;
-    NTK_TRY(convert(ctx, dtype, data, s, beyond));
+    NTK_TRY(convert(ctx, way, data, s, beyond));
 #pragma omp parallel for schedule(static) num_threads(ctx->threads)
     for (int64_t i = 0; i < s->n; i++)
         row(s, input)[i] = mean_square(s, i);
-    return check_range(ctx, s, input, (double)s->features, beyond);
+    *beyond = *beyond || (way->dtype == NTK_F64 && !way->last && !squares_fit(s, data));
+    return *beyond ? NTK_OK : check_range(ctx, s, input, (double)s->features, beyond);
 }
 
 static ntk_status input_variances(const struct ntk_plan *plan, struct ntk_samples *s, int set,
@@ -355,8 +377,8 @@ static ntk_status input_variances(const struct ntk_plan *plan, struct ntk_sample
     return NTK_OK;
 }
 
-ntk_status ntk_samples_prepare(ntk_ctx *ctx, const struct ntk_plan *plan, ntk_dtype dtype,
-                               const ntk_data *x1, const ntk_data *x2, struct ntk_samples s[2],
+ntk_status ntk_samples_prepare(ntk_ctx *ctx, const struct ntk_plan *plan,
+                               const struct ntk_way *way, const ntk_data *x1, const ntk_data *x2, struct ntk_samples s[2],
                                bool variances, struct ntk_fields *f, struct ntk_duals *duals,
                                struct ntk_groups *groups)
 {
@@ -366,18 +388,18 @@ ntk_status ntk_samples_prepare(ntk_ctx *ctx, const struct ntk_plan *plan, ntk_dt
 
     *duals = (struct ntk_duals){.plan = plan};
     duals->dual = ntk_alloc_zero(ctx, (size_t)plan->n_tables, sizeof *duals->dual);
-    duals->par = ntk_alloc_zero(ctx, (size_t)plan->n_tables * NTK_DUAL_PARS, dtype);
+    duals->par = ntk_alloc_zero(ctx, (size_t)plan->n_tables * NTK_DUAL_PARS, way->dtype);
     if (!duals->dual || !duals->par)
         return NTK_ENOMEM;
     for (int t = 0; t < sets; t++) {
-        NTK_TRY(start(ctx, plan, dtype, data[t], &s[t], &duals->beyond));
+        NTK_TRY(start(ctx, plan, way, data[t], &s[t], &duals->beyond));
         q[t] = row(&s[t], 0);
     }
     if (duals->beyond)
         return NTK_OK;
     NTK_TRY(find_groups(ctx, s, sets, q, groups));
     if (plan->space) {
-        NTK_TRY(ntk_fields_make(ctx, plan->space, dtype, sets, s, (int)x1->shape.c, f));
+        NTK_TRY(ntk_fields_make(ctx, plan->space, way, sets, s, (int)x1->shape.c, f));
         duals->beyond = f->beyond;
     }
     if (!variances || duals->beyond)
@@ -389,7 +411,7 @@ ntk_status ntk_samples_prepare(ntk_ctx *ctx, const struct ntk_plan *plan, ntk_dt
     }
     for (int k = 0; k < plan->n_steps && !duals->beyond; k++)
         NTK_TRY(run_step(ctx, plan, &plan->steps[k], s, sets, duals));
-    store_pars(plan, dtype, duals);
+    store_pars(plan, way->dtype, duals);
     return NTK_OK;
 }
 

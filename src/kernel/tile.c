@@ -165,16 +165,22 @@ static void run_step(const struct ntk_tile *s, const struct ntk_step *step, cons
         patch(t, r, step->dot, s->slot[step->dot_slot]);
 }
 
-/* [first, last) of a row of float64 becomes one of float32, which begins at `to`, not after it. */
-static void narrow(const unsigned char *row, unsigned char *to, int64_t first, int64_t last)
+/* Columns [first, last) of a row of float64 are finished, and become a row of the sink's type that begins
+ * at `to`, not after it. */
+static void finish_row(const struct ntk_tiling *t, int output, const unsigned char *row,
+                       unsigned char *to, int64_t first, int64_t last)
 {
     for (int64_t j = first; j < last; j++) {
-        double wide;
-        float value;
+        double value;
+        float narrow;
 
-        memcpy(&wide, row + (size_t)j * sizeof wide, sizeof wide);
-        value = (float)wide;
-        memcpy(to + (size_t)j * sizeof value, &value, sizeof value);
+        memcpy(&value, row + (size_t)j * sizeof value, sizeof value);
+        value = ntk_way_finish(t->way, t->plan->outputs[output], value);
+        narrow = (float)value;
+        if (t->out_dtype == NTK_F32)
+            memcpy(to + (size_t)j * sizeof narrow, &narrow, sizeof narrow);
+        else
+            memcpy(to + (size_t)j * sizeof value, &value, sizeof value);
     }
 }
 
@@ -194,8 +200,8 @@ static bool end_row(struct ntk_tile *s, const struct run *r, int64_t row, int64_
         unsigned char *k = block + (size_t)row * TILE * t->out_dtype;
         const size_t skip = (size_t)from * t->out_dtype;
 
-        if (t->out_dtype != t->dtype)
-            narrow(block + (size_t)row * TILE * t->dtype, k, from, from + r->n_valid);
+        if (t->out_dtype != t->dtype || t->way->exponent)
+            finish_row(t, m, block + (size_t)row * TILE * t->dtype, k, from, from + r->n_valid);
         if (simd->all_finite((size_t)r->n_valid, k + skip))
             continue;
         for (int64_t j = 0; j < r->n_valid && isfinite(s->bad.value); j++)
@@ -278,9 +284,9 @@ ntk_status ntk_tile_failed(const struct ntk_tiling *t, ntk_status status, struct
         return ntk_fail(t->ctx, status, "no memory for the scratch of %d threads", t->ctx->threads);
     if (status == NTK_ENUMERIC)
         return ntk_fail(t->ctx, status,
-                        "the kernel's entry (%lld, %lld) is %g, not finite in float%d; scale the "
+                        "the kernel of samples %lld and %lld is %g, not finite in float%d; scale the "
                         "samples, or the weights' deviations",
-                        (long long)bad.i, (long long)bad.j, bad.value, 8 * (int)t->out_dtype);
+                        (long long)bad.i, (long long)bad.j, fabs(bad.value), 8 * (int)t->out_dtype);
     if (status == NTK_ECANCEL && !t->ctx->message[0])
         return ntk_fail(t->ctx, status, "cancelled by the receiver of the kernel's blocks");
     return status;

@@ -24,6 +24,7 @@ struct ntk_tiling {
     const struct ntk_groups *groups;
     ntk_dtype dtype;     /* of the computation */
     ntk_dtype out_dtype; /* of the blocks that the sink gets: this, or float32 */
+    const struct ntk_way *way;
 };
 
 /* An entry of the kernel. */
