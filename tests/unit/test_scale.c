@@ -238,6 +238,146 @@ static void tiny_samples_have_a_kernel(void **state)
             }
 }
 
+/* ------------------------------------------------------------------ positions */
+
+static const ntk_shape image = {2, 6, 5, 2};
+#define IMAGE (6 * 5 * 2)
+
+/* The lower half of every second image times s. */
+static void half_images(double *x, double s)
+{
+    samples(x, N * IMAGE);
+    for (int i = 0; i < N * IMAGE; i++)
+        if (i / IMAGE % 2 == 0 && i % IMAGE >= IMAGE / 2)
+            x[i] = (double)(float)(x[i] * s);
+}
+
+static void check_close(const char *net, double s, const double *got, const double *want, double eps)
+{
+    for (int m = 0; m < 2; m++)
+        for (int i = 0; i < N * N; i++) {
+            const double *k = want + m * N * N;
+            const double scale = sqrt(k[i / N * N + i / N]) * sqrt(k[i % N * N + i % N]);
+
+            if (!(fabs(got[m * N * N + i] - k[i]) <= eps * scale))
+                fail_msg("%s, half of some images times %g: %s[%d][%d] is %.17g instead of %.17g", net, s,
+                         m ? "NTK" : "NNGP", i / N, i % N, got[m * N * N + i], k[i]);
+        }
+}
+
+static void half_of_an_image_may_be_small(void **state)
+{
+    static const char *const nets[] = {
+        "serial(Conv(4, (3, 3), padding='SAME'), Relu(), GlobalAvgPool(), Dense(1))",
+        "serial(Conv(4, (3, 3), padding='SAME'), Relu(), Conv(4, (3, 3), padding='SAME'), Abs(), "
+        "Flatten(), Dense(1))",
+        "serial(Conv(4, (2, 2)), LeakyRelu(0.1), AvgPool((2, 2), (2, 2)), Conv(4, (2, 1)), Relu(), "
+        "GlobalAvgPool(), Dense(1))",
+        "serial(Conv(4, (3, 3), padding='CIRCULAR'), Relu(), Conv(4, (3, 3), (2, 1), padding='SAME'), "
+        "LayerNorm(), Relu(), Dense(4), GlobalSumPool(), Dense(1))",
+        "serial(Conv(4, (2, 2)), Tanh(), Conv(4, (2, 2)), Silu(), GlobalAvgPool(), Dense(1))",
+        "serial(Conv(4, (1, 1)), Polynomial((0, 1, 0.5)), Dense(4), GlobalAvgPool(), Dense(1))",
+        "serial(Dense(4), Sign(), Dense(4), LayerNorm(), Relu(), Dense(4), GlobalAvgPool(), Dense(1))",
+        "serial(Dense(4), LayerNorm(eps=0), Elu(), Conv(4, (3, 3)), Relu(), Flatten(), Dense(1))",
+    };
+    static const double small[] = {1e-19, 1e-22, 1e-30};
+    double x[N * IMAGE], want[2 * N * N], got[2 * N * N];
+
+    (void)state;
+    for (size_t k = 0; k < sizeof nets / sizeof *nets; k++) {
+        for (size_t i = 0; i < 3; i++) {
+            half_images(x, small[i]);
+            assert_ok(ctx, try_kernel(nets[k], NTK_F64, image, x, NTK_F64, N, want));
+            assert_ok(ctx, try_kernel(nets[k], NTK_F32, image, x, NTK_F64, N, got));
+            check_close(nets[k], small[i], got, want, 3e-6);
+        }
+        for (int i = 0; i < N * IMAGE; i++) /* below float64's squares; nothing changes from 1e-30 on */
+            x[i] = fabs(x[i]) < 1e-20 ? x[i] * 1e-135 : x[i];
+        assert_ok(ctx, try_kernel(nets[k], NTK_F64, image, x, NTK_F64, N, got));
+        check_close(nets[k], 1e-165, got, want, 1e-12);
+    }
+}
+
+/* Sign does not see the size of anything: here every position has one of its own. */
+static void positions_have_scales_of_their_own(void **state)
+{
+    static const char net[] = "serial(Dense(4), Sign(), Dense(4), GlobalAvgPool(), Dense(1))";
+    double x[N * IMAGE], want[2 * N * N], got[2 * N * N];
+
+    (void)state;
+    samples(x, N * IMAGE);
+    assert_ok(ctx, try_kernel(net, NTK_F64, image, x, NTK_F64, N, want));
+    for (int wide = 0; wide < 2; wide++)
+        for (int most = 40; most <= (wide ? 640 : 120); most *= 2) {
+            double scaled[N * IMAGE];
+
+            for (int i = 0; i < N * IMAGE; i++) {
+                const int p = i / 2; /* 2 channels */
+
+                scaled[i] = ldexp(x[i], (p * 37 % 41 - 40) * most / 40);
+            }
+            assert_ok(ctx, try_kernel(net, wide ? NTK_F64 : NTK_F32, image, scaled, NTK_F64, N, got));
+            check_close(net, ldexp(1, -most), got, want, wide ? 1e-13 : 1e-5);
+        }
+}
+
+static void large_images_are_refused_or_right(void **state)
+{
+    static const char *const nets[] = {
+        "serial(Conv(4, (3, 3)), Relu(), GlobalAvgPool(), Dense(1))",
+        "serial(Conv(4, (3, 3)), GlobalAvgPool(), Dense(1))",
+        "serial(Conv(4, (3, 3), b_std=1), Relu(), Conv(4, (2, 2)), Abs(), Flatten(), Dense(1))",
+    };
+    static const char normal[] = "serial(Conv(4, (3, 3)), Relu(), Dense(4), LayerNorm(eps=0), Relu(), "
+                                 "Dense(4), GlobalAvgPool(), Dense(1))";
+    double x[N * IMAGE], large[N * IMAGE], want[2 * N * N], got[2 * N * N];
+
+    (void)state;
+    samples(x, N * IMAGE);
+    assert_ok(ctx, try_kernel(normal, NTK_F64, image, x, NTK_F64, N, want));
+    for (int wide = 0; wide < 2; wide++) {
+        const ntk_dtype dtype = wide ? NTK_F64 : NTK_F32;
+
+        for (int i = 0; i < N * IMAGE; i++)
+            large[i] = ldexp(x[i], wide ? 600 : 80);
+        for (size_t k = 0; k < sizeof nets / sizeof *nets; k++)
+            assert_fails(ctx, NTK_ENUMERIC, wide ? "float64" : "float32",
+                         try_kernel(nets[k], dtype, image, large, NTK_F64, N, got));
+        assert_ok(ctx, try_kernel(normal, dtype, image, large, NTK_F64, N, got));
+        check_close(normal, 1, got, want, wide ? 1e-13 : 3e-6);
+    }
+}
+
+/* ------------------------------------------------------------------ depth */
+
+/* Variances that float32 does not take on the way, where the end is a number of it again. */
+static void deep_nets_pass_through_any_size(void **state)
+{
+    static const char *const nets[] = {
+        "serial(repeat(serial(Dense(8, W_std=0.1), Relu()), 17), Dense(1))",
+        "serial(repeat(serial(Dense(8, W_std=0.001), Relu()), 8), repeat(Dense(8, W_std=1000), 8), Dense(1))",
+        "serial(repeat(serial(Dense(8, W_std=1000), Relu()), 8), Dense(8, W_std=1e-24), Tanh(), Dense(1))",
+        "serial(repeat(serial(Dense(8, W_std=0.001), Relu()), 12), Dense(8), LayerNorm(eps=0), Relu(), "
+        "Dense(1))",
+        "serial(Dense(8, W_std=1e-25), Dense(8, W_std=1e6), Dense(8, W_std=1e6), Dense(8, W_std=1e6), "
+        "Dense(8, W_std=1e6), Erf(), Dense(1))",
+        "serial(Dense(8, W_std=1e-20, b_std=1e-21), Relu(), Dense(8, parameterization='standard'), Relu(), "
+        "Dense(1, b_std=1, parameterization='standard'))",
+        "serial(Dense(8), ABRelu(1e-25, 1e-25), repeat(Dense(8, W_std=1e6), 4), Gelu(), Dense(1))",
+    };
+    double x[N * D], want[2 * N * N], got[2 * N * N];
+
+    (void)state;
+    samples(x, N * D);
+    for (size_t k = 0; k < sizeof nets / sizeof *nets; k++) {
+        kernel_of(nets[k], NTK_F64, x, want);
+        kernel_of(nets[k], NTK_F32, x, got);
+        for (int i = 0; i < 2 * N * N; i++)
+            if (!(fabs(got[i] - want[i]) <= 1e-5 * fabs(want[i]) + 2e-45))
+                fail_msg("%s: entry %d is %.9g instead of %.9g", nets[k], i, got[i], want[i]);
+    }
+}
+
 /* One thread: the kernels are small and many. */
 static int setup_alone(void **state)
 {
@@ -251,6 +391,10 @@ int main(void)
         cmocka_unit_test(one_sample_may_be_small),
         cmocka_unit_test(float32_is_right_at_every_scale),
         cmocka_unit_test(tiny_samples_have_a_kernel),
+        cmocka_unit_test(half_of_an_image_may_be_small),
+        cmocka_unit_test(positions_have_scales_of_their_own),
+        cmocka_unit_test(large_images_are_refused_or_right),
+        cmocka_unit_test(deep_nets_pass_through_any_size),
     };
     return cmocka_run_group_tests(tests, setup_alone, teardown);
 }
