@@ -16,6 +16,7 @@ static ntk_status convert(ntk_ctx *ctx, const struct ntk_way *way, const ntk_dat
                           struct ntk_samples *s, bool *lost)
 {
     const size_t total = (size_t)data->n * s->features;
+    int gone = 0;
 
     if (data->dtype == way->dtype && !way->exponent) {
         s->x = data->x;
@@ -32,11 +33,12 @@ static ntk_status convert(ntk_ctx *ctx, const struct ntk_way *way, const ntk_dat
             const double x = ((const double *)data->x)[i];
 
             ((float *)s->owned_x)[i] = (float)x;
-            *lost = *lost || (x != 0 && (float)x == 0);
+            gone |= (x != 0) & ((float)x == 0);
         }
     else
         for (size_t i = 0; i < total; i++)
             ((double *)s->owned_x)[i] = (double)((const float *)data->x)[i];
+    *lost = *lost || gone;
     return NTK_OK;
 }
 
