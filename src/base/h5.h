@@ -9,22 +9,31 @@
 #include <hdf5.h>
 
 #include "base/base.h"
+#include "base/outfile.h"
 
 struct ntk_h5 {
     ntk_ctx *ctx;
     hid_t id;
     const char *what; /* the first item that failed; NULL: none */
+    /* of a file that is written */
     struct ntk_outfile out;
-    hid_t links; /* makes groups on the way to a data set */
+    struct ntk_h5_driver *driver; /* writes to out */
+    hid_t links;                  /* makes groups on the way to a data set */
+    H5E_auto2_t print;            /* HDF5 prints what goes wrong, unless told not to: the setting before */
+    void *print_user;
 };
 
-/* Begins a file under a temporary name; commit closes it and gives it its own, or says which item
- * failed. */
+/* Begins a file; commit closes it and puts it in place, or says what failed. */
 ntk_status ntk_h5_create(struct ntk_h5 *f, const char *path);
 ntk_status ntk_h5_commit(struct ntk_h5 *f, const char *path);
 void ntk_h5_abort(struct ntk_h5 *f);
 /* `what` is for the message: "the model". Close with H5Fclose(f->id). */
 ntk_status ntk_h5_open(struct ntk_h5 *f, const char *path, const char *what);
+
+/* HDF5's way out (h5_driver.c): an HDF5 file that is written to f->out; < 0: failed. Before the end the
+ * driver is told that f->out is no more, if HDF5 could not close the file. */
+hid_t ntk_h5_driver_create(struct ntk_h5 *f);
+void ntk_h5_driver_forget(struct ntk_h5 *f);
 
 /* Whether something failed, now (ok is false; what was its name) or before. */
 bool ntk_h5_broken(struct ntk_h5 *f, const char *what, bool ok);
