@@ -275,7 +275,8 @@ NTK_API void ntk_kernel_free(ntk_kernel *kernel);
 NTK_API size_t ntk_kernel_outputs(const ntk_kernel *kernel);
 
 /* Peak bytes that ntk_kernel_compute holds for n1 x n2 entries (n2 = 0: symmetric), scratch of all
- * threads and the output matrices included. */
+ * threads and the output matrices included. Samples whose variances leave the range of float32 take as much
+ * scratch as in float64 (below), which is checked again. */
 NTK_API size_t ntk_kernel_bytes(const ntk_kernel *kernel, int64_t n1, int64_t n2);
 
 /* How much a pair of samples costs where samples have positions: pairs of positions times activations
@@ -285,8 +286,10 @@ NTK_API double ntk_kernel_positions(const ntk_kernel *kernel);
 /* All entries K(x1[i], x2[j]) into out[m], [n1][n2] of the kernel's dtype, for every output m.
  * x2 = NULL: x1 with itself; entries are computed once and mirrored, and each sample with itself,
  * or with an equal one, gets exactly its variance. Data may be of either dtype and the shape that
- * the kernel was made for. Bitwise the same for any number of threads. NTK_ENUMERIC names a sample
- * whose variance is too large for dtype. */
+ * the kernel was made for. Bitwise the same for any number of threads. Entries are right down to the
+ * smallest normal number: where variances leave the range of float32, which takes 2^-120 to 2^120, a kernel
+ * of NTK_F32 is computed in float64 and rounded. NTK_ENUMERIC names a sample whose variance is too large
+ * for dtype, or an entry that is not finite. */
 NTK_API NTK_NODISCARD ntk_status ntk_kernel_compute(const ntk_kernel *kernel, const ntk_data *x1,
                                                     const ntk_data *x2, void *const *out);
 

@@ -53,6 +53,12 @@ void ntk_log(ntk_ctx *ctx, int level, const char *fmt, ...) NTK_PRINTF(3, 4);
 /* NTK_ECANCEL (said) if the user's callback asks for it. */
 ntk_status ntk_progress(ntk_ctx *ctx, const char *what, double done, double total);
 
+/* ---- what a stage of the work hands on. Index of the first of n numbers that is not finite, or -1. */
+int64_t ntk_not_finite(const double *x, int64_t n);
+/* NTK_ENUMERIC, naming the stage and the number, if one of x [rows][columns] is not finite. */
+ntk_status ntk_check_finite(ntk_ctx *ctx, const char *stage, const double *x, int64_t rows,
+                            int64_t columns);
+
 /* ---- memory: aligned to NTK_ALIGN, freed with free(). */
 /* count * size bytes, at least one; NULL and a message if there is no memory. */
 void *ntk_alloc(ntk_ctx *ctx, size_t count, size_t size);
