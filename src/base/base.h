@@ -47,6 +47,8 @@ struct ntk_ctx {
 ntk_status ntk_fail(ntk_ctx *ctx, ntk_status status, const char *fmt, ...) NTK_PRINTF(3, 4);
 /* Puts "<text>: " before the message that is there; returns status. */
 ntk_status ntk_fail_in(ntk_ctx *ctx, ntk_status status, const char *fmt, ...) NTK_PRINTF(3, 4);
+/* NTK_EINVAL ("number 4 of k_train is nan") if one of n numbers is not finite; x may be NULL. */
+ntk_status ntk_check_given(ntk_ctx *ctx, const char *name, const double *x, int64_t n);
 void ntk_log(ntk_ctx *ctx, int level, const char *fmt, ...) NTK_PRINTF(3, 4);
 /* NTK_ECANCEL (said) if the user's callback asks for it. */
 ntk_status ntk_progress(ntk_ctx *ctx, const char *what, double done, double total);

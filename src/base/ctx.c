@@ -4,6 +4,7 @@
  */
 #define _GNU_SOURCE /* sched_getaffinity */
 
+#include <math.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -101,6 +102,14 @@ ntk_status ntk_fail_in(ntk_ctx *ctx, ntk_status status, const char *fmt, ...)
         snprintf(ctx->message + n, sizeof ctx->message - (size_t)n, ": %.*s",
                  (int)(sizeof ctx->message - (size_t)n), old);
     return status;
+}
+
+ntk_status ntk_check_given(ntk_ctx *ctx, const char *name, const double *x, int64_t n)
+{
+    for (int64_t i = 0; i < n && x; i++)
+        if (!isfinite(x[i]))
+            return ntk_fail(ctx, NTK_EINVAL, "number %lld of %s is %g", (long long)i, name, x[i]);
+    return NTK_OK;
 }
 
 void ntk_log(ntk_ctx *ctx, int level, const char *fmt, ...)

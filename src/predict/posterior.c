@@ -3,6 +3,7 @@
  * posterior.c - means and covariances at t = infinity, panel by panel of test samples.
  */
 #include <cblas.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -105,6 +106,8 @@ static ntk_status predict_panels(const ntk_model *m, const ntk_data *x, double *
         ntk_model_panel_mean(m, rows, k, mean + first * m->outputs);
         if (var)
             panel_variance(m, rows, k, nngp, work, var + first);
+        for (int64_t i = first; var && i < first + rows; i++)
+            var[i] = fmax(var[i], 0); /* less is rounding error */
         NTK_TRY(ntk_progress(m->ctx, "predictions", (double)(first + rows), (double)x->n));
     }
     return NTK_OK;
@@ -192,11 +195,14 @@ static ntk_status covariance_of(const ntk_model *m, const ntk_data *x, double *m
     return NTK_OK;
 }
 
+/* A covariance, up to here with rounding errors, is symmetric and has no variance below 0. */
 static void symmetrise(int64_t n, double *a)
 {
-    for (int64_t i = 0; i < n; i++)
+    for (int64_t i = 0; i < n; i++) {
         for (int64_t j = 0; j < i; j++)
             a[i * n + j] = a[j * n + i] = (a[i * n + j] + a[j * n + i]) / 2;
+        a[i * n + i] = fmax(a[i * n + i], 0);
+    }
 }
 
 ntk_status ntk_model_covariance(const ntk_model *m, const ntk_data *x, double *mean, double *cov)
