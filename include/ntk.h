@@ -497,6 +497,11 @@ NTK_API NTK_NODISCARD ntk_status ntk_flow(ntk_ctx *ctx, const ntk_flow_opts *opt
 NTK_API NTK_NODISCARD ntk_status ntk_spectral_decompose(ntk_ctx *ctx, int64_t n, ntk_dtype dtype,
                                                         double ridge, double *k, double *weights,
                                                         int64_t *null_directions);
+/* A diag_reg, of one digit, with which a matrix with such eigenvalues and mean diagonal, trace(K)/n, can be
+ * solved: 1e-8 (entries in float32: 1e-4) of the mean diagonal or, if that is larger, 3 times the bound above.
+ * 0 if there is none. */
+NTK_API double ntk_ridge_for(int64_t n, ntk_dtype dtype, double lambda_min, double lambda_max,
+                             double mean_diagonal, int absolute);
 /* Along an eigenvector of weight w, at time t >= 0 (INFINITY allowed):
  *   NTK_LEARNED  1 - e^{-w t}
  *   NTK_GAIN     (1 - e^{-w t}) / w; 0 for w = 0, as nothing of a null direction reaches test samples

@@ -27,18 +27,18 @@ static ntk_status check_inverse(const ntk_model *m, const char *what)
 {
     const struct ntk_ridge ridge = ntk_model_ridge(m);
     const struct ntk_solution *s = m->solution;
-    double unit = 0, number;
+    double mean_diagonal = 0;
     char hint[160];
 
     if (!m->opts.finite_time || null_directions(m) == 0)
         return NTK_OK;
     for (int64_t i = 0; i < m->n; i++)
-        unit += (s->values[i] - s->ridge) / (double)m->n;
-    if (ridge.absolute)
-        unit = 1;
-    number = ntk_ridge_wanted(m->n, m->opts.dtype, s->values[0] - s->ridge,
-                              s->values[m->n - 1] - s->ridge);
-    ntk_ridge_say(&ridge, number / unit, hint, sizeof hint);
+        mean_diagonal += (s->values[i] - s->ridge) / (double)m->n;
+    ntk_ridge_say(&ridge,
+                  ntk_ridge_for(m->n, m->opts.dtype, s->values[0] - s->ridge,
+                                s->values[m->n - 1] - s->ridge, mean_diagonal,
+                                ridge.absolute),
+                  hint, sizeof hint);
     return ntk_fail(m->ctx, NTK_ENUMERIC,
                     "%s a positive definite matrix: %lld of the %lld eigenvalues are not above "
                     "rounding error%s",

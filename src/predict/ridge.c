@@ -92,12 +92,8 @@ static ntk_status extremes(ntk_ctx *ctx, const struct ntk_rfp *k, double *least,
     return status;
 }
 
-double ntk_ridge_wanted(int64_t n, ntk_dtype dtype, double lambda_min, double lambda_max)
-{
-    return 3 * fmax(ntk_spectral_rounding(n, dtype, lambda_max), -lambda_min);
-}
-
-double ntk_ridge_round_up(double x)
+/* The least number of one digit that is >= x > 0. */
+static double round_up(double x)
 {
     char text[40];
     int exponent = (int)floor(log10(x));
@@ -111,11 +107,23 @@ double ntk_ridge_round_up(double x)
     return rounded;
 }
 
+/* The first bound keeps what rounding leaves along null directions small in predictions; the second, of three
+ * floors, is needed for Cholesky to work. */
+double ntk_ridge_for(int64_t n, ntk_dtype dtype, double lambda_min, double lambda_max,
+                     double mean_diagonal, int absolute)
+{
+    const double floor = fmax(ntk_spectral_rounding(n, dtype, lambda_max), -lambda_min);
+    const double ridge = fmax((dtype == NTK_F32 ? 1e-4 : 1e-8) * mean_diagonal, 3 * floor);
+    const double number = ridge / (absolute ? 1 : mean_diagonal);
+
+    return mean_diagonal > 0 && isfinite(number) ? round_up(number) : 0;
+}
+
 void ntk_ridge_say(const struct ntk_ridge *r, double number, char *hint, size_t size)
 {
     *hint = '\0';
-    if (number > 0 && !isinf(number))
-        snprintf(hint, size, "; try %s%g (%s)", r->spelling, ntk_ridge_round_up(number),
+    if (number > 0)
+        snprintf(hint, size, "; try %s%g (%s)", r->spelling, number,
                  r->absolute ? "absolute" : "times the mean of the diagonal");
 }
 
@@ -123,23 +131,21 @@ ntk_status ntk_ridge_hint(ntk_ctx *ctx, const struct ntk_ridge *r, ntk_dtype dty
                           ntk_fill_fn *fill, void *user, char *hint, size_t size)
 {
     struct ntk_ridge next = *r;
-    double least, largest, unit;
+    double least, largest;
     char how[200];
 
     *hint = '\0';
     NTK_TRY(fill(k, user));
-    unit = r->absolute ? 1 : mean_diagonal(k);
     NTK_TRY(extremes(ctx, k, &least, &largest));
-    next.given = fmax(ntk_ridge_wanted(k->n, dtype, least, largest) / unit, 2 * r->given);
-    if (!(unit > 0) || !(next.given > 0) || isinf(next.given))
-        return NTK_OK;
-    next.given = ntk_ridge_round_up(next.given);
-    for (int i = 0; i < TRIES; i++) {
+    next.given = ntk_ridge_for(k->n, dtype, least, largest, mean_diagonal(k), r->absolute);
+    if (next.given > 0 && next.given <= r->given)
+        next.given = round_up(2 * r->given);
+    for (int i = 0; i < TRIES && next.given > 0; i++) {
         if (ntk_ridge_factor(k, ntk_ridge_value(&next, k), how, sizeof how)) {
             ntk_ridge_say(&next, next.given, hint, size);
             return NTK_OK;
         }
-        next.given = ntk_ridge_round_up(10 * next.given);
+        next.given = round_up(10 * next.given);
         NTK_TRY(fill(k, user));
     }
     return NTK_OK;

@@ -30,11 +30,6 @@ typedef ntk_status ntk_fill_fn(struct ntk_rfp *k, void *user);
 ntk_status ntk_ridge_hint(ntk_ctx *ctx, const struct ntk_ridge *r, ntk_dtype dtype, struct ntk_rfp *k,
                           ntk_fill_fn *fill, void *user, char *hint, size_t size);
 
-/* The least number of one digit that is >= x > 0. */
-double ntk_ridge_round_up(double x);
-/* What a ridge must be above for the spectrum lambda_min ... lambda_max to be solved well: three times the floor
- * of spectral.h, so that no direction stays null. */
-double ntk_ridge_wanted(int64_t n, ntk_dtype dtype, double lambda_min, double lambda_max);
 /* The hint's text for a number in r's scale. */
 void ntk_ridge_say(const struct ntk_ridge *r, double number, char *hint, size_t size);
 
