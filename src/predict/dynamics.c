@@ -217,7 +217,8 @@ static ntk_status test_points(const struct flow *f, const ntk_data *x, const dou
         NTK_TRY(ntk_progress(m->ctx, "predictions", (double)(row + r.rows), (double)x->n));
     }
     for (size_t i = 0; var && i < f->n_times * (size_t)x->n; i++)
-        var[i] = fmax(var[i], 0); /* less is rounding error */
+        if (var[i] < 0) /* by rounding */
+            var[i] = 0;
     return NTK_OK;
 }
 

@@ -3,7 +3,6 @@
  * posterior.c - means and covariances at t = infinity, panel by panel of test samples.
  */
 #include <cblas.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -107,7 +106,8 @@ static ntk_status predict_panels(const ntk_model *m, const ntk_data *x, double *
         if (var)
             panel_variance(m, rows, k, nngp, work, var + first);
         for (int64_t i = first; var && i < first + rows; i++)
-            var[i] = fmax(var[i], 0); /* less is rounding error */
+            if (var[i] < 0) /* by rounding */
+                var[i] = 0;
         NTK_TRY(ntk_progress(m->ctx, "predictions", (double)(first + rows), (double)x->n));
     }
     return NTK_OK;
@@ -201,7 +201,8 @@ static void symmetrise(int64_t n, double *a)
     for (int64_t i = 0; i < n; i++) {
         for (int64_t j = 0; j < i; j++)
             a[i * n + j] = a[j * n + i] = (a[i * n + j] + a[j * n + i]) / 2;
-        a[i * n + i] = fmax(a[i * n + i], 0);
+        if (a[i * n + i] < 0)
+            a[i * n + i] = 0;
     }
 }
 

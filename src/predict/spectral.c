@@ -66,7 +66,8 @@ static ntk_status check_semidefinite(ntk_ctx *ctx, int64_t n, ntk_dtype dtype, c
                     "%.3g to %.3g, and rounding error of %s is about %.1e%s",
                     (long long)n, (long long)n, values[0], values[n - 1],
                     dtype == NTK_F32 ? "float32" : "float64", rounding,
-                    dtype == NTK_F32 ? "; compute it in float64" : "");
+                    dtype == NTK_F32 ? "; compute it in float64"
+                                     : "; entries computed in float32 must be given as float32");
 }
 
 ntk_status ntk_spectral_solve(ntk_ctx *ctx, int64_t n, ntk_dtype dtype, double ridge, double *k,
