@@ -326,6 +326,7 @@ int fit_options(const struct args *a, ntk_fit_opts *o)
     o->posterior = get == NTK_NNGP ? NTK_POSTERIOR_NNGP : NTK_POSTERIOR_NTK;
     o->diag_reg = a->diag_reg;
     o->diag_reg_absolute = a->absolute;
+    o->diag_reg_spelling = "--diag-reg ";
     o->mean_loss = a->mean;
     return EXIT_OK;
 }

@@ -320,7 +320,8 @@ typedef int ntk_rows_fn(int64_t i0, int64_t ni, void *k, void *user);
 /* alpha = (K + r)^-1 y for a positive definite kernel matrix K, [n][n] of dtype, that comes from
  * `rows` in blocks of `block` rows (from disk, say); r = diag_reg trace(K)/n; y and alpha are
  * [n][outputs]. Cholesky in float64 and 4 n^2 bytes. Predictions at other samples are K(x, X) alpha.
- * NTK_ENUMERIC if K + r is not positive definite. */
+ * NTK_ENUMERIC if K + r is not positive definite, with a diag_reg that helps, for which `rows` is asked for
+ * the matrix again. */
 NTK_API NTK_NODISCARD ntk_status ntk_kernel_solve(ntk_ctx *ctx, int64_t n, ntk_dtype dtype,
                                                   int64_t block, ntk_rows_fn *rows, void *user,
                                                   const double *y, int64_t outputs, double diag_reg,
@@ -352,6 +353,8 @@ typedef struct ntk_fit_opts {
                                  * 1: 1/2 mean over all n * outputs entries */
     int covariance;             /* 1: covariances will be asked for (NTK_POSTERIOR_NTK then keeps
                                  * the NNGP matrix too); default 0 */
+    const char *diag_reg_spelling; /* what messages write before a diag_reg that would help; a constant;
+                                    * NULL (default): "diag_reg = " */
 } ntk_fit_opts;
 NTK_API void ntk_fit_opts_init(ntk_fit_opts *opts);
 
@@ -398,7 +401,9 @@ NTK_API NTK_NODISCARD ntk_status ntk_model_covariance(const ntk_model *model, co
 
 /* Gradient flow on the squared loss from f_0 (needs opts.finite_time): predictions at n_times
  * times t >= 0 (INFINITY allowed), f_t(z) = f_0(z) - K(z,X) (K + r)^-1 (1 - e^{-(K+r)t}) (f_0(X)-y)
- * with r the ridge that diag_reg adds (flow of the loss + r/2 |theta - theta_0|^2).
+ * with r the ridge that diag_reg adds (flow of the loss + r/2 |theta - theta_0|^2). Directions whose
+ * eigenvalues are rounding error do not move (ntk_spectral_decompose; a warning counts them when the
+ * model is fitted).
  *   f0_train [n][outputs], f0_test [m][outputs]: NULL for zero
  *   train [n_times][n][outputs], test [n_times][m][outputs], var [n_times][m]: NULL: not wanted.
  * x may be NULL if test and var are. var as in ntk_model_predict: NTK_POSTERIOR_NTK: of the
@@ -418,11 +423,14 @@ NTK_API NTK_NODISCARD ntk_status ntk_model_leave_one_out(const ntk_model *model,
  * (Rasmussen and Williams 2006, eq. 2.30). */
 NTK_API NTK_NODISCARD ntk_status ntk_model_evidence(const ntk_model *model, double *log_likelihood);
 
-/* Extreme eigenvalues of K + r, to 1e-3 relative or better (exact with opts.finite_time). */
+/* Extreme eigenvalues of K + r, to 1e-3 relative or better (exact with opts.finite_time). With null
+ * directions the condition is INFINITY. */
 typedef struct ntk_spectrum {
     double lambda_min, lambda_max, condition;
     double max_learning_rate; /* of plain gradient descent on the model's loss: 2 / lambda_max, for
                                * the mean loss times n * outputs */
+    int64_t null_directions; /* eigenvectors that do not move (opts.finite_time; else 0): see
+                              * ntk_spectral_decompose */
 } ntk_spectrum;
 NTK_API NTK_NODISCARD ntk_status ntk_model_spectrum(const ntk_model *model, ntk_spectrum *spectrum);
 /* All n eigenvalues of K + r, ascending (needs opts.finite_time). */
@@ -458,6 +466,10 @@ typedef struct ntk_flow_opts {
     double rtol, atol; /* tolerances of each output, 1e-13 to 0.1 and > 0; defaults 1e-6, 1e-8 */
     int closed_form;   /* 1: by the kernel's eigenvalues, not the integrator: squared loss without
                         * momentum; times in any order, INFINITY allowed; default 0 */
+    ntk_dtype dtype;   /* closed_form: in which k_train's entries were computed, which is how well its
+                        * eigenvalues are known; default NTK_F64 */
+    int64_t *null_directions; /* closed_form: the number of directions that do not move, see
+                               * ntk_spectral_decompose; NULL (default): not wanted */
     /* With momentum, the velocities f': at t = 0, [n][outputs] and [m][outputs] (NULL, the default:
      * rest), and at the times, [n_times][n][outputs] and [n_times][m][outputs] (NULL: not wanted).
      * f and q at one time are where a flow can be started again. */
@@ -475,13 +487,36 @@ NTK_API void ntk_flow_opts_init(ntk_flow_opts *opts);
  *   f0_train, f0_test  [n][outputs], [m][outputs]: NULL: zero
  *   times     [n_times], >= 0; without closed_form finite and ascending
  *   train     [n_times][n][outputs]; test [n_times][m][outputs]: NULL: not wanted
- * NTK_ENOTSUP in a build without SUNDIALS (closed_form needs none); NTK_ENUMERIC if the integrator fails (says at what time). */
+ * NTK_ENOTSUP in a build without SUNDIALS (closed_form needs none); NTK_ENUMERIC if the integrator fails
+ * (says at what time) or, with closed_form, k_train is not positive semidefinite. */
 NTK_API NTK_NODISCARD ntk_status ntk_flow(ntk_ctx *ctx, const ntk_flow_opts *opts, int64_t n, int64_t m,
                                           int64_t outputs, const double *k_train,
                                           const double *k_test, const double *y,
                                           const double *f0_train, const double *f0_test,
                                           const double *times, size_t n_times, double *train,
                                           double *test);
+
+/* What the closed form is made of, for other products with it. K + r = V diag(lambda + r) V' of a kernel
+ * matrix k, [n][n], becomes its eigenvectors, row i the i-th, and their weights [n], in the order of the
+ * eigenvalues: max(lambda, 0) + r, or 0 for directions that are null, as rounding error decides what
+ * lambda is:
+ *     lambda + r <= (4 eps(dtype) + n eps(float64)) lambda_max, or <= -lambda_min if that is larger.
+ * They come first, and are counted (and said in a warning). dtype: in which entries were computed.
+ * NTK_ENUMERIC if K is not positive semidefinite: lambda_min is below -10 times the first bound. */
+NTK_API NTK_NODISCARD ntk_status ntk_spectral_decompose(ntk_ctx *ctx, int64_t n, ntk_dtype dtype,
+                                                        double ridge, double *k, double *weights,
+                                                        int64_t *null_directions);
+/* A diag_reg, of one digit, with which a matrix with such eigenvalues and mean diagonal, trace(K)/n, can be
+ * solved: 1e-8 (entries in float32: 1e-4) of the mean diagonal or, if that is larger, 3 times the bound above.
+ * 0 if there is none. */
+NTK_API double ntk_ridge_for(int64_t n, ntk_dtype dtype, double lambda_min, double lambda_max,
+                             double mean_diagonal, int absolute);
+/* Along an eigenvector of weight w, at time t >= 0 (INFINITY allowed):
+ *   NTK_LEARNED  1 - e^{-w t}
+ *   NTK_GAIN     (1 - e^{-w t}) / w; 0 for w = 0, as nothing of a null direction reaches test samples
+ *   NTK_LEFT     e^{-w t} */
+typedef enum ntk_spectral_form { NTK_LEARNED, NTK_GAIN, NTK_LEFT } ntk_spectral_form;
+NTK_API double ntk_spectral(ntk_spectral_form form, double weight, double t);
 
 /* ----------------------------------------------------------------------- finite networks */
 

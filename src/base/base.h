@@ -49,6 +49,8 @@ ntk_status ntk_fail(ntk_ctx *ctx, ntk_status status, const char *fmt, ...) NTK_P
 ntk_status ntk_fail_in(ntk_ctx *ctx, ntk_status status, const char *fmt, ...) NTK_PRINTF(3, 4);
 /* "cannot write PATH: REASON" from what a function of outfile.h has returned; NTK_EIO or NTK_ENOMEM. */
 ntk_status ntk_fail_write(ntk_ctx *ctx, const char *path, int error);
+/* NTK_EINVAL ("number 4 of k_train is nan") if one of n numbers is not finite; x may be NULL. */
+ntk_status ntk_check_given(ntk_ctx *ctx, const char *name, const double *x, int64_t n);
 void ntk_log(ntk_ctx *ctx, int level, const char *fmt, ...) NTK_PRINTF(3, 4);
 /* NTK_ECANCEL (said) if the user's callback asks for it. */
 ntk_status ntk_progress(ntk_ctx *ctx, const char *what, double done, double total);

@@ -5,6 +5,7 @@
 #define _GNU_SOURCE /* sched_getaffinity */
 
 #include <errno.h>
+#include <math.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -108,6 +109,14 @@ ntk_status ntk_fail_write(ntk_ctx *ctx, const char *path, int error)
 {
     return ntk_fail(ctx, error == ENOMEM ? NTK_ENOMEM : NTK_EIO, "cannot write %s: %s",
                     strcmp(path, "-") == 0 ? "standard output" : path, strerror(error));
+}
+
+ntk_status ntk_check_given(ntk_ctx *ctx, const char *name, const double *x, int64_t n)
+{
+    for (int64_t i = 0; i < n && x; i++)
+        if (!isfinite(x[i]))
+            return ntk_fail(ctx, NTK_EINVAL, "number %lld of %s is %g", (long long)i, name, x[i]);
+    return NTK_OK;
 }
 
 void ntk_log(ntk_ctx *ctx, int level, const char *fmt, ...)

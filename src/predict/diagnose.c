@@ -10,6 +10,41 @@
 #include "predict/lanczos.h"
 #include "predict/model.h"
 
+struct ntk_spectral_scale ntk_model_scale(const ntk_model *m)
+{
+    return ntk_spectral_scale(m->n, m->opts.dtype, m->solution->ridge, m->solution->values);
+}
+
+static int64_t null_directions(const ntk_model *m)
+{
+    const struct ntk_spectral_scale scale = ntk_model_scale(m);
+
+    return ntk_spectral_nulls(&scale, m->n, m->solution->values);
+}
+
+/* By eigenvectors K + ridge is solved without its null directions, which gives no inverse. */
+static ntk_status check_inverse(const ntk_model *m, const char *what)
+{
+    const struct ntk_ridge ridge = ntk_model_ridge(m);
+    const struct ntk_solution *s = m->solution;
+    double mean_diagonal = 0;
+    char hint[160];
+
+    if (!m->opts.finite_time || null_directions(m) == 0)
+        return NTK_OK;
+    for (int64_t i = 0; i < m->n; i++)
+        mean_diagonal += (s->values[i] - s->ridge) / (double)m->n;
+    ntk_ridge_say(&ridge,
+                  ntk_ridge_for(m->n, m->opts.dtype, s->values[0] - s->ridge,
+                                s->values[m->n - 1] - s->ridge, mean_diagonal,
+                                ridge.absolute),
+                  hint, sizeof hint);
+    return ntk_fail(m->ctx, NTK_ENUMERIC,
+                    "%s a positive definite matrix: %lld of the %lld eigenvalues are not above "
+                    "rounding error%s",
+                    what, (long long)null_directions(m), (long long)m->n, hint);
+}
+
 /* diag(K^-1) from L: column i of L^-1 has squared norm (K^-1)_ii. */
 static ntk_status inverse_diagonal_cholesky(const ntk_model *m, double *diagonal)
 {
@@ -36,9 +71,12 @@ static ntk_status inverse_diagonal_cholesky(const ntk_model *m, double *diagonal
 
 static void inverse_diagonal_eigen(const ntk_model *m, double *diagonal)
 {
+    const struct ntk_spectral_scale scale = ntk_model_scale(m);
+
     memset(diagonal, 0, (size_t)m->n * sizeof *diagonal);
     for (int64_t k = 0; k < m->n; k++) {
-        const double *v = m->solution->vectors + k * m->n, w = m->solution->values[k];
+        const double *v = m->solution->vectors + k * m->n;
+        const double w = ntk_spectral_weight(&scale, m->solution->values[k]);
 
         for (int64_t i = 0; i < m->n; i++)
             diagonal[i] += v[i] * v[i] / w;
@@ -52,6 +90,7 @@ ntk_status ntk_model_leave_one_out(const ntk_model *m, double *mean, double *var
     int threads;
 
     NTK_TRY(ntk_model_solve(m));
+    NTK_TRY(check_inverse(m, "leave-one-out predictions need"));
     diagonal = ntk_alloc(m->ctx, (size_t)m->n, sizeof *diagonal);
     if (!diagonal)
         return NTK_ENOMEM;
@@ -89,6 +128,7 @@ ntk_status ntk_model_evidence(const ntk_model *m, double *log_likelihood)
     double fit = 0;
 
     NTK_TRY(ntk_model_solve(m));
+    NTK_TRY(check_inverse(m, "the likelihood needs"));
     for (int64_t k = 0; k < m->outputs; k++)
         fit += cblas_ddot((int)m->n, m->y + k * m->n, 1, m->alpha + k * m->n, 1);
     *log_likelihood = -0.5 * fit - 0.5 * (double)m->outputs *
@@ -143,13 +183,14 @@ ntk_status ntk_model_spectrum(const ntk_model *m, ntk_spectrum *spectrum)
     if (m->opts.finite_time) {
         s.lambda_min = m->solution->values[0];
         s.lambda_max = m->solution->values[m->n - 1];
+        s.null_directions = null_directions(m);
     } else {
         status = extremes_by_lanczos(m, &s.lambda_min, &s.lambda_max);
     }
     ntk_blas_set_threads(threads);
     NTK_TRY(status);
     NTK_TRY(ntk_check_finite(m->ctx, "the spectrum", (double[]){s.lambda_min, s.lambda_max}, 1, 2));
-    s.condition = s.lambda_max / s.lambda_min;
+    s.condition = s.null_directions ? (double)INFINITY : s.lambda_max / s.lambda_min;
     s.max_learning_rate =
         2 / s.lambda_max * (m->opts.mean_loss ? (double)(m->n * m->outputs) : 1);
     *spectrum = s;

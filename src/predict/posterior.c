@@ -108,6 +108,9 @@ static ntk_status predict_panels(const ntk_model *m, const ntk_data *x, double *
         if (var) {
             panel_variance(m, rows, k, nngp, work, var + first);
             NTK_TRY(ntk_check_finite(m->ctx, "the variances", var + first, rows, 1));
+            for (int64_t i = first; i < first + rows; i++)
+                if (var[i] < 0) /* by rounding */
+                    var[i] = 0;
         }
         NTK_TRY(ntk_progress(m->ctx, "predictions", (double)(first + rows), (double)x->n));
     }
@@ -196,11 +199,15 @@ static ntk_status covariance_of(const ntk_model *m, const ntk_data *x, double *m
     return NTK_OK;
 }
 
+/* A covariance, up to here with rounding errors, is symmetric and has no variance below 0. */
 static void symmetrise(int64_t n, double *a)
 {
-    for (int64_t i = 0; i < n; i++)
+    for (int64_t i = 0; i < n; i++) {
         for (int64_t j = 0; j < i; j++)
             a[i * n + j] = a[j * n + i] = (a[i * n + j] + a[j * n + i]) / 2;
+        if (a[i * n + i] < 0)
+            a[i * n + i] = 0;
+    }
 }
 
 ntk_status ntk_model_covariance(const ntk_model *m, const ntk_data *x, double *mean, double *cov)
