@@ -551,12 +551,16 @@ NTK_API NTK_NODISCARD ntk_status ntk_params_ntk_product(const ntk_params *params
 NTK_API NTK_NODISCARD ntk_status ntk_params_lambda_max(const ntk_params *params, const ntk_data *x,
                                                        double *lambda);
 
-/* Mean over networks of seeds seed ... seed + n_nets - 1 of the empirical kernel's trace, and its
- * standard error (NULL: not wanted), [n1][n2] each. n_nets >= 1 (>= 2 for errors). */
+/* The seed of one of the networks of a seed, numbered from 0: different seeds have no network in
+ * common. */
+NTK_API uint64_t ntk_network_seed(uint64_t seed, uint64_t network);
+/* Mean over networks first ... first + n_nets - 1 of a seed (ntk_network_seed) of the empirical kernel's
+ * trace, and its standard error (NULL: not wanted), [n1][n2] each. first >= 0, n_nets >= 1 (>= 2 for
+ * errors). Estimates of different seeds are independent. */
 NTK_API NTK_NODISCARD ntk_status ntk_monte_carlo(ntk_ctx *ctx, const ntk_net *net, unsigned which,
                                                  const ntk_data *x1, const ntk_data *x2,
-                                                 ntk_dtype dtype, int64_t n_nets, uint64_t seed,
-                                                 double *mean, double *error);
+                                                 ntk_dtype dtype, int64_t first, int64_t n_nets,
+                                                 uint64_t seed, double *mean, double *error);
 
 /* How a finite network is trained. ntk_train_opts_init fills in the defaults. */
 typedef struct ntk_train_opts {
