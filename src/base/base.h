@@ -40,6 +40,10 @@ struct ntk_ctx {
     void *log_user;
     ntk_progress_fn *progress;
     void *progress_user;
+    struct {
+        const char *what; /* a text that stays; NULL: nothing yet */
+        double done, total;
+    } told; /* what the progress function was told last */
     char message[1024];
 };
 
@@ -50,6 +54,8 @@ ntk_status ntk_fail_in(ntk_ctx *ctx, ntk_status status, const char *fmt, ...) NT
 void ntk_log(ntk_ctx *ctx, int level, const char *fmt, ...) NTK_PRINTF(3, 4);
 /* NTK_ECANCEL (said) if the user's callback asks for it. */
 ntk_status ntk_progress(ntk_ctx *ctx, const char *what, double done, double total);
+/* The same for work that is a part of what was told last, which is told again. */
+ntk_status ntk_poll(ntk_ctx *ctx);
 
 /* ---- memory: aligned to NTK_ALIGN, freed with free(). */
 /* count * size bytes, at least one; NULL and a message if there is no memory. */
@@ -88,9 +94,14 @@ void ntk_outfile_abort(struct ntk_outfile *out);
 /* ---- the nearest of n names to `name` (Damerau-Levenshtein, at most a third of its length), or NULL. */
 const char *ntk_nearest(const char *name, const char *const *names, size_t n);
 
-/* ---- BLAS threads are a setting of the calling thread (with OpenBLAS on pthreads: of the process): set
- * before work, restored after. Returns the old. */
-int ntk_blas_set_threads(int threads);
+/* ---- BLAS in that many threads, from begin to the end with its result. Between them another thread of
+ * the process that wants another number waits, as OpenBLAS has one set of buffers. They nest: work in
+ * several threads within work in several is ended first, and begun again after. */
+struct ntk_blas {
+    int setting, held; /* what was before */
+};
+struct ntk_blas ntk_blas_begin(int threads);
+void ntk_blas_end(struct ntk_blas before);
 
 /* 64-bit FNV-1a hash. */
 uint64_t ntk_hash(const void *bytes, size_t n);

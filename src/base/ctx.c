@@ -116,8 +116,17 @@ void ntk_log(ntk_ctx *ctx, int level, const char *fmt, ...)
     ctx->log(level, line, ctx->log_user);
 }
 
+ntk_status ntk_poll(ntk_ctx *ctx)
+{
+    return ctx->told.what ? ntk_progress(ctx, ctx->told.what, ctx->told.done, ctx->told.total)
+                          : ntk_progress(ctx, "steps", 0, 1);
+}
+
 ntk_status ntk_progress(ntk_ctx *ctx, const char *what, double done, double total)
 {
+    ctx->told.what = what;
+    ctx->told.done = done;
+    ctx->told.total = total;
     if (ctx->progress && ctx->progress(what, done, total, ctx->progress_user))
         return ntk_fail(ctx, NTK_ECANCEL, "cancelled after %.0f of %.0f %s", done, total, what);
     return NTK_OK;

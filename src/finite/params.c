@@ -231,7 +231,7 @@ static ntk_status in_blocks(const ntk_params *p, const ntk_data *x, int64_t copi
                             block_fn *done, void *user)
 {
     const int64_t n = ntk_data_n(x), block = ntk_pass_block(p, NTK_PASS_BYTES, n, copies, tangents);
-    const int blas = ntk_blas_set_threads(1);
+    const struct ntk_blas blas = ntk_blas_begin(1);
     struct ntk_pass *pass = NULL;
     ntk_status status = ntk_pass_new(p, p->ctx->threads, block, copies, tangents, &pass);
 
@@ -244,7 +244,7 @@ static ntk_status in_blocks(const ntk_params *p, const ntk_data *x, int64_t copi
             status = ntk_progress(p->ctx, "samples", (double)(first + m), (double)n);
     }
     ntk_pass_free(pass);
-    ntk_blas_set_threads(blas);
+    ntk_blas_end(blas);
     return status;
 }
 

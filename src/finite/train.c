@@ -158,7 +158,7 @@ static ntk_status one_step(struct ntk_train *t, double *loss)
 
 ntk_status ntk_train_run(ntk_train *train, int64_t steps, double *loss)
 {
-    const int blas = ntk_blas_set_threads(1);
+    const struct ntk_blas blas = ntk_blas_begin(1);
     double sum = 0, one = 0;
     ntk_status status = NTK_OK;
 
@@ -168,7 +168,7 @@ ntk_status ntk_train_run(ntk_train *train, int64_t steps, double *loss)
         if (status == NTK_OK)
             status = ntk_progress(train->p->ctx, "steps", (double)(k + 1), (double)steps);
     }
-    ntk_blas_set_threads(blas);
+    ntk_blas_end(blas);
     if (loss && steps > 0)
         *loss = sum / (double)steps;
     return status;

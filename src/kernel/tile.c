@@ -264,7 +264,7 @@ ntk_status ntk_tiles_run(const struct ntk_tiling *t, ntk_sink_fn *sink, void *us
     const bool symmetric = t->rows == t->columns;
     const int64_t rows = (t->rows->n + TILE - 1) / TILE, columns = (t->columns->n + TILE - 1) / TILE;
     const int64_t n = symmetric ? rows * (rows + 1) / 2 : rows * columns;
-    const int blas_threads = ntk_blas_set_threads(1);
+    const struct ntk_blas blas = ntk_blas_begin(1);
     ntk_status status = NTK_OK;
     int64_t done = 0;
 
@@ -299,7 +299,7 @@ ntk_status ntk_tiles_run(const struct ntk_tiling *t, ntk_sink_fn *sink, void *us
         }
         ntk_tile_free(&s);
     }
-    ntk_blas_set_threads(blas_threads);
+    ntk_blas_end(blas);
     if (status == NTK_ENOMEM)
         return ntk_fail(t->ctx, status, "no memory for the scratch of %d threads", t->ctx->threads);
     if (status == NTK_ECANCEL && !t->ctx->message[0])

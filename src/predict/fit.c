@@ -168,25 +168,24 @@ ntk_status ntk_model_factor(const ntk_model *m)
 {
     struct ntk_solution *s = m->solution;
     double largest = 0;
-    int info;
+    int minor;
 
     s->ridge = ridge_of(&m->opts, ntk_rfp_trace(&s->factor), m->n);
     ntk_rfp_add_diagonal(&s->factor, s->ridge);
     for (int64_t i = 0; i < m->n; i++)
         largest = fmax(largest, *ntk_rfp_at(&s->factor, i, i));
     NTK_TRY(ntk_progress(m->ctx, "factorisations", 0, 1));
-    info = ntk_rfp_factor(&s->factor);
-    if (info > 0) {
+    NTK_TRY(ntk_rfp_factor(m->ctx, &s->factor, &minor));
+    if (minor > 0) {
         char how[80];
 
-        snprintf(how, sizeof how, "its leading minor of order %d is not positive", info);
+        snprintf(how, sizeof how, "its leading minor of order %d is not positive", minor);
         return not_positive(m, how);
     }
     NTK_TRY(check_pivots(m, &s->factor, largest));
     NTK_TRY(ntk_progress(m->ctx, "factorisations", 1, 1));
     memcpy(m->alpha, m->y, (size_t)(m->outputs * m->n) * sizeof *m->y);
-    ntk_rfp_solve(&s->factor, m->outputs, m->alpha);
-    return NTK_OK;
+    return ntk_rfp_solve(m->ctx, &s->factor, m->outputs, m->alpha);
 }
 
 /* alpha = V (values)^-1 V' y over the eigenvalues that are above rounding error. */
@@ -258,7 +257,7 @@ static void forget(struct ntk_solution *s)
 
 ntk_status ntk_model_solve(const ntk_model *m)
 {
-    const int threads = ntk_blas_set_threads(m->ctx->threads);
+    const struct ntk_blas blas = ntk_blas_begin(m->ctx->threads);
     ntk_status status = NTK_OK;
 
     if (!m->solution->ready) {
@@ -272,7 +271,7 @@ ntk_status ntk_model_solve(const ntk_model *m)
         else
             forget(m->solution);
     }
-    ntk_blas_set_threads(threads);
+    ntk_blas_end(blas);
     return status;
 }
 

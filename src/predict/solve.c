@@ -29,30 +29,30 @@ static ntk_status fill(ntk_ctx *ctx, ntk_dtype dtype, int64_t rows, ntk_rows_fn 
 static ntk_status solve(ntk_ctx *ctx, struct ntk_rfp *k, const double *y, int64_t outputs,
                         double diag_reg, double *alpha)
 {
-    double *columns = ntk_alloc(ctx, (size_t)(k->n * outputs), sizeof *columns);
-    int info;
+    double *columns;
+    ntk_status status;
+    int minor;
 
-    if (!columns)
-        return NTK_ENOMEM;
     ntk_rfp_add_diagonal(k, diag_reg * ntk_rfp_trace(k) / (double)k->n);
-    info = ntk_rfp_factor(k);
-    if (info > 0) {
-        free(columns);
+    NTK_TRY(ntk_rfp_factor(ctx, k, &minor));
+    if (minor > 0)
         return ntk_fail(
             ctx, NTK_ENUMERIC,
             "the %lld x %lld kernel matrix is not positive definite: its leading minor of "
             "order %d is not positive; try a diag_reg of 1e-8 or more",
-            (long long)k->n, (long long)k->n, info);
-    }
+            (long long)k->n, (long long)k->n, minor);
+    columns = ntk_alloc(ctx, (size_t)(k->n * outputs), sizeof *columns);
+    if (!columns)
+        return NTK_ENOMEM;
     for (int64_t i = 0; i < k->n; i++)
         for (int64_t c = 0; c < outputs; c++)
             columns[c * k->n + i] = y[i * outputs + c];
-    ntk_rfp_solve(k, outputs, columns);
-    for (int64_t i = 0; i < k->n; i++)
+    status = ntk_rfp_solve(ctx, k, outputs, columns);
+    for (int64_t i = 0; i < k->n && status == NTK_OK; i++)
         for (int64_t c = 0; c < outputs; c++)
             alpha[i * outputs + c] = columns[c * k->n + i];
     free(columns);
-    return NTK_OK;
+    return status;
 }
 
 ntk_status ntk_kernel_solve(ntk_ctx *ctx, int64_t n, ntk_dtype dtype, int64_t block,
@@ -61,7 +61,7 @@ ntk_status ntk_kernel_solve(ntk_ctx *ctx, int64_t n, ntk_dtype dtype, int64_t bl
 {
     struct ntk_rfp k = {0};
     ntk_status status;
-    int threads;
+    struct ntk_blas blas;
 
     if (n < 1 || block < 1 || outputs < 1 || !(diag_reg >= 0))
         return ntk_fail(
@@ -69,7 +69,7 @@ ntk_status ntk_kernel_solve(ntk_ctx *ctx, int64_t n, ntk_dtype dtype, int64_t bl
             "n, block and outputs must be at least 1 and diag_reg >= 0, got %lld, %lld, "
             "%lld, %g",
             (long long)n, (long long)block, (long long)outputs, diag_reg);
-    threads = ntk_blas_set_threads(ctx->threads);
+    blas = ntk_blas_begin(ctx->threads);
     status = ntk_ctx_check_memory(ctx, ntk_rfp_size(n) * sizeof(double),
                                   "a kernel matrix of this many samples");
     if (status == NTK_OK)
@@ -81,6 +81,6 @@ ntk_status ntk_kernel_solve(ntk_ctx *ctx, int64_t n, ntk_dtype dtype, int64_t bl
     if (status == NTK_OK)
         status = solve(ctx, &k, y, outputs, diag_reg, alpha);
     ntk_rfp_free(&k);
-    ntk_blas_set_threads(threads);
+    ntk_blas_end(blas);
     return status;
 }
