@@ -43,6 +43,7 @@ struct ntk_ctx {
     struct {
         const char *what; /* a text that stays; NULL: nothing yet */
         double done, total;
+        double at; /* seconds of a clock */
     } told; /* what the progress function was told last */
     char message[1024];
 };
@@ -54,8 +55,11 @@ ntk_status ntk_fail_in(ntk_ctx *ctx, ntk_status status, const char *fmt, ...) NT
 void ntk_log(ntk_ctx *ctx, int level, const char *fmt, ...) NTK_PRINTF(3, 4);
 /* NTK_ECANCEL (said) if the user's callback asks for it. */
 ntk_status ntk_progress(ntk_ctx *ctx, const char *what, double done, double total);
-/* The same for work that is a part of what was told last, which is told again. */
+/* The same for work that is a part of what was told last, which is told again, at most 20 times a second. */
 ntk_status ntk_poll(ntk_ctx *ctx);
+/* In the body of a parallel loop whose result is *status, after (or before) a part that ended with `this`:
+ * whether to go on. It polls. */
+bool ntk_go_on(ntk_ctx *ctx, ntk_status *status, ntk_status this);
 
 /* ---- memory: aligned to NTK_ALIGN, freed with free(). */
 /* count * size bytes, at least one; NULL and a message if there is no memory. */

@@ -142,6 +142,8 @@ static ntk_status one_step(struct ntk_train *t, double *loss)
         ntk_pass_forward(t->pass, x, i, m);
         *loss += block_loss(t, samples + i, m, 1 / divisor(t, n));
         ntk_pass_back(t->pass, t->cotangent, t->gradient);
+        if (n > block)
+            NTK_TRY(ntk_poll(t->p->ctx));
     }
     if (t->step == 0)
         t->first_loss = *loss;

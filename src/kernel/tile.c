@@ -259,6 +259,13 @@ static void tile_at(int64_t k, int64_t columns, bool symmetric, int64_t *row, in
     *column = *row + k;
 }
 
+void ntk_tile_refused(ntk_ctx *ctx, ntk_status *status)
+{
+#pragma omp critical
+    if (*status == NTK_OK)
+        *status = ntk_fail(ctx, NTK_ECANCEL, "cancelled by the receiver of the kernel's blocks");
+}
+
 ntk_status ntk_tiles_run(const struct ntk_tiling *t, ntk_sink_fn *sink, void *user)
 {
     const bool symmetric = t->rows == t->columns;
@@ -275,26 +282,18 @@ ntk_status ntk_tiles_run(const struct ntk_tiling *t, ntk_sink_fn *sink, void *us
 
 #pragma omp for schedule(dynamic, 1)
         for (int64_t k = 0; k < n; k++) {
-            ntk_status now;
-            int64_t row, column, count;
+            int64_t row, column;
 
-#pragma omp atomic read
-            now = status;
-            if (now != NTK_OK)
+            if (!ntk_go_on(t->ctx, &status, ready ? NTK_OK : NTK_ENOMEM))
                 continue;
             tile_at(k, columns, symmetric, &row, &column);
-            if (!ready)
-                now = NTK_ENOMEM;
-            else if (run_tile(&s, row * TILE, column * TILE, sink, user))
-                now = NTK_ECANCEL;
-#pragma omp atomic capture
-            count = ++done;
+            if (run_tile(&s, row * TILE, column * TILE, sink, user))
+                ntk_tile_refused(t->ctx, &status);
 #pragma omp critical
             {
+                done++;
                 if (status == NTK_OK)
-                    status = now;
-                if (status == NTK_OK && t->ctx->progress)
-                    status = ntk_progress(t->ctx, "tiles", (double)count, (double)n);
+                    status = ntk_progress(t->ctx, "tiles", (double)done, (double)n);
             }
         }
         ntk_tile_free(&s);
@@ -302,7 +301,5 @@ ntk_status ntk_tiles_run(const struct ntk_tiling *t, ntk_sink_fn *sink, void *us
     ntk_blas_end(blas);
     if (status == NTK_ENOMEM)
         return ntk_fail(t->ctx, status, "no memory for the scratch of %d threads", t->ctx->threads);
-    if (status == NTK_ECANCEL && !t->ctx->message[0])
-        return ntk_fail(t->ctx, status, "cancelled by the receiver of the kernel's blocks");
     return status;
 }

@@ -43,6 +43,9 @@ void ntk_tile_free(struct ntk_tile *s);
 int ntk_tile_finish(const struct ntk_tile *s, int64_t i0, int64_t ni, int64_t j0, int64_t nj,
                     ntk_sink_fn *sink, void *user);
 
+/* Within a parallel loop whose result is *status: the sink wants no more. */
+void ntk_tile_refused(ntk_ctx *ctx, ntk_status *status);
+
 /* All pairs of samples without positions. */
 ntk_status ntk_tiles_run(const struct ntk_tiling *t, ntk_sink_fn *sink, void *user);
 /* Bytes of scratch that one thread holds. */
