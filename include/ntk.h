@@ -13,8 +13,8 @@
  *   - Arrays are row-major and contiguous; their shapes are written [n][d]. Samples are vectors
  *     [n][c], sequences [n][w][c] or images [n][h][w][c].
  *   - Every object belongs to the context it was made with. A context and all that was made from it
- *     is used by one thread at a time; inside, the library uses the context's threads. Contexts that
- *     work at the same time must have the same number of threads (OpenBLAS keeps one set of buffers).
+ *     is used by one thread at a time; inside, the library uses the context's threads. Contexts may work
+ *     at the same time; where their numbers of threads differ, one's BLAS waits for the other's.
  *   - Every _free accepts NULL.
  *   - The library never prints and never exits.
  *
@@ -117,7 +117,9 @@ typedef void ntk_log_fn(int level, const char *text, void *user);
 NTK_API void ntk_ctx_set_log(ntk_ctx *ctx, ntk_log_fn *fn, void *user);
 
 /* Called from time to time by long work, from one thread at a time: done and total in units of
- * `what` ("tiles", "rows", ...). A result other than 0 cancels the work with NTK_ECANCEL. */
+ * `what` ("tiles", "rows", ...); also with what it was told before, to ask. A result other than 0 cancels
+ * the work with NTK_ECANCEL, within a second or two; but an eigen-decomposition is one call of LAPACK, whose
+ * time is said (level 0) before it if it may be more than 2 s. */
 typedef int ntk_progress_fn(const char *what, double done, double total, void *user);
 NTK_API void ntk_ctx_set_progress(ntk_ctx *ctx, ntk_progress_fn *fn, void *user);
 
