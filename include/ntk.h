@@ -104,9 +104,10 @@ NTK_API NTK_NODISCARD ntk_status ntk_ctx_peak(ntk_ctx *ctx, ntk_dtype dtype, dou
                                               int *lanes);
 
 /* Upper bound in bytes on what the library holds at once; work that needs more is refused before
- * it starts, with the number. 0 (the default): the machine's available memory when work starts. */
+ * it starts, with the number. 0 (the default): what this process can have when work starts: the
+ * machine's available memory, or less under the limit of a control group or of address space. */
 NTK_API void ntk_ctx_set_memory(ntk_ctx *ctx, size_t bytes);
-/* The bound in bytes: what was set, or else the machine's available memory now. */
+/* The bound in bytes: what was set, or else what this process can have now. */
 NTK_API size_t ntk_ctx_memory(const ntk_ctx *ctx);
 /* NTK_ENOMEM ("WHAT needs 12.30 GiB, 8.00 GiB are available") if bytes is above that bound: for
  * callers who allocate results themselves. */

@@ -69,6 +69,12 @@ char *ntk_strdup(ntk_ctx *ctx, const char *s);
 /* Next multiple of m (a power of two). */
 static inline size_t ntk_round_up(size_t n, size_t m) { return (n + m - 1) & ~(m - 1); }
 
+/* Bytes this process can still have: the least of the machine's available memory, of what the limits of its
+ * control groups (versions 1 and 2) leave, and of its address space. root: "", or where /proc and /sys are. */
+size_t ntk_machine_memory(const char *root);
+/* Of address space, under a limit (ulimit -v); SIZE_MAX: there is none. */
+size_t ntk_address_space(void);
+
 /* An arena hands out memory that is freed all at once; NULL when there is no more memory. */
 struct ntk_arena {
     struct ntk_arena_chunk *chunks;

@@ -5,8 +5,6 @@
 #include <cblas.h>
 #include <omp.h>
 #include <pthread.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
 #include "base/base.h"
 
@@ -66,24 +64,11 @@ static void change(int setting, int hold)
  * buffers that it cannot have. Those it has had since it was loaded. */
 static int affordable(int threads)
 {
-    const rlim_t buffer = (rlim_t)160 << 20;
+    const size_t buffer = (size_t)160 << 20;
     const int have = openblas_get_num_threads();
-    const long page = sysconf(_SC_PAGE_SIZE);
-    unsigned long used = 0;
-    struct rlimit limit;
-    rlim_t room;
-    FILE *f;
+    const size_t more = threads > have ? ntk_address_space() / buffer : 0;
 
-    if (threads <= have || getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
-        return threads;
-    f = fopen("/proc/self/statm", "r");
-    if (!f)
-        return threads;
-    if (fscanf(f, "%lu", &used) != 1)
-        used = 0;
-    fclose(f);
-    room = used * (rlim_t)page < limit.rlim_cur ? limit.rlim_cur - used * (rlim_t)page : 0;
-    return room / buffer >= (rlim_t)(threads - have) ? threads : have + (int)(room / buffer);
+    return threads <= have || more >= (size_t)(threads - have) ? threads : have + (int)more;
 }
 
 struct ntk_blas ntk_blas_begin(int threads)
