@@ -80,8 +80,8 @@ static int several(ntk_ctx *ctx, const struct args *a, struct job *j)
         return usage("no memory for the kernel");
     STEP(parse_dtype(a->dtype, &dtype));
     STEP(parse_net(ctx, a, 0, &net));
-    status = ntk_monte_carlo(ctx, net, j->get, j->x1, j->x2, dtype, a->networks, (uint64_t)a->seed,
-                             j->mean, j->error);
+    status = ntk_monte_carlo(ctx, net, j->get, j->x1, j->x2, dtype, 0, a->networks,
+                             (uint64_t)a->seed, j->mean, j->error);
     ntk_net_free(net);
     TRY(ctx, status);
     TRY(ctx, ntk_array_write(ctx, a->out, arrays, 2));

@@ -13,8 +13,8 @@
  *   - Arrays are row-major and contiguous; their shapes are written [n][d]. Samples are vectors
  *     [n][c], sequences [n][w][c] or images [n][h][w][c].
  *   - Every object belongs to the context it was made with. A context and all that was made from it
- *     is used by one thread at a time; inside, the library uses the context's threads. Contexts that
- *     work at the same time must have the same number of threads (OpenBLAS keeps one set of buffers).
+ *     is used by one thread at a time; inside, the library uses the context's threads. Contexts may work
+ *     at the same time; where their numbers of threads differ, one's BLAS waits for the other's.
  *   - Every _free accepts NULL.
  *   - The library never prints and never exits.
  *
@@ -104,9 +104,10 @@ NTK_API NTK_NODISCARD ntk_status ntk_ctx_peak(ntk_ctx *ctx, ntk_dtype dtype, dou
                                               int *lanes);
 
 /* Upper bound in bytes on what the library holds at once; work that needs more is refused before
- * it starts, with the number. 0 (the default): the machine's available memory when work starts. */
+ * it starts, with the number. 0 (the default): what this process can have when work starts: the
+ * machine's available memory, or less under the limit of a control group or of address space. */
 NTK_API void ntk_ctx_set_memory(ntk_ctx *ctx, size_t bytes);
-/* The bound in bytes: what was set, or else the machine's available memory now. */
+/* The bound in bytes: what was set, or else what this process can have now. */
 NTK_API size_t ntk_ctx_memory(const ntk_ctx *ctx);
 /* NTK_ENOMEM ("WHAT needs 12.30 GiB, 8.00 GiB are available") if bytes is above that bound: for
  * callers who allocate results themselves. */
@@ -117,7 +118,9 @@ typedef void ntk_log_fn(int level, const char *text, void *user);
 NTK_API void ntk_ctx_set_log(ntk_ctx *ctx, ntk_log_fn *fn, void *user);
 
 /* Called from time to time by long work, from one thread at a time: done and total in units of
- * `what` ("tiles", "rows", ...). A result other than 0 cancels the work with NTK_ECANCEL. */
+ * `what` ("tiles", "rows", ...); also with what it was told before, to ask. A result other than 0 cancels
+ * the work with NTK_ECANCEL, within a second or two; but an eigen-decomposition is one call of LAPACK, whose
+ * time is said (level 0) before it if it may be more than 2 s. */
 typedef int ntk_progress_fn(const char *what, double done, double total, void *user);
 NTK_API void ntk_ctx_set_progress(ntk_ctx *ctx, ntk_progress_fn *fn, void *user);
 
@@ -595,12 +598,16 @@ NTK_API NTK_NODISCARD ntk_status ntk_params_ntk_product(const ntk_params *params
 NTK_API NTK_NODISCARD ntk_status ntk_params_lambda_max(const ntk_params *params, const ntk_data *x,
                                                        double *lambda);
 
-/* Mean over networks of seeds seed ... seed + n_nets - 1 of the empirical kernel's trace, and its
- * standard error (NULL: not wanted), [n1][n2] each. n_nets >= 1 (>= 2 for errors). */
+/* The seed of one of the networks of a seed, numbered from 0: different seeds have no network in
+ * common. */
+NTK_API uint64_t ntk_network_seed(uint64_t seed, uint64_t network);
+/* Mean over networks first ... first + n_nets - 1 of a seed (ntk_network_seed) of the empirical kernel's
+ * trace, and its standard error (NULL: not wanted), [n1][n2] each. first >= 0, n_nets >= 1 (>= 2 for
+ * errors). Estimates of different seeds are independent. */
 NTK_API NTK_NODISCARD ntk_status ntk_monte_carlo(ntk_ctx *ctx, const ntk_net *net, unsigned which,
                                                  const ntk_data *x1, const ntk_data *x2,
-                                                 ntk_dtype dtype, int64_t n_nets, uint64_t seed,
-                                                 double *mean, double *error);
+                                                 ntk_dtype dtype, int64_t first, int64_t n_nets,
+                                                 uint64_t seed, double *mean, double *error);
 
 /* How a finite network is trained. ntk_train_opts_init fills in the defaults. */
 typedef struct ntk_train_opts {

@@ -142,6 +142,8 @@ static ntk_status one_step(struct ntk_train *t, double *loss)
         ntk_pass_forward(t->pass, x, i, m);
         *loss += block_loss(t, samples + i, m, 1 / divisor(t, n));
         ntk_pass_back(t->pass, t->cotangent, t->gradient);
+        if (n > block)
+            NTK_TRY(ntk_poll(t->p->ctx));
     }
     if (t->step == 0)
         t->first_loss = *loss;
@@ -158,7 +160,7 @@ static ntk_status one_step(struct ntk_train *t, double *loss)
 
 ntk_status ntk_train_run(ntk_train *train, int64_t steps, double *loss)
 {
-    const int blas = ntk_blas_set_threads(1);
+    const struct ntk_blas blas = ntk_blas_begin(1);
     double sum = 0, one = 0;
     ntk_status status = NTK_OK;
 
@@ -168,7 +170,7 @@ ntk_status ntk_train_run(ntk_train *train, int64_t steps, double *loss)
         if (status == NTK_OK)
             status = ntk_progress(train->p->ctx, "steps", (double)(k + 1), (double)steps);
     }
-    ntk_blas_set_threads(blas);
+    ntk_blas_end(blas);
     if (loss && steps > 0)
         *loss = sum / (double)steps;
     return status;

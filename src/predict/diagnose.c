@@ -60,10 +60,11 @@ static ntk_status inverse_diagonal_cholesky(const ntk_model *m, double *diagonal
         memset(x, 0, (size_t)(rows * n) * sizeof *x);
         for (int64_t i = 0; i < rows; i++)
             x[i * n + first + i] = 1;
-        ntk_rfp_solve_half(&m->solution->factor, rows, x);
-        for (int64_t i = 0; i < rows; i++)
+        status = ntk_rfp_solve_half(m->ctx, &m->solution->factor, rows, x);
+        for (int64_t i = 0; i < rows && status == NTK_OK; i++)
             diagonal[first + i] = cblas_ddot((int)n, x + i * n, 1, x + i * n, 1);
-        status = ntk_progress(m->ctx, "rows", (double)(first + rows), (double)n);
+        if (status == NTK_OK)
+            status = ntk_progress(m->ctx, "rows", (double)(first + rows), (double)n);
     }
     free(x);
     return status;
@@ -87,14 +88,14 @@ ntk_status ntk_model_leave_one_out(const ntk_model *m, double *mean, double *var
 {
     double *diagonal;
     ntk_status status = NTK_OK;
-    int threads;
+    struct ntk_blas blas;
 
     NTK_TRY(ntk_model_solve(m));
     NTK_TRY(check_inverse(m, "leave-one-out predictions need"));
     diagonal = ntk_alloc(m->ctx, (size_t)m->n, sizeof *diagonal);
     if (!diagonal)
         return NTK_ENOMEM;
-    threads = ntk_blas_set_threads(m->ctx->threads);
+    blas = ntk_blas_begin(m->ctx->threads);
     if (m->opts.finite_time)
         inverse_diagonal_eigen(m, diagonal);
     else
@@ -105,7 +106,7 @@ ntk_status ntk_model_leave_one_out(const ntk_model *m, double *mean, double *var
         if (var)
             var[i] = 1 / diagonal[i];
     }
-    ntk_blas_set_threads(threads);
+    ntk_blas_end(blas);
     free(diagonal);
     NTK_TRY(status);
     NTK_TRY(ntk_check_finite(m->ctx, "the leave-one-out predictions", mean, m->n, m->outputs));
@@ -125,12 +126,15 @@ static double log_determinant(const ntk_model *m)
 
 ntk_status ntk_model_evidence(const ntk_model *m, double *log_likelihood)
 {
+    struct ntk_blas blas;
     double fit = 0;
 
     NTK_TRY(ntk_model_solve(m));
     NTK_TRY(check_inverse(m, "the likelihood needs"));
+    blas = ntk_blas_begin(m->ctx->threads);
     for (int64_t k = 0; k < m->outputs; k++)
         fit += cblas_ddot((int)m->n, m->y + k * m->n, 1, m->alpha + k * m->n, 1);
+    ntk_blas_end(blas);
     *log_likelihood = -0.5 * fit - 0.5 * (double)m->outputs *
                                        (log_determinant(m) + (double)m->n * log(2 * M_PI));
     return ntk_check_finite(m->ctx, "the log likelihood", log_likelihood, 1, 1);
@@ -141,18 +145,19 @@ struct operands {
     double *work;
 };
 
-static void apply_matrix(double *x, void *user)
+static ntk_status apply_matrix(double *x, void *user)
 {
     const struct operands *o = user;
 
     ntk_rfp_restore(&o->m->solution->factor, x, o->work);
+    return NTK_OK;
 }
 
-static void apply_inverse(double *x, void *user)
+static ntk_status apply_inverse(double *x, void *user)
 {
     const struct operands *o = user;
 
-    ntk_rfp_solve(&o->m->solution->factor, 1, x);
+    return ntk_rfp_solve(o->m->ctx, &o->m->solution->factor, 1, x);
 }
 
 static ntk_status extremes_by_lanczos(const ntk_model *m, double *least, double *largest)
@@ -175,11 +180,11 @@ static ntk_status extremes_by_lanczos(const ntk_model *m, double *least, double 
 ntk_status ntk_model_spectrum(const ntk_model *m, ntk_spectrum *spectrum)
 {
     ntk_spectrum s = {0};
-    int threads;
+    struct ntk_blas blas;
     ntk_status status = NTK_OK;
 
     NTK_TRY(ntk_model_solve(m));
-    threads = ntk_blas_set_threads(m->ctx->threads);
+    blas = ntk_blas_begin(m->ctx->threads);
     if (m->opts.finite_time) {
         s.lambda_min = m->solution->values[0];
         s.lambda_max = m->solution->values[m->n - 1];
@@ -187,7 +192,7 @@ ntk_status ntk_model_spectrum(const ntk_model *m, ntk_spectrum *spectrum)
     } else {
         status = extremes_by_lanczos(m, &s.lambda_min, &s.lambda_max);
     }
-    ntk_blas_set_threads(threads);
+    ntk_blas_end(blas);
     NTK_TRY(status);
     NTK_TRY(ntk_check_finite(m->ctx, "the spectrum", (double[]){s.lambda_min, s.lambda_max}, 1, 2));
     s.condition = s.null_directions ? (double)INFINITY : s.lambda_max / s.lambda_min;

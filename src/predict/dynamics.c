@@ -146,8 +146,8 @@ static void nngp_variance(const struct flow *f, double t, int64_t rows, const do
 }
 
 /* Ensemble, with A = T(z, X) V g V': S_tt + A S A' - 2 A S_dt. */
-static void ensemble_variance(const struct flow *f, double t, int64_t rows, const double *p,
-                              const double *nngp, double *work, double *a, double *var)
+static ntk_status ensemble_variance(const struct flow *f, double t, int64_t rows, const double *p,
+                                    const double *nngp, double *work, double *a, double *var)
 {
     const ntk_model *m = f->m;
     const int n = (int)m->n, b = (int)rows;
@@ -160,10 +160,11 @@ static void ensemble_variance(const struct flow *f, double t, int64_t rows, cons
     }
     cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, b, n, n, 1, work, n,
                 m->solution->vectors, n, 0, a, n);
-    ntk_rfp_multiply(&m->solution->nngp, rows, a, work);
+    NTK_TRY(ntk_rfp_multiply(m->ctx, &m->solution->nngp, rows, a, work));
     for (int64_t i = 0; i < rows; i++)
         var[i] += dot(m->n, a + i * m->n, work + i * m->n) -
                   2 * dot(m->n, a + i * m->n, nngp + i * m->n);
+    return NTK_OK;
 }
 
 struct panels {
@@ -184,16 +185,18 @@ static void panel_means(const struct flow *f, struct rows r, const struct panels
     }
 }
 
-static void panel_variances(const struct flow *f, struct rows r, const struct panels *s, double *var)
+static ntk_status panel_variances(const struct flow *f, struct rows r, const struct panels *s,
+                                  double *var)
 {
     for (size_t k = 0; k < f->n_times; k++) {
         double *out = var + k * (size_t)r.total + (size_t)r.row;
 
         if (s->nngp)
-            ensemble_variance(f, f->times[k], r.rows, s->p, s->nngp, s->work, s->k, out);
+            NTK_TRY(ensemble_variance(f, f->times[k], r.rows, s->p, s->nngp, s->work, s->k, out));
         else
             nngp_variance(f, f->times[k], r.rows, s->p, out);
     }
+    return NTK_OK;
 }
 
 static ntk_status test_points(const struct flow *f, const ntk_data *x, const double *f0,
@@ -213,7 +216,7 @@ static ntk_status test_points(const struct flow *f, const ntk_data *x, const dou
         if (test)
             panel_means(f, r, s, f0, test);
         if (var)
-            panel_variances(f, r, s, var);
+            NTK_TRY(panel_variances(f, r, s, var));
         NTK_TRY(ntk_progress(m->ctx, "predictions", (double)(row + r.rows), (double)x->n));
     }
     for (size_t i = 0; var && i < f->n_times * (size_t)x->n; i++)
@@ -308,7 +311,7 @@ ntk_status ntk_model_dynamics(const ntk_model *m, const double *times, size_t n_
     const size_t columns = (size_t)(m->n * m->outputs);
     struct flow f = {.m = m, .times = times, .n_times = n_times};
     ntk_status status = NTK_ENOMEM;
-    int threads;
+    struct ntk_blas blas;
 
     NTK_TRY(check_times(m, times, n_times));
     NTK_TRY(ntk_check_given(m->ctx, "f0_train", f0_train, m->n * m->outputs));
@@ -318,7 +321,7 @@ ntk_status ntk_model_dynamics(const ntk_model *m, const double *times, size_t n_
     if (n_times == 0)
         return NTK_OK;
     NTK_TRY(ntk_model_solve(m));
-    threads = ntk_blas_set_threads(m->ctx->threads);
+    blas = ntk_blas_begin(m->ctx->threads);
     f.scale = ntk_model_scale(m);
     f.unit = m->opts.mean_loss ? 1 / (double)columns : 1;
     f.residual = ntk_alloc(m->ctx, columns, sizeof *f.residual);
@@ -340,6 +343,6 @@ ntk_status ntk_model_dynamics(const ntk_model *m, const double *times, size_t n_
     free(f.residual);
     free(f.scaled);
     free(f.wide);
-    ntk_blas_set_threads(threads);
+    ntk_blas_end(blas);
     return status;
 }

@@ -167,11 +167,12 @@ ntk_status ntk_model_factor(const ntk_model *m)
     s->ridge = ntk_ridge_value(&ridge, &s->factor);
     NTK_TRY(ntk_check_finite(m->ctx, "the ridge", &s->ridge, 1, 1));
     NTK_TRY(ntk_progress(m->ctx, "factorisations", 0, 1));
-    if (!ntk_ridge_factor(&s->factor, s->ridge, how, sizeof how))
+    NTK_TRY(ntk_ridge_factor(m->ctx, &s->factor, s->ridge, how, sizeof how));
+    if (*how)
         return not_positive(m, how);
     NTK_TRY(ntk_progress(m->ctx, "factorisations", 1, 1));
     memcpy(m->alpha, m->y, (size_t)(m->outputs * m->n) * sizeof *m->y);
-    ntk_rfp_solve(&s->factor, m->outputs, m->alpha);
+    NTK_TRY(ntk_rfp_solve(m->ctx, &s->factor, m->outputs, m->alpha));
     return check_solution(m);
 }
 
@@ -242,7 +243,7 @@ static void forget(struct ntk_solution *s)
 
 ntk_status ntk_model_solve(const ntk_model *m)
 {
-    const int threads = ntk_blas_set_threads(m->ctx->threads);
+    const struct ntk_blas blas = ntk_blas_begin(m->ctx->threads);
     ntk_status status = NTK_OK;
 
     if (!m->solution->ready) {
@@ -256,7 +257,7 @@ ntk_status ntk_model_solve(const ntk_model *m)
         else
             forget(m->solution);
     }
-    ntk_blas_set_threads(threads);
+    ntk_blas_end(blas);
     return status;
 }
 

@@ -98,7 +98,7 @@ ntk_status ntk_flow_closed(const struct ntk_flow_problem *p)
 {
     const int64_t per = p->opts->blocks ? p->c : 1, n = p->n * per;
     const size_t size = (size_t)(p->n * p->c);
-    const int blas = ntk_blas_set_threads(p->ctx->threads);
+    const struct ntk_blas blas = ntk_blas_begin(p->ctx->threads);
     struct closed w = {.p = p,
                        .n = (int)n,
                        .m = (int)(p->m * per),
@@ -116,6 +116,6 @@ ntk_status ntk_flow_closed(const struct ntk_flow_problem *p)
     free(w.r);
     free(w.scaled);
     free(w.change);
-    ntk_blas_set_threads(blas);
+    ntk_blas_end(blas);
     return status;
 }

@@ -324,7 +324,7 @@ static ntk_status advance(struct integrator *s, struct flow *w)
 
 static ntk_status run(struct flow *w)
 {
-    const int blas = ntk_blas_set_threads(w->p->ctx->threads);
+    const struct ntk_blas blas = ntk_blas_begin(w->p->ctx->threads);
     struct integrator s = {0};
     ntk_status status;
 
@@ -333,7 +333,7 @@ static ntk_status run(struct flow *w)
     else
         status = ntk_fail(w->p->ctx, NTK_ENUMERIC, "the integrator cannot start: %s", w->message);
     tear_down(&s);
-    ntk_blas_set_threads(blas);
+    ntk_blas_end(blas);
     return status;
 }
 

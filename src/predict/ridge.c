@@ -20,7 +20,7 @@ double ntk_ridge_value(const struct ntk_ridge *r, const struct ntk_rfp *k)
     return r->given * (r->absolute ? 1 : mean_diagonal(k));
 }
 
-static bool pivots_are_good(const struct ntk_rfp *l, double largest, char *how, size_t size)
+static void check_pivots(const struct ntk_rfp *l, double largest, char *how, size_t size)
 {
     const double limit = (double)l->n * DBL_EPSILON * largest;
     double least = (double)INFINITY;
@@ -34,50 +34,53 @@ static bool pivots_are_good(const struct ntk_rfp *l, double largest, char *how, 
             where = i;
         }
     }
-    if (least > limit)
-        return true;
-    snprintf(how, size,
-             "sample %lld is a combination of those before it (its pivot is %.1e, rounding "
-             "error is %.1e)",
-             (long long)where, least, limit);
-    return false;
+    if (least <= limit)
+        snprintf(how, size,
+                 "sample %lld is a combination of those before it (its pivot is %.1e, rounding "
+                 "error is %.1e)",
+                 (long long)where, least, limit);
 }
 
-bool ntk_ridge_factor(struct ntk_rfp *k, double ridge, char *how, size_t size)
+ntk_status ntk_ridge_factor(ntk_ctx *ctx, struct ntk_rfp *k, double ridge, char *how, size_t size)
 {
     double largest = 0;
-    int info;
+    int minor;
+
+    *how = '\0';
 
     ntk_rfp_add_diagonal(k, ridge);
     for (int64_t i = 0; i < k->n; i++)
         largest = fmax(largest, *ntk_rfp_at(k, i, i));
-    info = ntk_rfp_factor(k);
-    if (info == 0)
-        return pivots_are_good(k, largest, how, size);
-    snprintf(how, size, "its leading minor of order %d is not positive", info);
-    return false;
+    NTK_TRY(ntk_rfp_factor(ctx, k, &minor));
+    if (minor)
+        snprintf(how, size, "its leading minor of order %d is not positive", minor);
+    else
+        check_pivots(k, largest, how, size);
+    return NTK_OK;
 }
 
 /* ---- the ridge that is needed */
 
 struct shifted {
+    ntk_ctx *ctx;
     const struct ntk_rfp *k;
     double shift, *work; /* shift I - K; 0: K */
 };
 
-static void apply(double *x, void *user)
+static ntk_status apply(double *x, void *user)
 {
     const struct shifted *s = user;
 
-    ntk_rfp_multiply(s->k, 1, x, s->work);
+    NTK_TRY(ntk_rfp_multiply(s->ctx, s->k, 1, x, s->work));
     for (int64_t i = 0; i < s->k->n; i++)
         x[i] = s->shift > 0 ? s->shift * x[i] - s->work[i] : s->work[i];
+    return NTK_OK;
 }
 
 /* lambda_min is that of the vectors that Lanczos comes to: not below the true one. */
 static ntk_status extremes(ntk_ctx *ctx, const struct ntk_rfp *k, double *least, double *largest)
 {
-    struct shifted s = {.k = k, .work = ntk_alloc(ctx, (size_t)k->n, sizeof *s.work)};
+    struct shifted s = {.ctx = ctx, .k = k, .work = ntk_alloc(ctx, (size_t)k->n, sizeof *s.work)};
     ntk_status status = s.work ? NTK_OK : NTK_ENOMEM;
 
     *least = 0;
@@ -141,7 +144,8 @@ ntk_status ntk_ridge_hint(ntk_ctx *ctx, const struct ntk_ridge *r, ntk_dtype dty
     if (next.given > 0 && next.given <= r->given)
         next.given = round_up(2 * r->given);
     for (int i = 0; i < TRIES && next.given > 0; i++) {
-        if (ntk_ridge_factor(k, ntk_ridge_value(&next, k), how, sizeof how)) {
+        NTK_TRY(ntk_ridge_factor(ctx, k, ntk_ridge_value(&next, k), how, sizeof how));
+        if (!*how) {
             ntk_ridge_say(&next, next.given, hint, size);
             return NTK_OK;
         }

@@ -17,9 +17,9 @@ struct ntk_ridge {
 /* What is added to the diagonal. */
 double ntk_ridge_value(const struct ntk_ridge *r, const struct ntk_rfp *k);
 
-/* K to the factor of K + ridge, in place. False, and why in how: the matrix is not positive definite, or
- * its smallest pivot is rounding error, so that the factor solves nothing. */
-bool ntk_ridge_factor(struct ntk_rfp *k, double ridge, char *how, size_t size);
+/* K to the factor of K + ridge, in place. how: "", or why it is none: the matrix is not positive definite, or
+ * its smallest pivot is rounding error, so that the factor solves nothing. Fails only if it is cancelled. */
+ntk_status ntk_ridge_factor(ntk_ctx *ctx, struct ntk_rfp *k, double ridge, char *how, size_t size);
 
 /* Fills k with the kernel matrix, without a ridge. */
 typedef ntk_status ntk_fill_fn(struct ntk_rfp *k, void *user);

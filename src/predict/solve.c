@@ -59,7 +59,8 @@ static ntk_status factor(const struct source *from, const struct ntk_ridge *ridg
     char how[160], hint[160];
     struct source again = *from;
 
-    if (ntk_ridge_factor(k, ntk_ridge_value(ridge, k), how, sizeof how))
+    NTK_TRY(ntk_ridge_factor(from->ctx, k, ntk_ridge_value(ridge, k), how, sizeof how));
+    if (!*how)
         return NTK_OK;
     NTK_TRY(ntk_ridge_hint(from->ctx, ridge, from->dtype, k, fill, &again, hint, sizeof hint));
     return ntk_fail(from->ctx, NTK_ENUMERIC,
@@ -71,24 +72,21 @@ static ntk_status solve(ntk_ctx *ctx, const struct ntk_rfp *k, const double *y, 
                         double *alpha)
 {
     double *columns = ntk_alloc(ctx, (size_t)(k->n * outputs), sizeof *columns);
+    ntk_status status;
 
     if (!columns)
         return NTK_ENOMEM;
     for (int64_t i = 0; i < k->n; i++)
         for (int64_t c = 0; c < outputs; c++)
             columns[c * k->n + i] = y[i * outputs + c];
-    ntk_rfp_solve(k, outputs, columns);
-    if (ntk_not_finite(columns, k->n * outputs) >= 0) {
-        const ntk_status status = ntk_check_finite(ctx, "the solution", columns, outputs, k->n);
-
-        free(columns);
-        return status;
-    }
-    for (int64_t i = 0; i < k->n; i++)
+    status = ntk_rfp_solve(ctx, k, outputs, columns);
+    if (status == NTK_OK)
+        status = ntk_check_finite(ctx, "the solution", columns, outputs, k->n);
+    for (int64_t i = 0; i < k->n && status == NTK_OK; i++)
         for (int64_t c = 0; c < outputs; c++)
             alpha[i * outputs + c] = columns[c * k->n + i];
     free(columns);
-    return NTK_OK;
+    return status;
 }
 
 ntk_status ntk_kernel_solve(ntk_ctx *ctx, int64_t n, ntk_dtype dtype, int64_t block,
@@ -99,7 +97,7 @@ ntk_status ntk_kernel_solve(ntk_ctx *ctx, int64_t n, ntk_dtype dtype, int64_t bl
     const struct ntk_ridge ridge = {.given = diag_reg, .spelling = "diag_reg = "};
     struct ntk_rfp k = {0};
     ntk_status status;
-    int threads;
+    struct ntk_blas blas;
 
     if (n < 1 || block < 1 || outputs < 1 || !(diag_reg >= 0) || isinf(diag_reg))
         return ntk_fail(
@@ -108,7 +106,7 @@ ntk_status ntk_kernel_solve(ntk_ctx *ctx, int64_t n, ntk_dtype dtype, int64_t bl
             "%lld, %g",
             (long long)n, (long long)block, (long long)outputs, diag_reg);
     NTK_TRY(ntk_check_given(ctx, "y", y, n * outputs));
-    threads = ntk_blas_set_threads(ctx->threads);
+    blas = ntk_blas_begin(ctx->threads);
     status = ntk_ctx_check_memory(ctx, ntk_rfp_size(n) * sizeof(double),
                                   "a kernel matrix of this many samples");
     if (status == NTK_OK)
@@ -122,6 +120,6 @@ ntk_status ntk_kernel_solve(ntk_ctx *ctx, int64_t n, ntk_dtype dtype, int64_t bl
     if (status == NTK_OK)
         status = solve(ctx, &k, y, outputs, alpha);
     ntk_rfp_free(&k);
-    ntk_blas_set_threads(threads);
+    ntk_blas_end(blas);
     return status;
 }

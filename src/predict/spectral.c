@@ -96,7 +96,7 @@ ntk_status ntk_spectral_solve(ntk_ctx *ctx, int64_t n, ntk_dtype dtype, double r
 ntk_status ntk_spectral_decompose(ntk_ctx *ctx, int64_t n, ntk_dtype dtype, double ridge, double *k,
                                   double *weights, int64_t *null_directions)
 {
-    const int threads = ntk_blas_set_threads(ctx->threads);
+    const struct ntk_blas blas = ntk_blas_begin(ctx->threads);
     struct ntk_spectral_scale scale;
     ntk_status status = NTK_OK;
 
@@ -110,7 +110,7 @@ ntk_status ntk_spectral_decompose(ntk_ctx *ctx, int64_t n, ntk_dtype dtype, doub
                                       "an eigen-decomposition of this many samples");
     if (status == NTK_OK)
         status = ntk_spectral_solve(ctx, n, dtype, ridge, k, weights);
-    ntk_blas_set_threads(threads);
+    ntk_blas_end(blas);
     NTK_TRY(status);
     scale = ntk_spectral_scale(n, dtype, ridge, weights);
     *null_directions = ntk_spectral_nulls(&scale, n, weights);
