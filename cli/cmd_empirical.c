@@ -51,7 +51,7 @@ static int one(ntk_ctx *ctx, const struct args *a, struct job *j)
         array.shape[array.ndim++] = c;
     for (int k = 0; k < array.ndim; k++)
         size *= (double)array.shape[k];
-    bytes = ntk_bytes(size * array.dtype);
+    bytes = ntk_bytes(size * (int)array.dtype);
     say_memory("the kernel", bytes);
     TRY(ctx, ntk_ctx_check_memory(ctx, bytes, "the kernel"));
     array.x = j->k = malloc(bytes);

@@ -3,13 +3,12 @@
  * Files of models, parameters and checkpoints: those of every format (tests/golden/formats) give what they gave
  * when they were written; files with something wrong in them are refused by a sentence that names it.
  */
-#include <unistd.h>
-
-#include "context.h"
-
 #ifdef NTK_HDF5
 
 #include <hdf5.h>
+#include <unistd.h>
+
+#include "context.h"
 
 #define FORMATS NTK_SOURCE_ROOT "/tests/golden/formats/"
 #define N 5
