@@ -108,7 +108,8 @@ void ntk_h5_shape(struct ntk_h5 *f, const char *name, ntk_shape *s, bool write)
     int64_t v[4] = {s->spatial, s->h, s->w, s->c};
 
     ntk_h5_attribute(f, name, H5T_NATIVE_INT64, 4, v, write);
-    *s = (ntk_shape){.spatial = v[0] == (int)v[0] ? (int)v[0] : -1, .h = v[1], .w = v[2], .c = v[3]};
+    *s =
+        (ntk_shape){.spatial = v[0] == (int)v[0] ? (int)v[0] : -1, .h = v[1], .w = v[2], .c = v[3]};
     ntk_h5_wrong(f, name, ntk_shape_valid(*s), "is not the shape of a sample");
 }
 
@@ -168,8 +169,9 @@ int ntk_h5_read_format(struct ntk_h5 *f, const char *kind, int newest)
     if (text && strncmp(text, ours, (size_t)n) == 0)
         number = strtol(text + n, &end, 10);
     if (text && (!end || *end || number < 1))
-        ntk_h5_failed(f, "format",
-                      ntk_fail(f->ctx, NTK_EIO, "its format is '%.60s', not '%sNUMBER'", text, ours));
+        ntk_h5_failed(
+            f, "format",
+            ntk_fail(f->ctx, NTK_EIO, "its format is '%.60s', not '%sNUMBER'", text, ours));
     else if (text && number > newest)
         ntk_h5_failed(f, "format",
                       ntk_fail(f->ctx, NTK_ENOTSUP,
@@ -236,11 +238,12 @@ static bool is_stored(struct ntk_h5 *f, hid_t set, const char *name)
     if (!s.filtered)
         return !ntk_h5_wrong(f, name, s.there >= s.need && s.need <= f->size,
                              "is larger than the file");
-    return !ntk_h5_failed(f, name,
-                          s.need > SIZE_MAX / 8 || s.chunk > SIZE_MAX / 8
-                              ? ntk_fail(f->ctx, NTK_ENOMEM, "its part '%s' exceeds any memory", name)
-                              : ntk_ctx_check_memory(f->ctx, 8 * (size_t)s.need + (size_t)s.chunk,
-                                                     "a part of the file"));
+    return !ntk_h5_failed(
+        f, name,
+        s.need > SIZE_MAX / 8 || s.chunk > SIZE_MAX / 8
+            ? ntk_fail(f->ctx, NTK_ENOMEM, "its part '%s' exceeds any memory", name)
+            : ntk_ctx_check_memory(f->ctx, 8 * (size_t)s.need + (size_t)s.chunk,
+                                   "a part of the file"));
 }
 
 static bool sizes_of(hid_t set, int ndim, hsize_t *dims)
@@ -303,8 +306,9 @@ void ntk_h5_array(struct ntk_h5 *f, const char *name, hid_t type, int ndim, cons
     }
     if (!ntk_h5_broken(f, name, id >= 0) &&
         !ntk_h5_broken(f, name,
-                       write || (sizes_of(id, ndim, there) && memcmp(there, dims, sizeof dims) == 0 &&
-                                 is_like(H5Dget_type(id), type)))) {
+                       write ||
+                           (sizes_of(id, ndim, there) && memcmp(there, dims, sizeof dims) == 0 &&
+                            is_like(H5Dget_type(id), type)))) {
         done = write ? H5Dwrite(id, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, x)
                      : H5Dread(id, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, x);
         ntk_h5_broken(f, name, done >= 0);
