@@ -244,8 +244,11 @@ NTK_API NTK_NODISCARD ntk_status ntk_scaler_apply(const ntk_scaler *scaler, cons
                                                   ntk_data **scaled);
 NTK_API void ntk_scaler_free(ntk_scaler *scaler);
 
-/* Writes one array as FILE.npy, or several as FILE.npz or FILE.h5, through a temporary name: never a
- * half file. "-" is standard output (npy only). */
+/* Writes one array as FILE.npy, or several as FILE.npz or FILE.h5. "-" is standard output (npy only).
+ *
+ * This and all that saves to a file: the file gets its name when all of it is on disk, so that an error
+ * (NTK_EIO) or a crash leaves what was there. A file that is there keeps its mode, symbolic links are
+ * followed, pipes and devices are written in place (HDF5: not pipes). */
 typedef struct ntk_array {
     const char *name;     /* key in the .npz; ignored for .npy */
     const void *x;        /* row-major, shape[0..ndim-1] */
@@ -424,7 +427,7 @@ NTK_API NTK_NODISCARD ntk_status ntk_model_eigenvalues(const ntk_model *model, d
 
 /* Saves to, or loads from, an HDF5 file: net, samples, targets, solution, encoding. Without the
  * factor (with_factor = 0) the file is small and a loaded model computes it again when a variance
- * is asked for. Written through a temporary name.
+ * is asked for.
  * Loading: NTK_EIO names the part of the file that is missing, larger than the file, not finite or otherwise
  * wrong; NTK_ENOTSUP if the file's format is newer than this version's; NTK_ENOMEM if the memory bound is below what
  * it needs. Files of earlier versions load. The same holds for parameters and checkpoints below. */

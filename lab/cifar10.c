@@ -9,11 +9,9 @@
  * All networks go through one kernel, block of rows by block of rows. A block is a file that
  * appears when it is complete; a restart computes only those that are missing.
  */
-#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "lab.h"
 
@@ -77,7 +75,7 @@ static int parse_cases(struct work *w)
 
 static int load(struct work *w)
 {
-    char train[1024], test[1024];
+    char train[PATH_ROOM], test[PATH_ROOM];
     struct args a = *w->a;
 
     if (!w->a->data)
@@ -120,16 +118,16 @@ static int compile(struct work *w)
 
 /* ---- blocks of rows on disk */
 
-static void block_path(const struct work *w, int k, const char *part, int64_t i, char path[1024])
+static void block_path(const struct work *w, int k, const char *part, int64_t i, char path[PATH_ROOM])
 {
-    snprintf(path, 1024, "%s/%s-%d-%s-%06lld.f32", w->dir, w->cases[k].gap ? "gap" : "vanilla",
+    snprintf(path, PATH_ROOM, "%s/%s-%d-%s-%06lld.f32", w->dir, w->cases[k].gap ? "gap" : "vanilla",
              w->cases[k].depth, part, (long long)i);
 }
 
 static bool is_there(const struct work *w, const char *part, int64_t i, size_t bytes)
 {
     for (int k = 0; k < w->n_cases; k++) {
-        char path[1024];
+        char path[PATH_ROOM];
         FILE *f;
         bool whole;
 
@@ -147,23 +145,13 @@ static bool is_there(const struct work *w, const char *part, int64_t i, size_t b
 
 static int write_block(const struct work *w, int k, const char *part, int64_t i, size_t bytes)
 {
-    char path[1024], temporary[1050];
-    FILE *f;
-    bool ok;
+    char path[PATH_ROOM];
+    struct ntk_outfile out;
 
     block_path(w, k, part, i, path);
-    snprintf(temporary, sizeof temporary, "%s.tmp-%ld", path, (long)getpid());
-    f = fopen(temporary, "wb");
-    ok = f && fwrite(w->rows[k], 1, bytes, f) == bytes && fflush(f) == 0 && fsync(fileno(f)) == 0;
-    if (f)
-        ok = fclose(f) == 0 && ok;
-    if (!ok || rename(temporary, path) != 0) {
-        const int code = usage("%s cannot be written: %s", path, strerror(errno));
-
-        remove(temporary);
-        return code;
-    }
-    return EXIT_OK;
+    STEP(file_open(path, &out));
+    (void)!fwrite(w->rows[k], 1, bytes, out.f);
+    return file_close(path, &out, EXIT_OK);
 }
 
 /* Where the blocks that the library delivers go: a part of the rows. */
@@ -255,7 +243,7 @@ struct source {
 
 static int read_block(const struct work *w, int k, const char *part, int64_t i, size_t n, float *to)
 {
-    char path[1024];
+    char path[PATH_ROOM];
     FILE *f;
     size_t got = 0, finite = 0;
 
@@ -389,7 +377,8 @@ static uint64_t hash_of(const ntk_data *x, uint64_t h)
 
 static int check_directory(const struct work *w)
 {
-    char path[1024], now[200], before[200] = "";
+    char path[PATH_ROOM], now[200], before[200] = "";
+    struct ntk_outfile out;
     FILE *f;
 
     snprintf(path, sizeof path, "%s/cifar10.txt", w->dir);
@@ -408,10 +397,9 @@ static int check_directory(const struct work *w)
                          before, now);
         return EXIT_OK;
     }
-    f = fopen(path, "w");
-    if (!f || fputs(now, f) < 0 || fclose(f) != 0)
-        return usage("%s cannot be written: %s", path, strerror(errno));
-    return EXIT_OK;
+    STEP(file_open(path, &out));
+    fputs(now, out.f);
+    return file_close(path, &out, EXIT_OK);
 }
 
 int lab_cifar10(ntk_ctx *ctx, const struct args *a, const char *dir)

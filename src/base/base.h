@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * base.h - what every other file uses: the context, errors, memory, text, files, threads.
+ * base.h - what every other file uses: the context, errors, memory, text, threads. outfile.h: files.
  *
  * The pattern of a function that can fail:
  *
@@ -47,6 +47,8 @@ struct ntk_ctx {
 ntk_status ntk_fail(ntk_ctx *ctx, ntk_status status, const char *fmt, ...) NTK_PRINTF(3, 4);
 /* Puts "<text>: " before the message that is there; returns status. */
 ntk_status ntk_fail_in(ntk_ctx *ctx, ntk_status status, const char *fmt, ...) NTK_PRINTF(3, 4);
+/* "cannot write PATH: REASON" from what a function of outfile.h has returned; NTK_EIO or NTK_ENOMEM. */
+ntk_status ntk_fail_write(ntk_ctx *ctx, const char *path, int error);
 void ntk_log(ntk_ctx *ctx, int level, const char *fmt, ...) NTK_PRINTF(3, 4);
 /* NTK_ECANCEL (said) if the user's callback asks for it. */
 ntk_status ntk_progress(ntk_ctx *ctx, const char *what, double done, double total);
@@ -77,16 +79,6 @@ struct ntk_text {
     bool failed;
 };
 void ntk_text_add(struct ntk_text *t, const char *fmt, ...) NTK_PRINTF(2, 3);
-
-/* ---- files that appear whole or not at all: written as PATH.tmp-PID, then renamed. */
-struct ntk_outfile {
-    FILE *f;
-    char *path, *tmp; /* NULL for standard output */
-};
-ntk_status ntk_outfile_open(ntk_ctx *ctx, const char *path, struct ntk_outfile *out); /* "-": stdout */
-/* Flushes, checks, renames; on failure removes the temporary file. out is closed either way. */
-ntk_status ntk_outfile_commit(ntk_ctx *ctx, struct ntk_outfile *out);
-void ntk_outfile_abort(struct ntk_outfile *out);
 
 /* ---- the nearest of n names to `name` (Damerau-Levenshtein, at most a third of its length), or NULL. */
 const char *ntk_nearest(const char *name, const char *const *names, size_t n);

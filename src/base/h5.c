@@ -6,6 +6,7 @@
 
 #include "base/h5.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -51,7 +52,8 @@ bool ntk_h5_wrong(struct ntk_h5 *f, const char *what, bool ok, const char *why)
 
 bool ntk_h5_broken(struct ntk_h5 *f, const char *what, bool ok)
 {
-    if (!ok && !f->what && ntk_h5_out_of_memory())
+    ok = ok && !f->out.error;
+    if (!ok && !f->what && !f->out.error && ntk_h5_out_of_memory())
         return ntk_h5_failed(
             f, what, ntk_fail(f->ctx, NTK_ENOMEM, "no memory for the part '%s' of the file", what));
     return ntk_h5_wrong(f, what, ok, NULL);
@@ -93,9 +95,9 @@ void ntk_h5_attribute(struct ntk_h5 *f, const char *name, hid_t type, hsize_t n,
         ntk_h5_broken(f, name, done >= 0);
     }
     if (space >= 0)
-        H5Sclose(space);
+        ntk_h5_broken(f, name, H5Sclose(space) >= 0);
     if (id >= 0)
-        H5Aclose(id);
+        ntk_h5_broken(f, name, H5Aclose(id) >= 0);
 }
 
 void ntk_h5_int(struct ntk_h5 *f, const char *name, int *value, bool write)
@@ -314,9 +316,9 @@ void ntk_h5_array(struct ntk_h5 *f, const char *name, hid_t type, int ndim, cons
         ntk_h5_broken(f, name, done >= 0);
     }
     if (space >= 0)
-        H5Sclose(space);
+        ntk_h5_broken(f, name, H5Sclose(space) >= 0);
     if (id >= 0)
-        H5Dclose(id);
+        ntk_h5_broken(f, name, H5Dclose(id) >= 0);
 }
 
 void ntk_h5_matrix(struct ntk_h5 *f, const char *name, hid_t type, int64_t rows, int64_t columns,
@@ -329,58 +331,83 @@ void ntk_h5_matrix(struct ntk_h5 *f, const char *name, hid_t type, int64_t rows,
 
 ntk_status ntk_h5_create(struct ntk_h5 *f, const char *path)
 {
+    int error;
+
     if (strcmp(path, "-") == 0)
         return ntk_fail(f->ctx, NTK_EIO, "an HDF5 file cannot be written to standard output");
-    NTK_TRY(ntk_outfile_open(f->ctx, path, &f->out)); /* reserves the temporary name */
+    error = ntk_outfile_open(path, &f->out);
+    if (error)
+        return ntk_fail_write(f->ctx, path, error);
+    if (lseek(f->out.fd, 0, SEEK_CUR) < 0) {
+        ntk_outfile_abort(&f->out);
+        return ntk_fail(f->ctx, NTK_EIO, "cannot write %s: an HDF5 file cannot be written to a pipe",
+                        path);
+    }
+    H5Eget_auto2(H5E_DEFAULT, &f->print, &f->print_user);
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
     f->links = H5Pcreate(H5P_LINK_CREATE);
     H5Pset_create_intermediate_group(f->links, 1);
-    f->id = H5Fcreate(f->out.tmp, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+    f->id = ntk_h5_driver_create(f);
     ntk_h5_broken(f, "file", f->id >= 0);
     return NTK_OK;
 }
 
-ntk_status ntk_h5_commit(struct ntk_h5 *f, const char *path)
+static bool close_file(struct ntk_h5 *f)
 {
     const bool closed = f->id < 0 || H5Fclose(f->id) >= 0;
 
+    if (!closed)
+        ntk_h5_driver_forget(f);
     H5Pclose(f->links);
-    if (ntk_h5_broken(f, "file", closed)) {
+    H5Eset_auto2(H5E_DEFAULT, f->print, f->print_user);
+    return closed;
+}
+
+ntk_status ntk_h5_commit(struct ntk_h5 *f, const char *path)
+{
+    const bool closed = close_file(f);
+    int error = f->out.error;
+
+    if (!error && ntk_h5_broken(f, "file", closed)) {
         ntk_outfile_abort(&f->out);
         if (f->status != NTK_OK)
             return ntk_fail_in(f->ctx, f->status, "cannot write %s", path);
         return ntk_fail(f->ctx, NTK_EIO, "cannot write %s: its part '%s' failed", path, f->what);
     }
-    return ntk_outfile_commit(f->ctx, &f->out);
+    error = ntk_outfile_commit(&f->out);
+    return error ? ntk_fail_write(f->ctx, path, error) : NTK_OK;
 }
 
 void ntk_h5_abort(struct ntk_h5 *f)
 {
-    if (f->id >= 0)
-        H5Fclose(f->id);
-    H5Pclose(f->links);
+    ntk_outfile_fail(&f->out, ECANCELED); /* what HDF5 still holds is not written */
+    close_file(f);
     ntk_outfile_abort(&f->out);
 }
 
 ntk_status ntk_h5_open(struct ntk_h5 *f, const char *path, const char *what)
 {
     struct stat file;
+    bool memory;
 
     if (access(path, R_OK) != 0 || stat(path, &file) != 0)
         return ntk_fail(f->ctx, NTK_EIO, "cannot read %s %s", what, path);
     f->size = (uint64_t)file.st_size;
+    H5Eget_auto2(H5E_DEFAULT, &f->print, &f->print_user);
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
     f->id = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
     if (f->id >= 0)
         return NTK_OK;
-    if (ntk_h5_out_of_memory())
-        return ntk_fail(f->ctx, NTK_ENOMEM, "no memory to read %s", path);
-    return ntk_fail(f->ctx, NTK_EIO, "%s is not an HDF5 file", path);
+    memory = ntk_h5_out_of_memory();
+    H5Eset_auto2(H5E_DEFAULT, f->print, f->print_user);
+    return memory ? ntk_fail(f->ctx, NTK_ENOMEM, "no memory to read %s", path)
+                  : ntk_fail(f->ctx, NTK_EIO, "%s is not an HDF5 file", path);
 }
 
 ntk_status ntk_h5_end(struct ntk_h5 *f, const char *path, const char *kind, ntk_status status)
 {
     H5Fclose(f->id);
+    H5Eset_auto2(H5E_DEFAULT, f->print, f->print_user);
     if (!f->what)
         return status == NTK_OK ? NTK_OK : ntk_fail_in(f->ctx, status, "%s", path);
     if (f->status != NTK_OK)

@@ -12,21 +12,24 @@
 #include <hdf5.h>
 
 #include "base/base.h"
+#include "base/outfile.h"
 
 struct ntk_h5 {
     ntk_ctx *ctx;
     hid_t id;
     const char *what; /* the first item that failed; NULL: none */
     const char *why;  /* reading: what is wrong with it; NULL: missing, or of another shape */
-    ntk_status
-        status; /* of a failure that the context's message is about; NTK_OK: nothing is said yet */
-    uint64_t size; /* reading: bytes of the file */
+    ntk_status status; /* of a failure that the context's message is about; NTK_OK: it has none yet */
+    uint64_t size;     /* reading: bytes of the file */
+    H5E_auto2_t print; /* HDF5 prints what goes wrong, unless told not to: the setting before */
+    void *print_user;
+    /* of a file that is written */
     struct ntk_outfile out;
-    hid_t links; /* makes groups on the way to a data set */
+    struct ntk_h5_driver *driver; /* writes to out */
+    hid_t links;                  /* makes groups on the way to a data set */
 };
 
-/* Begins a file under a temporary name; commit closes it and gives it its own, or says which item
- * failed. */
+/* Begins a file; commit closes it and puts it in place, or says what failed. */
 ntk_status ntk_h5_create(struct ntk_h5 *f, const char *path);
 ntk_status ntk_h5_commit(struct ntk_h5 *f, const char *path);
 void ntk_h5_abort(struct ntk_h5 *f);
@@ -35,6 +38,11 @@ ntk_status ntk_h5_open(struct ntk_h5 *f, const char *path, const char *what);
 /* Closes a file that was read; what failed, in words ("PATH is not a complete `kind`: ...").
  * status: of what came after reading, with a message. */
 ntk_status ntk_h5_end(struct ntk_h5 *f, const char *path, const char *kind, ntk_status status);
+
+/* HDF5's way out (h5_driver.c): an HDF5 file that is written to f->out; < 0: failed. Before the end the
+ * driver is told that f->out is no more, if HDF5 could not close the file. */
+hid_t ntk_h5_driver_create(struct ntk_h5 *f);
+void ntk_h5_driver_forget(struct ntk_h5 *f);
 
 /* Whether something failed, now (ok is false; what was its name) or before. */
 bool ntk_h5_broken(struct ntk_h5 *f, const char *what, bool ok);

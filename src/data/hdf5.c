@@ -24,6 +24,8 @@ ntk_status ntk_write_hdf5(ntk_ctx *ctx, const char *path, const ntk_array *array
 
 #else
 
+#include <string.h>
+
 #include "base/h5.h"
 
 #define DIMS_MAX 8
@@ -247,59 +249,21 @@ ntk_status ntk_read_hdf5(ntk_ctx *ctx, const char *path, const ntk_load_opts *op
 
 /* ---- writing */
 
-static herr_t write_dataset(hid_t file, const ntk_array *a)
-{
-    const hid_t type = memory_type(a->dtype);
-    hsize_t dims[4] = {0};
-    hid_t space, set;
-    herr_t result = -1;
-
-    for (int k = 0; k < a->ndim; k++)
-        dims[k] = (hsize_t)a->shape[k];
-    space = H5Screate_simple(a->ndim, dims, NULL);
-    set = space >= 0 ? H5Dcreate2(file, a->name, type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT)
-                     : H5I_INVALID_HID;
-    if (set >= 0) {
-        result = ntk_array_bytes(a) ? H5Dwrite(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, a->x) : 0;
-        if (H5Dclose(set) < 0)
-            result = -1;
-    }
-    if (space >= 0)
-        H5Sclose(space);
-    return result;
-}
-
-static ntk_status write_file(ntk_ctx *ctx, const char *tmp, const ntk_array *arrays, size_t n)
-{
-    const hid_t file = H5Fcreate(tmp, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
-    ntk_status status = NTK_OK;
-
-    if (file < 0)
-        return ntk_fail(ctx, NTK_EIO, "cannot create the file");
-    for (size_t k = 0; k < n && status == NTK_OK; k++)
-        if (write_dataset(file, &arrays[k]) < 0)
-            status = ntk_fail(ctx, NTK_EIO, "cannot write dataset %s", arrays[k].name);
-    if (H5Fclose(file) < 0 && status == NTK_OK)
-        status = ntk_fail(ctx, NTK_EIO, "cannot write the file");
-    return status;
-}
-
 ntk_status ntk_write_hdf5(ntk_ctx *ctx, const char *path, const ntk_array *arrays, size_t n)
 {
-    struct ntk_outfile out;
-    struct quiet quiet;
-    ntk_status status;
+    struct ntk_h5 f = {.ctx = ctx};
 
-    /* HDF5 writes into the temporary file by its name. */
-    NTK_TRY(ntk_outfile_open(ctx, path, &out));
-    begin_quiet(&quiet);
-    status = write_file(ctx, out.tmp, arrays, n);
-    end_quiet(&quiet);
-    if (status != NTK_OK) {
-        ntk_outfile_abort(&out);
-        return ntk_fail_in(ctx, status, "%s", path);
+    NTK_TRY(ntk_h5_create(&f, path));
+    for (size_t k = 0; k < n; k++) {
+        const ntk_array *a = &arrays[k];
+        char nothing[1] = {0};
+        void *x = nothing; /* of an array without numbers */
+
+        if (a->x)
+            memcpy(&x, &a->x, sizeof x); /* only read, but HDF5's reader shares the call */
+        ntk_h5_array(&f, a->name, memory_type(a->dtype), a->ndim, a->shape, x, true);
     }
-    return ntk_outfile_commit(ctx, &out);
+    return ntk_h5_commit(&f, path);
 }
 
 #endif

@@ -2,8 +2,6 @@
 #include "base/base.h"
 #include "test.h"
 
-#include <unistd.h>
-
 static void messages_are_kept(void **state)
 {
     ntk_ctx *ctx = *state;
@@ -108,27 +106,6 @@ static void names_are_suggested(void **state)
     assert_null(ntk_nearest("Convolution", names, 4));
 }
 
-static void files_appear_whole(void **state)
-{
-    ntk_ctx *ctx = *state;
-    char dir[] = "/tmp/ntk-test-XXXXXX", path[64];
-    struct ntk_outfile out;
-
-    assert_non_null(mkdtemp(dir));
-    snprintf(path, sizeof path, "%s/file", dir);
-    assert_ok(ctx, ntk_outfile_open(ctx, path, &out));
-    fputs("hello", out.f);
-    assert_int_equal(access(path, F_OK), -1);
-    assert_ok(ctx, ntk_outfile_commit(ctx, &out));
-    assert_int_equal(access(path, F_OK), 0);
-    unlink(path);
-
-    assert_ok(ctx, ntk_outfile_open(ctx, path, &out));
-    ntk_outfile_abort(&out);
-    assert_int_equal(rmdir(dir), 0); /* nothing was left behind */
-    assert_fails(ctx, NTK_EIO, "cannot write", ntk_outfile_open(ctx, path, &out));
-}
-
 static int setup(void **state)
 {
     ntk_ctx *ctx;
@@ -157,7 +134,6 @@ int main(void)
         TEST(arenas_hand_out_zeroed_memory),
         TEST(sizes_do_not_overflow),
         TEST(names_are_suggested),
-        TEST(files_appear_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
