@@ -21,6 +21,7 @@ static int setup_directory(void **state)
     if (setup(state) != 0 || !mkdtemp(work))
         return -1;
     snprintf(path, sizeof path, "%s/file.h5", work);
+    H5Eset_auto2(H5E_DEFAULT, NULL, NULL); /* attributes that are replaced need not be there */
     return 0;
 }
 
