@@ -51,7 +51,7 @@ static int one(ntk_ctx *ctx, const struct args *a, struct job *j)
         array.shape[array.ndim++] = c;
     for (int k = 0; k < array.ndim; k++)
         size *= (double)array.shape[k];
-    bytes = ntk_bytes(size * array.dtype);
+    bytes = ntk_bytes(size * (int)array.dtype);
     say_memory("the kernel", bytes);
     TRY(ctx, ntk_ctx_check_memory(ctx, bytes, "the kernel"));
     array.x = j->k = malloc(bytes);
@@ -71,9 +71,8 @@ static int several(ntk_ctx *ctx, const struct args *a, struct job *j)
     ntk_dtype dtype;
     ntk_status status;
 
-    TRY(ctx,
-        ntk_ctx_check_memory(ctx, ntk_bytes((double)n1 * (double)n2 * 4 * sizeof *j->mean),
-                             "the kernel's mean"));
+    TRY(ctx, ntk_ctx_check_memory(ctx, ntk_bytes((double)n1 * (double)n2 * 4 * sizeof *j->mean),
+                                  "the kernel's mean"));
     arrays[0].x = j->mean = malloc((size_t)(n1 * n2) * sizeof *j->mean);
     arrays[1].x = j->error = malloc((size_t)(n1 * n2) * sizeof *j->error);
     if (!j->mean || !j->error)

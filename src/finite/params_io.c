@@ -12,8 +12,9 @@
 
 #include "base/h5.h"
 
-#define KIND   "parameters"
-#define FORMAT 2 /* the first that is refused by its number where it is too new; the rest is that of 1 */
+#define KIND "parameters"
+#define FORMAT \
+    2 /* the first that is refused by its number where it is too new; the rest is that of 1 */
 
 static hid_t type_of(ntk_dtype dtype)
 {

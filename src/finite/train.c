@@ -285,7 +285,8 @@ static ntk_status allocate(struct ntk_train *t, const double *y)
     const int64_t block = ntk_pass_block(t->p, NTK_PASS_BYTES, t->batch, 1, false);
 
     NTK_TRY(ntk_ctx_check_memory(
-        ctx, ntk_bytes(2 * (double)count * (double)size + (double)t->n * (double)t->outputs * sizeof *y),
+        ctx,
+        ntk_bytes(2 * (double)count * (double)size + (double)t->n * (double)t->outputs * sizeof *y),
         "training"));
     targets = (size_t)(t->n * t->outputs);
     t->y = ntk_alloc(ctx, targets, sizeof *t->y);
@@ -426,12 +427,12 @@ static ntk_status same_run(struct ntk_h5 *f, const ntk_train *t)
         status = ntk_fail(f->ctx, NTK_EINVAL, "it is a checkpoint of another network: %s", net);
     else if (own && (strcmp(run, text) != 0 || head.dtype != t->p->dtype ||
                      head.multiplier != t->p->multiplier))
-        status =
-            ntk_fail(f->ctx, NTK_EINVAL,
-                     "it is a checkpoint of a run with other options or data: %s, float%d, multiplier "
-                     "%.12g; now %s, float%d, multiplier %.12g",
-                     run, 8 * (int)head.dtype, head.multiplier, text, 8 * (int)t->p->dtype,
-                     t->p->multiplier);
+        status = ntk_fail(
+            f->ctx, NTK_EINVAL,
+            "it is a checkpoint of a run with other options or data: %s, float%d, multiplier "
+            "%.12g; now %s, float%d, multiplier %.12g",
+            run, 8 * (int)head.dtype, head.multiplier, text, 8 * (int)t->p->dtype,
+            t->p->multiplier);
     free(net);
     free(run);
     ntk_text_free(own);

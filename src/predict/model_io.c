@@ -2,10 +2,10 @@
  *
  * model_io.c - models in HDF5 files.
  *
- *     attributes  format ("libntk model 2"; 1 is the same), net, posterior, dtype, diag_reg, diag_reg_absolute, finite_time,
- *                 mean_loss, covariance, targets, shape [4], scaler_kind, scaler_shape [4]
- *     x [n][features]    y, alpha [outputs][n]    scaler_mean, scaler_deviation
- *     with the factor: ridge (attribute) and factor or vectors and values, nngp
+ *     attributes  format ("libntk model 2"; 1 is the same), net, posterior, dtype, diag_reg,
+ * diag_reg_absolute, finite_time, mean_loss, covariance, targets, shape [4], scaler_kind,
+ * scaler_shape [4] x [n][features]    y, alpha [outputs][n]    scaler_mean, scaler_deviation with
+ * the factor: ridge (attribute) and factor or vectors and values, nngp
  */
 #include <math.h>
 #include <stdlib.h>
@@ -212,13 +212,13 @@ static void read_samples(struct ntk_h5 *f, ntk_model *m)
     size_t numbers;
 
     read_sizes(f, m, &shape, &dtype);
-    if (f->what ||
-        ntk_h5_failed(f, "x", ntk_data_alloc(f->ctx, dtype, m->n, shape, &m->owned_x)))
+    if (f->what || ntk_h5_failed(f, "x", ntk_data_alloc(f->ctx, dtype, m->n, shape, &m->owned_x)))
         return;
     m->x = m->owned_x;
     numbers = (size_t)m->n * (size_t)m->outputs;
-    if (ntk_h5_failed(f, "y",
-                      ntk_ctx_check_memory(f->ctx, 2 * numbers * sizeof *m->y, "the model's targets")))
+    if (ntk_h5_failed(
+            f, "y",
+            ntk_ctx_check_memory(f->ctx, 2 * numbers * sizeof *m->y, "the model's targets")))
         return;
     m->y = ntk_alloc(f->ctx, numbers, sizeof *m->y);
     m->alpha = ntk_alloc(f->ctx, numbers, sizeof *m->alpha);
