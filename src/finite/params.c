@@ -145,8 +145,6 @@ ntk_status ntk_params_prepare(ntk_ctx *ctx, const ntk_net *net, ntk_shape shape,
     status = copy_net(net, &p->net);
     if (status == NTK_OK)
         status = start(p);
-    if (status == NTK_OK)
-        status = draw_all(p);
     if (status != NTK_OK) {
         ntk_params_free(p);
         return status;
