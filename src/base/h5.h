@@ -17,7 +17,8 @@ struct ntk_h5 {
     const char *what; /* the first item that failed; NULL: none */
     /* of a file that is written */
     struct ntk_outfile out;
-    struct ntk_h5_driver *driver; /* writes to out */
+    hid_t driver;                 /* writes to out */
+    struct ntk_h5_file *file;     /* the driver's */
     hid_t links;                  /* makes groups on the way to a data set */
     H5E_auto2_t print;            /* HDF5 prints what goes wrong, unless told not to: the setting before */
     void *print_user;
@@ -30,10 +31,10 @@ void ntk_h5_abort(struct ntk_h5 *f);
 /* `what` is for the message: "the model". Close with H5Fclose(f->id). */
 ntk_status ntk_h5_open(struct ntk_h5 *f, const char *path, const char *what);
 
-/* HDF5's way out (h5_driver.c): an HDF5 file that is written to f->out; < 0: failed. Before the end the
- * driver is told that f->out is no more, if HDF5 could not close the file. */
+/* HDF5's way out (h5_driver.c): an HDF5 file that is written to f->out; < 0: failed. Ends after H5Fclose, with
+ * whether that worked. */
 hid_t ntk_h5_driver_create(struct ntk_h5 *f);
-void ntk_h5_driver_forget(struct ntk_h5 *f);
+void ntk_h5_driver_end(struct ntk_h5 *f, bool closed);
 
 /* Whether something failed, now (ok is false; what was its name) or before. */
 bool ntk_h5_broken(struct ntk_h5 *f, const char *what, bool ok);
