@@ -2,10 +2,10 @@
  *
  * h5_driver.c - HDF5's way out: a file driver that writes an HDF5 file to an ntk_outfile.
  *
- * HDF5 loses some errors of its own drivers (of writes when objects are closed) and does not survive others:
- * a file that cannot be closed ends the process with a crash in HDF5's exit handler. So this one answers
- * success always. The first error stays in the ntk_outfile, which is asked before the file is put in
- * place.
+ * HDF5 loses some errors of its own drivers (of writes when objects are closed) and does not
+ * survive others: a file that cannot be closed ends the process with a crash in HDF5's exit
+ * handler. So this one answers success always. The first error stays in the ntk_outfile, which is
+ * asked before the file is put in place.
  */
 #include "base/outfile.h"
 
@@ -68,7 +68,10 @@ static const struct ntk_h5_file *constant(const H5FD_t *file)
     return (const struct ntk_h5_file *)file;
 }
 
-static struct ntk_h5_file *of(H5FD_t *file) { return (struct ntk_h5_file *)file; }
+static struct ntk_h5_file *of(H5FD_t *file)
+{
+    return (struct ntk_h5_file *)file;
+}
 
 static haddr_t get_eoa(const H5FD_t *file, H5FD_mem_t type)
 {
@@ -158,8 +161,8 @@ hid_t ntk_h5_driver_create(struct ntk_h5 *f)
     return file;
 }
 
-/* Closing a file HDF5 lets go of the driver before it calls it for the last time. A file that it could not
- * close it tries to write again when the process ends. */
+/* Closing a file HDF5 lets go of the driver before it calls it for the last time. A file that it
+ * could not close it tries to write again when the process ends. */
 void ntk_h5_driver_end(struct ntk_h5 *f, bool closed)
 {
     if (!closed && f->file)
