@@ -145,6 +145,8 @@ int load_x(ntk_ctx *ctx, const struct args *a, const char *source, int64_t limit
 /* Share of rows whose largest output is the label; NAN if labels are missing. */
 double accuracy(const ntk_data *labels, const double *f, int64_t n, int64_t outputs);
 double mean_squared_error(const double *f, const double *y, int64_t n);
+/* EXIT_FAILED, said, for a number that is infinite or none. */
+int check_number(const char *what, double x);
 /* Mean over n samples, in nats; outputs are logits. */
 double cross_entropy(const double *f, const double *y, int64_t n, int64_t outputs);
 /* The finite network of --params, or of --net with --seed, for samples of x's shape; x NULL: of

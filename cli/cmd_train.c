@@ -39,15 +39,15 @@ static int outputs(ntk_ctx *ctx, const struct run *r, const ntk_data *x)
 
 static double distance(const struct run *r)
 {
-    const int64_t count = ntk_params_count(r->p);
-    double *now = malloc((size_t)count * sizeof *now), sum = 0;
+    const bool single = ntk_params_dtype(r->p) == NTK_F32;
+    const void *theta = ntk_params_theta(r->p);
+    double sum = 0;
 
-    if (!now)
-        return (double)NAN;
-    to_double(ntk_params_dtype(r->p), count, ntk_params_theta(r->p), now);
-    for (int64_t i = 0; i < count; i++)
-        sum += (now[i] - r->start[i]) * (now[i] - r->start[i]);
-    free(now);
+    for (int64_t i = 0; i < ntk_params_count(r->p); i++) {
+        const double now = single ? (double)((const float *)theta)[i] : ((const double *)theta)[i];
+
+        sum += (now - r->start[i]) * (now - r->start[i]);
+    }
     return sqrt(sum);
 }
 

@@ -289,6 +289,14 @@ double mean_squared_error(const double *f, const double *y, int64_t n)
     return sum / (double)n;
 }
 
+int check_number(const char *what, double x)
+{
+    if (isfinite(x))
+        return EXIT_OK;
+    return failed("the %s is %g: targets or predictions are too large; scale the targets", what,
+                  fabs(x));
+}
+
 double cross_entropy(const double *f, const double *y, int64_t n, int64_t outputs)
 {
     double sum = 0;

@@ -42,7 +42,6 @@ struct work {
     ntk_kernel *kernel;
     int64_t n, m, block; /* training and test images, rows in a block */
     float *rows[CASES];  /* [block][n] */
-    const char *current; /* what is being read or written, for messages */
 };
 
 /* ---- options */
@@ -239,13 +238,14 @@ static int compute(struct work *w)
 struct source {
     const struct work *w;
     int k;
+    int code; /* not EXIT_OK: a block could not be read, which has been said */
 };
 
-static bool read_block(const struct work *w, int k, const char *part, int64_t i, size_t n, void *to)
+static int read_block(const struct work *w, int k, const char *part, int64_t i, size_t n, float *to)
 {
     char path[PATH_ROOM];
     FILE *f;
-    size_t got = 0;
+    size_t got = 0, finite = 0;
 
     block_path(w, k, part, i, path);
     f = fopen(path, "rb");
@@ -253,14 +253,20 @@ static bool read_block(const struct work *w, int k, const char *part, int64_t i,
         got = fread(to, sizeof(float), n, f);
         fclose(f);
     }
-    return got == n;
+    while (finite < got && isfinite(to[finite]))
+        finite++;
+    if (finite == n)
+        return EXIT_OK;
+    return failed("%s %s: remove it, and the same command computes it again", path,
+                  got < n ? "cannot be read as a whole" : "has a number that is not finite");
 }
 
 static int train_rows(int64_t i0, int64_t ni, void *rows, void *user)
 {
-    const struct source *s = user;
+    struct source *s = user;
 
-    return !read_block(s->w, s->k, "train", i0, (size_t)(ni * (s->w->n - i0)), rows);
+    s->code = read_block(s->w, s->k, "train", i0, (size_t)(ni * (s->w->n - i0)), rows);
+    return s->code != EXIT_OK;
 }
 
 static int predict(const struct work *w, int k, const double *alpha, double *f)
@@ -270,8 +276,7 @@ static int predict(const struct work *w, int k, const double *alpha, double *f)
     for (int64_t i = 0; i < w->m; i += w->block) {
         const int64_t ni = w->m - i < w->block ? w->m - i : w->block;
 
-        if (!read_block(w, k, "test", i, (size_t)(ni * w->n), w->rows[0]))
-            return usage("a block of test rows in %s cannot be read", w->dir);
+        STEP(read_block(w, k, "test", i, (size_t)(ni * w->n), w->rows[0]));
         for (int64_t r = 0; r < ni; r++)
             for (int c = 0; c < CLASSES; c++) {
                 double sum = 0;
@@ -312,12 +317,15 @@ static void print_row(const struct work *w, int k, const struct finding *f, doub
 
 static int solve_case(const struct work *w, int k, double *alpha, double *f, struct finding *found)
 {
-    struct source source = {w, k};
+    struct source source = {.w = w, .k = k};
     const double start = seconds();
     double p, half;
+    ntk_status status;
 
-    TRY(w->ctx, ntk_kernel_solve(w->ctx, w->n, NTK_F32, w->block, train_rows, &source, w->s.y,
-                                 CLASSES, 0, alpha));
+    status = ntk_kernel_solve(w->ctx, w->n, NTK_F32, w->block, train_rows, &source, w->s.y, CLASSES,
+                              0, alpha);
+    STEP(source.code);
+    TRY(w->ctx, status);
     STEP(predict(w, k, alpha, f));
     p = accuracy(w->s.test, f, w->m, CLASSES);
     half = 1.96 * sqrt(p * (1 - p) / (double)w->m);
@@ -351,6 +359,22 @@ static int solve(const struct work *w)
 
 /* ---- the directory belongs to one set of numbers */
 
+/* FNV-1a of all numbers of the samples, in words of 64 bits. */
+static uint64_t hash_of(const ntk_data *x, uint64_t h)
+{
+    const ntk_shape s = ntk_data_shape(x);
+    const int64_t n = ntk_data_n(x) * s.h * s.w * s.c;
+    const double *values = ntk_data_x(x);
+
+    for (int64_t i = 0; i < n; i++) {
+        uint64_t word;
+
+        memcpy(&word, &values[i], sizeof word);
+        h = (h ^ word) * 0x100000001b3u;
+    }
+    return h;
+}
+
 static int check_directory(const struct work *w)
 {
     char path[PATH_ROOM], now[200], before[200] = "";
@@ -358,13 +382,16 @@ static int check_directory(const struct work *w)
     FILE *f;
 
     snprintf(path, sizeof path, "%s/cifar10.txt", w->dir);
-    snprintf(now, sizeof now, "%lld training and %lld test images in blocks of %lld",
-             (long long)w->n, (long long)w->m, (long long)w->block);
+    snprintf(now, sizeof now, "%lld training and %lld test images (%016llx) in blocks of %lld",
+             (long long)w->n, (long long)w->m,
+             (unsigned long long)hash_of(w->s.test, hash_of(w->s.train, 0xcbf29ce484222325u)),
+             (long long)w->block);
     f = fopen(path, "r");
     if (f) {
         const bool read = fgets(before, sizeof before, f) != NULL;
 
         fclose(f);
+        before[strcspn(before, "\n")] = '\0';
         if (read && strcmp(before, now) != 0)
             return usage("%s has blocks of %s, this run is of %s: choose another --out", w->dir,
                          before, now);

@@ -90,6 +90,19 @@ static ntk_status look_at(struct dataset *d)
     return NTK_OK;
 }
 
+/* Before anything is allocated: an array that was declared and never written is as large as it likes. */
+static ntk_status check_storage(const struct dataset *d)
+{
+    struct ntk_h5_storage s;
+
+    if (!ntk_h5_storage_of(d->id, &s))
+        return ntk_fail(d->ctx, NTK_EIO, "dataset %s cannot be read", d->name);
+    if (s.whole && s.there < s.need)
+        return ntk_fail(d->ctx, NTK_EIO, "dataset %s is larger than the file: it was never written", d->name);
+    return ntk_ctx_check_memory(d->ctx, s.chunk < SIZE_MAX ? (size_t)s.chunk : SIZE_MAX,
+                                "a compressed block of the data");
+}
+
 static ntk_status open_dataset(ntk_ctx *ctx, hid_t file, const char *name, struct dataset *d)
 {
     ntk_status status;
@@ -99,6 +112,8 @@ static ntk_status open_dataset(ntk_ctx *ctx, hid_t file, const char *name, struc
     if (d->id < 0)
         return ntk_fail(ctx, NTK_EINVAL, "%s is not a dataset", name);
     status = look_at(d);
+    if (status == NTK_OK)
+        status = check_storage(d);
     if (status != NTK_OK)
         close_dataset(d);
     return status;
@@ -110,6 +125,7 @@ static ntk_status read_rows(const struct dataset *d, int64_t rows, void *out, nt
     hsize_t start[DIMS_MAX] = {0}, count[DIMS_MAX];
     hid_t memory;
     herr_t result;
+    bool no_memory;
 
     for (int k = 0; k < d->ndim; k++)
         count[k] = (hsize_t)d->dims[k];
@@ -119,8 +135,11 @@ static ntk_status read_rows(const struct dataset *d, int64_t rows, void *out, nt
         memory >= 0 ? H5Sselect_hyperslab(d->space, H5S_SELECT_SET, start, NULL, count, NULL) : -1;
     if (result >= 0)
         result = H5Dread(d->id, memory_type(dtype), memory, d->space, H5P_DEFAULT, out);
+    no_memory = result < 0 && ntk_h5_out_of_memory();
     if (memory >= 0)
         H5Sclose(memory);
+    if (no_memory)
+        return ntk_fail(d->ctx, NTK_ENOMEM, "no memory to read dataset %s", d->name);
     if (result < 0)
         return ntk_fail(d->ctx, NTK_EIO, "dataset %s cannot be read", d->name);
     return NTK_OK;
@@ -211,7 +230,8 @@ ntk_status ntk_read_hdf5(ntk_ctx *ctx, const char *path, const ntk_load_opts *op
     begin_quiet(&quiet);
     file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
     if (file < 0) {
-        status = ntk_fail(ctx, NTK_EIO, "is not a whole HDF5 file");
+        status = ntk_h5_out_of_memory() ? ntk_fail(ctx, NTK_ENOMEM, "no memory to read the file")
+                                        : ntk_fail(ctx, NTK_EIO, "is not a whole HDF5 file");
     } else {
         status = read_file(ctx, file, opts, &d);
         H5Fclose(file);
