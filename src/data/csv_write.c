@@ -2,6 +2,7 @@
  *
  * csv_write.c - columns of numbers and words as CSV (RFC 4180, but with lines that end in \n).
  */
+#include "base/outfile.h"
 #include "data/data.h"
 
 /* Quoted where it must be. */
@@ -35,10 +36,13 @@ ntk_status ntk_csv_write(ntk_ctx *ctx, const char *path, const ntk_column *colum
                          int64_t rows)
 {
     struct ntk_outfile out;
+    int error;
 
     if (!path || n < 1)
         return ntk_fail(ctx, NTK_EINVAL, path ? "there is no column to write" : "path is NULL");
-    NTK_TRY(ntk_outfile_open(ctx, path, &out));
+    error = ntk_outfile_open(path, &out);
+    if (error)
+        return ntk_fail_write(ctx, path, error);
     for (size_t k = 0; k < n; k++) {
         fputs(k ? "," : "", out.f);
         put_text(out.f, columns[k].name);
@@ -51,5 +55,6 @@ ntk_status ntk_csv_write(ntk_ctx *ctx, const char *path, const ntk_column *colum
         }
         fputc('\n', out.f);
     }
-    return ntk_outfile_commit(ctx, &out);
+    error = ntk_outfile_commit(&out);
+    return error ? ntk_fail_write(ctx, path, error) : NTK_OK;
 }

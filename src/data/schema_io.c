@@ -53,6 +53,8 @@ static void texts(struct ntk_h5 *f, const char *name, char ***texts, int64_t siz
         ntk_h5_array(f, name, H5T_NATIVE_CHAR, 1, &size, (*texts)[0], true);
         return;
     }
+    if (!ntk_h5_has(f, name, 1, &size)) /* what it says is not trusted with memory */
+        return;
     bytes = ntk_alloc(f->ctx, (size_t)size, 1);
     if (ntk_h5_broken(f, "memory", bytes != NULL))
         return;
@@ -70,6 +72,9 @@ static void contents(struct ntk_h5 *f, ntk_schema *s, const int64_t *v, bool wri
     texts(f, "schema_names", &s->names, v[NAME_BYTES], columns, write);
     texts(f, "class_names", &s->classes, v[CLASS_BYTES], classes, write);
     if (!write) {
+        if ((columns && !ntk_h5_has(f, "schema_at", 1, &columns)) ||
+            (v[NUMERIC] && classes && !ntk_h5_has(f, "class_labels", 1, &classes)))
+            return;
         s->at = ntk_alloc(f->ctx, (size_t)columns, sizeof *s->at);
         s->labels = v[NUMERIC] ? ntk_alloc(f->ctx, (size_t)classes, sizeof *s->labels) : NULL;
         if (ntk_h5_broken(f, "memory", s->at && (s->labels || !v[NUMERIC])))
