@@ -22,10 +22,9 @@ struct table {
 
 static bool is_number(const char *cell)
 {
-    char *end;
+    double value;
 
-    strtod(cell, &end);
-    return end != cell && *end == '\0';
+    return ntk_csv_number(cell, &value);
 }
 
 /* A word: what a column is called, not a number or a mark for a missing one. */
@@ -149,14 +148,10 @@ static ntk_status bad_cell(const struct reader *r, const struct table *t, int64_
                            const char *cell)
 {
     const char *name = name_of(t, column);
-    const char *reason = strcmp(cell, "") == 0 ? "is empty, where a number should be"
-                         : is_number(cell)     ? "is not finite"
-                         : strchr(cell, ',')   ? "is not a number (decimals take a point)"
-                                               : "is not a number";
 
     return ntk_fail(r->ctx, NTK_EINVAL, "line %lld, column %lld%s%.80s%s: '%.80s' %s",
                     (long long)r->line, (long long)column, name ? " (" : "", name ? name : "",
-                    name ? ")" : "", cell, reason);
+                    name ? ")" : "", cell, ntk_csv_fault(cell));
 }
 
 static ntk_status add_row(struct reader *r, struct table *t, ntk_dtype dtype)
@@ -171,10 +166,9 @@ static ntk_status add_row(struct reader *r, struct table *t, ntk_dtype dtype)
         NTK_TRY(grow(r, t, dtype));
     at = (size_t)t->n * (size_t)features_of(t);
     for (int64_t k = 0; k < t->columns; k++, cell = ntk_csv_next_cell(cell)) {
-        char *end;
-        const double value = strtod(cell, &end);
+        double value;
 
-        if (end == cell || *end || !isfinite(value))
+        if (!ntk_csv_number(cell, &value) || !isfinite(value))
             return bad_cell(r, t, k, cell);
         if (k == t->target)
             t->y[t->n] = value;
@@ -237,9 +231,10 @@ static ntk_status make_data(ntk_ctx *ctx, struct table *t, ntk_dtype dtype, ntk_
     return NTK_OK;
 }
 
-ntk_status ntk_read_csv(ntk_ctx *ctx, FILE *f, const ntk_load_opts *opts, ntk_data **data)
+ntk_status ntk_read_csv(ntk_ctx *ctx, struct ntk_stream *s, const ntk_load_opts *opts,
+                        ntk_data **data)
 {
-    struct reader r = {.ctx = ctx, .f = f};
+    struct reader r;
     struct table t = {0};
     /* Numbers have a decimal point whatever the program's locale. */
     const locale_t plain = newlocale(LC_NUMERIC_MASK, "C", (locale_t)0);
@@ -248,13 +243,14 @@ ntk_status ntk_read_csv(ntk_ctx *ctx, FILE *f, const ntk_load_opts *opts, ntk_da
 
     if (plain == (locale_t)0)
         return ntk_fail(ctx, NTK_ENOMEM, "no memory for a locale");
+    ntk_csv_begin(&r, s);
     users = uselocale(plain);
     status = read_table(&r, &t, opts);
     uselocale(users);
     freelocale(plain);
     if (status == NTK_OK)
         status = make_data(ctx, &t, opts->dtype, data);
-    free(r.text);
+    ntk_csv_end(&r);
     free(t.names);
     free(t.x);
     free(t.y);
