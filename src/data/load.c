@@ -204,7 +204,7 @@ static ntk_status load(ntk_ctx *ctx, const char *source, const ntk_load_opts *op
     if (strncmp(source, "cifar10:", 8) == 0)
         return ntk_read_cifar10(ctx, source + 8, opts, data);
     if (!strchr(source, '.') && access(source, F_OK) != 0)
-        return ntk_fail(ctx, NTK_EIO, "there is no such file: %s", expected);
+        return ntk_fail(ctx, NTK_EIO, "No such file: %s", expected);
     return ntk_read_file(ctx, source, opts, data);
 }
 
