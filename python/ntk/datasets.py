@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from . import _core
+from ._arrays import check_whole
 
 
 def load(source: str | os.PathLike[str], dtype: DTypeLike = np.float64, limit: int | None = None,
@@ -29,6 +30,7 @@ def load(source: str | os.PathLike[str], dtype: DTypeLike = np.float64, limit: i
 
 def one_hot(labels: ArrayLike, classes: int | None = None, centered: bool = True) -> NDArray:
     """Labels 0 ... classes - 1 as targets [n][classes]: 1 for the class, else 0; centered: minus 1/classes."""
+    check_whole(labels, "labels")
     labels = np.asarray(labels)
     if labels.ndim != 1 or labels.size == 0 or labels.dtype.kind not in "biuf" or not (
             np.isfinite(labels) & (labels >= 0) & (labels == np.floor(labels))).all():

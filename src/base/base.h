@@ -40,6 +40,7 @@ struct ntk_ctx {
     void *log_user;
     ntk_progress_fn *progress;
     void *progress_user;
+    bool said_axes; /* that samples may have their channels first: once is enough */
     char message[1024];
 };
 

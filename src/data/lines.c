@@ -7,21 +7,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Room for one more byte and a NUL. */
-static ntk_status reserve(ntk_ctx *ctx, struct ntk_line *line)
+static ntk_status append(ntk_ctx *ctx, struct ntk_line *line, const void *bytes, size_t n)
 {
-    const size_t capacity = line->capacity ? 2 * line->capacity : 4096;
-    char *text;
+    if (line->capacity < line->n + n + 1) {
+        const size_t capacity = ntk_round_up(2 * (line->n + n + 1), 4096);
+        char *text;
 
-    if (line->n + 2 <= line->capacity)
-        return NTK_OK;
-    NTK_TRY(ntk_ctx_check_memory(ctx, capacity, "a line"));
-    text = realloc(line->text, capacity);
-    if (!text)
-        return ntk_fail(ctx, NTK_ENOMEM, "line %lld: no memory for %zu bytes",
-                        (long long)line->number, capacity);
-    line->text = text;
-    line->capacity = capacity;
+        NTK_TRY(ntk_ctx_check_memory(ctx, capacity, "a line"));
+        text = realloc(line->text, capacity);
+        if (!text)
+            return ntk_fail(ctx, NTK_ENOMEM, "line %lld: no memory for %zu bytes",
+                            (long long)line->number, capacity);
+        line->text = text;
+        line->capacity = capacity;
+    }
+    memcpy(line->text + line->n, bytes, n);
+    line->n += n;
+    line->text[line->n] = '\0';
     return NTK_OK;
 }
 
@@ -76,6 +78,17 @@ static int next_byte(struct ntk_lines *l)
     return l->bytes[l->at++];
 }
 
+/* How many bytes of the buffer have no meaning of their own. */
+static size_t plain_bytes(const struct ntk_lines *l)
+{
+    static const bool special[256] = {['\0'] = true, ['\n'] = true, ['\r'] = true, ['"'] = true};
+    size_t k = l->at;
+
+    while (k < l->n && !special[l->bytes[k]])
+        k++;
+    return k - l->at;
+}
+
 /* Whether a quote after the line's text opens a cell: only where one begins; or after one that was just
  * closed, as two quotes in a cell are one. In comments quotes mean nothing. */
 static bool opens(const struct ntk_lines *l, const struct ntk_line *line, size_t closed)
@@ -101,6 +114,7 @@ static ntk_status read_line(struct ntk_lines *l, struct ntk_line *line, bool *en
     ntk_ctx *ctx = l->s->ctx;
     bool quoted = false;
     size_t closed = 0; /* length of the line up to its last closing quote */
+    size_t n;
     int c;
 
     while ((c = next_byte(l)) >= 0) {
@@ -116,27 +130,28 @@ static ntk_status read_line(struct ntk_lines *l, struct ntk_line *line, bool *en
             return ntk_fail(ctx, NTK_EINVAL, "line %lld has a NUL byte: this is no text",
                             (long long)l->read + 1);
         l->read += c == '\n';
-        NTK_TRY(reserve(ctx, line));
         if (c == '"') {
             const bool opened = !quoted && opens(l, line, closed);
 
             closed = quoted ? line->n + 1 : 0;
             quoted = opened;
         }
-        line->text[line->n++] = (char)c;
-        line->text[line->n] = '\0';
+        n = plain_bytes(l);
+        NTK_TRY(append(ctx, line, l->bytes + l->at - 1, n + 1));
+        l->at += n;
     }
+    if (c < 0)
+        NTK_TRY(l->status);
     if (quoted)
         return ntk_fail(ctx, NTK_EINVAL, "line %lld: a quote is not closed", (long long)line->number);
-    return c < 0 ? l->status : NTK_OK;
+    return NTK_OK;
 }
 
 ntk_status ntk_lines_next(struct ntk_lines *l, struct ntk_line *line, bool *end)
 {
     line->n = 0;
     line->number = l->read + 1;
-    NTK_TRY(reserve(l->s->ctx, line));
-    line->text[0] = '\0';
+    NTK_TRY(append(l->s->ctx, line, "", 0));
     *end = true;
     NTK_TRY(read_line(l, line, end));
     l->read += !*end;
