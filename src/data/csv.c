@@ -4,7 +4,6 @@
  * or blanks between them; lines that begin with # are comments. table.c makes data of them.
  */
 #include <ctype.h>
-#include <math.h>
 #include <stdlib.h>
 #include <strings.h>
 
@@ -122,24 +121,16 @@ static char named_separator(const char *line)
                : '\0';
 }
 
-static bool all_numbers(const char *cell, int64_t cells)
+/* How many cells are numbers, and how many begin as words do. */
+static void count_kinds(const char *cell, int64_t cells, int64_t *numbers, int64_t *words)
 {
     double value;
 
-    for (; cells > 0 && ntk_csv_number(cell, &value); cells--)
-        cell = ntk_csv_next_cell(cell);
-    return cells == 0;
-}
-
-/* No cell is a number, and some are words. */
-static bool all_names(const char *cell, int64_t cells)
-{
-    double value;
-    bool words = false;
-
-    for (; cells > 0 && !ntk_csv_number(cell, &value); cells--, cell = ntk_csv_next_cell(cell))
-        words |= isalpha((unsigned char)*cell) || *cell == '_' || (*cell & 0x80);
-    return words && cells == 0;
+    *numbers = *words = 0;
+    for (; cells > 0; cells--, cell = ntk_csv_next_cell(cell)) {
+        *numbers += ntk_csv_number(cell, &value);
+        *words += isalpha((unsigned char)*cell) || *cell == '_' || (*cell & 0x80);
+    }
 }
 
 /* Whether the comment, its # and blanks taken away, has names for the columns of the record, which has
@@ -147,13 +138,16 @@ static bool all_names(const char *cell, int64_t cells)
 static bool is_header(struct ntk_line *comment, const char *record, char separator, char *scratch)
 {
     const char *names = ntk_skip_blanks(comment->text) + 1;
-    int64_t cells;
+    int64_t cells, numbers, words;
 
     names += strspn(names, " ");
     memmove(comment->text, names, strlen(names) + 1);
     cells = count_cells(record, separator, scratch);
-    return all_numbers(scratch, cells) &&
-           count_cells(comment->text, separator, scratch) == cells && all_names(scratch, cells);
+    count_kinds(scratch, cells, &numbers, &words);
+    if (numbers == 0 || count_cells(comment->text, separator, scratch) != cells)
+        return false;
+    count_kinds(scratch, cells, &numbers, &words);
+    return numbers == 0 && words > 0;
 }
 
 /* The next line that is neither blank nor a comment; the comment above it is kept (NULL: not). */
@@ -276,16 +270,24 @@ bool ntk_csv_number(const char *cell, double *value)
     return end != cell && *end == '\0' && !(digits[0] == '0' && (digits[1] | 0x20) == 'x');
 }
 
+bool ntk_csv_missing(const char *cell)
+{
+    static const char *const marks[] = {"", "NA", "N/A", "#N/A", "NaN", "null", "none", "?", "-", "."};
+
+    for (size_t k = 0; k < sizeof marks / sizeof *marks; k++)
+        if (strcasecmp(cell, marks[k]) == 0)
+            return true;
+    return false;
+}
+
 const char *ntk_csv_fault(const char *cell)
 {
-    static const char *const missing[] = {"NA", "N/A", "#N/A", "NaN", "null", "none", "?", "-", "."};
     double value;
 
     if (!*cell)
         return "is empty, where a number should be: leave the row (or the column) out, or fill it in";
-    for (size_t k = 0; k < sizeof missing / sizeof *missing; k++)
-        if (strcasecmp(cell, missing[k]) == 0)
-            return "is a missing value: leave the row (or the column) out, or fill it in";
+    if (ntk_csv_missing(cell))
+        return "is a missing value: leave the row (or the column) out, or fill it in";
     if (ntk_csv_number(cell, &value))
         return "is not finite";
     if (strchr(cell, ','))

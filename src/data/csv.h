@@ -28,7 +28,7 @@ static inline void ntk_csv_begin(struct reader *r, struct ntk_stream *s)
 {
     *r = (struct reader){.ctx = s->ctx, .lines = {.s = s}};
 }
-/* The next record that is neither blank nor a comment; but comment right above the first record comes
+/* The next record that is neither blank nor a comment; but a comment right above the first record comes
  * before it if it looks like its header. */
 ntk_status ntk_csv_next(struct reader *r);
 void ntk_csv_end(struct reader *r);
@@ -40,6 +40,8 @@ static inline const char *ntk_csv_next_cell(const char *cell)
 /* Whether a cell is a number as people write it, with a decimal point (nan and inf are, hexadecimal ones
  * are not), in the calling thread's locale. */
 bool ntk_csv_number(const char *cell, double *value);
+/* A mark for a missing number. */
+bool ntk_csv_missing(const char *cell);
 /* What is wrong with a cell that should be a finite number. */
 const char *ntk_csv_fault(const char *cell);
 

@@ -208,6 +208,14 @@ static ntk_status load(ntk_ctx *ctx, const char *source, const ntk_load_opts *op
     return ntk_read_file(ctx, source, opts, data);
 }
 
+static void say_notes(const ntk_data *data, const char *name)
+{
+    const ntk_table *t = data->schema ? ntk_schema_table(data->schema) : NULL;
+
+    for (size_t k = 0; t && k < t->n_notes; k++)
+        ntk_log(data->ctx, 1, "%s: %s", name, t->notes[k]);
+}
+
 ntk_status ntk_data_load(ntk_ctx *ctx, const char *source, const ntk_load_opts *opts,
                          ntk_data **data)
 {
@@ -233,6 +241,7 @@ ntk_status ntk_data_load(ntk_ctx *ctx, const char *source, const ntk_load_opts *
         ntk_data_free(d);
         return ntk_fail_in(ctx, status, "%s", name);
     }
+    say_notes(d, name);
     *data = d;
     return NTK_OK;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * table.c - data of a CSV's records: a header if the first line has a cell that is a word, columns,
- * targets.
+ * table.c - data of a CSV's records: whether there is a header, the columns' numbers, labels that are
+ * words, and what looks wrong.
  */
 #include <ctype.h>
 #include <locale.h>
@@ -9,16 +9,31 @@
 #include <stdlib.h>
 #include <strings.h>
 
+#include "data/columns.h"
 #include "data/csv.h"
 
-struct table {
-    int64_t columns;
-    int64_t target; /* column, -1: none */
-    char *names;    /* of the columns, one after the other; NULL: no header */
-    void *x;        /* [capacity][features] of dtype */
-    double *y;      /* [capacity] */
+#define INDEX_ROWS 3 /* so many rows 0, 1, 2, ... look like an index */
+#define NOTES_MAX  8
+
+/* Words that stand for classes: sorted, each with the number it got when it came. */
+struct words {
+    struct word {
+        char *text;
+        int64_t code;
+    } *word;
     int64_t n, capacity;
 };
+
+struct table {
+    struct ntk_columns c;
+    void *x;         /* [capacity][features] of dtype */
+    double *y;       /* [capacity][targets] */
+    int64_t n, capacity;
+    bool in_words;   /* the target is */
+    struct words words;
+};
+
+/* ---- header or not */
 
 static bool is_number(const char *cell)
 {
@@ -27,97 +42,115 @@ static bool is_number(const char *cell)
     return ntk_csv_number(cell, &value);
 }
 
-/* A word: what a column is called, not a number or a mark for a missing one. */
-static bool is_name(const char *cell)
+/* What a column or a class is called: neither a number, though written in another way, nor a mark for a
+ * missing one. */
+static bool is_word(const char *cell)
 {
-    static const char *const missing[] = {"NA", "N/A", "null", "none"};
-
-    for (size_t k = 0; k < sizeof missing / sizeof *missing; k++)
-        if (strcasecmp(cell, missing[k]) == 0)
-            return false;
-    return (isalpha((unsigned char)*cell) || *cell == '_' || (*cell & 0x80)) && !is_number(cell);
+    return !ntk_csv_missing(cell) && !is_number(cell) && cell[strspn(cell, "0123456789+-., ")] != '\0';
 }
 
-static bool is_header(const struct reader *r)
-{
-    const char *cell = r->text;
-
-    for (int64_t k = 0; k < r->cells; k++, cell = ntk_csv_next_cell(cell))
-        if (is_name(cell))
-            return true;
-    return false;
-}
-
-static int64_t column_named(const struct table *t, const char *name, bool any_case)
-{
-    const char *cell = t->names;
-
-    for (int64_t k = 0; cell && k < t->columns; k++, cell = ntk_csv_next_cell(cell))
-        if (any_case ? strcasecmp(cell, name) == 0 : strcmp(cell, name) == 0)
-            return k;
-    return -1;
-}
-
-static void default_target(struct table *t)
-{
-    static const char *const usual[] = {"target", "label", "class", "y"};
-
-    t->target = -1;
-    for (size_t k = 0; t->target < 0 && k < sizeof usual / sizeof *usual; k++)
-        t->target = column_named(t, usual[k], true);
-    if (t->target < 0)
-        t->target = t->columns - 1;
-}
-
-static ntk_status no_such_column(ntk_ctx *ctx, const struct table *t, const char *name)
-{
-    struct ntk_text list = {0};
-    const char *cell = t->names;
-
-    for (int64_t k = 0; cell && k < t->columns && list.n < 300; k++, cell = ntk_csv_next_cell(cell))
-        ntk_text_add(&list, "%s%s", k ? ", " : "; the names are ", cell);
-    ntk_fail(ctx, NTK_EINVAL, "no column '%s' for the target: give %snumber 0 to %lld, or 'none'%s",
-             name, t->names ? "a name, a " : "a ", (long long)t->columns - 1, list.s ? list.s : "");
-    free(list.s);
-    return NTK_EINVAL;
-}
-
-static ntk_status choose_target(ntk_ctx *ctx, struct table *t, const char *name)
+/* Whether it is the number k, written as pandas and R number columns. */
+static bool is_integer(const char *cell, int64_t k)
 {
     char *end;
 
-    if (!name) {
-        default_target(t);
-    } else {
-        t->target = column_named(t, name, false);
-        if (t->target < 0 && strcmp(name, "none") != 0) {
-            t->target = isdigit((unsigned char)*name) ? strtoll(name, &end, 10) : t->columns;
-            if (t->target >= t->columns || *end)
-                return no_such_column(ctx, t, name);
-        }
+    return isdigit((unsigned char)*cell) && strtoll(cell, &end, 10) == k && !*end;
+}
+
+/* The rule is in ntk.h, at ntk_header. */
+static bool looks_like_header(const char *first, int64_t cells, const struct reader *second)
+{
+    const char *below = second->cells == cells ? second->text : NULL;
+    int64_t words = 0, numbers = 0, in_order = 0, over_number = 0;
+
+    for (int64_t k = 0; k < cells; k++, first = ntk_csv_next_cell(first)) {
+        const bool word = is_word(first), number = is_number(first);
+
+        words += word;
+        in_order += number && is_integer(first, numbers);
+        numbers += number;
+        over_number += word && below && is_number(below);
+        below = below ? ntk_csv_next_cell(below) : NULL;
     }
-    if (t->target >= 0 && t->columns == 1)
-        return ntk_fail(ctx, NTK_EINVAL,
-                        "the only column would be the target: give a second one, or target 'none'");
+    if (numbers >= 2 && in_order == numbers)
+        return true;
+    return words > 0 && (numbers == 0 || over_number > 0);
+}
+
+/* ---- labels in words */
+
+static ntk_status add_word(ntk_ctx *ctx, struct words *w, int64_t at, const char *text)
+{
+    if (w->n == w->capacity) {
+        const int64_t capacity = w->capacity ? 2 * w->capacity : 16;
+        struct word *word;
+
+        NTK_TRY(ntk_ctx_check_memory(ctx, (size_t)capacity * sizeof *word, "the classes"));
+        word = realloc(w->word, (size_t)capacity * sizeof *word);
+        if (!word)
+            return ntk_fail(ctx, NTK_ENOMEM, "no memory for the classes");
+        w->word = word;
+        w->capacity = capacity;
+    }
+    memmove(w->word + at + 1, w->word + at, (size_t)(w->n - at) * sizeof *w->word);
+    w->word[at] = (struct word){.text = ntk_strdup(ctx, text), .code = w->n};
+    w->n++;
+    return w->word[at].text ? NTK_OK : NTK_ENOMEM;
+}
+
+static ntk_status code_of(ntk_ctx *ctx, struct words *w, const char *text, double *code)
+{
+    int64_t low = 0, high = w->n;
+
+    while (low < high) {
+        const int64_t middle = (low + high) / 2;
+
+        if (strcmp(w->word[middle].text, text) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low == w->n || strcmp(w->word[low].text, text) != 0)
+        NTK_TRY(add_word(ctx, w, low, text));
+    *code = (double)w->word[low].code;
     return NTK_OK;
 }
 
-static int64_t features_of(const struct table *t)
+/* Codes become places in the sorted list. */
+static ntk_status sort_codes(ntk_ctx *ctx, const struct table *t)
 {
-    return t->columns - (t->target >= 0);
+    int64_t *place = ntk_alloc(ctx, (size_t)t->words.n, sizeof *place);
+
+    if (!place)
+        return NTK_ENOMEM;
+    for (int64_t k = 0; k < t->words.n; k++)
+        place[t->words.word[k].code] = k;
+    for (int64_t i = 0; i < t->n; i++)
+        t->y[i] = (double)place[(int64_t)t->y[i]];
+    free(place);
+    return NTK_OK;
 }
+
+static void free_words(struct words *w)
+{
+    for (int64_t k = 0; k < w->n; k++)
+        free(w->word[k].text);
+    free(w->word);
+}
+
+/* ---- rows */
 
 static ntk_status grow(struct reader *r, struct table *t, ntk_dtype dtype)
 {
-    const size_t row = (size_t)features_of(t) * dtype;
+    const size_t row = (size_t)t->c.n_features * dtype, targets = (size_t)t->c.n_targets * sizeof *t->y;
     const int64_t capacity = t->capacity ? 2 * t->capacity : 64;
     void *x;
     double *y;
 
     /* Old and new are there at once. */
-    NTK_TRY(ntk_ctx_check_memory(r->ctx, (size_t)(capacity + t->n) * (row + sizeof *y), "the table"));
+    NTK_TRY(ntk_ctx_check_memory(r->ctx, (size_t)(capacity + t->n) * (row + targets), "the table"));
     x = ntk_alloc(r->ctx, (size_t)capacity, row);
-    y = ntk_alloc(r->ctx, (size_t)capacity, sizeof *y);
+    y = ntk_alloc(r->ctx, (size_t)capacity, targets);
     if (!x || !y) {
         free(x);
         free(y);
@@ -125,7 +158,7 @@ static ntk_status grow(struct reader *r, struct table *t, ntk_dtype dtype)
     }
     if (t->n) {
         memcpy(x, t->x, (size_t)t->n * row);
-        memcpy(y, t->y, (size_t)t->n * sizeof *y);
+        memcpy(y, t->y, (size_t)t->n * targets);
     }
     free(t->x);
     free(t->y);
@@ -135,97 +168,267 @@ static ntk_status grow(struct reader *r, struct table *t, ntk_dtype dtype)
     return NTK_OK;
 }
 
-static const char *name_of(const struct table *t, int64_t column)
-{
-    const char *cell = t->names;
-
-    while (cell && column-- > 0)
-        cell = ntk_csv_next_cell(cell);
-    return cell;
-}
-
 static ntk_status bad_cell(const struct reader *r, const struct table *t, int64_t column,
                            const char *cell)
 {
-    const char *name = name_of(t, column);
+    const char *name = t->c.header ? t->c.names[column] : NULL;
+    const bool label = t->c.place[column] >= t->c.n_features;
+    const char *reason = !is_word(cell) ? ntk_csv_fault(cell)
+                         : label        ? "is not a number, as the labels before it are"
+                                        : "is not a number: encode words as numbers, or drop their column";
 
     return ntk_fail(r->ctx, NTK_EINVAL, "line %lld, column %lld%s%.80s%s: '%.80s' %s",
                     (long long)r->line, (long long)column, name ? " (" : "", name ? name : "",
-                    name ? ")" : "", cell, ntk_csv_fault(cell));
+                    name ? ")" : "", cell, reason);
+}
+
+static ntk_status add_cell(const struct reader *r, struct table *t, ntk_dtype dtype, int64_t column,
+                           const char *cell)
+{
+    const int64_t place = t->c.place[column], target = place - t->c.n_features;
+    double value;
+
+    if (target == 0 && t->c.n_targets == 1) {
+        if (t->n == 0)
+            t->in_words = is_word(cell);
+        if (t->in_words && !ntk_csv_missing(cell))
+            return code_of(r->ctx, &t->words, cell, &t->y[t->n]);
+    }
+    if (!ntk_csv_number(cell, &value) || !isfinite(value))
+        return bad_cell(r, t, column, cell);
+    if (target >= 0)
+        t->y[t->n * t->c.n_targets + target] = value;
+    else
+        ntk_store(t->x, dtype, (size_t)(t->n * t->c.n_features + place), value);
+    return NTK_OK;
 }
 
 static ntk_status add_row(struct reader *r, struct table *t, ntk_dtype dtype)
 {
     const char *cell = r->text;
-    size_t at;
 
-    if (r->cells != t->columns)
-        return ntk_fail(r->ctx, NTK_EINVAL, "line %lld has %lld cells, the first line has %lld",
-                        (long long)r->line, (long long)r->cells, (long long)t->columns);
+    if (r->cells != t->c.n)
+        return ntk_fail(r->ctx, NTK_EINVAL, "line %lld has %lld cells, the first line has %lld%s",
+                        (long long)r->line, (long long)r->cells, (long long)t->c.n,
+                        t->c.header && t->n == 0 && r->cells == t->c.n + 1
+                            ? " (names; one for the column of row names is missing)"
+                            : "");
     if (t->n == t->capacity)
         NTK_TRY(grow(r, t, dtype));
-    at = (size_t)t->n * (size_t)features_of(t);
-    for (int64_t k = 0; k < t->columns; k++, cell = ntk_csv_next_cell(cell)) {
-        double value;
-
-        if (!ntk_csv_number(cell, &value) || !isfinite(value))
-            return bad_cell(r, t, k, cell);
-        if (k == t->target)
-            t->y[t->n] = value;
-        else
-            ntk_store(t->x, dtype, at++, value);
-    }
+    for (int64_t k = 0; k < t->c.n; k++, cell = ntk_csv_next_cell(cell))
+        if (t->c.place[k] != NTK_DROPPED)
+            NTK_TRY(add_cell(r, t, dtype, k, cell));
     t->n++;
     return NTK_OK;
 }
 
-/* Looks at the first record; if it is a header, moves on to the second. */
-static ntk_status begin(struct reader *r, struct table *t, const char *target)
+/* The second record is read to see what the first is, which is given back. */
+static ntk_status begin(struct reader *r, struct table *t, const ntk_load_opts *opts)
 {
+    struct reader first;
+    ntk_status status;
+    bool header;
+
     NTK_TRY(ntk_csv_next(r));
+    if (r->commented && opts->header == NTK_HEADER_NO)
+        NTK_TRY(ntk_csv_next(r));
     if (!r->cells)
         return ntk_fail(r->ctx, NTK_EINVAL, "is empty");
-    t->columns = r->cells;
-    if (is_header(r)) {
-        t->names = r->text;
-        r->text = NULL;
-        r->capacity = 0;
-        NTK_TRY(choose_target(r->ctx, t, target));
-        return ntk_csv_next(r);
+    first = *r;
+    r->text = NULL;
+    r->capacity = 0;
+    status = ntk_csv_next(r);
+    if (status == NTK_OK) {
+        header = opts->header == NTK_HEADER_AUTO ? looks_like_header(first.text, first.cells, r)
+                                                 : opts->header == NTK_HEADER_YES;
+        status = ntk_columns_new(r->ctx, header ? first.text : NULL, first.cells, opts, &t->c);
+        if (status == NTK_OK && !header)
+            status = add_row(&first, t, opts->dtype);
     }
-    return choose_target(r->ctx, t, target);
+    free(first.text);
+    return status;
 }
 
 static ntk_status read_table(struct reader *r, struct table *t, const ntk_load_opts *opts)
 {
-    NTK_TRY(begin(r, t, opts->target));
-    while (r->cells) {
+    NTK_TRY(begin(r, t, opts));
+    while (r->cells && (!opts->limit || t->n < opts->limit)) {
         NTK_TRY(add_row(r, t, opts->dtype));
-        if (t->n == opts->limit)
-            break;
         NTK_TRY(ntk_csv_next(r));
     }
-    return t->n ? NTK_OK : ntk_fail(r->ctx, NTK_EINVAL, "has a header, but no rows");
+    if (!t->n)
+        return ntk_fail(r->ctx, NTK_EINVAL, "has a header, but no rows");
+    return t->in_words ? sort_codes(r->ctx, t) : NTK_OK;
 }
 
-static ntk_status make_data(ntk_ctx *ctx, struct table *t, ntk_dtype dtype, ntk_data **data)
+/* ---- what looks wrong */
+
+static bool counts_rows(const ntk_data *data, int64_t feature, double from)
+{
+    const int64_t features = data->shape.c;
+
+    for (int64_t i = 0; i < data->n; i++)
+        if (ntk_data_get(data, (size_t)(i * features + feature)) != from + (double)i)
+            return false;
+    return data->n >= INDEX_ROWS;
+}
+
+static bool is_constant(const ntk_data *data, int64_t target)
+{
+    for (int64_t i = 1; i < data->n; i++)
+        if (data->y[i * data->outputs + target] != data->y[target])
+            return false;
+    return data->n > 1;
+}
+
+static bool is_index(const struct table *t, const ntk_data *data)
+{
+    const int64_t feature = t->c.place[0];
+
+    return feature >= 0 && feature < t->c.n_features &&
+           (strncmp(t->c.names[0], "Unnamed: 0", 10) == 0 || counts_rows(data, feature, 0) ||
+            counts_rows(data, feature, 1));
+}
+
+struct notes {
+    char text[NOTES_MAX][256];
+    size_t n;
+};
+
+/* If there is room. */
+NTK_PRINTF(2, 3)
+static void note(struct notes *notes, const char *fmt, ...)
+{
+    va_list ap;
+
+    if (notes->n == NOTES_MAX)
+        return;
+    va_start(ap, fmt);
+    vsnprintf(notes->text[notes->n++], sizeof *notes->text, fmt, ap);
+    va_end(ap);
+}
+
+static void find_notes(const struct table *t, const ntk_data *data, struct notes *notes)
+{
+    if (!t->c.matched && is_index(t, data))
+        note(notes, "column '%.60s' looks like an index of the rows, and is a feature: drop it",
+             t->c.names[0]);
+    for (int64_t k = 0; k < t->c.n_targets; k++) {
+        const int64_t column = t->c.at[t->c.n_features + k];
+
+        if (t->c.unnamed[column])
+            note(notes, "the target column has no name in the header: it is '%.60s'",
+                 t->c.names[column]);
+        if (!t->c.matched && is_constant(data, k))
+            note(notes, "the target '%.60s' has one value in all rows", t->c.names[column]);
+    }
+}
+
+static ntk_status keep_notes(const struct table *t, ntk_data *data)
+{
+    struct notes notes = {.n = 0};
+    const char *texts[NOTES_MAX];
+    ntk_schema *s = data->schema;
+
+    find_notes(t, data, &notes);
+    for (size_t k = 0; k < notes.n; k++)
+        texts[k] = notes.text[k];
+    s->notes = ntk_texts(s->ctx, texts, notes.n);
+    s->table.n_notes = notes.n;
+    return s->notes ? NTK_OK : NTK_ENOMEM;
+}
+
+/* ---- from a table to data */
+
+/* The names of columns in c->at, or of those left out. */
+static char **names_at(ntk_ctx *ctx, const struct ntk_columns *c, bool dropped, size_t *n)
+{
+    const char **names = ntk_alloc(ctx, (size_t)c->n, sizeof *names);
+    char **copy;
+
+    *n = 0;
+    if (!names)
+        return NULL;
+    for (int64_t k = 0; !dropped && k < c->n_features + c->n_targets; k++)
+        names[(*n)++] = c->names[c->at[k]];
+    for (int64_t k = 0; dropped && k < c->n; k++)
+        if (c->place[k] == NTK_DROPPED)
+            names[(*n)++] = c->names[k];
+    copy = ntk_texts(ctx, names, *n);
+    free(names);
+    return copy;
+}
+
+static ntk_status describe_words(const struct words *w, ntk_data *data)
+{
+    const char **names = ntk_alloc(data->ctx, (size_t)w->n, sizeof *names);
+
+    if (!names)
+        return NTK_ENOMEM;
+    for (int64_t k = 0; k < w->n; k++)
+        names[k] = w->word[k].text;
+    data->schema->classes = ntk_texts(data->ctx, names, (size_t)w->n);
+    data->schema->n_classes = data->classes = w->n;
+    free(names);
+    return data->schema->classes ? NTK_OK : NTK_ENOMEM;
+}
+
+static ntk_status describe(const struct table *t, const ntk_load_opts *opts, ntk_data *data)
+{
+    ntk_schema *s = data->schema = ntk_schema_alloc(data->ctx);
+    size_t n;
+
+    if (!s)
+        return NTK_ENOMEM;
+    s->names = names_at(s->ctx, &t->c, false, &n);
+    s->at = ntk_alloc(s->ctx, n, sizeof *s->at);
+    s->dropped = names_at(s->ctx, &t->c, true, &s->table.n_dropped);
+    if (!s->names || !s->at || !s->dropped)
+        return NTK_ENOMEM;
+    memcpy(s->at, t->c.at, n * sizeof *s->at);
+    s->columns = t->c.n;
+    s->n_features = t->c.n_features;
+    s->n_targets = t->c.n_targets;
+    s->header = t->c.header;
+    if (t->in_words)
+        NTK_TRY(describe_words(&t->words, data));
+    NTK_TRY(keep_notes(t, data));
+    s->from_table = true;
+    s->table = (ntk_table){.header = t->c.header,
+                           .header_guessed = opts->header == NTK_HEADER_AUTO,
+                           .target_guessed = t->c.guessed,
+                           .matched = t->c.matched,
+                           .dropped = (const char *const *)s->dropped,
+                           .notes = (const char *const *)s->notes,
+                           .n_dropped = s->table.n_dropped,
+                           .n_notes = s->table.n_notes};
+    return NTK_OK;
+}
+
+static ntk_status make_data(ntk_ctx *ctx, struct table *t, const ntk_load_opts *opts, ntk_data **data)
 {
     ntk_data *d = ntk_alloc(ctx, 1, sizeof *d);
+    ntk_status status;
 
     if (!d)
         return NTK_ENOMEM;
     *d = (ntk_data){.ctx = ctx,
                     .x = t->x,
                     .owned_x = t->x,
-                    .dtype = dtype,
+                    .dtype = opts->dtype,
                     .n = t->n,
-                    .shape = {.spatial = 0, .h = 1, .w = 1, .c = features_of(t)}};
+                    .shape = {.spatial = 0, .h = 1, .w = 1, .c = t->c.n_features}};
     t->x = NULL;
-    if (t->target >= 0) {
+    if (t->c.n_targets) {
         d->y = t->y;
         d->owned_y = true;
-        d->outputs = 1;
+        d->outputs = t->c.n_targets;
         t->y = NULL;
+    }
+    status = describe(t, opts, d);
+    if (status != NTK_OK) {
+        ntk_data_free(d);
+        return status;
     }
     *data = d;
     return NTK_OK;
@@ -249,9 +452,10 @@ ntk_status ntk_read_csv(ntk_ctx *ctx, struct ntk_stream *s, const ntk_load_opts 
     uselocale(users);
     freelocale(plain);
     if (status == NTK_OK)
-        status = make_data(ctx, &t, opts->dtype, data);
+        status = make_data(ctx, &t, opts, data);
     ntk_csv_end(&r);
-    free(t.names);
+    free_words(&t.words);
+    ntk_columns_free(&t.c);
     free(t.x);
     free(t.y);
     return status;

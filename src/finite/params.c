@@ -154,6 +154,7 @@ ntk_status ntk_params_copy(const ntk_params *params, ntk_params **copy)
         ntk_params_new(params->ctx, params->net, params->shape, params->dtype, params->seed, copy));
     memcpy((*copy)->theta, params->theta, (size_t)params->tape.n_params * params->dtype);
     (*copy)->multiplier = params->multiplier;
+    (*copy)->schema = ntk_schema_hold(params->schema);
     return NTK_OK;
 }
 
@@ -163,6 +164,7 @@ void ntk_params_free(ntk_params *params)
         return;
     ntk_tape_free(&params->tape);
     ntk_net_free(params->net);
+    ntk_schema_free(params->schema);
     free(params->theta);
     free(params->depends);
     free(params->slot);
@@ -171,6 +173,18 @@ void ntk_params_free(ntk_params *params)
 }
 
 /* ---- asking */
+
+void ntk_params_set_schema(ntk_params *params, ntk_schema *schema)
+{
+    ntk_schema_hold(schema);
+    ntk_schema_free(params->schema);
+    params->schema = schema;
+}
+
+const ntk_schema *ntk_params_schema(const ntk_params *params)
+{
+    return params->schema;
+}
 
 int64_t ntk_params_count(const ntk_params *params)
 {

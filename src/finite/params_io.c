@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * params_io.c - parameters of finite networks in HDF5 files: attributes format, net, input_shape,
- * dtype, multiplier, seed; one group a layer with its arrays, `00_Dense/W`.
+ * dtype, multiplier, seed; one group a layer with its arrays, `00_Dense/W`; the
+ * columns and classes that it was trained on (data/schema_io.c).
  */
 #include <stdlib.h>
 
@@ -53,6 +54,7 @@ ntk_status ntk_params_write(struct ntk_h5 *f, const ntk_params *p)
     ntk_text_free(net);
     header(f, &copy.shape, &copy.dtype, &copy.multiplier, &copy.seed, true);
     ntk_params_arrays_io(f, p, p->theta, true);
+    ntk_schema_write(f, p->schema);
     return NTK_OK;
 }
 
@@ -91,6 +93,10 @@ static ntk_status read(struct ntk_h5 *f, ntk_params **params)
     ntk_net_free(net);
     NTK_TRY(status);
     ntk_params_arrays_io(f, *params, (*params)->theta, false);
+    ntk_schema_read(f, &(*params)->schema);
+    ntk_h5_broken(
+        f, "schema",
+        ntk_schema_fits((*params)->schema, ntk_features_of(shape), ntk_params_outputs(*params)));
     status = f->what ? NTK_EIO : ntk_params_set_multiplier(*params, multiplier);
     if (status != NTK_OK)
         ntk_params_free(*params);

@@ -5,6 +5,7 @@
  *     attributes  format, net, posterior, dtype, diag_reg, diag_reg_absolute, finite_time,
  *                 mean_loss, covariance, targets, shape [4], scaler_kind, scaler_shape [4]
  *     x [n][features]    y, alpha [outputs][n]    scaler_mean, scaler_deviation
+ *     the columns and classes of the training data, if they have names: data/schema_io.c
  *     with the factor: ridge (attribute) and factor or vectors and values, nngp
  */
 #include <stdlib.h>
@@ -117,6 +118,7 @@ static void write_model(struct ntk_h5 *f, ntk_model *m, int with_factor)
     ntk_h5_matrix(f, "y", H5T_NATIVE_DOUBLE, m->outputs, m->n, m->y, true);
     ntk_h5_matrix(f, "alpha", H5T_NATIVE_DOUBLE, m->outputs, m->n, m->alpha, true);
     scaler(f, m, true);
+    ntk_schema_write(f, m->schema);
     if (with_factor)
         solution(f, m, true);
 }
@@ -197,6 +199,8 @@ static ntk_status read_model(struct ntk_h5 *f, ntk_model *m)
     options(f, m, false);
     read_samples(f, m);
     scaler(f, m, false);
+    ntk_schema_read(f, &m->schema);
+    ntk_h5_broken(f, "schema", ntk_schema_fits(m->schema, ntk_features_of(m->x->shape), m->outputs));
     net = ntk_h5_read_text(f, "net");
     if (!f->what)
         status = ntk_net_parse(f->ctx, net, &m->net);
