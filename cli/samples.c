@@ -147,6 +147,7 @@ int number_labels(ntk_ctx *ctx, const char *source, const ntk_schema *schema, nt
 static int make_targets(ntk_ctx *ctx, const struct args *a, const ntk_schema *like, struct samples *s)
 {
     const int64_t n = ntk_data_n(s->train);
+    char what[100];
     size_t classes;
     ntk_status status;
 
@@ -159,14 +160,15 @@ static int make_targets(ntk_ctx *ctx, const struct args *a, const ntk_schema *li
     if (status != NTK_OK)
         return s->targets == NTK_RAW ? fail_in(ctx, a->train, status)
                                      : no_targets(ctx, a, s, status);
-    say_source(a->train, s->train_file, s->schema);
     STEP(check_classes(a, s));
+    say_source(a->train, s->train_file, s->schema);
     STEP(number_labels(ctx, a->train, s->schema, s->train));
     ntk_schema_classes(s->schema, &classes, NULL);
     ntk_data_y(s->train, &s->outputs);
     if (s->targets != NTK_RAW)
         s->outputs = (int64_t)classes;
-    TRY(ctx, ntk_ctx_check_memory(ctx, (size_t)n * (size_t)s->outputs * sizeof *s->y, "the targets"));
+    snprintf(what, sizeof what, "a table of %lld x %lld targets", (long long)n, (long long)s->outputs);
+    TRY(ctx, ntk_ctx_check_memory(ctx, (size_t)n * (size_t)s->outputs * sizeof *s->y, what));
     s->y = malloc((size_t)(n * s->outputs) * sizeof *s->y);
     if (!s->y)
         return usage("no memory for the targets");

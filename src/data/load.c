@@ -234,6 +234,11 @@ ntk_status ntk_data_load(ntk_ctx *ctx, const char *source, const ntk_load_opts *
                         (int)opts->dtype);
     if (opts->limit < 0)
         return ntk_fail(ctx, NTK_EINVAL, "limit must be >= 0, got %lld", (long long)opts->limit);
+    if (opts->header != NTK_HEADER_AUTO && opts->header != NTK_HEADER_YES &&
+        opts->header != NTK_HEADER_NO)
+        return ntk_fail(ctx, NTK_EINVAL,
+                        "header must be NTK_HEADER_AUTO, NTK_HEADER_YES or NTK_HEADER_NO, got %d",
+                        (int)opts->header);
     status = load(ctx, source, opts, &d);
     if (status == NTK_OK)
         status = ntk_data_check_finite(d);

@@ -61,18 +61,19 @@ static bool is_integer(const char *cell, int64_t k)
 static bool looks_like_header(const char *first, int64_t cells, const struct reader *second)
 {
     const char *below = second->cells == cells ? second->text : NULL;
-    int64_t words = 0, numbers = 0, in_order = 0, over_number = 0;
+    int64_t words = 0, empty = 0, numbers = 0, in_order = 0, over_number = 0;
 
     for (int64_t k = 0; k < cells; k++, first = ntk_csv_next_cell(first)) {
         const bool word = is_word(first), number = is_number(first);
 
         words += word;
+        empty += !*first;
         in_order += number && is_integer(first, numbers);
         numbers += number;
         over_number += word && below && is_number(below);
         below = below ? ntk_csv_next_cell(below) : NULL;
     }
-    if (numbers >= 2 && in_order == numbers)
+    if (numbers >= 2 && in_order == numbers && numbers + words + empty == cells)
         return true;
     return words > 0 && (numbers == 0 || over_number > 0);
 }

@@ -8,7 +8,8 @@ import warnings
 
 import numpy as np
 import pytest
-from scipy.optimize import check_grad
+from scipy.optimize import check_grad, minimize_scalar
+from scipy.special import log_softmax
 
 pytest.importorskip("sklearn", "1.3")
 from sklearn.base import clone
