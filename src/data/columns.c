@@ -107,7 +107,7 @@ static ntk_status use_list(ntk_ctx *ctx, struct ntk_columns *c, const char *list
     copy = ntk_strdup(ctx, list);
     if (!copy)
         return NTK_ENOMEM;
-    for (char *name = copy, *comma = copy; comma && status == NTK_OK; name = comma + 1) {
+    for (char *name = copy, *comma = copy; comma && status == NTK_OK; name = comma ? comma + 1 : name) {
         comma = strchr(name, ',');
         if (comma)
             *comma = '\0';
@@ -182,43 +182,54 @@ static ntk_status choose(ntk_ctx *ctx, struct ntk_columns *c, const ntk_load_opt
 
 /* ---- as a schema says */
 
-/* Where the names of a schema are. What is missing is a sentence if it is a feature. */
-static ntk_status match_names(ntk_ctx *ctx, struct ntk_columns *c, const ntk_schema *s)
+/* The one column of that name; -1: none. */
+static ntk_status find_only(ntk_ctx *ctx, const struct ntk_columns *c, const char *name, int64_t *column)
+{
+    *column = column_named(c, name, false);
+    for (int64_t k = *column + 1; *column >= 0 && k < c->n; k++)
+        if (strcmp(c->names[k], name) == 0)
+            return ntk_fail(ctx, NTK_EINVAL,
+                            "columns %lld and %lld are both called '%.80s': columns are matched by "
+                            "name, which must differ",
+                            (long long)*column, (long long)k, name);
+    return NTK_OK;
+}
+
+static ntk_status missing_columns(ntk_ctx *ctx, const struct ntk_columns *c, const ntk_schema *s)
 {
     struct ntk_text missing = {0};
-    int64_t there = 0, lacking = 0;
+    char *names = list_of(c->names, c->n);
+    int n = 0;
+
+    for (int64_t k = 0; k < s->n_features; k++)
+        if (column_named(c, s->names[k], false) < 0)
+            ntk_text_add(&missing, n++ ? ", '%.80s'" : "'%.80s'", s->names[k]);
+    ntk_fail(ctx, NTK_EINVAL, "column%s %.500s of the training data %s missing; the names are %s",
+             n > 1 ? "s" : "", missing.s ? missing.s : "", n > 1 ? "are" : "is", names ? names : "");
+    free(missing.s);
+    free(names);
+    return NTK_EINVAL;
+}
+
+/* Where the names of a schema are; its targets only if all are there. */
+static ntk_status match_names(ntk_ctx *ctx, struct ntk_columns *c, const ntk_schema *s)
+{
+    int64_t column, end;
 
     for (int64_t k = 0; k < s->n_features; k++) {
-        const int64_t column = column_named(c, s->names[k], false);
-
-        if (column < 0) {
-            ntk_text_add(&missing, lacking++ ? ", '%.80s'" : "'%.80s'", s->names[k]);
-            continue;
-        }
-        for (int64_t j = column + 1; j < c->n; j++)
-            if (strcmp(c->names[j], s->names[k]) == 0)
-                return ntk_fail(ctx, NTK_EINVAL,
-                                "columns %lld and %lld are both called '%.80s': columns are matched by "
-                                "name, which must differ",
-                                (long long)column, (long long)j, s->names[k]);
-        if (lacking == 0)
-            NTK_TRY(use(ctx, c, column, "a feature", &c->n_features));
+        NTK_TRY(find_only(ctx, c, s->names[k], &column));
+        if (column < 0)
+            return missing_columns(ctx, c, s);
+        NTK_TRY(use(ctx, c, column, "a feature", &c->n_features));
     }
-    if (lacking) {
-        char *names = list_of(c->names, c->n);
-
-        ntk_fail(ctx, NTK_EINVAL, "column%s %.500s of the training data %s missing; the names are %s",
-                 lacking > 1 ? "s" : "", missing.s ? missing.s : "", lacking > 1 ? "are" : "is",
-                 names ? names : "");
-        free(missing.s);
-        free(names);
-        return NTK_EINVAL;
+    end = c->n_features;
+    for (int64_t k = 0; k < s->n_targets; k++) {
+        NTK_TRY(find_only(ctx, c, s->names[s->n_features + k], &column));
+        if (column < 0)
+            return NTK_OK;
+        NTK_TRY(use(ctx, c, column, "the target", &end));
     }
-    for (int64_t k = 0; k < s->n_targets; k++)
-        there += column_named(c, s->names[s->n_features + k], false) >= 0;
-    c->n_targets = there == s->n_targets ? there : 0;
-    for (int64_t k = 0; k < c->n_targets; k++)
-        c->at[c->n_features + k] = column_named(c, s->names[s->n_features + k], false);
+    c->n_targets = end - c->n_features;
     return NTK_OK;
 }
 
@@ -226,6 +237,8 @@ static ntk_status match_names(ntk_ctx *ctx, struct ntk_columns *c, const ntk_sch
 static ntk_status match_numbers(ntk_ctx *ctx, struct ntk_columns *c, const ntk_schema *s)
 {
     const bool all = c->n == s->columns;
+    const int64_t count = s->n_features + (all ? s->n_targets : 0);
+    int64_t end = 0;
 
     if (!all && c->n != s->n_features)
         return ntk_fail(ctx, NTK_EINVAL,
@@ -233,10 +246,10 @@ static ntk_status match_numbers(ntk_ctx *ctx, struct ntk_columns *c, const ntk_s
                         "without names give the same columns, or the features alone",
                         (long long)c->n, c->header ? "" : " and no header", (long long)s->columns,
                         (long long)s->n_features);
+    for (int64_t k = 0; k < count; k++)
+        NTK_TRY(use(ctx, c, all ? s->at[k] : k, "a column of the training data", &end));
     c->n_features = s->n_features;
-    c->n_targets = all ? s->n_targets : 0;
-    for (int64_t k = 0; k < c->n_features + c->n_targets; k++)
-        c->at[k] = all ? s->at[k] : k;
+    c->n_targets = end - s->n_features;
     return NTK_OK;
 }
 

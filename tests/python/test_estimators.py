@@ -212,9 +212,10 @@ def test_sharpness_is_the_most_likely():
         def loss(log_b):
             return -np.sum(targets * log_softmax(np.exp(log_b) * scores, axis=1))
 
+        bounds = np.log(np.array([1e-2, 1e4]) / scores.std())
         f, log_p = model.predict_scores(X), model.predict_log_proba(X)
         b = (log_p[:, 1] - log_p[:, 0]) / (f[:, 1] - f[:, 0])
-        np.testing.assert_allclose(b, np.exp(minimize_scalar(loss, bounds=(-5, 12), method="bounded").x), rtol=1e-3)
+        np.testing.assert_allclose(b, np.exp(minimize_scalar(loss, bounds=bounds, method="bounded").x), rtol=1e-3)
 
 
 @pytest.mark.parametrize("time", [None, 1e-3, 30.0])

@@ -294,6 +294,10 @@ static void csv_columns_are_matched(void **state)
           write_text(f, "b.csv", "q,a,c\n1,2,3\n"), &like);
     fails(f, NTK_EINVAL, "columns 0 and 2 are both called 'a'", write_text(f, "b.csv", "a,b,a\n1,2,3\n"),
           &like);
+    fails(f, NTK_EINVAL, "columns 0 and 3 are both called 'q'",
+          write_text(f, "b.csv", "q,a,b,q\n1,2,3,1\n"), &like);
+    fails(f, NTK_EINVAL, "columns 'a', 'b' of the training data are missing",
+          write_text(f, "b.csv", "q,c\n1,2\n"), &like);
     fails(f, NTK_EINVAL, "has 4 columns and no header; the training data had 3, of which 2 are features",
           write_text(f, "b.csv", "1,2,3,4\n"), &like);
     like.drop = "a";
