@@ -141,7 +141,8 @@ static bool is_header(struct ntk_line *comment, const char *record, char separat
     int64_t cells, numbers, words;
 
     names += strspn(names, " ");
-    memmove(comment->text, names, strlen(names) + 1);
+    comment->n = strlen(names);
+    memmove(comment->text, names, comment->n + 1);
     cells = count_cells(record, separator, scratch);
     count_kinds(scratch, cells, &numbers, &words);
     if (numbers == 0 || count_cells(comment->text, separator, scratch) != cells)
@@ -156,8 +157,10 @@ static ntk_status next_line(struct reader *r, struct ntk_line *line, struct ntk_
 {
     for (;;) {
         NTK_TRY(ntk_lines_next(&r->lines, line, end));
-        if (*end || (*ntk_skip_blanks(line->text) && !ntk_is_comment(line->text)))
+        if (*end)
             return NTK_OK;
+        if (*ntk_skip_blanks(line->text) && !ntk_is_comment(line->text))
+            return ntk_line_check(r->ctx, line);
         if (comment && ntk_is_comment(line->text)) {
             const struct ntk_line kept = *line;
 
@@ -182,7 +185,7 @@ static ntk_status look(struct reader *r, struct ntk_line *comment, struct ntk_li
                   (!b || ends_with_separator(b->text, r->separator));
     r->commented = comment->n > 0 && is_header(comment, a->text, r->separator, scratch);
     free(scratch);
-    return NTK_OK;
+    return r->commented ? ntk_line_check(r->ctx, comment) : NTK_OK;
 }
 
 static ntk_status begin(struct reader *r)

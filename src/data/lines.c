@@ -157,3 +157,37 @@ ntk_status ntk_lines_next(struct ntk_lines *l, struct ntk_line *line, bool *end)
     l->read += !*end;
     return NTK_OK;
 }
+
+/* Bytes of the character at p (RFC 3629); 0: it is none. Of overlong forms only those of two bytes are seen. */
+static size_t character(const unsigned char *p)
+{
+    const size_t n = p[0] < 0x80   ? 1
+                     : p[0] < 0xc2 ? 0
+                     : p[0] < 0xe0 ? 2
+                     : p[0] < 0xf0 ? 3
+                     : p[0] < 0xf5 ? 4
+                                   : 0;
+
+    for (size_t k = 1; k < n; k++)
+        if ((p[k] & 0xc0) != 0x80)
+            return 0;
+    return n;
+}
+
+ntk_status ntk_line_check(ntk_ctx *ctx, const struct ntk_line *line)
+{
+    const unsigned char *p = (const unsigned char *)line->text, *end = p + line->n;
+    unsigned char any = 0;
+
+    for (size_t k = 0; k < line->n; k++)
+        any |= p[k];
+    for (size_t n; any >= 0x80 && p < end; p += n) {
+        n = character(p);
+        if (n == 0)
+            return ntk_fail(ctx, NTK_EINVAL,
+                            "line %lld is not UTF-8 text (it has the byte %02x): convert the file, perhaps "
+                            "with iconv -f WINDOWS-1252 -t UTF-8",
+                            (long long)line->number, *p);
+    }
+    return NTK_OK;
+}

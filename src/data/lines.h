@@ -27,8 +27,10 @@ struct ntk_lines {
 };
 
 /* The next line, which ends with LF, CR LF or CR; several if a quoted cell goes on. *end: there is none.
- * UTF-8, with or without a mark; other encodings are NTK_EINVAL. */
+ * A file in UTF-16 or UTF-32 is NTK_EINVAL; a mark of UTF-8 is passed over. */
 ntk_status ntk_lines_next(struct ntk_lines *l, struct ntk_line *line, bool *end);
+/* NTK_EINVAL if the line is not UTF-8: names would match no others. */
+ntk_status ntk_line_check(ntk_ctx *ctx, const struct ntk_line *line);
 
 static inline const char *ntk_skip_blanks(const char *p)
 {

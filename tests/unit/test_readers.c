@@ -560,6 +560,7 @@ static void headers_in_comments(void **state)
     static const char *const none[] = {"# y,a,b,c\n1,2,3\n4,5,6\n", "# y,2,3\n1,2,3\n4,5,6\n",
                                        "# y,c,d\na,b,y\n1,2,3\n4,5,6\n", "# -,--,-\n1,2,3\n4,5,6\n"};
 
+    assert_table(load(f, write_text(f, "a.txt", "# y,a,\xc3\xa4\xc3\xa4\n3,1,2\n6,4,5\n"), NULL));
     for (size_t k = 0; k < 4; k++) {
         assert_table(load(f, write_text(f, "a.txt", headers[k]), NULL));
         assert_table(load(f, write_text(f, "a.txt", none[k]), NULL));
@@ -593,11 +594,14 @@ static void encodings(void **state)
         {"\0""1\0,\0""2\0\n", "is UTF-16BE text", 8},
         {"\xff\xfe\0\0""1\0\0\0", "is UTF-32 text", 8},
         {"1,2\n3,4\n5,\0\n", "line 3 has a NUL byte", 12},
+        {"l\xe4nge,y\n1,2\n", "line 1 is not UTF-8 text (it has the byte e4): convert the file", 12},
+        {"#a\n# l\xe4nge,y\n1,2\n", "line 2 is not UTF-8 text", 17},
     };
 
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++)
         fails(f, NTK_EINVAL, cases[k].message, write_bytes(f, "a.csv", cases[k].bytes, cases[k].n), NULL);
     assert_table(load(f, write_text(f, "a.csv", "\xef\xbb\xbf""1,2,3\n4,5,6\n"), NULL));
+    assert_table(load(f, write_text(f, "a.csv", "# l\xe4nge\nl\xc3\xa4nge,\xe2\x82\xac,y\n1,2,3\n4,5,6\n"), NULL));
     assert_table(load(f, write_text(f, "a.csv", "\xef\xbb\xbfsep=;\n1;2;3\n4;5;6\n"), NULL));
 }
 
