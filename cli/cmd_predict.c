@@ -18,8 +18,8 @@ struct job {
     int64_t m, outputs;
     double *mean;   /* [m][outputs]; probabilities with --proba */
     double *var;    /* [m]; then deviations */
-    double *chosen; /* [m] the class with the largest output */
-    char (*numbers)[32];   /* names of classes that have none; */
+    double *chosen;        /* [m] the class with the largest output */
+    char (*numbers)[32];   /* names of outputs that have none */
     const char **names;    /* [outputs] of classes or targets */
     char *text;            /* with what stands before them in a CSV */
     ntk_column *columns;
@@ -233,7 +233,7 @@ static int run(ntk_ctx *ctx, const struct args *a, struct job *j)
 int cmd_predict(ntk_ctx *ctx, const struct args *a);
 int cmd_predict(ntk_ctx *ctx, const struct args *a)
 {
-    struct job j = {NULL};
+    struct job j = {.model = NULL};
     int code;
 
     if (!a->model || !a->x)

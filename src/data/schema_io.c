@@ -3,12 +3,13 @@
  * schema_io.c - schemas in HDF5 files, where there is one: attribute schema (numbers of what follows),
  * schema_names (texts, each with its NUL), schema_at, class_names, class_labels.
  */
-#ifdef NTK_HDF5
-
 #include <stdlib.h>
 
-#include "base/h5.h"
 #include "data/data.h"
+
+#ifdef NTK_HDF5
+
+#include "base/h5.h"
 
 #define COUNT_MAX (1 << 24)
 #define BYTES_MAX (1 << 28)

@@ -610,6 +610,7 @@ static void idx(void **state)
     struct fixture *f = *state;
     ntk_data *d = load(f, write_bytes(f, "t10k-images-idx3-ubyte", images, sizeof images), NULL);
     char source[128];
+    int64_t classes = 0;
 
     assert_shape(d, 2, 2, 1, 2, 1);
     assert_near(x_at(d, 0, 1), 51 / 255.0, 0, 1);
@@ -623,6 +624,12 @@ static void idx(void **state)
     assert_shape(d, 1, 2, 1, 2, 1);
     assert_near(ntk_data_y(d, NULL)[0], 7, 0, 1);
     assert_true(((const float *)ntk_data_x(d))[1] == (float)(51 / 255.0));
+    assert_ok(f->ctx, ntk_data_classes(d, &classes));
+    assert_int_equal(classes, 10); /* MNIST has ten */
+    ntk_data_free(d);
+    d = load(f, path_of(f, "t10k-images-idx3-ubyte"), &(ntk_load_opts){.dtype = NTK_F64, .limit = 1});
+    assert_ok(f->ctx, ntk_data_classes(d, &classes));
+    assert_int_equal(classes, 2); /* the file's labels, 3 and 7 */
     ntk_data_free(d);
     write_gz(f, "train-images-idx3-ubyte.gz", images, sizeof images);
     write_bytes(f, "train-labels-idx1-ubyte", labels, sizeof labels);
