@@ -137,7 +137,7 @@ void options_help(const struct command *c, FILE *f)
     }
     if (listed(c->options, "train") || listed(c->options, "x1") || listed(c->options, "x"))
         fprintf(f, "\nDATA: digits[/train|/test], FILE.csv, FILE.npy, FILE.npz, FILE.h5, an idx file, "
-                   "mnist:DIR/train|test,\ncifar10:DIR/train|test\n");
+                   "mnist:DIR/train|test,\ncifar10:DIR/train|test, or - for standard input\n");
     fprintf(f, "\nexample: %s\n", c->example);
 }
 

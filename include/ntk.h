@@ -224,11 +224,13 @@ NTK_API void ntk_load_opts_init(ntk_load_opts *opts);
  * of
  *   digits[/train|/test]            the embedded UCI digits, values / 16: all 1,797, or the first
  *                                   1,297 and the last 500
- *   FILE.csv  FILE.tsv              columns of numbers, header or not; one target column may be words
- *   FILE.npy  FILE.npz  FILE.h5     array [n][d], [n][w][c] or [n][h][w][c]; npz and h5: x and y
- *   -                               csv or npy from standard input
- *   FILE-idxN-ubyte[.gz]            idx images, values / 255
- *   mnist:DIR/train|test  cifar10:DIR/train|test     the official files in DIR, values / 255 */
+ *   FILE.csv, or other text         columns of numbers, header or not; one target column may be words
+ *   FILE.npy  FILE.npz  FILE.h5     array [n][d], [n][w][c] or [n][h][w][c] of bool, integers or floats;
+ *                                   npz and h5: x and y, or X and Y
+ *   FILE-idxN-ubyte                 idx images, values / 255
+ *   -                               text, npy or idx from standard input
+ *   mnist:DIR/train|test  cifar10:DIR/train|test     the official files in DIR, values / 255
+ * What a FILE is, its first bytes say. Text, npy and idx may be gzipped. docs/cli.md has the rules. */
 NTK_API NTK_NODISCARD ntk_status ntk_data_load(ntk_ctx *ctx, const char *source,
                                                const ntk_load_opts *opts, ntk_data **data);
 NTK_API void ntk_data_free(ntk_data *data);

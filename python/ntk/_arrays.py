@@ -18,6 +18,7 @@ def as_array(x, name, dtype=None):
         return x  # nothing to do, in a tenth of the time
     if x is None:
         raise ValueError(f"{name} must be an array, got None")
+    check_whole(x, name)
     if hasattr(x, "detach"):  # a torch tensor may belong to a gradient's tape
         x = x.detach()
     try:
@@ -29,11 +30,11 @@ def as_array(x, name, dtype=None):
             raise TypeError(f"{name} is traced by jax, which cannot look into this library: call it without jit, vmap "
                             "and grad") from None
         kind = ValueError if isinstance(error, ValueError) else TypeError
-        raise kind(f"{name} cannot be read as an array: {error}") from None
+        raise kind(_ragged(x, name) or f"{name} cannot be read as an array: {error}") from None
     if a.dtype.name == "bfloat16":  # of ml_dtypes, whose kind says nothing
         a = a.astype(np.float32)
     if a.dtype.kind not in _KINDS:
-        a = _numbers_of(a, name)
+        a = _numbers_of(a, name, x)
     if dtype is None:
         dtype = np.float32 if a.dtype.type in (np.float32, np.float16) else np.float64
     return np.require(a, dtype, ("C", "ALIGNED", "ENSUREARRAY"))
@@ -43,14 +44,64 @@ def _is_ready(a):
     return a.dtype.char in "fd" and a.dtype.isnative and a.flags.c_contiguous and a.flags.aligned
 
 
-def _numbers_of(a, name):
-    """Numbers that hide in an array of objects; other types are refused."""
+def check_whole(x, name):
+    """Refuses masked arrays, of which NumPy takes the hidden numbers for real ones: ValueError."""
+    parts = x if isinstance(x, (list, tuple)) else (x,)
+    if any(isinstance(part, np.ndarray) and np.any(getattr(part, "mask", False)) for part in parts):
+        raise ValueError(f"{name} is a masked array, with numbers that are masked: fill them in with "
+                         f"{name}.filled(value), or leave their rows out")
+
+
+def check_readable(x, name):
+    """Refuses what as_array would, of masked arrays and of lists, before another library takes x: ValueError."""
+    check_whole(x, name)
+    if isinstance(x, (list, tuple)):
+        try:
+            np.shape(x)
+        except ValueError as error:
+            raise ValueError(_ragged(x, name) or str(error)) from None
+
+
+def _ragged(x, name):
+    """Which rows of nested lists differ in length; None: none do."""
+    if not isinstance(x, (list, tuple)):
+        return None
+    shapes = []
+    for i, row in enumerate(x):
+        try:
+            shapes.append(np.shape(row))
+        except ValueError:
+            return _ragged(row, f"{name}[{i}]")
+        if shapes[i] != shapes[0]:
+            return f"rows of {name} must be alike: row {i} has {_count(shapes[i])}, row 0 has {_count(shapes[0])}"
+    return None
+
+
+def _count(shape):
+    if not shape:
+        return "no length, as it is one number"
+    return f"{shape[0]} number{'' if shape[0] == 1 else 's'}" if len(shape) == 1 else f"the shape {shape}"
+
+
+def _numbers_of(a, name, x):
+    """Numbers that hide in an array of objects; other types are refused. x: what the array was made of."""
     if a.dtype.kind != "O":
         raise ValueError(f"{name} must have real numbers, got dtype {a.dtype}")
     try:
         return a.astype(np.float64)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} must have real numbers, got objects: {error}") from None
+        raise ValueError(_ragged(a.tolist(), name) or _other_columns(x, name) or
+                         f"{name} must have real numbers, got objects: {error}") from None
+
+
+def _other_columns(x, name):
+    """Which columns of a table (of pandas) have no numbers; None: that is not known."""
+    types = zip(getattr(x, "columns", ()), getattr(x, "dtypes", ()))
+    others = [str(column) for column, dtype in types if getattr(dtype, "kind", "O") not in _KINDS]
+    if not others:
+        return None
+    shown = ", ".join(others[:5]) + (", ..." if len(others) > 5 else "")
+    return f"{name} must have real numbers: leave out or encode the column{'s' if len(others) > 1 else ''} {shown}"
 
 
 def as_samples(x, name, dtype=None):

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from . import _core
+from ._arrays import check_whole
 
 Columns = str | int | Sequence[str | int]
 
@@ -23,8 +24,8 @@ def load(source: str | os.PathLike[str], dtype: DTypeLike = np.float64, limit: i
          features: Columns | None = None) -> tuple[NDArray, NDArray | None]:
     """(x, y) of a source; y is None where it has no labels.
 
-    source: 'digits', 'digits/train' or 'digits/test' (UCI digits, embedded, values / 16), FILE.csv, .npy, .npz, .h5
-    or idx, 'mnist:DIR/train' or '/test', 'cifar10:DIR/train' or '/test' (values / 255). x: [n][c], [n][w][c] or
+    source: 'digits', 'digits/train' or 'digits/test' (UCI digits, embedded, values / 16), FILE.csv or other text,
+    .npy, .npz, .h5 or idx, 'mnist:DIR/train' or '/test', 'cifar10:DIR/train' or '/test' (values / 255). x: [n][c], [n][w][c] or
     [n][h][w][c] of dtype, float32 or float64. y: labels [n], numbers or words, or targets [n][outputs]. limit: only
     that many samples. Of a CSV, columns by name or number, one or several: target (default: a column called target,
     label, class or y, else the last; 'none': no target), drop: left out, features (default: all others). header:
@@ -49,6 +50,7 @@ def one_hot(labels: ArrayLike, classes: int | ArrayLike | None = None, centered:
     classes: the labels that there are, in the order of the columns; a number c: 0 ... c - 1; None: the distinct
     labels, in ascending order. Give them for test samples, which may lack some. ValueError for another label.
     """
+    check_whole(labels, "labels")
     labels = np.asarray(labels)
     if labels.ndim != 1 or labels.size == 0 or labels.dtype.kind not in "biufUS" or (
             labels.dtype.kind == "f" and not np.isfinite(labels).all()):

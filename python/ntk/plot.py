@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ._arrays import as_array
+from ._arrays import as_array, check_whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,6 +50,7 @@ def kernel_matrix(k: ArrayLike, labels: ArrayLike | None = None, ax: Axes | None
     """
     k = _numbers(k, "k", 2)
     if labels is not None:
+        check_whole(labels, "labels")
         labels = np.asarray(labels)
         if labels.dtype.kind == "f" and (labels == np.floor(labels)).all():
             labels = labels.astype(np.int64)  # datasets.load gives labels as floats

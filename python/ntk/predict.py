@@ -429,15 +429,15 @@ LOSSES = {"mse": 0, "xent": 1}
 
 def mse(fx, y):
     """1/2 of the mean over all entries of (fx - y)^2: neural-tangents' squared loss."""
-    return 0.5 * float(np.mean((np.asarray(fx) - np.asarray(y)) ** 2))
+    return 0.5 * float(np.mean((as_array(fx, "fx") - as_array(y, "y")) ** 2))
 
 
 def cross_entropy(fx, y):
     """- mean over samples and classes of y log softmax(fx), as in neural-tangents' examples."""
-    fx = np.asarray(fx)
+    fx = as_array(fx, "fx")
     top = fx.max(-1, keepdims=True)
     log_softmax = fx - top - np.log(np.exp(fx - top).sum(-1, keepdims=True))
-    return -float(np.mean(log_softmax * np.asarray(y)))
+    return -float(np.mean(log_softmax * as_array(y, "y")))
 
 
 _FX = np.sin(np.arange(12.0)).reshape(3, 4)

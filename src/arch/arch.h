@@ -84,6 +84,8 @@ extern const size_t ntk_n_presets;
 
 /* True if some window wraps around: offsets then count modulo the image (graph.h). */
 bool ntk_net_wraps(const ntk_net *net);
+/* A warning, once in a context, for images that seem to have their channels first, if the net uses positions. */
+void ntk_net_check_axes(ntk_ctx *ctx, const ntk_net *net, ntk_shape s);
 /* Adds the net's recursion to the graph for samples of shape `in`: out is what leaves the net. */
 ntk_status ntk_net_lower(const ntk_net *net, ntk_shape in, struct ntk_graph *g,
                          struct ntk_field *out);

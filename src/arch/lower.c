@@ -334,6 +334,21 @@ static int uses_positions(const struct ntk_tree *t)
 
 int ntk_net_uses_positions(const ntk_net *net) { return uses_positions(net->tree); }
 
+/* 1, 3 or 4 rows of as many numbers as columns are channels first, or the oddest of images. */
+void ntk_net_check_axes(ntk_ctx *ctx, const ntk_net *net, ntk_shape s)
+{
+    const bool few = s.h == 1 || s.h == 3 || s.h == 4;
+
+    if (ctx->said_axes || s.spatial != 2 || !few || s.w != s.c || s.c <= 4 ||
+        !ntk_net_uses_positions(net))
+        return;
+    ctx->said_axes = true;
+    ntk_log(ctx, 1,
+            "samples of %lld x %lld x %lld are read as [height][width][channels]: if their channels come "
+            "first, as in PyTorch, move them to the end (in NumPy x.transpose(0, 2, 3, 1))",
+            (long long)s.h, (long long)s.w, (long long)s.c);
+}
+
 /* The padding of a layer that has one; -1. */
 static int padding_of(const struct ntk_tree *t)
 {

@@ -45,6 +45,7 @@ struct ntk_ctx {
         double done, total;
         double at; /* seconds of a clock */
     } told; /* what the progress function was told last */
+    bool said_axes; /* that samples may have their channels first: once is enough */
     char message[1024];
 };
 

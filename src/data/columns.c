@@ -107,7 +107,7 @@ static ntk_status use_list(ntk_ctx *ctx, struct ntk_columns *c, const char *list
     copy = ntk_strdup(ctx, list);
     if (!copy)
         return NTK_ENOMEM;
-    for (char *name = copy, *comma = copy; comma && status == NTK_OK; name = comma + 1) {
+    for (char *name = copy, *comma = copy; comma && status == NTK_OK; name = comma ? comma + 1 : name) {
         comma = strchr(name, ',');
         if (comma)
             *comma = '\0';

@@ -1,73 +1,24 @@
 /* SPDX-License-Identifier: MIT
  *
- * csv.c - tables of numbers as text (RFC 4180): comma, semicolon or tab between cells, whichever
- * the first line has; quoted cells. table.c makes data of them.
+ * csv.c - tables that are text: cells, quoted or not (RFC 4180), with a tab, a semicolon, a bar, a comma
+ * or blanks between them; lines that begin with # are comments. table.c makes data of them.
  */
-#include <errno.h>
+#include <ctype.h>
 #include <stdlib.h>
+#include <strings.h>
 
 #include "data/csv.h"
 
-static ntk_status append(struct reader *r, char c)
+/* ---- cells of a line */
+
+static bool ends_cell(char c, char separator)
 {
-    if (r->n == r->capacity) {
-        const size_t capacity = r->capacity ? 2 * r->capacity : 4096;
-        char *text;
-
-        NTK_TRY(ntk_ctx_check_memory(r->ctx, capacity, "a line"));
-        text = realloc(r->text, capacity);
-        if (!text)
-            return ntk_fail(r->ctx, NTK_ENOMEM, "line %lld: no memory for %zu bytes",
-                            (long long)r->line, capacity);
-        r->text = text;
-        r->capacity = capacity;
-    }
-    r->text[r->n++] = c;
-    return NTK_OK;
-}
-
-/* One line, or several if a quoted cell goes on; *end at the end of the file. */
-static ntk_status read_line(struct reader *r, bool *end)
-{
-    bool quoted = false;
-    int c;
-
-    r->n = 0;
-    r->line = r->lines + 1;
-    while ((c = getc_unlocked(r->f)) != EOF && (c != '\n' || quoted)) {
-        if (c == '\0')
-            return ntk_fail(r->ctx, NTK_EINVAL, "line %lld has a NUL byte: this is no text",
-                            (long long)r->lines + 1);
-        quoted ^= c == '"';
-        r->lines += c == '\n';
-        NTK_TRY(append(r, (char)c));
-    }
-    if (ferror(r->f))
-        return ntk_fail(r->ctx, NTK_EIO, "cannot read: %s", strerror(errno));
-    if (quoted)
-        return ntk_fail(r->ctx, NTK_EINVAL, "line %lld: a quote is not closed", (long long)r->line);
-    r->lines++;
-    *end = c == EOF && r->n == 0;
-    if (r->n && r->text[r->n - 1] == '\r')
-        r->n--;
-    return append(r, '\0');
-}
-
-static char find_separator(const char *line)
-{
-    bool quoted = false, semicolon = false, tab = false;
-
-    for (; *line; line++) {
-        quoted ^= *line == '"';
-        tab |= !quoted && *line == '\t';
-        semicolon |= !quoted && *line == ';';
-    }
-    return tab ? '\t' : semicolon ? ';' : ',';
+    return c == '\0' || c == separator || (separator == ' ' && c == '\t');
 }
 
 static const char *skip_blanks(const char *p, char separator)
 {
-    while (*p != separator && (*p == ' ' || *p == '\t'))
+    while (!ends_cell(*p, separator) && (*p == ' ' || *p == '\t'))
         p++;
     return p;
 }
@@ -83,56 +34,266 @@ static bool copy_cell(const char **in, char **out, char separator)
             p += *p == '"';
             *q++ = *p;
         }
-        p = skip_blanks(p + 1, separator);
+        p = skip_blanks(p + (*p == '"'), separator);
     } else {
-        while (*p && *p != separator)
+        while (!ends_cell(*p, separator))
             *q++ = *p++;
         while (q > *out && (q[-1] == ' ' || q[-1] == '\t'))
             q--;
     }
     *in = p;
     *out = q;
-    return *p == '\0' || *p == separator;
+    return ends_cell(*p, separator);
 }
 
-static ntk_status split(struct reader *r)
+/* Puts a line's cells, *n bytes, where the line was; returns how many there are, or -k if there is text
+ * after the closing quote of cell k, from 1. Several blanks are one separator, and none at the ends. */
+static int64_t split(char *text, char separator, size_t *n)
 {
-    const char *in = r->text;
-    char *out = r->text;
+    const bool blanks = separator == ' ';
+    const char *in = blanks ? ntk_skip_blanks(text) : text;
+    char *out = text;
 
-    for (r->cells = 1;; r->cells++) {
+    for (int64_t cells = 1;; cells++) {
         bool last;
 
-        if (!copy_cell(&in, &out, r->separator))
-            return ntk_fail(r->ctx, NTK_EINVAL,
-                            "line %lld, column %lld: text after a closing quote",
-                            (long long)r->line, (long long)r->cells - 1);
+        if (!copy_cell(&in, &out, separator))
+            return -cells;
+        if (blanks)
+            in = ntk_skip_blanks(in);
         last = *in == '\0';
         *out++ = '\0';
+        *n = (size_t)(out - text);
         if (last)
-            return NTK_OK;
-        in++;
+            return cells;
+        in += !blanks;
     }
 }
 
-static bool is_blank(const char *line)
+/* ---- what a file is like, by its first two records */
+
+/* As split, with a copy in scratch. */
+static int64_t count_cells(const char *text, char separator, char *scratch)
 {
-    return line[strspn(line, " \t\r")] == '\0';
+    size_t n;
+
+    strcpy(scratch, text);
+    return split(scratch, separator, &n);
+}
+
+/* The first that parts both records alike; else the first that parts the first one. b is NULL if there
+ * is only one. Blanks that part only the first record belong to a name. */
+static char find_separator(const char *a, const char *b, char *scratch)
+{
+    char found = ',';
+
+    for (size_t k = strlen(NTK_SEPARATORS); k-- > 0;) {
+        const char c = NTK_SEPARATORS[k];
+
+        if (count_cells(a, c, scratch) > 1 && (c != ' ' || !b || count_cells(b, c, scratch) > 1))
+            found = c;
+    }
+    for (const char *c = NTK_SEPARATORS; b && *c; c++) {
+        const int64_t cells = count_cells(a, *c, scratch);
+
+        if (cells > 1 && count_cells(b, *c, scratch) == cells)
+            return *c;
+    }
+    return found;
+}
+
+/* Whether the last cell is empty, and not the only one. */
+static bool ends_with_separator(const char *line, char separator)
+{
+    const char *end = line + strlen(line);
+
+    while (end > line && end[-1] != separator && (end[-1] == ' ' || end[-1] == '\t'))
+        end--;
+    return separator != ' ' && end > line && end[-1] == separator;
+}
+
+/* "sep=;", as spreadsheets write it; 0: it is not. */
+static char named_separator(const char *line)
+{
+    return strncasecmp(line, "sep=", 4) == 0 && line[4] && !line[5] &&
+                   strchr(NTK_SEPARATORS, line[4])
+               ? line[4]
+               : '\0';
+}
+
+/* How many cells are numbers, and how many begin as words do. */
+static void count_kinds(const char *cell, int64_t cells, int64_t *numbers, int64_t *words)
+{
+    double value;
+
+    *numbers = *words = 0;
+    for (; cells > 0; cells--, cell = ntk_csv_next_cell(cell)) {
+        *numbers += ntk_csv_number(cell, &value);
+        *words += isalpha((unsigned char)*cell) || *cell == '_' || (*cell & 0x80);
+    }
+}
+
+/* Whether the comment, its # and blanks taken away, has names for the columns of the record, which has
+ * numbers: so NumPy and others write headers. */
+static bool is_header(struct ntk_line *comment, const char *record, char separator, char *scratch)
+{
+    const char *names = ntk_skip_blanks(comment->text) + 1;
+    int64_t cells, numbers, words;
+
+    names += strspn(names, " ");
+    comment->n = strlen(names);
+    memmove(comment->text, names, comment->n + 1);
+    cells = count_cells(record, separator, scratch);
+    count_kinds(scratch, cells, &numbers, &words);
+    if (numbers == 0 || count_cells(comment->text, separator, scratch) != cells)
+        return false;
+    count_kinds(scratch, cells, &numbers, &words);
+    return numbers == 0 && words > 0;
+}
+
+/* The next line that is neither blank nor a comment; the comment above it is kept (NULL: not). */
+static ntk_status next_line(struct reader *r, struct ntk_line *line, struct ntk_line *comment,
+                            bool *end)
+{
+    for (;;) {
+        NTK_TRY(ntk_lines_next(&r->lines, line, end));
+        if (*end)
+            return NTK_OK;
+        if (*ntk_skip_blanks(line->text) && !ntk_is_comment(line->text))
+            return ntk_line_check(r->ctx, line);
+        if (comment && ntk_is_comment(line->text)) {
+            const struct ntk_line kept = *line;
+
+            *line = *comment;
+            *comment = kept;
+        }
+    }
+}
+
+static ntk_status look(struct reader *r, struct ntk_line *comment, struct ntk_line *a,
+                       const struct ntk_line *b)
+{
+    const size_t n = (comment->n > a->n ? comment->n : a->n) + (b ? b->n : 0) + 1;
+    char *scratch = ntk_alloc(r->ctx, n, 1);
+
+    if (!scratch)
+        return NTK_ENOMEM;
+    if (!r->separator)
+        r->separator = find_separator(a->text, b ? b->text : NULL, scratch);
+    r->lines.separator = r->separator;
+    r->trailing = ends_with_separator(a->text, r->separator) &&
+                  (!b || ends_with_separator(b->text, r->separator));
+    r->commented = comment->n > 0 && is_header(comment, a->text, r->separator, scratch);
+    free(scratch);
+    return r->commented ? ntk_line_check(r->ctx, comment) : NTK_OK;
+}
+
+static ntk_status begin(struct reader *r)
+{
+    struct ntk_line *comment = &r->first[0], *a = &r->first[1], *b = &r->first[2];
+    bool end, only;
+
+    r->begun = true;
+    r->n_first = r->next_first = 3;
+    NTK_TRY(next_line(r, a, comment, &end));
+    r->separator = end ? '\0' : named_separator(a->text);
+    if (r->separator) {
+        comment->n = 0;
+        NTK_TRY(next_line(r, a, comment, &end));
+    }
+    if (end)
+        return NTK_OK;
+    NTK_TRY(next_line(r, b, NULL, &only));
+    NTK_TRY(look(r, comment, a, only ? NULL : b));
+    r->n_first = only ? 2 : 3;
+    r->next_first = r->commented ? 0 : 1;
+    return NTK_OK;
+}
+
+/* ---- records */
+
+/* A line that was read ahead, or a new one, becomes the record's text. */
+static ntk_status take_line(struct reader *r, bool *end)
+{
+    struct ntk_line line = {.text = r->text, .capacity = r->capacity};
+    ntk_status status = NTK_OK;
+
+    *end = false;
+    if (r->next_first < r->n_first) {
+        free(r->text);
+        line = r->first[r->next_first];
+        r->first[r->next_first++].text = NULL;
+    } else {
+        status = next_line(r, &line, NULL, end);
+    }
+    r->text = line.text;
+    r->capacity = line.capacity;
+    r->line = line.number;
+    return status;
 }
 
 ntk_status ntk_csv_next(struct reader *r)
 {
     bool end;
 
-    do {
-        NTK_TRY(read_line(r, &end));
-        if (r->line == 1 && strncmp(r->text, "\xef\xbb\xbf", 3) == 0)
-            memmove(r->text, r->text + 3, r->n - 3); /* UTF-8 byte order mark */
-    } while (!end && is_blank(r->text));
     r->cells = 0;
+    if (!r->begun)
+        NTK_TRY(begin(r));
+    else
+        r->commented = false;
+    NTK_TRY(take_line(r, &end));
     if (end)
         return NTK_OK;
-    if (!r->separator)
-        r->separator = find_separator(r->text);
-    return split(r);
+    r->cells = split(r->text, r->separator, &r->n);
+    if (r->cells < 0)
+        return ntk_fail(r->ctx, NTK_EINVAL, "line %lld, column %lld: text after a closing quote",
+                        (long long)r->line, (long long)-r->cells - 1);
+    if (r->trailing && r->cells > 1 && r->text[r->n - 2] == '\0') {
+        r->cells--;
+        r->n--;
+    }
+    return NTK_OK;
+}
+
+void ntk_csv_end(struct reader *r)
+{
+    for (int k = 0; k < 3; k++)
+        free(r->first[k].text);
+    free(r->text);
+}
+
+/* ---- numbers */
+
+bool ntk_csv_number(const char *cell, double *value)
+{
+    const char *digits = cell + (*cell == '-' || *cell == '+');
+    char *end;
+
+    *value = strtod(cell, &end);
+    return end != cell && *end == '\0' && !(digits[0] == '0' && (digits[1] | 0x20) == 'x');
+}
+
+bool ntk_csv_missing(const char *cell)
+{
+    static const char *const marks[] = {"", "NA", "N/A", "#N/A", "NaN", "null", "none", "?", "-", "."};
+
+    for (size_t k = 0; k < sizeof marks / sizeof *marks; k++)
+        if (strcasecmp(cell, marks[k]) == 0)
+            return true;
+    return false;
+}
+
+const char *ntk_csv_fault(const char *cell)
+{
+    double value;
+
+    if (!*cell)
+        return "is empty, where a number should be: leave the row (or the column) out, or fill it in";
+    if (ntk_csv_missing(cell))
+        return "is a missing value: leave the row (or the column) out, or fill it in";
+    if (ntk_csv_number(cell, &value))
+        return "is not finite";
+    if (strchr(cell, ','))
+        return "is not a number: decimals take a point, thousands nothing between them";
+    return "is not a number";
 }

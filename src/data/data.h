@@ -88,21 +88,32 @@ ntk_status ntk_scaler_new(ntk_ctx *ctx, ntk_standardize kind, ntk_shape shape, n
 
 ntk_status ntk_read_digits(ntk_ctx *ctx, const char *source, const ntk_load_opts *opts,
                            ntk_data **data);
-ntk_status ntk_read_csv(ntk_ctx *ctx, FILE *f, const ntk_load_opts *opts, ntk_data **data);
-ntk_status ntk_read_npy(ntk_ctx *ctx, FILE *f, const ntk_load_opts *opts, ntk_data **data);
-ntk_status ntk_read_npz(ntk_ctx *ctx, FILE *f, const ntk_load_opts *opts, ntk_data **data);
+struct ntk_stream;
+/* Text. */
+ntk_status ntk_read_csv(ntk_ctx *ctx, struct ntk_stream *s, const ntk_load_opts *opts,
+                        ntk_data **data);
+ntk_status ntk_read_npy(ntk_ctx *ctx, struct ntk_stream *s, const ntk_load_opts *opts,
+                        ntk_data **data);
+/* Of the stream only its file is used, which is regular. */
+ntk_status ntk_read_npz(ntk_ctx *ctx, struct ntk_stream *s, const ntk_load_opts *opts,
+                        ntk_data **data);
 ntk_status ntk_read_hdf5(ntk_ctx *ctx, const char *path, const ntk_load_opts *opts,
                          ntk_data **data);
-/* Labels come from the file beside it that has the official name, if there is one. */
-ntk_status ntk_read_idx(ntk_ctx *ctx, const char *path, const ntk_load_opts *opts, ntk_data **data);
+/* Labels come from the file beside path that has the official name, if there is one. */
+ntk_status ntk_read_idx(ntk_ctx *ctx, struct ntk_stream *s, const char *path,
+                        const ntk_load_opts *opts, ntk_data **data);
 /* part: DIR/train or DIR/test. */
 ntk_status ntk_read_mnist(ntk_ctx *ctx, const char *part, const ntk_load_opts *opts,
                           ntk_data **data);
 ntk_status ntk_read_cifar10(ntk_ctx *ctx, const char *part, const ntk_load_opts *opts,
                             ntk_data **data);
 
+/* Any of these but digits and CIFAR-10: what it is, its first bytes say. */
+ntk_status ntk_read_file(ntk_ctx *ctx, const char *path, const ntk_load_opts *opts, ntk_data **data);
+
 /* Whether path is the name of an idx file: ...idxN-ubyte or ...idxN-ubyte.gz. */
 bool ntk_is_idx(const char *path);
+/* In upper or lower case. */
 bool ntk_ends_with(const char *s, const char *end);
 ntk_status ntk_open(ntk_ctx *ctx, const char *path, FILE **f);
 /* Length of a file that has one, else UINT64_MAX (a pipe). The position is left alone. */

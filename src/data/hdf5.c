@@ -58,6 +58,7 @@ struct dataset {
     ntk_ctx *ctx;
     const char *name;
     hid_t id, space;
+    bool exact_in_float; /* every value of its type is a float */
     int ndim;
     int64_t dims[DIMS_MAX];
 };
@@ -70,16 +71,55 @@ static void close_dataset(const struct dataset *d)
         H5Dclose(d->id);
 }
 
+/* What h5py makes of bool: an enumeration of FALSE and TRUE. */
+static bool is_bool(hid_t type)
+{
+    char *no, *yes;
+    bool result;
+
+    if (H5Tget_class(type) != H5T_ENUM || H5Tget_nmembers(type) != 2)
+        return false;
+    no = H5Tget_member_name(type, 0);
+    yes = H5Tget_member_name(type, 1);
+    result = no && yes && strcmp(no, "FALSE") == 0 && strcmp(yes, "TRUE") == 0;
+    H5free_memory(no);
+    H5free_memory(yes);
+    return result;
+}
+
+/* What values of a type that is no number are. */
+static const char *kind_text(H5T_class_t kind)
+{
+    return kind == H5T_STRING     ? "text"
+           : kind == H5T_COMPOUND ? "records (or complex numbers)"
+           : kind == H5T_ENUM     ? "an enumeration"
+           : kind == H5T_VLEN     ? "of various lengths"
+                                  : "not known";
+}
+
+static ntk_status look_at_type(struct dataset *d)
+{
+    const hid_t type = H5Dget_type(d->id);
+    const H5T_class_t kind = type >= 0 ? H5Tget_class(type) : H5T_NO_CLASS;
+    const size_t size = type >= 0 ? H5Tget_size(type) : 0;
+    const bool numbers = kind == H5T_FLOAT || kind == H5T_INTEGER || is_bool(type);
+
+    /* Floats of up to 32 bits, integers of up to 16. */
+    d->exact_in_float = size <= (kind == H5T_FLOAT ? 4 : 2);
+    if (type >= 0)
+        H5Tclose(type);
+    if (!numbers)
+        return ntk_fail(d->ctx, NTK_ENOTSUP,
+                        "dataset %s has values that are %s: expected bool, integers or floats", d->name,
+                        kind_text(kind));
+    return NTK_OK;
+}
+
 static ntk_status look_at(struct dataset *d)
 {
     hsize_t dims[DIMS_MAX];
-    const hid_t type = H5Dget_type(d->id);
-    const H5T_class_t kind = type >= 0 ? H5Tget_class(type) : H5T_NO_CLASS;
 
-    if (type >= 0)
-        H5Tclose(type);
-    if (kind != H5T_FLOAT && kind != H5T_INTEGER)
-        return ntk_fail(d->ctx, NTK_ENOTSUP, "dataset %s does not have numbers", d->name);
+    NTK_TRY(look_at_type(d));
     d->space = H5Dget_space(d->id);
     d->ndim = d->space >= 0 ? H5Sget_simple_extent_ndims(d->space) : -1;
     if (d->ndim < 0 || d->ndim > DIMS_MAX)
@@ -121,8 +161,9 @@ static ntk_status open_dataset(ntk_ctx *ctx, hid_t file, const char *name, struc
     return status;
 }
 
-/* The first rows of a dataset. */
-static ntk_status read_rows(const struct dataset *d, int64_t rows, void *out, ntk_dtype dtype)
+/* Rows first ... first + rows - 1 of a dataset. */
+static ntk_status read_block(const struct dataset *d, int64_t first, int64_t rows, void *out,
+                             ntk_dtype dtype)
 {
     hsize_t start[DIMS_MAX] = {0}, count[DIMS_MAX];
     hid_t memory;
@@ -131,6 +172,7 @@ static ntk_status read_rows(const struct dataset *d, int64_t rows, void *out, nt
 
     for (int k = 0; k < d->ndim; k++)
         count[k] = (hsize_t)d->dims[k];
+    start[0] = (hsize_t)first;
     count[0] = (hsize_t)rows;
     memory = H5Screate_simple(d->ndim, count, NULL);
     result =
@@ -145,6 +187,51 @@ static ntk_status read_rows(const struct dataset *d, int64_t rows, void *out, nt
     if (result < 0)
         return ntk_fail(d->ctx, NTK_EIO, "dataset %s cannot be read", d->name);
     return NTK_OK;
+}
+
+/* Rows of a block of about a megabyte; whole chunks, which HDF5 would unpack once for each block. */
+static int64_t rows_of_block(const struct dataset *d, int64_t row, int64_t rows)
+{
+    const hid_t list = H5Dget_create_plist(d->id);
+    hsize_t chunk[DIMS_MAX];
+    int64_t step = 1, wanted = (1 << 17) / row + 1;
+
+    if (list >= 0 && H5Pget_layout(list) == H5D_CHUNKED &&
+        H5Pget_chunk(list, DIMS_MAX, chunk) == d->ndim)
+        step = chunk[0] < (hsize_t)rows ? (int64_t)chunk[0] : rows;
+    if (list >= 0)
+        H5Pclose(list);
+    wanted = (wanted + step - 1) / step * step;
+    return wanted < rows ? wanted : rows;
+}
+
+/* The first rows of a dataset. Where a float cannot hold the values they come as doubles and are
+ * rounded here, as those of other files are: HDF5 rounds half-way cases away from zero for some types. */
+static ntk_status read_rows(const struct dataset *d, int64_t rows, void *out, ntk_dtype dtype)
+{
+    int64_t row = 1, block;
+    double *values;
+    ntk_status status = NTK_OK;
+
+    if (dtype == NTK_F64 || d->exact_in_float)
+        return read_block(d, 0, rows, out, dtype);
+    for (int k = 1; k < d->ndim; k++)
+        row *= d->dims[k];
+    block = rows_of_block(d, row, rows);
+    NTK_TRY(ntk_ctx_check_memory(d->ctx, (size_t)(rows * row) * dtype + (size_t)(block * row) * sizeof *values,
+                                 "the data, and a part of them in float64,"));
+    values = ntk_alloc(d->ctx, (size_t)(block * row), sizeof *values);
+    if (!values)
+        return NTK_ENOMEM;
+    for (int64_t i = 0; i < rows && status == NTK_OK; i += block) {
+        const int64_t n = block < rows - i ? block : rows - i;
+
+        status = read_block(d, i, n, values, NTK_F64);
+        for (int64_t k = 0; k < n * row && status == NTK_OK; k++)
+            ntk_store(out, dtype, (size_t)(i * row + k), values[k]);
+    }
+    free(values);
+    return status;
 }
 
 static herr_t note_key(hid_t file, const char *name, const H5L_info_t *info, void *user)
@@ -168,11 +255,19 @@ static ntk_status no_samples(ntk_ctx *ctx, hid_t file)
 }
 
 /* The key that file has: lower or upper case, or NULL. */
-static const char *find_key(hid_t file, const char *lower, const char *upper)
+static ntk_status find_key(ntk_ctx *ctx, hid_t file, const char *lower, const char *upper,
+                           const char **key)
 {
-    return H5Lexists(file, lower, H5P_DEFAULT) > 0   ? lower
-           : H5Lexists(file, upper, H5P_DEFAULT) > 0 ? upper
-                                                     : NULL;
+    const bool has_lower = H5Lexists(file, lower, H5P_DEFAULT) > 0,
+               has_upper = H5Lexists(file, upper, H5P_DEFAULT) > 0;
+
+    if (has_lower && has_upper)
+        return ntk_fail(ctx, NTK_EINVAL,
+                        "has two datasets called %s or %s, which of them is meant cannot be known: leave "
+                        "one out",
+                        lower, upper);
+    *key = has_lower ? lower : has_upper ? upper : NULL;
+    return NTK_OK;
 }
 
 static ntk_status read_samples(ntk_ctx *ctx, hid_t file, const char *key, const ntk_load_opts *opts,
@@ -210,9 +305,11 @@ static ntk_status read_targets(ntk_ctx *ctx, hid_t file, const char *key, int64_
 
 static ntk_status read_file(ntk_ctx *ctx, hid_t file, const ntk_load_opts *opts, ntk_data **data)
 {
-    const char *x = find_key(file, "x", "X"), *y = find_key(file, "y", "Y");
+    const char *x = NULL, *y = NULL;
     int64_t n = 0;
 
+    NTK_TRY(find_key(ctx, file, "x", "X", &x));
+    NTK_TRY(find_key(ctx, file, "y", "Y", &y));
     if (!x)
         return no_samples(ctx, file);
     NTK_TRY(read_samples(ctx, file, x, opts, &n, data));

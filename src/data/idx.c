@@ -6,16 +6,16 @@
  */
 #include <stdlib.h>
 #include <unistd.h>
-#include <zlib.h>
 
 #include "data/data.h"
+#include "data/stream.h"
 
 #define DIMS_MAX 4
 #define CLASSES  10 /* of MNIST */
 
 struct idx {
     ntk_ctx *ctx;
-    gzFile f; /* reads plain files too */
+    struct ntk_stream *s;
     int ndim;
     int64_t dims[DIMS_MAX];
 };
@@ -30,29 +30,11 @@ bool ntk_is_idx(const char *path)
            strncmp(p + 4, "-ubyte", 6) == 0;
 }
 
-static ntk_status read_bytes(const struct idx *idx, void *to, size_t n)
-{
-    unsigned char *p = to;
-
-    while (n > 0) {
-        const int got = gzread(idx->f, p, n < 1u << 30 ? (unsigned)n : 1u << 30);
-        int code;
-
-        if (got < 0)
-            return ntk_fail(idx->ctx, NTK_EIO, "cannot read: %s", gzerror(idx->f, &code));
-        if (got == 0)
-            return ntk_fail(idx->ctx, NTK_EIO, "ends too early: %zu bytes are missing", n);
-        p += got;
-        n -= (size_t)got;
-    }
-    return NTK_OK;
-}
-
 static ntk_status read_header(struct idx *idx)
 {
     unsigned char b[4];
 
-    NTK_TRY(read_bytes(idx, b, 4));
+    NTK_TRY(ntk_stream_read(idx->s, b, 4));
     if (b[0] || b[1])
         return ntk_fail(idx->ctx, NTK_EINVAL,
                         "is not an idx file: it begins with %02x %02x, not 00 00", b[0], b[1]);
@@ -63,32 +45,10 @@ static ntk_status read_header(struct idx *idx)
         return ntk_fail(idx->ctx, NTK_ESHAPE, "has %d sizes; expected 1 to %d", b[3], DIMS_MAX);
     idx->ndim = b[3];
     for (int k = 0; k < idx->ndim; k++) {
-        NTK_TRY(read_bytes(idx, b, 4));
+        NTK_TRY(ntk_stream_read(idx->s, b, 4));
         idx->dims[k] = (int64_t)b[0] << 24 | b[1] << 16 | b[2] << 8 | b[3];
     }
     return NTK_OK;
-}
-
-static ntk_status open_idx(ntk_ctx *ctx, const char *path, struct idx *idx)
-{
-    ntk_status status;
-    FILE *f;
-    int fd;
-
-    *idx = (struct idx){.ctx = ctx};
-    NTK_TRY(ntk_open(ctx, path, &f));
-    fd = dup(fileno(f));
-    fclose(f);
-    idx->f = fd >= 0 ? gzdopen(fd, "rb") : NULL;
-    if (!idx->f) {
-        if (fd >= 0)
-            close(fd);
-        return ntk_fail(ctx, NTK_ENOMEM, "no memory to read it");
-    }
-    status = read_header(idx);
-    if (status != NTK_OK)
-        gzclose(idx->f);
-    return status;
 }
 
 /* Images [n][h][w] have one channel; [n][d] and [n][h][w][c] are what they are. */
@@ -118,7 +78,7 @@ static ntk_status read_images(const struct idx *idx, const ntk_load_opts *opts, 
     total = (size_t)(d->n * ntk_features_of(shape));
     for (size_t at = 0; at < total; at += sizeof chunk) {
         const size_t count = total - at < sizeof chunk ? total - at : sizeof chunk;
-        const ntk_status status = read_bytes(idx, chunk, count);
+        const ntk_status status = ntk_stream_read(idx->s, chunk, count);
 
         if (status != NTK_OK) {
             ntk_data_free(d);
@@ -128,19 +88,6 @@ static ntk_status read_images(const struct idx *idx, const ntk_load_opts *opts, 
     }
     *data = d;
     return NTK_OK;
-}
-
-static ntk_status load_images(ntk_ctx *ctx, const char *path, const ntk_load_opts *opts, int64_t *n,
-                              ntk_data **data)
-{
-    struct idx idx;
-    ntk_status status;
-
-    NTK_TRY(open_idx(ctx, path, &idx));
-    *n = idx.dims[0];
-    status = read_images(&idx, opts, data);
-    gzclose(idx.f);
-    return status;
 }
 
 static ntk_status read_labels(const struct idx *idx, int64_t n, ntk_data *data)
@@ -156,23 +103,31 @@ static ntk_status read_labels(const struct idx *idx, int64_t n, ntk_data *data)
                         (long long)idx->dims[0]);
     NTK_TRY(ntk_data_add_targets(data, 1));
     for (int64_t i = 0; i < n; i++) {
-        NTK_TRY(read_bytes(idx, &label, 1));
+        NTK_TRY(ntk_stream_read(idx->s, &label, 1));
         seen[label] = true;
         if (i < data->n)
             data->y[i] = label;
     }
+    NTK_TRY(ntk_stream_finish(idx->s, "labels"));
     return ntk_data_declare(data, seen, 256); /* also those of samples past the limit */
 }
 
 static ntk_status load_labels(ntk_ctx *ctx, const char *path, int64_t n, ntk_data *data)
 {
-    struct idx idx;
+    struct ntk_stream s;
+    struct idx idx = {.ctx = ctx, .s = &s};
     ntk_status status;
+    FILE *f;
 
-    status = open_idx(ctx, path, &idx);
+    status = ntk_open(ctx, path, &f);
     if (status == NTK_OK) {
-        status = read_labels(&idx, n, data);
-        gzclose(idx.f);
+        status = ntk_stream_file(ctx, f, &s);
+        if (status == NTK_OK)
+            status = read_header(&idx);
+        if (status == NTK_OK)
+            status = read_labels(&idx, n, data);
+        ntk_stream_end(&s);
+        fclose(f);
     }
     return status == NTK_OK ? NTK_OK : ntk_fail_in(ctx, status, "%s", path);
 }
@@ -232,17 +187,21 @@ static ntk_status find_labels(ntk_ctx *ctx, const char *images, char **labels)
     return find_packing(ctx, labels);
 }
 
-ntk_status ntk_read_idx(ntk_ctx *ctx, const char *path, const ntk_load_opts *opts, ntk_data **data)
+ntk_status ntk_read_idx(ntk_ctx *ctx, struct ntk_stream *s, const char *path,
+                        const ntk_load_opts *opts, ntk_data **data)
 {
+    struct idx idx = {.ctx = ctx, .s = s};
     char *labels = NULL;
     ntk_data *d = NULL;
-    int64_t n = 0;
-    ntk_status status = load_images(ctx, path, opts, &n, &d);
+    ntk_status status;
 
+    NTK_TRY(read_header(&idx));
+    NTK_TRY(read_images(&idx, opts, &d));
+    status = d->n == idx.dims[0] ? ntk_stream_finish(s, "images") : NTK_OK;
     if (status == NTK_OK)
         status = find_labels(ctx, path, &labels);
     if (status == NTK_OK && labels)
-        status = load_labels(ctx, labels, n, d);
+        status = load_labels(ctx, labels, idx.dims[0], d);
     free(labels);
     if (status != NTK_OK) {
         ntk_data_free(d);
@@ -268,7 +227,7 @@ ntk_status ntk_read_mnist(ntk_ctx *ctx, const char *part, const ntk_load_opts *o
     if (status == NTK_OK && !images)
         status = ntk_fail(ctx, NTK_EIO, "there is no %s, nor %s.gz", name.s, name.s);
     if (status == NTK_OK) {
-        status = ntk_read_idx(ctx, images, opts, &d);
+        status = ntk_read_file(ctx, images, opts, &d);
         if (status != NTK_OK)
             ntk_fail_in(ctx, status, "%s", images);
     }

@@ -4,9 +4,12 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <strings.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "data/data.h"
+#include "data/stream.h"
 
 void ntk_load_opts_init(ntk_load_opts *opts)
 {
@@ -17,7 +20,7 @@ bool ntk_ends_with(const char *s, const char *end)
 {
     const size_t n = strlen(s), k = strlen(end);
 
-    return n >= k && strcmp(s + n - k, end) == 0;
+    return n >= k && strcasecmp(s + n - k, end) == 0;
 }
 
 ntk_status ntk_open(ntk_ctx *ctx, const char *path, FILE **f)
@@ -60,25 +63,129 @@ ntk_status ntk_split_part(ntk_ctx *ctx, const char *part, char **dir, bool *test
     return NTK_OK;
 }
 
-typedef ntk_status path_reader(ntk_ctx *, const char *, const ntk_load_opts *, ntk_data **);
-typedef ntk_status file_reader(ntk_ctx *, FILE *, const ntk_load_opts *, ntk_data **);
+/* ---- kinds of files */
 
-/* What a source begins or ends with, and who reads it: the rest of the text, or the open file. */
-static const struct format {
-    const char *prefix, *suffix;
-    path_reader *path;
-    file_reader *file;
-} formats[] = {
-    {"mnist:", NULL, ntk_read_mnist, NULL}, {"cifar10:", NULL, ntk_read_cifar10, NULL},
-    {NULL, ".csv", NULL, ntk_read_csv},     {NULL, ".tsv", NULL, ntk_read_csv},
-    {NULL, ".npy", NULL, ntk_read_npy},     {NULL, ".npz", NULL, ntk_read_npz},
-    {NULL, ".h5", ntk_read_hdf5, NULL},     {NULL, ".hdf5", ntk_read_hdf5, NULL},
+enum kind { TEXT, NPY, NPZ, HDF5, IDX, OTHER };
+
+/* What files begin with, and what those are called that are not read. */
+static const struct start {
+    const char *bytes;
+    size_t n;
+    enum kind kind;
+    const char *name;
+} starts[] = {
+    {"\x93NUMPY", 6, NPY, NULL},
+    {"PK\3\4", 4, NPZ, NULL},
+    {"PK\5\6", 4, NPZ, NULL},
+    {"\x89HDF\r\n\x1a\n", 8, HDF5, NULL},
+    {"\0\0\x08", 3, IDX, NULL},
+    {"BZh", 3, OTHER, "compressed by bzip2"},
+    {"\xfd""7zXZ", 5, OTHER, "compressed by xz"},
+    {"\x28\xb5\x2f\xfd", 4, OTHER, "compressed by zstd"},
+    {"PAR1", 4, OTHER, "a Parquet file"},
+    {"ARROW1", 6, OTHER, "an Arrow file"},
+    {"MATLAB", 6, OTHER, "a MATLAB file"},
+    {"\xd0\xcf\x11\xe0", 4, OTHER, "a spreadsheet"},
+    {"\x80\2", 2, OTHER, "a Python pickle"},
+    {"\x80\3", 2, OTHER, "a Python pickle"},
+    {"\x80\4", 2, OTHER, "a Python pickle"},
+    {"\x80\5", 2, OTHER, "a Python pickle"},
 };
 
+/* Without .gz: it may be compressed. */
+static bool is_called(const char *path, const char *end)
+{
+    const size_t n = strlen(path), k = strlen(end);
+
+    return ntk_ends_with(path, end) ||
+           (ntk_ends_with(path, ".gz") && n >= k + 3 && strncasecmp(path + n - 3 - k, end, k) == 0);
+}
+
+/* By the name; text if that says nothing. */
+static enum kind kind_of_name(const char *path)
+{
+    return is_called(path, ".npy")                                 ? NPY
+           : is_called(path, ".npz")                               ? NPZ
+           : is_called(path, ".h5") || is_called(path, ".hdf5") ? HDF5
+           : ntk_is_idx(path)                                      ? IDX
+                                                                   : TEXT;
+}
+
+/* What a file is, its first bytes say; text is not taken for text under the name of another kind. */
+static ntk_status find_kind(struct ntk_stream *s, const char *path, enum kind *kind)
+{
+    const unsigned char *head;
+    size_t n;
+
+    NTK_TRY(ntk_stream_look(s, &head, &n));
+    *kind = kind_of_name(path);
+    for (size_t k = 0; k < sizeof starts / sizeof *starts; k++)
+        if (n >= starts[k].n && memcmp(head, starts[k].bytes, starts[k].n) == 0) {
+            *kind = starts[k].kind;
+            if (*kind == OTHER)
+                return ntk_fail(s->ctx, NTK_ENOTSUP,
+                                "is %s, which is not read: save it as CSV, .npy, .npz or HDF5",
+                                starts[k].name);
+        }
+    if (*kind != NPZ && *kind != HDF5)
+        return NTK_OK;
+    if (s->packing == NTK_GZIPPED)
+        return ntk_fail(s->ctx, NTK_ENOTSUP, "is %s that is compressed: unpack it with gunzip",
+                        *kind == NPZ ? "an npz" : "an HDF5 file");
+    if (ntk_file_size(s->f) == UINT64_MAX)
+        return ntk_fail(s->ctx, NTK_ENOTSUP, "is no regular file, which %s must be",
+                        *kind == NPZ ? "an npz" : "an HDF5 file");
+    return NTK_OK;
+}
+
+static ntk_status read_stream(ntk_ctx *ctx, struct ntk_stream *s, const char *path,
+                              const ntk_load_opts *opts, ntk_data **data)
+{
+    enum kind kind;
+
+    NTK_TRY(find_kind(s, path, &kind));
+    switch (kind) {
+    case NPY:
+        return ntk_read_npy(ctx, s, opts, data);
+    case NPZ:
+        return ntk_read_npz(ctx, s, opts, data);
+    case HDF5:
+        return ntk_read_hdf5(ctx, strcmp(path, "-") == 0 ? "/dev/stdin" : path, opts, data);
+    case IDX:
+        return ntk_read_idx(ctx, s, path, opts, data);
+    default:
+        return ntk_read_csv(ctx, s, opts, data);
+    }
+}
+
+static ntk_status read_open(ntk_ctx *ctx, FILE *f, const char *path, const ntk_load_opts *opts,
+                            ntk_data **data)
+{
+    struct ntk_stream s;
+    ntk_status status = ntk_stream_file(ctx, f, &s);
+
+    if (status == NTK_OK)
+        status = read_stream(ctx, &s, path, opts, data);
+    ntk_stream_end(&s);
+    return status;
+}
+
+ntk_status ntk_read_file(ntk_ctx *ctx, const char *path, const ntk_load_opts *opts, ntk_data **data)
+{
+    ntk_status status;
+    FILE *f;
+
+    NTK_TRY(ntk_open(ctx, path, &f));
+    status = read_open(ctx, f, path, opts, data);
+    fclose(f);
+    return status;
+}
+
+/* ---- sources */
+
 static const char expected[] =
-    "expected digits[/train|/test], mnist:DIR/train|test, cifar10:DIR/train|test, or a file "
-    "*.csv, *.tsv, *.npy, *.npz, *.h5, *-idxN-ubyte or *-idxN-ubyte.gz, or - for CSV or npy from "
-    "standard input";
+    "expected digits[/train|/test], mnist:DIR/train|test, cifar10:DIR/train|test, or a file: a table as "
+    "text (CSV), .npy (either may be gzipped), .npz, HDF5 or idx, or - for standard input";
 
 static bool is_digits(const char *source)
 {
@@ -86,47 +193,19 @@ static bool is_digits(const char *source)
            strcmp(source, "digits/test") == 0;
 }
 
-static const struct format *find_format(const char *source)
-{
-    for (size_t k = 0; k < sizeof formats / sizeof *formats; k++) {
-        const struct format *t = &formats[k];
-
-        if (t->prefix ? strncmp(source, t->prefix, strlen(t->prefix)) == 0
-                      : ntk_ends_with(source, t->suffix))
-            return t;
-    }
-    return NULL;
-}
-
-/* The first byte of a .npy is no text. */
-static ntk_status read_stdin(ntk_ctx *ctx, const ntk_load_opts *opts, ntk_data **data)
-{
-    const int c = getc(stdin);
-
-    ungetc(c, stdin);
-    return c == 0x93 ? ntk_read_npy(ctx, stdin, opts, data) : ntk_read_csv(ctx, stdin, opts, data);
-}
-
 static ntk_status load(ntk_ctx *ctx, const char *source, const ntk_load_opts *opts, ntk_data **data)
 {
-    const struct format *t = find_format(source);
-    ntk_status status;
-    FILE *f;
-
     if (is_digits(source))
         return ntk_read_digits(ctx, source, opts, data);
     if (strcmp(source, "-") == 0)
-        return read_stdin(ctx, opts, data);
-    if (!t && ntk_is_idx(source))
-        return ntk_read_idx(ctx, source, opts, data);
-    if (!t)
-        return ntk_fail(ctx, NTK_EINVAL, "unknown kind of data: %s", expected);
-    if (t->path)
-        return t->path(ctx, source + (t->prefix ? strlen(t->prefix) : 0), opts, data);
-    NTK_TRY(ntk_open(ctx, source, &f));
-    status = t->file(ctx, f, opts, data);
-    fclose(f);
-    return status;
+        return read_open(ctx, stdin, source, opts, data);
+    if (strncmp(source, "mnist:", 6) == 0)
+        return ntk_read_mnist(ctx, source + 6, opts, data);
+    if (strncmp(source, "cifar10:", 8) == 0)
+        return ntk_read_cifar10(ctx, source + 8, opts, data);
+    if (!strchr(source, '.') && access(source, F_OK) != 0)
+        return ntk_fail(ctx, NTK_EIO, "No such file: %s", expected);
+    return ntk_read_file(ctx, source, opts, data);
 }
 
 static void say_notes(const ntk_data *data, const char *name)

@@ -3,6 +3,7 @@
  * npy.c - NumPy's array files: "\x93NUMPY", version, length of the header, the header (a Python
  * dictionary as text), the values. Format: NumPy Enhancement Proposal 1.
  */
+#include <math.h>
 #include <stdlib.h>
 
 #include "data/data.h"
@@ -25,9 +26,20 @@ static const char *value_of(const char *header, const char *key)
     return p + 1 + strspn(p + 1, " ");
 }
 
+/* What values of a kind that is no number are. */
+static const char *kind_text(char kind)
+{
+    return kind == 'O'                  ? "Python objects"
+           : kind == 'U' || kind == 'S' ? "text"
+           : kind == 'c'                ? "complex numbers"
+           : kind == 'M' || kind == 'm' ? "times"
+           : kind == '['                ? "records"
+                                        : "not known";
+}
+
 static ntk_status parse_descr(ntk_ctx *ctx, const char *p, struct ntk_npy *npy)
 {
-    static const char types[] = "f4 f8 i1 i2 i4 i8 u1 u2 u4 u8 b1";
+    static const char types[] = "b1 i1 i2 i4 i8 u1 u2 u4 u8 f2 f4 f8";
     const int length = p ? (int)strcspn(p, ",") : 0;
     char type[3] = "";
 
@@ -35,8 +47,9 @@ static ntk_status parse_descr(ntk_ctx *ctx, const char *p, struct ntk_npy *npy)
         p[4] == *p)
         memcpy(type, p + 2, 2);
     if (!*type || *type == ' ' || type[1] == ' ' || !strstr(types, type))
-        return ntk_fail(ctx, NTK_ENOTSUP, "values of type %.*s: expected one of %s",
-                        length < 60 ? length : 60, p ? p : "", types);
+        return ntk_fail(ctx, NTK_ENOTSUP, "values of type %.*s are %s: expected one of %s",
+                        length < 60 ? length : 60, p ? p : "",
+                        kind_text(!length ? ' ' : *p == '[' || length < 4 ? *p : p[2]), types);
     npy->kind = type[0];
     npy->size = type[1] - '0';
     npy->big = p[1] == '>' || (p[1] != '<' && host_big);
@@ -58,7 +71,7 @@ static ntk_status parse_shape(ntk_ctx *ctx, const char *p, struct ntk_npy *npy)
         if (*p < '0' || *p > '9')
             return ntk_fail(ctx, NTK_EINVAL, "its header has no shape");
         npy->shape[npy->ndim] = strtoll(p, &end, 10);
-        p = end + strspn(end, " ");
+        p = end + strspn(end, "L "); /* Python 2 wrote 3L */
         if (*p == ',')
             p++;
         else if (*p != ')')
@@ -129,6 +142,17 @@ ntk_status ntk_npy_begin(struct ntk_stream *s, struct ntk_npy *npy)
     return status;
 }
 
+/* A float16 (IEEE 754 binary16). */
+static double half(unsigned bits)
+{
+    const int exponent = bits >> 10 & 31;
+    const double mantissa = bits & 1023, sign = bits & 0x8000 ? -1 : 1;
+
+    if (exponent == 31)
+        return mantissa > 0 ? (double)NAN : sign * HUGE_VAL;
+    return sign * (exponent ? ldexp(1024 + mantissa, exponent - 25) : ldexp(mantissa, -24));
+}
+
 static double value(const unsigned char *p, const struct ntk_npy *npy)
 {
     const int size = npy->size;
@@ -139,10 +163,14 @@ static double value(const unsigned char *p, const struct ntk_npy *npy)
 
     for (int k = 0; k < size; k++)
         bits |= (uint64_t)p[npy->big ? size - 1 - k : k] << (8 * k);
+    if (npy->kind == 'b')
+        return bits != 0;
     if (npy->kind == 'i')
         return (double)((int64_t)(bits << (64 - 8 * size)) >> (64 - 8 * size));
-    if (npy->kind != 'f')
+    if (npy->kind == 'u')
         return (double)bits;
+    if (size == 2)
+        return half((unsigned)bits);
     if (size == 8) {
         memcpy(&d, &bits, 8);
         return d;
@@ -188,8 +216,8 @@ static void put_fortran(struct cursor *c, double v, void *out, ntk_dtype dtype)
     }
 }
 
-ntk_status ntk_npy_values(struct ntk_stream *s, const struct ntk_npy *npy, int64_t rows, void *out,
-                          ntk_dtype dtype)
+static ntk_status read_values(struct ntk_stream *s, const struct ntk_npy *npy, int64_t rows,
+                              void *out, ntk_dtype dtype)
 {
     unsigned char chunk[8192];
     const size_t size = (size_t)npy->size, per_chunk = sizeof chunk / size;
@@ -218,21 +246,27 @@ ntk_status ntk_npy_values(struct ntk_stream *s, const struct ntk_npy *npy, int64
     return NTK_OK;
 }
 
-ntk_status ntk_read_npy(ntk_ctx *ctx, FILE *f, const ntk_load_opts *opts, ntk_data **data)
+ntk_status ntk_npy_values(struct ntk_stream *s, const struct ntk_npy *npy, int64_t rows, void *out,
+                          ntk_dtype dtype)
 {
-    struct ntk_stream s;
+    NTK_TRY(read_values(s, npy, rows, out, dtype));
+    return rows == npy->shape[0] || npy->fortran ? ntk_stream_finish(s, "array") : NTK_OK;
+}
+
+ntk_status ntk_read_npy(ntk_ctx *ctx, struct ntk_stream *s, const ntk_load_opts *opts,
+                        ntk_data **data)
+{
     struct ntk_npy npy;
     ntk_shape shape;
     int64_t n;
     ntk_data *d;
     ntk_status status;
 
-    ntk_stream_file(ctx, f, &s);
-    NTK_TRY(ntk_npy_begin(&s, &npy));
+    NTK_TRY(ntk_npy_begin(s, &npy));
     NTK_TRY(ntk_dims_to_samples(ctx, npy.ndim, npy.shape, &n, &shape));
     n = ntk_limited(opts, n);
     NTK_TRY(ntk_data_alloc(ctx, opts->dtype, n, shape, &d));
-    status = ntk_npy_values(&s, &npy, n, d->owned_x, opts->dtype);
+    status = ntk_npy_values(s, &npy, n, d->owned_x, opts->dtype);
     if (status != NTK_OK) {
         ntk_data_free(d);
         return status;

@@ -20,7 +20,8 @@ struct ntk_npy {
 
 /* Reads the header, and checks that the stream has the values it announces. */
 ntk_status ntk_npy_begin(struct ntk_stream *s, struct ntk_npy *npy);
-/* Reads the first `rows` (of the first index) into out, in C order. */
+/* Reads the first `rows` (of the first index) into out, in C order. If that is all of them, nothing may
+ * follow. */
 ntk_status ntk_npy_values(struct ntk_stream *s, const struct ntk_npy *npy, int64_t rows, void *out,
                           ntk_dtype dtype);
 /* The longest header that ntk_npy_header writes. */

@@ -43,6 +43,7 @@ struct archive {
     uint64_t file_size;
     uint64_t entries, directory_size, directory_at;
     struct member x, y;
+    bool arrays;          /* some member is a .npy */
     struct ntk_text keys; /* all of them, for the message */
 };
 
@@ -147,11 +148,24 @@ static bool is_key(const unsigned char *name, size_t n, char lower)
 
 static void note_key(struct archive *a, const unsigned char *name, size_t n)
 {
-    const int length = (int)(n > 4 && memcmp(name + n - 4, ".npy", 4) == 0 ? n - 4 : n);
+    const bool array = n > 4 && memcmp(name + n - 4, ".npy", 4) == 0;
+    const int length = (int)(array ? n - 4 : n);
 
+    a->arrays |= array;
     if (a->keys.n < 300)
         ntk_text_add(&a->keys, "%s%.*s", a->keys.n ? ", " : "",
                      length < NAME_MAX_LENGTH ? length : NAME_MAX_LENGTH, (const char *)name);
+}
+
+static ntk_status keep(const struct archive *a, const struct member *m, char key, struct member *kept)
+{
+    if (kept->found)
+        return ntk_fail(a->ctx, NTK_EINVAL,
+                        "has two arrays called %c or %c, which of them is meant cannot be known: leave "
+                        "one out",
+                        key, key - 'a' + 'A');
+    *kept = *m;
+    return NTK_OK;
 }
 
 /* One entry of the directory; *used is its length. */
@@ -179,9 +193,9 @@ static ntk_status read_entry(struct archive *a, const unsigned char *p, size_t n
     if (a->keys.failed)
         return ntk_fail(a->ctx, NTK_ENOMEM, "no memory for the names of its members");
     if (is_key(p + ENTRY_SIZE, name, 'x'))
-        a->x = m;
-    else if (is_key(p + ENTRY_SIZE, name, 'y'))
-        a->y = m;
+        return keep(a, &m, 'x', &a->x);
+    if (is_key(p + ENTRY_SIZE, name, 'y'))
+        return keep(a, &m, 'y', &a->y);
     return NTK_OK;
 }
 
@@ -276,6 +290,9 @@ static ntk_status read_archive(struct archive *a, const ntk_load_opts *opts, ntk
 
     NTK_TRY(find_directory(a));
     NTK_TRY(read_directory(a));
+    if (!a->arrays && a->keys.s)
+        return ntk_fail(a->ctx, NTK_EINVAL, "is a zip file, but no npz: it has %s, and no arrays",
+                        a->keys.s);
     if (!a->x.found)
         return ntk_fail(a->ctx, NTK_EINVAL, "has no array x; its keys are %s",
                         a->keys.s ? a->keys.s : "none");
@@ -288,14 +305,13 @@ static ntk_status read_archive(struct archive *a, const ntk_load_opts *opts, ntk
     return status == NTK_OK ? NTK_OK : ntk_fail_in(a->ctx, status, "array y");
 }
 
-ntk_status ntk_read_npz(ntk_ctx *ctx, FILE *f, const ntk_load_opts *opts, ntk_data **data)
+ntk_status ntk_read_npz(ntk_ctx *ctx, struct ntk_stream *s, const ntk_load_opts *opts,
+                        ntk_data **data)
 {
-    struct archive a = {.ctx = ctx, .f = f, .file_size = ntk_file_size(f)};
+    struct archive a = {.ctx = ctx, .f = s->f, .file_size = ntk_file_size(s->f)};
     ntk_data *d = NULL;
     ntk_status status;
 
-    if (a.file_size == UINT64_MAX)
-        return ntk_fail(ctx, NTK_EINVAL, "is not a regular file, which an npz must be");
     status = read_archive(&a, opts, &d);
     free(a.keys.s);
     if (status != NTK_OK) {

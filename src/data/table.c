@@ -37,28 +37,16 @@ struct table {
 
 static bool is_number(const char *cell)
 {
-    char *end;
+    double value;
 
-    strtod(cell, &end);
-    return end != cell && *end == '\0';
-}
-
-/* A mark for a missing number. */
-static bool is_missing(const char *cell)
-{
-    static const char *const missing[] = {"", "NA", "N/A", "null", "none"};
-
-    for (size_t k = 0; k < sizeof missing / sizeof *missing; k++)
-        if (strcasecmp(cell, missing[k]) == 0)
-            return true;
-    return false;
+    return ntk_csv_number(cell, &value);
 }
 
 /* What a column or a class is called: neither a number, though written in another way, nor a mark for a
  * missing one. */
 static bool is_word(const char *cell)
 {
-    return !is_missing(cell) && !is_number(cell) && cell[strspn(cell, "0123456789+-., ")] != '\0';
+    return !ntk_csv_missing(cell) && !is_number(cell) && cell[strspn(cell, "0123456789+-., ")] != '\0';
 }
 
 /* Whether it is the number k, written as pandas and R number columns. */
@@ -186,13 +174,9 @@ static ntk_status bad_cell(const struct reader *r, const struct table *t, int64_
 {
     const char *name = t->c.header ? t->c.names[column] : NULL;
     const bool label = t->c.place[column] >= t->c.n_features;
-    const char *reason =
-        strcmp(cell, "") == 0 ? "is empty, where a number should be"
-        : is_number(cell)     ? "is not finite"
-        : strchr(cell, ',')   ? "is not a number (decimals take a point)"
-        : !is_word(cell)      ? "is not a number"
-        : label               ? "is not a number, as the labels before it are"
-                              : "is not a number: encode words as numbers, or drop their column";
+    const char *reason = !is_word(cell) ? ntk_csv_fault(cell)
+                         : label        ? "is not a number, as the labels before it are"
+                                        : "is not a number: encode words as numbers, or drop their column";
 
     return ntk_fail(r->ctx, NTK_EINVAL, "line %lld, column %lld%s%.80s%s: '%.80s' %s",
                     (long long)r->line, (long long)column, name ? " (" : "", name ? name : "",
@@ -203,17 +187,15 @@ static ntk_status add_cell(const struct reader *r, struct table *t, ntk_dtype dt
                            const char *cell)
 {
     const int64_t place = t->c.place[column], target = place - t->c.n_features;
-    char *end;
     double value;
 
     if (target == 0 && t->c.n_targets == 1) {
         if (t->n == 0)
             t->in_words = is_word(cell);
-        if (t->in_words && !is_missing(cell))
+        if (t->in_words && !ntk_csv_missing(cell))
             return code_of(r->ctx, &t->words, cell, &t->y[t->n]);
     }
-    value = strtod(cell, &end);
-    if (end == cell || *end || !isfinite(value))
+    if (!ntk_csv_number(cell, &value) || !isfinite(value))
         return bad_cell(r, t, column, cell);
     if (target >= 0)
         t->y[t->n * t->c.n_targets + target] = value;
@@ -249,6 +231,8 @@ static ntk_status begin(struct reader *r, struct table *t, const ntk_load_opts *
     bool header;
 
     NTK_TRY(ntk_csv_next(r));
+    if (r->commented && opts->header == NTK_HEADER_NO)
+        NTK_TRY(ntk_csv_next(r));
     if (!r->cells)
         return ntk_fail(r->ctx, NTK_EINVAL, "is empty");
     first = *r;
@@ -451,9 +435,10 @@ static ntk_status make_data(ntk_ctx *ctx, struct table *t, const ntk_load_opts *
     return NTK_OK;
 }
 
-ntk_status ntk_read_csv(ntk_ctx *ctx, FILE *f, const ntk_load_opts *opts, ntk_data **data)
+ntk_status ntk_read_csv(ntk_ctx *ctx, struct ntk_stream *s, const ntk_load_opts *opts,
+                        ntk_data **data)
 {
-    struct reader r = {.ctx = ctx, .f = f};
+    struct reader r;
     struct table t = {0};
     /* Numbers have a decimal point whatever the program's locale. */
     const locale_t plain = newlocale(LC_NUMERIC_MASK, "C", (locale_t)0);
@@ -462,13 +447,14 @@ ntk_status ntk_read_csv(ntk_ctx *ctx, FILE *f, const ntk_load_opts *opts, ntk_da
 
     if (plain == (locale_t)0)
         return ntk_fail(ctx, NTK_ENOMEM, "no memory for a locale");
+    ntk_csv_begin(&r, s);
     users = uselocale(plain);
     status = read_table(&r, &t, opts);
     uselocale(users);
     freelocale(plain);
     if (status == NTK_OK)
         status = make_data(ctx, &t, opts, data);
-    free(r.text);
+    ntk_csv_end(&r);
     free_words(&t.words);
     ntk_columns_free(&t.c);
     free(t.x);

@@ -138,6 +138,7 @@ ntk_status ntk_params_prepare(ntk_ctx *ctx, const ntk_net *net, ntk_shape shape,
 
     if (dtype != NTK_F32 && dtype != NTK_F64)
         return ntk_fail(ctx, NTK_EINVAL, "dtype must be NTK_F32 or NTK_F64, got %d", (int)dtype);
+    ntk_net_check_axes(ctx, net, shape);
     p = ntk_alloc_zero(ctx, 1, sizeof *p);
     if (!p)
         return NTK_ENOMEM;

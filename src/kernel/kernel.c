@@ -78,6 +78,8 @@ ntk_status ntk_kernel_new(ntk_ctx *ctx, const ntk_net *const *nets, size_t n_net
     k->ctx = ctx;
     k->dtype = dtype;
     k->shape = shape;
+    for (size_t i = 0; i < n_nets; i++)
+        ntk_net_check_axes(ctx, nets[i], shape);
     ntk_graph_init(&g, ctx);
     status = lower_all(nets, n_nets, want, shape, &g, outputs);
     if (status == NTK_OK)
