@@ -64,6 +64,66 @@ void NTK_DUAL_SYMBOL(series)(const struct ntk_dual_args *p)
     NTK_DUAL_CASES(run, p)
 }
 
+#ifdef NTK_IS_F64
+
+#include "simd/near.h"
+
+/* Sums over the Hermite coefficients c_j = s e_(j - 1) of f(s z), c_0 = a: of (c / s' - c' / s'')^2,
+ * and by parity of j of c c' and of c c' (1 - |rho|^j). */
+struct sums {
+    V apart, all[2], less[2], slope[2];
+};
+
+/* F = s1' s2' (1 - apart / 2) - sum c c' (1 - rho^j), and 1 - |rho|^j is a sum of g |rho|^i, g = 1 -
+ * |rho|. With more terms than the series of other pairs has: near rho = 1 the tail is not damped. */
+NTK_INLINE void near_block(const struct ntk_near_args *p, size_t i)
+{
+    const struct near x = near_load(p->k, i);
+    const struct near_angle t = near_angle(&x);
+    struct near y = {.s1 = splat(p->f->s1), .s2 = load(p->f->s2 + i)};
+    const V gap = vmin(t.minus, t.plus), rho = 1 - gap, one = splat(1);
+    const V i1 = splat(p->f->s1 > 0 ? 1 / p->f->s1 : 0), i2 = vratio(one, y.s2, 0);
+    const V size1 = x.s1 * i1, size2 = x.s2 * i2;
+    const V a1 = splat(p->side1[0]), a2 = load(p->side2 + i), first = a1 * i1 - a2 * i2;
+    const int stride = p->par[0] > 1 ? 2 : 1, terms = p->sides - 1;
+    struct sums s = {.apart = first * first, .all = {a1 * a2}};
+    const V product = x.s1 * x.s2;
+    V power = one, less = gap; /* |rho|^m, 1 - |rho|^(m + 1) */
+
+    for (int m = 0, k = 1; k <= terms; k++, m += stride) {
+        const V e1 = splat(p->side1[(size_t)k * p->stride1]);
+        const V e2 = load(p->side2 + (size_t)k * p->stride2 + i), both = e1 * e2;
+        const V apart = e1 * size1 - e2 * size2;
+        const int odd = m % 2;
+
+        s.apart += apart * apart;
+        s.all[1 - odd] += both * product;
+        s.less[1 - odd] += both * product * less;
+        s.slope[odd] += (real)(m + 1) * both * power;
+        for (int step = 0; step < stride; step++) {
+            power *= rho;
+            less += power * gap;
+        }
+    }
+    const M opposite = t.plus < t.minus;
+    const V base = (real)0.5 * y.s1 * y.s2 * s.apart;
+    const V odd_less = pick(opposite, 2 * s.all[1] - s.less[1], s.less[1]);
+    y.minus = base + s.less[0] + odd_less;
+    y.plus = base + (2 * s.all[0] - s.less[0]) + (2 * s.all[1] - odd_less);
+    y.d = y.s1 - y.s2;
+    near_store(p->f, i, &y);
+    store(p->dot + i, s.slope[0] + pick(opposite, -s.slope[1], s.slope[1]));
+}
+
+ntk_near_fn NTK_NEAR_SYMBOL(series);
+void NTK_NEAR_SYMBOL(series)(const struct ntk_near_args *p)
+{
+    for (size_t i = 0; i < p->n; i += LANES)
+        near_block(p, i);
+}
+
+#endif
+
 #else
 
 #include <math.h>
@@ -78,6 +138,7 @@ void NTK_DUAL_SYMBOL(series)(const struct ntk_dual_args *p)
 #define COLUMNS_MAX  96
 #define DEGREE_MAX   1500 /* most terms that are integrated */
 #define TAIL_MAX     1e-4 /* most that may be left out, with a warning */
+#define NEAR_TOLERANCE 2e-5 /* of near_terms' tail, relative to that of terms */
 
 /* Row of values that depend on q: E[f^2] = a^2 + q V, D, a, e_0, e_1, ... */
 enum {
@@ -91,10 +152,12 @@ struct series {
     ntk_series_fn *f, *df;
     const void *self;
     int terms;     /* number of e_m that are kept: m = 0, stride, 2 stride, ... */
+    int near_terms; /* for almost parallel samples; at least as many */
+    double tail, steepness; /* what terms leave out of D (at rho = 1), relative; D' / D there */
     int stride;    /* 2 if f' is even (tanh, sigmoid): its odd coefficients are 0 */
     int columns;   /* order of the Chebyshev interpolation */
     double lo, hi; /* its interval of log q */
-    double *coef;  /* [columns][ROW_E + terms] */
+    double *coef;  /* [columns][ROW_E + near_terms] */
 };
 
 /* rows[r][c], r < ROW_E + terms, for n values of q > 0: row r is at rows + r * n. work: 2 NODES +
@@ -187,7 +250,7 @@ static int find_stride(size_t n, const double *rows, int degree)
 /* Moves the rows of the terms that are kept together. */
 static void keep_nonzero(const struct series *s, size_t n, double *rows)
 {
-    for (int j = 1; s->stride > 1 && j < s->terms; j++)
+    for (int j = 1; s->stride > 1 && j < s->near_terms; j++)
         memcpy(rows + (size_t)(ROW_E + j) * n, rows + (size_t)(ROW_E + j * s->stride) * n,
                n * sizeof *rows);
 }
@@ -195,18 +258,23 @@ static void keep_nonzero(const struct series *s, size_t n, double *rows)
 /* Chebyshev coefficients of every row from its values at the extrema of T_columns-1. */
 static void interpolate(struct series *s, const double *rows)
 {
-    const int n = s->columns, height = ROW_E + s->terms;
+    const int n = s->columns, height = ROW_E + s->near_terms;
 
-    for (int j = 0; j < n; j++)
+    for (int j = 0; j < n; j++) {
+        const double scale = (j == 0 || j == n - 1 ? 1.0 : 2.0) / (n - 1);
+        double weight[COLUMNS_MAX];
+
+        for (int i = 0; i < n; i++)
+            weight[i] = (i == 0 || i == n - 1 ? 0.5 : 1) * scale *
+                        cos(M_PI * ((i * j) % (2 * n - 2)) / (n - 1));
         for (int r = 0; r < height; r++) {
             double sum = 0;
-            for (int i = 0; i < n; i++) {
-                const double half = i == 0 || i == n - 1 ? 0.5 : 1;
-                sum += half * rows[(size_t)(r * n + i)] *
-                       cos(M_PI * ((i * j) % (2 * n - 2)) / (n - 1));
-            }
-            s->coef[j * height + r] = sum * (j == 0 || j == n - 1 ? 1.0 : 2.0) / (n - 1);
+
+            for (int i = 0; i < n; i++)
+                sum += weight[i] * rows[(size_t)(r * n + i)];
+            s->coef[j * height + r] = sum;
         }
+    }
 }
 
 /* The functions of log q are analytic in a strip of half-width pi: the order that takes the error
@@ -217,13 +285,41 @@ static int columns_for(double lo, double hi)
     return order < COLUMNS_MAX ? (int)order : COLUMNS_MAX;
 }
 
+/* Sets tail and steepness: the largest of all columns. */
+static void measure(struct series *s, size_t n, const double *rows)
+{
+    s->tail = s->steepness = 0;
+    for (size_t c = 0; c < n; c++) {
+        const double d = rows[ROW_D * n + c];
+        double left = d, slope = 0;
+
+        for (int j = 0; j < s->near_terms; j++) {
+            const double e = rows[(size_t)(ROW_E + j) * n + c], m = (double)j * s->stride;
+
+            left -= j < s->terms ? (m + 1) * e * e : 0;
+            slope += m * (m + 1) * e * e;
+        }
+        s->tail = fmax(s->tail, d > 0 ? left / d : 0);
+        s->steepness = fmax(s->steepness, d > 0 ? slope / d : 0);
+    }
+}
+
+/* 1 - |rho| from which rho^terms brings the tail below what almost parallel pairs are good for. */
+static double near_below(const struct series *s, const struct ntk_dual_range *range)
+{
+    const double target = range->dtype == NTK_F32 ? 3e-7 : 2e-14;
+    const double tail = log(fmax(s->tail / target, 1)) / (s->terms * s->stride);
+
+    return fmin(fmax(tail, ntk_near_below(range, s->steepness)), 0.5);
+}
+
 /* The function's part of the work: q in n columns, their rows up to the degree that is needed, at
  * most `most`. */
 static ntk_status expand(struct series *s, size_t n, const double *q, int most,
                          const struct ntk_where *at, double tol, double *rows)
 {
-    double *work = ntk_alloc(at->ctx, (2 + n) * NODES, sizeof *work), tail;
-    size_t worst = 0;
+    double *work = ntk_alloc(at->ctx, (2 + n) * NODES, sizeof *work), tail, tail_near;
+    size_t worst = 0, worst_near = 0;
     int degree;
 
     if (!work)
@@ -233,7 +329,10 @@ static ntk_status expand(struct series *s, size_t n, const double *q, int most,
     degree = find_degree(n, q, rows, most, tol, &worst, &tail);
     s->stride = find_stride(n, rows, degree);
     s->terms = (degree + s->stride - 1) / s->stride;
+    degree = find_degree(n, q, rows, most, tol * NEAR_TOLERANCE, &worst_near, &tail_near);
+    s->near_terms = (degree + s->stride - 1) / s->stride;
     keep_nonzero(s, n, rows);
+    measure(s, n, rows);
     if (tail <= tol || most < DEGREE_MAX)
         return NTK_OK;
     if (tail > TAIL_MAX)
@@ -295,13 +394,15 @@ ntk_status ntk_series_setup(ntk_series_fn *f, ntk_series_fn *df, const void *sel
 
     status = expand_enough(s, n, q, at, tol, &rows);
     if (status == NTK_OK) {
-        s->coef = ntk_alloc(at->ctx, n * (size_t)(ROW_E + s->terms), sizeof *s->coef);
+        s->coef = ntk_alloc(at->ctx, n * (size_t)(ROW_E + s->near_terms), sizeof *s->coef);
         status = s->coef ? NTK_OK : NTK_ENOMEM;
     }
     if (status == NTK_OK) {
         interpolate(s, rows);
         dual->sides = s->terms + 2;
         dual->par[0] = s->stride;
+        dual->near = near_below(s, range);
+        dual->near_sides = s->near_terms + 1;
         dual->state = s;
         s = NULL;
     }
@@ -323,12 +424,12 @@ void ntk_series_finish(struct ntk_dual *dual)
 /* out = rows [first, last) at q > 0 */
 static void row_at(const struct series *s, double q, int first, int last, double *out)
 {
-    const int height = ROW_E + s->terms;
+    const int height = ROW_E + s->near_terms;
     const double x = fmin((2 * log(q) - s->lo - s->hi) / (s->hi - s->lo), 1);
 
     if (x < -1) { /* tiny beside q_max: rare enough to integrate */
         double rows[ROW_E + DEGREE_MAX], work[3 * NODES];
-        integrate(s, 1, &q, (s->terms - 1) * s->stride + 1, rows, work);
+        integrate(s, 1, &q, (s->near_terms - 1) * s->stride + 1, rows, work);
         keep_nonzero(s, 1, rows);
         memcpy(out, rows + first, (size_t)(last - first) * sizeof *out);
         return;
@@ -357,6 +458,19 @@ void ntk_series_side(const void *self, const struct ntk_dual *dual, double q, do
     memset(side, 0, (size_t)dual->sides * sizeof *side);
     side[1] = s->f(s->self, 0);
     side[2] = s->df(s->self, 0);
+}
+
+void ntk_series_near_side(const void *self, const struct ntk_dual *dual, double q, double *side)
+{
+    const struct series *s = dual->state;
+
+    if (q > 0) {
+        row_at(s, q, ROW_A, ROW_E + s->near_terms, side);
+        return;
+    }
+    memset(side, 0, (size_t)dual->near_sides * sizeof *side);
+    side[0] = s->f(self, 0);
+    side[1] = s->df(self, 0);
 }
 
 void ntk_series_moments(const void *self, const struct ntk_dual *dual, double q, double *ff,

@@ -167,7 +167,7 @@ static ntk_status run_dual(ntk_ctx *ctx, struct ntk_samples *s, const struct ntk
     const double *q = row(s, v->in[0]);
     bool failed = false;
 
-    *table = ntk_alloc_zero(ctx, sides * s->stride, s->dtype);
+    *table = ntk_alloc_zero(ctx, (sides + 1) * s->stride, s->dtype);
     if (!*table)
         return NTK_ENOMEM;
 #pragma omp parallel num_threads(ctx->threads)
@@ -182,7 +182,8 @@ static ntk_status run_dual(ntk_ctx *ctx, struct ntk_samples *s, const struct ntk
                 continue;
             }
             v->act->side(v->self, dual, q[i], side);
-            for (size_t k = 0; k < sides; k++)
+            side[sides] = __builtin_sqrt(q[i]);
+            for (size_t k = 0; k <= sides; k++)
                 if (s->dtype == NTK_F32)
                     ((float *)*table)[k * s->stride + (size_t)i] = (float)side[k];
                 else

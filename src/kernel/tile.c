@@ -133,6 +133,8 @@ static void run_dual(const struct ntk_tile *s, const struct ntk_step *step, cons
         .d = step->dot >= 0 ? s->slot[step->dot_slot] : NULL,
     };
 
+    if (s->near)
+        ntk_near_mark(s->near, step->sides, args.k, r->n, r->i, r->j0);
     t->simd->dual[act->dual](&args);
 }
 
@@ -164,6 +166,15 @@ static void run_step(const struct ntk_tile *s, const struct ntk_step *step, cons
         patch(t, r, step->dot, s->slot[step->dot_slot]);
 }
 
+static void run_near(const struct ntk_tile *s, const struct run *r)
+{
+    const struct ntk_plan *p = s->t->plan;
+
+    ntk_near_row(s->near, r->i, r->j0, r->n_valid, s->slot + p->first_output);
+    for (int m = 0; m < p->n_outputs; m++)
+        patch(s->t, r, p->outputs[m], s->slot[p->first_output + m]);
+}
+
 /* Row `row` of the tile from column `from` (a multiple of the vector length) on. */
 static void run_row(const struct ntk_tile *s, int64_t i0, int64_t j0, int64_t nj, int64_t row,
                     int64_t from)
@@ -186,6 +197,8 @@ static void run_row(const struct ntk_tile *s, int64_t i0, int64_t j0, int64_t nj
     for (int m = 0; m < p->n_outputs; m++)
         if (p->output_from[m] != p->first_output + m)
             memcpy(s->slot[p->first_output + m], s->slot[p->output_from[m]], r.n * size);
+    if (s->near && s->near->any)
+        run_near(s, &r);
 }
 
 static void mirror_within(const struct ntk_tile *s, int64_t n)
@@ -211,6 +224,8 @@ int ntk_tile_finish(const struct ntk_tile *s, int64_t i0, int64_t ni, int64_t j0
 
     for (int64_t row = 0; row < ni; row++)
         run_row(s, i0, j0, nj, row, diagonal ? row / lanes * lanes : 0);
+    if (s->near && s->near->failed)
+        return 1;
     if (diagonal)
         mirror_within(s, ni);
     for (int m = 0; m < t->plan->n_outputs; m++) {
@@ -265,13 +280,23 @@ ntk_status ntk_tiles_run(const struct ntk_tiling *t, ntk_sink_fn *sink, void *us
     const int64_t rows = (t->rows->n + TILE - 1) / TILE, columns = (t->columns->n + TILE - 1) / TILE;
     const int64_t n = symmetric ? rows * (rows + 1) / 2 : rows * columns;
     const int blas_threads = ntk_blas_set_threads(1);
+    struct ntk_near_sides shared = {0};
     ntk_status status = NTK_OK;
     int64_t done = 0;
+
+    if (t->plan->near)
+        shared.second = ntk_alloc_zero(NULL, (size_t)t->plan->n_tables, sizeof *shared.second);
+    shared.first = symmetric ? shared.second : NULL;
+    if (t->plan->near && !symmetric)
+        shared.first = ntk_alloc_zero(NULL, (size_t)t->plan->n_tables, sizeof *shared.first);
 
 #pragma omp parallel num_threads(t->ctx->threads)
     {
         struct ntk_tile s;
-        const bool ready = ntk_tile_new(&s, t);
+        struct ntk_near near = {0};
+        const bool ready = ntk_tile_new(&s, t) && (!t->plan->near || (shared.second && ntk_near_new(&near, t, &shared)));
+
+        s.near = t->plan->near ? &near : NULL;
 
 #pragma omp for schedule(dynamic, 1)
         for (int64_t k = 0; k < n; k++) {
@@ -286,7 +311,7 @@ ntk_status ntk_tiles_run(const struct ntk_tiling *t, ntk_sink_fn *sink, void *us
             if (!ready)
                 now = NTK_ENOMEM;
             else if (run_tile(&s, row * TILE, column * TILE, sink, user))
-                now = NTK_ECANCEL;
+                now = near.failed ? NTK_ENOMEM : NTK_ECANCEL;
 #pragma omp atomic capture
             count = ++done;
 #pragma omp critical
@@ -298,7 +323,9 @@ ntk_status ntk_tiles_run(const struct ntk_tiling *t, ntk_sink_fn *sink, void *us
             }
         }
         ntk_tile_free(&s);
+        ntk_near_free(&near);
     }
+    ntk_near_sides_free(&shared, t->plan);
     ntk_blas_set_threads(blas_threads);
     if (status == NTK_ENOMEM)
         return ntk_fail(t->ctx, status, "no memory for the scratch of %d threads", t->ctx->threads);
