@@ -197,7 +197,7 @@ NTK_INLINE V near_minus(const struct near *x, V angle, V m, V n, const real *par
 
     mills_second(x->s1, (real)-0.5 * x->d, &slope);
     const V dq = norm * (2 * slope - double_slope), root1 = vsqrt(q1), root2 = vsqrt(q2);
-    const V dr = vratio(dq, root1 + root2, 0);
+    const V dr = vratio(dq, root1 + root2);
     const V a[] = {root_half * x->s1, alpha * root1}, b[] = {root_half * x->s2, alpha * root2};
     const V e[] = {root_half * x->d, alpha * dr};
     const real lambda = __builtin_sqrt(par[PAR_LAMBDA2]);
@@ -208,7 +208,7 @@ NTK_INLINE V near_minus(const struct near *x, V angle, V m, V n, const real *par
     z.plus = z.minus;
     near_join(2, a, b, e, &z);
     y->d = par[PAR_LAMBDA2] *
-           vratio((real)0.5 * x->d * (x->s1 + x->s2) + alpha * alpha * dq, y->s1 + y->s2, 0);
+           vratio((real)0.5 * x->d * (x->s1 + x->s2) + alpha * alpha * dq, y->s1 + y->s2);
     for (int i = 0; i < NEAR_NODES; i++) {
         const V t = angle * node[i], half = vsine((real)0.5 * t), sine = vsine(t);
         const struct orthant o = {.p = (PI - t) * TWO_PI_INVERSE,

@@ -34,12 +34,12 @@ NTK_INLINE void near_point(const struct near *x, const real *par, struct near *y
     const struct near_arcsine r = near_arcsine(x, par[0]);
     const real root = __builtin_sqrt(par[1]), c = __builtin_sqrt(par[2]);
     const V a[] = {root * vsqrt(r.a1), splat(c)}, b[] = {root * vsqrt(r.a2), splat(c)};
-    const V e[] = {vratio(par[1] * r.difference, a[0] + b[0], 0), splat(0)};
+    const V e[] = {vratio(par[1] * r.difference, a[0] + b[0]), splat(0)};
 
     y->minus = par[1] * r.minus;
     y->plus = par[1] * r.plus + 2 * par[2];
     near_join(2, a, b, e, y);
-    y->d = vratio(par[1] * r.difference, y->s1 + y->s2, 0);
+    y->d = vratio(par[1] * r.difference, y->s1 + y->s2);
     *dot = par[3] / r.root;
 }
 NTK_NEAR(erf, near_point)

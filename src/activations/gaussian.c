@@ -42,7 +42,7 @@ NTK_INLINE void near_point(const struct near *x, const real *par, struct near *y
 
     y->minus = par[1] * more / (root_m * root_n * (root_m + root_n));
     y->plus = y->s1 * y->s2 + f;
-    y->d = vratio(par[1] * (4 * b) * dq / (n * (m1 + m2)), y->s1 + y->s2, 0);
+    y->d = vratio(par[1] * (4 * b) * dq / (n * (m1 + m2)), y->s1 + y->s2);
     *dot = 4 * b * b * near_value(x) * f / m;
 }
 NTK_NEAR(gaussian, near_point)

@@ -50,7 +50,7 @@ NTK_INLINE struct near turn(const struct near_arcsine *t)
     const V a1 = HALF_PI_INVERSE * t->a1, a2 = HALF_PI_INVERSE * t->a2, half = splat((real)0.5);
     const V difference = HALF_PI_INVERSE * t->difference;
     const V a[] = {vsqrt(a1), half}, b[] = {vsqrt(a2), half};
-    const V e[] = {vratio(difference, a[0] + b[0], 0), splat(0)};
+    const V e[] = {vratio(difference, a[0] + b[0]), splat(0)};
     struct near y = {.s1 = vsqrt(a1 + (real)0.25),
                      .s2 = vsqrt(a2 + (real)0.25),
                      .minus = HALF_PI_INVERSE * t->minus,
@@ -89,7 +89,7 @@ NTK_INLINE void near_point(const struct near *x, const real *par, struct near *y
     (void)par;
     for (int i = 0; i < 3; i++)
         difference += e[i] * (a[i] + b[i]);
-    y->d = vratio(difference, y->s1 + y->s2, 0);
+    y->d = vratio(difference, y->s1 + y->s2);
     y->minus = (real)0.5 * (x->minus * t.plus + x->plus * t.minus) +
                w2 * ((less + k * k * (more / big)) / r - q1 * q2 * more);
     y->plus = splat(0);

@@ -69,10 +69,36 @@ void NTK_DUAL_SYMBOL(series)(const struct ntk_dual_args *p)
 #include "simd/near.h"
 
 /* Sums over the Hermite coefficients c_j = s e_(j - 1) of f(s z), c_0 = a: of (c / s' - c' / s'')^2,
- * and by parity of j of c c' and of c c' (1 - |rho|^j). */
+ * and for even or odd j of c c', of c c' (1 - |rho|^j), and of its derivative by k. */
 struct sums {
-    V apart, all[2], less[2], slope[2];
+    V all, less, slope;
 };
+
+/* What all terms need: the factors of e in c / s', rho^(j - 1) and 1 - rho^j, 1 - rho, for |rho|. */
+struct near_state {
+    V size1, size2, product, rho, gap, power, less, apart;
+};
+
+NTK_INLINE void near_next(struct near_state *n)
+{
+    n->power *= n->rho;
+    n->less += n->power * n->gap;
+}
+
+/* The k-th side, of c_j. */
+NTK_INLINE void near_term(const struct ntk_near_args *p, size_t i, int k, int j, struct near_state *n,
+                          struct sums *s)
+{
+    const V e1 = splat(p->side1[(size_t)k * p->stride1]);
+    const V e2 = load(p->side2 + (size_t)k * p->stride2 + i), both = e1 * e2, cc = both * n->product;
+    const V e = e1 * n->size1 - e2 * n->size2;
+
+    n->apart += e * e;
+    s->all += cc;
+    s->less += cc * n->less;
+    s->slope += (real)j * both * n->power;
+    near_next(n);
+}
 
 /* F = s1' s2' (1 - apart / 2) - sum c c' (1 - rho^j), and 1 - |rho|^j is a sum of g |rho|^i, g = 1 -
  * |rho|. With more terms than the series of other pairs has: near rho = 1 the tail is not damped. */
@@ -81,38 +107,34 @@ NTK_INLINE void near_block(const struct ntk_near_args *p, size_t i)
     const struct near x = near_load(p->k, i);
     const struct near_angle t = near_angle(&x);
     struct near y = {.s1 = splat(p->f->s1), .s2 = load(p->f->s2 + i)};
-    const V gap = vmin(t.minus, t.plus), rho = 1 - gap, one = splat(1);
-    const V i1 = splat(p->f->s1 > 0 ? 1 / p->f->s1 : 0), i2 = vratio(one, y.s2, 0);
-    const V size1 = x.s1 * i1, size2 = x.s2 * i2;
+    const V gap = vmin(t.minus, t.plus), one = splat(1);
+    const V i1 = splat(p->f->s1 > 0 ? 1 / p->f->s1 : 0), i2 = vratio(one, y.s2);
     const V a1 = splat(p->side1[0]), a2 = load(p->side2 + i), first = a1 * i1 - a2 * i2;
     const int stride = p->par[0] > 1 ? 2 : 1, terms = p->sides - 1;
-    struct sums s = {.apart = first * first, .all = {a1 * a2}};
-    const V product = x.s1 * x.s2;
-    V power = one, less = gap; /* |rho|^m, 1 - |rho|^(m + 1) */
+    struct sums even = {.all = a1 * a2}, odd = {.all = splat(0)};
+    struct near_state n = {.size1 = x.s1 * i1,
+                           .size2 = x.s2 * i2,
+                           .product = x.s1 * x.s2,
+                           .rho = 1 - gap,
+                           .gap = gap,
+                           .power = one,
+                           .less = gap,
+                           .apart = first * first};
 
-    for (int m = 0, k = 1; k <= terms; k++, m += stride) {
-        const V e1 = splat(p->side1[(size_t)k * p->stride1]);
-        const V e2 = load(p->side2 + (size_t)k * p->stride2 + i), both = e1 * e2;
-        const V apart = e1 * size1 - e2 * size2;
-        const int odd = m % 2;
-
-        s.apart += apart * apart;
-        s.all[1 - odd] += both * product;
-        s.less[1 - odd] += both * product * less;
-        s.slope[odd] += (real)(m + 1) * both * power;
-        for (int step = 0; step < stride; step++) {
-            power *= rho;
-            less += power * gap;
-        }
+    for (int k = 1, j = 1; k <= terms; k++, j++) {
+        near_term(p, i, k, j, &n, &odd);
+        if (stride == 1 && k < terms)
+            near_term(p, i, ++k, ++j, &n, &even);
+        else
+            near_next(&n), j++;
     }
-    const M opposite = t.plus < t.minus;
-    const V base = (real)0.5 * y.s1 * y.s2 * s.apart;
-    const V odd_less = pick(opposite, 2 * s.all[1] - s.less[1], s.less[1]);
-    y.minus = base + s.less[0] + odd_less;
-    y.plus = base + (2 * s.all[0] - s.less[0]) + (2 * s.all[1] - odd_less);
+    const V base = (real)0.5 * y.s1 * y.s2 * n.apart, sign = t.plus - t.minus;
+    const V rest = 2 * odd.all - odd.less;
+    y.minus = base + even.less + vwhere(sign, odd.less, rest);
+    y.plus = base + (2 * even.all - even.less) + vwhere(sign, rest, odd.less);
     y.d = y.s1 - y.s2;
     near_store(p->f, i, &y);
-    store(p->dot + i, s.slope[0] + pick(opposite, -s.slope[1], s.slope[1]));
+    store(p->dot + i, odd.slope + vsign(one, sign) * even.slope);
 }
 
 ntk_near_fn NTK_NEAR_SYMBOL(series);

@@ -41,11 +41,11 @@ NTK_INLINE void near_point(const struct near *x, const real *par, struct near *y
     const V r1 = vexp(-par[0] * x->s1 * x->s1), r2 = vexp(-par[0] * x->s2 * x->s2);
     const V step = vsign(vexpm1(-par[0] * vabs(x->d) * (x->s1 + x->s2)), x->d) * vmax(r1, r2); /* r' - r */
     const real a = (par[1] + par[2]) / 2, b = (par[1] - par[2]) / 2;
-    const V more = vratio(a * b * step * step, y->s1 * y->s2 + a + b * r1 * r2, 0);
+    const V more = vratio(a * b * step * step, y->s1 * y->s2 + a + b * r1 * r2);
 
     y->minus = more - p * (par[2] - b * m);
     y->plus = more + (2 + p) * (par[1] + b * m);
-    y->d = vratio(-b * step * (r1 + r2), y->s1 + y->s2, 0);
+    y->d = vratio(-b * step * (r1 + r2), y->s1 + y->s2);
     *dot = par[0] * (a * (1 + p) - b * (1 + m));
 }
 NTK_NEAR(sin, near_point)

@@ -99,10 +99,10 @@ void NTK_NEAR_OP(mix)(size_t n, int m, const struct ntk_near_run *const *in, con
                 squares += coef[k] * coef[l] * cross * cross;
             }
         }
-        const V more = vratio(squares, y.s1 * y.s2 + inner, 0);
+        const V more = vratio(squares, y.s1 * y.s2 + inner);
         y.minus += more;
         y.plus += more;
-        y.d = vratio(difference, y.s1 + y.s2, 0);
+        y.d = vratio(difference, y.s1 + y.s2);
         near_store(out, i, &y);
     }
 }
@@ -132,13 +132,13 @@ void NTK_NEAR_OP(normalise)(size_t n, const struct ntk_near_run *in, double eps,
 {
     for (size_t i = 0; i < n; i += LANES) {
         const struct near x = near_load(in, i);
-        const V r1 = vratio(splat(1), x.s1 * x.s1 + eps, 0), r2 = vratio(splat(1), x.s2 * x.s2 + eps, 0);
+        const V r1 = vratio(splat(1), x.s1 * x.s1 + eps), r2 = vratio(splat(1), x.s2 * x.s2 + eps);
         const V scale = vsqrt(r1) * vsqrt(r2);
         struct near y = {.s1 = splat(out->s1), .s2 = load(out->s2 + i)};
 
         y.minus = x.minus * scale;
         y.plus = x.plus * scale;
-        y.d = vratio(eps * x.d * (x.s1 + x.s2) * r1 * r2, y.s1 + y.s2, 0);
+        y.d = vratio(eps * x.d * (x.s1 + x.s2) * r1 * r2, y.s1 + y.s2);
         near_store(out, i, &y);
     }
 }

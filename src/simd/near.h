@@ -49,12 +49,8 @@ struct near {
     V s1, s2, d, minus, plus;
 };
 
-/* x / y, `other` where y is 0 */
-NTK_INLINE V vratio(V x, V y, real other)
-{
-    const M zero = y == 0;
-    return pick(zero, splat(other), x / pick(zero, splat(1), y));
-}
+/* x / y, y >= 0; 0 where both are 0 */
+NTK_INLINE V vratio(V x, V y) { return x / vmax(y, splat(0x1p-1022)); }
 
 NTK_INLINE struct near near_load(const struct ntk_near_run *r, size_t i)
 {
@@ -80,8 +76,8 @@ struct near_angle {
 NTK_INLINE struct near_angle near_angle(const struct near *x)
 {
     const V p = x->s1 * x->s2;
-    const V minus = vmin(vmax(vratio(x->minus, p, 1), splat(0)), splat(2));
-    const V plus = vmin(vmax(vratio(x->plus, p, 1), splat(0)), splat(2));
+    const V minus = pick(p > 0, vmin(vmax(vratio(x->minus, p), splat(0)), splat(2)), splat(1));
+    const V plus = pick(p > 0, vmin(vmax(vratio(x->plus, p), splat(0)), splat(2)), splat(1));
     const V z = (real)0.5 * vmin(minus, plus), t = 2 * vsqrt(z) * VPOLY(z, arcsine);
     const M acute = minus < plus;
 
@@ -117,7 +113,7 @@ NTK_INLINE void near_join(int parts, const V *a, const V *b, const V *e, struct 
             squares += cross * cross;
         }
     }
-    const V more = vratio(squares, y->s1 * y->s2 + inner, 0);
+    const V more = vratio(squares, y->s1 * y->s2 + inner);
     y->minus += more;
     y->plus += more;
 }

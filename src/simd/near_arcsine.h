@@ -22,9 +22,9 @@ struct near_arcsine {
 NTK_INLINE V near_arcsine_step(V q1, V q2, V g1, V g2, V dq, V gap, V x1, V x, V c1, V c)
 {
     const V r1 = vsqrt(q1), u = vsqrt(q1 * g2), v = vsqrt(q2 * g1);
-    const V step = (vratio(r1 * dq, u + v, 0) + gap * vsqrt(g1)) / (g1 * vsqrt(g2)); /* x1 - x */
+    const V step = (vratio(r1 * dq, u + v) + gap * vsqrt(g1)) / (g1 * vsqrt(g2)); /* x1 - x */
 
-    return vangle(vratio(step * (x1 + x), x1 * c + x * c1, 0), c1 * c + x1 * x);
+    return vangle(vratio(step * (x1 + x), x1 * c + x * c1), c1 * c + x1 * x);
 }
 
 NTK_INLINE struct near_arcsine near_arcsine(const struct near *x, real unit)
@@ -38,7 +38,7 @@ NTK_INLINE struct near_arcsine near_arcsine(const struct near *x, real unit)
     const V a1 = vangle(x1, c1), a2 = vangle(x2, c2), a = vangle(xx, c);
     const V e1 = near_arcsine_step(q1, q2, g1, g2, dq, gap, x1, xx, c1, c);
     const V e2 = near_arcsine_step(q2, q1, g2, g1, -dq, gap, x2, xx, c2, c);
-    const V radial = vratio(e1 - e2, vsqrt(a1) + vsqrt(a2), 0);
+    const V radial = vratio(e1 - e2, vsqrt(a1) + vsqrt(a2));
     const V near = (real)0.5 * ((e1 + e2) - radial * radial), far = vsqrt(a1 * a2) + a;
     const M opposite = x->plus < x->minus;
 
