@@ -74,6 +74,7 @@ struct ntk_dual {
 struct ntk_dual_range {
     double q_min, q_max; /* of all variances that come into the layer */
     ntk_dtype dtype;     /* of the kernel: the accuracy that is worth having */
+    int layers;          /* of activations in the kernel, whose errors add up */
 };
 
 /* A dual of a rounded correlation is off by about half a unit times `steepness`, the slope of D at
@@ -81,9 +82,11 @@ struct ntk_dual_range {
  * ntk_dual.near: below it errors would be more than some 5e-7 (float32) or 5e-14. */
 static inline double ntk_near_below(const struct ntk_dual_range *range, double steepness)
 {
+    const bool deep = range->layers > 8;
+
     if (range->dtype == NTK_F32)
-        return steepness > 2 ? 1.0 / 32 : 0;
-    return steepness > 64 ? 1.0 / 128 : 0;
+        return steepness < (deep ? 0.7 : 1.5) ? 0 : deep ? 1.0 / 16 : 1.0 / 32;
+    return steepness < (deep ? 20 : 60) ? 0 : 1.0 / 128;
 }
 
 struct ntk_activation {

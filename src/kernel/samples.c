@@ -147,7 +147,8 @@ static ntk_status setup_dual(ntk_ctx *ctx, struct ntk_samples *s, int sets, cons
                              int table, struct ntk_duals *duals)
 {
     const struct ntk_where at = {.ctx = ctx, .name = v->act->base.name, .line = 0};
-    struct ntk_dual_range range = {.q_min = 1e300, .q_max = 0, .dtype = s[0].dtype};
+    struct ntk_dual_range range = {
+        .q_min = 1e300, .q_max = 0, .dtype = s[0].dtype, .layers = duals->plan->n_tables};
 
     for (int t = 0; t < sets; t++)
         for (int64_t i = 0; i < s[t].n; i++) {
