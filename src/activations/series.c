@@ -4,6 +4,8 @@
  */
 #include "activations/series.h"
 
+#define PAR_CUT 1 /* par: 1 if the near sides end with what the series leaves out */
+
 #ifdef NTK_REAL
 
 #include "simd/dual.h"
@@ -100,6 +102,18 @@ NTK_INLINE void near_term(const struct ntk_near_args *p, size_t i, int k, int j,
     near_next(n);
 }
 
+/* The last two sides, where the series is cut while the rest still matters: its root mean squares in F
+ * and D. It counts as one more term, which is exact for equal samples and near rho = 1. */
+NTK_INLINE void near_tail(const struct ntk_near_args *p, size_t i, struct near_state *n, struct sums *s)
+{
+    const int last = p->sides - 1;
+    const V power = n->power, d1 = splat(p->side1[(size_t)last * p->stride1]);
+    const V d2 = load(p->side2 + (size_t)last * p->stride2 + i);
+
+    near_term(p, i, last - 1, 0, n, s);
+    s->slope += d1 * d2 * power;
+}
+
 /* F = s1' s2' (1 - apart / 2) - sum c c' (1 - rho^j), and 1 - |rho|^j is a sum of g |rho|^i, g = 1 -
  * |rho|. With more terms than the series of other pairs has: near rho = 1 the tail is not damped. */
 NTK_INLINE void near_block(const struct ntk_near_args *p, size_t i)
@@ -110,7 +124,8 @@ NTK_INLINE void near_block(const struct ntk_near_args *p, size_t i)
     const V gap = vmin(t.minus, t.plus), one = splat(1);
     const V i1 = splat(p->f->s1 > 0 ? 1 / p->f->s1 : 0), i2 = vratio(one, y.s2);
     const V a1 = splat(p->side1[0]), a2 = load(p->side2 + i), first = a1 * i1 - a2 * i2;
-    const int stride = p->par[0] > 1 ? 2 : 1, terms = p->sides - 1;
+    const bool cut = p->par[PAR_CUT] > 0;
+    const int stride = p->par[0] > 1 ? 2 : 1, terms = p->sides - (cut ? 3 : 1);
     struct sums even = {.all = a1 * a2}, odd = {.all = splat(0)};
     struct near_state n = {.size1 = x.s1 * i1,
                            .size2 = x.s2 * i2,
@@ -128,6 +143,8 @@ NTK_INLINE void near_block(const struct ntk_near_args *p, size_t i)
         else
             near_next(&n), j++;
     }
+    if (cut)
+        near_tail(p, i, &n, &odd);
     const V base = (real)0.5 * y.s1 * y.s2 * n.apart, sign = t.plus - t.minus;
     const V rest = 2 * odd.all - odd.less;
     y.minus = base + even.less + vwhere(sign, odd.less, rest);
@@ -160,6 +177,7 @@ void NTK_NEAR_SYMBOL(series)(const struct ntk_near_args *p)
 #define COLUMNS_MAX  96
 #define DEGREE_MAX   1500 /* most terms that are integrated */
 #define TAIL_MAX     1e-4 /* most that may be left out, with a warning */
+#define CUT_TOLERANCE 1e-13 /* relative: below it a tail is rounding */
 #define NEAR_TOLERANCE 2e-5 /* of near_terms' tail, relative to that of terms */
 
 /* Row of values that depend on q: E[f^2] = a^2 + q V, D, a, e_0, e_1, ... */
@@ -176,6 +194,7 @@ struct series {
     int terms;     /* number of e_m that are kept: m = 0, stride, 2 stride, ... */
     int near_terms; /* for almost parallel samples; at least as many */
     double tail, steepness; /* what terms leave out of D (at rho = 1), relative; D' / D there */
+    bool cut;      /* near_terms leave out more than rounding */
     int stride;    /* 2 if f' is even (tanh, sigmoid): its odd coefficients are 0 */
     int columns;   /* order of the Chebyshev interpolation */
     double lo, hi; /* its interval of log q */
@@ -353,6 +372,7 @@ static ntk_status expand(struct series *s, size_t n, const double *q, int most,
     s->terms = (degree + s->stride - 1) / s->stride;
     degree = find_degree(n, q, rows, most, tol * NEAR_TOLERANCE, &worst_near, &tail_near);
     s->near_terms = (degree + s->stride - 1) / s->stride;
+    s->cut = tail_near > CUT_TOLERANCE;
     keep_nonzero(s, n, rows);
     measure(s, n, rows);
     if (tail <= tol || most < DEGREE_MAX)
@@ -424,7 +444,8 @@ ntk_status ntk_series_setup(ntk_series_fn *f, ntk_series_fn *df, const void *sel
         dual->sides = s->terms + 2;
         dual->par[0] = s->stride;
         dual->near = near_below(s, range);
-        dual->near_sides = s->near_terms + 1;
+        dual->par[PAR_CUT] = s->cut;
+        dual->near_sides = s->near_terms + (s->cut ? 3 : 1);
         dual->state = s;
         s = NULL;
     }
@@ -482,10 +503,33 @@ void ntk_series_side(const void *self, const struct ntk_dual *dual, double q, do
     side[2] = s->df(s->self, 0);
 }
 
+/* Roots of what near_terms leave out of V and D; where that is rounding, far less than its root. */
+static void tails(const struct series *s, const double *row, double *out)
+{
+    double v = row[ROW_V], d = row[ROW_D];
+
+    for (int j = 0; j < s->near_terms; j++) {
+        const double e2 = row[ROW_E + j] * row[ROW_E + j];
+
+        v -= e2;
+        d -= (j * s->stride + 1) * e2;
+    }
+    out[0] = v > 0 ? v / sqrt(v + 10 * CUT_TOLERANCE * row[ROW_V]) : 0;
+    out[1] = d > 0 ? d / sqrt(d + 10 * CUT_TOLERANCE * row[ROW_D]) : 0;
+}
+
 void ntk_series_near_side(const void *self, const struct ntk_dual *dual, double q, double *side)
 {
     const struct series *s = dual->state;
 
+    if (q > 0 && s->cut) {
+        double row[ROW_E + DEGREE_MAX];
+
+        row_at(s, q, 0, ROW_E + s->near_terms, row);
+        memcpy(side, row + ROW_A, (size_t)(1 + s->near_terms) * sizeof *side);
+        tails(s, row, side + 1 + s->near_terms);
+        return;
+    }
     if (q > 0) {
         row_at(s, q, ROW_A, ROW_E + s->near_terms, side);
         return;

@@ -77,7 +77,7 @@ void ntk_near_free(struct ntk_near *s)
     free(s->columns);
 }
 
-void ntk_near_mark(struct ntk_near *s, int table, const void *k, size_t n, int64_t i, int64_t j0)
+void ntk_near_mark(struct ntk_near *s, int table, void *k, size_t n, int64_t i, int64_t j0)
 {
     const struct ntk_tiling *t = s->t;
     const struct ntk_dual *dual = &t->duals->dual[table];
@@ -87,8 +87,19 @@ void ntk_near_mark(struct ntk_near *s, int table, const void *k, size_t n, int64
     const unsigned char *roots = (const unsigned char *)b->sides[table] +
                                  ((size_t)dual->sides * b->stride + (size_t)j0) * b->dtype;
 
-    if (dual->near > 0)
-        s->any |= t->simd->mark(n, k, (1 - dual->near) * __builtin_sqrt(q1), roots, s->flags);
+    /* A sample with itself is left out: every row of a tile on the diagonal would have a pair. */
+    unsigned char *own = a == b && i >= j0 && i < j0 + (int64_t)n ? (unsigned char *)k + (size_t)(i - j0) * a->dtype : NULL;
+    double kept;
+
+    if (dual->near == 0)
+        return;
+    if (own) {
+        memcpy(&kept, own, a->dtype);
+        memset(own, 0, a->dtype);
+    }
+    s->any |= t->simd->mark(n, k, (1 - dual->near) * __builtin_sqrt(q1), roots, s->flags);
+    if (own)
+        memcpy(own, &kept, a->dtype);
 }
 
 /* ---- per-sample values */
@@ -154,9 +165,15 @@ static const unsigned char *sample(const struct ntk_samples *x, int64_t i)
     return (const unsigned char *)x->x + (size_t)i * x->features * x->dtype;
 }
 
+static double at(const void *values, ntk_dtype dtype, int64_t i)
+{
+    return dtype == NTK_F32 ? (double)((const float *)values)[i] : ((const double *)values)[i];
+}
+
 /* x / |x| - x' / |x'|, or their sum, times the longer length |x|, is (x -+ x') -+ x' (|x| - |x'|) / |x'|:
  * exact differences, the second of them small beside |x'| or added to a number of its size. */
-static void input(const struct ntk_near *s, int64_t i, struct ntk_near_run *r)
+static void input(const struct ntk_near *s, int64_t i, int64_t j0, const void *k,
+                  struct ntk_near_run *r)
 {
     const struct ntk_tiling *t = s->t;
     const double features = (double)t->rows->features;
@@ -168,10 +185,7 @@ static void input(const struct ntk_near *s, int64_t i, struct ntk_near_run *r)
         const double d = t->simd->square_difference(t->rows->features, x, y) / features / (r->s1 + s2);
         const bool swap = d < 0;
         const double longer = swap ? s2 : r->s1, shorter = swap ? r->s1 : s2;
-        const double sign = t->simd->square_distance(t->rows->features, x, y, 1, 0) <=
-                                    t->simd->square_distance(t->rows->features, x, y, -1, 0)
-                                ? 1
-                                : -1;
+        const double sign = at(k, t->dtype, s->columns[c] - j0) < 0 ? -1 : 1;
         double gap = 0;
 
         if (p > 0)
@@ -284,7 +298,7 @@ static void list_pairs(struct ntk_near *s, int64_t i, int64_t j0, int64_t n)
     for (int64_t c = 0; c < n; c++) {
         const int64_t j = j0 + c;
 
-        if (!s->flags[c] || (t->rows == t->columns && i == j))
+        if (!s->flags[c])
             continue;
         if (t->plan->noisy || t->rows->group[i] != t->columns->group[j])
             s->columns[s->n++] = j;
@@ -293,7 +307,8 @@ static void list_pairs(struct ntk_near *s, int64_t i, int64_t j0, int64_t n)
     s->any = false;
 }
 
-void ntk_near_row(struct ntk_near *s, int64_t i, int64_t j0, int64_t n, unsigned char *const *out)
+void ntk_near_row(struct ntk_near *s, int64_t i, int64_t j0, int64_t n, const void *k,
+                  unsigned char *const *out)
 {
     const struct ntk_plan *p = s->t->plan;
 
@@ -302,12 +317,12 @@ void ntk_near_row(struct ntk_near *s, int64_t i, int64_t j0, int64_t n, unsigned
         return;
     const size_t padded = ntk_round_up((size_t)s->n, s->t->ctx->isa->f64->lanes);
 
-    input(s, i, &s->slot[0]);
-    for (int k = 0; k < p->n_steps && !s->failed; k++)
-        if (p->steps[k].op == NTK_OP_DUAL)
-            dual(s, &p->steps[k], i, padded);
+    input(s, i, j0, k, &s->slot[0]);
+    for (int m = 0; m < p->n_steps && !s->failed; m++)
+        if (p->steps[m].op == NTK_OP_DUAL)
+            dual(s, &p->steps[m], i, padded);
         else
-            run_step(s, &p->steps[k], i, padded);
+            run_step(s, &p->steps[m], i, padded);
     for (int m = 0; m < p->n_outputs; m++)
         for (int64_t c = 0; c < s->n; c++) {
             const double value = s->slot[p->output_from[m]].value[c];

@@ -41,11 +41,12 @@ bool ntk_near_new(struct ntk_near *s, const struct ntk_tiling *t, struct ntk_nea
 void ntk_near_free(struct ntk_near *s);
 void ntk_near_sides_free(struct ntk_near_sides *s, const struct ntk_plan *plan);
 /* Flags pairs of sample i with samples from j0 on whose covariances k (n, padded) are near for the
- * activation of a side table. */
-void ntk_near_mark(struct ntk_near *s, int table, const void *k, size_t n, int64_t i, int64_t j0);
-/* Computes the flagged pairs among (i, j0) ... (i, j0 + n - 1): values of output m to out[m][0 ... n - 1].
- * Clears flags. */
-void ntk_near_row(struct ntk_near *s, int64_t i, int64_t j0, int64_t n, unsigned char *const *out);
+ * activation of a side table; k is as before when it returns. */
+void ntk_near_mark(struct ntk_near *s, int table, void *k, size_t n, int64_t i, int64_t j0);
+/* Computes the flagged pairs among (i, j0) ... (i, j0 + n - 1), whose first covariances are k: values of
+ * output m to out[m][0 ... n - 1]. Clears flags. */
+void ntk_near_row(struct ntk_near *s, int64_t i, int64_t j0, int64_t n, const void *k,
+                  unsigned char *const *out);
 /* Bytes that one thread holds. */
 size_t ntk_near_bytes(const struct ntk_plan *plan);
 

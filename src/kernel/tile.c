@@ -134,7 +134,7 @@ static void run_dual(const struct ntk_tile *s, const struct ntk_step *step, cons
     };
 
     if (s->near)
-        ntk_near_mark(s->near, step->sides, args.k, r->n, r->i, r->j0);
+        ntk_near_mark(s->near, step->sides, s->slot[step->in[0]], r->n, r->i, r->j0);
     t->simd->dual[act->dual](&args);
 }
 
@@ -170,7 +170,7 @@ static void run_near(const struct ntk_tile *s, const struct run *r)
 {
     const struct ntk_plan *p = s->t->plan;
 
-    ntk_near_row(s->near, r->i, r->j0, r->n_valid, s->slot + p->first_output);
+    ntk_near_row(s->near, r->i, r->j0, r->n_valid, s->slot[0], s->slot + p->first_output);
     for (int m = 0; m < p->n_outputs; m++)
         patch(s->t, r, p->outputs[m], s->slot[p->first_output + m]);
 }

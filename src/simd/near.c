@@ -2,6 +2,8 @@
  *
  * near.c - finding almost parallel pairs, and the layers that are not activations for them (near.h).
  */
+#include <string.h>
+
 #include "simd/near.h"
 
 typedef signed char bytes __attribute__((vector_size(LANES)));
@@ -23,20 +25,22 @@ bool NTK_NEAR_OP(mark)(size_t n, const void *k, double s1, const void *s2, unsig
     const real *pk = k, *ps = s2;
     const V s = splat((real)s1);
     V most = splat(-1);
-    bool any = false;
+    uint64_t bits[NTK_VBYTES / sizeof(uint64_t)], any = 0;
 
     for (size_t i = 0; i < n; i += LANES)
         most = vmax(most, vabs(load(pk + i)) - s * load(ps + i));
-    for (size_t i = 0; i < LANES; i++)
-        any = any || most[i] > 0;
+    const M over = most > 0;
+    memcpy(bits, &over, sizeof bits);
+    for (size_t i = 0; i < NTK_VBYTES / sizeof *bits; i++)
+        any |= bits[i];
     for (size_t i = 0; any && i < n; i += LANES) {
-        const M over = vabs(load(pk + i)) - s * load(ps + i) > 0;
-        const bytes set = __builtin_convertvector(over, bytes) & 1;
+        const M these = vabs(load(pk + i)) - s * load(ps + i) > 0;
+        const bytes set = __builtin_convertvector(these, bytes) & 1;
 
         for (size_t j = 0; j < LANES; j++)
             flags[i + j] |= (unsigned char)set[j];
     }
-    return any;
+    return any != 0;
 }
 
 double NTK_NEAR_OP(square_difference)(size_t features, const void *x1, const void *x2)
