@@ -147,8 +147,12 @@ NTK_INLINE void near_block(const struct ntk_near_args *p, size_t i)
         near_tail(p, i, &n, &odd);
     const V base = (real)0.5 * y.s1 * y.s2 * n.apart, sign = t.plus - t.minus;
     const V rest = 2 * odd.all - odd.less;
-    y.minus = base + even.less + vwhere(sign, odd.less, rest);
-    y.plus = base + (2 * even.all - even.less) + vwhere(sign, rest, odd.less);
+    const V minus = base + even.less + vwhere(sign, odd.less, rest);
+    const V plus = base + (2 * even.all - even.less) + vwhere(sign, rest, odd.less);
+    /* the larger one has the rounding and the tails of all sums, s1' and s2' have not */
+    const V twice = 2 * y.s1 * y.s2;
+    y.minus = pick(minus < plus, minus, twice - plus);
+    y.plus = pick(minus < plus, twice - minus, plus);
     y.d = y.s1 - y.s2;
     near_store(p->f, i, &y);
     store(p->dot + i, odd.slope + vsign(one, sign) * even.slope);
@@ -178,7 +182,7 @@ void NTK_NEAR_SYMBOL(series)(const struct ntk_near_args *p)
 #define DEGREE_MAX   1500 /* most terms that are integrated */
 #define TAIL_MAX     1e-4 /* most that may be left out, with a warning */
 #define CUT_TOLERANCE 1e-13 /* relative: below it a tail is rounding */
-#define NEAR_TOLERANCE 2e-5 /* of near_terms' tail, relative to that of terms */
+#define NEAR_TOLERANCE 2e-14 /* of near_terms' tail in float64 */
 
 /* Row of values that depend on q: E[f^2] = a^2 + q V, D, a, e_0, e_1, ... */
 enum {
@@ -370,7 +374,7 @@ static ntk_status expand(struct series *s, size_t n, const double *q, int most,
     degree = find_degree(n, q, rows, most, tol, &worst, &tail);
     s->stride = find_stride(n, rows, degree);
     s->terms = (degree + s->stride - 1) / s->stride;
-    degree = find_degree(n, q, rows, most, tol * NEAR_TOLERANCE, &worst_near, &tail_near);
+    degree = find_degree(n, q, rows, most, tol > 1e-8 ? 1e-8 : NEAR_TOLERANCE, &worst_near, &tail_near);
     s->near_terms = (degree + s->stride - 1) / s->stride;
     s->cut = tail_near > CUT_TOLERANCE;
     keep_nonzero(s, n, rows);
@@ -394,7 +398,7 @@ static ntk_status expand(struct series *s, size_t n, const double *q, int most,
 static ntk_status expand_enough(struct series *s, size_t n, const double *q,
                                 const struct ntk_where *at, double tol, double **rows)
 {
-    static const int tries[] = {200, DEGREE_MAX};
+    static const int tries[] = {200, 500, DEGREE_MAX};
     ntk_status status = NTK_OK;
 
     *rows = NULL;
@@ -402,7 +406,8 @@ static ntk_status expand_enough(struct series *s, size_t n, const double *q,
         free(*rows);
         *rows = ntk_alloc(at->ctx, (size_t)(ROW_E + tries[k]) * n, sizeof **rows);
         status = *rows ? expand(s, n, q, tries[k], at, tol, *rows) : NTK_ENOMEM;
-        if (status == NTK_OK && s->terms * s->stride < tries[k])
+        if (status == NTK_OK && s->terms * s->stride < tries[k] &&
+            (k > 0 || s->near_terms * s->stride < tries[k]))
             break;
     }
     if (status == NTK_OK && s->terms > 200)

@@ -157,10 +157,11 @@ SMALL = ["Tanh()", "Sigmoid()", "Silu()", "Softplus()", "Mish()", "Elu()", "Elu(
 NETWORKS = [two(act) for act in SCALED]
 NETWORKS += [two(act, "0.3") for act in POWERS]
 NETWORKS += [two("Exp(0.5, 0.15)", "0.1"), two("Hermite(3)", "0.3")]
-NETWORKS += [two(act, "0.06", "1.2") for act in SMALL]
+NETWORKS += [two(act, "0.05" if act == "Tanh()" else "0.06", "1.2") for act in SMALL]
 MIXED = ["Erf()", "Gelu()", "Sin()", "Cos()", "Gaussian()", "Monomial(2)", "Sign()", "Exp(0.5, 0.02)"]
 NETWORKS += [after(act, "Relu()") for act in MIXED]
-NETWORKS += [after(act, "Abs()", "0.06") for act in ("Tanh()", "Silu()", "Selu()")]
+NETWORKS += [after("Tanh()", "Abs()", "0.05")]
+NETWORKS += [after(act, "Abs()", "0.06") for act in ("Silu()", "Selu()")]
 NETWORKS += [
     "serial(Dense(8), Relu(), Dense(8), Relu(), Dense(1))",
     "serial(Dense(8, b_std=0.1), LayerNorm(), Relu(), Dense(8, b_std=0.2), LayerNorm(0.1), Relu(), Dense(1))"
