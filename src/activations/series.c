@@ -519,8 +519,8 @@ static void tails(const struct series *s, const double *row, double *out)
         v -= e2;
         d -= (j * s->stride + 1) * e2;
     }
-    out[0] = v > 0 ? v / sqrt(v + 10 * CUT_TOLERANCE * row[ROW_V]) : 0;
-    out[1] = d > 0 ? d / sqrt(d + 10 * CUT_TOLERANCE * row[ROW_D]) : 0;
+    out[0] = v > 0 ? v / sqrt(v + NEAR_TOLERANCE * row[ROW_V]) : 0;
+    out[1] = d > 0 ? d / sqrt(d + NEAR_TOLERANCE * row[ROW_D]) : 0;
 }
 
 void ntk_series_near_side(const void *self, const struct ntk_dual *dual, double q, double *side)
