@@ -120,7 +120,8 @@ static size_t work_bytes(const ntk_kernel *k, int64_t n)
 {
     const struct ntk_simd *simd = k->dtype == NTK_F32 ? k->ctx->isa->f32 : k->ctx->isa->f64;
     size_t bytes = ntk_samples_bytes(&k->plan, k->dtype, (size_t)ntk_features_of(k->shape), n) +
-                   (size_t)k->ctx->threads * ntk_tile_bytes(&k->plan, k->dtype);
+                   (size_t)k->ctx->threads * (ntk_tile_bytes(&k->plan, k->dtype) +
+                                              (k->plan.near ? ntk_near_bytes(&k->plan) : 0));
 
     if (k->plan.space)
         bytes +=

@@ -51,8 +51,10 @@ bool ntk_near_new(struct ntk_near *s, const struct ntk_tiling *t, struct ntk_nea
     s->in = ntk_alloc_zero(NULL, in, sizeof *s->in);
     s->values = ntk_alloc_zero(NULL, in, sizeof *s->values);
     s->sides = ntk_alloc_zero(NULL, (size_t)sides * NTK_LANES_MAX, sizeof *s->sides);
+    s->ready = ntk_alloc_zero(NULL, (size_t)t->plan->n_tables, sizeof *s->ready);
     s->columns = ntk_alloc_zero(NULL, TILE, sizeof *s->columns);
-    if (!s->flags || !s->block || !s->slot || !s->in || !s->values || !s->sides || !s->columns)
+    if (!s->flags || !s->block || !s->slot || !s->in || !s->values || !s->sides || !s->ready ||
+        !s->columns)
         return false;
     for (size_t k = 0; k < slots; k++) {
         double *at = s->block + k * ARRAYS * TILE;
@@ -74,6 +76,7 @@ void ntk_near_free(struct ntk_near *s)
     free(s->in);
     free(s->values);
     free(s->sides);
+    free(s->ready);
     free(s->columns);
 }
 
@@ -88,8 +91,11 @@ void ntk_near_mark(struct ntk_near *s, int table, void *k, size_t n, int64_t i, 
                                  ((size_t)dual->sides * b->stride + (size_t)j0) * b->dtype;
 
     /* A sample with itself is left out: every row of a tile on the diagonal would have a pair. */
-    unsigned char *own = a == b && i >= j0 && i < j0 + (int64_t)n ? (unsigned char *)k + (size_t)(i - j0) * a->dtype : NULL;
+    unsigned char *own = NULL;
     double kept;
+
+    if (a == b && i >= j0 && i < j0 + (int64_t)n)
+        own = (unsigned char *)k + (size_t)(i - j0) * a->dtype;
 
     if (dual->near == 0)
         return;
@@ -124,6 +130,8 @@ static bool have_sides(const struct ntk_near *s, int table)
     struct ntk_near_sides *shared = s->shared;
     bool have;
 
+    if (s->ready[table])
+        return true;
 #pragma omp critical(ntk_near_sides)
     {
         if (!shared->second[table])
@@ -132,7 +140,17 @@ static bool have_sides(const struct ntk_near *s, int table)
             shared->first[table] = make_sides(s->t, s->t->rows, table);
         have = shared->first[table] && shared->second[table];
     }
+    s->ready[table] = have;
     return have;
+}
+
+struct ntk_near_sides ntk_near_sides_new(const struct ntk_plan *plan, bool symmetric)
+{
+    struct ntk_near_sides s;
+
+    s.second = ntk_alloc_zero(NULL, (size_t)plan->n_tables, sizeof *s.second);
+    s.first = symmetric ? s.second : ntk_alloc_zero(NULL, (size_t)plan->n_tables, sizeof *s.first);
+    return s;
 }
 
 void ntk_near_sides_free(struct ntk_near_sides *s, const struct ntk_plan *plan)
@@ -182,7 +200,7 @@ static void input(const struct ntk_near *s, int64_t i, int64_t j0, const void *k
     for (int64_t c = 0; c < s->n; c++) {
         const unsigned char *x = sample(t->rows, i), *y = sample(t->columns, s->columns[c]);
         const double s2 = r->s2[c], p = r->s1 * s2;
-        const double d = t->simd->square_difference(t->rows->features, x, y) / features / (r->s1 + s2);
+        const double d = t->simd->square_difference(t->rows->features, x, y) / (features * (r->s1 + s2));
         const bool swap = d < 0;
         const double longer = swap ? s2 : r->s1, shorter = swap ? r->s1 : s2;
         const double sign = at(k, t->dtype, s->columns[c] - j0) < 0 ? -1 : 1;
@@ -202,7 +220,8 @@ static void input(const struct ntk_near *s, int64_t i, int64_t j0, const void *k
 /* Runs of the pairs from `at` on. */
 static struct ntk_near_run from(const struct ntk_near_run *r, int64_t at)
 {
-    return (struct ntk_near_run){r->s1, r->s2 + at, r->d + at, r->minus + at, r->plus + at, r->value + at};
+    return (struct ntk_near_run){r->s1,        r->s2 + at,   r->d + at,
+                                 r->minus + at, r->plus + at, r->value + at};
 }
 
 static void dual(struct ntk_near *s, const struct ntk_step *step, int64_t i, size_t n)
@@ -221,6 +240,7 @@ static void dual(struct ntk_near *s, const struct ntk_step *step, int64_t i, siz
     }
     if (step->node >= 0)
         roots(s, step->node, i, out);
+    const double *side1 = sides ? s->shared->first[step->sides] + (size_t)i * sides : NULL;
     for (size_t at = 0; at < n; at += most) {
         const struct ntk_near_run k = from(&s->slot[step->in[0]], (int64_t)at);
         struct ntk_near_run f = from(out, (int64_t)at);
@@ -228,7 +248,7 @@ static void dual(struct ntk_near *s, const struct ntk_step *step, int64_t i, siz
                                            .k = &k,
                                            .par = dual->par,
                                            .sides = dual->near_sides,
-                                           .side1 = sides ? s->shared->first[step->sides] + (size_t)i * sides : NULL,
+                                           .side1 = side1,
                                            .stride1 = 1,
                                            .side2 = s->sides,
                                            .stride2 = NTK_LANES_MAX,

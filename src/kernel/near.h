@@ -27,6 +27,7 @@ struct ntk_near {
     unsigned char *flags;      /* [NTK_TILE]: pairs of the row that are chosen; 0 between rows */
     bool any;                  /* some flag may be set */
     bool failed;               /* no memory */
+    bool *ready;               /* [n_tables]: shared has that table's values */
     double *block;
     struct ntk_near_run *slot; /* [n_slots + 1]; the last is for what nothing reads */
     const struct ntk_near_run **in;
@@ -39,6 +40,8 @@ struct ntk_near {
 bool ntk_near_plan(struct ntk_plan *plan);
 bool ntk_near_new(struct ntk_near *s, const struct ntk_tiling *t, struct ntk_near_sides *shared);
 void ntk_near_free(struct ntk_near *s);
+/* Members are NULL if there is no memory. */
+struct ntk_near_sides ntk_near_sides_new(const struct ntk_plan *plan, bool symmetric);
 void ntk_near_sides_free(struct ntk_near_sides *s, const struct ntk_plan *plan);
 /* Flags pairs of sample i with samples from j0 on whose covariances k (n, padded) are near for the
  * activation of a side table; k is as before when it returns. */

@@ -373,12 +373,20 @@ void ntk_samples_free(struct ntk_samples s[2], const struct ntk_plan *plan, stru
 }
 
 #define SERIES_SIDES 8 /* a guess where the number of sides is known only with the variances */
+#define NEAR_SIDES   100 /* likewise, of near sides */
 
 size_t ntk_samples_bytes(const struct ntk_plan *plan, ntk_dtype dtype, size_t features, int64_t n)
 {
     const size_t per_sample = features * dtype + (size_t)plan->graph.n * sizeof(double) +
-                              (size_t)plan->n_tables * SERIES_SIDES * dtype + sizeof(struct key) +
+                              (size_t)plan->n_tables * (SERIES_SIDES + 1) * dtype + sizeof(struct key) +
                               3 * sizeof(int64_t);
 
-    return (size_t)n * per_sample;
+    size_t near = 0;
+
+    for (int k = 0; plan->near && k < plan->n_tables; k++) {
+        const struct ntk_activation *act = plan->graph.nodes[plan->tables[k].dual_node].act;
+
+        near += act && act->near_side ? NEAR_SIDES * sizeof(double) : 0;
+    }
+    return (size_t)n * (per_sample + near);
 }

@@ -166,6 +166,7 @@ static void run_step(const struct ntk_tile *s, const struct ntk_step *step, cons
         patch(t, r, step->dot, s->slot[step->dot_slot]);
 }
 
+/* Almost parallel pairs of a finished row. */
 static void run_near(const struct ntk_tile *s, const struct run *r)
 {
     const struct ntk_plan *p = s->t->plan;
@@ -285,18 +286,18 @@ ntk_status ntk_tiles_run(const struct ntk_tiling *t, ntk_sink_fn *sink, void *us
     int64_t done = 0;
 
     if (t->plan->near)
-        shared.second = ntk_alloc_zero(NULL, (size_t)t->plan->n_tables, sizeof *shared.second);
-    shared.first = symmetric ? shared.second : NULL;
-    if (t->plan->near && !symmetric)
-        shared.first = ntk_alloc_zero(NULL, (size_t)t->plan->n_tables, sizeof *shared.first);
+        shared = ntk_near_sides_new(t->plan, symmetric);
 
 #pragma omp parallel num_threads(t->ctx->threads)
     {
         struct ntk_tile s;
         struct ntk_near near = {0};
-        const bool ready = ntk_tile_new(&s, t) && (!t->plan->near || (shared.second && ntk_near_new(&near, t, &shared)));
+        bool ready = ntk_tile_new(&s, t);
 
-        s.near = t->plan->near ? &near : NULL;
+        if (t->plan->near) {
+            ready = ready && shared.first && shared.second && ntk_near_new(&near, t, &shared);
+            s.near = &near;
+        }
 
 #pragma omp for schedule(dynamic, 1)
         for (int64_t k = 0; k < n; k++) {

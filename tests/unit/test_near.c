@@ -139,11 +139,93 @@ static void golden_in_float32(void **state)
     on_every_instruction_set(golden_float32);
 }
 
+#define N 300 /* more than one tile, not a multiple of any vector length */
+
+/* Half of the pairs are close to parallel or opposite; 7 and 290 are equal. */
+static double *mixed_samples(int64_t d)
+{
+    double *x = malloc((size_t)(N * d) * sizeof *x);
+    uint64_t seed = 3;
+
+    assert_non_null(x);
+    for (int64_t i = 0; i < N; i++) {
+        const double size = exp(2 * test_normal(&seed)), turn = exp(4 * test_normal(&seed) - 6);
+
+        for (int64_t k = 0; k < d; k++)
+            x[i * d + k] = (i % 3 ? size : -size) * (k == 0 ? 1 : turn * test_normal(&seed));
+    }
+    memcpy(x + 290 * d, x + 7 * d, (size_t)d * sizeof *x);
+    return x;
+}
+
+static const char *const kinds[] = {
+    "serial(Dense(8, W_std=1.5, b_std=0.05), Relu(), Dense(8, W_std=1.5, b_std=0.05), Relu(), Dense(1))",
+    "serial(Dense(8, W_std=1.5, b_std=0.1), Erf(), Dense(8, W_std=1.5, b_std=0.05), Tanh(), Dense(1))",
+    "serial(Dense(8, W_std=1.5), LayerNorm(), Relu(), Dropout(0.9999), Dense(8), Selu(), Dense(1))",
+};
+
+/* An entry is that of its pair in a call of its own; for any number of threads. */
+static void entries_do_not_depend_on_neighbours(void **state)
+{
+    const int64_t d = 3;
+    double *x = mixed_samples(d);
+
+    (void)state;
+    for (size_t net = 0; net < sizeof kinds / sizeof *kinds; net++)
+        for (int type = NTK_F32; type <= NTK_F64; type += NTK_F64 - NTK_F32) {
+            const double tolerance = type == NTK_F32 ? 4e-6 : 2e-13;
+            const bool noisy = strstr(kinds[net], "Dropout");
+            double *one, *square, *rectangle;
+
+            assert_ok(ctx, ntk_ctx_set_threads(ctx, 1));
+            one = kernels(kinds[net], (ntk_dtype)type, x, N, NULL, 0, d);
+            assert_ok(ctx, ntk_ctx_set_threads(ctx, 3));
+            square = kernels(kinds[net], (ntk_dtype)type, x, N, NULL, 0, d);
+            rectangle = kernels(kinds[net], (ntk_dtype)type, x, N, x, N, d);
+            assert_memory_equal(one, square, 2 * N * N * sizeof *one);
+            for (int i = 7; i < N; i += 41)
+                for (int j = 4; j < N; j += 13) {
+                    double *pair = kernels(kinds[net], (ntk_dtype)type, x + i * d, 1, x + j * d, 1, d);
+
+                    for (int m = 0; m < 2; m++) {
+                        const double *k = square + m * N * N, *r = rectangle + m * N * N;
+                        const double scale = sqrt(k[i * N + i] * k[j * N + j]);
+
+                        assert_near(r[i * N + j], pair[m], tolerance, scale);
+                        if (i != j || !noisy)
+                            assert_near(k[i * N + j], pair[m], tolerance, scale);
+                    }
+                    free(pair);
+                }
+            free(one);
+            free(square);
+            free(rectangle);
+        }
+    free(x);
+}
+
+static void equal_samples_are_exact(void **state)
+{
+    double *x = mixed_samples(1);
+
+    (void)state;
+    for (int type = NTK_F32; type <= NTK_F64; type += NTK_F64 - NTK_F32) {
+        double *k = kernels(kinds[0], (ntk_dtype)type, x, N, NULL, 0, 1);
+
+        for (int m = 0; m < 2; m++)
+            assert_true(k[m * N * N + 7 * N + 290] == k[m * N * N + 7 * N + 7]);
+        free(k);
+    }
+    free(x);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(golden_in_float64),
         cmocka_unit_test(golden_in_float32),
+        cmocka_unit_test(entries_do_not_depend_on_neighbours),
+        cmocka_unit_test(equal_samples_are_exact),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
