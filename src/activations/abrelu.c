@@ -38,8 +38,8 @@ NTK_SWEEP(abrelu, 2, point, bare, par[1] == 0, par[0] / 2)
 
 #include "simd/near.h"
 
-/* 2 pi R = sin t + (pi - t) cos t = pi cos t + arc(t) = arc(pi - t), arc(t) = sin t - t cos t: the first for
- * small t, the second for small pi - t, where Abs has minus near 0 again */
+/* 2 pi R = sin t + (pi - t) cos t = pi cos t + arc(t) = arc(pi - t), arc(t) = sin t - t cos t: the
+ * first for small t, the second for small pi - t, where Abs has minus near 0 again */
 NTK_INLINE void near_point(const struct near *x, const real *par, struct near *y, V *dot)
 {
     const struct near_angle t = near_angle(x);

@@ -179,16 +179,17 @@ NTK_INLINE V mills_second(V x, V h, V *slope)
 #define NEAR_NODES 4
 
 /* s1' s2' - F, from two parts: what is left at rho = 1, where f's two branches are orthogonal, with
- * squares s^2 / 2 and alpha^2 Q, Q(s, s') = m(s + s') - m(s) - m(s') + m(0), m = M / sqrt(2 pi); and
- * the integral of D over k from rho = 1, dk = -s1 s2 sin t dt. For angles where F is constant but
- * for a slope and a curvature, beyond which the plain difference is as good. */
+ * squares s^2 / 2 and alpha^2 Q, Q(s, s') = m(s + s') - m(s) - m(s') + m(0), m = M / sqrt(2 pi);
+ * and the integral of D over k from rho = 1, dk = -s1 s2 sin t dt. For angles where F is constant
+ * but for a slope and a curvature, beyond which the plain difference is as good. */
 NTK_INLINE V near_minus(const struct near *x, V angle, V m, V n, const real *par, struct near *y)
 {
     static const real node[] = {0.06943184420297371239, 0.33000947820757186760,
                                 0.66999052179242813240, 0.93056815579702628761};
     static const real weight[] = {0.17392742256872692869, 0.32607257743127307131,
                                   0.32607257743127307131, 0.17392742256872692869};
-    const real norm = TWO_PI_INVERSE * 2 * (real)MILLS_0, alpha = par[PAR_ALPHA]; /* 1 / sqrt(2 pi) */
+    const real norm = TWO_PI_INVERSE * 2 * (real)MILLS_0,
+               alpha = par[PAR_ALPHA]; /* 1 / sqrt(2 pi) */
     const real root_half = (real)0.70710678118654752440;
     V unused, double_slope, slope, integral = splat(0);
     const V q1 = norm * mills_second(splat(0), x->s1, &unused);
@@ -211,9 +212,8 @@ NTK_INLINE V near_minus(const struct near *x, V angle, V m, V n, const real *par
            vratio((real)0.5 * x->d * (x->s1 + x->s2) + alpha * alpha * dq, y->s1 + y->s2);
     for (int i = 0; i < NEAR_NODES; i++) {
         const V t = angle * node[i], half = vsine((real)0.5 * t), sine = vsine(t);
-        const struct orthant o = {.p = (PI - t) * TWO_PI_INVERSE,
-                                  .above = 2 - 2 * half * half,
-                                  .c = sine};
+        const struct orthant o = {
+            .p = (PI - t) * TWO_PI_INVERSE, .above = 2 - 2 * half * half, .c = sine};
         V f, d;
 
         moments_at(splat(0), x->s1, x->s2, m, n, &o, par, &f, &d);
@@ -226,12 +226,13 @@ NTK_INLINE void near_point(const struct near *x, const real *par, struct near *y
 {
     const struct near_angle t = near_angle(x);
     const real norm = TWO_PI_INVERSE * 2 * (real)MILLS_0;
-    const V m = (real)0.5 - norm * (x->s1 * drop(x->s1)), n = (real)0.5 - norm * (x->s2 * drop(x->s2));
-    const struct orthant o = {
-        .relu = TWO_PI_INVERSE * near_arc(t.rest, t.sine, (real)0.5 * (t.minus - t.plus)),
-        .p = t.rest * TWO_PI_INVERSE,
-        .above = t.plus,
-        .c = t.sine};
+    const V m = (real)0.5 - norm * (x->s1 * drop(x->s1)),
+            n = (real)0.5 - norm * (x->s2 * drop(x->s2));
+    const struct orthant o = {.relu = TWO_PI_INVERSE *
+                                      near_arc(t.rest, t.sine, (real)0.5 * (t.minus - t.plus)),
+                              .p = t.rest * TWO_PI_INVERSE,
+                              .above = t.plus,
+                              .c = t.sine};
     const V close = vmin(t.t, splat((real)0.05)); /* keeps the integral's angles in range */
     V f;
 

@@ -24,7 +24,8 @@ NTK_DUAL(exp, 1, point)
 NTK_INLINE void near_point(const struct near *x, const real *par, struct near *y, V *dot)
 {
     const V p = y->s1 * y->s2, less = vexpm1(-par[0] * ((real)0.5 * x->d * x->d + x->minus));
-    const V step = vexpm1(-par[0] * vabs(x->d) * (x->s1 + x->s2)); /* |s1' - s2'| / the larger, times -1 */
+    const V step =
+        vexpm1(-par[0] * vabs(x->d) * (x->s1 + x->s2)); /* |s1' - s2'| / the larger, times -1 */
 
     y->minus = -p * less;
     y->plus = p * (2 + less);

@@ -90,8 +90,8 @@ static ntk_status setup(const void *self, const struct ntk_where *at,
     dual->par[0] = 2 * fabs(p->b);
     dual->par[1] = p->a * p->a;
     dual->par[2] = p->b;
-    dual->near = ntk_near_below(
-        range, 12 * p->b * p->b * range->q_max * range->q_max / (1 - 4 * p->b * range->q_max));
+    dual->near = ntk_near_below(range, 12 * p->b * p->b * range->q_max * range->q_max /
+                                           (1 - 4 * p->b * range->q_max));
     return NTK_OK;
 }
 

@@ -63,8 +63,9 @@ NTK_INLINE struct near turn(const struct near_arcsine *t)
 
 /* With R = c / w, R^2 = (1 + q)(1 + q') - k^2, F has three parts,
  *     k T,   w^2 k^2 / (2 pi R),   w^2 q q' R / (2 pi)
- * which for a sample with itself are squares of s T^(1/2), g / r and g r (the last two over sqrt(2 pi)),
- * r = (1 + 2 q)^(1/4), g = q / (1 + q). R - r r' follows from R^4 - (r r')^4 as in gaussian.c. */
+ * which for a sample with itself are squares of s T^(1/2), g / r and g r (the last two over sqrt(2
+ * pi)), r = (1 + 2 q)^(1/4), g = q / (1 + q). R - r r' follows from R^4 - (r r')^4 as in
+ * gaussian.c. */
 NTK_INLINE void near_point(const struct near *x, const real *par, struct near *y, V *dot)
 {
     const struct near_arcsine arcsine = near_arcsine(x, 1);
@@ -78,7 +79,7 @@ NTK_INLINE void near_point(const struct near *x, const real *par, struct near *y
     const V less = x->minus * x->plus; /* q q' - k^2 */
     const V more = (dq * dq + less * (2 * (1 + q1 + q2) + less)) /
                    ((big * big + square1 * square2) * (big + r)); /* R - r r' */
-    const real c = (real)0.39894228040143267794;                 /* 1 / sqrt(2 pi) */
+    const real c = (real)0.39894228040143267794;                  /* 1 / sqrt(2 pi) */
     const V a[] = {x->s1 * t.s1, c * g1 / r1, c * g1 * r1};
     const V b[] = {x->s2 * t.s2, c * g2 / r2, c * g2 * r2};
     const V e[] = {(real)0.5 * (x->d * (t.s1 + t.s2) + t.d * (x->s1 + x->s2)),

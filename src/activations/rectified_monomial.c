@@ -88,8 +88,8 @@ NTK_INLINE void near_point(const struct near *x, const real *par, struct near *y
     y->minus = pick(p > 0, whole * less, q - f);
     y->plus = q + f;
     y->d = n > 0 ? x->d * sum * __builtin_sqrt(one) : y->s1 - y->s2;
-    *dot = size * (horner(rho, coef + B_D * ROW, n) * t.rest +
-                   horner(rho, coef + A_D * ROW, n) * t.sine);
+    *dot = size *
+           (horner(rho, coef + B_D * ROW, n) * t.rest + horner(rho, coef + A_D * ROW, n) * t.sine);
 }
 NTK_NEAR(rectified_monomial, near_point)
 

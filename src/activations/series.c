@@ -70,13 +70,14 @@ void NTK_DUAL_SYMBOL(series)(const struct ntk_dual_args *p)
 
 #include "simd/near.h"
 
-/* Sums over the Hermite coefficients c_j = s e_(j - 1) of f(s z), c_0 = a: of (c / s' - c' / s'')^2,
- * and for even or odd j of c c', of c c' (1 - |rho|^j), and of its derivative by k. */
+/* Sums over the Hermite coefficients c_j = s e_(j - 1) of f(s z), c_0 = a: of (c / s' - c' /
+ * s'')^2, and for even or odd j of c c', of c c' (1 - |rho|^j), and of its derivative by k. */
 struct sums {
     V all, less, slope;
 };
 
-/* What all terms need: the factors of e in c / s', rho^(j - 1) and 1 - rho^j, 1 - rho, for |rho|. */
+/* What all terms need: the factors of e in c / s', rho^(j - 1) and 1 - rho^j, 1 - rho, for |rho|.
+ */
 struct near_state {
     V size1, size2, product, rho, gap, power, less, apart;
 };
@@ -88,11 +89,12 @@ NTK_INLINE void near_next(struct near_state *n)
 }
 
 /* The k-th side, of c_j. */
-NTK_INLINE void near_term(const struct ntk_near_args *p, size_t i, int k, int j, struct near_state *n,
-                          struct sums *s)
+NTK_INLINE void near_term(const struct ntk_near_args *p, size_t i, int k, int j,
+                          struct near_state *n, struct sums *s)
 {
     const V e1 = splat(p->side1[(size_t)k * p->stride1]);
-    const V e2 = load(p->side2 + (size_t)k * p->stride2 + i), both = e1 * e2, cc = both * n->product;
+    const V e2 = load(p->side2 + (size_t)k * p->stride2 + i), both = e1 * e2,
+            cc = both * n->product;
     const V e = e1 * n->size1 - e2 * n->size2;
 
     n->apart += e * e;
@@ -102,9 +104,10 @@ NTK_INLINE void near_term(const struct ntk_near_args *p, size_t i, int k, int j,
     near_next(n);
 }
 
-/* The last two sides, where the series is cut while the rest still matters: its root mean squares in F
- * and D. It counts as one more term, which is exact for equal samples and near rho = 1. */
-NTK_INLINE void near_tail(const struct ntk_near_args *p, size_t i, struct near_state *n, struct sums *s)
+/* The last two sides, where the series is cut while the rest still matters: its root mean squares
+ * in F and D. It counts as one more term, which is exact for equal samples and near rho = 1. */
+NTK_INLINE void near_tail(const struct ntk_near_args *p, size_t i, struct near_state *n,
+                          struct sums *s)
 {
     const int last = p->sides - 1;
     const V power = n->power, d1 = splat(p->side1[(size_t)last * p->stride1]);
@@ -114,8 +117,9 @@ NTK_INLINE void near_tail(const struct ntk_near_args *p, size_t i, struct near_s
     s->slope += d1 * d2 * power;
 }
 
-/* F = s1' s2' (1 - apart / 2) - sum c c' (1 - rho^j), and 1 - |rho|^j is a sum of g |rho|^i, g = 1 -
- * |rho|. With more terms than the series of other pairs has: near rho = 1 the tail is not damped. */
+/* F = s1' s2' (1 - apart / 2) - sum c c' (1 - rho^j), and 1 - |rho|^j is a sum of g |rho|^i, g = 1
+ * - |rho|. With more terms than the series of other pairs has: near rho = 1 the tail is not damped.
+ */
 NTK_INLINE void near_block(const struct ntk_near_args *p, size_t i)
 {
     const struct near x = near_load(p->k, i);
@@ -175,13 +179,13 @@ void NTK_NEAR_SYMBOL(series)(const struct ntk_near_args *p)
 
 /* Trapezoidal rule on [-13, 13]: beyond it exp(-z^2 / 2) h_m(z) is below 1e-18 for every m used.
  * It converges like exp(-2 pi d / STEP), d the distance of f(s z)'s nearest pole from the line. */
-#define STEP         (1.0 / 32)
-#define NODES        833
-#define INTERPOLATED 1e-6 /* least q / q_max that the interpolation covers */
-#define COLUMNS_MAX  96
-#define DEGREE_MAX   1500 /* most terms that are integrated */
-#define TAIL_MAX     1e-4 /* most that may be left out, with a warning */
-#define CUT_TOLERANCE 1e-13 /* relative: below it a tail is rounding */
+#define STEP           (1.0 / 32)
+#define NODES          833
+#define INTERPOLATED   1e-6 /* least q / q_max that the interpolation covers */
+#define COLUMNS_MAX    96
+#define DEGREE_MAX     1500  /* most terms that are integrated */
+#define TAIL_MAX       1e-4  /* most that may be left out, with a warning */
+#define CUT_TOLERANCE  1e-13 /* relative: below it a tail is rounding */
 #define NEAR_TOLERANCE 2e-14 /* of near_terms' tail in float64 */
 
 /* Row of values that depend on q: E[f^2] = a^2 + q V, D, a, e_0, e_1, ... */
@@ -195,14 +199,14 @@ enum {
 struct series {
     ntk_series_fn *f, *df;
     const void *self;
-    int terms;     /* number of e_m that are kept: m = 0, stride, 2 stride, ... */
-    int near_terms; /* for almost parallel samples; at least as many */
+    int terms;              /* number of e_m that are kept: m = 0, stride, 2 stride, ... */
+    int near_terms;         /* for almost parallel samples; at least as many */
     double tail, steepness; /* what terms leave out of D (at rho = 1), relative; D' / D there */
-    bool cut;      /* near_terms leave out more than rounding */
-    int stride;    /* 2 if f' is even (tanh, sigmoid): its odd coefficients are 0 */
-    int columns;   /* order of the Chebyshev interpolation */
-    double lo, hi; /* its interval of log q */
-    double *coef;  /* [columns][ROW_E + near_terms] */
+    bool cut;               /* near_terms leave out more than rounding */
+    int stride;             /* 2 if f' is even (tanh, sigmoid): its odd coefficients are 0 */
+    int columns;            /* order of the Chebyshev interpolation */
+    double lo, hi;          /* its interval of log q */
+    double *coef;           /* [columns][ROW_E + near_terms] */
 };
 
 /* rows[r][c], r < ROW_E + terms, for n values of q > 0: row r is at rows + r * n. work: 2 NODES +
@@ -374,7 +378,8 @@ static ntk_status expand(struct series *s, size_t n, const double *q, int most,
     degree = find_degree(n, q, rows, most, tol, &worst, &tail);
     s->stride = find_stride(n, rows, degree);
     s->terms = (degree + s->stride - 1) / s->stride;
-    degree = find_degree(n, q, rows, most, tol > 1e-8 ? 1e-8 : NEAR_TOLERANCE, &worst_near, &tail_near);
+    degree =
+        find_degree(n, q, rows, most, tol > 1e-8 ? 1e-8 : NEAR_TOLERANCE, &worst_near, &tail_near);
     s->near_terms = (degree + s->stride - 1) / s->stride;
     s->cut = tail_near > CUT_TOLERANCE;
     keep_nonzero(s, n, rows);
@@ -387,10 +392,11 @@ static ntk_status expand(struct series *s, size_t n, const double *q, int most,
                            "left out is %.1e of its value. Smaller W_std, b_std or a LayerNorm "
                            "keep variances small",
                            most, q[worst], tail);
-    ntk_log(at->ctx, 1,
-            "%s: at variance %g the Hermite series leaves out %.1e of its value for nearly parallel "
-            "samples (%.0e is aimed at)",
-            at->name, q[worst], tail, tol);
+    ntk_log(
+        at->ctx, 1,
+        "%s: at variance %g the Hermite series leaves out %.1e of its value for nearly parallel "
+        "samples (%.0e is aimed at)",
+        at->name, q[worst], tail, tol);
     return NTK_OK;
 }
 

@@ -39,7 +39,8 @@ NTK_INLINE void near_point(const struct near *x, const real *par, struct near *y
     const V square = (real)0.5 * x->d * x->d;
     const V p = vexpm1(-par[0] * (square + x->minus)), m = vexpm1(-par[0] * (square + x->plus));
     const V r1 = vexp(-par[0] * x->s1 * x->s1), r2 = vexp(-par[0] * x->s2 * x->s2);
-    const V step = vsign(vexpm1(-par[0] * vabs(x->d) * (x->s1 + x->s2)), x->d) * vmax(r1, r2); /* r' - r */
+    const V step =
+        vsign(vexpm1(-par[0] * vabs(x->d) * (x->s1 + x->s2)), x->d) * vmax(r1, r2); /* r' - r */
     const real a = (par[1] + par[2]) / 2, b = (par[1] - par[2]) / 2;
     const V more = vratio(a * b * step * step, y->s1 * y->s2 + a + b * r1 * r2);
 

@@ -188,8 +188,9 @@ static double at(const void *values, ntk_dtype dtype, int64_t i)
     return dtype == NTK_F32 ? (double)((const float *)values)[i] : ((const double *)values)[i];
 }
 
-/* x / |x| - x' / |x'|, or their sum, times the longer length |x|, is (x -+ x') -+ x' (|x| - |x'|) / |x'|:
- * exact differences, the second of them small beside |x'| or added to a number of its size. */
+/* x / |x| - x' / |x'|, or their sum, times the longer length |x|, is (x -+ x') -+ x' (|x| - |x'|) /
+ * |x'|: exact differences, the second of them small beside |x'| or added to a number of its size.
+ */
 static void input(const struct ntk_near *s, int64_t i, int64_t j0, const void *k,
                   struct ntk_near_run *r)
 {
@@ -200,7 +201,8 @@ static void input(const struct ntk_near *s, int64_t i, int64_t j0, const void *k
     for (int64_t c = 0; c < s->n; c++) {
         const unsigned char *x = sample(t->rows, i), *y = sample(t->columns, s->columns[c]);
         const double s2 = r->s2[c], p = r->s1 * s2;
-        const double d = t->simd->square_difference(t->rows->features, x, y) / (features * (r->s1 + s2));
+        const double d =
+            t->simd->square_difference(t->rows->features, x, y) / (features * (r->s1 + s2));
         const bool swap = d < 0;
         const double longer = swap ? s2 : r->s1, shorter = swap ? r->s1 : s2;
         const double sign = at(k, t->dtype, s->columns[c] - j0) < 0 ? -1 : 1;
@@ -220,7 +222,7 @@ static void input(const struct ntk_near *s, int64_t i, int64_t j0, const void *k
 /* Runs of the pairs from `at` on. */
 static struct ntk_near_run from(const struct ntk_near_run *r, int64_t at)
 {
-    return (struct ntk_near_run){r->s1,        r->s2 + at,   r->d + at,
+    return (struct ntk_near_run){r->s1,         r->s2 + at,   r->d + at,
                                  r->minus + at, r->plus + at, r->value + at};
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * near.c - finding almost parallel pairs, and the layers that are not activations for them (near.h).
+ * near.c - finding almost parallel pairs, and the layers that are not activations for them
+ * (near.h).
  */
 #include <string.h>
 
@@ -9,7 +10,10 @@
 typedef signed char bytes __attribute__((vector_size(LANES)));
 typedef double W __attribute__((vector_size(LANES * sizeof(double))));
 
-NTK_INLINE W wide(const real *x) { return __builtin_convertvector(load(x), W); }
+NTK_INLINE W wide(const real *x)
+{
+    return __builtin_convertvector(load(x), W);
+}
 
 NTK_INLINE double sum_of(W x)
 {
@@ -85,7 +89,8 @@ void NTK_NEAR_OP(mix)(size_t n, int m, const struct ntk_near_run *const *in, con
                       double constant, struct ntk_near_run *out)
 {
     for (size_t i = 0; i < n; i += LANES) {
-        struct near y = {.s1 = splat(out->s1), .s2 = load(out->s2 + i), .plus = splat(2 * constant)};
+        struct near y = {
+            .s1 = splat(out->s1), .s2 = load(out->s2 + i), .plus = splat(2 * constant)};
         V inner = splat(constant), squares = splat(0), difference = splat(0);
 
         for (int k = 0; k < m; k++) {
@@ -153,9 +158,8 @@ void NTK_NEAR_OP(self)(size_t n, const struct ntk_near_run *in, double factor,
     for (size_t i = 0; i < n; i += LANES) {
         const struct near x = near_load(in, i);
         const V more = x.s1 * x.s2 * (factor - 1);
-        const struct near y = {.d = x.d * __builtin_sqrt(factor),
-                               .minus = x.minus + more,
-                               .plus = x.plus + more};
+        const struct near y = {
+            .d = x.d * __builtin_sqrt(factor), .minus = x.minus + more, .plus = x.plus + more};
 
         near_store(out, i, &y);
     }

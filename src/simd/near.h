@@ -2,14 +2,14 @@
  *
  * near.h - duals of almost parallel pairs, in float64 (kernel/near.c).
  *
- * The angle t between two samples, cos t = k / (s1 s2), is lost in a rounded covariance k where t is
- * small: 1 - cos t = t^2 / 2. Carried from layer to layer are therefore
- *     minus = s1 s2 - k = s1 s2 (1 - cos t),   plus = s1 s2 + k,   d = s1 - s2
- * Errors of minus and plus are to stay below rounding of s1 s2 times t, of d below rounding of d: all
- * rules below are sums and products of numbers that are not negative, or differences that are taken
- * where they are exact. (Half the mean squared distance, (q1 + q2) / 2 - k, will not do: where s1 and
- * s2 differ it is dominated by d^2 / 2, and t is lost in it again.) plus is for samples that are
- * almost opposite: they stay so through odd functions, and become parallel through even ones.
+ * The angle t between two samples, cos t = k / (s1 s2), is lost in a rounded covariance k where t
+ * is small: 1 - cos t = t^2 / 2. Carried from layer to layer are therefore minus = s1 s2 - k = s1
+ * s2 (1 - cos t),   plus = s1 s2 + k,   d = s1 - s2 Errors of minus and plus are to stay below
+ * rounding of s1 s2 times t, of d below rounding of d: all rules below are sums and products of
+ * numbers that are not negative, or differences that are taken where they are exact. (Half the mean
+ * squared distance, (q1 + q2) / 2 - k, will not do: where s1 and s2 differ it is dominated by d^2 /
+ * 2, and t is lost in it again.) plus is for samples that are almost opposite: they stay so through
+ * odd functions, and become parallel through even ones.
  *
  * What a file writes is
  *
@@ -50,7 +50,10 @@ struct near {
 };
 
 /* x / y, y >= 0; 0 where both are 0 */
-NTK_INLINE V vratio(V x, V y) { return x / vmax(y, splat(0x1p-1022)); }
+NTK_INLINE V vratio(V x, V y)
+{
+    return x / vmax(y, splat(0x1p-1022));
+}
 
 NTK_INLINE struct near near_load(const struct ntk_near_run *r, size_t i)
 {
@@ -58,7 +61,10 @@ NTK_INLINE struct near near_load(const struct ntk_near_run *r, size_t i)
                          load(r->plus + i)};
 }
 
-NTK_INLINE V near_value(const struct near *x) { return (real)0.5 * (x->plus - x->minus); }
+NTK_INLINE V near_value(const struct near *x)
+{
+    return (real)0.5 * (x->plus - x->minus);
+}
 
 NTK_INLINE void near_store(const struct ntk_near_run *r, size_t i, const struct near *x)
 {
@@ -88,7 +94,7 @@ NTK_INLINE struct near_angle near_angle(const struct near *x)
 /* sin t - t cos t, given sin t and cos t */
 NTK_INLINE V near_arc(V t, V sine, V cosine)
 {
-    static const real c[] = {1.0 / 3,       -1.0 / 30,         1.0 / 840,          -1.0 / 45360,
+    static const real c[] = {1.0 / 3,       -1.0 / 30,          1.0 / 840,          -1.0 / 45360,
                              1.0 / 3991680, -1.0 / 518918400.0, 1.0 / 93405312000.0};
     const V z = t * t;
     V y = splat(c[6]);
@@ -99,9 +105,9 @@ NTK_INLINE V near_arc(V t, V sine, V cosine)
     return pick(t < (real)0.5, t * z * y, sine - t * cosine);
 }
 
-/* Adds to y, whose minus and plus are sums over parts of that of each, what s1 s2 is more than the sum
- * over parts of a b (Lagrange's identity): a[i], b[i] are the roots of the variances of part i, e[i]
- * = a[i] - b[i]. */
+/* Adds to y, whose minus and plus are sums over parts of that of each, what s1 s2 is more than the
+ * sum over parts of a b (Lagrange's identity): a[i], b[i] are the roots of the variances of part i,
+ * e[i] = a[i] - b[i]. */
 NTK_INLINE void near_join(int parts, const V *a, const V *b, const V *e, struct near *y)
 {
     V inner = splat(0), squares = splat(0);
@@ -118,17 +124,17 @@ NTK_INLINE void near_join(int parts, const V *a, const V *b, const V *e, struct 
     y->plus += more;
 }
 
-#define NTK_NEAR_LOOPS(name, point)                                                \
-    static void name##_near_loops(const struct ntk_near_args *p)                   \
-    {                                                                              \
-        for (size_t i = 0; i < p->n; i += LANES) {                                 \
-            const struct near x = near_load(p->k, i);                              \
-            struct near y = {.s1 = splat(p->f->s1), .s2 = load(p->f->s2 + i)};     \
-            V dot;                                                                 \
-            point(&x, p->par, &y, &dot);                                           \
-            near_store(p->f, i, &y);                                               \
-            store(p->dot + i, dot);                                                \
-        }                                                                          \
+#define NTK_NEAR_LOOPS(name, point)                                            \
+    static void name##_near_loops(const struct ntk_near_args *p)               \
+    {                                                                          \
+        for (size_t i = 0; i < p->n; i += LANES) {                             \
+            const struct near x = near_load(p->k, i);                          \
+            struct near y = {.s1 = splat(p->f->s1), .s2 = load(p->f->s2 + i)}; \
+            V dot;                                                             \
+            point(&x, p->par, &y, &dot);                                       \
+            near_store(p->f, i, &y);                                           \
+            store(p->dot + i, dot);                                            \
+        }                                                                      \
     }
 
 #define NTK_NEAR(name, point)                                 \

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * near_arcsine.h - the covariance asin(k / sqrt(G1 G2)), G = 1 + q, of almost parallel pairs (near.h),
- * with k and q in units that the caller chooses: what Erf and Gelu are made of.
+ * near_arcsine.h - the covariance asin(k / sqrt(G1 G2)), G = 1 + q, of almost parallel pairs
+ * (near.h), with k and q in units that the caller chooses: what Erf and Gelu are made of.
  */
 #ifndef NTK_NEAR_ARCSINE_H
 #define NTK_NEAR_ARCSINE_H

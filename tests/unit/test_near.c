@@ -2,8 +2,8 @@
  *
  * Almost parallel samples: golden values, and that an entry depends on its pair alone.
  */
-#include "golden.h"
 #include "context.h"
+#include "golden.h"
 
 /* [kernel][n1][n2] in float64, whatever the kernel's type, of x1 with x2 (NULL: itself). */
 static double *kernels(const char *text, ntk_dtype dtype, const double *x1, int64_t n1,
@@ -76,8 +76,8 @@ static void check_golden(ntk_dtype dtype, double tolerance)
 
     cJSON_ArrayForEach(net, cJSON_GetObjectItem(json, "nets"))
     {
-        const cJSON *samples = cJSON_GetObjectItem(cJSON_GetObjectItem(json, "samples"),
-                                                   golden_text(net, "samples"));
+        const cJSON *samples =
+            cJSON_GetObjectItem(cJSON_GetObjectItem(json, "samples"), golden_text(net, "samples"));
         const int n = cJSON_GetArraySize(samples);
         int total;
         double *x = golden_numbers(samples, &total), *got;
@@ -124,8 +124,14 @@ static void on_every_instruction_set(void (*check)(void))
     assert_ok(ctx, ntk_ctx_set_isa(ctx, NULL));
 }
 
-static void golden_float64(void) { check_golden(NTK_F64, 1e-13); }
-static void golden_float32(void) { check_golden(NTK_F32, 2e-6); }
+static void golden_float64(void)
+{
+    check_golden(NTK_F64, 1e-13);
+}
+static void golden_float32(void)
+{
+    check_golden(NTK_F32, 2e-6);
+}
 
 static void golden_in_float64(void **state)
 {
@@ -159,8 +165,10 @@ static double *mixed_samples(int64_t d)
 }
 
 static const char *const kinds[] = {
-    "serial(Dense(8, W_std=1.5, b_std=0.05), Relu(), Dense(8, W_std=1.5, b_std=0.05), Relu(), Dense(1))",
-    "serial(Dense(8, W_std=1.5, b_std=0.1), Erf(), Dense(8, W_std=1.5, b_std=0.05), Tanh(), Dense(1))",
+    "serial(Dense(8, W_std=1.5, b_std=0.05), Relu(), Dense(8, W_std=1.5, b_std=0.05), Relu(), "
+    "Dense(1))",
+    "serial(Dense(8, W_std=1.5, b_std=0.1), Erf(), Dense(8, W_std=1.5, b_std=0.05), Tanh(), "
+    "Dense(1))",
     "serial(Dense(8, W_std=1.5), LayerNorm(), Relu(), Dropout(0.9999), Dense(8), Selu(), Dense(1))",
 };
 
@@ -185,7 +193,8 @@ static void entries_do_not_depend_on_neighbours(void **state)
             assert_memory_equal(one, square, 2 * N * N * sizeof *one);
             for (int i = 7; i < N; i += 41)
                 for (int j = 4; j < N; j += 13) {
-                    double *pair = kernels(kinds[net], (ntk_dtype)type, x + i * d, 1, x + j * d, 1, d);
+                    double *pair =
+                        kernels(kinds[net], (ntk_dtype)type, x + i * d, 1, x + j * d, 1, d);
 
                     for (int m = 0; m < 2; m++) {
                         const double *k = square + m * N * N, *r = rectangle + m * N * N;
