@@ -132,7 +132,7 @@ static bool have_sides(const struct ntk_near *s, int table)
 
     if (s->ready[table])
         return true;
-#pragma omp critical(ntk_near_sides)
+#pragma omp critical
     {
         if (!shared->second[table])
             shared->second[table] = make_sides(s->t, s->t->columns, table);
