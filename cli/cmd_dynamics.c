@@ -61,6 +61,22 @@ static int write(ntk_ctx *ctx, const struct args *a, const struct samples *s,
     return EXIT_OK;
 }
 
+static double loss_at(const struct samples *s, const struct trajectory *t, size_t k)
+{
+    const int64_t n = ntk_data_n(s->train);
+    const double *train = t->train + k * (size_t)(n * s->outputs);
+
+    return t->xent ? cross_entropy(train, s->y, n, s->outputs)
+                   : mean_squared_error(train, s->y, n * s->outputs);
+}
+
+static int check_losses(const struct samples *s, const struct trajectory *t)
+{
+    for (size_t k = 0; k < t->n_times; k++)
+        STEP(check_number("training loss", loss_at(s, t, k)));
+    return EXIT_OK;
+}
+
 static void report(const struct args *a, const struct samples *s, const struct trajectory *t)
 {
     const int64_t n = ntk_data_n(s->train), m = s->test ? ntk_data_n(s->test) : 0;
@@ -75,8 +91,7 @@ static void report(const struct args *a, const struct samples *s, const struct t
     for (size_t k = 0; k < t->n_times; k++) {
         const double *train = t->train + k * (size_t)(n * s->outputs);
         const double *test = t->test + k * (size_t)(m * s->outputs);
-        const double loss = t->xent ? cross_entropy(train, s->y, n, s->outputs)
-                                    : mean_squared_error(train, s->y, n * s->outputs);
+        const double loss = loss_at(s, t, k);
 
         if (a->json) {
             json_open(&j, NULL, '{');
@@ -139,6 +154,8 @@ int cmd_dynamics(ntk_ctx *ctx, const struct args *a)
     if (code == EXIT_OK)
         code = flow_wanted(a) ? flow_compute(ctx, a, net, params, &s, &t)
                               : compute(ctx, a, net, &s, &t);
+    if (code == EXIT_OK)
+        code = check_losses(&s, &t);
     if (code == EXIT_OK && a->out)
         code = write(ctx, a, &s, &t);
     if (code == EXIT_OK)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/base.h"
 #include "dynamics.h"
 
 static bool integrated(const struct args *a)
@@ -89,9 +90,11 @@ static int begin(ntk_ctx *ctx, const struct args *a, const ntk_net *net, const n
 {
     const size_t n = (size_t)ntk_data_n(s->train), m = s->test ? (size_t)ntk_data_n(s->test) : 0;
     const size_t c = params && !a->trace ? (size_t)s->outputs : 1;
+    const size_t bytes =
+        ntk_bytes((double)(n + m) * (double)n * (double)c * (double)c * sizeof(double));
 
-    say_memory("the kernels", (n + m) * n * c * c * sizeof(double));
-    TRY(ctx, ntk_ctx_check_memory(ctx, (n + m) * n * c * c * sizeof(double), "the kernels"));
+    say_memory("the kernels", bytes);
+    TRY(ctx, ntk_ctx_check_memory(ctx, bytes, "the kernels"));
     b->k_train = malloc(n * n * c * c * sizeof *b->k_train);
     b->k_test = m ? malloc(m * n * c * c * sizeof *b->k_test) : NULL;
     if (!b->k_train || (m && !b->k_test))

@@ -44,7 +44,7 @@ static void clear_bar(void)
 __attribute__((format(printf, 1, 0))) static void say(const char *fmt, va_list ap)
 {
     clear_bar();
-    fprintf(stderr, "ntk %s: ", state.name);
+    fprintf(stderr, "ntk%s%s: ", state.name ? " " : "", state.name ? state.name : "");
     vfprintf(stderr, fmt, ap);
     fputc('\n', stderr);
 }
@@ -68,6 +68,12 @@ int failed(const char *fmt, ...)
     say(fmt, ap);
     va_end(ap);
     return EXIT_FAILED;
+}
+
+int cannot_write(const char *path, int error)
+{
+    failed("cannot write %s: %s", path, strerror(error));
+    return EXIT_USAGE;
 }
 
 void note(const char *fmt, ...)

@@ -244,8 +244,11 @@ NTK_API NTK_NODISCARD ntk_status ntk_scaler_apply(const ntk_scaler *scaler, cons
                                                   ntk_data **scaled);
 NTK_API void ntk_scaler_free(ntk_scaler *scaler);
 
-/* Writes one array as FILE.npy, or several as FILE.npz or FILE.h5, through a temporary name: never a
- * half file. "-" is standard output (npy only). */
+/* Writes one array as FILE.npy, or several as FILE.npz or FILE.h5. "-" is standard output (npy only).
+ *
+ * This and all that saves to a file: the file gets its name when all of it is on disk, so that an error
+ * (NTK_EIO) or a crash leaves what was there. A file that is there keeps its mode, symbolic links are
+ * followed, pipes and devices are written in place (HDF5: not pipes). */
 typedef struct ntk_array {
     const char *name;     /* key in the .npz; ignored for .npy */
     const void *x;        /* row-major, shape[0..ndim-1] */
@@ -272,7 +275,8 @@ NTK_API void ntk_kernel_free(ntk_kernel *kernel);
 NTK_API size_t ntk_kernel_outputs(const ntk_kernel *kernel);
 
 /* Peak bytes that ntk_kernel_compute holds for n1 x n2 entries (n2 = 0: symmetric), scratch of all
- * threads and the output matrices included. */
+ * threads and the output matrices included. Samples whose variances leave the range of float32 take as much
+ * scratch as in float64 (below), which is checked again. */
 NTK_API size_t ntk_kernel_bytes(const ntk_kernel *kernel, int64_t n1, int64_t n2);
 
 /* How much a pair of samples costs where samples have positions: pairs of positions times activations
@@ -282,8 +286,10 @@ NTK_API double ntk_kernel_positions(const ntk_kernel *kernel);
 /* All entries K(x1[i], x2[j]) into out[m], [n1][n2] of the kernel's dtype, for every output m.
  * x2 = NULL: x1 with itself; entries are computed once and mirrored, and each sample with itself,
  * or with an equal one, gets exactly its variance. Data may be of either dtype and the shape that
- * the kernel was made for. Bitwise the same for any number of threads. NTK_ENUMERIC names a sample
- * whose variance is too large for dtype. */
+ * the kernel was made for. Bitwise the same for any number of threads. Entries are right down to the
+ * smallest normal number: where variances leave the range of float32, which takes 2^-120 to 2^120, a kernel
+ * of NTK_F32 is computed in float64 and rounded. NTK_ENUMERIC names a sample whose variance is too large
+ * for dtype, or an entry that is not finite. */
 NTK_API NTK_NODISCARD ntk_status ntk_kernel_compute(const ntk_kernel *kernel, const ntk_data *x1,
                                                     const ntk_data *x2, void *const *out);
 
@@ -424,7 +430,10 @@ NTK_API NTK_NODISCARD ntk_status ntk_model_eigenvalues(const ntk_model *model, d
 
 /* Saves to, or loads from, an HDF5 file: net, samples, targets, solution, encoding. Without the
  * factor (with_factor = 0) the file is small and a loaded model computes it again when a variance
- * is asked for. Written through a temporary name. */
+ * is asked for.
+ * Loading: NTK_EIO names the part of the file that is missing, larger than the file, not finite or otherwise
+ * wrong; NTK_ENOTSUP if the file's format is newer than this version's; NTK_ENOMEM if the memory bound is below what
+ * it needs. Files of earlier versions load. The same holds for parameters and checkpoints below. */
 NTK_API NTK_NODISCARD ntk_status ntk_model_save(const ntk_model *model, const char *path,
                                                 int with_factor);
 NTK_API NTK_NODISCARD ntk_status ntk_model_load(ntk_ctx *ctx, const char *path, ntk_model **model);
@@ -511,7 +520,7 @@ NTK_API size_t ntk_params_arrays(const ntk_params *params, const ntk_param_array
 NTK_API NTK_NODISCARD ntk_status ntk_params_set_multiplier(ntk_params *params, double s);
 NTK_API double ntk_params_multiplier(const ntk_params *params);
 
-/* HDF5: one group a layer with datasets W and b; attributes net, input_shape, dtype, multiplier, seed.
+/* HDF5: one group a layer with datasets W and b; attributes format, net, input_shape, dtype, multiplier, seed.
  * NTK_ENUMERIC, and no file, if some parameter is not finite. */
 NTK_API NTK_NODISCARD ntk_status ntk_params_save(const ntk_params *params, const char *path);
 NTK_API NTK_NODISCARD ntk_status ntk_params_load(ntk_ctx *ctx, const char *path, ntk_params **params);
@@ -586,8 +595,8 @@ NTK_API void ntk_train_free(ntk_train *train);
 NTK_API NTK_NODISCARD ntk_status ntk_train_run(ntk_train *train, int64_t steps, double *loss);
 NTK_API int64_t ntk_train_step(const ntk_train *train); /* steps done */
 NTK_API double ntk_train_learning_rate(const ntk_train *train);
-/* Checkpoints: parameters, momentum and step. After loading, into a run of the same net, data and
- * options (else NTK_EINVAL), steps give bitwise what they would have given. Numbers that are not finite
+/* Checkpoints: parameters, momentum and step. After loading, into a run of the same net, data, dtype, multiplier
+ * and options (else NTK_EINVAL), steps give bitwise what they would have given. Numbers that are not finite
  * are never saved (NTK_ENUMERIC). */
 NTK_API NTK_NODISCARD ntk_status ntk_train_save(const ntk_train *train, const char *path);
 NTK_API NTK_NODISCARD ntk_status ntk_train_load(ntk_train *train, const char *path);

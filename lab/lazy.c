@@ -277,16 +277,14 @@ static int run(ntk_ctx *ctx, FILE *f, int setting, const char *activation, const
 int lab_lazy(ntk_ctx *ctx, const struct args *a, const char *dir)
 {
     struct finding findings[2 * MEASURES];
-    FILE *f = lab_table(dir, "lazy", "setting,activation,measure,width,mean,low,high");
+    struct ntk_outfile table;
     int code;
 
-    if (!f)
-        return EXIT_USAGE;
-    code = run(ctx, f, 0, "Tanh", a, findings);
+    STEP(lab_table(dir, "lazy", "setting,activation,measure,width,mean,low,high", &table));
+    code = run(ctx, table.f, 0, "Tanh", a, findings);
     if (code == EXIT_OK)
-        code = run(ctx, f, 1, "Relu", a, findings + MEASURES);
-    STEP(lab_table_close(dir, "lazy", f));
-    STEP(code);
+        code = run(ctx, table.f, 1, "Relu", a, findings + MEASURES);
+    STEP(lab_table_close(dir, "lazy", &table, code));
     STEP(lab_plot_pair(dir, "lazy", script));
     return lab_report(a, dir, "lazy", findings, 2 * MEASURES);
 }

@@ -186,6 +186,7 @@ void NTK_NEAR_SYMBOL(series)(const struct ntk_near_args *p)
 #define DEGREE_MAX     1500  /* most terms that are integrated */
 #define TAIL_MAX       1e-4  /* most that may be left out, with a warning */
 #define CUT_TOLERANCE  1e-13 /* relative: below it a tail is rounding */
+#define TAILS          2     /* rows after those of near_terms: their tails in V and D */
 #define NEAR_TOLERANCE 2e-14 /* of near_terms' tail in float64 */
 
 /* Row of values that depend on q: E[f^2] = a^2 + q V, D, a, e_0, e_1, ... */
@@ -206,7 +207,7 @@ struct series {
     int stride;             /* 2 if f' is even (tanh, sigmoid): its odd coefficients are 0 */
     int columns;            /* order of the Chebyshev interpolation */
     double lo, hi;          /* its interval of log q */
-    double *coef;           /* [columns][ROW_E + near_terms] */
+    double *coef;           /* [columns][ROW_E + near_terms + TAILS] */
 };
 
 /* rows[r][c], r < ROW_E + terms, for n values of q > 0: row r is at rows + r * n. work: 2 NODES +
@@ -233,7 +234,7 @@ static void integrate(const struct series *s, size_t n, const double *q, int ter
         for (size_t c = 0; c < n; c++) {
             const double z = ((double)i - (NODES - 1) / 2) * STEP;
             const double rest = s->f(s->self, sqrt(q[c]) * z) - rows[ROW_A * n + c];
-            rows[ROW_V * n + c] += newer[i] * rest * rest / q[c];
+            rows[ROW_V * n + c] += newer[i] * (rest / sqrt(q[c])) * (rest / sqrt(q[c]));
         }
     for (int m = 0; m < terms; m++) {
         double *e = rows + (size_t)(ROW_E + m) * n;
@@ -307,7 +308,7 @@ static void keep_nonzero(const struct series *s, size_t n, double *rows)
 /* Chebyshev coefficients of every row from its values at the extrema of T_columns-1. */
 static void interpolate(struct series *s, const double *rows)
 {
-    const int n = s->columns, height = ROW_E + s->near_terms;
+    const int n = s->columns, height = ROW_E + s->near_terms + TAILS;
 
     for (int j = 0; j < n; j++) {
         const double scale = (j == 0 || j == n - 1 ? 1.0 : 2.0) / (n - 1);
@@ -334,19 +335,24 @@ static int columns_for(double lo, double hi)
     return order < COLUMNS_MAX ? (int)order : COLUMNS_MAX;
 }
 
-/* Sets tail and steepness: the largest of all columns. */
-static void measure(struct series *s, size_t n, const double *rows)
+/* Sets tail and steepness, the largest of all columns, and the rows after the last: what near_terms leave
+ * out of V and D, which interpolated is smooth where differences of other rows would be rounding. */
+static void measure(struct series *s, size_t n, double *rows)
 {
     s->tail = s->steepness = 0;
     for (size_t c = 0; c < n; c++) {
         const double d = rows[ROW_D * n + c];
-        double left = d, slope = 0;
+        double left = d, slope = 0, *tail = rows + (size_t)(ROW_E + s->near_terms) * n + c;
 
+        tail[0] = rows[ROW_V * n + c];
+        tail[n] = d;
         for (int j = 0; j < s->near_terms; j++) {
             const double e = rows[(size_t)(ROW_E + j) * n + c], m = (double)j * s->stride;
 
             left -= j < s->terms ? (m + 1) * e * e : 0;
             slope += m * (m + 1) * e * e;
+            tail[0] -= e * e;
+            tail[n] -= (m + 1) * e * e;
         }
         s->tail = fmax(s->tail, d > 0 ? left / d : 0);
         s->steepness = fmax(s->steepness, d > 0 ? slope / d : 0);
@@ -410,7 +416,7 @@ static ntk_status expand_enough(struct series *s, size_t n, const double *q,
     *rows = NULL;
     for (size_t k = 0; k < sizeof tries / sizeof *tries && status == NTK_OK; k++) {
         free(*rows);
-        *rows = ntk_alloc(at->ctx, (size_t)(ROW_E + tries[k]) * n, sizeof **rows);
+        *rows = ntk_alloc(at->ctx, (size_t)(ROW_E + tries[k] + TAILS) * n, sizeof **rows);
         status = *rows ? expand(s, n, q, tries[k], at, tol, *rows) : NTK_ENOMEM;
         if (status == NTK_OK && s->terms * s->stride < tries[k] &&
             (k > 0 || s->near_terms * s->stride < tries[k]))
@@ -426,8 +432,8 @@ ntk_status ntk_series_setup(ntk_series_fn *f, ntk_series_fn *df, const void *sel
                             const struct ntk_where *at, const struct ntk_dual_range *range,
                             struct ntk_dual *dual)
 {
-    const double top = range->q_max > 0 ? range->q_max : 1;
-    const double bottom = fmax(range->q_min, INTERPOLATED * top);
+    const double top = range->q_max >= DBL_MIN ? range->q_max : 1;
+    const double bottom = fmax(fmax(range->q_min, DBL_MIN), INTERPOLATED * top);
     const double tol = range->dtype == NTK_F32 ? 1e-6 : 1e-9;
     double q[COLUMNS_MAX] = {0}, *rows = NULL;
     ntk_status status;
@@ -447,7 +453,7 @@ ntk_status ntk_series_setup(ntk_series_fn *f, ntk_series_fn *df, const void *sel
 
     status = expand_enough(s, n, q, at, tol, &rows);
     if (status == NTK_OK) {
-        s->coef = ntk_alloc(at->ctx, n * (size_t)(ROW_E + s->near_terms), sizeof *s->coef);
+        s->coef = ntk_alloc(at->ctx, n * (size_t)(ROW_E + s->near_terms + TAILS), sizeof *s->coef);
         status = s->coef ? NTK_OK : NTK_ENOMEM;
     }
     if (status == NTK_OK) {
@@ -478,13 +484,14 @@ void ntk_series_finish(struct ntk_dual *dual)
 /* out = rows [first, last) at q > 0 */
 static void row_at(const struct series *s, double q, int first, int last, double *out)
 {
-    const int height = ROW_E + s->near_terms;
+    const int height = ROW_E + s->near_terms + TAILS;
     const double x = fmin((2 * log(q) - s->lo - s->hi) / (s->hi - s->lo), 1);
 
     if (x < -1) { /* tiny beside q_max: rare enough to integrate */
-        double rows[ROW_E + DEGREE_MAX], work[3 * NODES];
+        double rows[ROW_E + DEGREE_MAX + TAILS], work[3 * NODES];
         integrate(s, 1, &q, (s->near_terms - 1) * s->stride + 1, rows, work);
         keep_nonzero(s, 1, rows);
+        rows[ROW_E + s->near_terms] = rows[ROW_E + s->near_terms + 1] = 0; /* tails */
         memcpy(out, rows + first, (size_t)(last - first) * sizeof *out);
         return;
     }
@@ -504,7 +511,7 @@ void ntk_series_side(const void *self, const struct ntk_dual *dual, double q, do
     const struct series *s = dual->state;
 
     (void)self;
-    if (q > 0) {
+    if (q >= DBL_MIN) {
         side[0] = 1 / sqrt(q);
         row_at(s, q, ROW_A, ROW_E + s->terms, side + 1);
         return;
@@ -517,14 +524,8 @@ void ntk_series_side(const void *self, const struct ntk_dual *dual, double q, do
 /* Roots of what near_terms leave out of V and D; where that is rounding, far less than its root. */
 static void tails(const struct series *s, const double *row, double *out)
 {
-    double v = row[ROW_V], d = row[ROW_D];
+    const double v = row[ROW_E + s->near_terms], d = row[ROW_E + s->near_terms + 1];
 
-    for (int j = 0; j < s->near_terms; j++) {
-        const double e2 = row[ROW_E + j] * row[ROW_E + j];
-
-        v -= e2;
-        d -= (j * s->stride + 1) * e2;
-    }
     out[0] = v > 0 ? v / sqrt(v + NEAR_TOLERANCE * row[ROW_V]) : 0;
     out[1] = d > 0 ? d / sqrt(d + NEAR_TOLERANCE * row[ROW_D]) : 0;
 }
@@ -534,9 +535,9 @@ void ntk_series_near_side(const void *self, const struct ntk_dual *dual, double 
     const struct series *s = dual->state;
 
     if (q > 0 && s->cut) {
-        double row[ROW_E + DEGREE_MAX];
+        double row[ROW_E + DEGREE_MAX + TAILS];
 
-        row_at(s, q, 0, ROW_E + s->near_terms, row);
+        row_at(s, q, 0, ROW_E + s->near_terms + TAILS, row);
         memcpy(side, row + ROW_A, (size_t)(1 + s->near_terms) * sizeof *side);
         tails(s, row, side + 1 + s->near_terms);
         return;
@@ -557,7 +558,7 @@ void ntk_series_moments(const void *self, const struct ntk_dual *dual, double q,
     double row[3] = {0, s->df(s->self, 0) * s->df(s->self, 0), s->f(s->self, 0)};
 
     (void)self;
-    if (q > 0)
+    if (q >= DBL_MIN)
         row_at(s, q, ROW_V, ROW_A + 1, row);
     *ff = row[ROW_A] * row[ROW_A] + q * row[ROW_V];
     *dd = row[ROW_D];

@@ -4,6 +4,7 @@
  */
 #define _GNU_SOURCE /* sched_getaffinity */
 
+#include <errno.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -101,6 +102,12 @@ ntk_status ntk_fail_in(ntk_ctx *ctx, ntk_status status, const char *fmt, ...)
         snprintf(ctx->message + n, sizeof ctx->message - (size_t)n, ": %.*s",
                  (int)(sizeof ctx->message - (size_t)n), old);
     return status;
+}
+
+ntk_status ntk_fail_write(ntk_ctx *ctx, const char *path, int error)
+{
+    return ntk_fail(ctx, error == ENOMEM ? NTK_ENOMEM : NTK_EIO, "cannot write %s: %s",
+                    strcmp(path, "-") == 0 ? "standard output" : path, strerror(error));
 }
 
 void ntk_log(ntk_ctx *ctx, int level, const char *fmt, ...)

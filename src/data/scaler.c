@@ -89,7 +89,8 @@ static void find_constants(const ntk_data *data, int64_t rows, ntk_scaler *s)
 static ntk_status check_range(const ntk_scaler *s)
 {
     for (int64_t k = 0; k < s->n; k++)
-        if (!isfinite(s->mean[k]) || !isfinite(s->deviation[k]) || s->deviation[k] == 0)
+        if (!isfinite(s->mean[k]) || !isfinite(s->deviation[k]) ||
+            s->deviation[k] < 1e-150) /* squares that have lost digits */
             return ntk_fail(s->ctx, NTK_ENUMERIC,
                             "%s %lld cannot be standardised: its mean is %g, its deviation %g",
                             s->kind == NTK_STD_CHANNEL ? "channel" : "feature", (long long)k,

@@ -356,7 +356,8 @@ static ntk_status allocate_factors(struct job *j)
 
     factor_bytes(j, &fixed, &each);
     NTK_TRY(ntk_ctx_check_memory(j->p->ctx,
-                                 (size_t)(sides * j->block) * (fixed + (size_t)j->copies * each),
+                                 ntk_bytes((double)sides * (double)j->block *
+                                           ((double)fixed + (double)j->copies * (double)each)),
                                  "factors of a tangent kernel"));
     for (int k = 0; k < j->n_factors; k++)
         for (int side = 0; side < sides; side++) {

@@ -278,6 +278,7 @@ static ntk_status run_tiles(const struct block *b, ntk_sink_fn *sink, void *user
     const int64_t rows = (b->rows->n + NTK_TILE - 1) / NTK_TILE;
     const int64_t columns = (b->columns->n + NTK_TILE - 1) / NTK_TILE;
     ntk_status status = NTK_OK;
+    struct ntk_entry bad = {0};
 
 #pragma omp parallel num_threads(b->f->ctx->threads)
     {
@@ -289,31 +290,26 @@ static ntk_status run_tiles(const struct block *b, ntk_sink_fn *sink, void *user
             const int64_t i = k / columns * NTK_TILE, j = k % columns * NTK_TILE;
             const int64_t ni = b->rows->n - i < NTK_TILE ? b->rows->n - i : NTK_TILE;
             const int64_t nj = b->columns->n - j < NTK_TILE ? b->columns->n - j : NTK_TILE;
-            ntk_status now = NTK_OK;
+            ntk_status now = NTK_ENOMEM;
 
             if (b->diagonal && i > j)
                 continue;
-            if (!ready) {
-                now = NTK_ENOMEM;
-            } else {
+            if (ready) {
                 tile_inputs(b, &tile, i, ni, j, nj);
-                if (ntk_tile_finish(&tile, b->rows->first + i, ni, b->columns->first + j, nj, sink,
-                                    user))
-                    now = NTK_ECANCEL;
+                now = ntk_tile_finish(&tile, b->rows->first + i, ni, b->columns->first + j, nj, sink,
+                                      user);
             }
             if (now != NTK_OK) {
-#pragma omp atomic write
-                status = now;
+#pragma omp critical
+                {
+                    status = now;
+                    bad = tile.bad;
+                }
             }
         }
         ntk_tile_free(&tile);
     }
-    if (status == NTK_ENOMEM)
-        return ntk_fail(b->f->ctx, status, "no memory for the scratch of %d threads",
-                        b->f->ctx->threads);
-    if (status == NTK_ECANCEL)
-        return ntk_fail(b->f->ctx, status, "cancelled by the receiver of the kernel's blocks");
-    return status;
+    return ntk_tile_failed(b->t, status, bad);
 }
 
 static void find_scales(const struct block *b)
@@ -383,8 +379,7 @@ ntk_status ntk_blocks_run(const struct ntk_tiling *t, const struct ntk_fields *f
             status = run_row(&b, &rows, &columns, &done, all, sink, user);
     }
     ntk_panel_free(f, &rows);
-    if (columns.sides)
-        ntk_panel_free(f, &columns);
+    ntk_panel_free(f, &columns);
     free(b.sums);
     free(b.scale);
     return status;

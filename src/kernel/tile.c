@@ -3,6 +3,7 @@
  * tile.c - see tile.h.
  */
 #include <cblas.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -176,8 +177,55 @@ static void run_near(const struct ntk_tile *s, const struct run *r)
         patch(s->t, r, p->outputs[m], s->slot[p->first_output + m]);
 }
 
-/* Row `row` of the tile from column `from` (a multiple of the vector length) on. */
-static void run_row(const struct ntk_tile *s, int64_t i0, int64_t j0, int64_t nj, int64_t row,
+/* Columns [first, last) of a row of float64 are finished, and become a row of the sink's type that begins
+ * at `to`, not after it. */
+static void finish_row(const struct ntk_tiling *t, int output, const unsigned char *row,
+                       unsigned char *to, int64_t first, int64_t last)
+{
+    for (int64_t j = first; j < last; j++) {
+        double value;
+        float narrow;
+
+        memcpy(&value, row + (size_t)j * sizeof value, sizeof value);
+        value = ntk_way_finish(t->way, t->plan->outputs[output], value);
+        narrow = (float)value;
+        if (t->out_dtype == NTK_F32)
+            memcpy(to + (size_t)j * sizeof narrow, &narrow, sizeof narrow);
+        else
+            memcpy(to + (size_t)j * sizeof value, &value, sizeof value);
+    }
+}
+
+static double entry(const void *row, ntk_dtype dtype, int64_t j)
+{
+    return dtype == NTK_F32 ? (double)((const float *)row)[j] : ((const double *)row)[j];
+}
+
+/* A finished row of each output from column `from` on: of the sink's type, and finite. */
+static bool end_row(struct ntk_tile *s, const struct run *r, int64_t row, int64_t from)
+{
+    const struct ntk_tiling *t = s->t;
+    const struct ntk_simd *simd = t->out_dtype == NTK_F32 ? t->ctx->isa->f32 : t->ctx->isa->f64;
+
+    for (int m = 0; m < t->plan->n_outputs; m++) {
+        unsigned char *block = s->outputs + (size_t)m * TILE * TILE * t->dtype;
+        unsigned char *k = block + (size_t)row * TILE * t->out_dtype;
+        const size_t skip = (size_t)from * t->out_dtype;
+
+        if (t->out_dtype != t->dtype || t->way->exponent)
+            finish_row(t, m, block + (size_t)row * TILE * t->dtype, k, from, from + r->n_valid);
+        if (simd->all_finite((size_t)r->n_valid, k + skip))
+            continue;
+        for (int64_t j = 0; j < r->n_valid && isfinite(s->bad.value); j++)
+            s->bad = (struct ntk_entry){r->i, r->j0 + j, entry(k + skip, t->out_dtype, j)};
+        return false;
+    }
+    return true;
+}
+
+/* Row `row` of the tile from column `from` (a multiple of the vector length) on; false: some entry is
+ * not finite. */
+static bool run_row(struct ntk_tile *s, int64_t i0, int64_t j0, int64_t nj, int64_t row,
                     int64_t from)
 {
     const struct ntk_plan *p = s->t->plan;
@@ -200,6 +248,7 @@ static void run_row(const struct ntk_tile *s, int64_t i0, int64_t j0, int64_t nj
             memcpy(s->slot[p->first_output + m], s->slot[p->output_from[m]], r.n * size);
     if (s->near && s->near->any)
         run_near(s, &r);
+    return end_row(s, &r, row, from);
 }
 
 static void mirror_within(const struct ntk_tile *s, int64_t n)
@@ -209,24 +258,25 @@ static void mirror_within(const struct ntk_tile *s, int64_t n)
 
         for (int64_t i = 0; i < n; i++)
             for (int64_t j = 0; j < i; j++)
-                if (s->t->dtype == NTK_F32)
+                if (s->t->out_dtype == NTK_F32)
                     ((float *)k)[i * TILE + j] = ((float *)k)[j * TILE + i];
                 else
                     ((double *)k)[i * TILE + j] = ((double *)k)[j * TILE + i];
     }
 }
 
-int ntk_tile_finish(const struct ntk_tile *s, int64_t i0, int64_t ni, int64_t j0, int64_t nj,
-                    ntk_sink_fn *sink, void *user)
+ntk_status ntk_tile_finish(struct ntk_tile *s, int64_t i0, int64_t ni, int64_t j0, int64_t nj,
+                           ntk_sink_fn *sink, void *user)
 {
     const struct ntk_tiling *t = s->t;
     const bool diagonal = t->rows == t->columns && i0 == j0;
     const int64_t lanes = (int64_t)t->simd->lanes;
 
     for (int64_t row = 0; row < ni; row++)
-        run_row(s, i0, j0, nj, row, diagonal ? row / lanes * lanes : 0);
+        if (!run_row(s, i0, j0, nj, row, diagonal ? row / lanes * lanes : 0))
+            return NTK_ENUMERIC;
     if (s->near && s->near->failed)
-        return 1;
+        return NTK_ENOMEM;
     if (diagonal)
         mirror_within(s, ni);
     for (int m = 0; m < t->plan->n_outputs; m++) {
@@ -239,12 +289,26 @@ int ntk_tile_finish(const struct ntk_tile *s, int64_t i0, int64_t ni, int64_t j0
                                  .ld = TILE};
 
         if (sink(&block, user))
-            return 1;
+            return NTK_ECANCEL;
     }
-    return 0;
+    return NTK_OK;
 }
 
-static int run_tile(const struct ntk_tile *s, int64_t i0, int64_t j0, ntk_sink_fn *sink, void *user)
+ntk_status ntk_tile_failed(const struct ntk_tiling *t, ntk_status status, struct ntk_entry bad)
+{
+    if (status == NTK_ENOMEM)
+        return ntk_fail(t->ctx, status, "no memory for the scratch of %d threads", t->ctx->threads);
+    if (status == NTK_ENUMERIC)
+        return ntk_fail(t->ctx, status,
+                        "the kernel of samples %lld and %lld is %g, not finite in float%d; scale the "
+                        "samples, or the weights' deviations",
+                        (long long)bad.i, (long long)bad.j, fabs(bad.value), 8 * (int)t->out_dtype);
+    if (status == NTK_ECANCEL && !t->ctx->message[0])
+        return ntk_fail(t->ctx, status, "cancelled by the receiver of the kernel's blocks");
+    return status;
+}
+
+static ntk_status run_tile(struct ntk_tile *s, int64_t i0, int64_t j0, ntk_sink_fn *sink, void *user)
 {
     const struct ntk_tiling *t = s->t;
     const int64_t ni = t->rows->n - i0 < TILE ? t->rows->n - i0 : TILE;
@@ -283,6 +347,7 @@ ntk_status ntk_tiles_run(const struct ntk_tiling *t, ntk_sink_fn *sink, void *us
     const int blas_threads = ntk_blas_set_threads(1);
     struct ntk_near_sides shared = {0};
     ntk_status status = NTK_OK;
+    struct ntk_entry bad = {0};
     int64_t done = 0;
 
     if (t->plan->near)
@@ -309,16 +374,15 @@ ntk_status ntk_tiles_run(const struct ntk_tiling *t, ntk_sink_fn *sink, void *us
             if (now != NTK_OK)
                 continue;
             tile_at(k, columns, symmetric, &row, &column);
-            if (!ready)
-                now = NTK_ENOMEM;
-            else if (run_tile(&s, row * TILE, column * TILE, sink, user))
-                now = near.failed ? NTK_ENOMEM : NTK_ECANCEL;
+            now = ready ? run_tile(&s, row * TILE, column * TILE, sink, user) : NTK_ENOMEM;
 #pragma omp atomic capture
             count = ++done;
 #pragma omp critical
             {
-                if (status == NTK_OK)
+                if (status == NTK_OK) {
                     status = now;
+                    bad = s.bad;
+                }
                 if (status == NTK_OK && t->ctx->progress)
                     status = ntk_progress(t->ctx, "tiles", (double)count, (double)n);
             }
@@ -328,9 +392,5 @@ ntk_status ntk_tiles_run(const struct ntk_tiling *t, ntk_sink_fn *sink, void *us
     }
     ntk_near_sides_free(&shared, t->plan);
     ntk_blas_set_threads(blas_threads);
-    if (status == NTK_ENOMEM)
-        return ntk_fail(t->ctx, status, "no memory for the scratch of %d threads", t->ctx->threads);
-    if (status == NTK_ECANCEL && !t->ctx->message[0])
-        return ntk_fail(t->ctx, status, "cancelled by the receiver of the kernel's blocks");
-    return status;
+    return ntk_tile_failed(t, status, bad);
 }

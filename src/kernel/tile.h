@@ -22,7 +22,15 @@ struct ntk_tiling {
     const struct ntk_samples *rows, *columns; /* the same: symmetric */
     const struct ntk_duals *duals;
     const struct ntk_groups *groups;
-    ntk_dtype dtype;
+    ntk_dtype dtype;     /* of the computation */
+    ntk_dtype out_dtype; /* of the blocks that the sink gets: this, or float32 */
+    const struct ntk_way *way;
+};
+
+/* An entry of the kernel. */
+struct ntk_entry {
+    int64_t i, j;
+    double value;
 };
 
 /* What one thread works in. */
@@ -34,15 +42,19 @@ struct ntk_tile {
     const void **in;        /* [most_in] operands of the current step */
     unsigned char **slot;   /* [n_slots] run buffers; inputs' and outputs' change from row to row */
     struct ntk_near *near;  /* NULL: almost parallel pairs are not looked for */
+    struct ntk_entry bad;   /* of the last tile that was not finite */
 };
 
 /* False: no memory. */
 bool ntk_tile_new(struct ntk_tile *s, const struct ntk_tiling *t);
 void ntk_tile_free(struct ntk_tile *s);
-/* From s->inputs to the sink; the sink's result. A tile on the diagonal of a symmetric kernel needs
- * inputs on and above it. */
-int ntk_tile_finish(const struct ntk_tile *s, int64_t i0, int64_t ni, int64_t j0, int64_t nj,
-                    ntk_sink_fn *sink, void *user);
+/* From s->inputs to the sink. NTK_ECANCEL if the sink says so, NTK_ENUMERIC and s->bad for an entry that is
+ * not finite; ntk_tile_failed has the sentences. A tile on the diagonal of a symmetric kernel needs inputs
+ * on and above it. */
+ntk_status ntk_tile_finish(struct ntk_tile *s, int64_t i0, int64_t ni, int64_t j0, int64_t nj,
+                           ntk_sink_fn *sink, void *user);
+/* Says what ended the work on tiles, unless that is said; returns status. */
+ntk_status ntk_tile_failed(const struct ntk_tiling *t, ntk_status status, struct ntk_entry bad);
 
 /* All pairs of samples without positions. */
 ntk_status ntk_tiles_run(const struct ntk_tiling *t, ntk_sink_fn *sink, void *user);

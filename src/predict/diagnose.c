@@ -68,7 +68,9 @@ ntk_status ntk_model_leave_one_out(const ntk_model *m, double *mean, double *var
     }
     ntk_blas_set_threads(threads);
     free(diagonal);
-    return status;
+    NTK_TRY(status);
+    NTK_TRY(ntk_check_finite(m->ctx, "the leave-one-out predictions", mean, m->n, m->outputs));
+    return var ? ntk_check_finite(m->ctx, "the leave-one-out variances", var, m->n, 1) : NTK_OK;
 }
 
 /* log det(K + ridge) */
@@ -91,7 +93,7 @@ ntk_status ntk_model_evidence(const ntk_model *m, double *log_likelihood)
         fit += cblas_ddot((int)m->n, m->y + k * m->n, 1, m->alpha + k * m->n, 1);
     *log_likelihood = -0.5 * fit - 0.5 * (double)m->outputs *
                                        (log_determinant(m) + (double)m->n * log(2 * M_PI));
-    return NTK_OK;
+    return ntk_check_finite(m->ctx, "the log likelihood", log_likelihood, 1, 1);
 }
 
 struct operands {
@@ -146,6 +148,7 @@ ntk_status ntk_model_spectrum(const ntk_model *m, ntk_spectrum *spectrum)
     }
     ntk_blas_set_threads(threads);
     NTK_TRY(status);
+    NTK_TRY(ntk_check_finite(m->ctx, "the spectrum", (double[]){s.lambda_min, s.lambda_max}, 1, 2));
     s.condition = s.lambda_max / s.lambda_min;
     s.max_learning_rate =
         2 / s.lambda_max * (m->opts.mean_loss ? (double)(m->n * m->outputs) : 1);

@@ -26,14 +26,14 @@ int64_t ntk_model_panel_rows(int64_t n)
 
 size_t ntk_model_bytes(const ntk_fit_opts *opts, int64_t n, int64_t outputs)
 {
-    const size_t square = (size_t)n * (size_t)n * sizeof(double);
-    const size_t packed = ntk_rfp_size(n) * sizeof(double);
-    const size_t vectors = 2 * (size_t)outputs * (size_t)n * sizeof(double);
+    const double size = sizeof(double), square = (double)n * (double)n * size;
+    const double packed = (double)n * ((double)n + 1) / 2 * size;
+    const double vectors = 2 * (double)outputs * (double)n * size;
     const bool ensemble = opts->posterior == NTK_POSTERIOR_NTK && opts->covariance;
 
     if (opts->finite_time) /* the matrix and dsyevd's workspace of two more */
-        return 3 * square + vectors;
-    return packed + (ensemble ? packed : 0) + vectors;
+        return ntk_bytes(3 * square + vectors);
+    return ntk_bytes(packed + (ensemble ? packed : 0) + vectors);
 }
 
 /* ---- kernel matrices */
@@ -148,6 +148,12 @@ static double ridge_of(const ntk_fit_opts *opts, double trace, int64_t n)
     return opts->diag_reg * (opts->diag_reg_absolute ? 1 : trace / (double)n);
 }
 
+/* Numbers are [output][sample]. */
+static ntk_status check_solution(const ntk_model *m)
+{
+    return ntk_check_finite(m->ctx, "the solution", m->alpha, m->outputs, m->n);
+}
+
 static ntk_status solve_cholesky(const ntk_model *m)
 {
     struct ntk_solution *s = m->solution;
@@ -171,6 +177,7 @@ ntk_status ntk_model_factor(const ntk_model *m)
     int info;
 
     s->ridge = ridge_of(&m->opts, ntk_rfp_trace(&s->factor), m->n);
+    NTK_TRY(ntk_check_finite(m->ctx, "the ridge", &s->ridge, 1, 1));
     ntk_rfp_add_diagonal(&s->factor, s->ridge);
     for (int64_t i = 0; i < m->n; i++)
         largest = fmax(largest, *ntk_rfp_at(&s->factor, i, i));
@@ -186,7 +193,7 @@ ntk_status ntk_model_factor(const ntk_model *m)
     NTK_TRY(ntk_progress(m->ctx, "factorisations", 1, 1));
     memcpy(m->alpha, m->y, (size_t)(m->outputs * m->n) * sizeof *m->y);
     ntk_rfp_solve(&s->factor, m->outputs, m->alpha);
-    return NTK_OK;
+    return check_solution(m);
 }
 
 /* alpha = V (values)^-1 V' y over the eigenvalues that are above rounding error. */
@@ -206,7 +213,7 @@ static ntk_status solve_by_eigenvectors(const ntk_model *m)
     cblas_dgemm(CblasColMajor, CblasNoTrans, CblasNoTrans, n, c, n, 1, s->vectors, n, p, n, 0,
                 m->alpha, n);
     free(p);
-    return NTK_OK;
+    return check_solution(m);
 }
 
 static ntk_status solve_eigen(const ntk_model *m)
@@ -224,8 +231,10 @@ static ntk_status solve_eigen(const ntk_model *m)
     for (int64_t i = 0; i < m->n; i++)
         trace += s->vectors[i * m->n + i];
     s->ridge = ridge_of(&m->opts, trace, m->n);
+    NTK_TRY(ntk_check_finite(m->ctx, "the ridge", &s->ridge, 1, 1));
     NTK_TRY(ntk_progress(m->ctx, "eigen-decompositions", 0, 1));
     NTK_TRY(ntk_eigen(m->ctx, m->n, s->vectors, s->values));
+    NTK_TRY(ntk_check_finite(m->ctx, "the eigenvalues", s->values, 1, m->n));
     NTK_TRY(ntk_progress(m->ctx, "eigen-decompositions", 1, 1));
     for (int64_t i = 0; i < m->n; i++)
         s->values[i] += s->ridge;
@@ -298,8 +307,9 @@ static ntk_status check_fit(ntk_ctx *ctx, const ntk_data *x, const double *y, in
         return ntk_fail(ctx, NTK_EINVAL, "outputs must be at least 1, got %lld", (long long)outputs);
     if (!(opts->diag_reg >= 0) || isinf(opts->diag_reg))
         return ntk_fail(ctx, NTK_EINVAL, "diag_reg must be >= 0, got %g", opts->diag_reg);
-    if (x->n > 2147483647 / 2)
-        return ntk_fail(ctx, NTK_EINVAL, "at most 1,073,741,823 samples, got %lld", (long long)x->n);
+    if (x->n > NTK_SAMPLES_MAX)
+        return ntk_fail(ctx, NTK_EINVAL, "at most %d samples, got %lld", NTK_SAMPLES_MAX,
+                        (long long)x->n);
     for (int64_t i = 0; i < x->n * outputs; i++)
         if (!isfinite(y[i]))
             return ntk_fail(ctx, NTK_EINVAL, "target of sample %lld, output %lld is %g, not finite",

@@ -11,6 +11,8 @@
 #include "data/data.h"
 #include "predict/rfp.h"
 
+#define NTK_SAMPLES_MAX (INT32_MAX / 2) /* LAPACK counts in int */
+
 /* What is computed from samples and targets; a loaded model may not have it yet. */
 struct ntk_solution {
     bool ready;

@@ -103,8 +103,12 @@ static ntk_status predict_panels(const ntk_model *m, const ntk_data *x, double *
 
         NTK_TRY(ntk_model_panel(m, x, first, rows, k, nngp));
         ntk_model_panel_mean(m, rows, k, mean + first * m->outputs);
-        if (var)
+        NTK_TRY(ntk_check_finite(m->ctx, "the predictions", mean + first * m->outputs, rows,
+                                 m->outputs));
+        if (var) {
             panel_variance(m, rows, k, nngp, work, var + first);
+            NTK_TRY(ntk_check_finite(m->ctx, "the variances", var + first, rows, 1));
+        }
         NTK_TRY(ntk_progress(m->ctx, "predictions", (double)(first + rows), (double)x->n));
     }
     return NTK_OK;
@@ -222,8 +226,12 @@ ntk_status ntk_model_covariance(const ntk_model *m, const ntk_data *x, double *m
     }
     if (k && (!ensemble || (nngp && work)))
         status = covariance_of(m, x, mean, cov, k, nngp, work);
-    if (status == NTK_OK)
+    if (status == NTK_OK) {
         symmetrise(x->n, cov);
+        status = ntk_check_finite(m->ctx, "the predictions", mean, x->n, m->outputs);
+    }
+    if (status == NTK_OK)
+        status = ntk_check_finite(m->ctx, "the covariance", cov, x->n, x->n);
     free(k);
     free(nngp);
     free(work);

@@ -3,6 +3,7 @@
  * rfp.c - see rfp.h.
  */
 #include <cblas.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -111,6 +112,10 @@ int ntk_rfp_factor(struct ntk_rfp *k)
     int info;
 
     dpftrf_("N", "L", &n, k->a, &info, 1, 1);
+    /* what is not finite anywhere in a row makes its pivot so, which not every LAPACK sees */
+    for (int i = 0; i < n && info == 0; i++)
+        if (!isfinite(*ntk_rfp_at(k, i, i)))
+            info = i + 1;
     return info;
 }
 

@@ -107,6 +107,8 @@ static ntk_status predict(ntk_model *const *models, size_t n, const ntk_kernel *
             if (m->opts.dtype == NTK_F32)
                 ntk_model_widen(panel[k], (size_t)(rows * m->n));
             ntk_model_panel_mean(models[k], rows, panel[k], mean[k] + first * m->outputs);
+            NTK_TRY(ntk_check_finite(m->ctx, "the predictions", mean[k] + first * m->outputs, rows,
+                                     m->outputs));
         }
         NTK_TRY(ntk_progress(m->ctx, "predictions", (double)(first + rows), (double)x->n));
     }

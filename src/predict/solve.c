@@ -48,6 +48,12 @@ static ntk_status solve(ntk_ctx *ctx, struct ntk_rfp *k, const double *y, int64_
         for (int64_t c = 0; c < outputs; c++)
             columns[c * k->n + i] = y[i * outputs + c];
     ntk_rfp_solve(k, outputs, columns);
+    if (ntk_not_finite(columns, k->n * outputs) >= 0) {
+        const ntk_status status = ntk_check_finite(ctx, "the solution", columns, outputs, k->n);
+
+        free(columns);
+        return status;
+    }
     for (int64_t i = 0; i < k->n; i++)
         for (int64_t c = 0; c < outputs; c++)
             alpha[i * outputs + c] = columns[c * k->n + i];

@@ -2,8 +2,6 @@
 #include "base/base.h"
 #include "test.h"
 
-#include <unistd.h>
-
 static void messages_are_kept(void **state)
 {
     ntk_ctx *ctx = *state;
@@ -60,6 +58,25 @@ static void memory_is_bounded(void **state)
                  ntk_ctx_check_memory(ctx, (size_t)2 << 30, "a test"));
 }
 
+static void sizes_do_not_overflow(void **state)
+{
+    ntk_ctx *ctx = *state;
+    ntk_fit_opts opts;
+
+    assert_int_equal(ntk_bytes(3.0 * 8), 24);
+    assert_fails(ctx, NTK_ENOMEM, "a test needs", ntk_ctx_check_memory(ctx, ntk_bytes(1e300), "a test"));
+    ntk_fit_opts_init(&opts);
+    opts.finite_time = 1; /* 3 x 2^64 x 8 bytes, which are 0 modulo 2^64 */
+    assert_fails(ctx, NTK_ENOMEM, "a test needs",
+                 ntk_ctx_check_memory(ctx, ntk_model_bytes(&opts, (int64_t)1 << 32, 1), "a test"));
+    assert_true(ntk_shape_valid((ntk_shape){2, 46340, 46340, 1}));
+    assert_false(ntk_shape_valid((ntk_shape){2, 46341, 46341, 1}));
+    assert_false(ntk_shape_valid((ntk_shape){2, 3037000500, 3037000500, 1}));
+    assert_false(ntk_shape_valid((ntk_shape){2, INT64_MAX, INT64_MAX, INT64_MAX}));
+    assert_false(ntk_shape_valid((ntk_shape){1, 2, 2, 2}));
+    assert_false(ntk_shape_valid((ntk_shape){0, 1, 1, 0}));
+}
+
 static void arenas_hand_out_zeroed_memory(void **state)
 {
     struct ntk_arena arena = {0};
@@ -89,27 +106,6 @@ static void names_are_suggested(void **state)
     assert_null(ntk_nearest("Convolution", names, 4));
 }
 
-static void files_appear_whole(void **state)
-{
-    ntk_ctx *ctx = *state;
-    char dir[] = "/tmp/ntk-test-XXXXXX", path[64];
-    struct ntk_outfile out;
-
-    assert_non_null(mkdtemp(dir));
-    snprintf(path, sizeof path, "%s/file", dir);
-    assert_ok(ctx, ntk_outfile_open(ctx, path, &out));
-    fputs("hello", out.f);
-    assert_int_equal(access(path, F_OK), -1);
-    assert_ok(ctx, ntk_outfile_commit(ctx, &out));
-    assert_int_equal(access(path, F_OK), 0);
-    unlink(path);
-
-    assert_ok(ctx, ntk_outfile_open(ctx, path, &out));
-    ntk_outfile_abort(&out);
-    assert_int_equal(rmdir(dir), 0); /* nothing was left behind */
-    assert_fails(ctx, NTK_EIO, "cannot write", ntk_outfile_open(ctx, path, &out));
-}
-
 static int setup(void **state)
 {
     ntk_ctx *ctx;
@@ -136,8 +132,8 @@ int main(void)
         TEST(instruction_sets_are_checked),
         TEST(memory_is_bounded),
         TEST(arenas_hand_out_zeroed_memory),
+        TEST(sizes_do_not_overflow),
         TEST(names_are_suggested),
-        TEST(files_appear_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

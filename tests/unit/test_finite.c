@@ -511,6 +511,34 @@ static void bad_arguments_are_refused(void **state)
     stop(&f);
 }
 
+/* Whatever goes out: with the multiplier, and what is linear in something that is given. */
+static void numbers_that_go_out_are_finite(void **state)
+{
+    struct fixture f = start(&cases[0], NTK_F64);
+    const int64_t n = f.all;
+    double *given = malloc((size_t)(f.count + n) * sizeof *given), *out = malloc((size_t)n * sizeof *out);
+    double *df = malloc((size_t)n * sizeof *df);
+
+    (void)state;
+    for (int64_t i = 0; i < f.count + n; i++)
+        given[i] = 1.7e308;
+    assert_fails(ctx, NTK_ENUMERIC, "derivatives of samples", ntk_params_jvp(f.p, f.x, given, NULL, df));
+    assert_fails(ctx, NTK_ENUMERIC, "the gradient is not finite",
+                 ntk_params_vjp(f.p, f.x, given, given + n));
+    for (int64_t i = 0; i < f.count + n; i++)
+        given[i] = 1.7e308;
+    assert_fails(ctx, NTK_ENUMERIC, "not finite", ntk_params_linearized(f.p, f.x, given, out));
+    assert_fails(ctx, NTK_ENUMERIC, "not finite", ntk_params_ntk_product(f.p, f.x, NULL, given, out));
+    assert_ok(ctx, ntk_params_set_multiplier(f.p, 1.7e308));
+    for (int64_t i = 0; i < f.count; i++)
+        ((double *)ntk_params_theta(f.p))[i] = 3;
+    assert_fails(ctx, NTK_ENUMERIC, "outputs of samples", ntk_params_apply(f.p, f.x, out));
+    free(given);
+    free(out);
+    free(df);
+    stop(&f);
+}
+
 /* ---- training */
 
 static void small_steps_are_gradient_flow(void **state)
@@ -679,6 +707,7 @@ int main(void)
         cmocka_unit_test(nngp_is_products_of_outputs),
         cmocka_unit_test(values_end_with_the_output),
         cmocka_unit_test(bad_arguments_are_refused),
+        cmocka_unit_test(numbers_that_go_out_are_finite),
         cmocka_unit_test(small_steps_are_gradient_flow),
         cmocka_unit_test(checkpoints_resume_bitwise),
         cmocka_unit_test(divergence_is_named_and_not_saved),

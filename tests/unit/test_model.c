@@ -455,6 +455,95 @@ static void refuses_what_cannot_be_solved(void **state)
     fixture_free(&f);
 }
 
+/* Every stage names itself: targets that are too large for the solution, for predictions, for what
+ * is said of them. */
+static void stages_hand_on_finite_numbers(void **state)
+{
+    static const double large[] = {1e300, 1.7e308};
+    struct fixture f;
+    ntk_fit_opts o;
+    ntk_net *net;
+    double *test, *var, *train, evidence;
+
+    (void)state;
+    fixture_read(&f);
+    test = malloc((size_t)(f.m * f.c) * sizeof *test);
+    train = malloc((size_t)(f.n * f.c) * sizeof *train);
+    var = malloc((size_t)f.m * sizeof *var);
+    assert_ok(ctx, ntk_net_parse(ctx, "serial(Dense(8), Relu(), Dense(1))", &net));
+    ntk_fit_opts_init(&o);
+    o.diag_reg = 1e-2;
+    o.posterior = NTK_POSTERIOR_NNGP;
+    for (o.finite_time = 0; o.finite_time < 2; o.finite_time++)
+        for (int k = 0; k < 2; k++) {
+            ntk_model *model;
+
+            for (int64_t i = 0; i < f.n * f.c; i++)
+                f.y[i] = i % 2 ? large[k] : -large[k];
+            if (k == 1) {
+                assert_fails(ctx, NTK_ENUMERIC, "the solution",
+                             ntk_model_fit(ctx, net, f.train, f.y, f.c, &o, &model));
+                continue;
+            }
+            assert_ok(ctx, ntk_model_fit(ctx, net, f.train, f.y, f.c, &o, &model));
+            assert_ok(ctx, ntk_model_predict(model, f.test, test, var));
+            for (int64_t i = 0; i < f.m * f.c; i++)
+                assert_true(isfinite(test[i]));
+            assert_ok(ctx, ntk_model_leave_one_out(model, train, NULL));
+            assert_fails(ctx, NTK_ENUMERIC, "the log likelihood",
+                         ntk_model_evidence(model, &evidence));
+            ntk_model_free(model);
+        }
+    /* a solution that is finite, and predictions that are not */
+    o.finite_time = 0;
+    for (int64_t i = 0; i < f.n * f.c; i++)
+        f.y[i] = 1e305;
+    for (int64_t i = 0; i < f.m * f.d; i++)
+        f.x_test[i] *= 1e8;
+    {
+        ntk_model *model;
+
+        assert_ok(ctx, ntk_model_fit(ctx, net, f.train, f.y, f.c, &o, &model));
+        assert_fails(ctx, NTK_ENUMERIC, "the predictions",
+                     ntk_model_predict(model, f.test, test, NULL));
+        assert_fails(ctx, NTK_ENUMERIC, "the predictions",
+                     ntk_models_predict(&model, 1, f.test, (double *const[]){test}));
+        ntk_model_free(model);
+    }
+    ntk_net_free(net);
+    free(test);
+    free(train);
+    free(var);
+    fixture_free(&f);
+}
+
+/* A matrix that someone gives, with an entry that is none. */
+static int bad_rows(int64_t i0, int64_t ni, void *k, void *user)
+{
+    for (int64_t i = 0; i < ni; i++)
+        for (int64_t j = i0; j < 8; j++)
+            ((double *)k)[i * (8 - i0) + j - i0] = i0 + i == j ? 1 : 0;
+    if (i0 == 0)
+        ((double *)k)[5] = *(const double *)user;
+    return 0;
+}
+
+static void a_given_matrix_must_be_finite(void **state)
+{
+    double bad = (double)NAN, y[8] = {1, 1, 1, 1, 1, 1, 1, 1}, alpha[8];
+
+    (void)state;
+    assert_fails(ctx, NTK_ENUMERIC, "not positive definite",
+                 ntk_kernel_solve(ctx, 8, NTK_F64, 3, bad_rows, &bad, y, 1, 0, alpha));
+    bad = 0;
+    for (int i = 0; i < 8; i++)
+        y[i] = 1e308;
+    assert_ok(ctx, ntk_kernel_solve(ctx, 8, NTK_F64, 3, bad_rows, &bad, y, 1, 0, alpha));
+    bad = -0.99;
+    assert_fails(ctx, NTK_ENUMERIC, "the solution",
+                 ntk_kernel_solve(ctx, 8, NTK_F64, 3, bad_rows, &bad, y, 1, 0, alpha));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -465,6 +554,8 @@ int main(void)
         cmocka_unit_test(models_are_saved),
         cmocka_unit_test(broken_files_are_refused),
         cmocka_unit_test(refuses_what_cannot_be_solved),
+        cmocka_unit_test(stages_hand_on_finite_numbers),
+        cmocka_unit_test(a_given_matrix_must_be_finite),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
