@@ -34,6 +34,30 @@ NTK_INLINE void bare(V k, const V *a, const V *b, const real *par, V *f, V *d)
 }
 NTK_SWEEP(abrelu, 2, point, bare, par[1] == 0, par[0] / 2)
 
+#ifdef NTK_IS_F64
+
+#include "simd/near.h"
+
+/* 2 pi R = sin t + (pi - t) cos t = pi cos t + arc(t) = arc(pi - t), arc(t) = sin t - t cos t: the
+ * first for small t, the second for small pi - t, where Abs has minus near 0 again */
+NTK_INLINE void near_point(const struct near *x, const real *par, struct near *y, V *dot)
+{
+    const struct near_angle t = near_angle(x);
+    const V p = x->s1 * x->s2, half = splat(par[0] / 2), cosine = (real)0.5 * (t.plus - t.minus);
+    const V arc = near_arc(t.t, t.sine, cosine), rest = near_arc(t.rest, t.sine, -cosine);
+
+    const V close = half * (t.minus - arc / NTK_PI) + par[1] * t.minus;
+    const V opposite = (half + 2 * par[1]) - par[1] * t.plus - half * (rest / NTK_PI);
+
+    y->minus = p * pick(t.minus < t.plus, close, opposite);
+    y->plus = p * (half * (1 + rest / NTK_PI) + par[1] * t.plus);
+    y->d = x->d * __builtin_sqrt(par[0] / 2 + par[1]);
+    *dot = par[0] * (t.rest / (2 * NTK_PI)) + par[1];
+}
+NTK_NEAR(abrelu, near_point)
+
+#endif
+
 #else
 
 #include <math.h>
@@ -136,7 +160,8 @@ static ntk_status setup(const void *self, const struct ntk_where *at,
 {
     const struct abrelu *p = self;
 
-    (void)at, (void)range;
+    (void)at;
+    dual->near = p->a == p->b ? 0 : ntk_near_below(range, HUGE_VAL);
     dual->sides = 2;
     dual->par[0] = (p->b - p->a) * (p->b - p->a);
     dual->par[1] = p->a * p->b;

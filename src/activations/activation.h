@@ -20,6 +20,9 @@
  *     #ifdef NTK_REAL
  *     #include "simd/dual.h"
  *     ... static inline void point(...)  and NTK_DUAL(name, point)
+ *     #ifdef NTK_IS_F64
+ *     ... the same for almost parallel pairs (simd/near.h): NTK_NEAR(name, near_point)
+ *     #endif
  *     #else
  *     ... const struct ntk_activation *const ntk_activations_name[] = {&relu, &abs, ..., NULL};
  *     #endif
@@ -64,6 +67,9 @@ struct ntk_dual {
     int sides;                 /* values per sample and position */
     double par[NTK_DUAL_PARS]; /* constants; unused ones 0 */
     void *state;               /* the activation's own; freed by ntk_activation.finish */
+    /* Pairs with 1 - |correlation| below this are computed by the near dual (simd/near.h); 0: none. */
+    double near;
+    int near_sides;            /* float64 values per sample that the near dual reads */
     bool beyond;               /* float32 does not take what the dual makes of these variances */
 };
 
@@ -71,7 +77,20 @@ struct ntk_dual {
 struct ntk_dual_range {
     double q_min, q_max; /* of all variances that come into the layer */
     ntk_dtype dtype;     /* of the kernel: the accuracy that is worth having */
+    int layers;          /* of activations in the kernel, whose errors add up */
 };
+
+/* A dual of a rounded correlation is off by about half a unit times `steepness`, the slope of D at
+ * correlation 1 over D itself, INFINITY where D (or F) has a kink there. Where that is too much, this is
+ * ntk_dual.near: below it errors would be more than some 5e-7 (float32) or 5e-14. */
+static inline double ntk_near_below(const struct ntk_dual_range *range, double steepness)
+{
+    const bool deep = range->layers > 8;
+
+    if (range->dtype == NTK_F32)
+        return steepness < (deep ? 0.7 : 1.5) ? 0 : deep ? 1.0 / 16 : 1.0 / 32;
+    return steepness < (deep ? 20 : 60) ? 0 : 1.0 / 128;
+}
 
 struct ntk_activation {
     struct ntk_class base;
@@ -98,6 +117,8 @@ struct ntk_activation {
      * [sides][n]. */
     void (*many)(const void *self, const struct ntk_dual *dual, size_t n, const double *q,
                  double *side, double *ff, double *dd);
+    /* near_side[0 .. near_sides - 1] at variance q; NULL if there are none. */
+    void (*near_side)(const void *self, const struct ntk_dual *dual, double q, double *near_side);
     void (*finish)(struct ntk_dual *dual); /* frees dual->state; NULL: nothing to free */
 };
 

@@ -94,16 +94,20 @@ NTK_INLINE V vsine(V x)
     return y * VPOLY(z, sine);
 }
 
-/* sides: 1 / s (0 if s is 0), s, m */
-NTK_INLINE void point(V k, const V *a, const V *b, const real *par, V *f, V *d)
+/* What rho is read as: r = E[u+ v+] and p = P(u, v > 0) for unit variances, 1 + rho, c. */
+struct orthant {
+    V relu, p, above, c;
+};
+
+/* F and D; m and n are the two samples' side m. */
+NTK_INLINE void moments_at(V k, V s, V t, V m, V n, const struct orthant *o, const real *par, V *f,
+                           V *d)
 {
-    const V r = k * (a[0] * b[0]), rho = vsign(vmin(vabs(r), splat(1)), r), s = a[1], t = b[1];
     const real *x = par + PAR_NODES, *weight = x + PAIRS_MAX;
     const int pairs = (int)par[PAR_PAIRS];
-    V relu, p, j1 = splat(0), j2 = splat(0), cross = splat(0);
+    const V p = o->p, angle = 2 * PI * p;
+    V j1 = splat(0), j2 = splat(0), cross = splat(0);
 
-    vorthant(rho, &relu, &p);
-    const V angle = 2 * PI * p;
     for (int i = 0; i < pairs; i++) {
         const V u = vsine(angle * x[i]), v = vsine(angle * (1 - x[i]));
         add(weight[i], s * u, t * v, &j1, &j2, &cross);
@@ -111,18 +115,136 @@ NTK_INLINE void point(V k, const V *a, const V *b, const real *par, V *f, V *d)
     }
     j1 *= p, j2 *= p, cross *= p; /* the interval's length over 2 pi */
 
-    const V linear = (1 + rho) * ((real)MILLS_0 * TWO_PI_INVERSE);
-    const V mixed1 = a[2] - (p - linear * s + j1), mixed2 = b[2] - (p - linear * t + j2);
-    const V c = vsqrt((1 - rho) * (1 + rho)), st = s * t;
+    const V linear = o->above * ((real)MILLS_0 * TWO_PI_INVERSE);
+    const V mixed1 = m - (p - linear * s + j1), mixed2 = n - (p - linear * t + j2);
+    const V c = o->c, st = s * t;
     const V edge = TWO_PI_INVERSE * c * st * (drop(s * c) + drop(t * c));
     const real alpha = par[PAR_ALPHA];
 
     *f = par[PAR_LAMBDA2] *
-         (st * relu + alpha * (k * (mixed1 + mixed2) - edge) + alpha * alpha * cross);
+         (st * o->relu + alpha * (k * (mixed1 + mixed2) - edge) + alpha * alpha * cross);
     *d = par[PAR_LAMBDA2] *
          (p + alpha * (mixed1 + mixed2) + alpha * alpha * (p - linear * (s + t) + j1 + j2 + cross));
 }
+
+/* sides: 1 / s (0 if s is 0), s, m */
+NTK_INLINE void point(V k, const V *a, const V *b, const real *par, V *f, V *d)
+{
+    const V r = k * (a[0] * b[0]), rho = vsign(vmin(vabs(r), splat(1)), r);
+    struct orthant o = {.above = 1 + rho, .c = vsqrt((1 - rho) * (1 + rho))};
+
+    vorthant(rho, &o.relu, &o.p);
+    moments_at(k, a[1], b[1], a[2], b[2], &o, par, f, d);
+}
 NTK_DUAL(elu, 3, point)
+
+#ifdef NTK_IS_F64
+
+#include "simd/near.h"
+
+/* M is MILLS_0 - 2 (1 - y) P(2 y - 1) in y = 2 / (2 + p): *first = M[y1, y2] and *second =
+ * M[y0, y1, y2], divided differences. */
+NTK_INLINE void mills_divided(V y0, V y1, V y2, V *first, V *second)
+{
+    const V v0 = 2 * y0 - 1, v1 = 2 * y1 - 1, v2 = 2 * y2 - 1;
+    V value = splat(0), value2 = splat(0), p01 = splat(0), p12 = splat(0), p012 = splat(0);
+
+    /* the polynomial's values at v0 and v1, and divided differences, by Horner's rule */
+    NTK_UNROLL
+    for (int i = NTK_COUNT(mills_drop_f64) - 1; i >= 0; i--) {
+        p012 = p012 * v2 + p01;
+        p01 = p01 * v1 + value;
+        p12 = p12 * v2 + value2;
+        value = value * v0 + mills_drop_f64[i];
+        value2 = value2 * v1 + mills_drop_f64[i];
+    }
+    const V at_v2 = value2 + p12 * (v2 - v1);
+
+    *first = 2 * at_v2 - 4 * (1 - y1) * p12;
+    *second = 4 * p12 - 8 * (1 - y0) * p012;
+}
+
+/* M(x) - 2 M(x + h) + M(x + 2 h) and *slope = M(x + 2 h) - M(x), x, x + h, x + 2 h >= 0 */
+NTK_INLINE V mills_second(V x, V h, V *slope)
+{
+    const V y0 = 2 / (2 + x), y1 = 2 / (2 + x + h), y2 = 2 / (2 + x + 2 * h);
+    V first, second, across, unused;
+
+    mills_divided(y0, y1, y2, &first, &second);
+    mills_divided(y0, y0, y2, &across, &unused);
+    *slope = -h * y0 * y2 * across;
+    return (real)0.5 * h * h * y0 * y1 * y2 * (y0 * second + first);
+}
+
+#define NEAR_NODES 4
+
+/* s1' s2' - F, from two parts: what is left at rho = 1, where f's two branches are orthogonal, with
+ * squares s^2 / 2 and alpha^2 Q, Q(s, s') = m(s + s') - m(s) - m(s') + m(0), m = M / sqrt(2 pi);
+ * and the integral of D over k from rho = 1, dk = -s1 s2 sin t dt. For angles where F is constant
+ * but for a slope and a curvature, beyond which the plain difference is as good. */
+NTK_INLINE V near_minus(const struct near *x, V angle, V m, V n, const real *par, struct near *y)
+{
+    static const real node[] = {0.06943184420297371239, 0.33000947820757186760,
+                                0.66999052179242813240, 0.93056815579702628761};
+    static const real weight[] = {0.17392742256872692869, 0.32607257743127307131,
+                                  0.32607257743127307131, 0.17392742256872692869};
+    const real norm = TWO_PI_INVERSE * 2 * (real)MILLS_0,
+               alpha = par[PAR_ALPHA]; /* 1 / sqrt(2 pi) */
+    const real root_half = (real)0.70710678118654752440;
+    V unused, double_slope, slope, integral = splat(0);
+    const V q1 = norm * mills_second(splat(0), x->s1, &unused);
+    const V q2 = norm * mills_second(splat(0), x->s2, &unused);
+    const V apart = norm * mills_second(2 * x->s1, -x->d, &double_slope);
+
+    mills_second(x->s1, (real)-0.5 * x->d, &slope);
+    const V dq = norm * (2 * slope - double_slope), root1 = vsqrt(q1), root2 = vsqrt(q2);
+    const V dr = vratio(dq, root1 + root2);
+    const V a[] = {root_half * x->s1, alpha * root1}, b[] = {root_half * x->s2, alpha * root2};
+    const V e[] = {root_half * x->d, alpha * dr};
+    const real lambda = __builtin_sqrt(par[PAR_LAMBDA2]);
+    struct near z = {.s1 = y->s1 / lambda,
+                     .s2 = y->s2 / lambda,
+                     .minus = (real)0.5 * alpha * alpha * (apart - dr * dr)};
+
+    z.plus = z.minus;
+    near_join(2, a, b, e, &z);
+    y->d = par[PAR_LAMBDA2] *
+           vratio((real)0.5 * x->d * (x->s1 + x->s2) + alpha * alpha * dq, y->s1 + y->s2);
+    for (int i = 0; i < NEAR_NODES; i++) {
+        const V t = angle * node[i], half = vsine((real)0.5 * t), sine = vsine(t);
+        const struct orthant o = {
+            .p = (PI - t) * TWO_PI_INVERSE, .above = 2 - 2 * half * half, .c = sine};
+        V f, d;
+
+        moments_at(splat(0), x->s1, x->s2, m, n, &o, par, &f, &d);
+        integral += weight[i] * sine * d;
+    }
+    return par[PAR_LAMBDA2] * z.minus + x->s1 * x->s2 * angle * integral;
+}
+
+NTK_INLINE void near_point(const struct near *x, const real *par, struct near *y, V *dot)
+{
+    const struct near_angle t = near_angle(x);
+    const real norm = TWO_PI_INVERSE * 2 * (real)MILLS_0;
+    const V m = (real)0.5 - norm * (x->s1 * drop(x->s1)),
+            n = (real)0.5 - norm * (x->s2 * drop(x->s2));
+    const struct orthant o = {.relu = TWO_PI_INVERSE *
+                                      near_arc(t.rest, t.sine, (real)0.5 * (t.minus - t.plus)),
+                              .p = t.rest * TWO_PI_INVERSE,
+                              .above = t.plus,
+                              .c = t.sine};
+    const V close = vmin(t.t, splat((real)0.05)); /* keeps the integral's angles in range */
+    V f;
+
+    moments_at(near_value(x), x->s1, x->s2, m, n, &o, par, &f, dot);
+    const V direct = y->s1 * y->s2 - f, minus = near_minus(x, close, m, n, par, y);
+
+    y->minus = pick(t.t * (1 + vmax(x->s1, x->s2)) < (real)0.05, minus, direct);
+    y->plus = y->s1 * y->s2 + f;
+}
+NTK_NEAR(elu, near_point)
+
+#endif
 
 #else
 
@@ -242,6 +364,7 @@ static ntk_status setup(const void *self, const struct ntk_where *at,
                            "the variance %g is above %g, where the quadrature loses accuracy: "
                            "standardise the data, or use a smaller W_std, b_std or a LayerNorm",
                            range->q_max, (double)Q_MAX);
+    dual->near = ntk_near_below(range, p->alpha == 1 ? s : HUGE_VAL);
     dual->sides = 3;
     dual->par[PAR_LAMBDA2] = p->lambda * p->lambda;
     dual->par[PAR_ALPHA] = p->alpha;

@@ -25,6 +25,27 @@ NTK_INLINE void point(V k, const V *a, const V *b, const real *par, V *f, V *d)
 }
 NTK_DUAL(erf, 1, point)
 
+#ifdef NTK_IS_F64
+
+#include "simd/near_arcsine.h"
+
+NTK_INLINE void near_point(const struct near *x, const real *par, struct near *y, V *dot)
+{
+    const struct near_arcsine r = near_arcsine(x, par[0]);
+    const real root = __builtin_sqrt(par[1]), c = __builtin_sqrt(par[2]);
+    const V a[] = {root * vsqrt(r.a1), splat(c)}, b[] = {root * vsqrt(r.a2), splat(c)};
+    const V e[] = {vratio(par[1] * r.difference, a[0] + b[0]), splat(0)};
+
+    y->minus = par[1] * r.minus;
+    y->plus = par[1] * r.plus + 2 * par[2];
+    near_join(2, a, b, e, y);
+    y->d = vratio(par[1] * r.difference, y->s1 + y->s2);
+    *dot = par[3] / r.root;
+}
+NTK_NEAR(erf, near_point)
+
+#endif
+
 #else
 
 #include <math.h>
@@ -72,6 +93,7 @@ static ntk_status setup(const void *self, const struct ntk_where *at,
     const struct erf *p = self;
     const double a2 = p->a * p->a, b2 = p->b * p->b;
 
+    dual->near = ntk_near_below(range, b2 * range->q_max);
     dual->sides = 1;
     dual->par[0] = 2 * b2;
     dual->par[1] = a2 * M_2_PI;

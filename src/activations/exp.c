@@ -16,6 +16,26 @@ NTK_INLINE void point(V k, const V *a, const V *b, const real *par, V *f, V *d)
 }
 NTK_DUAL(exp, 1, point)
 
+#ifdef NTK_IS_F64
+
+#include "simd/near.h"
+
+/* F = s1' s2' exp(-b^2 (d^2 / 2 + minus)) */
+NTK_INLINE void near_point(const struct near *x, const real *par, struct near *y, V *dot)
+{
+    const V p = y->s1 * y->s2, less = vexpm1(-par[0] * ((real)0.5 * x->d * x->d + x->minus));
+    const V step =
+        vexpm1(-par[0] * vabs(x->d) * (x->s1 + x->s2)); /* |s1' - s2'| / the larger, times -1 */
+
+    y->minus = -p * less;
+    y->plus = p * (2 + less);
+    y->d = vsign(step, x->d) * vmax(y->s1, y->s2);
+    *dot = par[0] * (p * (1 + less));
+}
+NTK_NEAR(exp, near_point)
+
+#endif
+
 #else
 
 #include <float.h>
@@ -64,6 +84,7 @@ static ntk_status setup(const void *self, const struct ntk_where *at,
     if (!(ff < DBL_MAX && dd < DBL_MAX))
         return ntk_fail_at(at, NTK_ENUMERIC, "E[(%g exp(%g u))^2] overflows float64 at variance %g",
                            p->a, p->b, range->q_max);
+    dual->near = ntk_near_below(range, p->b * p->b * range->q_max);
     dual->sides = 1;
     dual->par[0] = p->b * p->b;
     return NTK_OK;

@@ -13,7 +13,7 @@
 
 #include "simd/dual.h"
 
-/* side: i; par: 2 |b|, a^2 */
+/* side: i; par: 2 |b|, a^2, b */
 NTK_INLINE void point(V k, const V *a, const V *b, const real *par, V *f, V *d)
 {
     const V w = a[0] * b[0], x = par[0] * (k * a[0] * b[0]);
@@ -23,6 +23,31 @@ NTK_INLINE void point(V k, const V *a, const V *b, const real *par, V *f, V *d)
     *d = *f * (par[0] * w) * (x / y);
 }
 NTK_DUAL(gaussian, 1, point)
+
+#ifdef NTK_IS_F64
+
+#include "simd/near.h"
+
+/* With m = 1 - 4 b q: F = a^2 / sqrt(M), s'^2 = a^2 / sqrt(m), where
+ *     M = 1 - 2 b (q + q') + g,  g = 4 b^2 minus plus,
+ *     M^2 - m m' = 4 b^2 (q - q')^2 + g (2 (1 - 2 b (q + q')) + g) */
+NTK_INLINE void near_point(const struct near *x, const real *par, struct near *y, V *dot)
+{
+    const real b = par[2];
+    const V q1 = x->s1 * x->s1, q2 = x->s2 * x->s2, dq = x->d * (x->s1 + x->s2);
+    const V m1 = vsqrt(1 - 4 * b * q1), m2 = vsqrt(1 - 4 * b * q2), n = m1 * m2;
+    const V g = 4 * b * b * x->minus * x->plus, rest = 1 - 2 * b * (q1 + q2), m = rest + g;
+    const V more = (4 * b * b * dq * dq + g * (2 * rest + g)) / (m + n); /* M - sqrt(m m') */
+    const V root_m = vsqrt(m), root_n = vsqrt(n), f = par[1] / root_m;
+
+    y->minus = par[1] * more / (root_m * root_n * (root_m + root_n));
+    y->plus = y->s1 * y->s2 + f;
+    y->d = vratio(par[1] * (4 * b) * dq / (n * (m1 + m2)), y->s1 + y->s2);
+    *dot = 4 * b * b * near_value(x) * f / m;
+}
+NTK_NEAR(gaussian, near_point)
+
+#endif
 
 #else
 
@@ -64,6 +89,9 @@ static ntk_status setup(const void *self, const struct ntk_where *at,
     dual->sides = 1;
     dual->par[0] = 2 * fabs(p->b);
     dual->par[1] = p->a * p->a;
+    dual->par[2] = p->b;
+    dual->near = ntk_near_below(range, 12 * p->b * p->b * range->q_max * range->q_max /
+                                           (1 - 4 * p->b * range->q_max));
     return ntk_dual_largest(at, range, -2 * p->b * range->q_max, dual);
 }
 

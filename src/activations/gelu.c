@@ -40,6 +40,78 @@ void NTK_DUAL_SYMBOL(gelu)(const struct ntk_dual_args *p)
         gelu_loops(p);
 }
 
+#ifdef NTK_IS_F64
+
+#include "simd/near_arcsine.h"
+
+/* T = asin(x) / (2 pi) + 1 / 4, given the first term */
+NTK_INLINE struct near turn(const struct near_arcsine *t)
+{
+    const V a1 = HALF_PI_INVERSE * t->a1, a2 = HALF_PI_INVERSE * t->a2, half = splat((real)0.5);
+    const V difference = HALF_PI_INVERSE * t->difference;
+    const V a[] = {vsqrt(a1), half}, b[] = {vsqrt(a2), half};
+    const V e[] = {vratio(difference, a[0] + b[0]), splat(0)};
+    struct near y = {.s1 = vsqrt(a1 + (real)0.25),
+                     .s2 = vsqrt(a2 + (real)0.25),
+                     .minus = HALF_PI_INVERSE * t->minus,
+                     .plus = HALF_PI_INVERSE * t->plus + (real)0.5};
+
+    y.d = difference / (y.s1 + y.s2);
+    near_join(2, a, b, e, &y);
+    return y;
+}
+
+/* With R = c / w, R^2 = (1 + q)(1 + q') - k^2, F has three parts,
+ *     k T,   w^2 k^2 / (2 pi R),   w^2 q q' R / (2 pi)
+ * which for a sample with itself are squares of s T^(1/2), g / r and g r (the last two over sqrt(2
+ * pi)), r = (1 + 2 q)^(1/4), g = q / (1 + q). R - r r' follows from R^4 - (r r')^4 as in
+ * gaussian.c. */
+NTK_INLINE void near_point(const struct near *x, const real *par, struct near *y, V *dot)
+{
+    const struct near_arcsine arcsine = near_arcsine(x, 1);
+    const struct near t = turn(&arcsine);
+    const V q1 = x->s1 * x->s1, q2 = x->s2 * x->s2, dq = x->d * (x->s1 + x->s2), k = near_value(x);
+    const V i1 = 1 / (1 + q1), i2 = 1 / (1 + q2), w2 = HALF_PI_INVERSE * i1 * i2;
+    const V g1 = q1 * i1, g2 = q2 * i2, dg = dq * i1 * i2;
+    const V square1 = vsqrt(1 + 2 * q1), square2 = vsqrt(1 + 2 * q2);
+    const V r1 = vsqrt(square1), r2 = vsqrt(square2), r = r1 * r2, big = arcsine.root;
+    const V dr = 2 * dq / ((square1 + square2) * (r1 + r2));
+    const V less = x->minus * x->plus; /* q q' - k^2 */
+    const V more = (dq * dq + less * (2 * (1 + q1 + q2) + less)) /
+                   ((big * big + square1 * square2) * (big + r)); /* R - r r' */
+    const real c = (real)0.39894228040143267794;                  /* 1 / sqrt(2 pi) */
+    const V a[] = {x->s1 * t.s1, c * g1 / r1, c * g1 * r1};
+    const V b[] = {x->s2 * t.s2, c * g2 / r2, c * g2 * r2};
+    const V e[] = {(real)0.5 * (x->d * (t.s1 + t.s2) + t.d * (x->s1 + x->s2)),
+                   (real)0.5 * c * (dg * (r1 + r2) - dr * (g1 + g2)) / r,
+                   (real)0.5 * c * (dg * (r1 + r2) + dr * (g1 + g2))};
+    V difference = splat(0);
+
+    (void)par;
+    for (int i = 0; i < 3; i++)
+        difference += e[i] * (a[i] + b[i]);
+    y->d = vratio(difference, y->s1 + y->s2);
+    y->minus = (real)0.5 * (x->minus * t.plus + x->plus * t.minus) +
+               w2 * ((less + k * k * (more / big)) / r - q1 * q2 * more);
+    y->plus = splat(0);
+    near_join(3, a, b, e, y);
+    y->plus = y->s1 * y->s2 + k * near_value(&t) + w2 * (k * k / big + q1 * q2 * big);
+    *dot = near_value(&t) + HALF_PI_INVERSE * (k / big) * (1 / (big * big) + i1 + i2);
+}
+
+NTK_NEAR_LOOPS(gelu, near_point)
+
+ntk_near_fn NTK_NEAR_SYMBOL(gelu), NTK_NEAR_SYMBOL(series);
+void NTK_NEAR_SYMBOL(gelu)(const struct ntk_near_args *p)
+{
+    if (*p->par > 0)
+        NTK_NEAR_SYMBOL(series)(p);
+    else
+        gelu_near_loops(p);
+}
+
+#endif
+
 #else
 
 #include <math.h>
@@ -91,6 +163,7 @@ static ntk_status setup(const void *self, const struct ntk_where *at,
 
     dual->sides = 2;
     dual->par[0] = p->approximate;
+    dual->near = ntk_near_below(range, 0.4 * sqrt(range->q_max));
     return p->approximate ? ntk_series_setup(f, df, self, at, range, dual) : NTK_OK;
 }
 
@@ -135,6 +208,7 @@ static const struct ntk_activation gelu = {
     .setup = setup,
     .side = side,
     .moments = moments,
+    .near_side = ntk_series_near_side,
     .finish = ntk_series_finish,
 };
 
@@ -153,6 +227,7 @@ static const struct ntk_activation gelu_tanh = {
     .setup = setup,
     .side = side,
     .moments = moments,
+    .near_side = ntk_series_near_side,
     .finish = ntk_series_finish,
 };
 

@@ -59,6 +59,8 @@ static ntk_status setup(const void *self, const struct ntk_where *at,
                     "has no such condition",
                     range->q_min, range->q_max);
     dual->sides = 2 + (p->degree > 0 ? (int)p->degree : 1);
+    dual->near_sides = dual->sides - 1;
+    dual->near = ntk_near_below(range, (double)p->degree - 1);
     dual->par[0] = 1; /* all powers of rho occur */
     return NTK_OK;
 }
@@ -73,6 +75,15 @@ static void side(const void *self, const struct ntk_dual *dual, double q, double
         s[1 + p->degree] = pow(q, 0.5 * (double)(p->degree - 1));
     else
         s[1] = 1;
+}
+
+/* side without its first value */
+static void near_side(const void *self, const struct ntk_dual *dual, double q, double *near)
+{
+    const struct hermite *p = self;
+
+    memset(near, 0, (size_t)dual->near_sides * sizeof *near);
+    near[p->degree] = p->degree > 0 ? pow(q, 0.5 * (double)(p->degree - 1)) : 1;
 }
 
 static void moments(const void *self, const struct ntk_dual *dual, double q, double *ff, double *dd)
@@ -101,6 +112,7 @@ static const struct ntk_activation hermite = {
     .setup = setup,
     .side = side,
     .moments = moments,
+    .near_side = near_side,
 };
 
 const struct ntk_activation *const ntk_activations_hermite[] = {&hermite, NULL};

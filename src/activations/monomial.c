@@ -32,6 +32,54 @@ NTK_INLINE void point(V k, const V *a, const V *b, const real *par, V *f, V *d)
 }
 NTK_DUAL(monomial, 1, point)
 
+#ifdef NTK_IS_F64
+
+#include "simd/near.h"
+
+/* F = (s s')^n sum_l c_l rho^l, D its derivative by k; with g = 1 - |rho|, 1 - |rho|^l is a sum of
+ * g |rho|^i. For odd n F is odd. */
+NTK_INLINE void near_point(const struct near *x, const real *par, struct near *y, V *dot)
+{
+    const struct near_angle t = near_angle(x);
+    const int terms = (int)par[0], odd = par[1] > 0, n = 2 * terms - 2 + odd;
+    const V gap = vmin(t.minus, t.plus), rho = 1 - gap, p = x->s1 * x->s2;
+    const V sign = vsign(splat(1), t.plus - t.minus);
+    V less = splat(0), f = splat(0), slope = splat(0), rest = splat(0), power = splat(1);
+    V size = splat(1); /* p^(n - 1) */
+
+    for (int l = 0; l <= n; l++) { /* power = rho^l, rest = 1 - rho^l */
+        if (l % 2 == odd) {
+            const real c = par[2 + (n - l) / 2];
+            less += c * rest;
+            f += c * power;
+        } else if (l < n) {
+            slope += (l + 1) * par[2 + (n - l - 1) / 2] * power;
+        }
+        rest += power * gap;
+        power *= rho;
+    }
+    for (int i = 1; i < n; i++)
+        size *= p;
+    const V whole = n > 0 ? size * p : size, other = y->s1 * y->s2 + whole * f;
+    const M mirrored = odd ? sign < 0 : (M)splat(0);
+    V sum = splat(0), power1 = splat(1);
+    real one = 0; /* F for rho = s = s' = 1 */
+
+    for (int i = 0; i < n; i++) { /* s1^n - s2^n = d (s1^(n - 1) + s1^(n - 2) s2 + ...) */
+        sum = sum * x->s2 + power1;
+        power1 *= x->s1;
+    }
+    for (int j = 0; j < terms; j++)
+        one += par[2 + j];
+    y->minus = pick(mirrored, other, whole * less);
+    y->plus = pick(mirrored, whole * less, other);
+    y->d = x->d * sum * __builtin_sqrt(one);
+    *dot = size * (odd ? slope : sign * slope);
+}
+NTK_NEAR(monomial, near_point)
+
+#endif
+
 #else
 
 #include <math.h>
@@ -70,7 +118,8 @@ static ntk_status setup(const void *self, const struct ntk_where *at,
     const int n = (int)p->degree;
     double c = 1;
 
-    (void)at, (void)range;
+    (void)at;
+    dual->near = ntk_near_below(range, n / 2.0);
     for (int i = 2; i <= n; i++)
         c *= i; /* c_n = n! */
     dual->sides = 1;

@@ -4,6 +4,7 @@
  *     E[x^j h_m(z)] = s^j j! / (2^r r! sqrt(m!)), x = s z, r = (j - m) / 2 an integer >= 0, else 0.
  */
 #include <math.h>
+#include <string.h>
 
 #include "activations/series.h"
 
@@ -46,13 +47,30 @@ static double df(const void *self, double x)
     return y;
 }
 
+static void side(const void *self, const struct ntk_dual *dual, double q, double *s);
+
+/* The slope of D at correlation 1, relative. */
+static double steepness(const void *self, const struct ntk_dual *dual, double q)
+{
+    double s[2 + NTK_LIST_MAX], d = 0, slope = 0;
+
+    side(self, dual, q, s);
+    for (int m = 0; m < dual->sides - 2; m++) {
+        d += (m + 1) * s[2 + m] * s[2 + m];
+        slope += m * (m + 1) * s[2 + m] * s[2 + m];
+    }
+    return d > 0 ? slope / d : 0;
+}
+
 static ntk_status setup(const void *self, const struct ntk_where *at,
                         const struct ntk_dual_range *range, struct ntk_dual *dual)
 {
     const struct polynomial *p = self;
 
-    (void)at, (void)range;
+    (void)at;
     dual->sides = 2 + (p->coef.n > 1 ? p->coef.n - 1 : 1);
+    dual->near_sides = dual->sides - 1;
+    dual->near = ntk_near_below(range, steepness(self, dual, range->q_max));
     dual->par[0] = 1; /* all powers of rho occur */
     return NTK_OK;
 }
@@ -80,6 +98,14 @@ static void side(const void *self, const struct ntk_dual *dual, double q, double
         s[2 + m] = e;
         power *= sd * sqrt((double)m + 1);
     }
+}
+
+static void near_side(const void *self, const struct ntk_dual *dual, double q, double *near)
+{
+    double s[2 + NTK_LIST_MAX];
+
+    side(self, dual, q, s);
+    memcpy(near, s + 1, (size_t)dual->near_sides * sizeof *near);
 }
 
 static void moments(const void *self, const struct ntk_dual *dual, double q, double *ff, double *dd)
@@ -112,6 +138,7 @@ static const struct ntk_activation polynomial = {
     .setup = setup,
     .side = side,
     .moments = moments,
+    .near_side = near_side,
 };
 
 const struct ntk_activation *const ntk_activations_polynomial[] = {&polynomial, NULL};

@@ -53,6 +53,53 @@ NTK_INLINE void point(V k, const V *a, const V *b, const real *par, V *f, V *d)
 }
 NTK_DUAL(rectified_monomial, 2, point)
 
+#ifdef NTK_IS_F64
+
+#include "simd/near.h"
+
+/* (B(1) - B(rho)) / (1 - rho) */
+NTK_INLINE V quotient(V x, const real *coef, int degree)
+{
+    real carry = degree > 0 ? coef[degree] : 0;
+    V y = splat(carry);
+
+    for (int i = degree - 1; i >= 1; i--) {
+        carry += coef[i];
+        y = y * x + carry;
+    }
+    return y;
+}
+
+/* 2 pi (M_n(1) - M_n) = pi (B_n(1) - B_n) + B_n t - A_n sin t */
+NTK_INLINE void near_point(const struct near *x, const real *par, struct near *y, V *dot)
+{
+    const struct near_angle t = near_angle(x);
+    const V rho = (real)0.5 * (t.plus - t.minus), p = x->s1 * x->s2;
+    const int n = (int)par[0];
+    const real *coef = par + 1;
+    const V b = horner(rho, coef + B_F * ROW, n), a = horner(rho, coef + A_F * ROW, n) * t.sine;
+    const V less = NTK_PI * t.minus * quotient(rho, coef + B_F * ROW, n) + (b * t.t - a);
+    const real one = NTK_PI * horner(splat(1), coef + B_F * ROW, n)[0];
+    V size = splat(1), sum = splat(0), power1 = splat(1); /* p^(n - 1), sum as in monomial.c */
+
+    for (int i = 1; i < n; i++)
+        size *= p;
+    for (int i = 0; i < n; i++) {
+        sum = sum * x->s2 + power1;
+        power1 *= x->s1;
+    }
+    const V whole = n > 0 ? size * p : size, f = whole * (b * t.rest + a), q = y->s1 * y->s2;
+
+    y->minus = pick(p > 0, whole * less, q - f);
+    y->plus = q + f;
+    y->d = n > 0 ? x->d * sum * __builtin_sqrt(one) : y->s1 - y->s2;
+    *dot = size *
+           (horner(rho, coef + B_D * ROW, n) * t.rest + horner(rho, coef + A_D * ROW, n) * t.sine);
+}
+NTK_NEAR(rectified_monomial, near_point)
+
+#endif
+
 #else
 
 #include <math.h>
@@ -117,7 +164,8 @@ static ntk_status setup(const void *self, const struct ntk_where *at,
     const int n = (int)p->degree;
     double a[ROW], b[ROW], older_a[ROW] = {0}, older_b[ROW] = {0};
 
-    (void)at, (void)range;
+    (void)at;
+    dual->near = ntk_near_below(range, n < 2 ? HUGE_VAL : n / 2.0);
     next(0, older_a, a, b);
     for (int m = 1; m <= n; m++) {
         for (int i = 0; i < ROW; i++) {

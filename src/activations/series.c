@@ -4,6 +4,8 @@
  */
 #include "activations/series.h"
 
+#define PAR_CUT 1 /* par: 1 if the near sides end with what the series leaves out */
+
 #ifdef NTK_REAL
 
 #include "simd/dual.h"
@@ -64,6 +66,111 @@ void NTK_DUAL_SYMBOL(series)(const struct ntk_dual_args *p)
     NTK_DUAL_CASES(run, p)
 }
 
+#ifdef NTK_IS_F64
+
+#include "simd/near.h"
+
+/* Sums over the Hermite coefficients c_j = s e_(j - 1) of f(s z), c_0 = a: of (c / s' - c' /
+ * s'')^2, and for even or odd j of c c', of c c' (1 - |rho|^j), and of its derivative by k. */
+struct sums {
+    V all, less, slope;
+};
+
+/* What all terms need: the factors of e in c / s', rho^(j - 1) and 1 - rho^j, 1 - rho, for |rho|.
+ */
+struct near_state {
+    V size1, size2, product, rho, gap, power, less, apart;
+};
+
+NTK_INLINE void near_next(struct near_state *n)
+{
+    n->power *= n->rho;
+    n->less += n->power * n->gap;
+}
+
+/* The k-th side, of c_j. */
+NTK_INLINE void near_term(const struct ntk_near_args *p, size_t i, int k, int j,
+                          struct near_state *n, struct sums *s)
+{
+    const V e1 = splat(p->side1[(size_t)k * p->stride1]);
+    const V e2 = load(p->side2 + (size_t)k * p->stride2 + i), both = e1 * e2,
+            cc = both * n->product;
+    const V e = e1 * n->size1 - e2 * n->size2;
+
+    n->apart += e * e;
+    s->all += cc;
+    s->less += cc * n->less;
+    s->slope += (real)j * both * n->power;
+    near_next(n);
+}
+
+/* The last two sides, where the series is cut while the rest still matters: its root mean squares
+ * in F and D. It counts as one more term, which is exact for equal samples and near rho = 1. */
+NTK_INLINE void near_tail(const struct ntk_near_args *p, size_t i, struct near_state *n,
+                          struct sums *s)
+{
+    const int last = p->sides - 1;
+    const V power = n->power, d1 = splat(p->side1[(size_t)last * p->stride1]);
+    const V d2 = load(p->side2 + (size_t)last * p->stride2 + i);
+
+    near_term(p, i, last - 1, 0, n, s);
+    s->slope += d1 * d2 * power;
+}
+
+/* F = s1' s2' (1 - apart / 2) - sum c c' (1 - rho^j), and 1 - |rho|^j is a sum of g |rho|^i, g = 1
+ * - |rho|. With more terms than the series of other pairs has: near rho = 1 the tail is not damped.
+ */
+NTK_INLINE void near_block(const struct ntk_near_args *p, size_t i)
+{
+    const struct near x = near_load(p->k, i);
+    const struct near_angle t = near_angle(&x);
+    struct near y = {.s1 = splat(p->f->s1), .s2 = load(p->f->s2 + i)};
+    const V gap = vmin(t.minus, t.plus), one = splat(1);
+    const V i1 = splat(p->f->s1 > 0 ? 1 / p->f->s1 : 0), i2 = vratio(one, y.s2);
+    const V a1 = splat(p->side1[0]), a2 = load(p->side2 + i), first = a1 * i1 - a2 * i2;
+    const bool cut = p->par[PAR_CUT] > 0;
+    const int stride = p->par[0] > 1 ? 2 : 1, terms = p->sides - (cut ? 3 : 1);
+    struct sums even = {.all = a1 * a2}, odd = {.all = splat(0)};
+    struct near_state n = {.size1 = x.s1 * i1,
+                           .size2 = x.s2 * i2,
+                           .product = x.s1 * x.s2,
+                           .rho = 1 - gap,
+                           .gap = gap,
+                           .power = one,
+                           .less = gap,
+                           .apart = first * first};
+
+    for (int k = 1, j = 1; k <= terms; k++, j++) {
+        near_term(p, i, k, j, &n, &odd);
+        if (stride == 1 && k < terms)
+            near_term(p, i, ++k, ++j, &n, &even);
+        else
+            near_next(&n), j++;
+    }
+    if (cut)
+        near_tail(p, i, &n, &odd);
+    const V base = (real)0.5 * y.s1 * y.s2 * n.apart, sign = t.plus - t.minus;
+    const V rest = 2 * odd.all - odd.less;
+    const V minus = base + even.less + vwhere(sign, odd.less, rest);
+    const V plus = base + (2 * even.all - even.less) + vwhere(sign, rest, odd.less);
+    /* the larger one has the rounding and the tails of all sums, s1' and s2' have not */
+    const V twice = 2 * y.s1 * y.s2;
+    y.minus = pick(minus < plus, minus, twice - plus);
+    y.plus = pick(minus < plus, twice - minus, plus);
+    y.d = y.s1 - y.s2;
+    near_store(p->f, i, &y);
+    store(p->dot + i, odd.slope + vsign(one, sign) * even.slope);
+}
+
+ntk_near_fn NTK_NEAR_SYMBOL(series);
+void NTK_NEAR_SYMBOL(series)(const struct ntk_near_args *p)
+{
+    for (size_t i = 0; i < p->n; i += LANES)
+        near_block(p, i);
+}
+
+#endif
+
 #else
 
 #include <math.h>
@@ -72,12 +179,15 @@ void NTK_DUAL_SYMBOL(series)(const struct ntk_dual_args *p)
 
 /* Trapezoidal rule on [-13, 13]: beyond it exp(-z^2 / 2) h_m(z) is below 1e-18 for every m used.
  * It converges like exp(-2 pi d / STEP), d the distance of f(s z)'s nearest pole from the line. */
-#define STEP         (1.0 / 32)
-#define NODES        833
-#define INTERPOLATED 1e-6 /* least q / q_max that the interpolation covers */
-#define COLUMNS_MAX  96
-#define DEGREE_MAX   1500 /* most terms that are integrated */
-#define TAIL_MAX     1e-4 /* most that may be left out, with a warning */
+#define STEP           (1.0 / 32)
+#define NODES          833
+#define INTERPOLATED   1e-6 /* least q / q_max that the interpolation covers */
+#define COLUMNS_MAX    96
+#define DEGREE_MAX     1500  /* most terms that are integrated */
+#define TAIL_MAX       1e-4  /* most that may be left out, with a warning */
+#define CUT_TOLERANCE  1e-13 /* relative: below it a tail is rounding */
+#define TAILS          2     /* rows after those of near_terms: their tails in V and D */
+#define NEAR_TOLERANCE 2e-14 /* of near_terms' tail in float64 */
 
 /* Row of values that depend on q: E[f^2] = a^2 + q V, D, a, e_0, e_1, ... */
 enum {
@@ -90,11 +200,14 @@ enum {
 struct series {
     ntk_series_fn *f, *df;
     const void *self;
-    int terms;     /* number of e_m that are kept: m = 0, stride, 2 stride, ... */
-    int stride;    /* 2 if f' is even (tanh, sigmoid): its odd coefficients are 0 */
-    int columns;   /* order of the Chebyshev interpolation */
-    double lo, hi; /* its interval of log q */
-    double *coef;  /* [columns][ROW_E + terms] */
+    int terms;              /* number of e_m that are kept: m = 0, stride, 2 stride, ... */
+    int near_terms;         /* for almost parallel samples; at least as many */
+    double tail, steepness; /* what terms leave out of D (at rho = 1), relative; D' / D there */
+    bool cut;               /* near_terms leave out more than rounding */
+    int stride;             /* 2 if f' is even (tanh, sigmoid): its odd coefficients are 0 */
+    int columns;            /* order of the Chebyshev interpolation */
+    double lo, hi;          /* its interval of log q */
+    double *coef;           /* [columns][ROW_E + near_terms + TAILS] */
 };
 
 /* rows[r][c], r < ROW_E + terms, for n values of q > 0: row r is at rows + r * n. work: 2 NODES +
@@ -187,7 +300,7 @@ static int find_stride(size_t n, const double *rows, int degree)
 /* Moves the rows of the terms that are kept together. */
 static void keep_nonzero(const struct series *s, size_t n, double *rows)
 {
-    for (int j = 1; s->stride > 1 && j < s->terms; j++)
+    for (int j = 1; s->stride > 1 && j < s->near_terms; j++)
         memcpy(rows + (size_t)(ROW_E + j) * n, rows + (size_t)(ROW_E + j * s->stride) * n,
                n * sizeof *rows);
 }
@@ -195,18 +308,23 @@ static void keep_nonzero(const struct series *s, size_t n, double *rows)
 /* Chebyshev coefficients of every row from its values at the extrema of T_columns-1. */
 static void interpolate(struct series *s, const double *rows)
 {
-    const int n = s->columns, height = ROW_E + s->terms;
+    const int n = s->columns, height = ROW_E + s->near_terms + TAILS;
 
-    for (int j = 0; j < n; j++)
+    for (int j = 0; j < n; j++) {
+        const double scale = (j == 0 || j == n - 1 ? 1.0 : 2.0) / (n - 1);
+        double weight[COLUMNS_MAX];
+
+        for (int i = 0; i < n; i++)
+            weight[i] = (i == 0 || i == n - 1 ? 0.5 : 1) * scale *
+                        cos(M_PI * ((i * j) % (2 * n - 2)) / (n - 1));
         for (int r = 0; r < height; r++) {
             double sum = 0;
-            for (int i = 0; i < n; i++) {
-                const double half = i == 0 || i == n - 1 ? 0.5 : 1;
-                sum += half * rows[(size_t)(r * n + i)] *
-                       cos(M_PI * ((i * j) % (2 * n - 2)) / (n - 1));
-            }
-            s->coef[j * height + r] = sum * (j == 0 || j == n - 1 ? 1.0 : 2.0) / (n - 1);
+
+            for (int i = 0; i < n; i++)
+                sum += weight[i] * rows[(size_t)(r * n + i)];
+            s->coef[j * height + r] = sum;
         }
+    }
 }
 
 /* The functions of log q are analytic in a strip of half-width pi: the order that takes the error
@@ -217,13 +335,46 @@ static int columns_for(double lo, double hi)
     return order < COLUMNS_MAX ? (int)order : COLUMNS_MAX;
 }
 
+/* Sets tail and steepness, the largest of all columns, and the rows after the last: what near_terms leave
+ * out of V and D, which interpolated is smooth where differences of other rows would be rounding. */
+static void measure(struct series *s, size_t n, double *rows)
+{
+    s->tail = s->steepness = 0;
+    for (size_t c = 0; c < n; c++) {
+        const double d = rows[ROW_D * n + c];
+        double left = d, slope = 0, *tail = rows + (size_t)(ROW_E + s->near_terms) * n + c;
+
+        tail[0] = rows[ROW_V * n + c];
+        tail[n] = d;
+        for (int j = 0; j < s->near_terms; j++) {
+            const double e = rows[(size_t)(ROW_E + j) * n + c], m = (double)j * s->stride;
+
+            left -= j < s->terms ? (m + 1) * e * e : 0;
+            slope += m * (m + 1) * e * e;
+            tail[0] -= e * e;
+            tail[n] -= (m + 1) * e * e;
+        }
+        s->tail = fmax(s->tail, d > 0 ? left / d : 0);
+        s->steepness = fmax(s->steepness, d > 0 ? slope / d : 0);
+    }
+}
+
+/* 1 - |rho| from which rho^terms brings the tail below what almost parallel pairs are good for. */
+static double near_below(const struct series *s, const struct ntk_dual_range *range)
+{
+    const double target = range->dtype == NTK_F32 ? 3e-7 : 2e-14;
+    const double tail = log(fmax(s->tail / target, 1)) / (s->terms * s->stride);
+
+    return fmin(fmax(tail, ntk_near_below(range, s->steepness)), 0.5);
+}
+
 /* The function's part of the work: q in n columns, their rows up to the degree that is needed, at
  * most `most`. */
 static ntk_status expand(struct series *s, size_t n, const double *q, int most,
                          const struct ntk_where *at, double tol, double *rows)
 {
-    double *work = ntk_alloc(at->ctx, (2 + n) * NODES, sizeof *work), tail;
-    size_t worst = 0;
+    double *work = ntk_alloc(at->ctx, (2 + n) * NODES, sizeof *work), tail, tail_near;
+    size_t worst = 0, worst_near = 0;
     int degree;
 
     if (!work)
@@ -233,7 +384,12 @@ static ntk_status expand(struct series *s, size_t n, const double *q, int most,
     degree = find_degree(n, q, rows, most, tol, &worst, &tail);
     s->stride = find_stride(n, rows, degree);
     s->terms = (degree + s->stride - 1) / s->stride;
+    degree =
+        find_degree(n, q, rows, most, tol > 1e-8 ? 1e-8 : NEAR_TOLERANCE, &worst_near, &tail_near);
+    s->near_terms = (degree + s->stride - 1) / s->stride;
+    s->cut = tail_near > CUT_TOLERANCE;
     keep_nonzero(s, n, rows);
+    measure(s, n, rows);
     if (tail <= tol || most < DEGREE_MAX)
         return NTK_OK;
     if (tail > TAIL_MAX)
@@ -242,10 +398,11 @@ static ntk_status expand(struct series *s, size_t n, const double *q, int most,
                            "left out is %.1e of its value. Smaller W_std, b_std or a LayerNorm "
                            "keep variances small",
                            most, q[worst], tail);
-    ntk_log(at->ctx, 1,
-            "%s: at variance %g the Hermite series leaves out %.1e of its value for nearly parallel "
-            "samples (%.0e is aimed at)",
-            at->name, q[worst], tail, tol);
+    ntk_log(
+        at->ctx, 1,
+        "%s: at variance %g the Hermite series leaves out %.1e of its value for nearly parallel "
+        "samples (%.0e is aimed at)",
+        at->name, q[worst], tail, tol);
     return NTK_OK;
 }
 
@@ -253,15 +410,16 @@ static ntk_status expand(struct series *s, size_t n, const double *q, int most,
 static ntk_status expand_enough(struct series *s, size_t n, const double *q,
                                 const struct ntk_where *at, double tol, double **rows)
 {
-    static const int tries[] = {200, DEGREE_MAX};
+    static const int tries[] = {200, 500, DEGREE_MAX};
     ntk_status status = NTK_OK;
 
     *rows = NULL;
     for (size_t k = 0; k < sizeof tries / sizeof *tries && status == NTK_OK; k++) {
         free(*rows);
-        *rows = ntk_alloc(at->ctx, (size_t)(ROW_E + tries[k]) * n, sizeof **rows);
+        *rows = ntk_alloc(at->ctx, (size_t)(ROW_E + tries[k] + TAILS) * n, sizeof **rows);
         status = *rows ? expand(s, n, q, tries[k], at, tol, *rows) : NTK_ENOMEM;
-        if (status == NTK_OK && s->terms * s->stride < tries[k])
+        if (status == NTK_OK && s->terms * s->stride < tries[k] &&
+            (k > 0 || s->near_terms * s->stride < tries[k]))
             break;
     }
     if (status == NTK_OK && s->terms > 200)
@@ -295,13 +453,16 @@ ntk_status ntk_series_setup(ntk_series_fn *f, ntk_series_fn *df, const void *sel
 
     status = expand_enough(s, n, q, at, tol, &rows);
     if (status == NTK_OK) {
-        s->coef = ntk_alloc(at->ctx, n * (size_t)(ROW_E + s->terms), sizeof *s->coef);
+        s->coef = ntk_alloc(at->ctx, n * (size_t)(ROW_E + s->near_terms + TAILS), sizeof *s->coef);
         status = s->coef ? NTK_OK : NTK_ENOMEM;
     }
     if (status == NTK_OK) {
         interpolate(s, rows);
         dual->sides = s->terms + 2;
         dual->par[0] = s->stride;
+        dual->near = near_below(s, range);
+        dual->par[PAR_CUT] = s->cut;
+        dual->near_sides = s->near_terms + (s->cut ? 3 : 1);
         dual->state = s;
         s = NULL;
     }
@@ -323,13 +484,14 @@ void ntk_series_finish(struct ntk_dual *dual)
 /* out = rows [first, last) at q > 0 */
 static void row_at(const struct series *s, double q, int first, int last, double *out)
 {
-    const int height = ROW_E + s->terms;
+    const int height = ROW_E + s->near_terms + TAILS;
     const double x = fmin((2 * log(q) - s->lo - s->hi) / (s->hi - s->lo), 1);
 
     if (x < -1) { /* tiny beside q_max: rare enough to integrate */
-        double rows[ROW_E + DEGREE_MAX], work[3 * NODES];
-        integrate(s, 1, &q, (s->terms - 1) * s->stride + 1, rows, work);
+        double rows[ROW_E + DEGREE_MAX + TAILS], work[3 * NODES];
+        integrate(s, 1, &q, (s->near_terms - 1) * s->stride + 1, rows, work);
         keep_nonzero(s, 1, rows);
+        rows[ROW_E + s->near_terms] = rows[ROW_E + s->near_terms + 1] = 0; /* tails */
         memcpy(out, rows + first, (size_t)(last - first) * sizeof *out);
         return;
     }
@@ -357,6 +519,36 @@ void ntk_series_side(const void *self, const struct ntk_dual *dual, double q, do
     memset(side, 0, (size_t)dual->sides * sizeof *side);
     side[1] = s->f(s->self, 0);
     side[2] = s->df(s->self, 0);
+}
+
+/* Roots of what near_terms leave out of V and D; where that is rounding, far less than its root. */
+static void tails(const struct series *s, const double *row, double *out)
+{
+    const double v = row[ROW_E + s->near_terms], d = row[ROW_E + s->near_terms + 1];
+
+    out[0] = v > 0 ? v / sqrt(v + NEAR_TOLERANCE * row[ROW_V]) : 0;
+    out[1] = d > 0 ? d / sqrt(d + NEAR_TOLERANCE * row[ROW_D]) : 0;
+}
+
+void ntk_series_near_side(const void *self, const struct ntk_dual *dual, double q, double *side)
+{
+    const struct series *s = dual->state;
+
+    if (q > 0 && s->cut) {
+        double row[ROW_E + DEGREE_MAX + TAILS];
+
+        row_at(s, q, 0, ROW_E + s->near_terms + TAILS, row);
+        memcpy(side, row + ROW_A, (size_t)(1 + s->near_terms) * sizeof *side);
+        tails(s, row, side + 1 + s->near_terms);
+        return;
+    }
+    if (q > 0) {
+        row_at(s, q, ROW_A, ROW_E + s->near_terms, side);
+        return;
+    }
+    memset(side, 0, (size_t)dual->near_sides * sizeof *side);
+    side[0] = s->f(self, 0);
+    side[1] = s->df(self, 0);
 }
 
 void ntk_series_moments(const void *self, const struct ntk_dual *dual, double q, double *ff,

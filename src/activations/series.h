@@ -26,6 +26,7 @@ ntk_status ntk_series_setup(ntk_series_fn *f, ntk_series_fn *df, const void *sel
                             const struct ntk_where *at, const struct ntk_dual_range *range,
                             struct ntk_dual *dual);
 void ntk_series_side(const void *self, const struct ntk_dual *dual, double q, double *side);
+void ntk_series_near_side(const void *self, const struct ntk_dual *dual, double q, double *side);
 void ntk_series_moments(const void *self, const struct ntk_dual *dual, double q, double *ff,
                         double *dd);
 void ntk_series_finish(struct ntk_dual *dual);
@@ -33,7 +34,7 @@ void ntk_series_finish(struct ntk_dual *dual);
 /* Members of a struct ntk_activation besides base, f, df and setup. */
 #define NTK_SERIES_MEMBERS                                                   \
     .dual = NTK_DUAL_series, .side = ntk_series_side, .moments = ntk_series_moments, \
-    .finish = ntk_series_finish
+    .near_side = ntk_series_near_side, .finish = ntk_series_finish
 
 #define NTK_SERIES_FORMULA                                                                \
     "E[f f] = a a' + k sum_m e_m e'_m r^m,  E[f' f'] = sum_m (m+1) e_m e'_m r^m,  "        \

@@ -20,7 +20,28 @@ NTK_INLINE void point(V k, const V *a, const V *b, const real *par, V *f, V *d)
 }
 NTK_DUAL(sign, 1, point)
 
+#ifdef NTK_IS_F64
+
+#include "simd/near.h"
+
+NTK_INLINE void near_point(const struct near *x, const real *par, struct near *y, V *dot)
+{
+    const struct near_angle t = near_angle(x);
+    const V p = y->s1 * y->s2 * (2 / NTK_PI); /* 0 where a variance is 0 */
+
+    (void)par;
+    y->minus = p * t.t;
+    y->plus = p * t.rest;
+    y->d = y->s1 - y->s2;
+    *dot = splat(0);
+}
+NTK_NEAR(sign, near_point)
+
+#endif
+
 #else
+
+#include <math.h>
 
 static double f(const void *self, double x)
 {
@@ -50,7 +71,8 @@ static int degree(const void *self)
 static ntk_status setup(const void *self, const struct ntk_where *at,
                         const struct ntk_dual_range *range, struct ntk_dual *dual)
 {
-    (void)self, (void)at, (void)range;
+    (void)self, (void)at;
+    dual->near = ntk_near_below(range, HUGE_VAL);
     dual->sides = 1;
     return NTK_OK;
 }

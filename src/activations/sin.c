@@ -26,6 +26,33 @@ NTK_INLINE void point(V k, const V *a, const V *b, const real *par, V *f, V *d)
 }
 NTK_DUAL(sin, 1, point)
 
+#ifdef NTK_IS_F64
+
+#include "simd/near.h"
+
+/* With A, B = a^2 (sin^2 c +- cos^2 c) / 2, p, m = b^2 (d^2 / 2 + minus or plus), r = exp(-b^2 q):
+ *     F = A e^-p + B e^-m,   s'^2 = A + B r^2,   r r' = e^(-p - m)
+ *     s1' s2' - F = (1 - e^-p) (A - B e^-m) + (s1' s2' - A - B r r')
+ * where the last bracket is A B (r - r')^2 / (s1' s2' + A + B r r'), and A - B = a^2 cos^2 c. */
+NTK_INLINE void near_point(const struct near *x, const real *par, struct near *y, V *dot)
+{
+    const V square = (real)0.5 * x->d * x->d;
+    const V p = vexpm1(-par[0] * (square + x->minus)), m = vexpm1(-par[0] * (square + x->plus));
+    const V r1 = vexp(-par[0] * x->s1 * x->s1), r2 = vexp(-par[0] * x->s2 * x->s2);
+    const V step =
+        vsign(vexpm1(-par[0] * vabs(x->d) * (x->s1 + x->s2)), x->d) * vmax(r1, r2); /* r' - r */
+    const real a = (par[1] + par[2]) / 2, b = (par[1] - par[2]) / 2;
+    const V more = vratio(a * b * step * step, y->s1 * y->s2 + a + b * r1 * r2);
+
+    y->minus = more - p * (par[2] - b * m);
+    y->plus = more + (2 + p) * (par[1] + b * m);
+    y->d = vratio(-b * step * (r1 + r2), y->s1 + y->s2);
+    *dot = par[0] * (a * (1 + p) - b * (1 + m));
+}
+NTK_NEAR(sin, near_point)
+
+#endif
+
 #else
 
 #include <math.h>
@@ -135,6 +162,7 @@ static ntk_status setup(const void *self, const struct ntk_where *at,
 {
     const struct sine *p = self;
 
+    dual->near = ntk_near_below(range, p->b * p->b * range->q_max);
     dual->sides = 1;
     dual->par[0] = p->b * p->b;
     dual->par[1] = p->sin2;

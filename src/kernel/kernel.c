@@ -126,7 +126,8 @@ static const struct ntk_simd *simd_of(const ntk_kernel *k, ntk_dtype dtype)
 static size_t work_bytes(const ntk_kernel *k, ntk_dtype dtype, int64_t n)
 {
     size_t bytes = ntk_samples_bytes(&k->plan, dtype, (size_t)ntk_features_of(k->shape), n) +
-                   (size_t)k->ctx->threads * ntk_tile_bytes(&k->plan, dtype);
+                   (size_t)k->ctx->threads * (ntk_tile_bytes(&k->plan, dtype) +
+                                              (k->plan.near ? ntk_near_bytes(&k->plan) : 0));
 
     if (k->plan.space)
         bytes += ntk_blocks_bytes(k->plan.space, simd_of(k, dtype), dtype, (int)k->shape.c,

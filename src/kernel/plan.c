@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "kernel/plan.h"
+#include "kernel/near.h"
 
 static bool is_input(const struct ntk_node *v)
 {
@@ -191,6 +191,8 @@ static ntk_status make_space(struct ntk_plan *p)
         return NTK_OK;
     if (p->n_inputs == 1 && is_flat_input(&p->graph, p->inputs[0])) {
         p->needs_variances = true;
+        if (!ntk_near_plan(p))
+            return ntk_fail(p->graph.ctx, NTK_ENOMEM, "no memory for a plan of %d nodes", p->graph.n);
         return NTK_OK;
     }
     return ntk_space_make(&p->graph, p->n_inputs, p->inputs, 0, NULL, &p->space);

@@ -54,6 +54,9 @@ struct ntk_plan {
     int *output_from; /* slot that holds output m after the last step: its own, or another's if two
                        * outputs are the same node or one is an input itself */
     bool *needed;     /* [graph.n]: nodes that some step or output uses */
+    bool near;        /* almost parallel pairs are looked for (near.h) */
+    bool noisy;       /* some node that is needed is */
+    bool *carried;    /* near: [graph.n]: covariances that activations depend on */
     int first_output; /* slots n_inputs ... first_output - 1 are scratch */
     int n_slots;
 };

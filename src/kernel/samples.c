@@ -158,7 +158,8 @@ static ntk_status setup_dual(ntk_ctx *ctx, struct ntk_samples *s, int sets, cons
                              int table, struct ntk_duals *duals)
 {
     const struct ntk_where at = {.ctx = ctx, .name = v->act->base.name, .line = 0};
-    struct ntk_dual_range range = {.q_min = 1e300, .q_max = 0, .dtype = s[0].dtype};
+    struct ntk_dual_range range = {
+        .q_min = 1e300, .q_max = 0, .dtype = s[0].dtype, .layers = duals->plan->n_tables};
 
     for (int t = 0; t < sets; t++)
         for (int64_t i = 0; i < s[t].n; i++) {
@@ -178,7 +179,7 @@ static ntk_status run_dual(ntk_ctx *ctx, struct ntk_samples *s, const struct ntk
     const double *q = row(s, v->in[0]);
     ntk_status status = NTK_OK;
 
-    *table = ntk_alloc_zero(ctx, sides * s->stride, s->dtype);
+    *table = ntk_alloc_zero(ctx, (sides + 1) * s->stride, s->dtype);
     if (!*table)
         return NTK_ENOMEM;
 #pragma omp parallel num_threads(ctx->threads)
@@ -190,7 +191,8 @@ static ntk_status run_dual(ntk_ctx *ctx, struct ntk_samples *s, const struct ntk
             if (!ntk_go_on(ctx, &status, side ? NTK_OK : NTK_ENOMEM))
                 continue;
             v->act->side(v->self, dual, q[i], side);
-            for (size_t k = 0; k < sides; k++)
+            side[sides] = __builtin_sqrt(q[i]);
+            for (size_t k = 0; k <= sides; k++)
                 if (s->dtype == NTK_F32)
                     ((float *)*table)[k * s->stride + (size_t)i] = (float)side[k];
                 else
@@ -438,12 +440,20 @@ void ntk_samples_free(struct ntk_samples s[2], const struct ntk_plan *plan, stru
 }
 
 #define SERIES_SIDES 8 /* a guess where the number of sides is known only with the variances */
+#define NEAR_SIDES   100 /* likewise, of near sides */
 
 size_t ntk_samples_bytes(const struct ntk_plan *plan, ntk_dtype dtype, size_t features, int64_t n)
 {
     const size_t per_sample = features * dtype + (size_t)plan->graph.n * sizeof(double) +
-                              (size_t)plan->n_tables * SERIES_SIDES * dtype + sizeof(struct key) +
+                              (size_t)plan->n_tables * (SERIES_SIDES + 1) * dtype + sizeof(struct key) +
                               3 * sizeof(int64_t);
 
-    return (size_t)n * per_sample;
+    size_t near = 0;
+
+    for (int k = 0; plan->near && k < plan->n_tables; k++) {
+        const struct ntk_activation *act = plan->graph.nodes[plan->tables[k].dual_node].act;
+
+        near += act && act->near_side ? NEAR_SIDES * sizeof(double) : 0;
+    }
+    return (size_t)n * (per_sample + near);
 }

@@ -19,7 +19,7 @@ struct ntk_samples {
     void *owned_x;   /* x if it had to be converted */
     double *variance; /* [graph.n][n]: node's value for each sample with itself; rows of nodes that
                        * are not needed are not written */
-    void **sides;    /* [n_tables] -> [sides][stride] of dtype */
+    void **sides;    /* [n_tables] -> [sides][stride] of dtype; DUAL: one more, the roots of variances */
     int64_t *group;  /* [n]: samples with the same group are equal, within and across both sets */
 };
 

@@ -134,6 +134,8 @@ static void run_dual(const struct ntk_tile *s, const struct ntk_step *step, cons
         .d = step->dot >= 0 ? s->slot[step->dot_slot] : NULL,
     };
 
+    if (s->near)
+        ntk_near_mark(s->near, step->sides, s->slot[step->in[0]], r->n, r->i, r->j0);
     t->simd->dual[act->dual](&args);
 }
 
@@ -163,6 +165,16 @@ static void run_step(const struct ntk_tile *s, const struct ntk_step *step, cons
         patch(t, r, step->node, s->slot[step->slot]);
     if (step->dot >= 0)
         patch(t, r, step->dot, s->slot[step->dot_slot]);
+}
+
+/* Almost parallel pairs of a finished row. */
+static void run_near(const struct ntk_tile *s, const struct run *r)
+{
+    const struct ntk_plan *p = s->t->plan;
+
+    ntk_near_row(s->near, r->i, r->j0, r->n_valid, s->slot[0], s->slot + p->first_output);
+    for (int m = 0; m < p->n_outputs; m++)
+        patch(s->t, r, p->outputs[m], s->slot[p->first_output + m]);
 }
 
 /* Columns [first, last) of a row of float64 are finished, and become a row of the sink's type that begins
@@ -234,6 +246,8 @@ static bool run_row(struct ntk_tile *s, int64_t i0, int64_t j0, int64_t nj, int6
     for (int m = 0; m < p->n_outputs; m++)
         if (p->output_from[m] != p->first_output + m)
             memcpy(s->slot[p->first_output + m], s->slot[p->output_from[m]], r.n * size);
+    if (s->near && s->near->any)
+        run_near(s, &r);
     return end_row(s, &r, row, from);
 }
 
@@ -261,6 +275,8 @@ ntk_status ntk_tile_finish(struct ntk_tile *s, int64_t i0, int64_t ni, int64_t j
     for (int64_t row = 0; row < ni; row++)
         if (!run_row(s, i0, j0, nj, row, diagonal ? row / lanes * lanes : 0))
             return NTK_ENUMERIC;
+    if (s->near && s->near->failed)
+        return NTK_ENOMEM;
     if (diagonal)
         mirror_within(s, ni);
     for (int m = 0; m < t->plan->n_outputs; m++) {
@@ -332,13 +348,23 @@ ntk_status ntk_tiles_run(const struct ntk_tiling *t, ntk_sink_fn *sink, void *us
     const int64_t rows = (t->rows->n + TILE - 1) / TILE, columns = (t->columns->n + TILE - 1) / TILE;
     const int64_t n = symmetric ? rows * (rows + 1) / 2 : rows * columns;
     const struct ntk_blas blas = ntk_blas_begin(1);
+    struct ntk_near_sides shared = {0};
     ntk_status status = NTK_OK;
     int64_t done = 0;
+
+    if (t->plan->near)
+        shared = ntk_near_sides_new(t->plan, symmetric);
 
 #pragma omp parallel num_threads(t->ctx->threads)
     {
         struct ntk_tile s;
-        const bool ready = ntk_tile_new(&s, t);
+        struct ntk_near near = {0};
+        bool ready = ntk_tile_new(&s, t);
+
+        if (t->plan->near) {
+            ready = ready && shared.first && shared.second && ntk_near_new(&near, t, &shared);
+            s.near = &near;
+        }
 
 #pragma omp for schedule(dynamic, 1)
         for (int64_t k = 0; k < n; k++) {
@@ -356,7 +382,9 @@ ntk_status ntk_tiles_run(const struct ntk_tiling *t, ntk_sink_fn *sink, void *us
             }
         }
         ntk_tile_free(&s);
+        ntk_near_free(&near);
     }
+    ntk_near_sides_free(&shared, t->plan);
     ntk_blas_end(blas);
     if (status == NTK_ENOMEM)
         return ntk_fail(t->ctx, status, "no memory for the scratch of %d threads", t->ctx->threads);

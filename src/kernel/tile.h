@@ -11,7 +11,7 @@
 #ifndef NTK_TILE_H
 #define NTK_TILE_H
 
-#include "kernel/samples.h"
+#include "kernel/near.h"
 
 #define NTK_TILE 256 /* rows and columns; 256 x 256 doubles fill half a second-level cache */
 
@@ -41,6 +41,7 @@ struct ntk_tile {
     unsigned char *outputs; /* [n_outputs][NTK_TILE][NTK_TILE] */
     const void **in;        /* [most_in] operands of the current step */
     unsigned char **slot;   /* [n_slots] run buffers; inputs' and outputs' change from row to row */
+    struct ntk_near *near;  /* NULL: almost parallel pairs are not looked for */
     struct ntk_entry bad;   /* of the last tile that was not finite */
 };
 

@@ -3,6 +3,7 @@
  * ops.c - the loops that are not duals, and the table of all loops, for one instruction set and
  * element type.
  */
+#include "simd/near.h"
 #include "simd/planes.h"
 #include "simd/rows.h"
 #include "simd/simd.h"
@@ -107,6 +108,14 @@ static double peak(size_t rounds)
 #include "activations/sweeps.def"
 #undef SWEEP
 
+#ifdef NTK_IS_F64
+#define ACTIVATION(name) ntk_near_fn NTK_NEAR_SYMBOL(name);
+#define ACTIVATION_SERIES(name)
+#include "activations/activations.def"
+#undef ACTIVATION
+#undef ACTIVATION_SERIES
+#endif
+
 extern const struct ntk_simd NTK_CAT4(ntk_simd, NTK_SUFFIX, , );
 
 const struct ntk_simd NTK_CAT4(ntk_simd, NTK_SUFFIX, , ) = {
@@ -141,4 +150,21 @@ const struct ntk_simd NTK_CAT4(ntk_simd, NTK_SUFFIX, , ) = {
     .spread = NTK_PLANES(spread),
     .sum = NTK_PLANES(sum),
     .add_rows = NTK_CAT4(ntk_add_rows, NTK_SUFFIX, , ),
+    .mark = NTK_NEAR_OP(mark),
+    .square_difference = NTK_NEAR_OP(square_difference),
+    .square_distance = NTK_NEAR_OP(square_distance),
+#ifdef NTK_IS_F64
+    .near_dual =
+        {
+#define ACTIVATION(name) [NTK_DUAL_##name] = NTK_NEAR_SYMBOL(name),
+#define ACTIVATION_SERIES(name)
+#include "activations/activations.def"
+#undef ACTIVATION
+#undef ACTIVATION_SERIES
+        },
+    .near_mix = NTK_NEAR_OP(mix),
+    .near_product = NTK_NEAR_OP(product),
+    .near_normalise = NTK_NEAR_OP(normalise),
+    .near_self = NTK_NEAR_OP(self),
+#endif
 };

@@ -92,6 +92,28 @@ struct ntk_rows_args {
     size_t out_stride;
 };
 
+/* A covariance of n pairs, of one first sample, that may be almost parallel (simd/near.h); or, if only
+ * value is not NULL, another number a pair. All arrays [n]. */
+struct ntk_near_run {
+    double s1, *s2;       /* roots of the two samples' variances */
+    double *d;            /* s1 - s2 */
+    double *minus, *plus; /* s1 s2 - k, s1 s2 + k */
+    double *value;        /* k */
+};
+
+/* The dual of almost parallel pairs. */
+struct ntk_near_args {
+    size_t n;
+    const struct ntk_near_run *k;
+    const double *par;                  /* [NTK_DUAL_PARS] */
+    int sides;                          /* dual->near_sides */
+    const double *side1, *side2;        /* first: side s at s * stride1; second: [sides][stride2] */
+    size_t stride1, stride2;
+    struct ntk_near_run *f;             /* E[f f]; s1 and s2 are given */
+    double *dot;                        /* E[f' f'] */
+};
+typedef void ntk_near_fn(const struct ntk_near_args *args);
+
 #define NTK_PEAK_CHAINS 12
 
 struct ntk_link_group; /* kernel/space.h */
@@ -129,6 +151,25 @@ struct ntk_simd {
     void (*sum)(size_t rows, size_t columns, size_t pitch, const void *in, const double *weight1,
                 const double *weight2, double *sum);
     void (*add_rows)(const struct ntk_rows_args *args);
+
+    /* Almost parallel pairs (simd/near.h). */
+    /* flags[i] = 1 where |k[i]| > s1 s2[i], i < n; returns whether any is. Others are left alone. */
+    bool (*mark)(size_t n, const void *k, double s1, const void *s2, unsigned char *flags);
+    /* |x1|^2 - |x2|^2 */
+    double (*square_difference)(size_t features, const void *x1, const void *x2);
+    /* |x1 - a x2 - b x2|^2 for a = 1 or -1 and any b */
+    double (*square_distance)(size_t features, const void *x1, const void *x2, double a, double b);
+    ntk_near_fn *near_dual[NTK_N_DUALS]; /* the rest in float64 only */
+    void (*near_mix)(size_t n, int m, const struct ntk_near_run *const *in, const double *coef,
+                     double constant, struct ntk_near_run *out);
+    void (*near_product)(size_t n, int m, const struct ntk_near_run *const *in,
+                         struct ntk_near_run *out);
+    /* in / sqrt((q1 + eps) (q2 + eps)), q its variances */
+    void (*near_normalise)(size_t n, const struct ntk_near_run *in, double eps,
+                           struct ntk_near_run *out);
+    /* in, whose variances take a factor, not its covariance */
+    void (*near_self)(size_t n, const struct ntk_near_run *in, double factor,
+                      struct ntk_near_run *out);
 };
 
 struct ntk_isa {

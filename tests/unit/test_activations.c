@@ -72,7 +72,7 @@ static struct use use_new(const struct ntk_activation *act, const char *params, 
                           double q_max, ntk_dtype dtype)
 {
     const struct ntk_where at = {.ctx = ctx, .name = act->base.name, .line = 1, .column = 1};
-    const struct ntk_dual_range range = {q_min, q_max, dtype};
+    const struct ntk_dual_range range = {q_min, q_max, dtype, 1};
     struct use u = {.act = act, .self = make_self(act, params)};
 
     if (act->setup(u.self, &at, &range, &u.dual) != NTK_OK)
@@ -495,7 +495,7 @@ static void refused(const char *name, const char *params, double q_max, ntk_dtyp
 {
     const struct ntk_activation *act = ntk_activation_find(name);
     const struct ntk_where at = {.ctx = ctx, .name = name, .line = 1, .column = 1};
-    const struct ntk_dual_range range = {0.1, q_max, dtype};
+    const struct ntk_dual_range range = {0.1, q_max, dtype, 1};
     void *self = make_self(act, params);
     struct ntk_dual dual = {0};
 

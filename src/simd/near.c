@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * near.c - finding almost parallel pairs, and the layers that are not activations for them
+ * (near.h).
+ */
+#include <string.h>
+
+#include "simd/near.h"
+
+typedef signed char bytes __attribute__((vector_size(LANES)));
+typedef double W __attribute__((vector_size(LANES * sizeof(double))));
+
+NTK_INLINE W wide(const real *x)
+{
+    return __builtin_convertvector(load(x), W);
+}
+
+NTK_INLINE double sum_of(W x)
+{
+    double sum = 0;
+
+    for (size_t i = 0; i < LANES; i++)
+        sum += x[i];
+    return sum;
+}
+
+bool NTK_NEAR_OP(mark)(size_t n, const void *k, double s1, const void *s2, unsigned char *flags)
+{
+    const real *pk = k, *ps = s2;
+    const V s = splat((real)s1);
+    V most = splat(-1);
+    uint64_t bits[NTK_VBYTES / sizeof(uint64_t)], any = 0;
+
+    for (size_t i = 0; i < n; i += LANES)
+        most = vmax(most, vabs(load(pk + i)) - s * load(ps + i));
+    const M over = most > 0;
+    memcpy(bits, &over, sizeof bits);
+    for (size_t i = 0; i < NTK_VBYTES / sizeof *bits; i++)
+        any |= bits[i];
+    for (size_t i = 0; any && i < n; i += LANES) {
+        const M these = vabs(load(pk + i)) - s * load(ps + i) > 0;
+        const bytes set = __builtin_convertvector(these, bytes) & 1;
+
+        for (size_t j = 0; j < LANES; j++)
+            flags[i + j] |= (unsigned char)set[j];
+    }
+    return any != 0;
+}
+
+double NTK_NEAR_OP(square_difference)(size_t features, const void *x1, const void *x2)
+{
+    const real *a = x1, *b = x2;
+    W sum = {0};
+    double rest = 0;
+    size_t i = 0;
+
+    for (; i + LANES <= features; i += LANES)
+        sum += (wide(a + i) - wide(b + i)) * (wide(a + i) + wide(b + i));
+    for (; i < features; i++)
+        rest += ((double)a[i] - (double)b[i]) * ((double)a[i] + (double)b[i]);
+    return sum_of(sum) + rest;
+}
+
+double NTK_NEAR_OP(square_distance)(size_t features, const void *x1, const void *x2, double a,
+                                    double b)
+{
+    const real *u = x1, *v = x2;
+    W sum = {0};
+    double rest = 0;
+    size_t i = 0;
+
+    for (; i + LANES <= features; i += LANES) {
+        const W y = wide(v + i), e = (wide(u + i) - a * y) - b * y;
+
+        sum += e * e;
+    }
+    for (; i < features; i++) {
+        const double y = (double)v[i], e = ((double)u[i] - a * y) - b * y;
+
+        rest += e * e;
+    }
+    return sum_of(sum) + rest;
+}
+
+#ifdef NTK_IS_F64
+
+/* The sum of coef[k] in[k], and a constant that all pairs share: in fields' terms one more part. */
+void NTK_NEAR_OP(mix)(size_t n, int m, const struct ntk_near_run *const *in, const double *coef,
+                      double constant, struct ntk_near_run *out)
+{
+    for (size_t i = 0; i < n; i += LANES) {
+        struct near y = {
+            .s1 = splat(out->s1), .s2 = load(out->s2 + i), .plus = splat(2 * constant)};
+        V inner = splat(constant), squares = splat(0), difference = splat(0);
+
+        for (int k = 0; k < m; k++) {
+            const struct near x = near_load(in[k], i);
+
+            y.minus += coef[k] * x.minus;
+            y.plus += coef[k] * x.plus;
+            difference += coef[k] * x.d * (x.s1 + x.s2);
+            inner += coef[k] * x.s1 * x.s2;
+            squares += constant * coef[k] * x.d * x.d;
+            for (int l = 0; l < k; l++) {
+                const struct near z = near_load(in[l], i);
+                const V cross = 0.5 * (x.d * (z.s1 + z.s2) - z.d * (x.s1 + x.s2));
+
+                squares += coef[k] * coef[l] * cross * cross;
+            }
+        }
+        const V more = vratio(squares, y.s1 * y.s2 + inner);
+        y.minus += more;
+        y.plus += more;
+        y.d = vratio(difference, y.s1 + y.s2);
+        near_store(out, i, &y);
+    }
+}
+
+void NTK_NEAR_OP(product)(size_t n, int m, const struct ntk_near_run *const *in,
+                          struct ntk_near_run *out)
+{
+    for (size_t i = 0; i < n; i += LANES) {
+        struct near y = near_load(in[0], i);
+
+        for (int k = 1; k < m; k++) {
+            const struct near x = near_load(in[k], i);
+            const V minus = y.minus;
+
+            y.minus = 0.5 * (minus * x.plus + y.plus * x.minus);
+            y.plus = 0.5 * (minus * x.minus + y.plus * x.plus);
+            y.d = 0.5 * (y.d * (x.s1 + x.s2) + x.d * (y.s1 + y.s2));
+            y.s1 *= x.s1;
+            y.s2 *= x.s2;
+        }
+        near_store(out, i, &y);
+    }
+}
+
+void NTK_NEAR_OP(normalise)(size_t n, const struct ntk_near_run *in, double eps,
+                            struct ntk_near_run *out)
+{
+    for (size_t i = 0; i < n; i += LANES) {
+        const struct near x = near_load(in, i);
+        const V r1 = vratio(splat(1), x.s1 * x.s1 + eps), r2 = vratio(splat(1), x.s2 * x.s2 + eps);
+        const V scale = vsqrt(r1) * vsqrt(r2);
+        struct near y = {.s1 = splat(out->s1), .s2 = load(out->s2 + i)};
+
+        y.minus = x.minus * scale;
+        y.plus = x.plus * scale;
+        y.d = vratio(eps * x.d * (x.s1 + x.s2) * r1 * r2, y.s1 + y.s2);
+        near_store(out, i, &y);
+    }
+}
+
+void NTK_NEAR_OP(self)(size_t n, const struct ntk_near_run *in, double factor,
+                       struct ntk_near_run *out)
+{
+    for (size_t i = 0; i < n; i += LANES) {
+        const struct near x = near_load(in, i);
+        const V more = x.s1 * x.s2 * (factor - 1);
+        const struct near y = {
+            .d = x.d * __builtin_sqrt(factor), .minus = x.minus + more, .plus = x.plus + more};
+
+        near_store(out, i, &y);
+    }
+}
+
+#endif

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * near.h - duals of almost parallel pairs, in float64 (kernel/near.c).
+ *
+ * The angle t between two samples, cos t = k / (s1 s2), is lost in a rounded covariance k where t
+ * is small: 1 - cos t = t^2 / 2. Carried from layer to layer are therefore minus = s1 s2 - k = s1
+ * s2 (1 - cos t),   plus = s1 s2 + k,   d = s1 - s2 Errors of minus and plus are to stay below
+ * rounding of s1 s2 times t, of d below rounding of d: all rules below are sums and products of
+ * numbers that are not negative, or differences that are taken where they are exact. (Half the mean
+ * squared distance, (q1 + q2) / 2 - k, will not do: where s1 and s2 differ it is dominated by d^2 /
+ * 2, and t is lost in it again.) plus is for samples that are almost opposite: they stay so through
+ * odd functions, and become parallel through even ones.
+ *
+ * What a file writes is
+ *
+ *     NTK_INLINE void near_point(const struct near *x, const real *par, struct near *y, V *dot)
+ *     { ... x: the covariance; y: E[f f], its s1 and s2 given; *dot: E[f' f'] ... }
+ *     NTK_NEAR(erf, near_point)
+ */
+#ifndef NTK_NEAR_H
+#define NTK_NEAR_H
+
+#include "simd/simd.h"
+#include "simd/vmath.h"
+
+#define NTK_NEAR_SYMBOL(name) NTK_CAT4(ntk_near_, name, NTK_SUFFIX, )
+#define NTK_NEAR_OP(name)     NTK_CAT4(ntk_near_op_, name, NTK_SUFFIX, )
+
+bool NTK_NEAR_OP(mark)(size_t n, const void *k, double s1, const void *s2, unsigned char *flags);
+double NTK_NEAR_OP(square_difference)(size_t features, const void *x1, const void *x2);
+double NTK_NEAR_OP(square_distance)(size_t features, const void *x1, const void *x2, double a,
+                                    double b);
+
+#ifdef NTK_IS_F64
+
+void NTK_NEAR_OP(mix)(size_t n, int m, const struct ntk_near_run *const *in, const double *coef,
+                      double constant, struct ntk_near_run *out);
+void NTK_NEAR_OP(product)(size_t n, int m, const struct ntk_near_run *const *in,
+                          struct ntk_near_run *out);
+void NTK_NEAR_OP(normalise)(size_t n, const struct ntk_near_run *in, double eps,
+                            struct ntk_near_run *out);
+void NTK_NEAR_OP(self)(size_t n, const struct ntk_near_run *in, double factor,
+                       struct ntk_near_run *out);
+
+#define NTK_PI 3.14159265358979323846
+
+/* A vector of pairs. */
+struct near {
+    V s1, s2, d, minus, plus;
+};
+
+/* x / y, y >= 0; 0 where both are 0 */
+NTK_INLINE V vratio(V x, V y)
+{
+    return x / vmax(y, splat(0x1p-1022));
+}
+
+NTK_INLINE struct near near_load(const struct ntk_near_run *r, size_t i)
+{
+    return (struct near){splat(r->s1), load(r->s2 + i), load(r->d + i), load(r->minus + i),
+                         load(r->plus + i)};
+}
+
+NTK_INLINE V near_value(const struct near *x)
+{
+    return (real)0.5 * (x->plus - x->minus);
+}
+
+NTK_INLINE void near_store(const struct ntk_near_run *r, size_t i, const struct near *x)
+{
+    store(r->d + i, x->d);
+    store(r->minus + i, x->minus);
+    store(r->plus + i, x->plus);
+    store(r->value + i, near_value(x));
+}
+
+/* The correlation: 1 - cos t, 1 + cos t, t, pi - t, sin t. Undefined, it counts as 0. */
+struct near_angle {
+    V minus, plus, t, rest, sine;
+};
+
+NTK_INLINE struct near_angle near_angle(const struct near *x)
+{
+    const V p = x->s1 * x->s2;
+    const V minus = pick(p > 0, vmin(vmax(vratio(x->minus, p), splat(0)), splat(2)), splat(1));
+    const V plus = pick(p > 0, vmin(vmax(vratio(x->plus, p), splat(0)), splat(2)), splat(1));
+    const V z = (real)0.5 * vmin(minus, plus), t = 2 * vsqrt(z) * VPOLY(z, arcsine);
+    const M acute = minus < plus;
+
+    return (struct near_angle){minus, plus, pick(acute, t, NTK_PI - t), pick(acute, NTK_PI - t, t),
+                               vsqrt(minus * plus)};
+}
+
+/* sin t - t cos t, given sin t and cos t */
+NTK_INLINE V near_arc(V t, V sine, V cosine)
+{
+    static const real c[] = {1.0 / 3,       -1.0 / 30,          1.0 / 840,          -1.0 / 45360,
+                             1.0 / 3991680, -1.0 / 518918400.0, 1.0 / 93405312000.0};
+    const V z = t * t;
+    V y = splat(c[6]);
+
+    NTK_UNROLL
+    for (int i = 5; i >= 0; i--)
+        y = y * z + c[i];
+    return pick(t < (real)0.5, t * z * y, sine - t * cosine);
+}
+
+/* Adds to y, whose minus and plus are sums over parts of that of each, what s1 s2 is more than the
+ * sum over parts of a b (Lagrange's identity): a[i], b[i] are the roots of the variances of part i,
+ * e[i] = a[i] - b[i]. */
+NTK_INLINE void near_join(int parts, const V *a, const V *b, const V *e, struct near *y)
+{
+    V inner = splat(0), squares = splat(0);
+
+    for (int i = 0; i < parts; i++) {
+        inner += a[i] * b[i];
+        for (int j = 0; j < i; j++) {
+            const V cross = (real)0.5 * (e[i] * (a[j] + b[j]) - e[j] * (a[i] + b[i]));
+            squares += cross * cross;
+        }
+    }
+    const V more = vratio(squares, y->s1 * y->s2 + inner);
+    y->minus += more;
+    y->plus += more;
+}
+
+#define NTK_NEAR_LOOPS(name, point)                                            \
+    static void name##_near_loops(const struct ntk_near_args *p)               \
+    {                                                                          \
+        for (size_t i = 0; i < p->n; i += LANES) {                             \
+            const struct near x = near_load(p->k, i);                          \
+            struct near y = {.s1 = splat(p->f->s1), .s2 = load(p->f->s2 + i)}; \
+            V dot;                                                             \
+            point(&x, p->par, &y, &dot);                                       \
+            near_store(p->f, i, &y);                                           \
+            store(p->dot + i, dot);                                            \
+        }                                                                      \
+    }
+
+#define NTK_NEAR(name, point)                                 \
+    NTK_NEAR_LOOPS(name, point)                               \
+    ntk_near_fn NTK_NEAR_SYMBOL(name);                        \
+    void NTK_NEAR_SYMBOL(name)(const struct ntk_near_args *p) \
+    {                                                         \
+        name##_near_loops(p);                                 \
+    }
+
+#endif
+#endif
