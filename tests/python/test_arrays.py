@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import ntk
+from processes import started
 
 NET = "fc(depth=2, width=16, outputs=2)"
 X = np.random.default_rng(0).normal(size=(6, 4))
@@ -542,13 +543,12 @@ LONG = {
 
 def interrupt(program):
     """Its lines, and when the signal was sent: after it said 'ready' and worked for a moment."""
-    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                               text=True)
-    assert process.stdout.readline() == "ready\n", process.communicate()
-    time.sleep(0.5)
-    sent = time.time()
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    with started(program) as process:
+        assert process.stdout.readline() == "ready\n", process.communicate(timeout=60)
+        time.sleep(0.5)
+        sent = time.time()
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
     return out.split(), err, process.returncode, sent
 
 
