@@ -29,8 +29,8 @@ static void on_interrupt(int signal_number)
 /* Who starts a command with a signal ignored, as nohup and shells do in the background, wants it so. */
 static void catch(int signal_number)
 {
-    if (signal(signal_number, on_interrupt) == SIG_IGN)
-        signal(signal_number, SIG_IGN);
+    if (signal(signal_number, SIG_IGN) != SIG_IGN)
+        signal(signal_number, on_interrupt);
 }
 
 double seconds(void)
