@@ -28,6 +28,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* This header's version, as numbers and as a text. */
+#define NTK_VERSION_MAJOR 0
+#define NTK_VERSION_MINOR 1
+#define NTK_VERSION_PATCH 0
+#define NTK_VERSION "0.1.0"
+
 #if defined(__GNUC__)
 #define NTK_API __attribute__((visibility("default")))
 #define NTK_NODISCARD __attribute__((warn_unused_result))
@@ -125,7 +131,7 @@ NTK_API void ntk_ctx_set_progress(ntk_ctx *ctx, ntk_progress_fn *fn, void *user)
 NTK_API const char *ntk_errmsg(const ntk_ctx *ctx);
 /* A status code's general meaning. */
 NTK_API const char *ntk_strstatus(ntk_status status);
-/* "0.1.0" */
+/* NTK_VERSION of the library in use, which may be newer than the header. */
 NTK_API const char *ntk_version(void);
 /* What this build can do, e.g. "openmp openblas hdf5". */
 NTK_API const char *ntk_features(void);

@@ -2,8 +2,6 @@
  *
  * h5.c - see h5.h.
  */
-#ifdef NTK_HDF5
-
 #include "base/h5.h"
 
 #include <stdlib.h>
@@ -205,5 +203,3 @@ ntk_status ntk_h5_open(struct ntk_h5 *f, const char *path, const char *what)
         return ntk_fail(f->ctx, NTK_EIO, "%s is not an HDF5 file", path);
     return NTK_OK;
 }
-
-#endif
