@@ -177,7 +177,7 @@ int lab_weights(ntk_ctx *ctx, const struct args *a, const char *dir)
 {
     static struct film films[FILMS];
     static char script[4000];
-    const int64_t steps = a->quick ? 200 : 1000;
+    const int64_t steps = a->quick ? 100 : 1000;
     struct finding finding;
     FILE *f = lab_table(dir, "weights",
                         "# 10 x 10 blocks: W, W - W_0 of widths 10, 100, 1000; frame by frame");

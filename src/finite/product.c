@@ -49,14 +49,18 @@ ntk_status ntk_params_lambda_max(const ntk_params *params, const ntk_data *x, do
 {
     struct product o = {
         .p = params, .x = x, .n = ntk_data_n(x) * ntk_params_outputs(params), .status = NTK_OK};
+    double largest = 0;
     ntk_status status = NTK_ENOMEM;
 
     NTK_TRY(ntk_params_check(params, x));
     o.v = ntk_alloc(params->ctx, (size_t)o.n, params->dtype);
     o.out = ntk_alloc(params->ctx, (size_t)o.n, params->dtype);
     if (o.v && o.out)
-        status = ntk_lanczos_largest(params->ctx, o.n, apply_product, &o, lambda);
+        status = ntk_lanczos_largest(params->ctx, o.n, apply_product, &o, &largest);
     free(o.v);
     free(o.out);
-    return o.status != NTK_OK ? o.status : status;
+    NTK_TRY(o.status);
+    NTK_TRY(status);
+    *lambda = largest;
+    return NTK_OK;
 }

@@ -609,13 +609,17 @@ def fails(call, kind):
 def test_memory_does_not_grow(call, times):
     for _ in range(times // 5):
         call()
-    gc.collect()
-    before, blocks = resident(), sys.getallocatedblocks()
-    for _ in range(times):
-        call()
-    gc.collect()
-    assert resident() - before < 2**20
-    assert sys.getallocatedblocks() - blocks < times / 4  # not an object a call, however small
+    grown = []
+    for _ in range(3):  # what grows once, such as the allocator's own, is no leak
+        gc.collect()
+        before, blocks = resident(), sys.getallocatedblocks()
+        for _ in range(times):
+            call()
+        gc.collect()
+        grown.append((resident() - before, sys.getallocatedblocks() - blocks))
+        if grown[-1][0] < 2**20 and grown[-1][1] < times / 4:  # not an object a call, however small
+            return
+    raise AssertionError(f"(bytes, objects) in {times} calls: {grown}")
 
 
 # ---- objects
