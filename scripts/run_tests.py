@@ -6,7 +6,7 @@ processors, and ends with one line that counts them. Each test is a command in a
 what outlives its test, or the limit, is killed, and that is a failure of the test. The environment:
 
     NTK_PYTHON       none: without the Python tests; required: a failure, not a skip, where their packages cannot be had
-    NTK_TEST_LIMIT   seconds that a test may take, 900 by default: a busy machine is many times slower than an idle one
+    NTK_TEST_LIMIT   seconds that a test may take, 1800 by default: a busy machine is many times slower than an idle one
     NTK_TEST_JOBS    how many run at a time
     WRAPPER          runs the unit tests' executables, e.g. qemu-aarch64
 """
@@ -168,7 +168,7 @@ def main():
     os.environ["PYTHONPYCACHEPREFIX"] = str(build / "pycache")  # modules are compiled once, and not in the source tree
     os.chdir(build)  # nothing of the source tree may stand in for the Python package that is installed
     total, bad = run(chosen, int(os.environ.get("NTK_TEST_JOBS") or len(os.sched_getaffinity(0))),
-                     float(os.environ.get("NTK_TEST_LIMIT") or 900))
+                     float(os.environ.get("NTK_TEST_LIMIT") or 1800))
     if bad:
         print("failed:", *bad)
     print("{} passed, {} failed, {} skipped".format(*total))
