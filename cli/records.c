@@ -58,7 +58,7 @@ int records_add(struct records *r)
 {
     for (int k = 0; k < N_RECORD_KINDS && r->file; k++)
         if (r->size[k]) /* a kind that is not kept has no array */
-            fwrite(records_at(r, k), sizeof(double), (size_t)r->size[k], r->file);
+            fwrite(records_at(r, (enum record_kind)k), sizeof(double), (size_t)r->size[k], r->file);
     r->n++;
     if (r->file && (fflush(r->file) != 0 || ferror(r->file)))
         return failed("the records beside the checkpoint cannot be written: %s", strerror(errno));
@@ -77,7 +77,7 @@ static int read_back(struct records *r, const char *path, int64_t step, long *en
         for (int k = 0; k < N_RECORD_KINDS; k++) {
             const size_t n = (size_t)r->size[k];
 
-            if (fread(records_at(r, k), sizeof(double), n, r->file) != n)
+            if (fread(records_at(r, (enum record_kind)k), sizeof(double), n, r->file) != n)
                 return EXIT_OK;
         }
         if (*records_at(r, AT_STEP) >= (double)step)
