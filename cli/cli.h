@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#include "base/outfile.h"
 #include "ntk.h"
 
 /* Exit codes. */
@@ -62,6 +63,8 @@ int fail_in(const ntk_ctx *ctx, const char *source, ntk_status status);
 int usage(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* The same without the hint, EXIT_FAILED: what was asked for is right, but does not work. */
 int failed(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* "ntk NAME: cannot write PATH: REASON", of a number of errno.h; EXIT_USAGE. */
+int cannot_write(const char *path, int error);
 /* What the user is told on the way, on stderr, unless --quiet. */
 void note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* Log, progress bar and Ctrl-C for the context; name is the command's. */
@@ -69,6 +72,22 @@ void report_start(ntk_ctx *ctx, const char *name, bool quiet);
 double seconds(void); /* a clock that only runs forward */
 /* Reports "peak memory" before long work. */
 void say_memory(const char *what, size_t bytes);
+
+/* ---- files (files.c) */
+#define FOLDER_MAX 4000 /* bytes of a folder's path */
+#define PATH_ROOM  4200 /* for a file in it */
+/* Refuses an output that cannot be written, before work starts. */
+int check_output(const char *path);
+/* The same for n arrays: the name must be of a format that holds them. */
+int check_array_output(const char *path, size_t n);
+int check_folder(const char *dir);
+/* A file of the command's own; an exit code, what failed is said. Closing puts it in place if code, how its
+ * writer ended, is EXIT_OK, else drops it and returns code. */
+int file_open(const char *path, struct ntk_outfile *out);
+int file_close(const char *path, struct ntk_outfile *out, int code);
+/* DIR/SCRIPT, for gnuplot, and DIR/PICTURE, which it draws; *drawn: whether it did. Names of the command's
+ * own, without blanks. */
+int draw_plot(const char *dir, const char *script, const char *picture, const char *text, bool *drawn);
 
 /* ---- JSON objects on one line (json.c) */
 struct json {
@@ -104,10 +123,6 @@ int parse_get(const char *text, unsigned *get);
 int parse_targets(const char *text, ntk_targets *targets);
 /* "0.1,1,inf" into a new array. */
 int parse_times(const char *text, double **times, size_t *n);
-/* Refuses an output that cannot be written, before work starts. */
-int check_output(const char *path);
-/* The same for n arrays: the name must be of a format that holds them. */
-int check_array_output(const char *path, size_t n);
 /* Whether path ends with end. */
 bool ends_with(const char *path, const char *end);
 
@@ -130,6 +145,8 @@ int load_x(ntk_ctx *ctx, const struct args *a, const char *source, int64_t limit
 /* Share of rows whose largest output is the label; NAN if labels are missing. */
 double accuracy(const ntk_data *labels, const double *f, int64_t n, int64_t outputs);
 double mean_squared_error(const double *f, const double *y, int64_t n);
+/* EXIT_FAILED, said, for a number that is infinite or none. */
+int check_number(const char *what, double x);
 /* Mean over n samples, in nats; outputs are logits. */
 double cross_entropy(const double *f, const double *y, int64_t n, int64_t outputs);
 /* The finite network of --params, or of --net with --seed, for samples of x's shape; x NULL: of

@@ -344,21 +344,21 @@ static ntk_status run_syevd(void *user)
     struct solve_work *w = user;
     const int n = (int)w->b->n, query = -1;
     int info, lwork, liwork, *iwork;
+    ntk_status status = NTK_ENOMEM;
     double size, *work;
 
     dsyevd_("V", "L", &n, w->copy, &n, w->y, &size, &query, &liwork, &query, &info, 1, 1);
     lwork = (int)size;
     work = malloc(((size_t)lwork + (size_t)n) * sizeof *work);
     iwork = malloc((size_t)liwork * sizeof *iwork);
-    if (!work || !iwork) {
-        info = -1;
-    } else {
+    if (work && iwork) {
         memcpy(w->copy, w->matrix, (size_t)n * (size_t)n * sizeof *w->copy);
         dsyevd_("V", "L", &n, w->copy, &n, work + lwork, work, &lwork, iwork, &liwork, &info, 1, 1);
+        status = info == 0 ? NTK_OK : NTK_ENUMERIC;
     }
     free(work);
     free(iwork);
-    return info == 0 ? NTK_OK : NTK_ENUMERIC;
+    return status;
 }
 
 static ntk_status prepare_solve(const struct bench *b, struct solve_work *w)

@@ -170,13 +170,10 @@ static void print_head(FILE *f, bool markdown)
     }
 }
 
-static int make_table(ntk_ctx *ctx, struct demo *d, bool quiet)
+static int fill_table(ntk_ctx *ctx, struct demo *d, bool quiet, FILE *markdown)
 {
     struct row neighbour = {.name = "1-nearest-neighbour"};
-    FILE *markdown = demo_open(d, "table.md");
 
-    if (!markdown)
-        return EXIT_USAGE;
     if (!quiet) {
         printf("%lld training digits, %lld test digits; the ridge is chosen by leave-one-out\n\n",
                (long long)d->n, (long long)d->m);
@@ -194,10 +191,7 @@ static int make_table(ntk_ctx *ctx, struct demo *d, bool quiet)
             code = score_kernel(ctx, d, r->net, NTK_POSTERIOR_NNGP, &r->nngp);
         if (code == EXIT_OK && r->both)
             code = score_kernel(ctx, d, r->net, NTK_POSTERIOR_NTK, &r->ntk);
-        if (code != EXIT_OK) {
-            fclose(markdown);
-            return code;
-        }
+        STEP(code);
         if (!quiet) {
             print_row(stdout, false, r);
             fflush(stdout);
@@ -205,7 +199,15 @@ static int make_table(ntk_ctx *ctx, struct demo *d, bool quiet)
         print_row(markdown, true, r);
     }
     d->nearest = neighbour.nngp.test;
-    return demo_close(d, "table.md", markdown);
+    return EXIT_OK;
+}
+
+static int make_table(ntk_ctx *ctx, struct demo *d, bool quiet)
+{
+    struct ntk_outfile out;
+
+    STEP(demo_open(d, "table.md", &out));
+    return demo_close(d, "table.md", &out, fill_table(ctx, d, quiet, out.f));
 }
 
 static void json_score(struct json *j, const char *key, const struct score *s)
@@ -243,30 +245,25 @@ static void write_json(FILE *f, const struct demo *d)
 
 /* ---- files */
 
-FILE *demo_open(const struct demo *d, const char *name)
+int demo_open(const struct demo *d, const char *name, struct ntk_outfile *out)
 {
-    char path[4200];
-    FILE *f;
+    char path[PATH_ROOM];
 
     snprintf(path, sizeof path, "%s/%s", d->dir, name);
-    f = fopen(path, "w");
-    if (!f)
-        usage("cannot write %s: %s", path, strerror(errno));
-    return f;
+    return file_open(path, out);
 }
 
-int demo_close(const struct demo *d, const char *name, FILE *f)
+int demo_close(const struct demo *d, const char *name, struct ntk_outfile *out, int code)
 {
-    const bool bad = ferror(f) != 0;
+    char path[PATH_ROOM];
 
-    if (fclose(f) == 0 && !bad)
-        return EXIT_OK;
-    return usage("cannot write %s/%s: %s", d->dir, name, strerror(errno));
+    snprintf(path, sizeof path, "%s/%s", d->dir, name);
+    return file_close(path, out, code);
 }
 
 static int run(ntk_ctx *ctx, const struct args *a, struct demo *d)
 {
-    FILE *f;
+    struct ntk_outfile out;
 
     if (mkdir(d->dir, 0777) != 0 && errno != EEXIST)
         return usage("cannot make the folder %s: %s", d->dir, strerror(errno));
@@ -274,11 +271,9 @@ static int run(ntk_ctx *ctx, const struct args *a, struct demo *d)
         return usage("cannot write into %s: %s", d->dir, strerror(errno));
     STEP(load_digits(ctx, d));
     STEP(make_table(ctx, d, a->json));
-    f = demo_open(d, "demo.json");
-    if (!f)
-        return EXIT_USAGE;
-    write_json(f, d);
-    STEP(demo_close(d, "demo.json", f));
+    STEP(demo_open(d, "demo.json", &out));
+    write_json(out.f, d);
+    STEP(demo_close(d, "demo.json", &out, EXIT_OK));
     if (a->json)
         write_json(stdout, d);
     else
@@ -294,8 +289,7 @@ int cmd_demo(ntk_ctx *ctx, const struct args *a)
     struct demo d = {.dir = a->out ? a->out : "ntk-demo"};
     int code;
 
-    if (strlen(d.dir) > 4000)
-        return usage("the path of --out is too long");
+    STEP(check_folder(d.dir));
     code = run(ctx, a, &d);
     ntk_data_free(d.train);
     ntk_data_free(d.test);

@@ -16,6 +16,7 @@ static int compute(ntk_ctx *ctx, const struct args *a, const ntk_net *net, const
     const size_t n = (size_t)ntk_data_n(s->train), m = s->test ? (size_t)ntk_data_n(s->test) : 0;
     ntk_fit_opts o;
     ntk_model *model;
+    ntk_spectrum spectrum;
     ntk_status status;
 
     STEP(fit_options(a, &o));
@@ -30,8 +31,11 @@ static int compute(ntk_ctx *ctx, const struct args *a, const ntk_net *net, const
     TRY(ctx, ntk_model_fit(ctx, net, s->train, s->y, s->outputs, &o, &model));
     status = ntk_model_dynamics(model, t->times, t->n_times, NULL, s->test, NULL, t->train,
                                 m ? t->test : NULL, m && a->std ? t->var : NULL);
+    if (status == NTK_OK)
+        status = ntk_model_spectrum(model, &spectrum);
     ntk_model_free(model);
     TRY(ctx, status);
+    t->null_directions = spectrum.null_directions;
     return EXIT_OK;
 }
 
@@ -61,6 +65,22 @@ static int write(ntk_ctx *ctx, const struct args *a, const struct samples *s,
     return EXIT_OK;
 }
 
+static double loss_at(const struct samples *s, const struct trajectory *t, size_t k)
+{
+    const int64_t n = ntk_data_n(s->train);
+    const double *train = t->train + k * (size_t)(n * s->outputs);
+
+    return t->xent ? cross_entropy(train, s->y, n, s->outputs)
+                   : mean_squared_error(train, s->y, n * s->outputs);
+}
+
+static int check_losses(const struct samples *s, const struct trajectory *t)
+{
+    for (size_t k = 0; k < t->n_times; k++)
+        STEP(check_number("training loss", loss_at(s, t, k)));
+    return EXIT_OK;
+}
+
 static void report(const struct args *a, const struct samples *s, const struct trajectory *t)
 {
     const int64_t n = ntk_data_n(s->train), m = s->test ? ntk_data_n(s->test) : 0;
@@ -75,8 +95,7 @@ static void report(const struct args *a, const struct samples *s, const struct t
     for (size_t k = 0; k < t->n_times; k++) {
         const double *train = t->train + k * (size_t)(n * s->outputs);
         const double *test = t->test + k * (size_t)(m * s->outputs);
-        const double loss = t->xent ? cross_entropy(train, s->y, n, s->outputs)
-                                    : mean_squared_error(train, s->y, n * s->outputs);
+        const double loss = loss_at(s, t, k);
 
         if (a->json) {
             json_open(&j, NULL, '{');
@@ -89,6 +108,8 @@ static void report(const struct args *a, const struct samples *s, const struct t
                 json_number(&j, "train_accuracy", accuracy(s->train, train, n, s->outputs));
             if (classes && m)
                 json_number(&j, "test_accuracy", accuracy(s->test, test, m, s->outputs));
+            if (t->null_directions >= 0)
+                json_integer(&j, "null_directions", t->null_directions);
             json_close(&j, '}');
             continue;
         }
@@ -139,6 +160,8 @@ int cmd_dynamics(ntk_ctx *ctx, const struct args *a)
     if (code == EXIT_OK)
         code = flow_wanted(a) ? flow_compute(ctx, a, net, params, &s, &t)
                               : compute(ctx, a, net, &s, &t);
+    if (code == EXIT_OK)
+        code = check_losses(&s, &t);
     if (code == EXIT_OK && a->out)
         code = write(ctx, a, &s, &t);
     if (code == EXIT_OK)

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "base/base.h"
 #include "cli.h"
 
 struct job {
@@ -40,6 +41,7 @@ static int one(ntk_ctx *ctx, const struct args *a, struct job *j)
 {
     const int64_t n1 = ntk_data_n(j->x1), n2 = j->x2 ? ntk_data_n(j->x2) : n1;
     ntk_array array = {.name = "k", .shape = {n1, n2}, .ndim = 2};
+    double size = 1;
     size_t bytes;
     int64_t c;
 
@@ -47,9 +49,9 @@ static int one(ntk_ctx *ctx, const struct args *a, struct job *j)
     array.dtype = ntk_params_dtype(j->p);
     while (array.ndim < (j->form == NTK_FULL ? 4 : j->form == NTK_DIAGONAL ? 3 : 2))
         array.shape[array.ndim++] = c;
-    bytes = array.dtype;
     for (int k = 0; k < array.ndim; k++)
-        bytes *= (size_t)array.shape[k];
+        size *= (double)array.shape[k];
+    bytes = ntk_bytes(size * (int)array.dtype);
     say_memory("the kernel", bytes);
     TRY(ctx, ntk_ctx_check_memory(ctx, bytes, "the kernel"));
     array.x = j->k = malloc(bytes);
@@ -69,16 +71,16 @@ static int several(ntk_ctx *ctx, const struct args *a, struct job *j)
     ntk_dtype dtype;
     ntk_status status;
 
-    TRY(ctx,
-        ntk_ctx_check_memory(ctx, (size_t)(n1 * n2) * 4 * sizeof *j->mean, "the kernel's mean"));
+    TRY(ctx, ntk_ctx_check_memory(ctx, ntk_bytes((double)n1 * (double)n2 * 4 * sizeof *j->mean),
+                                  "the kernel's mean"));
     arrays[0].x = j->mean = malloc((size_t)(n1 * n2) * sizeof *j->mean);
     arrays[1].x = j->error = malloc((size_t)(n1 * n2) * sizeof *j->error);
     if (!j->mean || !j->error)
         return usage("no memory for the kernel");
     STEP(parse_dtype(a->dtype, &dtype));
     STEP(parse_net(ctx, a, 0, &net));
-    status = ntk_monte_carlo(ctx, net, j->get, j->x1, j->x2, dtype, a->networks, (uint64_t)a->seed,
-                             j->mean, j->error);
+    status = ntk_monte_carlo(ctx, net, j->get, j->x1, j->x2, dtype, 0, a->networks,
+                             (uint64_t)a->seed, j->mean, j->error);
     ntk_net_free(net);
     TRY(ctx, status);
     TRY(ctx, ntk_array_write(ctx, a->out, arrays, 2));

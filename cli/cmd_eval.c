@@ -13,7 +13,8 @@ struct result {
     double load, fit, predict;
 };
 
-/* Share of the targets' variance, about the test samples' own means, that f explains. */
+/* Share of the targets' variance, about the test samples' own means, that f explains; NAN if they have
+ * none. */
 static double r_squared(const double *f, const double *y, int64_t m, int64_t outputs)
 {
     double total = 0;
@@ -26,6 +27,8 @@ static double r_squared(const double *f, const double *y, int64_t m, int64_t out
         for (int64_t i = 0; i < m; i++)
             total += (y[i * outputs + k] - mean) * (y[i * outputs + k] - mean);
     }
+    if (total == 0)
+        return (double)NAN;
     return 1 - mean_squared_error(f, y, m * outputs) * (double)(m * outputs) / total;
 }
 
@@ -52,7 +55,7 @@ static int score(ntk_ctx *ctx, const char *test, const struct samples *s, const 
     r->r2 = r_squared(f, y, m, s->outputs);
     r->accuracy = s->targets == NTK_RAW ? (double)NAN : accuracy(s->test, f, m, s->outputs);
     free(y);
-    return EXIT_OK;
+    return check_number("mean squared error", r->mse);
 }
 
 /* Of all models; f[i] [test][outputs]. */
@@ -83,7 +86,7 @@ static int leave_one_out(ntk_ctx *ctx, const ntk_model *model, const struct samp
     }
     free(f);
     TRY(ctx, status);
-    return EXIT_OK;
+    return check_number("leave-one-out error", r->loo_mse);
 }
 
 static int measure(ntk_ctx *ctx, const struct args *a, const struct samples *s,
@@ -91,7 +94,9 @@ static int measure(ntk_ctx *ctx, const struct args *a, const struct samples *s,
 {
     STEP(score(ctx, a->test, s, f, r));
     TRY(ctx, ntk_model_spectrum(model, &r->spectrum));
-    TRY(ctx, ntk_model_evidence(model, &r->log_likelihood));
+    r->log_likelihood = (double)NAN; /* that of a singular matrix */
+    if (r->spectrum.null_directions == 0)
+        TRY(ctx, ntk_model_evidence(model, &r->log_likelihood));
     return a->leave_one_out ? leave_one_out(ctx, model, s, r) : EXIT_OK;
 }
 
@@ -120,6 +125,8 @@ static void print_json(struct json *j, const struct args *a, const char *net,
     json_number(j, "lambda_max", r->spectrum.lambda_max);
     json_number(j, "condition", r->spectrum.condition);
     json_number(j, "max_learning_rate", r->spectrum.max_learning_rate);
+    if (!isinf(a->time))
+        json_integer(j, "null_directions", r->spectrum.null_directions);
     json_open(j, "seconds", '{');
     json_number(j, "load", r->load);
     json_number(j, "fit", r->fit);
@@ -137,14 +144,19 @@ static void print_text(const struct args *a, const char *net, const struct sampl
     if (s->targets != NTK_RAW)
         printf("accuracy           %.2f %%\n", 100 * r->accuracy);
     printf("mean squared error %.6g\n", r->mse);
-    if (s->targets == NTK_RAW)
+    if (s->targets == NTK_RAW && isnan(r->r2))
+        printf("RMSE, R^2          %.6g, none: the test targets are constant\n", sqrt(r->mse));
+    else if (s->targets == NTK_RAW)
         printf("RMSE, R^2          %.6g, %.6g\n", sqrt(r->mse), r->r2);
     if (a->leave_one_out && s->targets != NTK_RAW)
         printf("leave-one-out      %.2f %%, mean squared error %.6g\n", 100 * r->loo_accuracy,
                r->loo_mse);
     else if (a->leave_one_out)
         printf("leave-one-out      mean squared error %.6g\n", r->loo_mse);
-    printf("log likelihood     %.6g\n", r->log_likelihood);
+    if (isnan(r->log_likelihood))
+        printf("log likelihood     none: the kernel matrix is singular\n");
+    else
+        printf("log likelihood     %.6g\n", r->log_likelihood);
     printf("eigenvalues        %.4g to %.4g, condition number %.3g\n", r->spectrum.lambda_min,
            r->spectrum.lambda_max, r->spectrum.condition);
     printf("largest stable learning rate %.4g\n", r->spectrum.max_learning_rate);

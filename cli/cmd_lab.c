@@ -36,7 +36,7 @@ const struct experiment *lab_experiment(const char *name)
 
 static bool exists(const char *dir, const char *name, const char *ending)
 {
-    char path[1024];
+    char path[PATH_ROOM];
 
     snprintf(path, sizeof path, "%s/%s.%s", dir, name, ending);
     return access(path, R_OK) == 0;
@@ -82,6 +82,7 @@ int cmd_lab(ntk_ctx *ctx, const struct args *a)
         printf("%-17s every experiment but cifar10, and a page with all plots\n", "all");
         return EXIT_OK;
     }
+    STEP(check_folder(dir));
     if (mkdir(dir, 0777) != 0 && errno != EEXIST)
         return usage("--out: %s cannot be made: %s", dir, strerror(errno));
     if (strcmp(a->words[0], "all") == 0)

@@ -2,10 +2,10 @@
  *
  * ntk train: gradient descent on a finite network, with records on the way and checkpoints.
  */
-#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "records.h"
@@ -17,7 +17,8 @@ struct run {
     ntk_train_opts opts;
     double *start; /* theta at the start */
     double *f;     /* outputs, [n][c] */
-    FILE *log;
+    struct ntk_outfile log; /* f NULL: none */
+    bool log_failed;
     struct records r;
     int64_t n, m, c;
     double began;
@@ -38,15 +39,15 @@ static int outputs(ntk_ctx *ctx, const struct run *r, const ntk_data *x)
 
 static double distance(const struct run *r)
 {
-    const int64_t count = ntk_params_count(r->p);
-    double *now = malloc((size_t)count * sizeof *now), sum = 0;
+    const bool single = ntk_params_dtype(r->p) == NTK_F32;
+    const void *theta = ntk_params_theta(r->p);
+    double sum = 0;
 
-    if (!now)
-        return (double)NAN;
-    to_double(ntk_params_dtype(r->p), count, ntk_params_theta(r->p), now);
-    for (int64_t i = 0; i < count; i++)
-        sum += (now[i] - r->start[i]) * (now[i] - r->start[i]);
-    free(now);
+    for (int64_t i = 0; i < ntk_params_count(r->p); i++) {
+        const double now = single ? (double)((const float *)theta)[i] : ((const double *)theta)[i];
+
+        sum += (now - r->start[i]) * (now - r->start[i]);
+    }
     return sqrt(sum);
 }
 
@@ -61,15 +62,26 @@ static double loss_of(const struct run *r)
     return mean_squared_error(r->f, r->s.y, r->n * r->c) / 2 * (r->opts.mean_loss ? 1 : n * c);
 }
 
-static void say_record(const struct run *r, double loss, double distance_, double train,
-                       double test)
+/* A run does not end because its log cannot be written: its result is worth more. */
+static void check_log(const struct args *a, struct run *r, int error)
+{
+    if (!error)
+        return;
+    failed("cannot write %s: %s; the run goes on without this log", a->log, strerror(error));
+    ntk_outfile_abort(&r->log);
+    r->log_failed = true;
+}
+
+static void say_record(const struct args *a, struct run *r, double loss, double distance_,
+                       double train, double test)
 {
     const long long step = (long long)ntk_train_step(r->train);
 
-    if (r->log) {
-        fprintf(r->log, "%lld,%.10g,%.6g,%.6g,%.10g,%.3f\n", step, loss, train, test, distance_,
+    if (r->log.f) {
+        fprintf(r->log.f, "%lld,%.10g,%.6g,%.6g,%.10g,%.3f\n", step, loss, train, test, distance_,
                 seconds() - r->began);
-        fflush(r->log);
+        /* what comes before a checkpoint is on disk before it */
+        check_log(a, r, ntk_outfile_flush(&r->log, a->checkpoint != NULL));
     }
     if (isnan(test) && isnan(train))
         note("step %lld: loss %.5g", step, loss);
@@ -105,7 +117,7 @@ static int record(ntk_ctx *ctx, const struct args *a, struct run *r)
     }
     if (a->kernels)
         TRY(ctx, network_kernel(r->p, NTK_TRACE, r->s.train, NULL, records_at(&r->r, AT_KERNEL)));
-    say_record(r, loss, *records_at(&r->r, AT_DISTANCE), train, test);
+    say_record(a, r, loss, *records_at(&r->r, AT_DISTANCE), train, test);
     return records_add(&r->r);
 }
 
@@ -168,7 +180,7 @@ static int start_training(ntk_ctx *ctx, const struct args *a, struct run *r)
         return usage("no memory for the outputs");
     to_double(ntk_params_dtype(r->p), count, ntk_params_theta(r->p), r->start);
     TRY(ctx, ntk_train_new(r->p, r->s.train, r->s.y, &r->opts, &r->train));
-    if (a->checkpoint && access(a->checkpoint, R_OK) == 0) {
+    if (a->checkpoint && access(a->checkpoint, F_OK) == 0) {
         TRY(ctx, ntk_train_load(r->train, a->checkpoint));
         if (ntk_train_step(r->train) > a->steps)
             return usage("%s is at step %lld, past --steps %lld", a->checkpoint,
@@ -193,44 +205,43 @@ static int load(ntk_ctx *ctx, const struct args *a, struct run *r)
     return EXIT_OK;
 }
 
-/* Of a log that is there: its lines before a step, at which a resumed run goes on. */
-static int cut_log(const char *path, int64_t step)
+/* Of a log that is there: the bytes of its lines before a step, at which a resumed run goes on. */
+static int64_t log_before(const char *path, int64_t step)
 {
-    char line[512], cut[4096];
-    FILE *from = fopen(path, "r"), *to;
+    struct stat file;
+    char line[512];
+    int64_t bytes = 0;
+    FILE *from = stat(path, &file) == 0 && S_ISREG(file.st_mode) ? fopen(path, "r") : NULL;
 
-    if (!from)
-        return EXIT_OK;
-    snprintf(cut, sizeof cut, "%s.cut", path);
-    to = fopen(cut, "w");
-    for (int k = 0; to && fgets(line, sizeof line, from); k++)
-        if (k == 0 || (strchr(line, '\n') && strtoll(line, NULL, 10) < step))
-            fputs(line, to);
-    fclose(from);
-    if (!to || fclose(to) != 0 || rename(cut, path) != 0)
-        return usage("%s cannot be written: %s", path, strerror(errno));
-    return EXIT_OK;
+    for (int k = 0; from && fgets(line, sizeof line, from); k++) {
+        if (!strchr(line, '\n') || (k > 0 && strtoll(line, NULL, 10) >= step))
+            break;
+        bytes += (int64_t)strlen(line);
+    }
+    if (from)
+        fclose(from);
+    return bytes;
 }
 
 static int open_log(const struct args *a, struct run *r)
 {
     const int64_t step = ntk_train_step(r->train);
+    const int64_t keep = a->log && step > 0 ? log_before(a->log, step) : 0;
+    int error;
 
     if (!a->log)
         return EXIT_OK;
-    if (step > 0)
-        STEP(cut_log(a->log, step));
-    r->log = fopen(a->log, step > 0 ? "a" : "w");
-    if (!r->log)
-        return usage("%s cannot be written: %s", a->log, strerror(errno));
-    if (fseek(r->log, 0, SEEK_END) == 0 && ftell(r->log) == 0)
-        fprintf(r->log, "step,loss,train_accuracy,test_accuracy,distance,seconds\n");
-    return EXIT_OK;
+    error = ntk_outfile_append(a->log, keep, &r->log);
+    if (!error && keep == 0) {
+        fprintf(r->log.f, "step,loss,train_accuracy,test_accuracy,distance,seconds\n");
+        error = ntk_outfile_flush(&r->log, false);
+    }
+    return error ? cannot_write(a->log, error) : EXIT_OK;
 }
 
 static int open_records(const struct args *a, struct run *r)
 {
-    char path[4096];
+    char path[PATH_ROOM];
 
     records_init(&r->r, r->n, r->m, r->c, a->record, a->kernels);
     if (!a->record || !a->checkpoint)
@@ -284,6 +295,12 @@ static void report(const struct args *a, const struct run *r)
     putchar('\n');
 }
 
+static int save(ntk_ctx *ctx, const struct args *a, const struct run *r)
+{
+    TRY(ctx, ntk_params_save(r->p, a->out));
+    return EXIT_OK;
+}
+
 static int run(ntk_ctx *ctx, const struct args *a, struct run *r)
 {
     int code;
@@ -296,12 +313,18 @@ static int run(ntk_ctx *ctx, const struct args *a, struct run *r)
     STEP(open_records(a, r));
     r->began = seconds();
     code = train(ctx, a, r);
-    if (a->record && r->r.n) /* however the run ends */
-        STEP(records_write(ctx, &r->r, a->record));
+    if (r->log.f)
+        check_log(a, r, ntk_outfile_commit(&r->log));
+    if (code == EXIT_OK)
+        code = save(ctx, a, r);
+    if (a->record && r->r.n) { /* however the run ends */
+        const int kept = records_write(ctx, &r->r, a->record);
+
+        code = code == EXIT_OK ? kept : code;
+    }
     STEP(code);
-    TRY(ctx, ntk_params_save(r->p, a->out));
     report(a, r);
-    return EXIT_OK;
+    return r->log_failed ? EXIT_FAILED : EXIT_OK;
 }
 
 int cmd_train(ntk_ctx *ctx, const struct args *a);
@@ -310,8 +333,8 @@ int cmd_train(ntk_ctx *ctx, const struct args *a)
     struct run r = {0};
     const int code = run(ctx, a, &r);
 
-    if (r.log)
-        fclose(r.log);
+    if (r.log.f)
+        ntk_outfile_abort(&r.log);
     ntk_train_free(r.train);
     ntk_params_free(r.p);
     samples_free(&r.s);

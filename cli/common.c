@@ -6,7 +6,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cli.h"
 
@@ -133,37 +132,6 @@ int parse_times(const char *text, double **times, size_t *n)
         if (!*p)
             return EXIT_OK;
     }
-}
-
-int check_output(const char *path)
-{
-    const char *slash;
-    char dir[4096];
-
-    if (!path)
-        return usage("--out is missing");
-    if (strcmp(path, "-") == 0)
-        return EXIT_OK;
-    slash = strrchr(path, '/');
-    if (slash && (size_t)(slash - path) >= sizeof dir)
-        return usage("the path of --out is too long");
-    snprintf(dir, sizeof dir, "%.*s", slash ? (int)(slash - path + 1) : 1, slash ? path : ".");
-    if (access(dir, W_OK) != 0)
-        return usage("cannot write %s: %s", path, strerror(errno));
-    return EXIT_OK;
-}
-
-int check_array_output(const char *path, size_t n)
-{
-    STEP(check_output(path));
-    if (ends_with(path, ".npz") || ends_with(path, ".h5"))
-        return EXIT_OK;
-    if (n > 1)
-        return usage("the result is %zu arrays: --out must end with .npz or .h5, got '%s'", n,
-                     path);
-    if (!ends_with(path, ".npy") && strcmp(path, "-") != 0)
-        return usage("--out must end with .npy, .npz or .h5, or be -, got '%s'", path);
-    return EXIT_OK;
 }
 
 /* ---- samples */
@@ -321,6 +289,14 @@ double mean_squared_error(const double *f, const double *y, int64_t n)
     return sum / (double)n;
 }
 
+int check_number(const char *what, double x)
+{
+    if (isfinite(x))
+        return EXIT_OK;
+    return failed("the %s is %g: targets or predictions are too large; scale the targets", what,
+                  fabs(x));
+}
+
 double cross_entropy(const double *f, const double *y, int64_t n, int64_t outputs)
 {
     double sum = 0;
@@ -350,6 +326,7 @@ int fit_options(const struct args *a, ntk_fit_opts *o)
     o->posterior = get == NTK_NNGP ? NTK_POSTERIOR_NNGP : NTK_POSTERIOR_NTK;
     o->diag_reg = a->diag_reg;
     o->diag_reg_absolute = a->absolute;
+    o->diag_reg_spelling = "--diag-reg ";
     o->mean_loss = a->mean;
     return EXIT_OK;
 }

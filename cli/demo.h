@@ -18,9 +18,9 @@ struct demo {
     double nearest;          /* accuracy of 1-nearest-neighbour */
 };
 
-/* A file in the demo's folder; NULL if it cannot be written (said). */
-FILE *demo_open(const struct demo *d, const char *name);
-int demo_close(const struct demo *d, const char *name, FILE *f);
+/* A file in the demo's folder, as file_open and file_close have it. */
+int demo_open(const struct demo *d, const char *name, struct ntk_outfile *out);
+int demo_close(const struct demo *d, const char *name, struct ntk_outfile *out, int code);
 
 /* spectrum.svg, test_error.svg, uncertainty.svg, with their data and gnuplot scripts. */
 int demo_plots(ntk_ctx *ctx, const struct demo *d);

@@ -4,7 +4,6 @@
  */
 #include <math.h>
 #include <stdlib.h>
-#include <sys/wait.h>
 
 #include "demo.h"
 
@@ -19,22 +18,17 @@
     "set terminal svg size 720,440 font 'sans-serif,14' background '#ffffff'\n"    \
     "set border 3 lc rgb '" GREY "'\nset tics nomirror\nset grid lc rgb '#dddddd'\n"
 
-/* Writes NAME.gp and runs gnuplot on it. */
+/* Writes NAME.gp and NAME.svg. */
 static int plot(const struct demo *d, const char *name, const char *script)
 {
-    char file[64], command[9000];
-    FILE *f;
-    int code;
+    char file[64], picture[64], text[8000];
+    bool drawn;
 
     snprintf(file, sizeof file, "%s.gp", name);
-    f = demo_open(d, file);
-    if (!f)
-        return EXIT_USAGE;
-    fprintf(f, "# gnuplot %s\n" STYLE "set output '%s.svg'\n%s", file, name, script);
-    STEP(demo_close(d, file, f));
-    snprintf(command, sizeof command, "cd '%s' && gnuplot '%s' 2>/dev/null", d->dir, file);
-    code = system(command); /* the folder's name is the user's own */
-    if (code == -1 || !WIFEXITED(code) || WEXITSTATUS(code) != 0)
+    snprintf(picture, sizeof picture, "%s.svg", name);
+    snprintf(text, sizeof text, STYLE "%s", script);
+    STEP(draw_plot(d->dir, file, picture, text, &drawn));
+    if (!drawn)
         note("no gnuplot: %s/%s.tsv has the data of %s.svg", d->dir, name, name);
     return EXIT_OK;
 }
@@ -59,14 +53,13 @@ static int fit(ntk_ctx *ctx, const struct demo *d, ntk_posterior posterior, ntk_
 
 static int write_spectrum(const struct demo *d, const double *nngp, const double *ntk)
 {
-    FILE *f = demo_open(d, "spectrum.tsv");
+    struct ntk_outfile out;
 
-    if (!f)
-        return EXIT_USAGE;
-    fprintf(f, "# number\tNNGP\tNTK\n");
+    STEP(demo_open(d, "spectrum.tsv", &out));
+    fprintf(out.f, "# number\tNNGP\tNTK\n");
     for (int64_t i = 0; i < d->n; i++)
-        fprintf(f, "%lld\t%.6g\t%.6g\n", (long long)(i + 1), nngp[d->n - 1 - i], ntk[d->n - 1 - i]);
-    STEP(demo_close(d, "spectrum.tsv", f));
+        fprintf(out.f, "%lld\t%.6g\t%.6g\n", (long long)(i + 1), nngp[d->n - 1 - i], ntk[d->n - 1 - i]);
+    STEP(demo_close(d, "spectrum.tsv", &out, EXIT_OK));
     return plot(d, "spectrum",
                 "set title 'Eigenvalues of the kernel matrices, Relu, 3 hidden layers'\n"
                 "set xlabel 'number of the eigenvalue, largest first'\nset ylabel 'eigenvalue'\n"
@@ -88,15 +81,14 @@ static int write_errors(const struct demo *d, const double *times, const double 
                         const double *ntk)
 {
     const size_t each = (size_t)d->m * DIGITS;
-    FILE *f = demo_open(d, "test_error.tsv");
+    struct ntk_outfile out;
 
-    if (!f)
-        return EXIT_USAGE;
-    fprintf(f, "# t\tNNGP test error %%\tNTK test error %%\n");
+    STEP(demo_open(d, "test_error.tsv", &out));
+    fprintf(out.f, "# t\tNNGP test error %%\tNTK test error %%\n");
     for (size_t k = 0; k < TIMES; k++)
-        fprintf(f, "%.6g\t%.3f\t%.3f\n", times[k], test_error(d, nngp + k * each),
+        fprintf(out.f, "%.6g\t%.3f\t%.3f\n", times[k], test_error(d, nngp + k * each),
                 test_error(d, ntk + k * each));
-    STEP(demo_close(d, "test_error.tsv", f));
+    STEP(demo_close(d, "test_error.tsv", &out, EXIT_OK));
     return plot(d, "test_error",
                 "set title 'Test error while an infinitely wide network trains on the digits'\n"
                 "set xlabel 'training time t (gradient flow on the summed squared loss)'\n"
@@ -194,18 +186,17 @@ static ntk_status toy_posterior(ntk_ctx *ctx, ntk_posterior posterior, const ntk
 static int write_uncertainty(const struct demo *d, const double *x, double mean[2][GRID],
                              double var[2][GRID])
 {
-    FILE *f = demo_open(d, "uncertainty.tsv");
+    struct ntk_outfile out;
 
-    if (!f)
-        return EXIT_USAGE;
-    fprintf(f, "# x\ttruth\tNNGP mean\tstd\tNTK mean\tstd\n");
+    STEP(demo_open(d, "uncertainty.tsv", &out));
+    fprintf(out.f, "# x\ttruth\tNNGP mean\tstd\tNTK mean\tstd\n");
     for (int i = 0; i < GRID; i++)
-        fprintf(f, "%.4f\t%.5f\t%.5f\t%.5f\t%.5f\t%.5f\n", x[i], truth(x[i]), mean[0][i],
+        fprintf(out.f, "%.4f\t%.5f\t%.5f\t%.5f\t%.5f\t%.5f\n", x[i], truth(x[i]), mean[0][i],
                 sqrt(fmax(var[0][i], 0)), mean[1][i], sqrt(fmax(var[1][i], 0)));
-    fprintf(f, "\n\n# the data\n");
+    fprintf(out.f, "\n\n# the data\n");
     for (int i = 0; i < POINTS; i++)
-        fprintf(f, "%.4f\t%.5f\n", toy_x[i], truth(toy_x[i]));
-    STEP(demo_close(d, "uncertainty.tsv", f));
+        fprintf(out.f, "%.4f\t%.5f\n", toy_x[i], truth(toy_x[i]));
+    STEP(demo_close(d, "uncertainty.tsv", &out, EXIT_OK));
     return plot(d, "uncertainty",
                 "set terminal svg size 960,440\nset multiplot layout 1,2 title "
                 "'Predictions from 8 points, with bands of two standard deviations'\n"

@@ -2,6 +2,9 @@
  *
  * main.c - the command line: ntk COMMAND [OPTIONS].
  */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -88,9 +91,28 @@ static int run(const struct command *command, const struct args *args)
     if (code == EXIT_OK)
         code = command->run(ctx, args);
     ntk_ctx_free(ctx);
-    if (fflush(stdout) != 0 || ferror(stdout))
-        code = code == EXIT_OK ? EXIT_FAILED : code;
     return code;
+}
+
+/* A stream that is closed would give its number to the next file that is opened, and the report would go
+ * there. Instead it leads where using it is an error. */
+static void fill_streams(void)
+{
+    for (int fd = 0; fd < 3; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY) < 0)
+            return;
+}
+
+/* Standard output is a result: that it could not be written is an error. */
+static int finish(int code)
+{
+    const bool bad = ferror(stdout);
+
+    errno = 0;
+    if (fclose(stdout) == 0 && !bad)
+        return code;
+    failed("cannot write standard output: %s", strerror(errno ? errno : EIO));
+    return code == EXIT_OK ? EXIT_FAILED : code;
 }
 
 /* OpenMP and OpenBLAS read their environment when they are loaded, so the command starts again where
@@ -111,7 +133,7 @@ static void restart_with_environment(const char *command, char **argv)
         execv("/proc/self/exe", argv); /* if it fails, the command goes on as it is */
 }
 
-int main(int argc, char **argv)
+static int start(int argc, char **argv)
 {
     const struct command *command;
     struct args args;
@@ -144,4 +166,11 @@ int main(int argc, char **argv)
         return code;
     }
     return run(command, &args);
+}
+
+int main(int argc, char **argv)
+{
+    fill_streams();
+    signal(SIGXFSZ, SIG_IGN); /* a file that grows too large is an error like others */
+    return finish(start(argc, argv));
 }

@@ -72,7 +72,7 @@ static const struct option options[] = {
     {"trace", FLAG, AT(trace), NULL, "the mean over equal outputs: [n1][n2] (ntk empirical: default)"},
     {"diagonal", FLAG, AT(diagonal), NULL, "equal outputs: [n1][n2][c]"},
     {"networks", INTEGER, AT(networks), "R",
-     "the mean over R networks (seeds S, S + 1, ...) and its standard error"},
+     "the mean over R networks of the seed and its standard error"},
     {"steps", INTEGER, AT(steps), "N", "steps of gradient descent"},
     {"lr", TEXT, AT(lr), "L",
      "learning rate; auto:F: F times the largest stable one at the start; default: auto:0.5"},

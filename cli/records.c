@@ -4,7 +4,6 @@
  */
 #include "records.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,8 +28,8 @@ void records_free(struct records *r)
 {
     for (int k = 0; k < N_RECORD_KINDS; k++)
         free(r->x[k]);
-    if (r->file)
-        fclose(r->file);
+    if (r->file.f)
+        ntk_outfile_abort(&r->file);
 }
 
 int records_room(struct records *r)
@@ -56,28 +55,32 @@ double *records_at(const struct records *r, enum record_kind kind)
 
 int records_add(struct records *r)
 {
-    for (int k = 0; k < N_RECORD_KINDS && r->file; k++)
+    int error;
+
+    for (int k = 0; k < N_RECORD_KINDS && r->file.f; k++)
         if (r->size[k]) /* a kind that is not kept has no array */
-            fwrite(records_at(r, (enum record_kind)k), sizeof(double), (size_t)r->size[k], r->file);
+            (void)!fwrite(records_at(r, (enum record_kind)k), sizeof(double), (size_t)r->size[k],
+                          r->file.f);
     r->n++;
-    if (r->file && (fflush(r->file) != 0 || ferror(r->file)))
-        return failed("the records beside the checkpoint cannot be written: %s", strerror(errno));
+    error = r->file.f ? ntk_outfile_flush(&r->file, true) : 0; /* before the checkpoint is */
+    if (error)
+        return failed("the records beside the checkpoint cannot be written: %s", strerror(error));
     return EXIT_OK;
 }
 
 /* Records of steps before `step`; *end is where they end in the file. */
-static int read_back(struct records *r, const char *path, int64_t step, long *end)
+static int read_back(struct records *r, const char *path, FILE *from, int64_t step, long *end)
 {
     int64_t size[N_RECORD_KINDS];
 
-    if (fread(size, sizeof size, 1, r->file) != 1 || memcmp(size, r->size, sizeof size) != 0)
+    if (fread(size, sizeof size, 1, from) != 1 || memcmp(size, r->size, sizeof size) != 0)
         return usage("%s has the records of another run: remove it, or the checkpoint too", path);
-    for (*end = ftell(r->file);; *end = ftell(r->file)) {
+    for (*end = ftell(from);; *end = ftell(from)) {
         STEP(records_room(r));
         for (int k = 0; k < N_RECORD_KINDS; k++) {
             const size_t n = (size_t)r->size[k];
 
-            if (fread(records_at(r, (enum record_kind)k), sizeof(double), n, r->file) != n)
+            if (fread(records_at(r, (enum record_kind)k), sizeof(double), n, from) != n)
                 return EXIT_OK;
         }
         if (*records_at(r, AT_STEP) >= (double)step)
@@ -88,23 +91,25 @@ static int read_back(struct records *r, const char *path, int64_t step, long *en
 
 int records_file(struct records *r, const char *path, int64_t step)
 {
+    FILE *from = step > 0 ? fopen(path, "rb") : NULL;
+    int code = EXIT_OK, error;
     long end = 0;
 
-    if (step > 0)
-        r->file = fopen(path, "r+b");
-    if (r->file) {
-        STEP(read_back(r, path, step, &end));
-    } else {
-        if (step > 0)
-            note("records of the steps before %lld are not there", (long long)step);
-        r->file = fopen(path, "w+b");
-        if (!r->file)
-            return usage("%s cannot be written: %s", path, strerror(errno));
-        fwrite(r->size, sizeof r->size, 1, r->file);
-        end = ftell(r->file);
+    if (from) {
+        code = read_back(r, path, from, step, &end);
+        if (code == EXIT_OK && ferror(from))
+            code = usage("%s cannot be read", path);
+        fclose(from);
+    } else if (step > 0) {
+        note("records of the steps before %lld are not there", (long long)step);
     }
-    fseek(r->file, end, SEEK_SET);
-    return EXIT_OK;
+    STEP(code);
+    error = ntk_outfile_append(path, end, &r->file);
+    if (!error && end == 0) {
+        (void)!fwrite(r->size, sizeof r->size, 1, r->file.f);
+        error = ntk_outfile_flush(&r->file, false);
+    }
+    return error ? cannot_write(path, error) : EXIT_OK;
 }
 
 int records_write(ntk_ctx *ctx, struct records *r, const char *path)

@@ -22,7 +22,7 @@ struct records {
     struct ntk_array array[N_RECORD_KINDS]; /* shape[0] is n when it is written */
     int64_t size[N_RECORD_KINDS];           /* numbers of a record; 0: not kept */
     double *x[N_RECORD_KINDS];
-    FILE *file; /* the same, to go on from; NULL: none */
+    struct ntk_outfile file; /* the same, to go on from; f NULL: none */
 };
 
 /* Step, loss and distance; with `outputs` those of n training and m test samples, c each; with

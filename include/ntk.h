@@ -14,8 +14,8 @@
  *   - Arrays are row-major and contiguous; their shapes are written [n][d]. Samples are vectors
  *     [n][c], sequences [n][w][c] or images [n][h][w][c].
  *   - Every object belongs to the context it was made with. A context and all that was made from it
- *     is used by one thread at a time; inside, the library uses the context's threads. Contexts that
- *     work at the same time must have the same number of threads (OpenBLAS keeps one set of buffers).
+ *     is used by one thread at a time; inside, the library uses the context's threads. Contexts may work
+ *     at the same time; where their numbers of threads differ, one's BLAS waits for the other's.
  *   - Every _free accepts NULL.
  *   - The library never prints and never exits.
  *
@@ -111,9 +111,10 @@ NTK_API NTK_NODISCARD ntk_status ntk_ctx_peak(ntk_ctx *ctx, ntk_dtype dtype, dou
                                               int *lanes);
 
 /* Upper bound in bytes on what the library holds at once; work that needs more is refused before
- * it starts, with the number. 0 (the default): the machine's available memory when work starts. */
+ * it starts, with the number. 0 (the default): what this process can have when work starts: the
+ * machine's available memory, or less under the limit of a control group or of address space. */
 NTK_API void ntk_ctx_set_memory(ntk_ctx *ctx, size_t bytes);
-/* The bound in bytes: what was set, or else the machine's available memory now. */
+/* The bound in bytes: what was set, or else what this process can have now. */
 NTK_API size_t ntk_ctx_memory(const ntk_ctx *ctx);
 /* NTK_ENOMEM ("WHAT needs 12.30 GiB, 8.00 GiB are available") if bytes is above that bound: for
  * callers who allocate results themselves. */
@@ -124,7 +125,9 @@ typedef void ntk_log_fn(int level, const char *text, void *user);
 NTK_API void ntk_ctx_set_log(ntk_ctx *ctx, ntk_log_fn *fn, void *user);
 
 /* Called from time to time by long work, from one thread at a time: done and total in units of
- * `what` ("tiles", "rows", ...). A result other than 0 cancels the work with NTK_ECANCEL. */
+ * `what` ("tiles", "rows", ...); also with what it was told before, to ask. A result other than 0 cancels
+ * the work with NTK_ECANCEL, within a second or two; but an eigen-decomposition is one call of LAPACK, whose
+ * time is said (level 0) before it if it may be more than 2 s. */
 typedef int ntk_progress_fn(const char *what, double done, double total, void *user);
 NTK_API void ntk_ctx_set_progress(ntk_ctx *ctx, ntk_progress_fn *fn, void *user);
 
@@ -251,8 +254,11 @@ NTK_API NTK_NODISCARD ntk_status ntk_scaler_apply(const ntk_scaler *scaler, cons
                                                   ntk_data **scaled);
 NTK_API void ntk_scaler_free(ntk_scaler *scaler);
 
-/* Writes one array as FILE.npy, or several as FILE.npz or FILE.h5, through a temporary name: never a
- * half file. "-" is standard output (npy only). */
+/* Writes one array as FILE.npy, or several as FILE.npz or FILE.h5. "-" is standard output (npy only).
+ *
+ * This and all that saves to a file: the file gets its name when all of it is on disk, so that an error
+ * (NTK_EIO) or a crash leaves what was there. A file that is there keeps its mode, symbolic links are
+ * followed, pipes and devices are written in place (HDF5: not pipes). */
 typedef struct ntk_array {
     const char *name;     /* key in the .npz; ignored for .npy */
     const void *x;        /* row-major, shape[0..ndim-1] */
@@ -279,7 +285,8 @@ NTK_API void ntk_kernel_free(ntk_kernel *kernel);
 NTK_API size_t ntk_kernel_outputs(const ntk_kernel *kernel);
 
 /* Peak bytes that ntk_kernel_compute holds for n1 x n2 entries (n2 = 0: symmetric), scratch of all
- * threads and the output matrices included. */
+ * threads and the output matrices included. Samples whose variances leave the range of float32 take as much
+ * scratch as in float64 (below), which is checked again. */
 NTK_API size_t ntk_kernel_bytes(const ntk_kernel *kernel, int64_t n1, int64_t n2);
 
 /* How much a pair of samples costs where samples have positions: pairs of positions times activations
@@ -289,8 +296,10 @@ NTK_API double ntk_kernel_positions(const ntk_kernel *kernel);
 /* All entries K(x1[i], x2[j]) into out[m], [n1][n2] of the kernel's dtype, for every output m.
  * x2 = NULL: x1 with itself; entries are computed once and mirrored, and each sample with itself,
  * or with an equal one, gets exactly its variance. Data may be of either dtype and the shape that
- * the kernel was made for. Bitwise the same for any number of threads. NTK_ENUMERIC names a sample
- * whose variance is too large for dtype. */
+ * the kernel was made for. Bitwise the same for any number of threads. Entries are right down to the
+ * smallest normal number: where variances leave the range of float32, which takes 2^-120 to 2^120, a kernel
+ * of NTK_F32 is computed in float64 and rounded. NTK_ENUMERIC names a sample whose variance is too large
+ * for dtype, or an entry that is not finite. */
 NTK_API NTK_NODISCARD ntk_status ntk_kernel_compute(const ntk_kernel *kernel, const ntk_data *x1,
                                                     const ntk_data *x2, void *const *out);
 
@@ -321,7 +330,8 @@ typedef int ntk_rows_fn(int64_t i0, int64_t ni, void *k, void *user);
 /* alpha = (K + r)^-1 y for a positive definite kernel matrix K, [n][n] of dtype, that comes from
  * `rows` in blocks of `block` rows (from disk, say); r = diag_reg trace(K)/n; y and alpha are
  * [n][outputs]. Cholesky in float64 and 4 n^2 bytes. Predictions at other samples are K(x, X) alpha.
- * NTK_ENUMERIC if K + r is not positive definite. */
+ * NTK_ENUMERIC if K + r is not positive definite, with a diag_reg that helps, for which `rows` is asked for
+ * the matrix again. */
 NTK_API NTK_NODISCARD ntk_status ntk_kernel_solve(ntk_ctx *ctx, int64_t n, ntk_dtype dtype,
                                                   int64_t block, ntk_rows_fn *rows, void *user,
                                                   const double *y, int64_t outputs, double diag_reg,
@@ -353,6 +363,8 @@ typedef struct ntk_fit_opts {
                                  * 1: 1/2 mean over all n * outputs entries */
     int covariance;             /* 1: covariances will be asked for (NTK_POSTERIOR_NTK then keeps
                                  * the NNGP matrix too); default 0 */
+    const char *diag_reg_spelling; /* what messages write before a diag_reg that would help; a constant;
+                                    * NULL (default): "diag_reg = " */
 } ntk_fit_opts;
 NTK_API void ntk_fit_opts_init(ntk_fit_opts *opts);
 
@@ -399,7 +411,9 @@ NTK_API NTK_NODISCARD ntk_status ntk_model_covariance(const ntk_model *model, co
 
 /* Gradient flow on the squared loss from f_0 (needs opts.finite_time): predictions at n_times
  * times t >= 0 (INFINITY allowed), f_t(z) = f_0(z) - K(z,X) (K + r)^-1 (1 - e^{-(K+r)t}) (f_0(X)-y)
- * with r the ridge that diag_reg adds (flow of the loss + r/2 |theta - theta_0|^2).
+ * with r the ridge that diag_reg adds (flow of the loss + r/2 |theta - theta_0|^2). Directions whose
+ * eigenvalues are rounding error do not move (ntk_spectral_decompose; a warning counts them when the
+ * model is fitted).
  *   f0_train [n][outputs], f0_test [m][outputs]: NULL for zero
  *   train [n_times][n][outputs], test [n_times][m][outputs], var [n_times][m]: NULL: not wanted.
  * x may be NULL if test and var are. var as in ntk_model_predict: NTK_POSTERIOR_NTK: of the
@@ -419,11 +433,14 @@ NTK_API NTK_NODISCARD ntk_status ntk_model_leave_one_out(const ntk_model *model,
  * (Rasmussen and Williams 2006, eq. 2.30). */
 NTK_API NTK_NODISCARD ntk_status ntk_model_evidence(const ntk_model *model, double *log_likelihood);
 
-/* Extreme eigenvalues of K + r, to 1e-3 relative or better (exact with opts.finite_time). */
+/* Extreme eigenvalues of K + r, to 1e-3 relative or better (exact with opts.finite_time). With null
+ * directions the condition is INFINITY. */
 typedef struct ntk_spectrum {
     double lambda_min, lambda_max, condition;
     double max_learning_rate; /* of plain gradient descent on the model's loss: 2 / lambda_max, for
                                * the mean loss times n * outputs */
+    int64_t null_directions; /* eigenvectors that do not move (opts.finite_time; else 0): see
+                              * ntk_spectral_decompose */
 } ntk_spectrum;
 NTK_API NTK_NODISCARD ntk_status ntk_model_spectrum(const ntk_model *model, ntk_spectrum *spectrum);
 /* All n eigenvalues of K + r, ascending (needs opts.finite_time). */
@@ -431,7 +448,10 @@ NTK_API NTK_NODISCARD ntk_status ntk_model_eigenvalues(const ntk_model *model, d
 
 /* Saves to, or loads from, an HDF5 file: net, samples, targets, solution, encoding. Without the
  * factor (with_factor = 0) the file is small and a loaded model computes it again when a variance
- * is asked for. Written through a temporary name. */
+ * is asked for.
+ * Loading: NTK_EIO names the part of the file that is missing, larger than the file, not finite or otherwise
+ * wrong; NTK_ENOTSUP if the file's format is newer than this version's; NTK_ENOMEM if the memory bound is below what
+ * it needs. Files of earlier versions load. The same holds for parameters and checkpoints below. */
 NTK_API NTK_NODISCARD ntk_status ntk_model_save(const ntk_model *model, const char *path,
                                                 int with_factor);
 NTK_API NTK_NODISCARD ntk_status ntk_model_load(ntk_ctx *ctx, const char *path, ntk_model **model);
@@ -456,6 +476,10 @@ typedef struct ntk_flow_opts {
     double rtol, atol; /* tolerances of each output, 1e-13 to 0.1 and > 0; defaults 1e-6, 1e-8 */
     int closed_form;   /* 1: by the kernel's eigenvalues, not the integrator: squared loss without
                         * momentum; times in any order, INFINITY allowed; default 0 */
+    ntk_dtype dtype;   /* closed_form: in which k_train's entries were computed, which is how well its
+                        * eigenvalues are known; default NTK_F64 */
+    int64_t *null_directions; /* closed_form: the number of directions that do not move, see
+                               * ntk_spectral_decompose; NULL (default): not wanted */
     /* With momentum, the velocities f': at t = 0, [n][outputs] and [m][outputs] (NULL, the default:
      * rest), and at the times, [n_times][n][outputs] and [n_times][m][outputs] (NULL: not wanted).
      * f and q at one time are where a flow can be started again. */
@@ -473,13 +497,36 @@ NTK_API void ntk_flow_opts_init(ntk_flow_opts *opts);
  *   f0_train, f0_test  [n][outputs], [m][outputs]: NULL: zero
  *   times     [n_times], >= 0; without closed_form finite and ascending
  *   train     [n_times][n][outputs]; test [n_times][m][outputs]: NULL: not wanted
- * NTK_ENOTSUP in a build without SUNDIALS (closed_form needs none); NTK_ENUMERIC if the integrator fails (says at what time). */
+ * NTK_ENOTSUP in a build without SUNDIALS (closed_form needs none); NTK_ENUMERIC if the integrator fails
+ * (says at what time) or, with closed_form, k_train is not positive semidefinite. */
 NTK_API NTK_NODISCARD ntk_status ntk_flow(ntk_ctx *ctx, const ntk_flow_opts *opts, int64_t n, int64_t m,
                                           int64_t outputs, const double *k_train,
                                           const double *k_test, const double *y,
                                           const double *f0_train, const double *f0_test,
                                           const double *times, size_t n_times, double *train,
                                           double *test);
+
+/* What the closed form is made of, for other products with it. K + r = V diag(lambda + r) V' of a kernel
+ * matrix k, [n][n], becomes its eigenvectors, row i the i-th, and their weights [n], in the order of the
+ * eigenvalues: max(lambda, 0) + r, or 0 for directions that are null, as rounding error decides what
+ * lambda is:
+ *     lambda + r <= (4 eps(dtype) + n eps(float64)) lambda_max, or <= -lambda_min if that is larger.
+ * They come first, and are counted (and said in a warning). dtype: in which entries were computed.
+ * NTK_ENUMERIC if K is not positive semidefinite: lambda_min is below -10 times the first bound. */
+NTK_API NTK_NODISCARD ntk_status ntk_spectral_decompose(ntk_ctx *ctx, int64_t n, ntk_dtype dtype,
+                                                        double ridge, double *k, double *weights,
+                                                        int64_t *null_directions);
+/* A diag_reg, of one digit, with which a matrix with such eigenvalues and mean diagonal, trace(K)/n, can be
+ * solved: 1e-8 (entries in float32: 1e-4) of the mean diagonal or, if that is larger, 3 times the bound above.
+ * 0 if there is none. */
+NTK_API double ntk_ridge_for(int64_t n, ntk_dtype dtype, double lambda_min, double lambda_max,
+                             double mean_diagonal, int absolute);
+/* Along an eigenvector of weight w, at time t >= 0 (INFINITY allowed):
+ *   NTK_LEARNED  1 - e^{-w t}
+ *   NTK_GAIN     (1 - e^{-w t}) / w; 0 for w = 0, as nothing of a null direction reaches test samples
+ *   NTK_LEFT     e^{-w t} */
+typedef enum ntk_spectral_form { NTK_LEARNED, NTK_GAIN, NTK_LEFT } ntk_spectral_form;
+NTK_API double ntk_spectral(ntk_spectral_form form, double weight, double t);
 
 /* ----------------------------------------------------------------------- finite networks */
 
@@ -518,7 +565,7 @@ NTK_API size_t ntk_params_arrays(const ntk_params *params, const ntk_param_array
 NTK_API NTK_NODISCARD ntk_status ntk_params_set_multiplier(ntk_params *params, double s);
 NTK_API double ntk_params_multiplier(const ntk_params *params);
 
-/* HDF5: one group a layer with datasets W and b; attributes net, input_shape, dtype, multiplier, seed.
+/* HDF5: one group a layer with datasets W and b; attributes format, net, input_shape, dtype, multiplier, seed.
  * NTK_ENUMERIC, and no file, if some parameter is not finite. */
 NTK_API NTK_NODISCARD ntk_status ntk_params_save(const ntk_params *params, const char *path);
 NTK_API NTK_NODISCARD ntk_status ntk_params_load(ntk_ctx *ctx, const char *path, ntk_params **params);
@@ -558,12 +605,16 @@ NTK_API NTK_NODISCARD ntk_status ntk_params_ntk_product(const ntk_params *params
 NTK_API NTK_NODISCARD ntk_status ntk_params_lambda_max(const ntk_params *params, const ntk_data *x,
                                                        double *lambda);
 
-/* Mean over networks of seeds seed ... seed + n_nets - 1 of the empirical kernel's trace, and its
- * standard error (NULL: not wanted), [n1][n2] each. n_nets >= 1 (>= 2 for errors). */
+/* The seed of one of the networks of a seed, numbered from 0: different seeds have no network in
+ * common. */
+NTK_API uint64_t ntk_network_seed(uint64_t seed, uint64_t network);
+/* Mean over networks first ... first + n_nets - 1 of a seed (ntk_network_seed) of the empirical kernel's
+ * trace, and its standard error (NULL: not wanted), [n1][n2] each. first >= 0, n_nets >= 1 (>= 2 for
+ * errors). Estimates of different seeds are independent. */
 NTK_API NTK_NODISCARD ntk_status ntk_monte_carlo(ntk_ctx *ctx, const ntk_net *net, unsigned which,
                                                  const ntk_data *x1, const ntk_data *x2,
-                                                 ntk_dtype dtype, int64_t n_nets, uint64_t seed,
-                                                 double *mean, double *error);
+                                                 ntk_dtype dtype, int64_t first, int64_t n_nets,
+                                                 uint64_t seed, double *mean, double *error);
 
 /* How a finite network is trained. ntk_train_opts_init fills in the defaults. */
 typedef struct ntk_train_opts {
@@ -593,8 +644,8 @@ NTK_API void ntk_train_free(ntk_train *train);
 NTK_API NTK_NODISCARD ntk_status ntk_train_run(ntk_train *train, int64_t steps, double *loss);
 NTK_API int64_t ntk_train_step(const ntk_train *train); /* steps done */
 NTK_API double ntk_train_learning_rate(const ntk_train *train);
-/* Checkpoints: parameters, momentum and step. After loading, into a run of the same net, data and
- * options (else NTK_EINVAL), steps give bitwise what they would have given. Numbers that are not finite
+/* Checkpoints: parameters, momentum and step. After loading, into a run of the same net, data, dtype, multiplier
+ * and options (else NTK_EINVAL), steps give bitwise what they would have given. Numbers that are not finite
  * are never saved (NTK_ENUMERIC). */
 NTK_API NTK_NODISCARD ntk_status ntk_train_save(const ntk_train *train, const char *path);
 NTK_API NTK_NODISCARD ntk_status ntk_train_load(ntk_train *train, const char *path);

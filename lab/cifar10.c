@@ -9,11 +9,9 @@
  * All networks go through one kernel, block of rows by block of rows. A block is a file that
  * appears when it is complete; a restart computes only those that are missing.
  */
-#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "lab.h"
 
@@ -44,7 +42,6 @@ struct work {
     ntk_kernel *kernel;
     int64_t n, m, block; /* training and test images, rows in a block */
     float *rows[CASES];  /* [block][n] */
-    const char *current; /* what is being read or written, for messages */
 };
 
 /* ---- options */
@@ -78,7 +75,7 @@ static int parse_cases(struct work *w)
 
 static int load(struct work *w)
 {
-    char train[1024], test[1024];
+    char train[PATH_ROOM], test[PATH_ROOM];
     struct args a = *w->a;
 
     if (!w->a->data)
@@ -121,16 +118,16 @@ static int compile(struct work *w)
 
 /* ---- blocks of rows on disk */
 
-static void block_path(const struct work *w, int k, const char *part, int64_t i, char path[1024])
+static void block_path(const struct work *w, int k, const char *part, int64_t i, char path[PATH_ROOM])
 {
-    snprintf(path, 1024, "%s/%s-%d-%s-%06lld.f32", w->dir, w->cases[k].gap ? "gap" : "vanilla",
+    snprintf(path, PATH_ROOM, "%s/%s-%d-%s-%06lld.f32", w->dir, w->cases[k].gap ? "gap" : "vanilla",
              w->cases[k].depth, part, (long long)i);
 }
 
 static bool is_there(const struct work *w, const char *part, int64_t i, size_t bytes)
 {
     for (int k = 0; k < w->n_cases; k++) {
-        char path[1024];
+        char path[PATH_ROOM];
         FILE *f;
         bool whole;
 
@@ -148,23 +145,13 @@ static bool is_there(const struct work *w, const char *part, int64_t i, size_t b
 
 static int write_block(const struct work *w, int k, const char *part, int64_t i, size_t bytes)
 {
-    char path[1024], temporary[1050];
-    FILE *f;
-    bool ok;
+    char path[PATH_ROOM];
+    struct ntk_outfile out;
 
     block_path(w, k, part, i, path);
-    snprintf(temporary, sizeof temporary, "%s.tmp-%ld", path, (long)getpid());
-    f = fopen(temporary, "wb");
-    ok = f && fwrite(w->rows[k], 1, bytes, f) == bytes && fflush(f) == 0 && fsync(fileno(f)) == 0;
-    if (f)
-        ok = fclose(f) == 0 && ok;
-    if (!ok || rename(temporary, path) != 0) {
-        const int code = usage("%s cannot be written: %s", path, strerror(errno));
-
-        remove(temporary);
-        return code;
-    }
-    return EXIT_OK;
+    STEP(file_open(path, &out));
+    (void)!fwrite(w->rows[k], 1, bytes, out.f);
+    return file_close(path, &out, EXIT_OK);
 }
 
 /* Where the blocks that the library delivers go: a part of the rows. */
@@ -251,13 +238,14 @@ static int compute(struct work *w)
 struct source {
     const struct work *w;
     int k;
+    int code; /* not EXIT_OK: a block could not be read, which has been said */
 };
 
-static bool read_block(const struct work *w, int k, const char *part, int64_t i, size_t n, void *to)
+static int read_block(const struct work *w, int k, const char *part, int64_t i, size_t n, float *to)
 {
-    char path[1024];
+    char path[PATH_ROOM];
     FILE *f;
-    size_t got = 0;
+    size_t got = 0, finite = 0;
 
     block_path(w, k, part, i, path);
     f = fopen(path, "rb");
@@ -265,14 +253,20 @@ static bool read_block(const struct work *w, int k, const char *part, int64_t i,
         got = fread(to, sizeof(float), n, f);
         fclose(f);
     }
-    return got == n;
+    while (finite < got && isfinite(to[finite]))
+        finite++;
+    if (finite == n)
+        return EXIT_OK;
+    return failed("%s %s: remove it, and the same command computes it again", path,
+                  got < n ? "cannot be read as a whole" : "has a number that is not finite");
 }
 
 static int train_rows(int64_t i0, int64_t ni, void *rows, void *user)
 {
-    const struct source *s = user;
+    struct source *s = user;
 
-    return !read_block(s->w, s->k, "train", i0, (size_t)(ni * (s->w->n - i0)), rows);
+    s->code = read_block(s->w, s->k, "train", i0, (size_t)(ni * (s->w->n - i0)), rows);
+    return s->code != EXIT_OK;
 }
 
 static int predict(const struct work *w, int k, const double *alpha, double *f)
@@ -282,8 +276,7 @@ static int predict(const struct work *w, int k, const double *alpha, double *f)
     for (int64_t i = 0; i < w->m; i += w->block) {
         const int64_t ni = w->m - i < w->block ? w->m - i : w->block;
 
-        if (!read_block(w, k, "test", i, (size_t)(ni * w->n), w->rows[0]))
-            return usage("a block of test rows in %s cannot be read", w->dir);
+        STEP(read_block(w, k, "test", i, (size_t)(ni * w->n), w->rows[0]));
         for (int64_t r = 0; r < ni; r++)
             for (int c = 0; c < CLASSES; c++) {
                 double sum = 0;
@@ -324,12 +317,15 @@ static void print_row(const struct work *w, int k, const struct finding *f, doub
 
 static int solve_case(const struct work *w, int k, double *alpha, double *f, struct finding *found)
 {
-    struct source source = {w, k};
+    struct source source = {.w = w, .k = k};
     const double start = seconds();
     double p, half;
+    ntk_status status;
 
-    TRY(w->ctx, ntk_kernel_solve(w->ctx, w->n, NTK_F32, w->block, train_rows, &source, w->s.y,
-                                 CLASSES, 0, alpha));
+    status = ntk_kernel_solve(w->ctx, w->n, NTK_F32, w->block, train_rows, &source, w->s.y, CLASSES,
+                              0, alpha);
+    STEP(source.code);
+    TRY(w->ctx, status);
     STEP(predict(w, k, alpha, f));
     p = accuracy(w->s.test, f, w->m, CLASSES);
     half = 1.96 * sqrt(p * (1 - p) / (double)w->m);
@@ -363,28 +359,47 @@ static int solve(const struct work *w)
 
 /* ---- the directory belongs to one set of numbers */
 
+/* FNV-1a of all numbers of the samples, in words of 64 bits. */
+static uint64_t hash_of(const ntk_data *x, uint64_t h)
+{
+    const ntk_shape s = ntk_data_shape(x);
+    const int64_t n = ntk_data_n(x) * s.h * s.w * s.c;
+    const double *values = ntk_data_x(x);
+
+    for (int64_t i = 0; i < n; i++) {
+        uint64_t word;
+
+        memcpy(&word, &values[i], sizeof word);
+        h = (h ^ word) * 0x100000001b3u;
+    }
+    return h;
+}
+
 static int check_directory(const struct work *w)
 {
-    char path[1024], now[200], before[200] = "";
+    char path[PATH_ROOM], now[200], before[200] = "";
+    struct ntk_outfile out;
     FILE *f;
 
     snprintf(path, sizeof path, "%s/cifar10.txt", w->dir);
-    snprintf(now, sizeof now, "%lld training and %lld test images in blocks of %lld",
-             (long long)w->n, (long long)w->m, (long long)w->block);
+    snprintf(now, sizeof now, "%lld training and %lld test images (%016llx) in blocks of %lld",
+             (long long)w->n, (long long)w->m,
+             (unsigned long long)hash_of(w->s.test, hash_of(w->s.train, 0xcbf29ce484222325u)),
+             (long long)w->block);
     f = fopen(path, "r");
     if (f) {
         const bool read = fgets(before, sizeof before, f) != NULL;
 
         fclose(f);
+        before[strcspn(before, "\n")] = '\0';
         if (read && strcmp(before, now) != 0)
             return usage("%s has blocks of %s, this run is of %s: choose another --out", w->dir,
                          before, now);
         return EXIT_OK;
     }
-    f = fopen(path, "w");
-    if (!f || fputs(now, f) < 0 || fclose(f) != 0)
-        return usage("%s cannot be written: %s", path, strerror(errno));
-    return EXIT_OK;
+    STEP(file_open(path, &out));
+    fputs(now, out.f);
+    return file_close(path, &out, EXIT_OK);
 }
 
 int lab_cifar10(ntk_ctx *ctx, const struct args *a, const char *dir)

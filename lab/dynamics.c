@@ -260,22 +260,20 @@ int lab_dynamics(ntk_ctx *ctx, const struct args *a, const char *dir)
     const int widths = a->quick ? 2 : WIDTHS, seeds = a->quick ? 2 : SEEDS;
     double mse[SEEDS * WIDTHS], closed[SEEDS * WIDTHS], xent[SEEDS * WIDTHS];
     struct finding findings[3];
-    FILE *f;
+    struct ntk_outfile table;
     int code;
 
     if (!strstr(ntk_features(), "sundials"))
         return usage("this experiment needs a build with SUNDIALS (libsundials-dev)");
-    f = lab_table(
+    STEP(lab_table(
         dir, "dynamics",
         "loss,time,net1,theory1,closed1,net2,theory2,closed2,net3,theory3,closed3,net4,theory4,"
-        "closed4");
-    if (!f)
-        return EXIT_USAGE;
-    code = distances(ctx, NTK_LOSS_MSE, widths, seeds, f, mse, closed);
+        "closed4",
+        &table));
+    code = distances(ctx, NTK_LOSS_MSE, widths, seeds, table.f, mse, closed);
     if (code == EXIT_OK)
-        code = distances(ctx, NTK_LOSS_XENT, widths, seeds, f, xent, NULL);
-    STEP(lab_table_close(dir, "dynamics", f));
-    STEP(code);
+        code = distances(ctx, NTK_LOSS_XENT, widths, seeds, table.f, xent, NULL);
+    STEP(lab_table_close(dir, "dynamics", &table, code));
     conclude("the distance from f_lin, squared loss", -0.5, widths, seeds, mse, &findings[0]);
     conclude("the distance from the closed form, squared loss", -0.25, widths, seeds, closed,
              &findings[1]);

@@ -81,22 +81,22 @@ int lab_init(ntk_ctx *ctx, const struct args *a, const char *dir)
     const int widths = a->quick ? 6 : WIDTHS, seeds = a->quick ? 5 : SEEDS;
     double errors[SEEDS * WIDTHS];
     struct finding findings[SETTINGS];
-    FILE *f = lab_table(dir, "init", "setting,depth,activation,width,error,low,high");
+    struct ntk_outfile table;
     ntk_data *x;
-    int code = EXIT_OK;
+    int code;
 
-    if (!f)
-        return EXIT_USAGE;
     STEP(lab_digits(ctx, 0, SAMPLES, &x, NULL));
+    code = lab_table(dir, "init", "setting,depth,activation,width,error,low,high", &table);
     for (int k = 0; k < SETTINGS && code == EXIT_OK; k++) {
         code = measure(ctx, &settings[k], x, widths, seeds, errors);
-        tabulate(f, k, widths, seeds, errors);
+        if (code != EXIT_OK)
+            break;
+        tabulate(table.f, k, widths, seeds, errors);
         conclude(&settings[k], widths, seeds, errors, &findings[k]);
         note("%s", findings[k].says);
     }
     ntk_data_free(x);
-    STEP(lab_table_close(dir, "init", f));
-    STEP(code);
+    STEP(lab_table_close(dir, "init", &table, code));
     STEP(lab_plot(dir, "init", script));
     return lab_report(a, dir, "init", findings, SETTINGS);
 }

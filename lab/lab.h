@@ -43,9 +43,9 @@ const struct experiment *lab_experiment(const char *name);
 
 /* ---- tables and plots (lab_tools.c) */
 
-/* DIR/NAME.csv with a line of column names; NULL (said) if it cannot be written. */
-FILE *lab_table(const char *dir, const char *name, const char *columns);
-int lab_table_close(const char *dir, const char *name, FILE *f);
+/* DIR/NAME.csv with a line of column names; it is written if its rows have ended with the code EXIT_OK. */
+int lab_table(const char *dir, const char *name, const char *columns, struct ntk_outfile *out);
+int lab_table_close(const char *dir, const char *name, struct ntk_outfile *out, int code);
 /* DIR/NAME.svg, drawn by gnuplot from the script (whose working directory is DIR; `set datafile
  * separator
  * ','` is in force; the style and the output are set before it). Without gnuplot the script stays,

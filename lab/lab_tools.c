@@ -2,41 +2,30 @@
  *
  * lab_tools.c - tables, plots, statistics and networks of the experiments.
  */
-#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "lab.h"
 
 /* ---- tables */
 
-FILE *lab_table(const char *dir, const char *name, const char *columns)
+int lab_table(const char *dir, const char *name, const char *columns, struct ntk_outfile *out)
 {
-    char path[1024];
-    FILE *f;
+    char path[PATH_ROOM];
 
-    snprintf(path, sizeof path, "%s/%s.csv.tmp", dir, name);
-    f = fopen(path, "w");
-    if (!f)
-        usage("%s cannot be written: %s", path, strerror(errno));
-    else
-        fprintf(f, "%s\n", columns);
-    return f;
+    snprintf(path, sizeof path, "%s/%s.csv", dir, name);
+    STEP(file_open(path, out));
+    fprintf(out->f, "%s\n", columns);
+    return EXIT_OK;
 }
 
-int lab_table_close(const char *dir, const char *name, FILE *f)
+int lab_table_close(const char *dir, const char *name, struct ntk_outfile *out, int code)
 {
-    char temporary[1024], path[1024];
-    const bool failed = ferror(f);
+    char path[PATH_ROOM];
 
-    snprintf(temporary, sizeof temporary, "%s/%s.csv.tmp", dir, name);
     snprintf(path, sizeof path, "%s/%s.csv", dir, name);
-    if (fclose(f) != 0 || failed || rename(temporary, path) != 0)
-        return usage("%s cannot be written: %s", path, strerror(errno));
-    return EXIT_OK;
+    return file_close(path, out, code);
 }
 
 /* ---- plots */
@@ -51,28 +40,16 @@ int lab_table_close(const char *dir, const char *name, FILE *f)
 int lab_plot_as(const char *dir, const char *name, const char *terminal, const char *ending,
                 const char *script)
 {
-    char path[1024], command[2200];
-    FILE *f;
-    int code;
+    char file[80], picture[80], text[8000];
+    bool drawn;
 
-    snprintf(path, sizeof path, "%s/%s.%s.gp", dir, name, ending);
-    f = fopen(path, "w");
-    if (!f)
-        return usage("%s cannot be written: %s", path, strerror(errno));
-    fprintf(f, "# gnuplot %s.%s.gp\nset terminal %s\nset output '%s.%s'\n" STYLE "%s", name, ending,
-            terminal, name, ending, script);
-    if (fclose(f) != 0)
-        return usage("%s cannot be written: %s", path, strerror(errno));
-    snprintf(command, sizeof command, "cd '%s' && gnuplot '%s.%s.gp' >%s.log 2>&1", dir, name,
-             ending, name);
-    code = system(command); /* the folder's name is the user's own */
-    if (code == -1 || !WIFEXITED(code) || WEXITSTATUS(code) != 0) {
-        note("no plot %s.%s: gnuplot failed or is not installed; %s and the tables are there", name,
-             ending, path);
-        return EXIT_OK;
-    }
-    snprintf(path, sizeof path, "%s/%s.log", dir, name);
-    unlink(path);
+    snprintf(file, sizeof file, "%s.%s.gp", name, ending);
+    snprintf(picture, sizeof picture, "%s.%s", name, ending);
+    snprintf(text, sizeof text, "set terminal %s\n" STYLE "%s", terminal, script);
+    STEP(draw_plot(dir, file, picture, text, &drawn));
+    if (!drawn)
+        note("no plot %s: gnuplot failed or is not installed; %s/%s and the tables are there",
+             picture, dir, file);
     return EXIT_OK;
 }
 

@@ -37,7 +37,7 @@ static const struct measure {
 } measures[MEASURES] = {{"sup |f - f_lin|", -0.5, true},
                         {"sup |theta - theta_0| / sqrt(width)", -0.5, true},
                         {"sup |Theta - Theta_0|", -0.5, true},
-                        {"largest movement of a hidden unit", NAN, false},
+                        {"largest movement of a hidden unit", (double)NAN, false},
                         {"movement of all hidden units", 0, false}};
 
 /* One network on its way, beside its linearisation. */
@@ -277,16 +277,14 @@ static int run(ntk_ctx *ctx, FILE *f, int setting, const char *activation, const
 int lab_lazy(ntk_ctx *ctx, const struct args *a, const char *dir)
 {
     struct finding findings[2 * MEASURES];
-    FILE *f = lab_table(dir, "lazy", "setting,activation,measure,width,mean,low,high");
+    struct ntk_outfile table;
     int code;
 
-    if (!f)
-        return EXIT_USAGE;
-    code = run(ctx, f, 0, "Tanh", a, findings);
+    STEP(lab_table(dir, "lazy", "setting,activation,measure,width,mean,low,high", &table));
+    code = run(ctx, table.f, 0, "Tanh", a, findings);
     if (code == EXIT_OK)
-        code = run(ctx, f, 1, "Relu", a, findings + MEASURES);
-    STEP(lab_table_close(dir, "lazy", f));
-    STEP(code);
+        code = run(ctx, table.f, 1, "Relu", a, findings + MEASURES);
+    STEP(lab_table_close(dir, "lazy", &table, code));
     STEP(lab_plot_pair(dir, "lazy", script));
     return lab_report(a, dir, "lazy", findings, 2 * MEASURES);
 }

@@ -194,25 +194,24 @@ int lab_learning_rate(ntk_ctx *ctx, const struct args *a, const char *dir)
     struct finding findings[WIDTHS];
     struct rates r[SEEDS];
     double y[TRAIN];
-    FILE *f = lab_table(dir, "learning_rate", "width,factor,loss"),
-         *found = lab_table(dir, "learning_rate_found", "width,stable,low,high,lee");
+    struct ntk_outfile table, found = {.fd = -1, .folder = -1};
     ntk_data *x;
-    int code = EXIT_OK;
+    int code;
 
-    if (!f || !found)
-        return EXIT_USAGE;
     STEP(lab_digits(ctx, 0, TRAIN, &x, NULL));
     lab_high_digits(x, y);
+    code = lab_table(dir, "learning_rate", "width,factor,loss", &table);
+    if (code == EXIT_OK)
+        code = lab_table(dir, "learning_rate_found", "width,stable,low,high,lee", &found);
     for (int w = 0; w < widths && code == EXIT_OK; w++) {
         for (int k = 0; k < seeds && code == EXIT_OK; k++)
-            code = measure(ctx, 128 << w, (uint64_t)k, x, y, k == 0 ? f : NULL, &r[k]);
+            code = measure(ctx, 128 << w, (uint64_t)k, x, y, k == 0 ? table.f : NULL, &r[k]);
         if (code == EXIT_OK)
-            conclude(128 << w, seeds, r, found, &findings[w]);
+            conclude(128 << w, seeds, r, found.f, &findings[w]);
     }
     ntk_data_free(x);
-    STEP(lab_table_close(dir, "learning_rate", f));
-    STEP(lab_table_close(dir, "learning_rate_found", found));
-    STEP(code);
+    code = lab_table_close(dir, "learning_rate", &table, code);
+    STEP(lab_table_close(dir, "learning_rate_found", &found, code));
     STEP(lab_plot_pair(dir, "learning_rate", script));
     return lab_report(a, dir, "learning_rate", findings, (size_t)widths);
 }

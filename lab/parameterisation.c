@@ -134,21 +134,19 @@ int lab_parameterisation(ntk_ctx *ctx, const struct args *a, const char *dir)
 {
     const int widths = a->quick ? 6 : WIDTHS, seeds = a->quick ? 5 : SEEDS;
     struct finding findings[4];
-    FILE *f =
-        lab_table(dir, "parameterisation",
-                  "setting,kind,width,theta,theta_low,theta_high,theta_inf,rate,rate_low,rate_high,"
-                  "rate_inf");
+    struct ntk_outfile table;
     ntk_data *x;
-    int code = EXIT_OK;
+    int code;
 
-    if (!f)
-        return EXIT_USAGE;
     STEP(lab_digits(ctx, 0, SAMPLES, &x, NULL));
+    code = lab_table(dir, "parameterisation",
+                     "setting,kind,width,theta,theta_low,theta_high,theta_inf,rate,rate_low,"
+                     "rate_high,rate_inf",
+                     &table);
     for (int kind = 0; kind < 2 && code == EXIT_OK; kind++)
-        code = run(ctx, kind, x, f, widths, seeds, findings + 2 * kind);
+        code = run(ctx, kind, x, table.f, widths, seeds, findings + 2 * kind);
     ntk_data_free(x);
-    STEP(lab_table_close(dir, "parameterisation", f));
-    STEP(code);
+    STEP(lab_table_close(dir, "parameterisation", &table, code));
     STEP(lab_plot_pair(dir, "parameterisation", script));
     return lab_report(a, dir, "parameterisation", findings, 4);
 }

@@ -2,11 +2,7 @@
  *
  * report.c - what experiments found: NAME.json, and a page with all plots.
  */
-#include <errno.h>
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "lab.h"
 
@@ -34,7 +30,7 @@ static void base64(FILE *from, FILE *to)
 
 static void picture(const char *dir, const char *name, int k, FILE *to)
 {
-    char path[1024];
+    char path[PATH_ROOM];
     FILE *from;
 
     snprintf(path, sizeof path, "%s/%s.%s", dir, name, endings[k]);
@@ -104,13 +100,13 @@ static int write_section(const struct args *a, const char *dir, const char *name
                          const struct finding *f, size_t n)
 {
     const struct experiment *e = lab_experiment(name);
-    char path[1024];
+    char path[PATH_ROOM];
+    struct ntk_outfile out;
     FILE *to;
 
     snprintf(path, sizeof path, "%s/%s.part", dir, name);
-    to = fopen(path, "w");
-    if (!to)
-        return usage("%s cannot be written: %s", path, strerror(errno));
+    STEP(file_open(path, &out));
+    to = out.f;
     item(e, f, n, to);
     fprintf(to, "<h2 id=\"%s\">%s</h2>\n<p>", name, e->summary);
     escaped(e->explanation, to);
@@ -122,9 +118,7 @@ static int write_section(const struct args *a, const char *dir, const char *name
         to,
         "<p class=\"how\"><code>ntk lab %s%s%s --out DIR</code> · numbers: %s.csv, %s.json</p>\n",
         name, a->quick ? " --quick" : "", a->data ? " --data DATA" : "", name, name);
-    if (fclose(to) != 0)
-        return usage("%s cannot be written: %s", path, strerror(errno));
-    return EXIT_OK;
+    return file_close(path, &out, EXIT_OK);
 }
 
 static const char head[] =
@@ -149,7 +143,7 @@ static const char head[] =
 /* Of NAME.part the first line, or what is after it. */
 static void copy_part(const char *dir, const char *name, bool first, FILE *to)
 {
-    char path[1024];
+    char path[PATH_ROOM];
     FILE *from;
     bool in_first = true;
 
@@ -167,14 +161,13 @@ static void copy_part(const char *dir, const char *name, bool first, FILE *to)
 
 int lab_page(const char *dir, size_t n, const char *const *names)
 {
-    char path[1024], temporary[1040];
+    char path[PATH_ROOM];
+    struct ntk_outfile out;
     FILE *to;
 
     snprintf(path, sizeof path, "%s/report.html", dir);
-    snprintf(temporary, sizeof temporary, "%s.tmp", path);
-    to = fopen(temporary, "w");
-    if (!to)
-        return usage("%s cannot be written: %s", temporary, strerror(errno));
+    STEP(file_open(path, &out));
+    to = out.f;
     fprintf(to, "%s<ul>\n", head);
     for (size_t k = 0; k < n; k++)
         copy_part(dir, names[k], true, to);
@@ -182,8 +175,7 @@ int lab_page(const char *dir, size_t n, const char *const *names)
     for (size_t k = 0; k < n; k++)
         copy_part(dir, names[k], false, to);
     fputs("</body></html>\n", to);
-    if (fclose(to) != 0 || rename(temporary, path) != 0)
-        return usage("%s cannot be written: %s", path, strerror(errno));
+    STEP(file_close(path, &out, EXIT_OK));
     note("%s shows all plots", path);
     return EXIT_OK;
 }
@@ -220,22 +212,20 @@ static void print_findings(struct json *j, const struct args *a, const char *nam
 int lab_report(const struct args *a, const char *dir, const char *name, const struct finding *f,
                size_t n)
 {
-    char path[1024], temporary[1040];
+    char path[PATH_ROOM];
+    struct ntk_outfile out;
     struct json j = {0};
 
     snprintf(path, sizeof path, "%s/%s.json", dir, name);
-    snprintf(temporary, sizeof temporary, "%s.tmp", path);
-    j.f = fopen(temporary, "w");
-    if (!j.f)
-        return usage("%s cannot be written: %s", temporary, strerror(errno));
+    STEP(file_open(path, &out));
+    j.f = out.f;
     print_findings(&j, a, name, f, n);
     fputc('\n', j.f);
-    if (fclose(j.f) != 0 || rename(temporary, path) != 0)
-        return usage("%s cannot be written: %s", path, strerror(errno));
+    STEP(file_close(path, &out, EXIT_OK));
     if (a->json) {
-        struct json out = {.f = stdout};
+        struct json line = {.f = stdout};
 
-        print_findings(&out, a, name, f, n);
+        print_findings(&line, a, name, f, n);
         putchar('\n');
     }
     return write_section(a, dir, name, f, n);

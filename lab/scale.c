@@ -204,11 +204,10 @@ int lab_scale(ntk_ctx *ctx, const struct args *a, const char *dir)
     struct finding findings[NETS * (SIZES + 1) + 1], *next = findings;
     const int runs = a->quick ? 3 : RUNS;
     struct interval solve, pairs;
-    FILE *f = lab_table(dir, "scale", "number,net,n,hours,low,high,bytes,feasible,text");
+    struct ntk_outfile table;
     int code;
 
-    if (!f)
-        return EXIT_USAGE;
+    STEP(lab_table(dir, "scale", "number,net,n,hours,low,high,bytes,feasible,text", &table));
     code = solve_speeds(ctx, a->quick ? 1500 : 6000, runs, &solve);
     if (code == EXIT_OK)
         speed("Cholesky", solve, next++);
@@ -220,10 +219,9 @@ int lab_scale(ntk_ctx *ctx, const struct args *a, const char *dir)
             break;
         speed(c->name, pairs, next++);
         for (int n = 0; n < SIZES; n++)
-            cell(ctx, f, k, sizes[n], pairs, solve, next++);
+            cell(ctx, table.f, k, sizes[n], pairs, solve, next++);
     }
-    STEP(lab_table_close(dir, "scale", f));
-    STEP(code);
+    STEP(lab_table_close(dir, "scale", &table, code));
     STEP(lab_plot(dir, "scale", script));
     return lab_report(a, dir, "scale", findings, (size_t)(next - findings));
 }

@@ -210,28 +210,27 @@ int lab_targets(ntk_ctx *ctx, const struct args *a, const char *dir)
                                {"MNIST", NULL, NULL, {200, 1000, 2500, 5000}}};
     const int n = a->data ? 2 : 1;
     struct finding findings[8];
-    FILE *f = lab_table(
-        dir, "targets",
-        "data,kernel,n,subsets,accuracy,low,high,onehot_mse,low,high,centred_mse,low,high,"
-        "ratio,low,high");
-    int code = EXIT_OK;
+    struct ntk_outfile table;
+    int code;
 
-    if (!f)
-        return EXIT_USAGE;
     STEP(digits(ctx, &benches[0]));
     if (n == 2)
         STEP(mnist(ctx, a, &benches[1]));
     else
         note("only digits; --data DIR with MNIST's files adds MNIST");
+    code = lab_table(
+        dir, "targets",
+        "data,kernel,n,subsets,accuracy,low,high,onehot_mse,low,high,centred_mse,low,high,"
+        "ratio,low,high",
+        &table);
     for (int k = 0; k < 2 * n && code == EXIT_OK; k++)
         code = run(ctx, &benches[k / 2], k % 2 ? NTK_POSTERIOR_NNGP : NTK_POSTERIOR_NTK,
-                   a->quick ? 2 : SIZES, f, &findings[2 * k]);
+                   a->quick ? 2 : SIZES, table.f, &findings[2 * k]);
     for (int k = 0; k < n; k++) {
         ntk_data_free(benches[k].train);
         ntk_data_free(benches[k].test);
     }
-    STEP(lab_table_close(dir, "targets", f));
-    STEP(code);
+    STEP(lab_table_close(dir, "targets", &table, code));
     STEP(lab_plot_pair(dir, "targets", script));
     return lab_report(a, dir, "targets", findings, (size_t)(4 * n));
 }

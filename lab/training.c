@@ -235,20 +235,19 @@ static int pace(ntk_ctx *ctx, const struct set *s, int width, int seeds, FILE *f
 
 static int paces(ntk_ctx *ctx, const struct args *a, const char *dir, struct finding *found)
 {
-    FILE *f = lab_table(dir, "training_pace", "samples,lambda_min,measured,low,high");
-    int code = EXIT_OK;
+    struct ntk_outfile table;
+    int code = lab_table(dir, "training_pace", "samples,lambda_min,measured,low,high", &table);
 
-    if (!f)
-        return EXIT_USAGE;
     for (int n = 0; n < SETS && code == EXIT_OK; n++) {
         struct set s;
 
-        STEP(prepare(ctx, sizes[n], &s));
-        code = pace(ctx, &s, a->quick ? 256 : 1024, a->quick ? 3 : SEEDS, f, &found[n]);
+        code = prepare(ctx, sizes[n], &s);
+        if (code != EXIT_OK)
+            break;
+        code = pace(ctx, &s, a->quick ? 256 : 1024, a->quick ? 3 : SEEDS, table.f, &found[n]);
         release(&s);
     }
-    STEP(lab_table_close(dir, "training_pace", f));
-    return code;
+    return lab_table_close(dir, "training_pace", &table, code);
 }
 
 static const char script[] =
@@ -270,19 +269,18 @@ int lab_training(ntk_ctx *ctx, const struct args *a, const char *dir)
     static struct surface u;
     struct set s;
     struct finding findings[3 + SETS];
-    FILE *f = lab_table(dir, "training", "setting,width,s,error,low,high");
+    struct ntk_outfile table;
     int code;
 
-    if (!f)
-        return EXIT_USAGE;
     u.widths = a->quick ? 3 : WIDTHS;
     u.seeds = a->quick ? 3 : SEEDS;
     STEP(prepare(ctx, TRAIN, &s));
     code = fill(ctx, &s, a->quick ? 1000 : 2000, &u);
     release(&s);
-    tabulate(&u, f);
-    STEP(lab_table_close(dir, "training", f));
     STEP(code);
+    STEP(lab_table(dir, "training", "setting,width,s,error,low,high", &table));
+    tabulate(&u, table.f);
+    STEP(lab_table_close(dir, "training", &table, EXIT_OK));
     lab_found_bound(&findings[0], "the least error over s", -0.25,
                     lab_slope(u.widths, u.width, u.seeds, u.best));
     lab_found_bound(&findings[1], "the best s", -0.25,

@@ -142,14 +142,11 @@ static void write_script(const struct film *films, char *script, size_t size)
         FRAMES - 1);
 }
 
-static int conclude(ntk_ctx *ctx, const char *dir, int seeds, int64_t steps, struct finding *f)
+static int conclude(ntk_ctx *ctx, int seeds, int64_t steps, FILE *t, struct finding *f)
 {
     static struct film film;
     double moved[SEEDS * WIDTHS], x[WIDTHS];
-    FILE *t = lab_table(dir, "weights_moved", "width,moved,low,high");
 
-    if (!t)
-        return EXIT_USAGE;
     for (int w = 0; w < WIDTHS; w++) {
         struct interval i;
 
@@ -163,7 +160,7 @@ static int conclude(ntk_ctx *ctx, const char *dir, int seeds, int64_t steps, str
     }
     lab_found_bound(f, "|W - W_0| / |W_0|, hidden weights", -1, lab_slope(WIDTHS, x, seeds, moved));
     note("%s", f->says);
-    return lab_table_close(dir, "weights_moved", t);
+    return EXIT_OK;
 }
 
 static const char moved_script[] =
@@ -179,17 +176,18 @@ int lab_weights(ntk_ctx *ctx, const struct args *a, const char *dir)
     static char script[4000];
     const int64_t steps = a->quick ? 100 : 1000;
     struct finding finding;
-    FILE *f = lab_table(dir, "weights",
-                        "# 10 x 10 blocks: W, W - W_0 of widths 10, 100, 1000; frame by frame");
+    struct ntk_outfile table;
 
-    if (!f)
-        return EXIT_USAGE;
     for (int w = 0; w < FILMS; w++)
         STEP(run(ctx, filmed[w], 1, steps, &films[w]));
-    tabulate(f, films);
-    STEP(lab_table_close(dir, "weights", f));
+    STEP(lab_table(dir, "weights",
+                   "# 10 x 10 blocks: W, W - W_0 of widths 10, 100, 1000; frame by frame", &table));
+    tabulate(table.f, films);
+    STEP(lab_table_close(dir, "weights", &table, EXIT_OK));
     write_script(films, script, sizeof script);
-    STEP(conclude(ctx, dir, a->quick ? 2 : SEEDS, steps, &finding));
+    STEP(lab_table(dir, "weights_moved", "width,moved,low,high", &table));
+    STEP(lab_table_close(dir, "weights_moved", &table,
+                         conclude(ctx, a->quick ? 2 : SEEDS, steps, table.f, &finding)));
     STEP(lab_plot(dir, "weights", moved_script));
     STEP(
         lab_plot_as(dir, "weights", "gif animate delay 15 size 520,370 font ',11'", "gif", script));

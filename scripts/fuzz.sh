@@ -1,10 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# usage: scripts/fuzz.sh parse|data SECONDS [libFuzzer's options]
+# usage: scripts/fuzz.sh parse|data|h5 SECONDS [libFuzzer's options]
 # Builds tests/fuzz/TARGET.c with clang's libFuzzer and the sanitizers, and runs it. What it finds
 # and the corpus stay in the build's fuzz-TARGET directory.
 set -eu
-usage="usage: scripts/fuzz.sh parse|data SECONDS [OPTION ...]"
+usage="usage: scripts/fuzz.sh parse|data|h5 SECONDS [OPTION ...]"
 target=${1:?$usage} seconds=${2:?$usage}
 shift 2
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -23,4 +23,6 @@ $CC -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
     -o "$build/fuzz-$target/fuzz"
 cd "$build/fuzz-$target"
 [ ! -f "$root/tests/fuzz/$target.dict" ] || set -- -dict="$root/tests/fuzz/$target.dict" "$@"
-exec ./fuzz -max_total_time="$seconds" -timeout=20 -max_len=4096 "$@" corpus
+seeds='' length=4096
+[ "$target" != h5 ] || seeds="$root/tests/golden/formats $root/tests/fuzz/h5" length=32768
+exec ./fuzz -max_total_time="$seconds" -timeout=20 -max_len="$length" "$@" corpus $seeds

@@ -11,3 +11,6 @@ ninja -C "$build"
 ASAN_OPTIONS=detect_leaks=1:halt_on_error=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
 LSAN_OPTIONS=suppressions="$root/scripts/lsan.supp":print_suppressions=0 NTK_PYTHON=none \
     sh "$root/scripts/test.sh" "$build"
+[ ! -x "$build/tests/fuzz/fuzz_h5" ] || ASAN_OPTIONS=detect_leaks=0 \
+    "$build/tests/fuzz/fuzz_h5" 10 "$root"/tests/golden/formats/*.h5 "$root"/tests/fuzz/h5/*.h5 \
+    "$root/tests/golden/data/xy.h5"

@@ -60,6 +60,7 @@ static PyObject *fit(PyObject *self, PyObject *args)
         !dtype_get(character, &o.dtype) || !(m = model_new()))
         return NULL;
     o.posterior = (ntk_posterior)posterior;
+    o.diag_reg_spelling = "alpha=";
     net = net_parse(m->owner.ctx, text);
     if (net && samples_get(m->owner.ctx, ox, "x", false, &m->x) && array_get(oy, "y", false, &y) &&
         y.dtype == NTK_F64 && y.b.ndim == 2 && y.b.shape[0] == m->x.n) {

@@ -31,6 +31,7 @@ def monte_carlo(
     x1: _Array,
     x2: _Array | None,
     dtype: str,
+    first: int,
     n_nets: int,
     seed: int,
     mean: _Array,

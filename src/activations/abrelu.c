@@ -118,6 +118,12 @@ static void slopes(const void *self, double *below, double *above)
     *above = p->b;
 }
 
+static int degree(const void *self)
+{
+    (void)self;
+    return 1;
+}
+
 static int kinks(const void *self, double at[4])
 {
     (void)self;
@@ -141,7 +147,7 @@ static void side(const void *self, const struct ntk_dual *dual, double q, double
 {
     (void)self, (void)dual;
     s[0] = sqrt(q);
-    s[1] = q > 0 ? 1 / s[0] : 0;
+    s[1] = ntk_inverse_root(q);
 }
 
 static void many(const void *self, const struct ntk_dual *dual, size_t n, const double *q,
@@ -154,9 +160,9 @@ static void many(const void *self, const struct ntk_dual *dual, size_t n, const 
         const double root = sqrt(q[i]);
 
         s[i] = root;
-        s[n + i] = q[i] > 0 ? 1 / root : 0;
+        s[n + i] = q[i] >= DBL_MIN ? 1 / root : 0;
         ff[i] = mean * q[i];
-        dd[i] = q[i] > 0 ? mean : none;
+        dd[i] = q[i] >= DBL_MIN ? mean : none;
     }
 }
 
@@ -166,7 +172,7 @@ static void moments(const void *self, const struct ntk_dual *dual, double q, dou
     const double mean = (p->a * p->a + p->b * p->b) / 2;
 
     *ff = mean * q;
-    *dd = q > 0 ? mean : dual->par[0] / 4 + dual->par[1]; /* rho counts as 0 */
+    *dd = q >= DBL_MIN ? mean : dual->par[0] / 4 + dual->par[1]; /* rho counts as 0 */
 }
 
 #define ABRELU(name_, summary_, where_, params_, check_)                                    \
@@ -181,8 +187,9 @@ static void moments(const void *self, const struct ntk_dual *dual, double q, dou
                  .params = params_,                                                         \
                  .size = sizeof(struct abrelu),                                             \
                  .check = check_},                                                          \
-        .f = f, .df = df, .slopes = slopes, .kinks = kinks, .dual = NTK_DUAL_abrelu,        \
-        .setup = setup, .side = side, .moments = moments, .many = many,                     \
+        .f = f, .df = df, .slopes = slopes, .kinks = kinks, .degree = degree,               \
+        .dual = NTK_DUAL_abrelu, .setup = setup, .side = side, .moments = moments,          \
+        .many = many,                                                                       \
     }
 
 static const struct ntk_activation relu =

@@ -30,6 +30,8 @@
 #ifndef NTK_ACTIVATION_H
 #define NTK_ACTIVATION_H
 
+#include <float.h>
+
 #include "arch/class.h"
 
 #define NTK_DUAL_PARS 64
@@ -62,6 +64,7 @@ struct ntk_dual {
     int sides;                 /* values per sample and position */
     double par[NTK_DUAL_PARS]; /* constants; unused ones 0 */
     void *state;               /* the activation's own; freed by ntk_activation.finish */
+    bool beyond;               /* float32 does not take what the dual makes of these variances */
 };
 
 /* What is known when a kernel starts. */
@@ -77,6 +80,9 @@ struct ntk_activation {
     /* f(x) = below x for x < 0, above x for x > 0; NULL: f is not of that kind. Finite networks. */
     void (*slopes)(const void *self, double *below, double *above);
     int (*kinks)(const void *self, double at[4]); /* NULL: f is smooth (finite networks, quadrature) */
+    /* n where f(c x) = c^n f(x) for c > 0 (by its rule, E[f f] is then of degree n in the variances);
+     * NULL: f is not homogeneous. */
+    int (*degree)(const void *self);
     bool unit_variance; /* the dual is that of f only for variances 1 (Hermite) */
 
     enum ntk_dual_id dual;
@@ -94,6 +100,14 @@ struct ntk_activation {
                  double *side, double *ff, double *dd);
     void (*finish)(struct ntk_dual *dual); /* frees dual->state; NULL: nothing to free */
 };
+
+/* For setup: the largest number that a dual makes of the variances, where that is not a moment. In float32
+ * the kernel is computed in float64 if it is too large, and there it is an error. */
+ntk_status ntk_dual_largest(const struct ntk_where *at, const struct ntk_dual_range *range,
+                            double largest, struct ntk_dual *dual);
+
+/* 1 / sqrt(q); 0 for q = 0, and below the normal numbers, where it says nothing. */
+static inline double ntk_inverse_root(double q) { return q >= DBL_MIN ? 1 / __builtin_sqrt(q) : 0; }
 
 /* All activations, in the order of activations.def and of their files. */
 size_t ntk_n_activations(void);

@@ -254,7 +254,7 @@ static void side(const void *self, const struct ntk_dual *dual, double q, double
 {
     (void)self, (void)dual;
     s[1] = sqrt(q);
-    s[0] = q > 0 ? 1 / s[1] : 0;
+    s[0] = ntk_inverse_root(q);
     s[2] = mills(s[1]) / (2 * MILLS_0);
 }
 
@@ -264,7 +264,7 @@ static void moments(const void *self, const struct ntk_dual *dual, double q, dou
     const double lambda2 = dual->par[PAR_LAMBDA2], alpha2 = p->alpha * p->alpha, s = sqrt(q);
 
     *ff = lambda2 * (q / 2 + alpha2 * second_difference(s) / (2 * MILLS_0));
-    *dd = lambda2 * (q > 0 ? 0.5 + alpha2 * mills(2 * s) / (2 * MILLS_0)
+    *dd = lambda2 * (q >= DBL_MIN ? 0.5 + alpha2 * mills(2 * s) / (2 * MILLS_0)
                            : (1 + p->alpha) * (1 + p->alpha) / 4); /* rho counts as 0 */
 }
 

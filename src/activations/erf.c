@@ -17,7 +17,7 @@
 /* side: i; par: 2 b^2, 2 a^2 / pi, c^2, 4 a^2 b^2 / pi */
 NTK_INLINE void point(V k, const V *a, const V *b, const real *par, V *f, V *d)
 {
-    const V w = a[0] * b[0], x = par[0] * k * w;
+    const V w = a[0] * b[0], x = par[0] * (k * a[0] * b[0]);
     const V c = vsqrt(vmax((1 - x) * (1 + x), a[0] * a[0] + b[0] * b[0] - w * w));
 
     *f = par[1] * vangle(x, c) + par[2];
@@ -72,13 +72,12 @@ static ntk_status setup(const void *self, const struct ntk_where *at,
     const struct erf *p = self;
     const double a2 = p->a * p->a, b2 = p->b * p->b;
 
-    (void)at, (void)range;
     dual->sides = 1;
     dual->par[0] = 2 * b2;
     dual->par[1] = a2 * M_2_PI;
     dual->par[2] = p->c * p->c;
     dual->par[3] = 2 * a2 * b2 * M_2_PI;
-    return NTK_OK;
+    return ntk_dual_largest(at, range, 2 * b2 * range->q_max, dual);
 }
 
 static void side(const void *self, const struct ntk_dual *dual, double q, double *s)

@@ -58,13 +58,12 @@ static ntk_status setup(const void *self, const struct ntk_where *at,
                         const struct ntk_dual_range *range, struct ntk_dual *dual)
 {
     const struct exponential *p = self;
-    const double most = range->dtype == NTK_F32 ? (double)FLT_MAX : DBL_MAX;
     double ff, dd;
 
     moments(self, dual, range->q_max, &ff, &dd);
-    if (!(ff < most && dd < most))
-        return ntk_fail_at(at, NTK_ENUMERIC, "E[(%g exp(%g u))^2] overflows float%d at variance %g",
-                           p->a, p->b, (int)range->dtype * 8, range->q_max);
+    if (!(ff < DBL_MAX && dd < DBL_MAX))
+        return ntk_fail_at(at, NTK_ENUMERIC, "E[(%g exp(%g u))^2] overflows float64 at variance %g",
+                           p->a, p->b, range->q_max);
     dual->sides = 1;
     dual->par[0] = p->b * p->b;
     return NTK_OK;

@@ -16,7 +16,7 @@
 /* side: i; par: 2 |b|, a^2 */
 NTK_INLINE void point(V k, const V *a, const V *b, const real *par, V *f, V *d)
 {
-    const V w = a[0] * b[0], x = par[0] * k * w;
+    const V w = a[0] * b[0], x = par[0] * (k * a[0] * b[0]);
     const V y = vmax((1 - x) * (1 + x), a[0] * a[0] + b[0] * b[0] - w * w);
 
     *f = par[1] * w / vsqrt(y);
@@ -64,7 +64,7 @@ static ntk_status setup(const void *self, const struct ntk_where *at,
     dual->sides = 1;
     dual->par[0] = 2 * fabs(p->b);
     dual->par[1] = p->a * p->a;
-    return NTK_OK;
+    return ntk_dual_largest(at, range, -2 * p->b * range->q_max, dual);
 }
 
 static void side(const void *self, const struct ntk_dual *dual, double q, double *s)
@@ -81,7 +81,7 @@ static void moments(const void *self, const struct ntk_dual *dual, double q, dou
     const double y = 1 - 4 * p->b * q;
 
     *ff = dual->par[1] / sqrt(y);
-    *dd = *ff * 4 * p->b * p->b * q / y;
+    *dd = *ff * (4 * p->b * p->b) * (q / y);
 }
 
 static const struct ntk_activation gaussian = {

@@ -43,6 +43,11 @@ static double df(const void *self, double x)
     return p->degree > 0 ? sqrt((double)p->degree) * value(p->degree - 1, x) : 0;
 }
 
+static int degree(const void *self)
+{
+    return (int)((const struct hermite *)self)->degree;
+}
+
 static ntk_status setup(const void *self, const struct ntk_where *at,
                         const struct ntk_dual_range *range, struct ntk_dual *dual)
 {
@@ -63,7 +68,7 @@ static void side(const void *self, const struct ntk_dual *dual, double q, double
     const struct hermite *p = self;
 
     memset(s, 0, (size_t)dual->sides * sizeof *s);
-    s[0] = q > 0 ? 1 / sqrt(q) : 0;
+    s[0] = ntk_inverse_root(q);
     if (p->degree > 0)
         s[1 + p->degree] = pow(q, 0.5 * (double)(p->degree - 1));
     else
@@ -90,6 +95,7 @@ static const struct ntk_activation hermite = {
              .size = sizeof(struct hermite)},
     .f = f,
     .df = df,
+    .degree = degree,
     .unit_variance = true,
     .dual = NTK_DUAL_series,
     .setup = setup,

@@ -58,6 +58,11 @@ static double df(const void *self, double x)
     return p->degree ? (double)p->degree * pow(x, (double)p->degree - 1) : 0;
 }
 
+static int degree(const void *self)
+{
+    return (int)((const struct monomial *)self)->degree;
+}
+
 static ntk_status setup(const void *self, const struct ntk_where *at,
                         const struct ntk_dual_range *range, struct ntk_dual *dual)
 {
@@ -110,6 +115,7 @@ static const struct ntk_activation monomial = {
              .size = sizeof(struct monomial)},
     .f = f,
     .df = df,
+    .degree = degree,
     .dual = NTK_DUAL_monomial,
     .setup = setup,
     .side = side,

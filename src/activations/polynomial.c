@@ -64,7 +64,7 @@ static void side(const void *self, const struct ntk_dual *dual, double q, double
     double power = 1;  /* s^m sqrt(m!) */
     double moment = 1; /* E[x^j], j even */
 
-    s[0] = q > 0 ? 1 / sd : 0;
+    s[0] = ntk_inverse_root(q);
     s[1] = 0;
     for (int j = 0; j < p->coef.n; j += 2) {
         s[1] += p->coef.v[j] * moment;

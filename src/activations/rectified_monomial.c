@@ -32,7 +32,8 @@ NTK_INLINE V horner(V x, const real *coef, int degree)
     return y;
 }
 
-/* sides: 1 / s (0 if s is 0), s^n, s^(n-1); par: n, coefficients of B_n, A_n, B_{n-1}, A_{n-1} */
+/* sides: 1 / s (0 if s is 0), s; par: n, coefficients of B_n, A_n, B_{n-1}, A_{n-1}. Powers are those of
+ * s s': of a small s alone they may be no number. */
 NTK_INLINE void point(V k, const V *a, const V *b, const real *par, V *f, V *d)
 {
     const V r = k * (a[0] * b[0]), rho = vsign(vmin(vabs(r), splat(1)), r);
@@ -40,13 +41,17 @@ NTK_INLINE void point(V k, const V *a, const V *b, const real *par, V *f, V *d)
     const V angle = vangle(rho, sine) + (real)1.57079632679489661923; /* pi - t */
     const int n = (int)par[0];
     const real *coef = par + 1;
+    const V scale = a[1] * b[1];
+    V power = splat(1); /* scale^(n-1) */
 
-    *f = (a[1] * b[1]) *
+    for (int i = 1; i < n; i++)
+        power *= scale;
+    *f = (n > 0 ? power * scale : power) *
          (horner(rho, coef + B_F * ROW, n) * angle + horner(rho, coef + A_F * ROW, n) * sine);
-    *d = (a[2] * b[2]) *
+    *d = power *
          (horner(rho, coef + B_D * ROW, n) * angle + horner(rho, coef + A_D * ROW, n) * sine);
 }
-NTK_DUAL(rectified_monomial, 3, point)
+NTK_DUAL(rectified_monomial, 2, point)
 
 #else
 
@@ -100,6 +105,11 @@ static void next(int n, const double *older, double *a, double *b)
     }
 }
 
+static int degree(const void *self)
+{
+    return (int)((const struct rectified *)self)->degree;
+}
+
 static ntk_status setup(const void *self, const struct ntk_where *at,
                         const struct ntk_dual_range *range, struct ntk_dual *dual)
 {
@@ -116,7 +126,7 @@ static ntk_status setup(const void *self, const struct ntk_where *at,
         }
         next(m, older_a, a, b);
     }
-    dual->sides = 3;
+    dual->sides = 2;
     dual->par[0] = n;
     for (int i = 0; i < ROW; i++) {
         double *coef = dual->par + 1 + i;
@@ -130,19 +140,15 @@ static ntk_status setup(const void *self, const struct ntk_where *at,
 
 static void side(const void *self, const struct ntk_dual *dual, double q, double *s)
 {
-    const struct rectified *p = self;
-    const double n = (double)p->degree;
-
-    (void)dual;
-    s[0] = q > 0 ? 1 / sqrt(q) : 0;
-    s[1] = pow(q, n / 2);
-    s[2] = n > 0 ? pow(q, (n - 1) / 2) : 0;
+    (void)self, (void)dual;
+    s[0] = ntk_inverse_root(q);
+    s[1] = sqrt(q);
 }
 
 static void moments(const void *self, const struct ntk_dual *dual, double q, double *ff, double *dd)
 {
     const struct rectified *p = self;
-    const double n = (double)p->degree, half = q > 0 ? 0.5 : 0.25; /* at q = 0 rho counts as 0 */
+    const double n = (double)p->degree, half = q >= DBL_MIN ? 0.5 : 0.25; /* at q = 0 rho counts as 0 */
     double previous = 1;
 
     (void)dual;
@@ -164,6 +170,7 @@ static const struct ntk_activation rectified_monomial = {
              .size = sizeof(struct rectified)},
     .f = f,
     .df = df,
+    .degree = degree,
     .kinks = kinks,
     .dual = NTK_DUAL_rectified_monomial,
     .setup = setup,

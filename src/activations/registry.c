@@ -38,6 +38,18 @@ const struct ntk_activation *ntk_activation_get(size_t i)
     return NULL;
 }
 
+ntk_status ntk_dual_largest(const struct ntk_where *at, const struct ntk_dual_range *range,
+                            double largest, struct ntk_dual *dual)
+{
+    dual->beyond = !(largest <= 0x1p100);
+    if (largest <= 0x1p1000)
+        return NTK_OK;
+    return ntk_fail_at(at, NTK_ENUMERIC,
+                       "the variance %g is too large for float64: scale the samples, or use a smaller "
+                       "W_std or a LayerNorm",
+                       range->q_max);
+}
+
 /* Equal but for case and underscores. */
 static bool same_name(const char *a, const char *b)
 {

@@ -121,7 +121,7 @@ static void integrate(const struct series *s, size_t n, const double *q, int ter
         for (size_t c = 0; c < n; c++) {
             const double z = ((double)i - (NODES - 1) / 2) * STEP;
             const double rest = s->f(s->self, sqrt(q[c]) * z) - rows[ROW_A * n + c];
-            rows[ROW_V * n + c] += newer[i] * rest * rest / q[c];
+            rows[ROW_V * n + c] += newer[i] * (rest / sqrt(q[c])) * (rest / sqrt(q[c]));
         }
     for (int m = 0; m < terms; m++) {
         double *e = rows + (size_t)(ROW_E + m) * n;
@@ -274,8 +274,8 @@ ntk_status ntk_series_setup(ntk_series_fn *f, ntk_series_fn *df, const void *sel
                             const struct ntk_where *at, const struct ntk_dual_range *range,
                             struct ntk_dual *dual)
 {
-    const double top = range->q_max > 0 ? range->q_max : 1;
-    const double bottom = fmax(range->q_min, INTERPOLATED * top);
+    const double top = range->q_max >= DBL_MIN ? range->q_max : 1;
+    const double bottom = fmax(fmax(range->q_min, DBL_MIN), INTERPOLATED * top);
     const double tol = range->dtype == NTK_F32 ? 1e-6 : 1e-9;
     double q[COLUMNS_MAX] = {0}, *rows = NULL;
     ntk_status status;
@@ -349,7 +349,7 @@ void ntk_series_side(const void *self, const struct ntk_dual *dual, double q, do
     const struct series *s = dual->state;
 
     (void)self;
-    if (q > 0) {
+    if (q >= DBL_MIN) {
         side[0] = 1 / sqrt(q);
         row_at(s, q, ROW_A, ROW_E + s->terms, side + 1);
         return;
@@ -366,7 +366,7 @@ void ntk_series_moments(const void *self, const struct ntk_dual *dual, double q,
     double row[3] = {0, s->df(s->self, 0) * s->df(s->self, 0), s->f(s->self, 0)};
 
     (void)self;
-    if (q > 0)
+    if (q >= DBL_MIN)
         row_at(s, q, ROW_V, ROW_A + 1, row);
     *ff = row[ROW_A] * row[ROW_A] + q * row[ROW_V];
     *dd = row[ROW_D];

@@ -22,8 +22,6 @@ NTK_DUAL(sign, 1, point)
 
 #else
 
-#include <math.h>
-
 static double f(const void *self, double x)
 {
     (void)self;
@@ -43,6 +41,12 @@ static int kinks(const void *self, double at[4])
     return 1;
 }
 
+static int degree(const void *self)
+{
+    (void)self;
+    return 0;
+}
+
 static ntk_status setup(const void *self, const struct ntk_where *at,
                         const struct ntk_dual_range *range, struct ntk_dual *dual)
 {
@@ -54,13 +58,13 @@ static ntk_status setup(const void *self, const struct ntk_where *at,
 static void side(const void *self, const struct ntk_dual *dual, double q, double *s)
 {
     (void)self, (void)dual;
-    s[0] = q > 0 ? 1 / sqrt(q) : 0;
+    s[0] = ntk_inverse_root(q);
 }
 
 static void moments(const void *self, const struct ntk_dual *dual, double q, double *ff, double *dd)
 {
     (void)self, (void)dual;
-    *ff = q > 0;
+    *ff = q >= DBL_MIN;
     *dd = 0;
 }
 
@@ -72,6 +76,7 @@ static const struct ntk_activation sign = {
              .source = "Cho and Saul 2009, eq. 6"},
     .f = f,
     .df = df,
+    .degree = degree,
     .kinks = kinks,
     .dual = NTK_DUAL_sign,
     .setup = setup,

@@ -135,12 +135,11 @@ static ntk_status setup(const void *self, const struct ntk_where *at,
 {
     const struct sine *p = self;
 
-    (void)at, (void)range;
     dual->sides = 1;
     dual->par[0] = p->b * p->b;
     dual->par[1] = p->sin2;
     dual->par[2] = p->cos2;
-    return NTK_OK;
+    return ntk_dual_largest(at, range, p->b * p->b * range->q_max, dual);
 }
 
 static void side(const void *self, const struct ntk_dual *dual, double q, double *s)

@@ -87,8 +87,8 @@ bool ntk_net_wraps(const ntk_net *net);
 /* Adds the net's recursion to the graph for samples of shape `in`: out is what leaves the net. */
 ntk_status ntk_net_lower(const ntk_net *net, ntk_shape in, struct ntk_graph *g,
                          struct ntk_field *out);
-/* Appends the steps of the finite network to t, which is initialised for samples of shape `in`. The net
- * must outlive it. */
+/* The steps of the finite network for samples of shape `in`, into t, which is all zeros but its context. The
+ * net must outlive it. */
 ntk_status ntk_net_unroll(const ntk_net *net, ntk_shape in, struct ntk_tape *t);
 
 #endif

@@ -49,6 +49,7 @@ ntk_status ntk_evaluate_operator(struct ntk_builder *b, const struct ntk_expr *e
                                  struct ntk_value *v);
 struct ntk_where ntk_place(const struct ntk_builder *b, const struct ntk_expr *e);
 /* "(3, 3)", "'SAME'", "a layer": how a message shows a value; returns buf. */
+void ntk_value_text(const struct ntk_value *v, struct ntk_text *t);
 const char *ntk_value_show(const struct ntk_value *v, char *buf, size_t size);
 
 /* Which argument of call e goes to which of n parameters: arg[i] is an item or NULL. Refuses unknown

@@ -68,7 +68,7 @@ struct ntk_where ntk_place(const struct ntk_builder *b, const struct ntk_expr *e
         .column = e->column};
 }
 
-static void show(const struct ntk_value *v, struct ntk_text *t)
+void ntk_value_text(const struct ntk_value *v, struct ntk_text *t)
 {
     switch (v->kind) {
     case NTK_VALUE_NUMBER:
@@ -86,7 +86,7 @@ static void show(const struct ntk_value *v, struct ntk_text *t)
     case NTK_VALUE_TUPLE:
         ntk_text_add(t, "(");
         for (int i = 0; i < v->n; i++) {
-            show(&v->items[i], t);
+            ntk_value_text(&v->items[i], t);
             ntk_text_add(t, i + 1 < v->n ? ", " : v->n == 1 ? "," : "");
         }
         ntk_text_add(t, ")");
@@ -101,7 +101,7 @@ const char *ntk_value_show(const struct ntk_value *v, char *buf, size_t size)
 {
     struct ntk_text t = {0};
 
-    show(v, &t);
+    ntk_value_text(v, &t);
     snprintf(buf, size, "%s", t.failed ? "?" : t.s);
     ntk_text_free(t.s);
     return buf;

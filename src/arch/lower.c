@@ -265,18 +265,12 @@ static ntk_status run(const ntk_net *net, struct walk *w, const struct bundle *i
 
 static ntk_status check_input(const ntk_net *net, ntk_shape in)
 {
-    char text[64];
-
-    if (in.spatial < 0 || in.spatial > 2 || in.h < 1 || in.w < 1 || in.c < 1 ||
-        (in.spatial < 2 && in.h != 1) || (in.spatial < 1 && in.w != 1))
-        return ntk_fail(net->ctx, NTK_ESHAPE,
-                        "an input of %d spatial axes with sizes %lld, %lld and %lld channels is "
-                        "not a shape",
-                        in.spatial, (long long)in.h, (long long)in.w, (long long)in.c);
-    if (!size_allowed(in))
-        return ntk_fail(net->ctx, NTK_ESHAPE, "an input of %s has more than %g numbers",
-                        ntk_shape_text(in, text), (double)FEATURES_MAX);
-    return NTK_OK;
+    if (ntk_shape_valid(in))
+        return NTK_OK;
+    return ntk_fail(net->ctx, NTK_ESHAPE,
+                    "an input of %d spatial axes with sizes %lld, %lld and %lld channels is not a "
+                    "shape of at most 2^31 - 1 numbers",
+                    in.spatial, (long long)in.h, (long long)in.w, (long long)in.c);
 }
 
 ntk_status ntk_net_shape(const ntk_net *net, ntk_shape in, ntk_shape *out)
@@ -319,6 +313,7 @@ ntk_status ntk_net_unroll(const ntk_net *net, ntk_shape in, struct ntk_tape *t)
     struct bundle end = start;
 
     NTK_TRY(check_input(net, in));
+    ntk_tape_start(t, in);
     NTK_TRY(run(net, &w, &start, &end));
     t->out = end.value;
     t->out_shape = end.field.shape;

@@ -76,25 +76,30 @@ static void value(struct ntk_text *t, const struct ntk_param *p, const void *sel
     }
 }
 
-/* The default as value() writes it, to see whether an argument differs from it. */
-static bool is_default(ntk_ctx *ctx, const struct ntk_param *p, const char *shown)
+/* Whether an argument, as value() writes it, is its default. The defaults are ours: that one cannot
+ * be read is lack of memory, and a net printed without knowing would be another. */
+static bool is_default(ntk_ctx *ctx, struct ntk_text *t, const struct ntk_param *p,
+                       const char *shown)
 {
     struct ntk_arena arena = {0};
     struct ntk_builder b = {.ctx = ctx, .arena = &arena};
     struct ntk_expr *e;
     struct ntk_value v;
-    char text[200];
+    struct ntk_text text = {0};
     bool same = false;
 
-    if (ntk_parse(ctx, &arena, p->value, &e) == NTK_OK && ntk_evaluate(&b, e, &v) == NTK_OK) {
+    if (ntk_parse(ctx, &arena, p->value, &e) == NTK_OK && ntk_evaluate(&b, e, &v) == NTK_OK)
+        ntk_value_text(&v, &text);
+    if (text.n && !text.failed) {
         const bool single = v.kind == NTK_VALUE_NUMBER &&
                             (p->type == NTK_TYPE_NUMBERS || p->type == NTK_TYPE_INTEGERS);
 
-        ntk_value_show(&v, text, sizeof text);
-        same = strcmp(text, shown) == 0 ||
-               (single && strncmp(shown + 1, text, strlen(text)) == 0 &&
-                strcmp(shown + 1 + strlen(text), ",)") == 0);
+        same = strcmp(text.s, shown) == 0 || (single && strncmp(shown + 1, text.s, text.n) == 0 &&
+                                              strcmp(shown + 1 + text.n, ",)") == 0);
+    } else {
+        t->failed = true;
     }
+    free(text.s);
     ntk_arena_free(&arena);
     return same;
 }
@@ -110,7 +115,7 @@ static void leaf(ntk_ctx *ctx, struct ntk_text *t, const struct ntk_tree *tree)
         value(&shown, p, tree->self);
         if (shown.failed)
             t->failed = true;
-        else if (!p->value || !is_default(ctx, p, shown.s)) {
+        else if (!p->value || !is_default(ctx, t, p, shown.s)) {
             ntk_text_add(t, p->value ? "%s%s=%s" : "%s%.0s%s", separator, p->name, shown.s);
             separator = ", ";
         }

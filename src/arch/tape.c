@@ -41,9 +41,8 @@ static int new_value(struct ntk_tape *t, ntk_shape shape)
     return t->n_values++;
 }
 
-void ntk_tape_init(struct ntk_tape *t, ntk_ctx *ctx, ntk_shape in)
+void ntk_tape_start(struct ntk_tape *t, ntk_shape in)
 {
-    *t = (struct ntk_tape){.ctx = ctx};
     new_value(t, in);
 }
 
@@ -101,6 +100,10 @@ static bool set_window(struct ntk_tape *t, struct ntk_tape_step *s, const struct
         return false;
     }
     s->places = w->size[0] * w->size[1];
+    t->status = ntk_ctx_check_memory(
+        t->ctx, (size_t)windows * (size_t)s->places * sizeof *s->position, "a window's positions");
+    if (t->status != NTK_OK)
+        return false;
     s->position =
         ntk_arena_alloc(&t->arena, (size_t)windows * (size_t)s->places, sizeof *s->position);
     if (!s->position)

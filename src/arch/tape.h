@@ -69,7 +69,8 @@ struct ntk_tape {
     ntk_status status; /* first failure: the builders then do nothing */
 };
 
-void ntk_tape_init(struct ntk_tape *t, ntk_ctx *ctx, ntk_shape in);
+/* Of a tape that is all zeros but its context: the sample. */
+void ntk_tape_start(struct ntk_tape *t, ntk_shape in);
 void ntk_tape_free(struct ntk_tape *t);
 
 /* Builders: out->shape is given, out->value is set. name is the layer's, for its parameters. */

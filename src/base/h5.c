@@ -4,18 +4,71 @@
  */
 #include "base/h5.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-bool ntk_h5_broken(struct ntk_h5 *f, const char *what, bool ok)
+#define TYPE_BYTES_MOST 16 /* of a number in a file */
+
+/* ---- what failed */
+
+static herr_t is_memory(unsigned n, const H5E_error2_t *e, void *user)
 {
-    if (!ok && !f->what)
+    (void)n;
+    if (e->min_num == H5E_NOSPACE || e->min_num == H5E_CANTALLOC)
+        *(bool *)user = true;
+    return 0;
+}
+
+bool ntk_h5_out_of_memory(void)
+{
+    bool memory = false;
+
+    H5Ewalk2(H5E_DEFAULT, H5E_WALK_DOWNWARD, is_memory, &memory);
+    return memory;
+}
+
+bool ntk_h5_failed(struct ntk_h5 *f, const char *what, ntk_status status)
+{
+    if (status != NTK_OK && !f->what) {
         f->what = what;
+        f->status = status;
+    }
     return f->what != NULL;
 }
 
+bool ntk_h5_wrong(struct ntk_h5 *f, const char *what, bool ok, const char *why)
+{
+    if ((!ok || f->out.error) && !f->what) {
+        f->what = what;
+        f->why = why;
+    }
+    return f->what != NULL;
+}
+
+bool ntk_h5_broken(struct ntk_h5 *f, const char *what, bool ok)
+{
+    ok = ok && !f->out.error;
+    if (!ok && !f->what && !f->out.error && ntk_h5_out_of_memory())
+        return ntk_h5_failed(
+            f, what, ntk_fail(f->ctx, NTK_ENOMEM, "no memory for the part '%s' of the file", what));
+    return ntk_h5_wrong(f, what, ok, NULL);
+}
+
 /* ---- attributes of the root */
+
+/* Whether what is in the file is of the class of `type`, and of a size that a number has. */
+static bool is_like(hid_t stored, hid_t type)
+{
+    const bool like = stored >= 0 && H5Tget_class(stored) == H5Tget_class(type) &&
+                      H5Tget_size(stored) <= TYPE_BYTES_MOST;
+
+    if (stored >= 0)
+        H5Tclose(stored);
+    return like;
+}
 
 void ntk_h5_attribute(struct ntk_h5 *f, const char *name, hid_t type, hsize_t n, void *value,
                       bool write)
@@ -32,15 +85,17 @@ void ntk_h5_attribute(struct ntk_h5 *f, const char *name, hid_t type, hsize_t n,
         id = H5Aopen(f->id, name, H5P_DEFAULT);
         space = id < 0 ? id : H5Aget_space(id);
     }
-    if (!ntk_h5_broken(
-            f, name, id >= 0 && space >= 0 && H5Sget_simple_extent_npoints(space) == (hssize_t)n)) {
+    if (!ntk_h5_broken(f, name, id >= 0 && space >= 0) &&
+        !ntk_h5_broken(f, name,
+                       H5Sget_simple_extent_npoints(space) == (hssize_t)n &&
+                           (write || is_like(H5Aget_type(id), type)))) {
         done = write ? H5Awrite(id, type, value) : H5Aread(id, type, value);
         ntk_h5_broken(f, name, done >= 0);
     }
     if (space >= 0)
-        H5Sclose(space);
+        ntk_h5_broken(f, name, H5Sclose(space) >= 0);
     if (id >= 0)
-        H5Aclose(id);
+        ntk_h5_broken(f, name, H5Aclose(id) >= 0);
 }
 
 void ntk_h5_int(struct ntk_h5 *f, const char *name, int *value, bool write)
@@ -53,7 +108,9 @@ void ntk_h5_shape(struct ntk_h5 *f, const char *name, ntk_shape *s, bool write)
     int64_t v[4] = {s->spatial, s->h, s->w, s->c};
 
     ntk_h5_attribute(f, name, H5T_NATIVE_INT64, 4, v, write);
-    *s = (ntk_shape){.spatial = (int)v[0], .h = v[1], .w = v[2], .c = v[3]};
+    *s =
+        (ntk_shape){.spatial = v[0] == (int)v[0] ? (int)v[0] : -1, .h = v[1], .w = v[2], .c = v[3]};
+    ntk_h5_wrong(f, name, ntk_shape_valid(*s), "is not the shape of a sample");
 }
 
 /* A text is an array of characters, so that it may have any length. */
@@ -61,7 +118,7 @@ void ntk_h5_write_text(struct ntk_h5 *f, const char *name, const char *text)
 {
     char *copy = ntk_strdup(f->ctx, text);
 
-    if (!ntk_h5_broken(f, name, copy != NULL))
+    if (!ntk_h5_failed(f, name, copy ? NTK_OK : NTK_ENOMEM))
         ntk_h5_attribute(f, name, H5T_NATIVE_CHAR, strlen(text) + 1, copy, true);
     free(copy);
 }
@@ -70,40 +127,168 @@ char *ntk_h5_read_text(struct ntk_h5 *f, const char *name)
 {
     hid_t id = f->what ? -1 : H5Aopen(f->id, name, H5P_DEFAULT), space;
     hssize_t n = 0;
-    char *text = NULL;
+    char *text;
 
     if (ntk_h5_broken(f, name, id >= 0))
         return NULL;
     space = H5Aget_space(id);
-    n = H5Sget_simple_extent_npoints(space);
-    H5Sclose(space);
+    if (!ntk_h5_broken(f, name, space >= 0)) {
+        n = H5Sget_simple_extent_npoints(space);
+        H5Sclose(space);
+    }
     H5Aclose(id);
-    if (!ntk_h5_broken(f, name, n > 0 && n < 100000000))
-        text = ntk_alloc(f->ctx, (size_t)n, 1);
-    if (ntk_h5_broken(f, name, text != NULL))
+    if (ntk_h5_broken(f, name, n > 0 && (uint64_t)n < f->size))
+        return NULL;
+    text = ntk_alloc(f->ctx, (size_t)n, 1);
+    if (ntk_h5_failed(f, name, text ? NTK_OK : NTK_ENOMEM))
         return NULL;
     ntk_h5_attribute(f, name, H5T_NATIVE_CHAR, (hsize_t)n, text, false);
+    if (f->what) {
+        free(text);
+        return NULL;
+    }
     text[n - 1] = '\0';
     return text;
 }
 
+void ntk_h5_write_format(struct ntk_h5 *f, const char *kind, int number)
+{
+    char text[64];
+
+    snprintf(text, sizeof text, "libntk %s %d", kind, number);
+    ntk_h5_write_text(f, "format", text);
+}
+
+int ntk_h5_read_format(struct ntk_h5 *f, const char *kind, int newest)
+{
+    char *text = ntk_h5_read_text(f, "format"), ours[64];
+    const int n = snprintf(ours, sizeof ours, "libntk %s ", kind);
+    char *end = NULL;
+    long number = 0;
+
+    if (text && strncmp(text, ours, (size_t)n) == 0)
+        number = strtol(text + n, &end, 10);
+    if (text && (!end || *end || number < 1))
+        ntk_h5_failed(
+            f, "format",
+            ntk_fail(f->ctx, NTK_EIO, "its format is '%.60s', not '%sNUMBER'", text, ours));
+    else if (text && number > newest)
+        ntk_h5_failed(f, "format",
+                      ntk_fail(f->ctx, NTK_ENOTSUP,
+                               "its format is '%.60s'; libntk %s reads up to '%s%d'", text,
+                               ntk_version(), ours, newest));
+    free(text);
+    return f->what ? 0 : (int)number;
+}
+
 /* ---- data sets */
 
-static bool has_shape(hid_t space, int ndim, const hsize_t *dims)
+/* count * size, or the largest number. */
+static uint64_t product(uint64_t count, uint64_t size)
+{
+    uint64_t bytes;
+
+    return __builtin_mul_overflow(count, size, &bytes) ? UINT64_MAX : bytes;
+}
+
+static bool chunk_of(hid_t plist, uint64_t size, struct ntk_h5_storage *s)
+{
+    hsize_t dims[H5S_MAX_RANK];
+    const int ndim = H5Pget_chunk(plist, H5S_MAX_RANK, dims);
+
+    s->chunk = size;
+    for (int k = 0; k < ndim; k++)
+        s->chunk = product(s->chunk, dims[k]);
+    return ndim >= 0;
+}
+
+bool ntk_h5_storage_of(hid_t set, struct ntk_h5_storage *s)
+{
+    const hid_t type = H5Dget_type(set), space = H5Dget_space(set);
+    const hid_t plist = H5Dget_create_plist(set);
+    const hssize_t n = space >= 0 ? H5Sget_simple_extent_npoints(space) : -1;
+    const uint64_t size = type >= 0 ? H5Tget_size(type) : 0;
+    const H5D_layout_t layout = plist >= 0 ? H5Pget_layout(plist) : H5D_LAYOUT_ERROR;
+    bool ok = n >= 0 && plist >= 0 && size > 0 && size <= TYPE_BYTES_MOST;
+
+    *s = (struct ntk_h5_storage){0};
+    if (ok) {
+        s->need = product((uint64_t)n, size);
+        s->there = H5Dget_storage_size(set);
+        s->whole = layout == H5D_CONTIGUOUS || layout == H5D_COMPACT;
+        s->filtered = H5Pget_nfilters(plist) > 0;
+        ok = layout != H5D_CHUNKED || chunk_of(plist, size, s);
+    }
+    if (plist >= 0)
+        H5Pclose(plist);
+    if (space >= 0)
+        H5Sclose(space);
+    if (type >= 0)
+        H5Tclose(type);
+    return ok;
+}
+
+/* Files of ours are not compressed, but h5repack may have done it. */
+static bool is_stored(struct ntk_h5 *f, hid_t set, const char *name)
+{
+    struct ntk_h5_storage s;
+
+    if (ntk_h5_broken(f, name, ntk_h5_storage_of(set, &s)))
+        return false;
+    if (!s.filtered)
+        return !ntk_h5_wrong(f, name, s.there >= s.need && s.need <= f->size,
+                             "is larger than the file");
+    return !ntk_h5_failed(
+        f, name,
+        s.need > SIZE_MAX / 8 || s.chunk > SIZE_MAX / 8
+            ? ntk_fail(f->ctx, NTK_ENOMEM, "its part '%s' exceeds any memory", name)
+            : ntk_ctx_check_memory(f->ctx, 8 * (size_t)s.need + (size_t)s.chunk,
+                                   "a part of the file"));
+}
+
+static bool sizes_of(hid_t set, int ndim, hsize_t *dims)
+{
+    const hid_t space = H5Dget_space(set);
+    const bool ok = space >= 0 && H5Sget_simple_extent_ndims(space) == ndim &&
+                    H5Sget_simple_extent_dims(space, dims, NULL) == ndim;
+
+    if (space >= 0)
+        H5Sclose(space);
+    return ok;
+}
+
+bool ntk_h5_dims(struct ntk_h5 *f, const char *name, int ndim, int64_t *dims)
 {
     hsize_t there[4] = {0};
+    hid_t id;
 
-    if (space < 0 || H5Sget_simple_extent_ndims(space) != ndim ||
-        H5Sget_simple_extent_dims(space, there, NULL) != ndim)
+    if (f->what)
         return false;
-    return memcmp(there, dims, (size_t)ndim * sizeof *dims) == 0;
+    id = H5Dopen2(f->id, name, H5P_DEFAULT);
+    if (ntk_h5_broken(f, name, id >= 0))
+        return false;
+    if (!ntk_h5_broken(f, name, sizes_of(id, ndim, there)) && is_stored(f, id, name))
+        for (int k = 0; k < ndim; k++) {
+            ntk_h5_broken(f, name, there[k] > 0 && there[k] <= INT64_MAX);
+            dims[k] = (int64_t)there[k];
+        }
+    H5Dclose(id);
+    return !f->what;
+}
+
+bool ntk_h5_has(struct ntk_h5 *f, const char *name, int ndim, const int64_t *shape)
+{
+    int64_t dims[4] = {0};
+
+    return ntk_h5_dims(f, name, ndim, dims) &&
+           !ntk_h5_broken(f, name, memcmp(dims, shape, (size_t)ndim * sizeof *dims) == 0);
 }
 
 void ntk_h5_array(struct ntk_h5 *f, const char *name, hid_t type, int ndim, const int64_t *shape,
                   void *x, bool write)
 {
-    hsize_t dims[4] = {0};
-    hid_t space, id, untimed;
+    hsize_t dims[4] = {0}, there[4] = {0};
+    hid_t space = H5I_INVALID_HID, id, untimed;
     herr_t done;
 
     if (f->what)
@@ -118,17 +303,20 @@ void ntk_h5_array(struct ntk_h5 *f, const char *name, hid_t type, int ndim, cons
         H5Pclose(untimed);
     } else {
         id = H5Dopen2(f->id, name, H5P_DEFAULT);
-        space = id < 0 ? id : H5Dget_space(id);
     }
-    if (!ntk_h5_broken(f, name, id >= 0 && has_shape(space, ndim, dims))) {
+    if (!ntk_h5_broken(f, name, id >= 0) &&
+        !ntk_h5_broken(f, name,
+                       write ||
+                           (sizes_of(id, ndim, there) && memcmp(there, dims, sizeof dims) == 0 &&
+                            is_like(H5Dget_type(id), type)))) {
         done = write ? H5Dwrite(id, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, x)
                      : H5Dread(id, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, x);
         ntk_h5_broken(f, name, done >= 0);
     }
     if (space >= 0)
-        H5Sclose(space);
+        ntk_h5_broken(f, name, H5Sclose(space) >= 0);
     if (id >= 0)
-        H5Dclose(id);
+        ntk_h5_broken(f, name, H5Dclose(id) >= 0);
 }
 
 void ntk_h5_matrix(struct ntk_h5 *f, const char *name, hid_t type, int64_t rows, int64_t columns,
@@ -137,69 +325,92 @@ void ntk_h5_matrix(struct ntk_h5 *f, const char *name, hid_t type, int64_t rows,
     ntk_h5_array(f, name, type, 2, (const int64_t[]){rows, columns}, x, write);
 }
 
-static bool has(const struct ntk_h5 *f, const char *name)
-{
-    return !f->what && H5Lexists(f->id, name, H5P_DEFAULT) > 0;
-}
-
-int64_t ntk_h5_rows(struct ntk_h5 *f, const char *name)
-{
-    hsize_t dims[2] = {0, 0};
-    hid_t id = has(f, name) ? H5Dopen2(f->id, name, H5P_DEFAULT) : -1, space;
-
-    if (ntk_h5_broken(f, name, id >= 0))
-        return 0;
-    space = H5Dget_space(id);
-    ntk_h5_broken(f, name,
-                  H5Sget_simple_extent_ndims(space) == 2 &&
-                      H5Sget_simple_extent_dims(space, dims, NULL) == 2 && dims[0] > 0);
-    H5Sclose(space);
-    H5Dclose(id);
-    return (int64_t)dims[0];
-}
-
 /* ---- files */
 
 ntk_status ntk_h5_create(struct ntk_h5 *f, const char *path)
 {
+    int error;
+
     if (strcmp(path, "-") == 0)
         return ntk_fail(f->ctx, NTK_EIO, "an HDF5 file cannot be written to standard output");
-    NTK_TRY(ntk_outfile_open(f->ctx, path, &f->out)); /* reserves the temporary name */
+    error = ntk_outfile_open(path, &f->out);
+    if (error)
+        return ntk_fail_write(f->ctx, path, error);
+    if (lseek(f->out.fd, 0, SEEK_CUR) < 0) {
+        ntk_outfile_abort(&f->out);
+        return ntk_fail(f->ctx, NTK_EIO, "cannot write %s: an HDF5 file cannot be written to a pipe",
+                        path);
+    }
+    H5Eget_auto2(H5E_DEFAULT, &f->print, &f->print_user);
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
     f->links = H5Pcreate(H5P_LINK_CREATE);
     H5Pset_create_intermediate_group(f->links, 1);
-    f->id = H5Fcreate(f->out.tmp, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+    f->id = ntk_h5_driver_create(f);
     ntk_h5_broken(f, "file", f->id >= 0);
     return NTK_OK;
 }
 
-ntk_status ntk_h5_commit(struct ntk_h5 *f, const char *path)
+static bool close_file(struct ntk_h5 *f)
 {
     const bool closed = f->id < 0 || H5Fclose(f->id) >= 0;
 
+    if (!closed)
+        ntk_h5_driver_forget(f);
     H5Pclose(f->links);
-    if (ntk_h5_broken(f, "file", closed)) {
+    H5Eset_auto2(H5E_DEFAULT, f->print, f->print_user);
+    return closed;
+}
+
+ntk_status ntk_h5_commit(struct ntk_h5 *f, const char *path)
+{
+    const bool closed = close_file(f);
+    int error = f->out.error;
+
+    if (!error && ntk_h5_broken(f, "file", closed)) {
         ntk_outfile_abort(&f->out);
+        if (f->status != NTK_OK)
+            return ntk_fail_in(f->ctx, f->status, "cannot write %s", path);
         return ntk_fail(f->ctx, NTK_EIO, "cannot write %s: its part '%s' failed", path, f->what);
     }
-    return ntk_outfile_commit(f->ctx, &f->out);
+    error = ntk_outfile_commit(&f->out);
+    return error ? ntk_fail_write(f->ctx, path, error) : NTK_OK;
 }
 
 void ntk_h5_abort(struct ntk_h5 *f)
 {
-    if (f->id >= 0)
-        H5Fclose(f->id);
-    H5Pclose(f->links);
+    ntk_outfile_fail(&f->out, ECANCELED); /* what HDF5 still holds is not written */
+    close_file(f);
     ntk_outfile_abort(&f->out);
 }
 
 ntk_status ntk_h5_open(struct ntk_h5 *f, const char *path, const char *what)
 {
-    if (access(path, R_OK) != 0)
+    struct stat file;
+    bool memory;
+
+    if (access(path, R_OK) != 0 || stat(path, &file) != 0)
         return ntk_fail(f->ctx, NTK_EIO, "cannot read %s %s", what, path);
+    f->size = (uint64_t)file.st_size;
+    H5Eget_auto2(H5E_DEFAULT, &f->print, &f->print_user);
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
     f->id = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
-    if (f->id < 0)
-        return ntk_fail(f->ctx, NTK_EIO, "%s is not an HDF5 file", path);
-    return NTK_OK;
+    if (f->id >= 0)
+        return NTK_OK;
+    memory = ntk_h5_out_of_memory();
+    H5Eset_auto2(H5E_DEFAULT, f->print, f->print_user);
+    return memory ? ntk_fail(f->ctx, NTK_ENOMEM, "no memory to read %s", path)
+                  : ntk_fail(f->ctx, NTK_EIO, "%s is not an HDF5 file", path);
+}
+
+ntk_status ntk_h5_end(struct ntk_h5 *f, const char *path, const char *kind, ntk_status status)
+{
+    H5Fclose(f->id);
+    H5Eset_auto2(H5E_DEFAULT, f->print, f->print_user);
+    if (!f->what)
+        return status == NTK_OK ? NTK_OK : ntk_fail_in(f->ctx, status, "%s", path);
+    if (f->status != NTK_OK)
+        return ntk_fail_in(f->ctx, f->status, "%s", path);
+    return ntk_fail(f->ctx, NTK_EIO, "%s is not a %s %s: its part '%s' %s", path,
+                    f->why ? "valid" : "complete", kind, f->what,
+                    f->why ? f->why : "is missing or does not fit");
 }

@@ -7,18 +7,10 @@
 
 #include "data/data.h"
 
-static bool valid_shape(ntk_shape s)
-{
-    return s.spatial >= 0 && s.spatial <= 2 && s.h >= 1 && s.w >= 1 && s.c >= 1 &&
-           (s.spatial > 1 || s.h == 1) && (s.spatial > 0 || s.w == 1);
-}
-
-/* n samples of a shape in bytes; false if no machine can hold them. */
+/* n samples of a valid shape in bytes; false if no machine can hold them. */
 static bool bytes_of(int64_t n, ntk_shape s, size_t size, size_t *bytes)
 {
-    return !__builtin_mul_overflow((size_t)n, (size_t)s.h, bytes) &&
-           !__builtin_mul_overflow(*bytes, (size_t)s.w, bytes) &&
-           !__builtin_mul_overflow(*bytes, (size_t)s.c, bytes) &&
+    return !__builtin_mul_overflow((size_t)n, (size_t)ntk_features_of(s), bytes) &&
            !__builtin_mul_overflow(*bytes, size, bytes) && *bytes <= PTRDIFF_MAX;
 }
 
@@ -28,10 +20,10 @@ static ntk_status check(ntk_ctx *ctx, ntk_dtype dtype, int64_t n, ntk_shape s, s
         return ntk_fail(ctx, NTK_EINVAL, "dtype must be NTK_F32 or NTK_F64, got %d", (int)dtype);
     if (n < 1)
         return ntk_fail(ctx, NTK_EINVAL, "there must be at least 1 sample, got %lld", (long long)n);
-    if (!valid_shape(s))
+    if (!ntk_shape_valid(s))
         return ntk_fail(ctx, NTK_ESHAPE,
                         "a sample must be {0, 1, 1, c}, {1, 1, w, c} or {2, h, w, c} with sizes "
-                        ">= 1, got {%d, %lld, %lld, %lld}",
+                        ">= 1 of at most 2^31 - 1 numbers, got {%d, %lld, %lld, %lld}",
                         s.spatial, (long long)s.h, (long long)s.w, (long long)s.c);
     if (!bytes_of(n, s, dtype, bytes))
         return ntk_fail(ctx, NTK_ENOMEM, "%lld samples of %lld x %lld x %lld exceed any memory",

@@ -24,7 +24,9 @@ ntk_status ntk_write_hdf5(ntk_ctx *ctx, const char *path, const ntk_array *array
 
 #else
 
-#include <hdf5.h>
+#include <string.h>
+
+#include "base/h5.h"
 
 #define DIMS_MAX 8
 
@@ -88,6 +90,21 @@ static ntk_status look_at(struct dataset *d)
     return NTK_OK;
 }
 
+/* Before anything is allocated: an array that was declared and never written is as large as it
+ * likes. */
+static ntk_status check_storage(const struct dataset *d)
+{
+    struct ntk_h5_storage s;
+
+    if (!ntk_h5_storage_of(d->id, &s))
+        return ntk_fail(d->ctx, NTK_EIO, "dataset %s cannot be read", d->name);
+    if (s.whole && s.there < s.need)
+        return ntk_fail(d->ctx, NTK_EIO, "dataset %s is larger than the file: it was never written",
+                        d->name);
+    return ntk_ctx_check_memory(d->ctx, s.chunk < SIZE_MAX ? (size_t)s.chunk : SIZE_MAX,
+                                "a compressed block of the data");
+}
+
 static ntk_status open_dataset(ntk_ctx *ctx, hid_t file, const char *name, struct dataset *d)
 {
     ntk_status status;
@@ -97,6 +114,8 @@ static ntk_status open_dataset(ntk_ctx *ctx, hid_t file, const char *name, struc
     if (d->id < 0)
         return ntk_fail(ctx, NTK_EINVAL, "%s is not a dataset", name);
     status = look_at(d);
+    if (status == NTK_OK)
+        status = check_storage(d);
     if (status != NTK_OK)
         close_dataset(d);
     return status;
@@ -108,6 +127,7 @@ static ntk_status read_rows(const struct dataset *d, int64_t rows, void *out, nt
     hsize_t start[DIMS_MAX] = {0}, count[DIMS_MAX];
     hid_t memory;
     herr_t result;
+    bool no_memory;
 
     for (int k = 0; k < d->ndim; k++)
         count[k] = (hsize_t)d->dims[k];
@@ -117,8 +137,11 @@ static ntk_status read_rows(const struct dataset *d, int64_t rows, void *out, nt
         memory >= 0 ? H5Sselect_hyperslab(d->space, H5S_SELECT_SET, start, NULL, count, NULL) : -1;
     if (result >= 0)
         result = H5Dread(d->id, memory_type(dtype), memory, d->space, H5P_DEFAULT, out);
+    no_memory = result < 0 && ntk_h5_out_of_memory();
     if (memory >= 0)
         H5Sclose(memory);
+    if (no_memory)
+        return ntk_fail(d->ctx, NTK_ENOMEM, "no memory to read dataset %s", d->name);
     if (result < 0)
         return ntk_fail(d->ctx, NTK_EIO, "dataset %s cannot be read", d->name);
     return NTK_OK;
@@ -209,7 +232,8 @@ ntk_status ntk_read_hdf5(ntk_ctx *ctx, const char *path, const ntk_load_opts *op
     begin_quiet(&quiet);
     file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
     if (file < 0) {
-        status = ntk_fail(ctx, NTK_EIO, "is not a whole HDF5 file");
+        status = ntk_h5_out_of_memory() ? ntk_fail(ctx, NTK_ENOMEM, "no memory to read the file")
+                                        : ntk_fail(ctx, NTK_EIO, "is not a whole HDF5 file");
     } else {
         status = read_file(ctx, file, opts, &d);
         H5Fclose(file);
@@ -225,59 +249,21 @@ ntk_status ntk_read_hdf5(ntk_ctx *ctx, const char *path, const ntk_load_opts *op
 
 /* ---- writing */
 
-static herr_t write_dataset(hid_t file, const ntk_array *a)
-{
-    const hid_t type = memory_type(a->dtype);
-    hsize_t dims[4] = {0};
-    hid_t space, set;
-    herr_t result = -1;
-
-    for (int k = 0; k < a->ndim; k++)
-        dims[k] = (hsize_t)a->shape[k];
-    space = H5Screate_simple(a->ndim, dims, NULL);
-    set = space >= 0 ? H5Dcreate2(file, a->name, type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT)
-                     : H5I_INVALID_HID;
-    if (set >= 0) {
-        result = ntk_array_bytes(a) ? H5Dwrite(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, a->x) : 0;
-        if (H5Dclose(set) < 0)
-            result = -1;
-    }
-    if (space >= 0)
-        H5Sclose(space);
-    return result;
-}
-
-static ntk_status write_file(ntk_ctx *ctx, const char *tmp, const ntk_array *arrays, size_t n)
-{
-    const hid_t file = H5Fcreate(tmp, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
-    ntk_status status = NTK_OK;
-
-    if (file < 0)
-        return ntk_fail(ctx, NTK_EIO, "cannot create the file");
-    for (size_t k = 0; k < n && status == NTK_OK; k++)
-        if (write_dataset(file, &arrays[k]) < 0)
-            status = ntk_fail(ctx, NTK_EIO, "cannot write dataset %s", arrays[k].name);
-    if (H5Fclose(file) < 0 && status == NTK_OK)
-        status = ntk_fail(ctx, NTK_EIO, "cannot write the file");
-    return status;
-}
-
 ntk_status ntk_write_hdf5(ntk_ctx *ctx, const char *path, const ntk_array *arrays, size_t n)
 {
-    struct ntk_outfile out;
-    struct quiet quiet;
-    ntk_status status;
+    struct ntk_h5 f = {.ctx = ctx};
 
-    /* HDF5 writes into the temporary file by its name. */
-    NTK_TRY(ntk_outfile_open(ctx, path, &out));
-    begin_quiet(&quiet);
-    status = write_file(ctx, out.tmp, arrays, n);
-    end_quiet(&quiet);
-    if (status != NTK_OK) {
-        ntk_outfile_abort(&out);
-        return ntk_fail_in(ctx, status, "%s", path);
+    NTK_TRY(ntk_h5_create(&f, path));
+    for (size_t k = 0; k < n; k++) {
+        const ntk_array *a = &arrays[k];
+        char nothing[1] = {0};
+        void *x = nothing; /* of an array without numbers */
+
+        if (a->x)
+            memcpy(&x, &a->x, sizeof x); /* only read, but HDF5's reader shares the call */
+        ntk_h5_array(&f, a->name, memory_type(a->dtype), a->ndim, a->shape, x, true);
     }
-    return ntk_outfile_commit(ctx, &out);
+    return ntk_h5_commit(&f, path);
 }
 
 #endif

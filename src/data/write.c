@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <zlib.h>
 
+#include "base/outfile.h"
 #include "data/data.h"
 #include "data/npy.h"
 
@@ -23,7 +24,7 @@ size_t ntk_array_bytes(const ntk_array *a)
     return bytes;
 }
 
-/* Whether everything was written shows in ferror(f), which ntk_outfile_commit looks at. */
+/* Whether everything was written ntk_outfile_commit says. */
 static void put(FILE *f, const void *bytes, size_t n)
 {
     if (n)
@@ -247,6 +248,7 @@ ntk_status ntk_array_write(ntk_ctx *ctx, const char *path, const ntk_array *arra
     const bool hdf5 = path && (ntk_ends_with(path, ".h5") || ntk_ends_with(path, ".hdf5"));
     struct ntk_outfile out;
     ntk_status status = NTK_OK;
+    int error;
 
     if (!npy && !npz && !hdf5)
         return ntk_fail(ctx, NTK_EINVAL,
@@ -256,7 +258,9 @@ ntk_status ntk_array_write(ntk_ctx *ctx, const char *path, const ntk_array *arra
     NTK_TRY(check_arrays(ctx, path, arrays, n, !npy));
     if (hdf5)
         return ntk_write_hdf5(ctx, path, arrays, n);
-    NTK_TRY(ntk_outfile_open(ctx, path, &out));
+    error = ntk_outfile_open(path, &out);
+    if (error)
+        return ntk_fail_write(ctx, path, error);
     if (npy)
         write_npy(out.f, arrays);
     else
@@ -265,5 +269,6 @@ ntk_status ntk_array_write(ntk_ctx *ctx, const char *path, const ntk_array *arra
         ntk_outfile_abort(&out);
         return ntk_fail(ctx, status, "%s: no memory for the list of %zu arrays", path, n);
     }
-    return ntk_outfile_commit(ctx, &out);
+    error = ntk_outfile_commit(&out);
+    return error ? ntk_fail_write(ctx, path, error) : NTK_OK;
 }

@@ -356,7 +356,8 @@ static ntk_status allocate_factors(struct job *j)
 
     factor_bytes(j, &fixed, &each);
     NTK_TRY(ntk_ctx_check_memory(j->p->ctx,
-                                 (size_t)(sides * j->block) * (fixed + (size_t)j->copies * each),
+                                 ntk_bytes((double)sides * (double)j->block *
+                                           ((double)fixed + (double)j->copies * (double)each)),
                                  "factors of a tangent kernel"));
     for (int k = 0; k < j->n_factors; k++)
         for (int side = 0; side < sides; side++) {
@@ -445,7 +446,7 @@ static ntk_status allocate(struct job *j)
 
 static ntk_status tangent_kernel(struct job *j)
 {
-    const int blas = ntk_blas_set_threads(1);
+    const struct ntk_blas blas = ntk_blas_begin(1);
     ntk_status status;
 
     j->total = (double)j->n[0] * (double)j->n[1] * (double)j->outputs * (j->symmetric ? 0.5 : 1);
@@ -466,7 +467,7 @@ static ntk_status tangent_kernel(struct job *j)
     free(j->cotangent);
     free(j->scratch);
     free(j->M);
-    ntk_blas_set_threads(blas);
+    ntk_blas_end(blas);
     return status;
 }
 

@@ -25,6 +25,11 @@ struct ntk_params {
     int n_slots;
 };
 
+/* Parameters whose numbers are not there yet: their arrays are known, theta is NULL. */
+ntk_status ntk_params_prepare(ntk_ctx *ctx, const ntk_net *net, ntk_shape shape, ntk_dtype dtype,
+                              uint64_t seed, ntk_params **params);
+/* Room for theta, its numbers not set. */
+ntk_status ntk_params_allocate(ntk_params *p);
 /* NTK_ESHAPE, with both shapes, if x is not what the network takes. */
 ntk_status ntk_params_check(const ntk_params *p, const ntk_data *x);
 /* count standard normal numbers of stream `stream` of a seed, from number `first` on, in float64.

@@ -59,22 +59,31 @@ static ntk_status assign_slots(struct ntk_params *p)
     return NTK_OK;
 }
 
-static void draw(struct ntk_params *p, uint32_t stream, int64_t offset, int64_t n, double deviation)
+#define DRAWN_AT_ONCE ((int64_t)1 << 22) /* numbers: a tenth of a second */
+
+static ntk_status draw(struct ntk_params *p, uint32_t stream, int64_t offset, int64_t n, double deviation)
 {
     const int64_t chunk = 1024;
 
-#pragma omp parallel for num_threads(p->ctx->threads) if (n > 16 * chunk)
-    for (int64_t i = 0; i < n; i += chunk) {
-        const int64_t m = n - i < chunk ? n - i : chunk;
-        double z[1024];
+    for (int64_t first = 0; first < n; first += DRAWN_AT_ONCE) {
+        const int64_t end = n - first < DRAWN_AT_ONCE ? n : first + DRAWN_AT_ONCE;
 
-        ntk_random_normal(p->seed, stream, i, m, z);
-        for (int64_t k = 0; k < m; k++)
-            ntk_store(p->theta, p->dtype, (size_t)(offset + i + k), deviation * z[k]);
+#pragma omp parallel for num_threads(p->ctx->threads) if (end - first > 16 * chunk)
+        for (int64_t i = first; i < end; i += chunk) {
+            const int64_t m = end - i < chunk ? end - i : chunk;
+            double z[1024];
+
+            ntk_random_normal(p->seed, stream, i, m, z);
+            for (int64_t k = 0; k < m; k++)
+                ntk_store(p->theta, p->dtype, (size_t)(offset + i + k), deviation * z[k]);
+        }
+        if (p->tape.n_params > DRAWN_AT_ONCE)
+            NTK_TRY(ntk_progress(p->ctx, "parameters", (double)(offset + end), (double)p->tape.n_params));
     }
+    return NTK_OK;
 }
 
-static void draw_all(struct ntk_params *p)
+static ntk_status draw_all(struct ntk_params *p)
 {
     uint32_t stream = 0;
 
@@ -83,11 +92,12 @@ static void draw_all(struct ntk_params *p)
 
         if (s->kind != NTK_STEP_affine)
             continue;
-        draw(p, stream++, s->W, s->places * s->in_shape->c * s->out_shape.c, s->affine.W_std);
+        NTK_TRY(draw(p, stream++, s->W, s->places * s->in_shape->c * s->out_shape.c, s->affine.W_std));
         if (s->b >= 0)
-            draw(p, stream, s->b, s->out_shape.c, s->affine.b_std);
+            NTK_TRY(draw(p, stream, s->b, s->out_shape.c, s->affine.b_std));
         stream++; /* with biases or not, so that a layer's weights do not depend on that */
     }
+    return NTK_OK;
 }
 
 /* net, shape, dtype, seed are set. */
@@ -97,16 +107,13 @@ static ntk_status start(struct ntk_params *p)
 
     p->loops = ntk_finite_of(p->dtype);
     p->multiplier = 1;
-    ntk_tape_init(&p->tape, p->ctx, p->shape);
+    p->tape.ctx = p->ctx;
     NTK_TRY(ntk_net_unroll(p->net, p->shape, &p->tape));
-    NTK_TRY(ntk_ctx_check_memory(p->ctx, (size_t)p->tape.n_params * p->dtype,
-                                 "the network's parameters"));
     n = (size_t)p->tape.n_values;
-    p->theta = ntk_alloc_zero(p->ctx, (size_t)p->tape.n_params, p->dtype);
     p->depends = ntk_alloc_zero(p->ctx, n, sizeof *p->depends);
     p->slot = ntk_alloc(p->ctx, n, sizeof *p->slot);
     p->slot_size = ntk_alloc(p->ctx, n, sizeof *p->slot_size);
-    if (!p->theta || !p->depends || !p->slot || !p->slot_size)
+    if (!p->depends || !p->slot || !p->slot_size)
         return NTK_ENOMEM;
     find_dependence(p);
     return assign_slots(p);
@@ -123,8 +130,8 @@ static ntk_status copy_net(const ntk_net *net, ntk_net **copy)
     return status;
 }
 
-ntk_status ntk_params_new(ntk_ctx *ctx, const ntk_net *net, ntk_shape shape, ntk_dtype dtype,
-                          uint64_t seed, ntk_params **params)
+ntk_status ntk_params_prepare(ntk_ctx *ctx, const ntk_net *net, ntk_shape shape, ntk_dtype dtype,
+                              uint64_t seed, ntk_params **params)
 {
     ntk_params *p;
     ntk_status status;
@@ -138,21 +145,57 @@ ntk_status ntk_params_new(ntk_ctx *ctx, const ntk_net *net, ntk_shape shape, ntk
     status = copy_net(net, &p->net);
     if (status == NTK_OK)
         status = start(p);
+    if (status == NTK_OK)
+        status = draw_all(p);
     if (status != NTK_OK) {
         ntk_params_free(p);
         return status;
     }
-    draw_all(p);
+    *params = p;
+    return NTK_OK;
+}
+
+ntk_status ntk_params_allocate(ntk_params *p)
+{
+    NTK_TRY(ntk_ctx_check_memory(p->ctx, (size_t)p->tape.n_params * p->dtype,
+                                 "the network's parameters"));
+    p->theta = ntk_alloc(p->ctx, (size_t)p->tape.n_params, p->dtype);
+    return p->theta ? NTK_OK : NTK_ENOMEM;
+}
+
+ntk_status ntk_params_new(ntk_ctx *ctx, const ntk_net *net, ntk_shape shape, ntk_dtype dtype,
+                          uint64_t seed, ntk_params **params)
+{
+    ntk_params *p;
+    ntk_status status;
+
+    NTK_TRY(ntk_params_prepare(ctx, net, shape, dtype, seed, &p));
+    status = ntk_params_allocate(p);
+    if (status == NTK_OK)
+        status = draw_all(p);
+    if (status != NTK_OK) {
+        ntk_params_free(p);
+        return status;
+    }
     *params = p;
     return NTK_OK;
 }
 
 ntk_status ntk_params_copy(const ntk_params *params, ntk_params **copy)
 {
-    NTK_TRY(
-        ntk_params_new(params->ctx, params->net, params->shape, params->dtype, params->seed, copy));
-    memcpy((*copy)->theta, params->theta, (size_t)params->tape.n_params * params->dtype);
-    (*copy)->multiplier = params->multiplier;
+    ntk_params *p;
+    ntk_status status;
+
+    NTK_TRY(ntk_params_prepare(params->ctx, params->net, params->shape, params->dtype, params->seed,
+                               &p));
+    status = ntk_params_allocate(p);
+    if (status != NTK_OK) {
+        ntk_params_free(p);
+        return status;
+    }
+    memcpy(p->theta, params->theta, (size_t)params->tape.n_params * params->dtype);
+    p->multiplier = params->multiplier;
+    *copy = p;
     return NTK_OK;
 }
 
@@ -231,7 +274,7 @@ static ntk_status in_blocks(const ntk_params *p, const ntk_data *x, int64_t copi
                             block_fn *done, void *user)
 {
     const int64_t n = ntk_data_n(x), block = ntk_pass_block(p, NTK_PASS_BYTES, n, copies, tangents);
-    const int blas = ntk_blas_set_threads(1);
+    const struct ntk_blas blas = ntk_blas_begin(1);
     struct ntk_pass *pass = NULL;
     ntk_status status = ntk_pass_new(p, p->ctx->threads, block, copies, tangents, &pass);
 
@@ -244,7 +287,7 @@ static ntk_status in_blocks(const ntk_params *p, const ntk_data *x, int64_t copi
             status = ntk_progress(p->ctx, "samples", (double)(first + m), (double)n);
     }
     ntk_pass_free(pass);
-    ntk_blas_set_threads(blas);
+    ntk_blas_end(blas);
     return status;
 }
 
@@ -262,21 +305,33 @@ static void put(const struct ntk_pass *pass, int64_t first, const void *from, vo
                       (char *)to + (size_t)(first * c) * p->dtype);
 }
 
-static ntk_status put_outputs(struct ntk_pass *pass, int64_t first, void *user)
+/* Numbers of samples first ... that go out. */
+static ntk_status check_finite(const struct ntk_pass *pass, int64_t first, const char *what,
+                               const void *x)
 {
     const ntk_params *p = pass->p;
+
+    if (p->loops->all_finite(pass->n * ntk_params_outputs(p), x))
+        return NTK_OK;
+    return ntk_fail(p->ctx, NTK_ENUMERIC,
+                    "%s of samples %lld to %lld are not finite: parameters or samples are too large",
+                    what, (long long)first, (long long)(first + pass->n - 1));
+}
+
+static ntk_status put_outputs(struct ntk_pass *pass, int64_t first, void *user)
+{
+    const size_t at = (size_t)(first * ntk_params_outputs(pass->p)) * pass->p->dtype;
     const struct outputs *o = user;
 
-    if (!p->loops->all_finite(pass->n * ntk_params_outputs(p), ntk_pass_output(pass)))
-        return ntk_fail(
-            p->ctx, NTK_ENUMERIC,
-            "outputs of samples %lld to %lld are not finite: parameters or samples are too "
-            "large",
-            (long long)first, (long long)(first + pass->n - 1));
-    if (o->f)
+    NTK_TRY(check_finite(pass, first, "outputs", ntk_pass_output(pass)));
+    if (o->f) {
         put(pass, first, ntk_pass_output(pass), o->f);
-    if (o->df)
+        NTK_TRY(check_finite(pass, first, "outputs", (const char *)o->f + at));
+    }
+    if (o->df) {
         put(pass, first, ntk_pass_jvp(pass, o->tangent), o->df);
+        NTK_TRY(check_finite(pass, first, "derivatives", (const char *)o->df + at));
+    }
     return NTK_OK;
 }
 
@@ -318,7 +373,11 @@ ntk_status ntk_params_vjp(const ntk_params *params, const ntk_data *x, const voi
 
     NTK_TRY(ntk_params_check(params, x));
     memset(gradient, 0, (size_t)params->tape.n_params * params->dtype);
-    return in_blocks(params, x, 1, false, add_gradient, &g);
+    NTK_TRY(in_blocks(params, x, 1, false, add_gradient, &g));
+    if (!params->loops->all_finite(params->tape.n_params, gradient))
+        return ntk_fail(params->ctx, NTK_ENUMERIC,
+                        "the gradient is not finite: parameters, samples or cotangents are too large");
+    return NTK_OK;
 }
 
 ntk_status ntk_params_linearized(const ntk_params *params, const ntk_data *x, const void *theta,
@@ -334,8 +393,12 @@ ntk_status ntk_params_linearized(const ntk_params *params, const ntk_data *x, co
         params->loops->combine(params->ctx->threads, count, -1, params->theta, 1, step);
         status = ntk_params_jvp(params, x, step, f, df);
     }
-    if (status == NTK_OK)
+    if (status == NTK_OK) {
         params->loops->combine(params->ctx->threads, n, 1, df, 1, f);
+        if (!params->loops->all_finite(n, f))
+            status = ntk_fail(params->ctx, NTK_ENUMERIC,
+                              "the linearised outputs are not finite: parameters are too large");
+    }
     free(step);
     free(df);
     return status;

@@ -3,6 +3,7 @@
  * params_io.c - parameters of finite networks in HDF5 files: attributes format, net, input_shape,
  * dtype, multiplier, seed; one group a layer with its arrays, `00_Dense/W`.
  */
+#include <math.h>
 #include <stdlib.h>
 
 #include "finite/params_io.h"
@@ -11,7 +12,9 @@
 
 #include "base/h5.h"
 
-#define FORMAT "libntk parameters 1"
+#define KIND "parameters"
+#define FORMAT \
+    2 /* the first that is refused by its number where it is too new; the rest is that of 1 */
 
 static hid_t type_of(ntk_dtype dtype)
 {
@@ -22,22 +25,31 @@ void ntk_params_arrays_io(struct ntk_h5 *f, const ntk_params *p, void *theta, bo
 {
     for (int k = 0; k < p->tape.n_arrays; k++) {
         const ntk_param_array *a = &p->tape.arrays[k];
+        char *x = (char *)theta + (size_t)a->offset * p->dtype;
 
-        ntk_h5_array(f, a->name, type_of(p->dtype), a->ndim, a->shape,
-                     (char *)theta + (size_t)a->offset * p->dtype, write);
+        ntk_h5_array(f, a->name, type_of(p->dtype), a->ndim, a->shape, x, write);
+        ntk_h5_wrong(f, a->name, f->what || p->loops->all_finite(a->size, x),
+                     "has a number that is not finite");
     }
 }
 
-static void header(struct ntk_h5 *f, ntk_shape *shape, ntk_dtype *dtype, double *multiplier,
-                   uint64_t *seed, bool write)
+static void header(struct ntk_h5 *f, struct ntk_params *p, bool write)
 {
-    int type = (int)*dtype;
+    int type = (int)p->dtype;
 
-    ntk_h5_shape(f, "input_shape", shape, write);
+    ntk_h5_shape(f, "input_shape", &p->shape, write);
     ntk_h5_int(f, "dtype", &type, write);
-    ntk_h5_attribute(f, "multiplier", H5T_NATIVE_DOUBLE, 1, multiplier, write);
-    ntk_h5_attribute(f, "seed", H5T_NATIVE_UINT64, 1, seed, write);
-    *dtype = (ntk_dtype)type;
+    ntk_h5_attribute(f, "multiplier", H5T_NATIVE_DOUBLE, 1, &p->multiplier, write);
+    ntk_h5_attribute(f, "seed", H5T_NATIVE_UINT64, 1, &p->seed, write);
+    p->dtype = (ntk_dtype)type;
+    ntk_h5_wrong(f, "dtype", type == NTK_F32 || type == NTK_F64, "is neither 4 nor 8");
+    ntk_h5_wrong(f, "multiplier", p->multiplier > 0 && isfinite(p->multiplier), "is not positive");
+}
+
+void ntk_params_read_header(struct ntk_h5 *f, struct ntk_params *p)
+{
+    ntk_h5_read_format(f, KIND, FORMAT);
+    header(f, p, false);
 }
 
 ntk_status ntk_params_write(struct ntk_h5 *f, const ntk_params *p)
@@ -48,10 +60,10 @@ ntk_status ntk_params_write(struct ntk_h5 *f, const ntk_params *p)
     if (!p->loops->all_finite(p->tape.n_params, p->theta))
         return ntk_fail(p->ctx, NTK_ENUMERIC, "some parameter is not finite: nothing is saved");
     NTK_TRY(ntk_net_print(p->net, &net));
-    ntk_h5_write_text(f, "format", FORMAT);
+    ntk_h5_write_format(f, KIND, FORMAT);
     ntk_h5_write_text(f, "net", net);
     ntk_text_free(net);
-    header(f, &copy.shape, &copy.dtype, &copy.multiplier, &copy.seed, true);
+    header(f, &copy, true);
     ntk_params_arrays_io(f, p, p->theta, true);
     return NTK_OK;
 }
@@ -69,52 +81,58 @@ ntk_status ntk_params_save(const ntk_params *params, const char *path)
     return status;
 }
 
-static ntk_status read(struct ntk_h5 *f, ntk_params **params)
+/* Parameters of the file's net, whose arrays all are in the file. */
+static ntk_status prepare(struct ntk_h5 *f, ntk_params **params)
 {
-    char *format = ntk_h5_read_text(f, "format"), *text;
-    const bool ours = format && strcmp(format, FORMAT) == 0;
-    ntk_dtype dtype = NTK_F64;
-    double multiplier = 1;
-    uint64_t seed = 0;
-    ntk_shape shape = {0};
-    ntk_net *net;
+    struct ntk_params head = {0};
+    char *text;
+    ntk_net *net = NULL;
     ntk_status status;
 
-    free(format);
-    ntk_h5_broken(f, "format", ours);
-    header(f, &shape, &dtype, &multiplier, &seed, false);
+    ntk_params_read_header(f, &head);
     text = ntk_h5_read_text(f, "net");
-    status = f->what ? NTK_EIO : ntk_net_parse(f->ctx, text, &net);
+    if (!text)
+        return NTK_EIO;
+    status = ntk_net_parse(f->ctx, text, &net);
     free(text);
-    NTK_TRY(status);
-    status = ntk_params_new(f->ctx, net, shape, dtype, seed, params);
+    if (status == NTK_OK)
+        status = ntk_params_prepare(f->ctx, net, head.shape, head.dtype, head.seed, params);
     ntk_net_free(net);
     NTK_TRY(status);
-    ntk_params_arrays_io(f, *params, (*params)->theta, false);
-    status = f->what ? NTK_EIO : ntk_params_set_multiplier(*params, multiplier);
-    if (status != NTK_OK)
-        ntk_params_free(*params);
-    return status;
+    (*params)->multiplier = head.multiplier;
+    for (int k = 0; k < (*params)->tape.n_arrays; k++) {
+        const ntk_param_array *a = &(*params)->tape.arrays[k];
+
+        if (!ntk_h5_has(f, a->name, a->ndim, a->shape))
+            return NTK_EIO;
+    }
+    return NTK_OK;
+}
+
+static ntk_status read(struct ntk_h5 *f, ntk_params **params)
+{
+    ntk_params *p;
+
+    NTK_TRY(prepare(f, params));
+    p = *params;
+    NTK_TRY(ntk_params_allocate(p));
+    ntk_params_arrays_io(f, p, p->theta, false);
+    return f->what ? NTK_EIO : NTK_OK;
 }
 
 ntk_status ntk_params_load(ntk_ctx *ctx, const char *path, ntk_params **params)
 {
     struct ntk_h5 f = {.ctx = ctx};
-    ntk_params *p;
+    ntk_params *p = NULL;
     ntk_status status;
 
     NTK_TRY(ntk_h5_open(&f, path, "the parameters"));
-    status = read(&f, &p);
-    H5Fclose(f.id);
-    if (f.what)
-        return ntk_fail(
-            ctx, NTK_EIO,
-            "%s is not a complete file of parameters: its part '%s' is missing or does not "
-            "fit",
-            path, f.what);
-    NTK_TRY(status);
-    *params = p;
-    return NTK_OK;
+    status = ntk_h5_end(&f, path, "file of parameters", read(&f, &p));
+    if (status == NTK_OK)
+        *params = p;
+    else /* only now: the name of an array that failed is the tape's */
+        ntk_params_free(p);
+    return status;
 }
 
 #else

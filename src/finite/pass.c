@@ -23,13 +23,13 @@ static size_t scratch_bytes(const struct ntk_params *p, int threads)
 
 static size_t sample_bytes(const struct ntk_params *p, int64_t copies, bool tangents)
 {
-    int64_t numbers = 0, slots = 0;
+    double numbers = 0, slots = 0;
 
     for (int v = 0; v < p->tape.n_values; v++)
-        numbers += p->tape.size[v];
+        numbers += (double)p->tape.size[v];
     for (int k = 0; k < p->n_slots; k++)
-        slots += p->slot_size[k];
-    return (size_t)(numbers * (tangents ? 2 : 1) + copies * slots) * p->dtype;
+        slots += (double)p->slot_size[k];
+    return ntk_bytes((numbers * (tangents ? 2 : 1) + (double)copies * slots) * (int)p->dtype);
 }
 
 int64_t ntk_pass_block(const struct ntk_params *p, size_t bytes, int64_t n, int64_t copies,
@@ -77,8 +77,8 @@ static ntk_status allocate(struct ntk_pass *pass, bool tangents)
 ntk_status ntk_pass_new(const struct ntk_params *p, int threads, int64_t capacity, int64_t copies,
                         bool tangents, struct ntk_pass **pass)
 {
-    const size_t bytes =
-        (size_t)capacity * sample_bytes(p, copies, tangents) + scratch_bytes(p, threads);
+    const size_t bytes = ntk_bytes((double)capacity * (double)sample_bytes(p, copies, tangents)) +
+                         scratch_bytes(p, threads);
     ntk_status status;
 
     NTK_TRY(ntk_isa_resolve(p->ctx));

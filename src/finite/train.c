@@ -142,6 +142,8 @@ static ntk_status one_step(struct ntk_train *t, double *loss)
         ntk_pass_forward(t->pass, x, i, m);
         *loss += block_loss(t, samples + i, m, 1 / divisor(t, n));
         ntk_pass_back(t->pass, t->cotangent, t->gradient);
+        if (n > block)
+            NTK_TRY(ntk_poll(t->p->ctx));
     }
     if (t->step == 0)
         t->first_loss = *loss;
@@ -158,7 +160,7 @@ static ntk_status one_step(struct ntk_train *t, double *loss)
 
 ntk_status ntk_train_run(ntk_train *train, int64_t steps, double *loss)
 {
-    const int blas = ntk_blas_set_threads(1);
+    const struct ntk_blas blas = ntk_blas_begin(1);
     double sum = 0, one = 0;
     ntk_status status = NTK_OK;
 
@@ -168,7 +170,7 @@ ntk_status ntk_train_run(ntk_train *train, int64_t steps, double *loss)
         if (status == NTK_OK)
             status = ntk_progress(train->p->ctx, "steps", (double)(k + 1), (double)steps);
     }
-    ntk_blas_set_threads(blas);
+    ntk_blas_end(blas);
     if (loss && steps > 0 && status == NTK_OK)
         *loss = sum / (double)steps;
     return status;
@@ -279,10 +281,14 @@ static ntk_status allocate(struct ntk_train *t, const double *y)
 {
     ntk_ctx *ctx = t->p->ctx;
     const size_t size = t->p->dtype, count = (size_t)t->p->tape.n_params;
-    const size_t targets = (size_t)(t->n * t->outputs);
+    size_t targets;
     const int64_t block = ntk_pass_block(t->p, NTK_PASS_BYTES, t->batch, 1, false);
 
-    NTK_TRY(ntk_ctx_check_memory(ctx, 2 * count * size + targets * sizeof *y, "training"));
+    NTK_TRY(ntk_ctx_check_memory(
+        ctx,
+        ntk_bytes(2 * (double)count * (double)size + (double)t->n * (double)t->outputs * sizeof *y),
+        "training"));
+    targets = (size_t)(t->n * t->outputs);
     t->y = ntk_alloc(ctx, targets, sizeof *t->y);
     t->f = ntk_alloc(ctx, (size_t)t->outputs, sizeof *t->f);
     t->gradient = ntk_alloc(ctx, count, size);
@@ -360,17 +366,28 @@ double ntk_train_learning_rate(const ntk_train *train)
 
 #include "base/h5.h"
 
+#define STEPS_MOST 9007199254740992.0 /* 2^53: what a double counts */
+
 static void state(struct ntk_h5 *f, ntk_train *t, bool write)
 {
     double step = (double)t->step;
+    const bool has_velocity = t->velocity != NULL;
 
     ntk_h5_attribute(f, "step", H5T_NATIVE_DOUBLE, 1, &step, write);
     ntk_h5_attribute(f, "learning_rate", H5T_NATIVE_DOUBLE, 1, &t->rate, write);
     ntk_h5_attribute(f, "first_loss", H5T_NATIVE_DOUBLE, 1, &t->first_loss, write);
-    if (t->velocity)
+    if (has_velocity)
         ntk_h5_matrix(f, "velocity", t->p->dtype == NTK_F32 ? H5T_NATIVE_FLOAT : H5T_NATIVE_DOUBLE,
                       t->p->tape.n_params, 1, t->velocity, write);
-    t->step = (int64_t)step;
+    ntk_h5_wrong(f, "step", step >= 0 && step <= STEPS_MOST && step == floor(step),
+                 "is not a number of steps");
+    ntk_h5_wrong(f, "learning_rate", t->rate > 0 && isfinite(t->rate), "is not positive");
+    ntk_h5_wrong(f, "first_loss", isfinite(t->first_loss), "is not finite");
+    ntk_h5_wrong(f, "velocity",
+                 f->what || !has_velocity ||
+                     t->p->loops->all_finite(t->p->tape.n_params, t->velocity),
+                 "has a number that is not finite");
+    t->step = f->what ? 0 : (int64_t)step;
 }
 
 #define RUN_TEXT 300
@@ -394,20 +411,28 @@ static void describe(const ntk_train *t, char text[RUN_TEXT])
 }
 
 /* NTK_EINVAL if the file is of another network or run. */
-static ntk_status same_run(struct ntk_h5 *f, const ntk_train *t, const char *path)
+static ntk_status same_run(struct ntk_h5 *f, const ntk_train *t)
 {
-    char *net = ntk_h5_read_text(f, "net"), *run = ntk_h5_read_text(f, "run"), *own = NULL;
-    char text[RUN_TEXT];
-    ntk_status status = ntk_net_print(t->p->net, &own);
+    struct ntk_params head = {0};
+    char *net, *run, *own = NULL, text[RUN_TEXT];
+    ntk_status status = NTK_OK;
 
+    ntk_params_read_header(f, &head);
+    net = ntk_h5_read_text(f, "net");
+    run = ntk_h5_read_text(f, "run");
     describe(t, text);
-    if (status == NTK_OK && net && strcmp(net, own) != 0)
-        status =
-            ntk_fail(f->ctx, NTK_EINVAL, "%s is a checkpoint of another network: %s", path, net);
-    else if (status == NTK_OK && run && strcmp(run, text) != 0)
-        status = ntk_fail(f->ctx, NTK_EINVAL,
-                          "%s is a checkpoint of a run with other options or data: %s; now %s",
-                          path, run, text);
+    if (!f->what)
+        status = ntk_net_print(t->p->net, &own);
+    if (own && strcmp(net, own) != 0)
+        status = ntk_fail(f->ctx, NTK_EINVAL, "it is a checkpoint of another network: %s", net);
+    else if (own && (strcmp(run, text) != 0 || head.dtype != t->p->dtype ||
+                     head.multiplier != t->p->multiplier))
+        status = ntk_fail(
+            f->ctx, NTK_EINVAL,
+            "it is a checkpoint of a run with other options or data: %s, float%d, multiplier "
+            "%.12g; now %s, float%d, multiplier %.12g",
+            run, 8 * (int)head.dtype, head.multiplier, text, 8 * (int)t->p->dtype,
+            t->p->multiplier);
     free(net);
     free(run);
     ntk_text_free(own);
@@ -435,6 +460,15 @@ ntk_status ntk_train_save(const ntk_train *train, const char *path)
     return ntk_h5_commit(&f, path);
 }
 
+/* Into theta and copy; all or nothing. */
+static ntk_status read_run(struct ntk_h5 *f, const ntk_train *train, ntk_train *copy, void *theta)
+{
+    NTK_TRY(same_run(f, train));
+    state(f, copy, false);
+    ntk_params_arrays_io(f, train->p, theta, false);
+    return f->what ? NTK_EIO : NTK_OK;
+}
+
 ntk_status ntk_train_load(ntk_train *train, const char *path)
 {
     struct ntk_params *p = train->p;
@@ -447,17 +481,8 @@ ntk_status ntk_train_load(ntk_train *train, const char *path)
     copy.velocity = train->velocity ? ntk_alloc(p->ctx, bytes, 1) : NULL;
     status = theta && (copy.velocity || !train->velocity) ? ntk_h5_open(&f, path, "the checkpoint")
                                                           : NTK_ENOMEM;
-    if (status == NTK_OK) {
-        status = same_run(&f, train, path);
-        state(&f, &copy, false);
-        ntk_params_arrays_io(&f, p, theta, false);
-        H5Fclose(f.id);
-    }
-    if (status == NTK_OK && f.what)
-        status =
-            ntk_fail(p->ctx, NTK_EIO,
-                     "%s is not a complete checkpoint: its part '%s' is missing or does not fit",
-                     path, f.what);
+    if (status == NTK_OK)
+        status = ntk_h5_end(&f, path, "checkpoint", read_run(&f, train, &copy, theta));
     if (status == NTK_OK) {
         memcpy(p->theta, theta, bytes);
         if (train->velocity)

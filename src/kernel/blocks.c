@@ -231,15 +231,9 @@ static ntk_status run_jobs(const struct block *b, double done, double all)
         p.columns = b->columns;
 #pragma omp for schedule(dynamic, 1)
         for (int64_t k = 0; k < n; k++) {
-            ntk_status now;
-
-#pragma omp atomic read
-            now = status;
-            if (now != NTK_OK)
+            if (!ntk_go_on(ctx, &status, ready ? NTK_OK : NTK_ENOMEM))
                 continue;
-            if (!ready)
-                now = NTK_ENOMEM;
-            else if (b->f->space->single)
+            if (b->f->space->single)
                 run_rows(b, &p, k);
             else
                 run_pairs(b, &p, k);
@@ -247,8 +241,6 @@ static ntk_status run_jobs(const struct block *b, double done, double all)
             {
                 count++;
                 if (status == NTK_OK)
-                    status = now;
-                if (status == NTK_OK && ctx->progress)
                     status = ntk_progress(ctx, "pairs", done + (double)count * each, all);
             }
         }
@@ -289,30 +281,20 @@ static ntk_status run_tiles(const struct block *b, ntk_sink_fn *sink, void *user
             const int64_t i = k / columns * NTK_TILE, j = k % columns * NTK_TILE;
             const int64_t ni = b->rows->n - i < NTK_TILE ? b->rows->n - i : NTK_TILE;
             const int64_t nj = b->columns->n - j < NTK_TILE ? b->columns->n - j : NTK_TILE;
-            ntk_status now = NTK_OK;
 
-            if (b->diagonal && i > j)
+            if ((b->diagonal && i > j) || !ntk_go_on(b->f->ctx, &status, ready ? NTK_OK : NTK_ENOMEM))
                 continue;
-            if (!ready) {
-                now = NTK_ENOMEM;
-            } else {
-                tile_inputs(b, &tile, i, ni, j, nj);
-                if (ntk_tile_finish(&tile, b->rows->first + i, ni, b->columns->first + j, nj, sink,
-                                    user))
-                    now = NTK_ECANCEL;
-            }
-            if (now != NTK_OK) {
-#pragma omp atomic write
-                status = now;
-            }
+            tile_inputs(b, &tile, i, ni, j, nj);
+            ntk_tile_end(&tile,
+                         ntk_tile_finish(&tile, b->rows->first + i, ni, b->columns->first + j, nj, sink,
+                                         user),
+                         &status);
         }
         ntk_tile_free(&tile);
     }
     if (status == NTK_ENOMEM)
         return ntk_fail(b->f->ctx, status, "no memory for the scratch of %d threads",
                         b->f->ctx->threads);
-    if (status == NTK_ECANCEL)
-        return ntk_fail(b->f->ctx, status, "cancelled by the receiver of the kernel's blocks");
     return status;
 }
 
@@ -383,8 +365,7 @@ ntk_status ntk_blocks_run(const struct ntk_tiling *t, const struct ntk_fields *f
             status = run_row(&b, &rows, &columns, &done, all, sink, user);
     }
     ntk_panel_free(f, &rows);
-    if (columns.sides)
-        ntk_panel_free(f, &columns);
+    ntk_panel_free(f, &columns);
     free(b.sums);
     free(b.scale);
     return status;
@@ -441,7 +422,7 @@ static ntk_status diagonal_panel(const struct ntk_fields *f, const struct ntk_pa
                                  double *const *out)
 {
     const int64_t lanes = (int64_t)f->simd->lanes;
-    bool failed = false;
+    ntk_status status = NTK_OK;
 
     if (f->space->single) {
         own_sums(f, panel, out);
@@ -454,17 +435,12 @@ static ntk_status diagonal_panel(const struct ntk_fields *f, const struct ntk_pa
 
         p.rows = p.columns = panel;
 #pragma omp for schedule(dynamic, 1)
-        for (int64_t k = 0; k < panel->n; k += lanes) {
-            if (ready) {
+        for (int64_t k = 0; k < panel->n; k += lanes)
+            if (ntk_go_on(f->ctx, &status, ready ? NTK_OK : NTK_ENOMEM))
                 pair_sums(f, &p, k, out);
-            } else {
-#pragma omp atomic write
-                failed = true;
-            }
-        }
         ntk_planes_free(&p);
     }
-    return failed ? ntk_fail(f->ctx, NTK_ENOMEM, "no memory for pairs of positions") : NTK_OK;
+    return status == NTK_ENOMEM ? ntk_fail(f->ctx, status, "no memory for pairs of positions") : status;
 }
 
 ntk_status ntk_blocks_diagonal(const struct ntk_fields *f, int set, double *const *out)

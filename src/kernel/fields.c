@@ -24,18 +24,24 @@ static size_t positions(const struct ntk_node *v)
 
 struct range {
     double lo, hi;
+    double tiny; /* no more than any value that is not 0; HUGE_VAL: there is none */
 };
 
-static struct range input_range(const struct ntk_fields *f)
+static double least_positive(double x, double tiny) { return x > 0 && x < tiny ? x : tiny; }
+
+/* Squares of samples in float64, which are 0 only where the samples are: *lost if not. */
+static struct range input_range(const struct ntk_fields *f, bool *lost)
 {
     const size_t c = (size_t)f->channels;
-    struct range r = {HUGE_VAL, 0};
+    struct range r = {HUGE_VAL, 0, HUGE_VAL};
 
     for (int t = 0; t < f->n_sets; t++) {
         const size_t n = (size_t)f->set[t].n * f->set[t].features;
-        double lo = HUGE_VAL, hi = 0;
+        double lo = HUGE_VAL, hi = 0, tiny = HUGE_VAL;
+        bool gone = false;
 
-#pragma omp parallel for reduction(min : lo) reduction(max : hi) num_threads(f->ctx->threads)
+#pragma omp parallel for reduction(min : lo, tiny) reduction(max : hi) reduction(|| : gone)           \
+    num_threads(f->ctx->threads)
         for (size_t at = 0; at < n; at += c) {
             double sum = 0;
 
@@ -45,13 +51,26 @@ static struct range input_range(const struct ntk_fields *f)
 
                 sum += x * x;
             }
+            for (size_t k = at; sum == 0 && f->dtype == NTK_F64 && k < at + c; k++)
+                gone = gone || ((const double *)f->set[t].x)[k] != 0;
             lo = sum / (double)c < lo ? sum / (double)c : lo;
             hi = sum / (double)c > hi ? sum / (double)c : hi;
+            tiny = least_positive(sum / (double)c, tiny);
         }
         r.lo = lo < r.lo ? lo : r.lo;
         r.hi = hi > r.hi ? hi : r.hi;
+        r.tiny = tiny < r.tiny ? tiny : r.tiny;
+        *lost = *lost || gone;
     }
     return r;
+}
+
+static double moment(const struct ntk_node *v, const struct ntk_dual *dual, double q)
+{
+    double ff, dd;
+
+    v->act->moments(v->self, dual, q, &ff, &dd);
+    return v->op == NTK_OP_DUAL ? ff : dd;
 }
 
 /* E[f f] or E[f' f'] over a range of variances, by samples of it. */
@@ -59,16 +78,17 @@ static struct range moment_range(const struct ntk_node *v, const struct ntk_dual
                                  struct range q)
 {
     const int n = 33;
-    struct range r = {HUGE_VAL, 0};
+    struct range r = {HUGE_VAL, 0, HUGE_VAL};
 
     for (int k = 0; k < n; k++) {
-        double ff, dd, x;
+        const double x = moment(v, dual, q.lo + (q.hi - q.lo) * k / (n - 1));
 
-        v->act->moments(v->self, dual, q.lo + (q.hi - q.lo) * k / (n - 1), &ff, &dd);
-        x = v->op == NTK_OP_DUAL ? ff : dd;
         r.lo = x < r.lo ? x : r.lo;
         r.hi = x > r.hi ? x : r.hi;
+        r.tiny = least_positive(x, r.tiny);
     }
+    if (q.tiny < q.hi && r.hi > 0) /* 0: too small even for float64 */
+        r.tiny = fmin(r.tiny, moment(v, dual, q.tiny));
     return r;
 }
 
@@ -94,12 +114,16 @@ static double least_inside(const struct ntk_node *v, const struct ntk_node *in)
 
 static struct range mix_range(const struct ntk_node *v, const struct range *ranges)
 {
-    struct range r = {v->constant, v->constant};
+    struct range r = {v->constant, v->constant, HUGE_VAL};
 
     for (int k = 0; k < v->n_in; k++) {
         r.lo += v->coef[k] * ranges[v->in[k]].lo;
         r.hi += v->coef[k] * ranges[v->in[k]].hi;
+        if (v->coef[k] > 0)
+            r.tiny = fmin(r.tiny, v->coef[k] * ranges[v->in[k]].tiny);
     }
+    if (v->constant > 0)
+        r.tiny = v->constant;
     return r;
 }
 
@@ -108,24 +132,27 @@ static struct range normal_range(const struct ntk_node *v, struct range x, struc
     const double n = (v->axes & NTK_AXIS_H ? v->h : 1) * (double)(v->axes & NTK_AXIS_W ? v->w : 1);
     const double lo = q.lo + v->constant, hi = q.hi + v->constant;
 
-    return (struct range){hi > 0 ? x.lo / hi : 0, fmin(lo > 0 ? x.hi / lo : HUGE_VAL, n)};
+    return (struct range){hi > 0 ? x.lo / hi : 0, fmin(lo > 0 ? x.hi / lo : HUGE_VAL, n),
+                          hi > 0 ? x.tiny / hi : HUGE_VAL};
 }
 
 static struct range node_range(const struct ntk_fields *f, const struct ntk_node *v,
-                               const struct range *ranges, const struct ntk_dual *dual)
+                               const struct range *ranges, const struct ntk_dual *dual,
+                               bool *lost)
 {
-    const struct range in = v->n_in ? ranges[v->in[0]] : (struct range){0, 0};
+    const struct range in = v->n_in ? ranges[v->in[0]] : (struct range){0, 0, HUGE_VAL};
     struct range r = in;
 
     switch (v->op) {
     case NTK_OP_INPUT:
-        return input_range(f);
+        return input_range(f, lost);
     case NTK_OP_MIX:
         return mix_range(v, ranges);
     case NTK_OP_PRODUCT:
         for (int k = 1; k < v->n_in; k++) {
             r.lo *= ranges[v->in[k]].lo;
             r.hi *= ranges[v->in[k]].hi;
+            r.tiny *= ranges[v->in[k]].tiny;
         }
         return r;
     case NTK_OP_DUAL:
@@ -134,13 +161,19 @@ static struct range node_range(const struct ntk_fields *f, const struct ntk_node
     case NTK_OP_NORMALISE:
         return normal_range(v, in, ranges[v->in[1]]);
     case NTK_OP_SELF:
-        return (struct range){in.lo * v->constant, in.hi * v->constant};
-    case NTK_OP_CONV:
-        return (struct range){in.lo * least_inside(v, node(f, v->in[0])), in.hi};
+        return (struct range){in.lo * v->constant, in.hi * v->constant, in.tiny};
+    case NTK_OP_CONV: {
+        const double n = (double)v->window.size[0] * v->window.size[1];
+
+        r.lo = in.lo * least_inside(v, node(f, v->in[0]));
+        r.tiny = fmax(r.lo, in.tiny / n); /* one position of the window, at least */
+        return r;
+    }
     case NTK_OP_POOL: {
         const double n = (double)v->window.size[0] * v->window.size[1];
 
-        return (struct range){0, in.hi * (v->window.true_count ? 1 : n * n * v->constant)};
+        return (struct range){0, in.hi * (v->window.true_count ? 1 : n * n * v->constant),
+                              in.tiny / (n * n)};
     }
     default:
         return in;
@@ -165,12 +198,27 @@ static bool is_dual(const struct ntk_node *v)
     return v->op == NTK_OP_DUAL || v->op == NTK_OP_DUAL_DOT;
 }
 
-static ntk_status setup_duals(struct ntk_fields *f)
+/* What the type takes, all that may occur: squares of samples, in float32 all nodes. */
+static bool fits(ntk_dtype dtype, const struct ntk_node *v, struct range r)
+{
+    bool fit = true;
+
+    if (dtype == NTK_F64)
+        return v->op != NTK_OP_INPUT ||
+               (ntk_fits_f64(r.hi) && (r.tiny > r.hi || ntk_fits_f64(r.tiny)));
+    fit = ntk_fits_f32(r.hi) && (r.tiny > r.hi || ntk_fits_f32(r.tiny)) && r.tiny > 0;
+
+    for (int k = 0; v->op == NTK_OP_MIX && k < v->n_in; k++)
+        fit = fit && ntk_fits_f32(v->coef[k]);
+    return fit;
+}
+
+static ntk_status setup_duals(struct ntk_fields *f, bool last)
 {
     const struct ntk_space *s = f->space;
     struct range *ranges = ntk_alloc_zero(f->ctx, (size_t)s->graph->n, sizeof *ranges);
     ntk_status status = ranges ? NTK_OK : NTK_ENOMEM;
-    bool *ready = ntk_alloc_zero(f->ctx, (size_t)s->n_tables, sizeof *ready);
+    bool lost = false, *ready = ntk_alloc_zero(f->ctx, (size_t)s->n_tables, sizeof *ready);
 
     if (!ready)
         status = NTK_ENOMEM;
@@ -187,17 +235,21 @@ static ntk_status setup_duals(struct ntk_fields *f)
 
             status = x->act->setup(x->self, &at, &range, &f->dual[t]);
             ready[t] = status == NTK_OK;
+            f->beyond = f->beyond || (f->dtype == NTK_F32 && f->dual[t].beyond);
         }
         if (status == NTK_OK)
-            ranges[v] = node_range(f, x, ranges, t >= 0 ? &f->dual[t] : NULL);
+            ranges[v] = node_range(f, x, ranges, t >= 0 ? &f->dual[t] : NULL, &lost);
+        f->beyond = f->beyond ||
+                    (status == NTK_OK && !last && (lost || !fits(f->dtype, x, ranges[v])));
     }
     for (int t = 0; ready && t < s->n_tables; t++) {
         if (s->tables[t].op == NTK_OP_DUAL && !ready[t])
             f->dual[t].sides = 0;
         for (int k = 0; k < NTK_DUAL_PARS; k++)
-            if (f->dtype == NTK_F32)
+            if (f->dtype == NTK_F32) {
                 ((float *)f->par)[t * NTK_DUAL_PARS + k] = (float)f->dual[t].par[k];
-            else
+                f->beyond = f->beyond || !ntk_fits_f32(f->dual[t].par[k]);
+            } else
                 ((double *)f->par)[t * NTK_DUAL_PARS + k] = f->dual[t].par[k];
     }
     free(ranges);
@@ -216,7 +268,6 @@ static ntk_status run_own(const struct ntk_fields *f, int set, int capture)
     const int64_t lanes = (int64_t)f->simd->lanes;
     struct ntk_panel panel;
     ntk_status status = ntk_panel_new(f, n < SELF_PANEL ? n : SELF_PANEL, &panel);
-    bool failed = false;
 
     for (int64_t first = 0; first < n && status == NTK_OK; first += SELF_PANEL) {
         const int64_t m = n - first < SELF_PANEL ? n - first : SELF_PANEL;
@@ -234,11 +285,8 @@ static ntk_status run_own(const struct ntk_fields *f, int set, int capture)
             p.own = f->own[set];
 #pragma omp for schedule(dynamic, 1)
             for (int64_t k = 0; k < m; k += lanes) {
-                if (!ready) {
-#pragma omp atomic write
-                    failed = true;
+                if (!ntk_go_on(f->ctx, &status, ready ? NTK_OK : NTK_ENOMEM))
                     continue;
-                }
                 for (int64_t l = 0; l < lanes; l++) {
                     p.equal[l] = k + l < m ? k + l : m - 1;
                     p.same[l] = true;
@@ -249,8 +297,8 @@ static ntk_status run_own(const struct ntk_fields *f, int set, int capture)
             }
             ntk_planes_free(&p);
         }
-        if (failed)
-            status = ntk_fail(f->ctx, NTK_ENOMEM, "no memory for pairs of positions");
+        if (status == NTK_ENOMEM)
+            status = ntk_fail(f->ctx, status, "no memory for pairs of positions");
     }
     ntk_panel_free(f, &panel);
     return status;
@@ -262,6 +310,7 @@ static ntk_status own_of_frame(struct ntk_fields *f, int frame)
     const struct ntk_frame *x = &f->space->frames[frame];
     struct ntk_space *space;
     struct ntk_fields part = {.own = {f->own[0], f->own[1]}};
+    const struct ntk_way way = {.dtype = f->dtype, .last = true}; /* that is known by now */
     ntk_status status;
 
     for (int t = 0; t < f->n_sets; t++)
@@ -274,7 +323,7 @@ static ntk_status own_of_frame(struct ntk_fields *f, int frame)
                 return NTK_ENOMEM;
         }
     NTK_TRY(ntk_space_make(f->space->graph, 0, NULL, x->n_entries, x->entries, &space));
-    status = ntk_fields_make(f->ctx, space, f->dtype, f->n_sets, f->set, f->channels, &part);
+    status = ntk_fields_make(f->ctx, space, &way, f->n_sets, f->set, f->channels, &part);
     for (int t = 0; t < f->n_sets && status == NTK_OK; t++)
         status = run_own(&part, t, frame);
     ntk_fields_free(&part);
@@ -296,11 +345,12 @@ static ntk_status own_of_frames(struct ntk_fields *f)
     return NTK_OK;
 }
 
-ntk_status ntk_fields_make(ntk_ctx *ctx, const struct ntk_space *space, ntk_dtype dtype, int n_sets,
-                           const struct ntk_samples *set, int channels, struct ntk_fields *f)
+ntk_status ntk_fields_make(ntk_ctx *ctx, const struct ntk_space *space, const struct ntk_way *way,
+                           int n_sets, const struct ntk_samples *set, int channels, struct ntk_fields *f)
 {
     void **const own[] = {f->own[0], f->own[1]}; /* a part shares those of the whole */
     const size_t tables = (size_t)space->n_tables;
+    const ntk_dtype dtype = way->dtype;
 
     *f = (struct ntk_fields){.ctx = ctx,
                              .space = space,
@@ -315,8 +365,8 @@ ntk_status ntk_fields_make(ntk_ctx *ctx, const struct ntk_space *space, ntk_dtyp
     f->par = ntk_alloc_zero(ctx, tables * NTK_DUAL_PARS, dtype);
     if (!f->dual || !f->par)
         return NTK_ENOMEM;
-    NTK_TRY(setup_duals(f));
-    if (!f->owner)
+    NTK_TRY(setup_duals(f, way->last));
+    if (!f->owner || f->beyond)
         return NTK_OK;
     for (int t = 0; t < n_sets; t++) {
         f->own[t] = ntk_alloc_zero(ctx, (size_t)space->graph->n, sizeof *f->own[t]);

@@ -26,6 +26,7 @@ struct ntk_fields {
     int n_ready;           /* tables whose dual must be finished */
     void **own[2];         /* [graph.n] -> [n][positions] of dtype: variances of frames' entries */
     bool owner;            /* of the arrays in own */
+    bool beyond;           /* as in struct ntk_duals */
 };
 
 /* Sides and variances of samples first ... first + n - 1 of a set. */
@@ -37,8 +38,8 @@ struct ntk_panel {
 };
 
 /* set[0 ... n_sets - 1] must live until ntk_fields_free, which is called also on failure. */
-ntk_status ntk_fields_make(ntk_ctx *ctx, const struct ntk_space *space, ntk_dtype dtype, int n_sets,
-                           const struct ntk_samples *set, int channels, struct ntk_fields *f);
+ntk_status ntk_fields_make(ntk_ctx *ctx, const struct ntk_space *space, const struct ntk_way *way,
+                           int n_sets, const struct ntk_samples *set, int channels, struct ntk_fields *f);
 void ntk_fields_free(struct ntk_fields *f);
 
 /* Memory for up to n samples; freed by ntk_panel_free, also on failure. */

@@ -115,16 +115,20 @@ double ntk_kernel_positions(const ntk_kernel *kernel)
     return kernel->plan.space ? kernel->plan.space->entries : 0;
 }
 
-/* Everything but the output matrices. */
-static size_t work_bytes(const ntk_kernel *k, int64_t n)
+static const struct ntk_simd *simd_of(const ntk_kernel *k, ntk_dtype dtype)
 {
-    const struct ntk_simd *simd = k->dtype == NTK_F32 ? k->ctx->isa->f32 : k->ctx->isa->f64;
-    size_t bytes = ntk_samples_bytes(&k->plan, k->dtype, (size_t)ntk_features_of(k->shape), n) +
-                   (size_t)k->ctx->threads * ntk_tile_bytes(&k->plan, k->dtype);
+    return dtype == NTK_F32 ? k->ctx->isa->f32 : k->ctx->isa->f64;
+}
+
+/* Everything but the output matrices, computed in that type. */
+static size_t work_bytes(const ntk_kernel *k, ntk_dtype dtype, int64_t n)
+{
+    size_t bytes = ntk_samples_bytes(&k->plan, dtype, (size_t)ntk_features_of(k->shape), n) +
+                   (size_t)k->ctx->threads * ntk_tile_bytes(&k->plan, dtype);
 
     if (k->plan.space)
-        bytes +=
-            ntk_blocks_bytes(k->plan.space, simd, k->dtype, (int)k->shape.c, k->ctx->threads, n);
+        bytes += ntk_blocks_bytes(k->plan.space, simd_of(k, dtype), dtype, (int)k->shape.c,
+                                  k->ctx->threads, n);
     return bytes;
 }
 
@@ -132,7 +136,7 @@ size_t ntk_kernel_bytes(const ntk_kernel *kernel, int64_t n1, int64_t n2)
 {
     const size_t columns = (size_t)(n2 ? n2 : n1);
 
-    return work_bytes(kernel, n1 + n2) +
+    return work_bytes(kernel, kernel->dtype, n1 + n2) +
            ntk_kernel_outputs(kernel) * (size_t)n1 * columns * kernel->dtype;
 }
 
@@ -148,35 +152,72 @@ static ntk_status check_shape(const ntk_kernel *k, const char *name, const ntk_d
     return NTK_OK;
 }
 
+/* What one computation has of the samples. */
+struct prepared {
+    struct ntk_way way;
+    struct ntk_samples s[2];
+    struct ntk_duals duals;
+    struct ntk_groups groups;
+    struct ntk_fields fields;
+};
+
+static void forget(const ntk_kernel *k, struct prepared *p)
+{
+    if (k->plan.space)
+        ntk_fields_free(&p->fields);
+    ntk_samples_free(p->s, &k->plan, &p->duals, &p->groups);
+    free(p->way.degree);
+    *p = (struct prepared){.way = {.dtype = p->way.dtype}};
+}
+
+/* In the kernel's type, or where that does not take what is met on the way in another way. The caller
+ * forgets p, also on failure. */
+static ntk_status prepare(const ntk_kernel *k, const ntk_data *x1, const ntk_data *x2,
+                          bool variances, struct prepared *p)
+{
+    const int64_t n = x1->n + (x2 ? x2->n : 0);
+    bool another = false;
+
+    *p = (struct prepared){.way = {.dtype = k->dtype}};
+    for (;; another = true) {
+        NTK_TRY(ntk_samples_prepare(k->ctx, &k->plan, &p->way, x1, x2, p->s, variances, &p->fields,
+                                    &p->duals, &p->groups));
+        if (!p->duals.beyond)
+            break;
+        forget(k, p);
+        NTK_TRY(ntk_way_next(k->ctx, &k->plan, x1, x2, &p->way));
+        NTK_TRY(ntk_ctx_check_memory(k->ctx, work_bytes(k, p->way.dtype, n),
+                                     "computing the kernel in float64"));
+    }
+    for (int t = 0; another && variances && t < (x2 ? 2 : 1); t++)
+        NTK_TRY(ntk_samples_check_outputs(k->ctx, &k->plan, &p->way, k->dtype, &p->s[t]));
+    return NTK_OK;
+}
+
 static ntk_status run(const ntk_kernel *k, const ntk_data *x1, const ntk_data *x2,
                       ntk_sink_fn *sink, void *user)
 {
-    struct ntk_samples s[2] = {{0}, {0}};
-    struct ntk_duals duals = {0};
-    struct ntk_groups groups = {0};
-    struct ntk_fields fields = {0};
+    struct prepared p;
     ntk_status status;
 
     k->ctx->message[0] = '\0';
-    status = ntk_samples_prepare(k->ctx, &k->plan, k->dtype, x1, x2, s, k->plan.needs_variances,
-                                 &fields, &duals, &groups);
+    status = prepare(k, x1, x2, k->plan.needs_variances, &p);
     if (status == NTK_OK) {
         const struct ntk_tiling tiling = {.ctx = k->ctx,
                                           .plan = &k->plan,
-                                          .simd = k->dtype == NTK_F32 ? k->ctx->isa->f32
-                                                                      : k->ctx->isa->f64,
-                                          .rows = &s[0],
-                                          .columns = x2 ? &s[1] : &s[0],
-                                          .duals = &duals,
-                                          .groups = &groups,
-                                          .dtype = k->dtype};
+                                          .simd = simd_of(k, p.way.dtype),
+                                          .rows = &p.s[0],
+                                          .columns = x2 ? &p.s[1] : &p.s[0],
+                                          .duals = &p.duals,
+                                          .groups = &p.groups,
+                                          .dtype = p.way.dtype,
+                                          .out_dtype = k->dtype,
+                                          .way = &p.way};
 
-        status = k->plan.space ? ntk_blocks_run(&tiling, &fields, sink, user)
+        status = k->plan.space ? ntk_blocks_run(&tiling, &p.fields, sink, user)
                                : ntk_tiles_run(&tiling, sink, user);
     }
-    if (k->plan.space)
-        ntk_fields_free(&fields);
-    ntk_samples_free(s, &k->plan, &duals, &groups);
+    forget(k, &p);
     return status;
 }
 
@@ -186,7 +227,8 @@ ntk_status ntk_kernel_stream(const ntk_kernel *kernel, const ntk_data *x1, const
     NTK_TRY(check_shape(kernel, "x1", x1));
     if (x2)
         NTK_TRY(check_shape(kernel, "x2", x2));
-    NTK_TRY(ntk_ctx_check_memory(kernel->ctx, work_bytes(kernel, x1->n + (x2 ? x2->n : 0)),
+    NTK_TRY(ntk_ctx_check_memory(kernel->ctx,
+                                 work_bytes(kernel, kernel->dtype, x1->n + (x2 ? x2->n : 0)),
                                  "computing the kernel"));
     return run(kernel, x1, x2, sink, user);
 }
@@ -202,20 +244,16 @@ ntk_status ntk_kernel_compute(const ntk_kernel *kernel, const ntk_data *x1, cons
 
 ntk_status ntk_kernel_diagonal(const ntk_kernel *kernel, const ntk_data *x, double *const *out)
 {
-    struct ntk_samples s[2] = {{0}, {0}};
-    struct ntk_duals duals = {0};
-    struct ntk_groups groups = {0};
-    struct ntk_fields fields = {0};
+    struct prepared p;
     ntk_status status;
 
     NTK_TRY(check_shape(kernel, "x", x));
-    status = ntk_samples_prepare(kernel->ctx, &kernel->plan, kernel->dtype, x, NULL, s, true,
-                                 &fields, &duals, &groups);
+    status = prepare(kernel, x, NULL, true, &p);
     for (int m = 0; status == NTK_OK && m < kernel->plan.n_outputs; m++)
         for (int64_t i = 0; i < x->n; i++)
-            out[m][i] = s[0].variance[(size_t)kernel->plan.outputs[m] * (size_t)x->n + (size_t)i];
-    if (kernel->plan.space)
-        ntk_fields_free(&fields);
-    ntk_samples_free(s, &kernel->plan, &duals, &groups);
+            out[m][i] = ntk_way_finish(
+                &p.way, kernel->plan.outputs[m],
+                p.s[0].variance[(size_t)kernel->plan.outputs[m] * (size_t)x->n + (size_t)i]);
+    forget(kernel, &p);
     return status;
 }

@@ -3,6 +3,7 @@
  * samples.c - conversion, equal samples, variances and sides.
  */
 #include <float.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,24 +11,34 @@
 
 static size_t stride_of(int64_t n) { return ntk_round_up((size_t)n, NTK_LANES_MAX) + NTK_LANES_MAX; }
 
-static ntk_status convert(ntk_ctx *ctx, ntk_dtype dtype, const ntk_data *data,
-                          struct ntk_samples *s)
+/* *lost: float32 makes 0 of some number that is not. */
+static ntk_status convert(ntk_ctx *ctx, const struct ntk_way *way, const ntk_data *data,
+                          struct ntk_samples *s, bool *lost)
 {
     const size_t total = (size_t)data->n * s->features;
+    int gone = 0;
 
-    if (data->dtype == dtype) {
+    if (data->dtype == way->dtype && !way->exponent) {
         s->x = data->x;
         return NTK_OK;
     }
-    s->x = s->owned_x = ntk_alloc(ctx, total, dtype);
+    s->x = s->owned_x = ntk_alloc(ctx, total, way->dtype);
     if (!s->owned_x)
         return NTK_ENOMEM;
-    if (dtype == NTK_F32)
+    if (way->exponent)
         for (size_t i = 0; i < total; i++)
-            ((float *)s->owned_x)[i] = (float)((const double *)data->x)[i];
+            ((double *)s->owned_x)[i] = ldexp(ntk_data_get(data, i), way->exponent);
+    else if (way->dtype == NTK_F32)
+        for (size_t i = 0; i < total; i++) {
+            const double x = ((const double *)data->x)[i];
+
+            ((float *)s->owned_x)[i] = (float)x;
+            gone |= (x != 0) & ((float)x == 0);
+        }
     else
         for (size_t i = 0; i < total; i++)
             ((double *)s->owned_x)[i] = (double)((const float *)data->x)[i];
+    *lost = *lost || gone;
     return NTK_OK;
 }
 
@@ -165,7 +176,7 @@ static ntk_status run_dual(ntk_ctx *ctx, struct ntk_samples *s, const struct ntk
 {
     const size_t sides = (size_t)dual->sides;
     const double *q = row(s, v->in[0]);
-    bool failed = false;
+    ntk_status status = NTK_OK;
 
     *table = ntk_alloc_zero(ctx, sides * s->stride, s->dtype);
     if (!*table)
@@ -176,11 +187,8 @@ static ntk_status run_dual(ntk_ctx *ctx, struct ntk_samples *s, const struct ntk
 
 #pragma omp for schedule(static)
         for (int64_t i = 0; i < s->n; i++) {
-            if (!side) {
-#pragma omp atomic write
-                failed = true;
+            if (!ntk_go_on(ctx, &status, side ? NTK_OK : NTK_ENOMEM))
                 continue;
-            }
             v->act->side(v->self, dual, q[i], side);
             for (size_t k = 0; k < sides; k++)
                 if (s->dtype == NTK_F32)
@@ -195,7 +203,7 @@ static ntk_status run_dual(ntk_ctx *ctx, struct ntk_samples *s, const struct ntk
         }
         free(side);
     }
-    return failed ? ntk_fail(ctx, NTK_ENOMEM, "no memory for %zu side values", sides) : NTK_OK;
+    return status == NTK_ENOMEM ? ntk_fail(ctx, status, "no memory for %zu side values", sides) : status;
 }
 
 static ntk_status run_normalise(ntk_ctx *ctx, struct ntk_samples *s, const struct ntk_node *v,
@@ -211,7 +219,7 @@ static ntk_status run_normalise(ntk_ctx *ctx, struct ntk_samples *s, const struc
     for (int64_t i = 0; i < s->n; i++) {
         const double r = inverse_or_zero(__builtin_sqrt(q[i] + v->constant));
 
-        out[i] = x[i] * inverse_or_zero(q[i] + v->constant);
+        out[i] = x[i] * r * r;
         if (fresh && s->dtype == NTK_F32)
             ((float *)*table)[i] = (float)r;
         else if (fresh)
@@ -220,18 +228,51 @@ static ntk_status run_normalise(ntk_ctx *ctx, struct ntk_samples *s, const struc
     return NTK_OK;
 }
 
-/* The set's values at a node must be numbers of the kernel's type, also times `factor`. */
-static ntk_status check_range(ntk_ctx *ctx, const struct ntk_samples *s, int node, double factor)
+static ntk_status too_large(ntk_ctx *ctx, int64_t i, double variance, ntk_dtype dtype)
 {
-    const double limit = (s->dtype == NTK_F32 ? (double)FLT_MAX : DBL_MAX) / factor;
+    return ntk_fail(ctx, NTK_ENUMERIC,
+                    "sample %lld: its variance, %g, is too large for float%d; scale the samples, or "
+                    "the weights' deviations",
+                    (long long)i, variance, 8 * (int)dtype);
+}
 
-    for (int64_t i = 0; i < s->n; i++)
-        if (!(row(s, node)[i] <= limit))
-            return ntk_fail(ctx, NTK_ENUMERIC,
-                            "sample %lld: its variance, %g, is too large for float%d; scale the samples, or "
-                            "the weights' deviations",
-                            (long long)i, row(s, node)[i], 8 * (int)s->dtype);
+/* The set's values at a node must be numbers of the kernel's type, also times `factor`. */
+static ntk_status check_range(ntk_ctx *ctx, const struct ntk_samples *s, int node, double factor,
+                              bool *beyond)
+{
+    for (int64_t i = 0; i < s->n; i++) {
+        const double q = row(s, node)[i];
+
+        if (s->dtype == NTK_F32)
+            *beyond = *beyond || !ntk_fits_f32(q) || q * factor > (double)FLT_MAX;
+        else if (!(q <= DBL_MAX / factor))
+            return too_large(ctx, i, q, NTK_F64);
+    }
     return NTK_OK;
+}
+
+ntk_status ntk_samples_check_outputs(ntk_ctx *ctx, const struct ntk_plan *plan,
+                                     const struct ntk_way *way, ntk_dtype dtype,
+                                     const struct ntk_samples *s)
+{
+    for (int m = 0; m < plan->n_outputs; m++)
+        for (int64_t i = 0; i < s->n; i++) {
+            const double q = ntk_way_finish(way, plan->outputs[m], row(s, plan->outputs[m])[i]);
+
+            if (q > (dtype == NTK_F32 ? (double)FLT_MAX : DBL_MAX))
+                return too_large(ctx, i, q, dtype);
+        }
+    return NTK_OK;
+}
+
+/* A step's constants as numbers of float32. */
+static bool constants_fit(const struct ntk_node *v)
+{
+    bool fit = v->op != NTK_OP_MIX || ntk_fits_f32(v->constant);
+
+    for (int k = 0; v->op == NTK_OP_MIX && k < v->n_in; k++)
+        fit = fit && ntk_fits_f32(v->coef[k]);
+    return fit;
 }
 
 static ntk_status run_step(ntk_ctx *ctx, const struct ntk_plan *plan, const struct ntk_step *step,
@@ -242,7 +283,9 @@ static ntk_status run_step(ntk_ctx *ctx, const struct ntk_plan *plan, const stru
     if (step->op == NTK_OP_DUAL) {
         NTK_TRY(setup_dual(ctx, s, sets, v, step->sides, duals));
         duals->n_ready = step->sides + 1;
+        duals->beyond = duals->beyond || (s->dtype == NTK_F32 && duals->dual[step->sides].beyond);
     }
+    duals->beyond = duals->beyond || (s->dtype == NTK_F32 && !constants_fit(v));
     for (int t = 0; t < sets; t++) {
         double *out = step->node >= 0 ? row(&s[t], step->node) : NULL;
         void **table = step->sides >= 0 ? &s[t].sides[step->sides] : NULL;
@@ -259,8 +302,10 @@ static ntk_status run_step(ntk_ctx *ctx, const struct ntk_plan *plan, const stru
         else if (step->op == NTK_OP_SELF)
             for (int64_t i = 0; i < s[t].n; i++)
                 out[i] = v->constant * row(&s[t], v->in[0])[i];
-        if (out)
-            NTK_TRY(check_range(ctx, &s[t], step->node, 1));
+        if (step->node >= 0)
+            NTK_TRY(check_range(ctx, &s[t], step->node, 1, &duals->beyond));
+        if (step->dot >= 0)
+            NTK_TRY(check_range(ctx, &s[t], step->dot, 1, &duals->beyond));
     }
     return NTK_OK;
 }
@@ -269,31 +314,46 @@ static void store_pars(const struct ntk_plan *plan, ntk_dtype dtype, struct ntk_
 {
     for (int t = 0; t < plan->n_tables; t++)
         for (int k = 0; k < NTK_DUAL_PARS; k++)
-            if (dtype == NTK_F32)
+            if (dtype == NTK_F32) {
                 ((float *)duals->par)[t * NTK_DUAL_PARS + k] = (float)duals->dual[t].par[k];
-            else
+                duals->beyond = duals->beyond || !ntk_fits_f32(duals->dual[t].par[k]);
+            } else
                 ((double *)duals->par)[t * NTK_DUAL_PARS + k] = duals->dual[t].par[k];
 }
 
-static ntk_status start(ntk_ctx *ctx, const struct ntk_plan *plan, ntk_dtype dtype,
-                        const ntk_data *data, struct ntk_samples *s)
+/* In float64 the squares of samples, which are 0 only if the sample is. */
+static bool squares_fit(const struct ntk_samples *s, const ntk_data *data)
+{
+    for (int64_t i = 0; i < s->n; i++) {
+        if (!ntk_fits_f64(row(s, 0)[i]))
+            return false;
+        for (size_t k = 0; row(s, 0)[i] == 0 && k < s->features; k++)
+            if (ntk_data_get(data, (size_t)i * s->features + k) != 0)
+                return false;
+    }
+    return true;
+}
+
+static ntk_status start(ntk_ctx *ctx, const struct ntk_plan *plan, const struct ntk_way *way,
+                        const ntk_data *data, struct ntk_samples *s, bool *beyond)
 {
     const int input = 0; /* the first node of every graph is the input */
 
     *s = (struct ntk_samples){.n = data->n,
                               .stride = stride_of(data->n),
-                              .dtype = dtype,
+                              .dtype = way->dtype,
                               .features = (size_t)ntk_features_of(data->shape)};
     s->variance = ntk_alloc(ctx, (size_t)plan->graph.n * (size_t)data->n, sizeof *s->variance);
     s->sides = ntk_alloc_zero(ctx, (size_t)plan->n_tables, sizeof *s->sides);
     s->group = ntk_alloc(ctx, (size_t)data->n, sizeof *s->group);
     if (!s->variance || !s->sides || !s->group)
         return NTK_ENOMEM;
-    NTK_TRY(convert(ctx, dtype, data, s));
+    NTK_TRY(convert(ctx, way, data, s, beyond));
 #pragma omp parallel for schedule(static) num_threads(ctx->threads)
     for (int64_t i = 0; i < s->n; i++)
         row(s, input)[i] = mean_square(s, i);
-    return check_range(ctx, s, input, (double)s->features);
+    *beyond = *beyond || (way->dtype == NTK_F64 && !way->last && !squares_fit(s, data));
+    return *beyond ? NTK_OK : check_range(ctx, s, input, (double)s->features, beyond);
 }
 
 static ntk_status input_variances(const struct ntk_plan *plan, struct ntk_samples *s, int set,
@@ -316,8 +376,8 @@ static ntk_status input_variances(const struct ntk_plan *plan, struct ntk_sample
     return NTK_OK;
 }
 
-ntk_status ntk_samples_prepare(ntk_ctx *ctx, const struct ntk_plan *plan, ntk_dtype dtype,
-                               const ntk_data *x1, const ntk_data *x2, struct ntk_samples s[2],
+ntk_status ntk_samples_prepare(ntk_ctx *ctx, const struct ntk_plan *plan,
+                               const struct ntk_way *way, const ntk_data *x1, const ntk_data *x2, struct ntk_samples s[2],
                                bool variances, struct ntk_fields *f, struct ntk_duals *duals,
                                struct ntk_groups *groups)
 {
@@ -327,23 +387,30 @@ ntk_status ntk_samples_prepare(ntk_ctx *ctx, const struct ntk_plan *plan, ntk_dt
 
     *duals = (struct ntk_duals){.plan = plan};
     duals->dual = ntk_alloc_zero(ctx, (size_t)plan->n_tables, sizeof *duals->dual);
-    duals->par = ntk_alloc_zero(ctx, (size_t)plan->n_tables * NTK_DUAL_PARS, dtype);
+    duals->par = ntk_alloc_zero(ctx, (size_t)plan->n_tables * NTK_DUAL_PARS, way->dtype);
     if (!duals->dual || !duals->par)
         return NTK_ENOMEM;
     for (int t = 0; t < sets; t++) {
-        NTK_TRY(start(ctx, plan, dtype, data[t], &s[t]));
+        NTK_TRY(start(ctx, plan, way, data[t], &s[t], &duals->beyond));
         q[t] = row(&s[t], 0);
     }
-    NTK_TRY(find_groups(ctx, s, sets, q, groups));
-    if (plan->space)
-        NTK_TRY(ntk_fields_make(ctx, plan->space, dtype, sets, s, (int)x1->shape.c, f));
-    if (!variances)
+    if (duals->beyond)
         return NTK_OK;
-    for (int t = 0; t < sets; t++)
+    NTK_TRY(find_groups(ctx, s, sets, q, groups));
+    if (plan->space) {
+        NTK_TRY(ntk_fields_make(ctx, plan->space, way, sets, s, (int)x1->shape.c, f));
+        duals->beyond = f->beyond;
+    }
+    if (!variances || duals->beyond)
+        return NTK_OK;
+    for (int t = 0; t < sets; t++) {
         NTK_TRY(input_variances(plan, &s[t], t, f));
-    for (int k = 0; k < plan->n_steps; k++)
+        for (int k = 0; k < plan->n_inputs; k++)
+            NTK_TRY(check_range(ctx, &s[t], plan->inputs[k], 1, &duals->beyond));
+    }
+    for (int k = 0; k < plan->n_steps && !duals->beyond; k++)
         NTK_TRY(run_step(ctx, plan, &plan->steps[k], s, sets, duals));
-    store_pars(plan, dtype, duals);
+    store_pars(plan, way->dtype, duals);
     return NTK_OK;
 }
 

@@ -8,6 +8,7 @@
 
 #include "data/data.h"
 #include "kernel/plan.h"
+#include "kernel/way.h"
 
 struct ntk_samples {
     int64_t n;
@@ -28,6 +29,8 @@ struct ntk_duals {
     void *par;             /* [n_tables][NTK_DUAL_PARS] of the kernel's dtype */
     const struct ntk_plan *plan;
     int n_ready;           /* tables that must be finished */
+    bool beyond;           /* some number is not one that the way takes: what was prepared may not be
+                            * complete */
 };
 
 /* Columns of each group: those of group g are columns[start[g]] ... columns[start[g + 1] - 1]. */
@@ -40,12 +43,16 @@ struct ntk_fields; /* fields.h */
 
 /* Prepares 1 or 2 sets (x2 NULL: one): converts, finds equal samples, prepares positions if the plan
  * has some (f; freed by ntk_fields_free, also on failure), and if variances is true runs the variance
- * recursion.
+ * recursion. duals->beyond: it is to be done in another way.
  * s[1] is untouched if x2 is NULL. What is made is freed by ntk_samples_free, also on failure. */
-ntk_status ntk_samples_prepare(ntk_ctx *ctx, const struct ntk_plan *plan, ntk_dtype dtype,
-                               const ntk_data *x1, const ntk_data *x2, struct ntk_samples s[2],
+ntk_status ntk_samples_prepare(ntk_ctx *ctx, const struct ntk_plan *plan,
+                               const struct ntk_way *way, const ntk_data *x1, const ntk_data *x2, struct ntk_samples s[2],
                                bool variances, struct ntk_fields *f, struct ntk_duals *duals,
                                struct ntk_groups *groups);
+/* NTK_ENUMERIC if an output that was computed in another way is too large for the kernel's type. */
+ntk_status ntk_samples_check_outputs(ntk_ctx *ctx, const struct ntk_plan *plan,
+                                     const struct ntk_way *way, ntk_dtype dtype,
+                                     const struct ntk_samples *s);
 void ntk_samples_free(struct ntk_samples s[2], const struct ntk_plan *plan, struct ntk_duals *duals,
                       struct ntk_groups *groups);
 /* Peak bytes of what ntk_samples_prepare makes for n samples in all, if their type must change. */

@@ -3,6 +3,7 @@
  * tile.c - see tile.h.
  */
 #include <cblas.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -164,8 +165,55 @@ static void run_step(const struct ntk_tile *s, const struct ntk_step *step, cons
         patch(t, r, step->dot, s->slot[step->dot_slot]);
 }
 
-/* Row `row` of the tile from column `from` (a multiple of the vector length) on. */
-static void run_row(const struct ntk_tile *s, int64_t i0, int64_t j0, int64_t nj, int64_t row,
+/* Columns [first, last) of a row of float64 are finished, and become a row of the sink's type that begins
+ * at `to`, not after it. */
+static void finish_row(const struct ntk_tiling *t, int output, const unsigned char *row,
+                       unsigned char *to, int64_t first, int64_t last)
+{
+    for (int64_t j = first; j < last; j++) {
+        double value;
+        float narrow;
+
+        memcpy(&value, row + (size_t)j * sizeof value, sizeof value);
+        value = ntk_way_finish(t->way, t->plan->outputs[output], value);
+        narrow = (float)value;
+        if (t->out_dtype == NTK_F32)
+            memcpy(to + (size_t)j * sizeof narrow, &narrow, sizeof narrow);
+        else
+            memcpy(to + (size_t)j * sizeof value, &value, sizeof value);
+    }
+}
+
+static double entry(const void *row, ntk_dtype dtype, int64_t j)
+{
+    return dtype == NTK_F32 ? (double)((const float *)row)[j] : ((const double *)row)[j];
+}
+
+/* A finished row of each output from column `from` on: of the sink's type, and finite. */
+static bool end_row(struct ntk_tile *s, const struct run *r, int64_t row, int64_t from)
+{
+    const struct ntk_tiling *t = s->t;
+    const struct ntk_simd *simd = t->out_dtype == NTK_F32 ? t->ctx->isa->f32 : t->ctx->isa->f64;
+
+    for (int m = 0; m < t->plan->n_outputs; m++) {
+        unsigned char *block = s->outputs + (size_t)m * TILE * TILE * t->dtype;
+        unsigned char *k = block + (size_t)row * TILE * t->out_dtype;
+        const size_t skip = (size_t)from * t->out_dtype;
+
+        if (t->out_dtype != t->dtype || t->way->exponent)
+            finish_row(t, m, block + (size_t)row * TILE * t->dtype, k, from, from + r->n_valid);
+        if (simd->all_finite((size_t)r->n_valid, k + skip))
+            continue;
+        for (int64_t j = 0; j < r->n_valid && isfinite(s->bad.value); j++)
+            s->bad = (struct ntk_entry){r->i, r->j0 + j, entry(k + skip, t->out_dtype, j)};
+        return false;
+    }
+    return true;
+}
+
+/* Row `row` of the tile from column `from` (a multiple of the vector length) on; false: some entry is
+ * not finite. */
+static bool run_row(struct ntk_tile *s, int64_t i0, int64_t j0, int64_t nj, int64_t row,
                     int64_t from)
 {
     const struct ntk_plan *p = s->t->plan;
@@ -186,6 +234,7 @@ static void run_row(const struct ntk_tile *s, int64_t i0, int64_t j0, int64_t nj
     for (int m = 0; m < p->n_outputs; m++)
         if (p->output_from[m] != p->first_output + m)
             memcpy(s->slot[p->first_output + m], s->slot[p->output_from[m]], r.n * size);
+    return end_row(s, &r, row, from);
 }
 
 static void mirror_within(const struct ntk_tile *s, int64_t n)
@@ -195,22 +244,23 @@ static void mirror_within(const struct ntk_tile *s, int64_t n)
 
         for (int64_t i = 0; i < n; i++)
             for (int64_t j = 0; j < i; j++)
-                if (s->t->dtype == NTK_F32)
+                if (s->t->out_dtype == NTK_F32)
                     ((float *)k)[i * TILE + j] = ((float *)k)[j * TILE + i];
                 else
                     ((double *)k)[i * TILE + j] = ((double *)k)[j * TILE + i];
     }
 }
 
-int ntk_tile_finish(const struct ntk_tile *s, int64_t i0, int64_t ni, int64_t j0, int64_t nj,
-                    ntk_sink_fn *sink, void *user)
+ntk_status ntk_tile_finish(struct ntk_tile *s, int64_t i0, int64_t ni, int64_t j0, int64_t nj,
+                           ntk_sink_fn *sink, void *user)
 {
     const struct ntk_tiling *t = s->t;
     const bool diagonal = t->rows == t->columns && i0 == j0;
     const int64_t lanes = (int64_t)t->simd->lanes;
 
     for (int64_t row = 0; row < ni; row++)
-        run_row(s, i0, j0, nj, row, diagonal ? row / lanes * lanes : 0);
+        if (!run_row(s, i0, j0, nj, row, diagonal ? row / lanes * lanes : 0))
+            return NTK_ENUMERIC;
     if (diagonal)
         mirror_within(s, ni);
     for (int m = 0; m < t->plan->n_outputs; m++) {
@@ -223,12 +273,29 @@ int ntk_tile_finish(const struct ntk_tile *s, int64_t i0, int64_t ni, int64_t j0
                                  .ld = TILE};
 
         if (sink(&block, user))
-            return 1;
+            return NTK_ECANCEL;
     }
-    return 0;
+    return NTK_OK;
 }
 
-static int run_tile(const struct ntk_tile *s, int64_t i0, int64_t j0, ntk_sink_fn *sink, void *user)
+void ntk_tile_end(const struct ntk_tile *s, ntk_status this, ntk_status *status)
+{
+    const struct ntk_tiling *t = s->t;
+
+    if (this == NTK_OK)
+        return;
+#pragma omp critical
+    if (*status == NTK_OK && this == NTK_ENUMERIC)
+        *status = ntk_fail(t->ctx, this,
+                           "the kernel of samples %lld and %lld is %g, not finite in float%d; scale the "
+                           "samples, or the weights' deviations",
+                           (long long)s->bad.i, (long long)s->bad.j, fabs(s->bad.value),
+                           8 * (int)t->out_dtype);
+    else if (*status == NTK_OK)
+        *status = ntk_fail(t->ctx, this, "cancelled by the receiver of the kernel's blocks");
+}
+
+static ntk_status run_tile(struct ntk_tile *s, int64_t i0, int64_t j0, ntk_sink_fn *sink, void *user)
 {
     const struct ntk_tiling *t = s->t;
     const int64_t ni = t->rows->n - i0 < TILE ? t->rows->n - i0 : TILE;
@@ -264,7 +331,7 @@ ntk_status ntk_tiles_run(const struct ntk_tiling *t, ntk_sink_fn *sink, void *us
     const bool symmetric = t->rows == t->columns;
     const int64_t rows = (t->rows->n + TILE - 1) / TILE, columns = (t->columns->n + TILE - 1) / TILE;
     const int64_t n = symmetric ? rows * (rows + 1) / 2 : rows * columns;
-    const int blas_threads = ntk_blas_set_threads(1);
+    const struct ntk_blas blas = ntk_blas_begin(1);
     ntk_status status = NTK_OK;
     int64_t done = 0;
 
@@ -275,34 +342,23 @@ ntk_status ntk_tiles_run(const struct ntk_tiling *t, ntk_sink_fn *sink, void *us
 
 #pragma omp for schedule(dynamic, 1)
         for (int64_t k = 0; k < n; k++) {
-            ntk_status now;
-            int64_t row, column, count;
+            int64_t row, column;
 
-#pragma omp atomic read
-            now = status;
-            if (now != NTK_OK)
+            if (!ntk_go_on(t->ctx, &status, ready ? NTK_OK : NTK_ENOMEM))
                 continue;
             tile_at(k, columns, symmetric, &row, &column);
-            if (!ready)
-                now = NTK_ENOMEM;
-            else if (run_tile(&s, row * TILE, column * TILE, sink, user))
-                now = NTK_ECANCEL;
-#pragma omp atomic capture
-            count = ++done;
+            ntk_tile_end(&s, run_tile(&s, row * TILE, column * TILE, sink, user), &status);
 #pragma omp critical
             {
+                done++;
                 if (status == NTK_OK)
-                    status = now;
-                if (status == NTK_OK && t->ctx->progress)
-                    status = ntk_progress(t->ctx, "tiles", (double)count, (double)n);
+                    status = ntk_progress(t->ctx, "tiles", (double)done, (double)n);
             }
         }
         ntk_tile_free(&s);
     }
-    ntk_blas_set_threads(blas_threads);
+    ntk_blas_end(blas);
     if (status == NTK_ENOMEM)
         return ntk_fail(t->ctx, status, "no memory for the scratch of %d threads", t->ctx->threads);
-    if (status == NTK_ECANCEL && !t->ctx->message[0])
-        return ntk_fail(t->ctx, status, "cancelled by the receiver of the kernel's blocks");
     return status;
 }

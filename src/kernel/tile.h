@@ -22,7 +22,15 @@ struct ntk_tiling {
     const struct ntk_samples *rows, *columns; /* the same: symmetric */
     const struct ntk_duals *duals;
     const struct ntk_groups *groups;
-    ntk_dtype dtype;
+    ntk_dtype dtype;     /* of the computation */
+    ntk_dtype out_dtype; /* of the blocks that the sink gets: this, or float32 */
+    const struct ntk_way *way;
+};
+
+/* An entry of the kernel. */
+struct ntk_entry {
+    int64_t i, j;
+    double value;
 };
 
 /* What one thread works in. */
@@ -33,15 +41,19 @@ struct ntk_tile {
     unsigned char *outputs; /* [n_outputs][NTK_TILE][NTK_TILE] */
     const void **in;        /* [most_in] operands of the current step */
     unsigned char **slot;   /* [n_slots] run buffers; inputs' and outputs' change from row to row */
+    struct ntk_entry bad;   /* of the last tile that was not finite */
 };
 
 /* False: no memory. */
 bool ntk_tile_new(struct ntk_tile *s, const struct ntk_tiling *t);
 void ntk_tile_free(struct ntk_tile *s);
-/* From s->inputs to the sink; the sink's result. A tile on the diagonal of a symmetric kernel needs
- * inputs on and above it. */
-int ntk_tile_finish(const struct ntk_tile *s, int64_t i0, int64_t ni, int64_t j0, int64_t nj,
-                    ntk_sink_fn *sink, void *user);
+/* From s->inputs to the sink. NTK_ECANCEL if the sink says so, NTK_ENUMERIC and s->bad for an entry that is
+ * not finite; ntk_tile_end has the sentences. A tile on the diagonal of a symmetric kernel needs inputs
+ * on and above it. */
+ntk_status ntk_tile_finish(struct ntk_tile *s, int64_t i0, int64_t ni, int64_t j0, int64_t nj,
+                           ntk_sink_fn *sink, void *user);
+/* Within a parallel loop whose result is *status, after a tile that ended with `this`: says what failed. */
+void ntk_tile_end(const struct ntk_tile *s, ntk_status this, ntk_status *status);
 
 /* All pairs of samples without positions. */
 ntk_status ntk_tiles_run(const struct ntk_tiling *t, ntk_sink_fn *sink, void *user);

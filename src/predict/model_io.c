@@ -2,11 +2,12 @@
  *
  * model_io.c - models in HDF5 files.
  *
- *     attributes  format, net, posterior, dtype, diag_reg, diag_reg_absolute, finite_time,
- *                 mean_loss, covariance, targets, shape [4], scaler_kind, scaler_shape [4]
- *     x [n][features]    y, alpha [outputs][n]    scaler_mean, scaler_deviation
- *     with the factor: ridge (attribute) and factor or vectors and values, nngp
+ *     attributes  format ("libntk model 2"; 1 is the same), net, posterior, dtype, diag_reg,
+ * diag_reg_absolute, finite_time, mean_loss, covariance, targets, shape [4], scaler_kind,
+ * scaler_shape [4] x [n][features]    y, alpha [outputs][n]    scaler_mean, scaler_deviation with
+ * the factor: ridge (attribute) and factor or vectors and values, nngp
  */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,7 +28,27 @@ ntk_status ntk_scaler_copy(const ntk_scaler *scaler, ntk_scaler **copy)
 
 #include "base/h5.h"
 
-#define FORMAT "libntk model 1"
+#define KIND   "model"
+#define FORMAT 2 /* the newest, which is written */
+
+static bool all_finite(const double *x, size_t n)
+{
+    for (size_t k = 0; k < n; k++)
+        if (!isfinite(x[k]))
+            return false;
+    return true;
+}
+
+static void need_finite(struct ntk_h5 *f, const char *name, const double *x, size_t n)
+{
+    ntk_h5_wrong(f, name, f->what || all_finite(x, n), "has a number that is not finite");
+}
+
+/* Whether the file has all of a matrix that is `rows` x `columns`. */
+static bool has_matrix(struct ntk_h5 *f, const char *name, int64_t rows, int64_t columns)
+{
+    return ntk_h5_has(f, name, 2, (const int64_t[]){rows, columns});
+}
 
 /* ---- the parts of a model, written or read by the same lines */
 
@@ -46,9 +67,12 @@ static void options(struct ntk_h5 *f, ntk_model *m, bool write)
     m->opts.posterior = (ntk_posterior)posterior;
     m->opts.dtype = (ntk_dtype)dtype;
     m->targets = (ntk_targets)targets;
-    ntk_h5_broken(f, "options",
-                  (dtype == NTK_F32 || dtype == NTK_F64) && posterior >= 0 &&
-                      posterior <= NTK_POSTERIOR_NTKGP && targets >= 0 && targets <= NTK_CENTERED);
+    ntk_h5_wrong(f, "dtype", dtype == NTK_F32 || dtype == NTK_F64, "is neither 4 nor 8");
+    ntk_h5_wrong(f, "posterior", posterior >= 0 && posterior <= NTK_POSTERIOR_NTKGP,
+                 "is none that there is");
+    ntk_h5_wrong(f, "targets", targets >= 0 && targets <= NTK_CENTERED, "is none that there is");
+    ntk_h5_wrong(f, "diag_reg", m->opts.diag_reg >= 0 && isfinite(m->opts.diag_reg),
+                 "is not a number from 0 on");
 }
 
 static void solution(struct ntk_h5 *f, ntk_model *m, bool write)
@@ -67,6 +91,33 @@ static void solution(struct ntk_h5 *f, ntk_model *m, bool write)
         ntk_h5_matrix(f, "nngp", H5T_NATIVE_DOUBLE, packed, 1, s->nngp.a, write);
 }
 
+/* Every feature of the samples belongs to the scaler, but they may have been flattened since. */
+static bool scales(ntk_shape scaler, ntk_shape samples)
+{
+    return ntk_shape_valid(scaler) && ntk_features_of(scaler) == ntk_features_of(samples);
+}
+
+static void make_scaler(struct ntk_h5 *f, ntk_model *m, int kind, ntk_shape shape)
+{
+    const int64_t n = kind == NTK_STD_FEATURE ? ntk_features_of(shape) : shape.c;
+
+    if (ntk_h5_wrong(f, "scaler_kind", kind <= NTK_STD_CHANNEL, "is none that there is") ||
+        ntk_h5_wrong(f, "scaler_shape", scales(shape, m->x->shape), "is not that of the samples"))
+        return;
+    if (kind != NTK_STD_NONE &&
+        (!has_matrix(f, "scaler_mean", n, 1) || !has_matrix(f, "scaler_deviation", n, 1)))
+        return;
+    ntk_h5_failed(f, "scaler", ntk_scaler_new(f->ctx, (ntk_standardize)kind, shape, &m->scaler));
+}
+
+static bool all_positive(const double *x, int64_t n)
+{
+    for (int64_t k = 0; k < n; k++)
+        if (!(x[k] > 0))
+            return false;
+    return true;
+}
+
 static void scaler(struct ntk_h5 *f, ntk_model *m, bool write)
 {
     ntk_scaler *s = m->scaler;
@@ -77,17 +128,17 @@ static void scaler(struct ntk_h5 *f, ntk_model *m, bool write)
     ntk_h5_shape(f, "scaler_shape", &shape, write);
     if (f->what || kind < 0)
         return;
-    if (!write) {
-        if (ntk_h5_broken(f, "scaler",
-                          kind <= NTK_STD_CHANNEL && ntk_scaler_new(f->ctx, (ntk_standardize)kind,
-                                                                    shape, &m->scaler) == NTK_OK))
-            return;
-        s = m->scaler;
-    }
-    if (s->n > 0) {
-        ntk_h5_matrix(f, "scaler_mean", H5T_NATIVE_DOUBLE, s->n, 1, s->mean, write);
-        ntk_h5_matrix(f, "scaler_deviation", H5T_NATIVE_DOUBLE, s->n, 1, s->deviation, write);
-    }
+    if (!write)
+        make_scaler(f, m, kind, shape);
+    s = m->scaler;
+    if (f->what || s->n == 0)
+        return;
+    ntk_h5_matrix(f, "scaler_mean", H5T_NATIVE_DOUBLE, s->n, 1, s->mean, write);
+    ntk_h5_matrix(f, "scaler_deviation", H5T_NATIVE_DOUBLE, s->n, 1, s->deviation, write);
+    need_finite(f, "scaler_mean", s->mean, (size_t)s->n);
+    need_finite(f, "scaler_deviation", s->deviation, (size_t)s->n);
+    ntk_h5_wrong(f, "scaler_deviation", f->what || all_positive(s->deviation, s->n),
+                 "has a number that is not positive");
 }
 
 /* ---- saving */
@@ -100,9 +151,9 @@ static void write_model(struct ntk_h5 *f, ntk_model *m, int with_factor)
     char *net;
 
     memcpy(&samples, &m->x->x, sizeof samples); /* only read, but HDF5's reader shares the call */
-    if (ntk_h5_broken(f, "net", ntk_net_print(m->net, &net) == NTK_OK))
+    if (ntk_h5_failed(f, "net", ntk_net_print(m->net, &net)))
         return;
-    ntk_h5_write_text(f, "format", FORMAT);
+    ntk_h5_write_format(f, KIND, FORMAT);
     ntk_h5_write_text(f, "net", net);
     ntk_text_free(net);
     options(f, m, true);
@@ -135,41 +186,98 @@ ntk_status ntk_model_save(const ntk_model *model, const char *path, int with_fac
 
 /* ---- loading */
 
+/* Sizes that agree with each other and are those of arrays in the file. */
+static void read_sizes(struct ntk_h5 *f, ntk_model *m, ntk_shape *shape, ntk_dtype *dtype)
+{
+    int64_t x[2] = {0}, y[2] = {0};
+    int type = 0;
+
+    ntk_h5_shape(f, "shape", shape, false);
+    ntk_h5_int(f, "x_dtype", &type, false);
+    *dtype = (ntk_dtype)type;
+    ntk_h5_wrong(f, "x_dtype", type == NTK_F32 || type == NTK_F64, "is neither 4 nor 8");
+    if (!ntk_h5_dims(f, "x", 2, x) || !ntk_h5_dims(f, "y", 2, y) ||
+        ntk_h5_broken(f, "x", x[1] == ntk_features_of(*shape) && x[0] <= NTK_SAMPLES_MAX) ||
+        ntk_h5_broken(f, "y", y[1] == x[0] && y[0] <= INT32_MAX) ||
+        !has_matrix(f, "alpha", y[0], y[1]))
+        return;
+    m->n = x[0];
+    m->outputs = y[0];
+}
+
 static void read_samples(struct ntk_h5 *f, ntk_model *m)
 {
     ntk_shape shape = {0};
-    int dtype = 0;
+    ntk_dtype dtype = NTK_F64;
+    size_t numbers;
 
-    ntk_h5_shape(f, "shape", &shape, false);
-    ntk_h5_int(f, "x_dtype", &dtype, false);
-    m->n = ntk_h5_rows(f, "x");
-    m->outputs = ntk_h5_rows(f, "y");
-    if (ntk_h5_broken(f, "shape",
-                      shape.h > 0 && shape.w > 0 && shape.c > 0 && shape.h < 1 << 20 &&
-                          shape.w < 1 << 20 && shape.c < 1 << 30 && m->outputs < 1 << 20 &&
-                          (dtype == NTK_F32 || dtype == NTK_F64)) ||
-        ntk_h5_broken(f, "x",
-                      ntk_data_alloc(f->ctx, (ntk_dtype)dtype, m->n, shape, &m->owned_x) == NTK_OK))
+    read_sizes(f, m, &shape, &dtype);
+    if (f->what || ntk_h5_failed(f, "x", ntk_data_alloc(f->ctx, dtype, m->n, shape, &m->owned_x)))
         return;
     m->x = m->owned_x;
+    numbers = (size_t)m->n * (size_t)m->outputs;
+    if (ntk_h5_failed(
+            f, "y",
+            ntk_ctx_check_memory(f->ctx, 2 * numbers * sizeof *m->y, "the model's targets")))
+        return;
+    m->y = ntk_alloc(f->ctx, numbers, sizeof *m->y);
+    m->alpha = ntk_alloc(f->ctx, numbers, sizeof *m->alpha);
+    m->solution = ntk_alloc_zero(f->ctx, 1, sizeof *m->solution);
+    if (ntk_h5_failed(f, "y", m->y && m->alpha && m->solution ? NTK_OK : NTK_ENOMEM))
+        return;
     ntk_h5_matrix(f, "x", dtype == NTK_F32 ? H5T_NATIVE_FLOAT : H5T_NATIVE_DOUBLE, m->n,
                   ntk_features_of(shape), m->owned_x->owned_x, false);
-    m->y = ntk_alloc(f->ctx, (size_t)(m->n * m->outputs), sizeof *m->y);
-    m->alpha = ntk_alloc(f->ctx, (size_t)(m->n * m->outputs), sizeof *m->alpha);
-    m->solution = ntk_alloc_zero(f->ctx, 1, sizeof *m->solution);
-    if (ntk_h5_broken(f, "memory", m->y && m->alpha && m->solution))
-        return;
     ntk_h5_matrix(f, "y", H5T_NATIVE_DOUBLE, m->outputs, m->n, m->y, false);
     ntk_h5_matrix(f, "alpha", H5T_NATIVE_DOUBLE, m->outputs, m->n, m->alpha, false);
+    if (!f->what)
+        ntk_h5_failed(f, "x", ntk_data_check_finite(m->x));
+    need_finite(f, "y", m->y, numbers);
+    need_finite(f, "alpha", m->alpha, numbers);
+}
+
+static bool has_solution(struct ntk_h5 *f, const ntk_model *m)
+{
+    const int64_t n = m->n, packed = (int64_t)ntk_rfp_size(n);
+
+    return (m->opts.finite_time ? has_matrix(f, "vectors", n, n) && has_matrix(f, "values", n, 1)
+                                : has_matrix(f, "factor", packed, 1)) &&
+           (!m->both || has_matrix(f, "nngp", packed, 1));
+}
+
+/* What a factorisation leaves: a positive diagonal, ascending eigenvalues. */
+static void check_solution(struct ntk_h5 *f, const ntk_model *m)
+{
+    const struct ntk_solution *s = m->solution;
+    const size_t n = (size_t)m->n, packed = ntk_rfp_size(m->n);
+
+    ntk_h5_wrong(f, "ridge", s->ridge >= 0 && isfinite(s->ridge), "is not a number from 0 on");
+    if (f->what)
+        return;
+    if (m->both)
+        need_finite(f, "nngp", s->nngp.a, packed);
+    if (m->opts.finite_time) {
+        need_finite(f, "vectors", s->vectors, n * n);
+        need_finite(f, "values", s->values, n);
+        for (size_t k = 1; k < n; k++)
+            ntk_h5_wrong(f, "values", s->values[k - 1] <= s->values[k], "is not ascending");
+        return;
+    }
+    need_finite(f, "factor", s->factor.a, packed);
+    for (int64_t k = 0; k < m->n; k++)
+        ntk_h5_wrong(f, "factor", *ntk_rfp_at(&s->factor, k, k) > 0,
+                     "has a number on its diagonal that is not positive");
 }
 
 static void read_solution(struct ntk_h5 *f, ntk_model *m)
 {
     struct ntk_solution *s = m->solution;
-    const size_t n = (size_t)m->n;
-    bool memory = true;
+    const size_t n = (size_t)m->n, packed = ntk_rfp_size(m->n);
+    const size_t numbers = (m->opts.finite_time ? n * n : packed) + (m->both ? packed : 0);
+    bool memory;
 
-    if (f->what || H5Aexists(f->id, "ridge") <= 0)
+    if (f->what || H5Aexists(f->id, "ridge") <= 0 || !has_solution(f, m) ||
+        ntk_h5_failed(f, "factor",
+                      ntk_ctx_check_memory(f->ctx, numbers * sizeof(double), "the model's factor")))
         return;
     if (m->opts.finite_time) {
         s->vectors = ntk_alloc(f->ctx, n * n, sizeof *s->vectors);
@@ -180,58 +288,50 @@ static void read_solution(struct ntk_h5 *f, ntk_model *m)
     }
     if (m->both)
         memory = ntk_rfp_new(f->ctx, m->n, &s->nngp) == NTK_OK && memory;
-    if (!ntk_h5_broken(f, "memory", memory))
-        solution(f, m, false);
+    if (ntk_h5_failed(f, "factor", memory ? NTK_OK : NTK_ENOMEM))
+        return;
+    solution(f, m, false);
+    check_solution(f, m);
     s->ready = !f->what;
 }
 
 static ntk_status read_model(struct ntk_h5 *f, ntk_model *m)
 {
-    char *format = ntk_h5_read_text(f, "format"), *net = NULL;
-    const bool ours = format && strcmp(format, FORMAT) == 0;
-    ntk_status status = NTK_OK;
+    char *net;
+    ntk_status status;
 
-    free(format);
-    if (ntk_h5_broken(f, "format", ours))
-        return NTK_EIO;
+    ntk_h5_read_format(f, KIND, FORMAT);
     options(f, m, false);
     read_samples(f, m);
-    scaler(f, m, false);
-    net = ntk_h5_read_text(f, "net");
     if (!f->what)
-        status = ntk_net_parse(f->ctx, net, &m->net);
+        scaler(f, m, false);
+    net = ntk_h5_read_text(f, "net");
+    if (!net)
+        return NTK_EIO;
+    status = ntk_net_parse(f->ctx, net, &m->net);
     free(net);
-    if (!f->what && status == NTK_OK)
+    if (status == NTK_OK)
         status = ntk_model_start(m);
-    if (!f->what && status == NTK_OK)
+    if (status == NTK_OK)
         read_solution(f, m);
-    return f->what ? NTK_EIO : status;
+    return status;
 }
 
 ntk_status ntk_model_load(ntk_ctx *ctx, const char *path, ntk_model **model)
 {
     struct ntk_h5 f = {.ctx = ctx};
-    ntk_model *m;
-    ntk_status status;
+    ntk_model *m = ntk_alloc_zero(ctx, 1, sizeof *m);
+    ntk_status status = m ? ntk_h5_open(&f, path, "the model") : NTK_ENOMEM;
 
-    NTK_TRY(ntk_h5_open(&f, path, "the model"));
-    m = ntk_alloc_zero(ctx, 1, sizeof *m);
-    status = m ? NTK_OK : NTK_ENOMEM;
-    if (m) {
+    if (status == NTK_OK) {
         m->ctx = ctx;
-        status = read_model(&f, m);
+        status = ntk_h5_end(&f, path, "model file", read_model(&f, m));
     }
-    H5Fclose(f.id);
-    if (status != NTK_OK) {
+    if (status == NTK_OK)
+        *model = m;
+    else
         ntk_model_free(m);
-        if (f.what)
-            return ntk_fail(ctx, NTK_EIO, "%s is not a complete model file: its part '%s' is "
-                                          "missing or does not fit",
-                            path, f.what);
-        return status;
-    }
-    *model = m;
-    return NTK_OK;
+    return status;
 }
 
 #else

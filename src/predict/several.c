@@ -77,10 +77,10 @@ ntk_status ntk_models_fit(ntk_ctx *ctx, const ntk_net *const *nets, size_t n_net
         made += status == NTK_OK;
     }
     if (status == NTK_OK && together) {
-        const int threads = ntk_blas_set_threads(ctx->threads);
+        const struct ntk_blas blas = ntk_blas_begin(ctx->threads);
 
         status = solve(fitted, n_nets);
-        ntk_blas_set_threads(threads);
+        ntk_blas_end(blas);
     }
     while (status != NTK_OK && made > 0)
         ntk_model_free(fitted[--made]);
@@ -109,6 +109,8 @@ static ntk_status predict(ntk_model *const *models, size_t n, const ntk_kernel *
             if (m->opts.dtype == NTK_F32)
                 ntk_model_widen(panel[k], (size_t)(rows * m->n));
             ntk_model_panel_mean(models[k], rows, panel[k], mean[k] + first * m->outputs);
+            NTK_TRY(ntk_check_finite(m->ctx, "the predictions", mean[k] + first * m->outputs, rows,
+                                     m->outputs));
         }
         NTK_TRY(ntk_progress(m->ctx, "predictions", (double)(first + rows), (double)x->n));
     }
@@ -134,13 +136,13 @@ ntk_status ntk_models_predict(ntk_model *const *models, size_t n_models, const n
     ntk_kernel *kernel = NULL;
     double **panel;
     ntk_status status;
-    int threads;
+    struct ntk_blas blas;
 
     for (size_t k = 0; k < n_models && !alike(models, n_models); k++)
         NTK_TRY(ntk_model_predict(models[k], x, mean[k], NULL));
     if (!alike(models, n_models))
         return NTK_OK;
-    threads = ntk_blas_set_threads(m->ctx->threads);
+    blas = ntk_blas_begin(m->ctx->threads);
     panel = ntk_alloc_zero(m->ctx, n_models, sizeof *panel);
     status = panel ? joint_kernel(models, n_models, &kernel) : NTK_ENOMEM;
     for (size_t k = 0; k < n_models && status == NTK_OK; k++) {
@@ -153,6 +155,6 @@ ntk_status ntk_models_predict(ntk_model *const *models, size_t n_models, const n
         free(panel[k]);
     free(panel);
     ntk_kernel_free(kernel);
-    ntk_blas_set_threads(threads);
+    ntk_blas_end(blas);
     return status;
 }

@@ -58,6 +58,25 @@ static void scale(size_t n, const void *x, const void *a1, size_t step1, const v
         store(po + i, load(px + i) * (step1 == LANES ? load(p1) : splat(*p1)) * load(p2 + i));
 }
 
+static bool all_finite(size_t n, const void *x)
+{
+    const real *p = x;
+    V sum = {0}; /* of zeros, else not a number */
+    real rest = 0;
+    size_t i = 0;
+
+    for (; i + LANES <= n; i += LANES) {
+        const V v = load(p + i);
+
+        sum += v - v;
+    }
+    for (; i < n; i++)
+        rest += p[i] - p[i];
+    for (size_t l = 0; l < LANES; l++)
+        rest += sum[l];
+    return rest == 0;
+}
+
 static double peak(size_t rounds)
 {
     volatile real factor = (real)0.999, term = (real)1e-3; /* unknown to the compiler */
@@ -95,6 +114,7 @@ const struct ntk_simd NTK_CAT4(ntk_simd, NTK_SUFFIX, , ) = {
     .mix = mix,
     .product = product,
     .scale = scale,
+    .all_finite = all_finite,
     .peak = peak,
     .dual =
         {

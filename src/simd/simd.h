@@ -107,6 +107,8 @@ struct ntk_simd {
     void (*product)(size_t n, int m, const void *const *x, void *out);
     /* out = x * a1 * a2, a1 and a2 as side1 and side2 above */
     void (*scale)(size_t n, const void *x, const void *a1, size_t step1, const void *a2, void *out);
+    /* none of n numbers, any n, is infinite or not a number */
+    bool (*all_finite)(size_t n, const void *x);
     ntk_dual_fn *dual[NTK_N_DUALS];
     /* rounds * NTK_PEAK_CHAINS multiply-adds of vectors, as many at once as there are chains; returns
      * some number that depends on them */

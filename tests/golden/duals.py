@@ -107,7 +107,7 @@ CLOSED = [
                   (lambda x: (1 + erf(x / sqrt(R2))) / 2 + x * normal(x)))),
     ("Sin", "", wave(M(1), M(1), M(0))),
     ("Sin", "a=0.5,b=1.5,c=0.75", wave(HALF, M("1.5"), M("0.75"))),
-    ("Cos", "", wave(M(1), M(1), pi / 2)),
+    ("Cos", "", (cos, (lambda x: -sin(x)))),
     ("Rbf", "gamma=0.5", wave(sqrt(R2), M(1), pi / 4)),
     ("Gaussian", "", ((lambda x: exp(-x * x)), (lambda x: -2 * x * exp(-x * x)))),
     ("Gaussian", "a=2,b=0.0625", ((lambda x: 2 * exp(x * x / 16)),
@@ -142,6 +142,11 @@ POINTS = [(1, 1, "0.5"), (1, 1, "-0.3125"), (1, 1, 0), ("0.25", 1, 1), ("0.25", 
           ("0.001", "0.001", "0.6"), ("2.25", "2.25", 1), (0, "1.25", 0)]
 UNIT_POINTS = [p for p in POINTS if p[0] == 1 and p[1] == 1]
 FAR_POINTS = [(25, 4, "0.75"), (100, 100, "-0.5"), (64, "0.01", "0.99")]
+# where products of two scales are no numbers; large ones only where f(c x) = c f(x) or f(x)
+TINY_POINTS = [("1e-36", "1e-36", "0.5"), ("1e-36", 1, "0.75"), ("1e-300", "1e-300", "0.5"),
+               ("1e-300", 1, "-0.75")]
+HUGE_POINTS = [("1e36", "1e36", "0.5"), ("1e300", "1e-300", "-0.5")]
+HUGE = ["Relu", "LeakyRelu", "Abs", "ABRelu", "Sign"]
 
 
 def gauss_legendre(n, known={}):
@@ -249,12 +254,14 @@ def row(name, params, functions, point, kinked):
 
 def main():
     print("# made by duals.py: name, parameters, q1, q2, k, E[f f], E[f' f']")
-    for group, points, kinked in ((KINKED, POINTS + FAR_POINTS, True), (CLOSED, POINTS, False),
-                                  (SERIES, POINTS, False), (UNIT, UNIT_POINTS, False)):
+    for group, points, kinked in ((KINKED, POINTS + FAR_POINTS + TINY_POINTS, True),
+                                  (CLOSED, POINTS + TINY_POINTS, False),
+                                  (SERIES, POINTS + TINY_POINTS, False),
+                                  (UNIT, UNIT_POINTS, False)):
         for name, params, functions in group:
             if len(sys.argv) > 1 and name not in sys.argv[1:]:
                 continue
-            for point in points:
+            for point in points + (HUGE_POINTS if name in HUGE else []):
                 row(name, params, functions, point, kinked)
 
 

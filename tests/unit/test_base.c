@@ -2,6 +2,7 @@
 #include "base/base.h"
 #include "test.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 static void versions_agree(void **state)
@@ -71,6 +72,70 @@ static void memory_is_bounded(void **state)
                  ntk_ctx_check_memory(ctx, (size_t)2 << 30, "a test"));
 }
 
+static void sizes_do_not_overflow(void **state)
+{
+    ntk_ctx *ctx = *state;
+    ntk_fit_opts opts;
+
+    assert_int_equal(ntk_bytes(3.0 * 8), 24);
+    assert_fails(ctx, NTK_ENOMEM, "a test needs", ntk_ctx_check_memory(ctx, ntk_bytes(1e300), "a test"));
+    ntk_fit_opts_init(&opts);
+    opts.finite_time = 1; /* 3 x 2^64 x 8 bytes, which are 0 modulo 2^64 */
+    assert_fails(ctx, NTK_ENOMEM, "a test needs",
+                 ntk_ctx_check_memory(ctx, ntk_model_bytes(&opts, (int64_t)1 << 32, 1), "a test"));
+    assert_true(ntk_shape_valid((ntk_shape){2, 46340, 46340, 1}));
+    assert_false(ntk_shape_valid((ntk_shape){2, 46341, 46341, 1}));
+    assert_false(ntk_shape_valid((ntk_shape){2, 3037000500, 3037000500, 1}));
+    assert_false(ntk_shape_valid((ntk_shape){2, INT64_MAX, INT64_MAX, INT64_MAX}));
+    assert_false(ntk_shape_valid((ntk_shape){1, 2, 2, 2}));
+    assert_false(ntk_shape_valid((ntk_shape){0, 1, 1, 0}));
+}
+
+static void put_file(const char *root, const char *name, const char *text)
+{
+    char path[256];
+    FILE *f;
+
+    snprintf(path, sizeof path, "%s/%s", root, name);
+    for (char *s = path + 1; *s; s++)
+        if (*s == '/') {
+            *s = '\0';
+            (void)mkdir(path, 0700);
+            *s = '/';
+        }
+    f = fopen(path, "w");
+    assert_non_null(f);
+    fputs(text, f);
+    fclose(f);
+}
+
+/* Groups within groups; files in the page cache can be dropped; "max" is no limit. */
+static void limits_of_groups_are_read(void **state)
+{
+    char root[] = "/tmp/ntk-test-XXXXXX", command[64];
+
+    (void)state;
+    assert_non_null(mkdtemp(root));
+    put_file(root, "proc/meminfo", "MemTotal: 9000 kB\nMemAvailable:       5000 kB\n");
+    assert_int_equal(ntk_machine_memory(root), 5000 * 1024);
+    put_file(root, "proc/self/cgroup", "3:cpu,memory:/job\n0::/slice/box\n");
+    assert_int_equal(ntk_machine_memory(root), 5000 * 1024);
+    put_file(root, "sys/fs/cgroup/slice/box/memory.max", "max\n");
+    put_file(root, "sys/fs/cgroup/slice/box/memory.current", "1000000\n");
+    assert_int_equal(ntk_machine_memory(root), 5000 * 1024);
+    put_file(root, "sys/fs/cgroup/slice/memory.max", "4000000\n");
+    put_file(root, "sys/fs/cgroup/slice/memory.current", "3000000\n");
+    assert_int_equal(ntk_machine_memory(root), 1000000);
+    put_file(root, "sys/fs/cgroup/slice/memory.stat", "anon 1\ninactive_file 200000\nactive_file 300000\n");
+    assert_int_equal(ntk_machine_memory(root), 1500000);
+    put_file(root, "sys/fs/cgroup/memory/job/memory.limit_in_bytes", "700000\n");
+    put_file(root, "sys/fs/cgroup/memory/job/memory.usage_in_bytes", "800000\n");
+    put_file(root, "sys/fs/cgroup/memory/job/memory.stat", "total_inactive_file 250000\n");
+    assert_int_equal(ntk_machine_memory(root), 150000);
+    snprintf(command, sizeof command, "rm -r %s", root);
+    assert_int_equal(system(command), 0);
+}
+
 static void arenas_hand_out_zeroed_memory(void **state)
 {
     struct ntk_arena arena = {0};
@@ -100,27 +165,6 @@ static void names_are_suggested(void **state)
     assert_null(ntk_nearest("Convolution", names, 4));
 }
 
-static void files_appear_whole(void **state)
-{
-    ntk_ctx *ctx = *state;
-    char dir[] = "/tmp/ntk-test-XXXXXX", path[64];
-    struct ntk_outfile out;
-
-    assert_non_null(mkdtemp(dir));
-    snprintf(path, sizeof path, "%s/file", dir);
-    assert_ok(ctx, ntk_outfile_open(ctx, path, &out));
-    fputs("hello", out.f);
-    assert_int_equal(access(path, F_OK), -1);
-    assert_ok(ctx, ntk_outfile_commit(ctx, &out));
-    assert_int_equal(access(path, F_OK), 0);
-    unlink(path);
-
-    assert_ok(ctx, ntk_outfile_open(ctx, path, &out));
-    ntk_outfile_abort(&out);
-    assert_int_equal(rmdir(dir), 0); /* nothing was left behind */
-    assert_fails(ctx, NTK_EIO, "cannot write", ntk_outfile_open(ctx, path, &out));
-}
-
 static int setup(void **state)
 {
     ntk_ctx *ctx;
@@ -147,9 +191,10 @@ int main(void)
         TEST(threads_are_checked),
         TEST(instruction_sets_are_checked),
         TEST(memory_is_bounded),
+        TEST(limits_of_groups_are_read),
         TEST(arenas_hand_out_zeroed_memory),
+        TEST(sizes_do_not_overflow),
         TEST(names_are_suggested),
-        TEST(files_appear_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * files.c - files that commands write themselves, through base/outfile.h, and the plots that gnuplot makes.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+
+int check_output(const char *path)
+{
+    int error;
+
+    if (!path)
+        return usage("--out is missing");
+    error = ntk_outfile_check(path);
+    return error ? usage("cannot write %s: %s", path, strerror(error)) : EXIT_OK;
+}
+
+int check_array_output(const char *path, size_t n)
+{
+    STEP(check_output(path));
+    if (ends_with(path, ".npz") || ends_with(path, ".h5"))
+        return EXIT_OK;
+    if (n > 1)
+        return usage("the result is %zu arrays: --out must end with .npz or .h5, got '%s'", n,
+                     path);
+    if (!ends_with(path, ".npy") && strcmp(path, "-") != 0)
+        return usage("--out must end with .npy, .npz or .h5, or be -, got '%s'", path);
+    return EXIT_OK;
+}
+
+int check_folder(const char *dir)
+{
+    if (strlen(dir) > FOLDER_MAX)
+        return usage("the path of --out is too long");
+    return EXIT_OK;
+}
+
+int file_open(const char *path, struct ntk_outfile *out)
+{
+    const int error = ntk_outfile_open(path, out);
+
+    return error ? cannot_write(path, error) : EXIT_OK;
+}
+
+int file_close(const char *path, struct ntk_outfile *out, int code)
+{
+    int error;
+
+    if (code != EXIT_OK) {
+        ntk_outfile_abort(out);
+        return code;
+    }
+    error = ntk_outfile_commit(out);
+    return error ? cannot_write(path, error) : EXIT_OK;
+}
+
+/* ---- plots */
+
+/* What gnuplot draws comes through a pipe, so that the picture is whole or not there. */
+static bool copy_picture(FILE *from, FILE *to)
+{
+    char bytes[1 << 14];
+    size_t n, all = 0;
+
+    while ((n = fread(bytes, 1, sizeof bytes, from)) > 0) {
+        (void)!fwrite(bytes, 1, n, to);
+        all += n;
+    }
+    return all > 0;
+}
+
+int draw_plot(const char *dir, const char *script, const char *picture, const char *text, bool *drawn)
+{
+    char path[PATH_ROOM], command[PATH_ROOM];
+    struct ntk_outfile out;
+    FILE *from;
+
+    snprintf(path, sizeof path, "%s/%s", dir, script);
+    STEP(file_open(path, &out));
+    fprintf(out.f, "# gnuplot %s\nif (!exists('to_pipe')) set output '%s'\n%s", script, picture, text);
+    STEP(file_close(path, &out, EXIT_OK));
+
+    snprintf(path, sizeof path, "%s/%s", dir, picture);
+    STEP(file_open(path, &out));
+    snprintf(command, sizeof command,
+             "CDPATH= cd -- \"$NTK_PLOTS\" && exec gnuplot -e to_pipe=1 %s 2>/dev/null", script);
+    fflush(stdout);
+    from = setenv("NTK_PLOTS", dir, 1) == 0 ? popen(command, "r") : NULL;
+    *drawn = from && copy_picture(from, out.f);
+    if (from)
+        *drawn = pclose(from) == 0 && *drawn;
+    if (*drawn)
+        return file_close(path, &out, EXIT_OK);
+    ntk_outfile_abort(&out);
+    return EXIT_OK;
+}
