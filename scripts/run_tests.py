@@ -84,7 +84,7 @@ def end(test, patience=0):
 def counts(test, text):
     """(passed, failed, skipped)"""
     if test.cmocka:  # names failed and skipped tests twice
-        words = [len(set(re.findall(rf"^\[ *{word} \] [a-z_0-9]+$", text, re.M))) for word in ("OK", "FAILED", "SKIPPED")]
+        words = [len(set(re.findall(rf"^\[ *{word} \] (?!\d+ test\(s\)).*$", text, re.M))) for word in ("OK", "FAILED", "SKIPPED")]
         return words if test.process.returncode == 0 or words[1] else (words[0], 1, words[2])
     if test.after == "python":
         line = text.rstrip().rsplit("\n", 1)[-1]
