@@ -110,6 +110,8 @@ static void report(const struct args *a, const struct samples *s, const struct t
                 json_number(&j, "test_accuracy", accuracy(s->test, test, m, s->outputs));
             if (t->null_directions >= 0)
                 json_integer(&j, "null_directions", t->null_directions);
+            if (k == 0)
+                json_samples(&j, a, s);
             json_close(&j, '}');
             continue;
         }
@@ -127,7 +129,7 @@ static void report(const struct args *a, const struct samples *s, const struct t
 static int load_infinite(ntk_ctx *ctx, const struct args *a, struct samples *s, ntk_net **net)
 {
     STEP(parse_net(ctx, a, 0, net));
-    return samples_load(ctx, a, *net, false, s);
+    return samples_load(ctx, a, *net, NULL, false, s);
 }
 
 int cmd_dynamics(ntk_ctx *ctx, const struct args *a);

@@ -132,6 +132,7 @@ static void print_json(struct json *j, const struct args *a, const char *net,
     json_number(j, "fit", r->fit);
     json_number(j, "predict", r->predict);
     json_close(j, '}');
+    json_samples(j, a, s);
     json_close(j, '}');
 }
 
@@ -212,7 +213,7 @@ static int evaluate_all(ntk_ctx *ctx, const struct args *a, struct samples *s, n
     double *f[NETS_MAX] = {NULL}, start = seconds();
     int code;
 
-    STEP(samples_load(ctx, a, nets[0], true, s));
+    STEP(samples_load(ctx, a, nets[0], NULL, true, s));
     code = EXIT_OK;
     for (size_t i = 0; i < a->n_nets; i++) {
         r[i].load = seconds() - start;

@@ -200,12 +200,30 @@ NTK_API const char *ntk_preset_text(const char *name);
 NTK_API NTK_NODISCARD ntk_status ntk_data_view(ntk_ctx *ctx, const void *x, ntk_dtype dtype,
                                                int64_t n, ntk_shape shape, ntk_data **data);
 
-/* How a file is read. ntk_load_opts_init fills in the defaults. */
+/* What the columns of data and the classes are called. Learned on training samples, kept with a model;
+ * a table that is loaded with it is matched by its names. */
+typedef struct ntk_schema ntk_schema;
+
+/* Whether the first line of a CSV is a header. Guessed: it is one if all its cells are words; or
+ * integers 0, 1, 2, ... (two or more), beside words and empty cells; or if some are words and the second
+ * line has a number under one of them. */
+typedef enum ntk_header { NTK_HEADER_AUTO, NTK_HEADER_YES, NTK_HEADER_NO } ntk_header;
+
+/* How a file is read. ntk_load_opts_init fills in the defaults. Lists of columns are names or 0-based
+ * numbers separated by commas; a column without a name in the header, number k, is "Unnamed: k". */
 typedef struct ntk_load_opts {
-    ntk_dtype dtype;    /* element type of the samples in memory; default NTK_F64 */
-    const char *target; /* CSV: name or 0-based number of the target column, "none" for no target;
-                         * NULL (default): a column named target, label, class or y, else the last */
-    int64_t limit;      /* only the first `limit` samples; 0 (default): all */
+    ntk_dtype dtype;      /* element type of the samples in memory; default NTK_F64 */
+    const char *target;   /* CSV: list of target columns, "none" for no target; NULL (default): a column
+                           * named target, label, class or y, else the last */
+    int64_t limit;        /* only the first `limit` samples; 0 (default): all */
+    ntk_header header;    /* CSV; default NTK_HEADER_AUTO */
+    const char *drop;     /* CSV: list of columns that are left out, and may be text; NULL (default): none */
+    const char *features; /* CSV: list of feature columns, in this order; NULL (default): all but those of
+                           * the target and of drop */
+    const ntk_schema *schema; /* CSV: columns are those of this schema, in its order, by name if both have
+                               * names, else by number; its targets are read if they are all there. A
+                               * missing feature is NTK_EINVAL, other columns are dropped. Not together
+                               * with drop or features. NULL (default): none */
 } ntk_load_opts;
 NTK_API void ntk_load_opts_init(ntk_load_opts *opts);
 
@@ -213,7 +231,7 @@ NTK_API void ntk_load_opts_init(ntk_load_opts *opts);
  * of
  *   digits[/train|/test]            the embedded UCI digits, values / 16: all 1,797, or the first
  *                                   1,297 and the last 500
- *   FILE.csv  FILE.tsv              numeric columns, header or not
+ *   FILE.csv  FILE.tsv              columns of numbers, header or not; one target column may be words
  *   FILE.npy  FILE.npz  FILE.h5     array [n][d], [n][w][c] or [n][h][w][c]; npz and h5: x and y
  *   -                               csv or npy from standard input
  *   FILE-idxN-ubyte[.gz]            idx images, values / 255
@@ -237,12 +255,49 @@ NTK_API void ntk_data_flatten(ntk_data *data);
 
 /* How labels become regression targets: as they are; 0/1 indicators; indicators minus 1/classes. */
 typedef enum ntk_targets { NTK_RAW, NTK_ONEHOT, NTK_CENTERED } ntk_targets;
-/* Number of classes of data's labels: 1 + the largest. NTK_EINVAL if data has no labels, or some
- * label is not an integer >= 0 (names the row). */
+/* Number of classes of data's labels: those that are declared (digits, mnist: and cifar10: have ten, idx
+ * files those of all their labels, numbered data those of the schema), else the distinct labels. NTK_EINVAL
+ * if data has no labels, or several targets. */
 NTK_API NTK_NODISCARD ntk_status ntk_data_classes(const ntk_data *data, int64_t *classes);
-/* Writes targets, [n][classes] (NTK_RAW: [n][outputs], classes ignored). */
+/* Writes targets, [n][classes] (NTK_RAW: [n][outputs], classes ignored): column k is the k-th class in
+ * ascending order, columns beyond the classes of data are off. Test data may have other labels than
+ * training data: number both by one schema. */
 NTK_API NTK_NODISCARD ntk_status ntk_data_targets(const ntk_data *data, ntk_targets kind,
                                                   int64_t classes, double *y);
+
+/* How a table was read; texts belong to the schema. */
+typedef struct ntk_table {
+    int header;         /* 1: the first line is names; 0: columns are called by their numbers */
+    int header_guessed; /* 1: opts.header was NTK_HEADER_AUTO */
+    int target_guessed; /* 1: neither opts.target nor opts.schema said which is the target */
+    int matched;        /* columns are those of opts.schema: 1 by name, 2 by number; 0: there was none */
+    const char *const *dropped, *const *notes; /* columns left out; sentences on what looks wrong */
+    size_t n_dropped, n_notes;
+} ntk_table;
+
+/* The schema of training data for targets of a kind. With NTK_ONEHOT and NTK_CENTERED it has the classes
+ * (ntk_data_classes). NTK_EINVAL as there, and for NTK_RAW if targets are missing or words. */
+NTK_API NTK_NODISCARD ntk_status ntk_schema_new(const ntk_data *data, ntk_targets kind,
+                                                ntk_schema **schema);
+NTK_API void ntk_schema_free(ntk_schema *schema);
+/* The schema that data was loaded with: of a table, or with classes that are declared; else NULL. It belongs
+ * to data. */
+NTK_API const ntk_schema *ntk_data_schema(const ntk_data *data);
+/* NULL if the data are no table, or the schema is from a file. */
+NTK_API const ntk_table *ntk_schema_table(const ntk_schema *schema);
+/* Names of feature and target columns (without a header their numbers), in order; NULL and *n = 0 if there
+ * are none. */
+NTK_API const char *const *ntk_schema_features(const ntk_schema *schema, size_t *n);
+NTK_API const char *const *ntk_schema_targets(const ntk_schema *schema, size_t *n);
+/* Names of the classes: words, or numbers as text; NULL and *n = 0 without classes. labels: their numbers
+ * (NULL: not wanted; NULL for words). */
+NTK_API const char *const *ntk_schema_classes(const ntk_schema *schema, size_t *n,
+                                              const double **labels);
+/* Numbers data's labels by the schema's classes: 0 ... classes - 1 in place of what they were, -1 for those
+ * that are none of them; *unseen (NULL: not wanted) is how many. In targets, rows of -1 are off in all
+ * classes. Nothing is done if the schema has no classes or data no labels; NTK_EINVAL for several targets. */
+NTK_API NTK_NODISCARD ntk_status ntk_schema_number(const ntk_schema *schema, ntk_data *data,
+                                                   int64_t *unseen);
 
 /* Standardisation: none; each feature on its own; each channel over all positions. Mean and
  * deviation (1/n) are of the data it is learned on; constant features are only shifted. */
@@ -268,6 +323,17 @@ typedef struct ntk_array {
 } ntk_array;
 NTK_API NTK_NODISCARD ntk_status ntk_array_write(ntk_ctx *ctx, const char *path,
                                                  const ntk_array *arrays, size_t n);
+
+/* One column of a table: numbers, or words. */
+typedef struct ntk_column {
+    const char *name;
+    const double *x;          /* of row i: x[i * stride] */
+    int64_t stride;
+    const char *const *words; /* not NULL: x are numbers of these words */
+} ntk_column;
+/* Writes a CSV with a header, through a temporary name; "-" is standard output. */
+NTK_API NTK_NODISCARD ntk_status ntk_csv_write(ntk_ctx *ctx, const char *path,
+                                               const ntk_column *columns, size_t n, int64_t rows);
 
 /* --------------------------------------------------------------------------------- kernels */
 
@@ -396,6 +462,9 @@ NTK_API NTK_NODISCARD ntk_status ntk_model_set_encoding(ntk_model *model, const 
 /* What was remembered; *scaler is NULL if there is none, and belongs to the model. */
 NTK_API void ntk_model_encoding(const ntk_model *model, const ntk_scaler **scaler,
                                 ntk_targets *targets);
+/* Keeps a schema with a model, or with parameters, and in their files; NULL: none. It stays the caller's. */
+NTK_API void ntk_model_set_schema(ntk_model *model, ntk_schema *schema);
+NTK_API const ntk_schema *ntk_model_schema(const ntk_model *model); /* NULL: none; it belongs to the model */
 NTK_API int64_t ntk_model_outputs(const ntk_model *model);
 NTK_API int64_t ntk_model_n(const ntk_model *model);
 /* The shape of the samples that the model was fitted to, after any flattening. */
@@ -429,6 +498,12 @@ NTK_API NTK_NODISCARD ntk_status ntk_model_dynamics(const ntk_model *model, cons
  * Williams 2006, eq. 5.12; the variance is that of the Gaussian process with covariance K). */
 NTK_API NTK_NODISCARD ntk_status ntk_model_leave_one_out(const ntk_model *model, double *mean,
                                                          double *var);
+/* The b > 0 with which softmax(b f) of the leave-one-out outputs f makes the classes most likely, for a
+ * model of NTK_ONEHOT or NTK_CENTERED targets: softmax(b f(x)) are then class probabilities that are
+ * calibrated on all training samples (Guo et al. 2017's temperature scaling, 1/b the temperature). One
+ * label in n + 1 is taken to be random, so that b is finite where all are right; b times the outputs'
+ * deviation is 0.01 to 10,000. */
+NTK_API NTK_NODISCARD ntk_status ntk_model_sharpness(const ntk_model *model, double *b);
 /* log p(y | X), natural log, summed over outputs, of the Gaussian process with covariance K + r
  * (Rasmussen and Williams 2006, eq. 2.30). */
 NTK_API NTK_NODISCARD ntk_status ntk_model_evidence(const ntk_model *model, double *log_likelihood);
@@ -560,6 +635,10 @@ typedef struct ntk_param_array {
     int trainable; /* 0: trainable=False: it stays as it is and adds nothing to tangent kernels */
 } ntk_param_array;
 NTK_API size_t ntk_params_arrays(const ntk_params *params, const ntk_param_array **arrays);
+
+/* As ntk_model_set_schema; copies of the parameters have it too. */
+NTK_API void ntk_params_set_schema(ntk_params *params, ntk_schema *schema);
+NTK_API const ntk_schema *ntk_params_schema(const ntk_params *params);
 
 /* The outputs and all derivatives are those of s f; default 1. s > 0. */
 NTK_API NTK_NODISCARD ntk_status ntk_params_set_multiplier(ntk_params *params, double s);

@@ -215,6 +215,22 @@ static PyObject *evidence(PyObject *self, PyObject *unused)
     return ok ? PyFloat_FromDouble(value) : NULL;
 }
 
+static PyObject *sharpness(PyObject *self, PyObject *unused)
+{
+    struct model *m = (struct model *)self;
+    struct call call;
+    double value;
+    bool ok;
+
+    (void)unused;
+    if (!owner_lock(&m->owner))
+        return NULL;
+    call_begin(&call, m->owner.ctx);
+    ok = call_end(&call, ntk_model_sharpness(m->model, &value));
+    owner_unlock(&m->owner);
+    return ok ? PyFloat_FromDouble(value) : NULL;
+}
+
 static PyObject *spectrum(PyObject *self, PyObject *unused)
 {
     struct model *m = (struct model *)self;
@@ -241,6 +257,7 @@ static PyMethodDef methods[] = {
     {"dynamics", dynamics, METH_VARARGS, "dynamics(times, x, train, test, variance)"},
     {"leave_one_out", leave_one_out, METH_VARARGS, "leave_one_out(mean, variance)"},
     {"evidence", evidence, METH_NOARGS, "log p(y | X)"},
+    {"sharpness", sharpness, METH_NOARGS, "b of class probabilities softmax(b f)"},
     {"spectrum", spectrum, METH_NOARGS, "(lambda_min, lambda_max, condition, max_learning_rate)"},
     {NULL, NULL, 0, NULL},
 };

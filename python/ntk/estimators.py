@@ -11,7 +11,6 @@ import warnings
 from collections import namedtuple
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, MultiOutputMixin, RegressorMixin
 from sklearn.utils.multiclass import check_classification_targets
@@ -368,8 +367,8 @@ class NTKClassifier(ClassifierMixin, _NTKEstimator):
         """Fits to samples X [n][d], [n][w][c] or [n][h][w][c] and labels y [n] of any type; returns self."""
         X, y = validate_data(self, X, y, allow_nd=True, dtype=_FLOATS)
         check_classification_targets(y)
-        self.classes_, self._labels = np.unique(y, return_inverse=True)
-        return self._fit(X, one_hot(self._labels, len(self.classes_)))
+        self.classes_, labels = np.unique(y, return_inverse=True)
+        return self._fit(X, one_hot(labels, len(self.classes_)))
 
     def predict(self, X):
         """The labels [m] with the largest outputs at samples X, at `time`."""
@@ -434,22 +433,5 @@ class NTKClassifier(ClassifierMixin, _NTKEstimator):
     def _sharpness(self):
         if "sharpness" not in self._cache:
             model = self._model() if self._time == np.inf else self._fit_model(self._alpha_of_time(), False, False)
-            self._cache["sharpness"] = _most_likely_sharpness(self._leave_one_out(model)[0], self._labels)
+            self._cache["sharpness"] = model.sharpness()
         return self._cache["sharpness"]
-
-
-def _most_likely_sharpness(scores, labels):
-    """The b > 0 with which softmax(b scores), scores [n][classes], makes labels [n] most likely.
-
-    One label in n + 1 is taken to be random, without which b would be infinite where all scores are right; and b is
-    0.01 to 10,000 divided by the scores' deviation, so that it is not 0 where they are worse than chance.
-    """
-    n, classes = scores.shape
-    noise = 1 / (n + 1)
-    targets = one_hot(labels, classes, centered=False) * (1 - noise) + noise / classes
-    scale = scores.std() or 1.0
-
-    def loss(log_b):
-        return -np.sum(targets * log_softmax(np.exp(log_b) / scale * scores, axis=1))
-
-    return np.exp(minimize_scalar(loss, bounds=np.log([1e-2, 1e4]), method="bounded").x) / scale

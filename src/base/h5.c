@@ -354,8 +354,7 @@ static bool close_file(struct ntk_h5 *f)
 {
     const bool closed = f->id < 0 || H5Fclose(f->id) >= 0;
 
-    if (!closed)
-        ntk_h5_driver_forget(f);
+    ntk_h5_driver_end(f, closed);
     H5Pclose(f->links);
     H5Eset_auto2(H5E_DEFAULT, f->print, f->print_user);
     return closed;

@@ -25,7 +25,8 @@ struct ntk_h5 {
     void *print_user;
     /* of a file that is written */
     struct ntk_outfile out;
-    struct ntk_h5_driver *driver; /* writes to out */
+    hid_t driver;                 /* writes to out */
+    struct ntk_h5_file *file;     /* the driver's */
     hid_t links;                  /* makes groups on the way to a data set */
 };
 
@@ -39,10 +40,10 @@ ntk_status ntk_h5_open(struct ntk_h5 *f, const char *path, const char *what);
  * status: of what came after reading, with a message. */
 ntk_status ntk_h5_end(struct ntk_h5 *f, const char *path, const char *kind, ntk_status status);
 
-/* HDF5's way out (h5_driver.c): an HDF5 file that is written to f->out; < 0: failed. Before the end the
- * driver is told that f->out is no more, if HDF5 could not close the file. */
+/* HDF5's way out (h5_driver.c): an HDF5 file that is written to f->out; < 0: failed. Ends after H5Fclose, with
+ * whether that worked. */
 hid_t ntk_h5_driver_create(struct ntk_h5 *f);
-void ntk_h5_driver_forget(struct ntk_h5 *f);
+void ntk_h5_driver_end(struct ntk_h5 *f, bool closed);
 
 /* Whether something failed, now (ok is false; what was its name) or before. */
 bool ntk_h5_broken(struct ntk_h5 *f, const char *what, bool ok);

@@ -156,6 +156,8 @@ ntk_status ntk_scaler_apply(const ntk_scaler *scaler, const ntk_data *data, ntk_
         status = ntk_data_add_targets(d, data->outputs);
     if (status == NTK_OK && data->y)
         memcpy(d->y, data->y, (size_t)(d->n * d->outputs) * sizeof *d->y);
+    d->classes = data->classes;
+    d->schema = ntk_schema_hold(data->schema);
     if (scaler->n)
         standardise(scaler, data, d);
     else

@@ -145,8 +145,6 @@ ntk_status ntk_params_prepare(ntk_ctx *ctx, const ntk_net *net, ntk_shape shape,
     status = copy_net(net, &p->net);
     if (status == NTK_OK)
         status = start(p);
-    if (status == NTK_OK)
-        status = draw_all(p);
     if (status != NTK_OK) {
         ntk_params_free(p);
         return status;
@@ -195,6 +193,7 @@ ntk_status ntk_params_copy(const ntk_params *params, ntk_params **copy)
     }
     memcpy(p->theta, params->theta, (size_t)params->tape.n_params * params->dtype);
     p->multiplier = params->multiplier;
+    p->schema = ntk_schema_hold(params->schema);
     *copy = p;
     return NTK_OK;
 }
@@ -205,6 +204,7 @@ void ntk_params_free(ntk_params *params)
         return;
     ntk_tape_free(&params->tape);
     ntk_net_free(params->net);
+    ntk_schema_free(params->schema);
     free(params->theta);
     free(params->depends);
     free(params->slot);
@@ -213,6 +213,18 @@ void ntk_params_free(ntk_params *params)
 }
 
 /* ---- asking */
+
+void ntk_params_set_schema(ntk_params *params, ntk_schema *schema)
+{
+    ntk_schema_hold(schema);
+    ntk_schema_free(params->schema);
+    params->schema = schema;
+}
+
+const ntk_schema *ntk_params_schema(const ntk_params *params)
+{
+    return params->schema;
+}
 
 int64_t ntk_params_count(const ntk_params *params)
 {

@@ -363,6 +363,7 @@ void ntk_model_free(ntk_model *m)
     ntk_kernel_free(m->both);
     ntk_data_free(m->owned_x);
     ntk_scaler_free(m->scaler);
+    ntk_schema_free(m->schema);
     free(m->y);
     free(m->alpha);
     if (m->solution)
@@ -389,6 +390,14 @@ void ntk_model_encoding(const ntk_model *model, const ntk_scaler **scaler, ntk_t
     *targets = model->targets;
 }
 
+void ntk_model_set_schema(ntk_model *model, ntk_schema *schema)
+{
+    ntk_schema_hold(schema);
+    ntk_schema_free(model->schema);
+    model->schema = schema;
+}
+
+const ntk_schema *ntk_model_schema(const ntk_model *model) { return model->schema; }
 int64_t ntk_model_outputs(const ntk_model *model) { return model->outputs; }
 int64_t ntk_model_n(const ntk_model *model) { return model->n; }
 ntk_shape ntk_model_shape(const ntk_model *model) { return model->x->shape; }

@@ -38,6 +38,7 @@ struct ntk_model {
     struct ntk_solution *solution;
     ntk_scaler *scaler; /* NULL: none */
     ntk_targets targets;
+    ntk_schema *schema; /* NULL: none; held */
 };
 
 /* A model that is not solved yet. */

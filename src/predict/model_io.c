@@ -2,10 +2,11 @@
  *
  * model_io.c - models in HDF5 files.
  *
- *     attributes  format ("libntk model 2"; 1 is the same), net, posterior, dtype, diag_reg,
- * diag_reg_absolute, finite_time, mean_loss, covariance, targets, shape [4], scaler_kind,
- * scaler_shape [4] x [n][features]    y, alpha [outputs][n]    scaler_mean, scaler_deviation with
- * the factor: ridge (attribute) and factor or vectors and values, nngp
+ *     attributes  format ("libntk model 2"; 1 is the same), net, posterior, dtype, diag_reg, diag_reg_absolute, finite_time,
+ *                 mean_loss, covariance, targets, shape [4], scaler_kind, scaler_shape [4]
+ *     x [n][features]    y, alpha [outputs][n]    scaler_mean, scaler_deviation
+ *     the columns and classes of the training data, if they have names: data/schema_io.c
+ *     with the factor: ridge (attribute) and factor or vectors and values, nngp
  */
 #include <math.h>
 #include <stdlib.h>
@@ -168,6 +169,7 @@ static void write_model(struct ntk_h5 *f, ntk_model *m, int with_factor)
     ntk_h5_matrix(f, "y", H5T_NATIVE_DOUBLE, m->outputs, m->n, m->y, true);
     ntk_h5_matrix(f, "alpha", H5T_NATIVE_DOUBLE, m->outputs, m->n, m->alpha, true);
     scaler(f, m, true);
+    ntk_schema_write(f, m->schema);
     if (with_factor)
         solution(f, m, true);
 }
@@ -305,6 +307,11 @@ static ntk_status read_model(struct ntk_h5 *f, ntk_model *m)
     read_samples(f, m);
     if (!f->what)
         scaler(f, m, false);
+    ntk_schema_read(f, &m->schema);
+    if (!f->what)
+        ntk_h5_wrong(f, "schema",
+                     ntk_schema_fits(m->schema, ntk_features_of(m->x->shape), m->outputs),
+                     "is not that of the samples and targets");
     net = ntk_h5_read_text(f, "net");
     if (!net)
         return NTK_EIO;

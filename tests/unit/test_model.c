@@ -682,6 +682,103 @@ static void models_are_saved(void **state)
     unlink(path);
 }
 
+/* Mean cross-entropy of softmax(b f), one label in n + 1 random. */
+static double cross_entropy(const double *f, const double *y, int n, int c, double b)
+{
+    double sum = 0;
+
+    for (int i = 0; i < n; i++) {
+        double total = 0;
+
+        for (int k = 0; k < c; k++)
+            total += exp(b * f[i * c + k]);
+        for (int k = 0; k < c; k++) {
+            const double p = y[i * c + k] * n / (n + 1) + 1.0 / (n + 1) / c;
+
+            sum -= p * (b * f[i * c + k] - log(total)) / n;
+        }
+    }
+    return sum;
+}
+
+/* The sharpness makes the leave-one-out outputs most likely: any other is worse. */
+static void sharpness_is_the_most_likely(void **state)
+{
+    enum { N = 80, C = 10 };
+    double y[N * C], f[N * C], b, best;
+    ntk_fit_opts o;
+    ntk_data *x;
+    ntk_model *model;
+    ntk_net *net;
+
+    (void)state;
+    assert_ok(ctx, ntk_data_load(ctx, "digits", &(ntk_load_opts){.dtype = NTK_F64, .limit = N}, &x));
+    ntk_data_flatten(x);
+    assert_ok(ctx, ntk_data_targets(x, NTK_ONEHOT, C, y));
+    ntk_fit_opts_init(&o);
+    o.diag_reg = 0.1;
+    assert_ok(ctx, ntk_net_parse(ctx, "fc(depth=1)", &net));
+    assert_ok(ctx, ntk_model_fit(ctx, net, x, y, C, &o, &model));
+    assert_ok(ctx, ntk_model_leave_one_out(model, f, NULL));
+    assert_ok(ctx, ntk_model_sharpness(model, &b));
+    assert_true(b > 0);
+    best = cross_entropy(f, y, N, C, b);
+    for (double factor = 0.01; factor < 200; factor *= 1.5)
+        assert_true(cross_entropy(f, y, N, C, factor * b) >= best);
+    assert_true(cross_entropy(f, y, N, C, 1.01 * b) > best);
+    assert_true(cross_entropy(f, y, N, C, 0.99 * b) > best);
+    ntk_model_free(model);
+    ntk_net_free(net);
+    ntk_data_free(x);
+}
+
+/* Names of columns and classes go with a model into its file. */
+static void schemas_are_saved(void **state)
+{
+    char path[] = "/tmp/ntk-schema-XXXXXX.csv", file[] = "/tmp/ntk-schema-XXXXXX.h5";
+    const int fd = mkstemps(path, 4), fd2 = mkstemps(file, 3);
+    const char text[] = "\"a,b\",kind,c\n1,red,2\n2,blue,1\n3,red,5\n";
+    const double *labels = (const double *)text;
+    double y[6];
+    ntk_fit_opts o;
+    ntk_data *x;
+    ntk_schema *schema;
+    const ntk_schema *kept;
+    ntk_model *model;
+    ntk_net *net;
+    size_t n = 0;
+
+    (void)state;
+    if (!strstr(ntk_features(), "hdf5"))
+        skip();
+    assert_int_equal(write(fd, text, sizeof text - 1), sizeof text - 1);
+    assert_ok(ctx, ntk_data_load(ctx, path, &(ntk_load_opts){.dtype = NTK_F64, .target = "kind"}, &x));
+    assert_ok(ctx, ntk_schema_new(x, NTK_ONEHOT, &schema));
+    assert_ok(ctx, ntk_data_targets(x, NTK_ONEHOT, 2, y));
+    ntk_fit_opts_init(&o);
+    assert_ok(ctx, ntk_net_parse(ctx, "fc(depth=1)", &net));
+    assert_ok(ctx, ntk_model_fit(ctx, net, x, y, 2, &o, &model));
+    ntk_model_set_schema(model, schema);
+    ntk_schema_free(schema);
+    assert_ok(ctx, ntk_model_save(model, file, 0));
+    ntk_model_free(model);
+    assert_ok(ctx, ntk_model_load(ctx, file, &model));
+    kept = ntk_model_schema(model);
+    assert_string_equal(ntk_schema_features(kept, &n)[0], "a,b");
+    assert_string_equal(ntk_schema_features(kept, &n)[1], "c");
+    assert_int_equal(n, 2);
+    assert_string_equal(ntk_schema_targets(kept, &n)[0], "kind");
+    assert_string_equal(ntk_schema_classes(kept, &n, &labels)[1], "red");
+    assert_int_equal(n, 2);
+    assert_null(labels);
+    assert_null(ntk_schema_table(kept));
+    ntk_model_free(model);
+    ntk_net_free(net);
+    ntk_data_free(x);
+    close(fd), close(fd2);
+    unlink(path), unlink(file);
+}
+
 static void broken_files_are_refused(void **state)
 {
     char path[] = "/tmp/ntk-test-XXXXXX";
@@ -855,6 +952,8 @@ int main(void)
         cmocka_unit_test(solving_a_given_matrix),
         cmocka_unit_test(variances_are_not_negative),
         cmocka_unit_test(models_are_saved),
+        cmocka_unit_test(schemas_are_saved),
+        cmocka_unit_test(sharpness_is_the_most_likely),
         cmocka_unit_test(broken_files_are_refused),
         cmocka_unit_test(refuses_what_cannot_be_solved),
         cmocka_unit_test(stages_hand_on_finite_numbers),
