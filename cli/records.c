@@ -59,7 +59,8 @@ int records_add(struct records *r)
 
     for (int k = 0; k < N_RECORD_KINDS && r->file.f; k++)
         if (r->size[k]) /* a kind that is not kept has no array */
-            (void)!fwrite(records_at(r, k), sizeof(double), (size_t)r->size[k], r->file.f);
+            (void)!fwrite(records_at(r, (enum record_kind)k), sizeof(double), (size_t)r->size[k],
+                          r->file.f);
     r->n++;
     error = r->file.f ? ntk_outfile_flush(&r->file, true) : 0; /* before the checkpoint is */
     if (error)
@@ -79,7 +80,7 @@ static int read_back(struct records *r, const char *path, FILE *from, int64_t st
         for (int k = 0; k < N_RECORD_KINDS; k++) {
             const size_t n = (size_t)r->size[k];
 
-            if (fread(records_at(r, k), sizeof(double), n, from) != n)
+            if (fread(records_at(r, (enum record_kind)k), sizeof(double), n, from) != n)
                 return EXIT_OK;
         }
         if (*records_at(r, AT_STEP) >= (double)step)

@@ -40,6 +40,13 @@ static void on_interrupt(int signal_number)
     alarm(1);
 }
 
+/* Who starts a command with a signal ignored, as nohup and shells do in the background, wants it so. */
+static void catch(int signal_number)
+{
+    if (signal(signal_number, SIG_IGN) != SIG_IGN)
+        signal(signal_number, on_interrupt);
+}
+
 double seconds(void)
 {
     struct timespec t;
@@ -167,8 +174,8 @@ void report_start(ntk_ctx *ctx, const char *name, bool quiet)
     state.name = name;
     state.quiet = quiet;
     state.terminal = isatty(STDERR_FILENO);
-    signal(SIGINT, on_interrupt);
-    signal(SIGTERM, on_interrupt);
+    catch(SIGINT);
+    catch(SIGTERM);
     signal(SIGALRM, on_late);
     if (ctx) {
         ntk_ctx_set_log(ctx, on_log, NULL);

@@ -8,8 +8,9 @@
  *
  * Conventions
  *   - Functions that can fail return ntk_status: 0 is success, errors are negative; the sentence
- *     that says what was wrong, with its values, is ntk_errmsg(ctx). Outputs come last and are
- *     untouched on failure.
+ *     that says what was wrong, with its values, is ntk_errmsg(ctx). Outputs come last. On failure
+ *     objects, numbers and structs are untouched; arrays are, too, where arguments are refused, and
+ *     hold anything where the work itself fails or is cancelled.
  *   - Arrays are row-major and contiguous; their shapes are written [n][d]. Samples are vectors
  *     [n][c], sequences [n][w][c] or images [n][h][w][c].
  *   - Every object belongs to the context it was made with. A context and all that was made from it
@@ -27,6 +28,12 @@
 
 #include <stddef.h>
 #include <stdint.h>
+
+/* This header's version, as numbers and as a text. */
+#define NTK_VERSION_MAJOR 0
+#define NTK_VERSION_MINOR 1
+#define NTK_VERSION_PATCH 0
+#define NTK_VERSION "0.1.0"
 
 #if defined(__GNUC__)
 #define NTK_API __attribute__((visibility("default")))
@@ -128,7 +135,7 @@ NTK_API void ntk_ctx_set_progress(ntk_ctx *ctx, ntk_progress_fn *fn, void *user)
 NTK_API const char *ntk_errmsg(const ntk_ctx *ctx);
 /* A status code's general meaning. */
 NTK_API const char *ntk_strstatus(ntk_status status);
-/* "0.1.0" */
+/* NTK_VERSION of the library in use, which may be newer than the header. */
 NTK_API const char *ntk_version(void);
 /* What this build can do, e.g. "openmp openblas hdf5". */
 NTK_API const char *ntk_features(void);

@@ -37,7 +37,7 @@ static const struct measure {
 } measures[MEASURES] = {{"sup |f - f_lin|", -0.5, true},
                         {"sup |theta - theta_0| / sqrt(width)", -0.5, true},
                         {"sup |Theta - Theta_0|", -0.5, true},
-                        {"largest movement of a hidden unit", NAN, false},
+                        {"largest movement of a hidden unit", (double)NAN, false},
                         {"movement of all hidden units", 0, false}};
 
 /* One network on its way, beside its linearisation. */

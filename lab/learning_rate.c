@@ -190,7 +190,7 @@ static const char script[] =
 
 int lab_learning_rate(ntk_ctx *ctx, const struct args *a, const char *dir)
 {
-    const int widths = a->quick ? 2 : WIDTHS, seeds = a->quick ? 3 : SEEDS;
+    const int widths = a->quick ? 1 : WIDTHS, seeds = a->quick ? 3 : SEEDS;
     struct finding findings[WIDTHS];
     struct rates r[SEEDS];
     double y[TRAIN];

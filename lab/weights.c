@@ -174,7 +174,7 @@ int lab_weights(ntk_ctx *ctx, const struct args *a, const char *dir)
 {
     static struct film films[FILMS];
     static char script[4000];
-    const int64_t steps = a->quick ? 200 : 1000;
+    const int64_t steps = a->quick ? 100 : 1000;
     struct finding finding;
     struct ntk_outfile table;
 

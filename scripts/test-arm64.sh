@@ -32,5 +32,5 @@ ninja -C "$build"
 export QEMU_LD_PREFIX=/usr/aarch64-linux-gnu
 # One processor: new threads hang under some hosts' qemu.
 export OMP_NUM_THREADS=1
-ONLY_UNIT="test_base test_data test_activations test_model test_layers test_rfp" \
-    WRAPPER="taskset -c 0 qemu-aarch64" sh "$root/scripts/test.sh" "$build"
+WRAPPER="taskset -c 0 qemu-aarch64" sh "$root/scripts/test.sh" "$build" \
+    test_base test_data test_activations test_model test_layers test_rfp

@@ -57,7 +57,7 @@ def _run(words):
             code = process.wait()
         except BaseException:
             try:
-                process.send_signal(signal.SIGINT)
+                process.terminate()  # as Ctrl-C; where that is ignored, in the background, the command ignores it too
                 process.wait()
             finally:
                 process.kill()  # a second Ctrl-C does not wait

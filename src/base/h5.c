@@ -2,8 +2,6 @@
  *
  * h5.c - see h5.h.
  */
-#ifdef NTK_HDF5
-
 #include "base/h5.h"
 
 #include <errno.h>
@@ -415,5 +413,3 @@ ntk_status ntk_h5_end(struct ntk_h5 *f, const char *path, const char *kind, ntk_
                     f->why ? "valid" : "complete", kind, f->what,
                     f->why ? f->why : "is missing or does not fit");
 }
-
-#endif

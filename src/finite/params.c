@@ -441,11 +441,12 @@ ntk_status ntk_params_values(const ntk_params *params, const ntk_data *x, size_t
 {
     struct values v = {.f = f};
 
+    if (f) {
+        NTK_TRY(ntk_params_check(params, x));
+        NTK_TRY(in_blocks(params, x, 0, false, put_values, &v));
+    }
     *n_values = (size_t)params->tape.n;
     for (int k = 0; k < params->tape.n && sizes; k++)
         sizes[k] = params->tape.size[params->tape.steps[k].out];
-    if (!f)
-        return NTK_OK;
-    NTK_TRY(ntk_params_check(params, x));
-    return in_blocks(params, x, 0, false, put_values, &v);
+    return NTK_OK;
 }

@@ -44,6 +44,7 @@ static ntk_status apply_product(double *x, void *user)
 ntk_status ntk_params_lambda_max(const ntk_params *params, const ntk_data *x, double *lambda)
 {
     struct product o = {.p = params, .x = x, .n = ntk_data_n(x) * ntk_params_outputs(params)};
+    double largest = 0;
     ntk_status status = NTK_ENOMEM;
 
     NTK_TRY(ntk_params_check(params, x));
@@ -52,10 +53,12 @@ ntk_status ntk_params_lambda_max(const ntk_params *params, const ntk_data *x, do
     if (o.v && o.out) {
         const struct ntk_blas blas = ntk_blas_begin(params->ctx->threads);
 
-        status = ntk_lanczos_largest(params->ctx, o.n, apply_product, &o, lambda);
+        status = ntk_lanczos_largest(params->ctx, o.n, apply_product, &o, &largest);
         ntk_blas_end(blas);
     }
     free(o.v);
     free(o.out);
-    return status;
+    NTK_TRY(status);
+    *lambda = largest;
+    return NTK_OK;
 }

@@ -171,7 +171,7 @@ ntk_status ntk_train_run(ntk_train *train, int64_t steps, double *loss)
             status = ntk_progress(train->p->ctx, "steps", (double)(k + 1), (double)steps);
     }
     ntk_blas_end(blas);
-    if (loss && steps > 0)
+    if (loss && steps > 0 && status == NTK_OK)
         *loss = sum / (double)steps;
     return status;
 }

@@ -67,24 +67,26 @@ ntk_status ntk_models_fit(ntk_ctx *ctx, const ntk_net *const *nets, size_t n_net
                           const ntk_fit_opts *opts, ntk_model **models)
 {
     const bool together = share(ctx, n_nets, x->n, outputs, opts);
-    ntk_status status = NTK_OK;
+    ntk_model **fitted = ntk_alloc(ctx, n_nets, sizeof *fitted);
+    ntk_status status = fitted ? NTK_OK : NTK_ENOMEM;
     size_t made = 0;
 
     while (made < n_nets && status == NTK_OK) {
-        status = together ? ntk_model_new(ctx, nets[made], x, y, outputs, opts, &models[made])
-                          : ntk_model_fit(ctx, nets[made], x, y, outputs, opts, &models[made]);
+        status = together ? ntk_model_new(ctx, nets[made], x, y, outputs, opts, &fitted[made])
+                          : ntk_model_fit(ctx, nets[made], x, y, outputs, opts, &fitted[made]);
         made += status == NTK_OK;
     }
     if (status == NTK_OK && together) {
         const struct ntk_blas blas = ntk_blas_begin(ctx->threads);
 
-        status = solve(models, n_nets);
+        status = solve(fitted, n_nets);
         ntk_blas_end(blas);
     }
-    while (status != NTK_OK && made > 0) {
-        ntk_model_free(models[--made]);
-        models[made] = NULL;
-    }
+    while (status != NTK_OK && made > 0)
+        ntk_model_free(fitted[--made]);
+    if (status == NTK_OK)
+        memcpy(models, fitted, n_nets * sizeof *models);
+    free(fitted);
     return status;
 }
 

@@ -24,7 +24,7 @@ between training "exponent in width of the best s" -0.9 -0.05
 between training "error at the better end" 1.5 20
 # 0.7 to 1.3 times lambda_min, which is 0.194
 between training "late decay of the loss, as an eigenvalue, 10 samples" 0.136 0.252
-between learning_rate "width 256" 0.98 1.05
+between learning_rate "width 128" 0.98 1.05
 between weights "W_0" -1.3 -0.7
 between dynamics "f_lin, squared loss" -1.5 -0.3
 between dynamics "closed form, squared loss" -1 -0.1

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: MIT
 # Finite networks: parameters, outputs, kernels, training, and wrong use of them.
+ntk info | grep -q hdf5 || {
+    echo "built without HDF5"
+    exit 77
+}
 net='serial(Dense(16, W_std=2**0.5, b_std=0.1), Relu(), Dense(10))'
 small="--train-limit 60 --test-limit 40 --quiet"
 try ntk init --net "$net" --input-shape 64 --seed 3 --out p.h5

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import ntk
+from processes import started
 
 NET = "fc(depth=2, width=16, outputs=2)"
 X = np.random.default_rng(0).normal(size=(6, 4))
@@ -568,13 +569,12 @@ LONG = {
 
 def interrupt(program):
     """Its lines, and when the signal was sent: after it said 'ready' and worked for a moment."""
-    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                               text=True)
-    assert process.stdout.readline() == "ready\n", process.communicate()
-    time.sleep(0.5)
-    sent = time.time()
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    with started(program) as process:
+        assert process.stdout.readline() == "ready\n", process.communicate(timeout=60)
+        time.sleep(0.5)
+        sent = time.time()
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
     return out.split(), err, process.returncode, sent
 
 
@@ -635,13 +635,17 @@ def fails(call, kind):
 def test_memory_does_not_grow(call, times):
     for _ in range(times // 5):
         call()
-    gc.collect()
-    before, blocks = resident(), sys.getallocatedblocks()
-    for _ in range(times):
-        call()
-    gc.collect()
-    assert resident() - before < 2**20
-    assert sys.getallocatedblocks() - blocks < times / 4  # not an object a call, however small
+    grown = []
+    for _ in range(3):  # what grows once, such as the allocator's own, is no leak
+        gc.collect()
+        before, blocks = resident(), sys.getallocatedblocks()
+        for _ in range(times):
+            call()
+        gc.collect()
+        grown.append((resident() - before, sys.getallocatedblocks() - blocks))
+        if grown[-1][0] < 2**20 and grown[-1][1] < times / 4:  # not an object a call, however small
+            return
+    raise AssertionError(f"(bytes, objects) in {times} calls: {grown}")
 
 
 # ---- objects

@@ -2,7 +2,6 @@
 """The experiments: the command's list, a quick run and what it finds, Ctrl-C, errors."""
 import os
 import signal
-import subprocess
 import sys
 import time
 from types import SimpleNamespace
@@ -10,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 import ntk
+from processes import started
 
 try:
     COMMAND = ntk.lab._command()
@@ -86,14 +86,24 @@ def test_show_in_a_notebook(tmp_path, monkeypatch):
 def test_interrupt(tmp_path):
     program = ("import ntk\ntry:\n"
                f"    ntk.lab.run('lazy', {str(tmp_path)!r})\nexcept KeyboardInterrupt:\n    print('ended')")
-    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
-    while not list(tmp_path.glob("*.tmp")) and process.poll() is None:
-        time.sleep(0.02)
-    time.sleep(0.3)
-    process.send_signal(signal.SIGINT)
-    out, _ = process.communicate(timeout=30)
-    assert out == "ended\n" and process.returncode == 0
-    assert not _children_of_lab(tmp_path)
+    try:
+        out, code = _interrupted(program, tmp_path)
+        assert out == "ended\n" and code == 0
+        assert not _children_of_lab(tmp_path)
+    finally:
+        for pid in _children_of_lab(tmp_path):
+            os.kill(int(pid), signal.SIGKILL)
+
+
+def _interrupted(program, folder):
+    """Its output and exit code, after Ctrl-C while the experiment in the folder is at work."""
+    with started(program) as process:
+        begun = time.monotonic()
+        while not list(folder.glob("*.tmp")) and process.poll() is None and time.monotonic() - begun < 60:
+            time.sleep(0.02)
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        return process.communicate(timeout=60)[0], process.returncode
 
 
 def _children_of_lab(folder):

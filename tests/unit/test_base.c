@@ -5,6 +5,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+static void versions_agree(void **state)
+{
+    char numbers[40];
+
+    (void)state;
+    snprintf(numbers, sizeof numbers, "%d.%d.%d", NTK_VERSION_MAJOR, NTK_VERSION_MINOR, NTK_VERSION_PATCH);
+    assert_string_equal(numbers, NTK_VERSION);
+    assert_string_equal(ntk_version(), NTK_VERSION);
+    assert_string_equal(BUILD_VERSION, NTK_VERSION); /* Meson's: of packages, pkg-config and the .so */
+}
+
 static void messages_are_kept(void **state)
 {
     ntk_ctx *ctx = *state;
@@ -175,6 +186,7 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(versions_agree),
         TEST(messages_are_kept),
         TEST(threads_are_checked),
         TEST(instruction_sets_are_checked),

@@ -307,10 +307,11 @@ static void models_share_their_work(void **state)
     double y[n], got[many][m], *mean[many], alone[m];
     ntk_model *models[many], *one;
     ntk_data *train, *test;
-    ntk_net *parsed[many];
+    ntk_net *parsed[many], *large;
     ntk_fit_opts o;
 
     (void)state;
+    assert_ok(ctx, ntk_net_parse(ctx, "serial(Conv(1, (99, 99)), Flatten(), Dense(1))", &large));
     random_images(x, n + m, 8);
     ntk_fit_opts_init(&o);
     for (int i = 0; i < n; i++)
@@ -323,6 +324,14 @@ static void models_share_their_work(void **state)
     assert_ok(ctx, ntk_data_view(ctx, x + n * IMAGE, NTK_F32, m, image, &test));
     assert_ok(ctx, ntk_models_fit(ctx, (const ntk_net *const *)parsed, many, train, y, 1, &o, models));
     assert_ok(ctx, ntk_models_predict(models, many, test, mean));
+    {
+        ntk_model *untouched[2] = {models[1], models[0]};
+        const ntk_net *const second_fails[] = {parsed[0], large};
+
+        assert_fails(ctx, NTK_ESHAPE, "", ntk_models_fit(ctx, second_fails, 2, train, y, 1, &o, untouched));
+        assert_true(untouched[0] == models[1] && untouched[1] == models[0]);
+        ntk_net_free(large);
+    }
     for (int i = 0; i < many; i++) {
         assert_ok(ctx, ntk_model_fit(ctx, parsed[i], train, y, 1, &o, &one));
         assert_ok(ctx, ntk_model_predict(one, test, alone, NULL));

@@ -522,9 +522,13 @@ static void bad_arguments_are_refused(void **state)
     double big[5] = {1e308, 1e308, 1e308, 1e308, 1e308}, out[SAMPLES * SAMPLES];
     double *theta = ntk_params_theta(f.p);
     ntk_data *other, *huge;
+    void *const values[] = {out, out, out};
+    size_t n_values = 77;
 
     (void)state;
     assert_ok(ctx, ntk_data_view(ctx, f.numbers, NTK_F64, 1, (ntk_shape){0, 1, 1, 4}, &other));
+    assert_fails(ctx, NTK_ESHAPE, "got 4", ntk_params_values(f.p, other, &n_values, NULL, values));
+    assert_int_equal(n_values, 77); /* untouched */
     assert_fails(ctx, NTK_ESHAPE, "takes samples of 5, got 4", ntk_params_apply(f.p, other, out));
     assert_fails(ctx, NTK_EINVAL, "multiplier must be positive, got 0",
                  ntk_params_set_multiplier(f.p, 0));
@@ -657,7 +661,7 @@ static void divergence_is_named_and_not_saved(void **state)
 {
     struct fixture f = start(&cases[0], NTK_F64);
     const double y[SAMPLES * 3] = {1};
-    double *theta = ntk_params_theta(f.p);
+    double *theta = ntk_params_theta(f.p), loss = -7;
     ntk_train_opts opts;
     ntk_train *train;
 
@@ -666,7 +670,8 @@ static void divergence_is_named_and_not_saved(void **state)
     opts.learning_rate = 50;
     assert_ok(ctx, ntk_train_new(f.p, f.x, y, &opts, &train));
     assert_fails(ctx, NTK_ENUMERIC, "training diverged: the loss is",
-                 ntk_train_run(train, 1000, NULL));
+                 ntk_train_run(train, 1000, &loss));
+    assert_true(loss == -7); /* untouched */
     theta[3] = (double)NAN;
     if (strstr(ntk_features(), "hdf5")) {
         assert_fails(ctx, NTK_ENUMERIC, "not finite", ntk_train_save(train, "test_finite_nan.h5"));
