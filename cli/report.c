@@ -26,10 +26,10 @@ static volatile sig_atomic_t interrupted;
 static void on_late(int signal_number)
 {
     static const char text[] = "\nntk: interrupted\n";
+    const size_t from = state.bar ? 0 : 1; /* the bar's line is ended first */
+    const ssize_t written = write(STDERR_FILENO, text + from, sizeof text - 1 - from);
 
-    (void)signal_number;
-    if (write(STDERR_FILENO, text, sizeof text - 1) < 0)
-        _exit(EXIT_INTERRUPTED);
+    (void)signal_number, (void)written;
     _exit(EXIT_INTERRUPTED);
 }
 

@@ -38,3 +38,17 @@ kill -TERM $pid
 wait $pid
 echo "-> $?"
 ls
+
+echo "input that never comes"
+mkfifo pipe
+sleep 300 >pipe &
+writer=$!
+trap 'kill -9 $pid $writer 2>/dev/null' EXIT
+env --default-signal=INT ntk kernel --net 'fc(depth=1)' --x1 pipe --out K.npy &
+pid=$!
+until_it_catches $INT
+kill -INT $pid
+wait $pid
+echo "-> $?"
+kill $writer
+ls
