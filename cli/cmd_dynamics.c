@@ -18,11 +18,13 @@ static int compute(ntk_ctx *ctx, const struct args *a, const ntk_net *net, const
     ntk_model *model;
     ntk_spectrum spectrum;
     ntk_status status;
+    size_t bytes;
 
     STEP(fit_options(a, &o));
     o.finite_time = 1;
     o.covariance = a->std;
-    say_memory("the eigen-decomposition", ntk_model_bytes(&o, (int64_t)n, s->outputs));
+    TRY(ctx, ntk_model_bytes(ctx, net, s->train, s->outputs, &o, &bytes));
+    say_memory("the eigen-decomposition", bytes);
     t->train = malloc(t->n_times * n * (size_t)s->outputs * sizeof *t->train);
     t->test = malloc((t->n_times * m * (size_t)s->outputs + 1) * sizeof *t->test);
     t->var = malloc((t->n_times * m + 1) * sizeof *t->var);

@@ -170,10 +170,17 @@ static int evaluate(ntk_ctx *ctx, const struct args *a, const struct samples *s,
 {
     ntk_fit_opts o;
     double start, fitted, predicted;
+    size_t bytes = 0;
 
     STEP(fit_options(a, &o));
     o.finite_time = !isinf(a->time);
-    say_memory("fitting", ntk_model_bytes(&o, ntk_data_n(s->train), s->outputs));
+    for (size_t i = 0; i < a->n_nets; i++) {
+        size_t one;
+
+        TRY(ctx, ntk_model_bytes(ctx, nets[i], s->train, s->outputs, &o, &one));
+        bytes += one;
+    }
+    say_memory("fitting", bytes);
     start = seconds();
     TRY(ctx, ntk_models_fit(ctx, (const ntk_net *const *)nets, a->n_nets, s->train, s->y, s->outputs,
                             &o, models));

@@ -12,11 +12,13 @@ static int fit_and_save(ntk_ctx *ctx, const struct args *a, const ntk_net *net, 
     ntk_model *model;
     ntk_status status;
     double start;
+    size_t bytes;
 
     STEP(samples_load(ctx, a, net, NULL, false, s));
     STEP(fit_options(a, &o));
     o.covariance = 1;
-    say_memory("fitting", ntk_model_bytes(&o, ntk_data_n(s->train), s->outputs));
+    TRY(ctx, ntk_model_bytes(ctx, net, s->train, s->outputs, &o, &bytes));
+    say_memory("fitting", bytes);
     start = seconds();
     TRY(ctx, ntk_model_fit(ctx, net, s->train, s->y, s->outputs, &o, &model));
     start = seconds() - start;

@@ -42,7 +42,7 @@ static int compute(ntk_ctx *ctx, const struct args *a, struct job *j)
         nets[i] = j->nets[i];
     TRY(ctx, ntk_kernel_new(ctx, nets, a->n_nets, j->get, j->dtype, ntk_data_shape(j->x1),
                             &j->kernel));
-    bytes = ntk_kernel_bytes(j->kernel, n1, j->x2 ? n2 : 0);
+    TRY(ctx, ntk_kernel_bytes(j->kernel, j->x1, j->x2, &bytes));
     say_memory("the kernel", bytes);
     TRY(ctx, ntk_ctx_check_memory(ctx, bytes, "the kernel"));
     for (size_t m = 0; m < ntk_kernel_outputs(j->kernel); m++) {

@@ -352,10 +352,13 @@ NTK_API void ntk_kernel_free(ntk_kernel *kernel);
  * to net m. */
 NTK_API size_t ntk_kernel_outputs(const ntk_kernel *kernel);
 
-/* Peak bytes that ntk_kernel_compute holds for n1 x n2 entries (n2 = 0: symmetric), scratch of all
- * threads and the output matrices included. Samples whose variances leave the range of float32 take as much
- * scratch as in float64 (below), which is checked again. */
-NTK_API size_t ntk_kernel_bytes(const ntk_kernel *kernel, int64_t n1, int64_t n2);
+/* Peak bytes that ntk_kernel_compute holds for these samples (x2 = NULL: x1 with itself): scratch of all
+ * threads, values for almost parallel samples whether or not there are such, and the output matrices; not
+ * the samples. Where an activation is a series, its length, and so the bytes, come from the samples'
+ * variances, which are computed for it, as they are where samples have positions. Samples that leave the range of
+ * float32 then take as much as in float64. Errors: those of ntk_kernel_compute. */
+NTK_API NTK_NODISCARD ntk_status ntk_kernel_bytes(const ntk_kernel *kernel, const ntk_data *x1,
+                                                  const ntk_data *x2, size_t *bytes);
 
 /* How much a pair of samples costs where samples have positions: pairs of positions times activations
  * computed for it. 0 without positions. */
@@ -436,8 +439,10 @@ typedef struct ntk_fit_opts {
 } ntk_fit_opts;
 NTK_API void ntk_fit_opts_init(ntk_fit_opts *opts);
 
-/* Peak bytes of ntk_model_fit for n samples. */
-NTK_API size_t ntk_model_bytes(const ntk_fit_opts *opts, int64_t n, int64_t outputs);
+/* Peak bytes of ntk_model_fit: matrices, and as ntk_kernel_bytes the kernel's scratch; not the samples. */
+NTK_API NTK_NODISCARD ntk_status ntk_model_bytes(ntk_ctx *ctx, const ntk_net *net, const ntk_data *x,
+                                                 int64_t outputs, const ntk_fit_opts *opts,
+                                                 size_t *bytes);
 
 /* Fits net to y, [n][outputs]. x must outlive the model unless the model is saved and loaded.
  * NTK_ENUMERIC if the matrix is not positive definite: names equal rows, and a diag_reg that

@@ -27,13 +27,13 @@ struct block {
 };
 
 /* Samples in a panel; what is computed does not depend on it. */
-static int64_t panel_size(const struct ntk_space *s, ntk_dtype dtype, int64_t n)
+static int64_t panel_size(const struct ntk_fields *f, int64_t n)
 {
-    const size_t sample = 2 * ntk_panel_bytes(s, dtype) + 1;
+    const size_t sample = 2 * ntk_panel_bytes(f) + 1;
     int64_t k = 16;
 
     while (k < n && k < PANEL_MOST && (size_t)k * 2 * sample <= PANEL_BYTES &&
-           (size_t)s->n_sums * (size_t)k * (size_t)k * 4 * dtype <= SUMS_BYTES)
+           (size_t)f->space->n_sums * (size_t)k * (size_t)k * 4 * f->dtype <= SUMS_BYTES)
         k *= 2;
     return k < n ? k : n;
 }
@@ -343,7 +343,7 @@ ntk_status ntk_blocks_run(const struct ntk_tiling *t, const struct ntk_fields *f
     const int64_t most = t->rows->n > t->columns->n ? t->rows->n : t->columns->n;
     const double n = (double)t->rows->n,
                  all = symmetric ? n * (n + 1) / 2 : n * (double)t->columns->n;
-    struct block b = {.t = t, .f = f, .width = panel_size(f->space, f->dtype, most)};
+    struct block b = {.t = t, .f = f, .width = panel_size(f, most)};
     struct ntk_panel rows, columns = {0};
     ntk_status status = ntk_panel_new(f, b.width, &rows);
     double done = 0;
@@ -445,7 +445,7 @@ static ntk_status diagonal_panel(const struct ntk_fields *f, const struct ntk_pa
 
 ntk_status ntk_blocks_diagonal(const struct ntk_fields *f, int set, double *const *out)
 {
-    const int64_t n = f->set[set].n, width = panel_size(f->space, f->dtype, n);
+    const int64_t n = f->set[set].n, width = panel_size(f, n);
     struct ntk_panel panel;
     ntk_status status = ntk_panel_new(f, width, &panel);
 
@@ -458,15 +458,15 @@ ntk_status ntk_blocks_diagonal(const struct ntk_fields *f, int set, double *cons
     return status;
 }
 
-size_t ntk_blocks_bytes(const struct ntk_space *s, const struct ntk_simd *simd, ntk_dtype dtype,
-                        int channels, int threads, int64_t n)
+size_t ntk_blocks_bytes(const struct ntk_fields *f, int64_t n1, int64_t n2)
 {
-    const struct ntk_fields f = {.space = s, .simd = simd, .dtype = dtype, .channels = channels};
-    const size_t width = (size_t)panel_size(s, dtype, n);
+    const struct ntk_space *s = f->space;
+    const size_t width = (size_t)panel_size(f, n1 > n2 ? n1 : n2);
+    const size_t panels = n2 > 0 || (int64_t)width < n1 ? 2 : 1;
     size_t own = 0;
 
     for (int k = 0; k < s->n_frames; k++)
         own += (size_t)s->frames[k].n_entries * (size_t)s->frames[k].h * (size_t)s->frames[k].w;
-    return 2 * width * ntk_panel_bytes(s, dtype) + (size_t)s->n_sums * width * width * dtype +
-           (size_t)threads * ntk_planes_bytes(&f) + (size_t)n * own * dtype;
+    return panels * width * ntk_panel_bytes(f) + (size_t)s->n_sums * width * width * f->dtype +
+           (size_t)f->ctx->threads * ntk_planes_bytes(f) + (size_t)(n1 + n2) * own * f->dtype;
 }

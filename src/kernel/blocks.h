@@ -16,8 +16,7 @@ ntk_status ntk_blocks_run(const struct ntk_tiling *t, const struct ntk_fields *f
                           void *user);
 /* out[k][i] = sum k of sample i of a set with itself; [n_sums][n]. */
 ntk_status ntk_blocks_diagonal(const struct ntk_fields *f, int set, double *const *out);
-/* Bytes that either holds, at most, for sets of up to n samples. */
-size_t ntk_blocks_bytes(const struct ntk_space *s, const struct ntk_simd *simd, ntk_dtype dtype,
-                        int channels, int threads, int64_t n);
+/* Bytes that either holds, at most, for sets of n1 and n2 samples (n2 = 0: symmetric). */
+size_t ntk_blocks_bytes(const struct ntk_fields *f, int64_t n1, int64_t n2);
 
 #endif

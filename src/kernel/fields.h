@@ -48,7 +48,7 @@ ntk_status ntk_panel_new(const struct ntk_fields *f, int64_t n, struct ntk_panel
 ntk_status ntk_panel_fill(const struct ntk_fields *f, int set, int64_t first, int64_t n,
                           struct ntk_panel *p);
 void ntk_panel_free(const struct ntk_fields *f, struct ntk_panel *p);
-/* Bytes for each sample; series activations are taken to have as many sides as others. */
-size_t ntk_panel_bytes(const struct ntk_space *s, ntk_dtype dtype);
+/* Bytes for each sample. */
+size_t ntk_panel_bytes(const struct ntk_fields *f);
 
 #endif

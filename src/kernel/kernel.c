@@ -6,6 +6,7 @@
 
 #include "arch/arch.h"
 #include "kernel/blocks.h"
+#include "kernel/kernel.h"
 
 #define NETS_MAX 64
 #define COSTLY   1e8 /* positions a pair from which the log warns */
@@ -122,25 +123,35 @@ static const struct ntk_simd *simd_of(const ntk_kernel *k, ntk_dtype dtype)
     return dtype == NTK_F32 ? k->ctx->isa->f32 : k->ctx->isa->f64;
 }
 
-/* Everything but the output matrices, computed in that type. */
-static size_t work_bytes(const ntk_kernel *k, ntk_dtype dtype, int64_t n)
+/* What one computation has of the samples. */
+struct prepared {
+    struct ntk_way way;
+    struct ntk_samples s[2];
+    struct ntk_duals duals;
+    struct ntk_groups groups;
+    struct ntk_fields fields;
+};
+
+/* Everything but the output matrices, computed in that way; before samples are prepared (p NULL) without
+ * positions and without side values that depend on variances. */
+static size_t work_bytes(const ntk_kernel *k, const struct ntk_way *way, const ntk_data *x1,
+                         const ntk_data *x2, const struct prepared *p)
 {
-    size_t bytes = ntk_samples_bytes(&k->plan, dtype, (size_t)ntk_features_of(k->shape), n) +
-                   (size_t)k->ctx->threads * (ntk_tile_bytes(&k->plan, dtype) +
+    const struct ntk_duals *duals = p ? &p->duals : NULL;
+    size_t bytes = ntk_samples_bytes(&k->plan, way, x1, duals) +
+                   (x2 ? ntk_samples_bytes(&k->plan, way, x2, duals) : 0) +
+                   (size_t)k->ctx->threads * (ntk_tile_bytes(&k->plan, way->dtype) +
                                               (k->plan.near ? ntk_near_bytes(&k->plan) : 0));
 
-    if (k->plan.space)
-        bytes += ntk_blocks_bytes(k->plan.space, simd_of(k, dtype), dtype, (int)k->shape.c,
-                                  k->ctx->threads, n);
+    if (k->plan.space && p)
+        bytes += ntk_blocks_bytes(&p->fields, x1->n, x2 ? x2->n : 0);
     return bytes;
 }
 
-size_t ntk_kernel_bytes(const ntk_kernel *kernel, int64_t n1, int64_t n2)
+static size_t matrix_bytes(const ntk_kernel *k, const ntk_data *x1, const ntk_data *x2)
 {
-    const size_t columns = (size_t)(n2 ? n2 : n1);
-
-    return work_bytes(kernel, kernel->dtype, n1 + n2) +
-           ntk_kernel_outputs(kernel) * (size_t)n1 * columns * kernel->dtype;
+    return ntk_bytes((double)ntk_kernel_outputs(k) * (double)x1->n *
+                     (double)(x2 ? x2->n : x1->n) * (double)k->dtype);
 }
 
 static ntk_status check_shape(const ntk_kernel *k, const char *name, const ntk_data *x)
@@ -154,15 +165,6 @@ static ntk_status check_shape(const ntk_kernel *k, const char *name, const ntk_d
                         ntk_shape_text(x->shape, a), ntk_shape_text(k->shape, b));
     return NTK_OK;
 }
-
-/* What one computation has of the samples. */
-struct prepared {
-    struct ntk_way way;
-    struct ntk_samples s[2];
-    struct ntk_duals duals;
-    struct ntk_groups groups;
-    struct ntk_fields fields;
-};
 
 static void forget(const ntk_kernel *k, struct prepared *p)
 {
@@ -178,7 +180,6 @@ static void forget(const ntk_kernel *k, struct prepared *p)
 static ntk_status prepare(const ntk_kernel *k, const ntk_data *x1, const ntk_data *x2,
                           bool variances, struct prepared *p)
 {
-    const int64_t n = x1->n + (x2 ? x2->n : 0);
     bool another = false;
 
     *p = (struct prepared){.way = {.dtype = k->dtype}};
@@ -189,7 +190,7 @@ static ntk_status prepare(const ntk_kernel *k, const ntk_data *x1, const ntk_dat
             break;
         forget(k, p);
         NTK_TRY(ntk_way_next(k->ctx, &k->plan, x1, x2, &p->way));
-        NTK_TRY(ntk_ctx_check_memory(k->ctx, work_bytes(k, p->way.dtype, n),
+        NTK_TRY(ntk_ctx_check_memory(k->ctx, work_bytes(k, &p->way, x1, x2, NULL),
                                      "computing the kernel in float64"));
     }
     for (int t = 0; another && variances && t < (x2 ? 2 : 1); t++)
@@ -197,14 +198,29 @@ static ntk_status prepare(const ntk_kernel *k, const ntk_data *x1, const ntk_dat
     return NTK_OK;
 }
 
-static ntk_status run(const ntk_kernel *k, const ntk_data *x1, const ntk_data *x2,
+/* What a computation is for, and the bytes that are held beside its scratch. */
+struct purpose {
+    const char *what;
+    size_t held;
+};
+
+/* All memory is checked before the first pair and before side values are made. */
+static ntk_status prepare_all(const ntk_kernel *k, const ntk_data *x1, const ntk_data *x2,
+                              struct purpose purpose, struct prepared *p)
+{
+    NTK_TRY(prepare(k, x1, x2, k->plan.needs_variances, p));
+    NTK_TRY(ntk_ctx_check_memory(k->ctx, work_bytes(k, &p->way, x1, x2, p) + purpose.held, purpose.what));
+    return ntk_samples_sides(k->ctx, &p->duals, x2 ? 2 : 1, p->s);
+}
+
+static ntk_status run(const ntk_kernel *k, const ntk_data *x1, const ntk_data *x2, struct purpose purpose,
                       ntk_sink_fn *sink, void *user)
 {
     struct prepared p;
     ntk_status status;
 
     k->ctx->message[0] = '\0';
-    status = prepare(k, x1, x2, k->plan.needs_variances, &p);
+    status = prepare_all(k, x1, x2, purpose, &p);
     if (status == NTK_OK) {
         const struct ntk_tiling tiling = {.ctx = k->ctx,
                                           .plan = &k->plan,
@@ -224,25 +240,81 @@ static ntk_status run(const ntk_kernel *k, const ntk_data *x1, const ntk_data *x
     return status;
 }
 
+static ntk_status check_shapes(const ntk_kernel *k, const ntk_data *x1, const ntk_data *x2)
+{
+    NTK_TRY(check_shape(k, "x1", x1));
+    return x2 ? check_shape(k, "x2", x2) : NTK_OK;
+}
+
+/* What is known before samples are prepared. */
+static ntk_status check_preparation(const ntk_kernel *k, const ntk_data *x1, const ntk_data *x2,
+                                    struct purpose purpose)
+{
+    const struct ntk_way way = {.dtype = k->dtype};
+    const size_t bytes = work_bytes(k, &way, x1, x2, NULL);
+
+    if (ntk_samples_wait(&k->plan))
+        return ntk_ctx_check_memory(k->ctx, bytes, "the kernel's preparation");
+    return ntk_ctx_check_memory(k->ctx, bytes + purpose.held, purpose.what);
+}
+
+ntk_status ntk_kernel_scratch(const ntk_kernel *kernel, const ntk_data *x1, const ntk_data *x2,
+                              size_t *bytes)
+{
+    struct prepared p = {.way = {.dtype = kernel->dtype}};
+    const bool wait = ntk_samples_wait(&kernel->plan);
+    ntk_log_fn *const log = kernel->ctx->log;
+    ntk_status status = NTK_OK;
+
+    NTK_TRY(check_shapes(kernel, x1, x2));
+    kernel->ctx->log = NULL; /* computing says the same again */
+    if (wait)
+        status = prepare(kernel, x1, x2, kernel->plan.needs_variances, &p);
+    kernel->ctx->log = log;
+    if (status == NTK_OK)
+        *bytes = work_bytes(kernel, &p.way, x1, x2, wait ? &p : NULL);
+    if (wait)
+        forget(kernel, &p);
+    return status;
+}
+
+ntk_status ntk_kernel_bytes(const ntk_kernel *kernel, const ntk_data *x1, const ntk_data *x2,
+                            size_t *bytes)
+{
+    NTK_TRY(ntk_kernel_scratch(kernel, x1, x2, bytes));
+    *bytes += matrix_bytes(kernel, x1, x2);
+    return NTK_OK;
+}
+
+ntk_status ntk_kernel_stream_for(const ntk_kernel *kernel, const ntk_data *x1, const ntk_data *x2,
+                                 size_t held, const char *what, ntk_sink_fn *sink, void *user)
+{
+    const struct purpose purpose = {what, held};
+
+    NTK_TRY(check_shapes(kernel, x1, x2));
+    NTK_TRY(check_preparation(kernel, x1, x2, purpose));
+    return run(kernel, x1, x2, purpose, sink, user);
+}
+
+ntk_status ntk_kernel_compute_for(const ntk_kernel *kernel, const ntk_data *x1, const ntk_data *x2,
+                                  size_t held, const char *what, void *const *out)
+{
+    struct ntk_memory_sink sink = {
+        .out = out, .n2 = x2 ? x2->n : x1->n, .dtype = kernel->dtype, .symmetric = !x2};
+
+    return ntk_kernel_stream_for(kernel, x1, x2, held, what, ntk_memory_sink_write, &sink);
+}
+
 ntk_status ntk_kernel_stream(const ntk_kernel *kernel, const ntk_data *x1, const ntk_data *x2,
                              ntk_sink_fn *sink, void *user)
 {
-    NTK_TRY(check_shape(kernel, "x1", x1));
-    if (x2)
-        NTK_TRY(check_shape(kernel, "x2", x2));
-    NTK_TRY(ntk_ctx_check_memory(kernel->ctx,
-                                 work_bytes(kernel, kernel->dtype, x1->n + (x2 ? x2->n : 0)),
-                                 "computing the kernel"));
-    return run(kernel, x1, x2, sink, user);
+    return ntk_kernel_stream_for(kernel, x1, x2, 0, "computing the kernel", sink, user);
 }
 
 ntk_status ntk_kernel_compute(const ntk_kernel *kernel, const ntk_data *x1, const ntk_data *x2,
                               void *const *out)
 {
-    struct ntk_memory_sink sink = {
-        .out = out, .n2 = x2 ? x2->n : x1->n, .dtype = kernel->dtype, .symmetric = !x2};
-
-    return ntk_kernel_stream(kernel, x1, x2, ntk_memory_sink_write, &sink);
+    return ntk_kernel_compute_for(kernel, x1, x2, matrix_bytes(kernel, x1, x2), "the kernel", out);
 }
 
 ntk_status ntk_kernel_diagonal(const ntk_kernel *kernel, const ntk_data *x, double *const *out)

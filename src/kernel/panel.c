@@ -32,6 +32,8 @@ ntk_status ntk_panel_new(const struct ntk_fields *f, int64_t n, struct ntk_panel
     const struct ntk_space *s = f->space;
 
     *p = (struct ntk_panel){.n = n};
+    NTK_TRY(ntk_ctx_check_memory(f->ctx, ntk_bytes((double)n * (double)ntk_panel_bytes(f)),
+                                 "the samples' side values"));
     p->sides = ntk_alloc_zero(f->ctx, (size_t)s->n_tables, sizeof *p->sides);
     p->exits = ntk_alloc_zero(f->ctx, (size_t)s->n_exits, sizeof *p->exits);
     if (!p->sides || !p->exits)
@@ -62,15 +64,16 @@ void ntk_panel_free(const struct ntk_fields *f, struct ntk_panel *p)
     *p = (struct ntk_panel){0};
 }
 
-size_t ntk_panel_bytes(const struct ntk_space *s, ntk_dtype dtype)
+size_t ntk_panel_bytes(const struct ntk_fields *f)
 {
+    const struct ntk_space *s = f->space;
     size_t n = 0;
 
     for (int t = 0; t < s->n_tables; t++)
-        n += 2 * positions(&s->graph->nodes[s->tables[t].sigma]);
+        n += table_sides(f, t) * positions(node(f, s->tables[t].sigma));
     for (int e = 0; e < s->n_exits; e++)
-        n += positions(&s->graph->nodes[s->exits[e]]);
-    return n * dtype;
+        n += positions(node(f, s->exits[e]));
+    return n * f->dtype;
 }
 
 /* ---- one thread's work */

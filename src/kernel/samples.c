@@ -171,9 +171,31 @@ static ntk_status setup_dual(ntk_ctx *ctx, struct ntk_samples *s, int sets, cons
     return v->act->setup(v->self, &at, &range, &duals->dual[table]);
 }
 
-/* Sides of every sample and, where steps need them, both moments. */
+/* Both moments of every sample, where steps need them. */
 static ntk_status run_dual(ntk_ctx *ctx, struct ntk_samples *s, const struct ntk_node *v, double *ff,
-                           double *dd, const struct ntk_dual *dual, void **table)
+                           double *dd, const struct ntk_dual *dual)
+{
+    const double *q = row(s, v->in[0]);
+    ntk_status status = NTK_OK;
+
+#pragma omp parallel for schedule(static) num_threads(ctx->threads)
+    for (int64_t i = 0; i < s->n; i++) {
+        double f, d;
+
+        if (!ntk_go_on(ctx, &status, NTK_OK))
+            continue;
+        v->act->moments(v->self, dual, q[i], &f, &d);
+        if (ff)
+            ff[i] = f;
+        if (dd)
+            dd[i] = d;
+    }
+    return status;
+}
+
+/* Side values of every sample, and the roots of variances. */
+static ntk_status make_sides(ntk_ctx *ctx, struct ntk_samples *s, const struct ntk_node *v,
+                             const struct ntk_dual *dual, void **table)
 {
     const size_t sides = (size_t)dual->sides;
     const double *q = row(s, v->in[0]);
@@ -184,7 +206,7 @@ static ntk_status run_dual(ntk_ctx *ctx, struct ntk_samples *s, const struct ntk
         return NTK_ENOMEM;
 #pragma omp parallel num_threads(ctx->threads)
     {
-        double *side = malloc((sides + 1) * sizeof *side), f, d;
+        double *side = malloc((sides + 1) * sizeof *side);
 
 #pragma omp for schedule(static)
         for (int64_t i = 0; i < s->n; i++) {
@@ -197,15 +219,23 @@ static ntk_status run_dual(ntk_ctx *ctx, struct ntk_samples *s, const struct ntk
                     ((float *)*table)[k * s->stride + (size_t)i] = (float)side[k];
                 else
                     ((double *)*table)[k * s->stride + (size_t)i] = side[k];
-            v->act->moments(v->self, dual, q[i], &f, &d);
-            if (ff)
-                ff[i] = f;
-            if (dd)
-                dd[i] = d;
         }
         free(side);
     }
     return status == NTK_ENOMEM ? ntk_fail(ctx, status, "no memory for %zu side values", sides) : status;
+}
+
+ntk_status ntk_samples_sides(ntk_ctx *ctx, const struct ntk_duals *duals, int sets,
+                             struct ntk_samples s[2])
+{
+    for (int k = 0; k < duals->n_ready; k++) {
+        const struct ntk_side_table *table = &duals->plan->tables[k];
+
+        for (int t = 0; t < sets && table->op == NTK_OP_DUAL; t++)
+            NTK_TRY(make_sides(ctx, &s[t], &duals->plan->graph.nodes[table->dual_node],
+                               &duals->dual[k], &s[t].sides[k]));
+    }
+    return NTK_OK;
 }
 
 static ntk_status run_normalise(ntk_ctx *ctx, struct ntk_samples *s, const struct ntk_node *v,
@@ -300,7 +330,7 @@ static ntk_status run_step(ntk_ctx *ctx, const struct ntk_plan *plan, const stru
             NTK_TRY(run_normalise(ctx, &s[t], v, out, table));
         else if (step->op == NTK_OP_DUAL)
             NTK_TRY(run_dual(ctx, &s[t], v, out, step->dot >= 0 ? row(&s[t], step->dot) : NULL,
-                             &duals->dual[step->sides], table));
+                             &duals->dual[step->sides]));
         else if (step->op == NTK_OP_SELF)
             for (int64_t i = 0; i < s[t].n; i++)
                 out[i] = v->constant * row(&s[t], v->in[0])[i];
@@ -439,21 +469,30 @@ void ntk_samples_free(struct ntk_samples s[2], const struct ntk_plan *plan, stru
     free(groups->columns);
 }
 
-#define SERIES_SIDES 8 /* a guess where the number of sides is known only with the variances */
-#define NEAR_SIDES   100 /* likewise, of near sides */
+#define SIDES_MOST 4 /* of activations whose sides do not depend on variances */
 
-size_t ntk_samples_bytes(const struct ntk_plan *plan, ntk_dtype dtype, size_t features, int64_t n)
+bool ntk_samples_wait(const struct ntk_plan *plan)
 {
-    const size_t per_sample = features * dtype + (size_t)plan->graph.n * sizeof(double) +
-                              (size_t)plan->n_tables * (SERIES_SIDES + 1) * dtype + sizeof(struct key) +
-                              3 * sizeof(int64_t);
+    bool wait = plan->space;
 
-    size_t near = 0;
+    for (int k = 0; k < plan->n_tables; k++)
+        wait = wait || (plan->tables[k].op == NTK_OP_DUAL &&
+                        plan->graph.nodes[plan->tables[k].dual_node].act->near_side);
+    return wait;
+}
 
-    for (int k = 0; plan->near && k < plan->n_tables; k++) {
-        const struct ntk_activation *act = plan->graph.nodes[plan->tables[k].dual_node].act;
+size_t ntk_samples_bytes(const struct ntk_plan *plan, const struct ntk_way *way, const ntk_data *x,
+                         const struct ntk_duals *duals)
+{
+    const bool same = x->dtype == way->dtype && !way->exponent;
+    size_t each = (size_t)plan->graph.n * sizeof(double) + sizeof(struct key) + 3 * sizeof(int64_t);
 
-        near += act && act->near_side ? NEAR_SIDES * sizeof(double) : 0;
+    each += same ? 0 : (size_t)ntk_features_of(x->shape) * way->dtype;
+    for (int k = 0; k < plan->n_tables; k++) {
+        const struct ntk_dual *dual = duals ? &duals->dual[k] : NULL;
+
+        each += ((size_t)(dual ? dual->sides : SIDES_MOST) + 1) * way->dtype;
+        each += dual && plan->near ? (size_t)dual->near_sides * sizeof(double) : 0;
     }
-    return (size_t)n * (per_sample + near);
+    return (size_t)x->n * each;
 }

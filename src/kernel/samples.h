@@ -43,7 +43,7 @@ struct ntk_fields; /* fields.h */
 
 /* Prepares 1 or 2 sets (x2 NULL: one): converts, finds equal samples, prepares positions if the plan
  * has some (f; freed by ntk_fields_free, also on failure), and if variances is true runs the variance
- * recursion. duals->beyond: it is to be done in another way.
+ * recursion. duals->beyond: it is to be done in another way. Sides of activations are not made.
  * s[1] is untouched if x2 is NULL. What is made is freed by ntk_samples_free, also on failure. */
 ntk_status ntk_samples_prepare(ntk_ctx *ctx, const struct ntk_plan *plan,
                                const struct ntk_way *way, const ntk_data *x1, const ntk_data *x2, struct ntk_samples s[2],
@@ -55,7 +55,14 @@ ntk_status ntk_samples_check_outputs(ntk_ctx *ctx, const struct ntk_plan *plan,
                                      const struct ntk_samples *s);
 void ntk_samples_free(struct ntk_samples s[2], const struct ntk_plan *plan, struct ntk_duals *duals,
                       struct ntk_groups *groups);
-/* Peak bytes of what ntk_samples_prepare makes for n samples in all, if their type must change. */
-size_t ntk_samples_bytes(const struct ntk_plan *plan, ntk_dtype dtype, size_t features, int64_t n);
+/* After ntk_samples_prepare: the side values, which take most of the memory. */
+ntk_status ntk_samples_sides(ntk_ctx *ctx, const struct ntk_duals *duals, int sets,
+                             struct ntk_samples s[2]);
+/* Whether the number of side values is known only with the variances, or positions prepared. */
+bool ntk_samples_wait(const struct ntk_plan *plan);
+/* Peak bytes that one set takes, values for almost parallel samples included; without duals (NULL) those
+ * of activations whose number of sides is known. */
+size_t ntk_samples_bytes(const struct ntk_plan *plan, const struct ntk_way *way, const ntk_data *x,
+                         const struct ntk_duals *duals);
 
 #endif

@@ -209,7 +209,7 @@ static ntk_status test_points(const struct flow *f, const ntk_data *x, const dou
     for (int64_t row = 0; row < x->n; row += most) {
         const struct rows r = {row, x->n - row < most ? x->n - row : most, x->n};
 
-        NTK_TRY(ntk_model_panel(m, x, row, r.rows, s->k, s->nngp));
+        NTK_TRY(ntk_model_panel(m, x, row, r.rows, s->work ? 4 : 2, s->k, s->nngp));
         if (!s->alpha)
             cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)r.rows, n, n, 1, s->k, n,
                         m->solution->vectors, n, 0, s->p, n);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernel/kernel.h"
 #include "predict/lapack.h"
 #include "predict/model.h"
 
@@ -22,16 +23,41 @@ int64_t ntk_model_panel_rows(int64_t n)
     return rows < 256 ? 256 : rows > 512 ? 512 : rows;
 }
 
-size_t ntk_model_bytes(const ntk_fit_opts *opts, int64_t n, int64_t outputs)
+size_t ntk_model_matrices(const ntk_fit_opts *opts, int64_t n, int64_t outputs)
 {
     const double size = sizeof(double), square = (double)n * (double)n * size;
     const double packed = (double)n * ((double)n + 1) / 2 * size;
     const double vectors = 2 * (double)outputs * (double)n * size;
     const bool ensemble = opts->posterior == NTK_POSTERIOR_NTK && opts->covariance;
 
-    if (opts->finite_time) /* the matrix and dsyevd's workspace of two more */
-        return ntk_bytes(3 * square + vectors);
-    return ntk_bytes(packed + (ensemble ? packed : 0) + vectors);
+    return ntk_bytes((opts->finite_time ? square : packed) + (ensemble ? packed : 0) + vectors);
+}
+
+size_t ntk_model_eigen_bytes(int64_t n, int64_t outputs)
+{
+    const double size = sizeof(double);
+
+    return ntk_bytes((3 * (double)n * (double)n + 3 * (double)outputs * (double)n) * size);
+}
+
+ntk_status ntk_model_bytes(ntk_ctx *ctx, const ntk_net *net, const ntk_data *x, int64_t outputs,
+                           const ntk_fit_opts *opts, size_t *bytes)
+{
+    const bool nngp = opts->posterior == NTK_POSTERIOR_NNGP;
+    const bool ensemble = opts->posterior == NTK_POSTERIOR_NTK && opts->covariance;
+    const size_t eigen = opts->finite_time ? ntk_model_eigen_bytes(x->n, outputs) : 0;
+    ntk_kernel *kernel;
+    ntk_status status;
+
+    NTK_TRY(ntk_kernel_new(ctx, &net, 1, nngp ? NTK_NNGP : ensemble ? NTK_NNGP | NTK_NTK : NTK_NTK,
+                           opts->dtype, x->shape, &kernel));
+    status = ntk_kernel_scratch(kernel, x, NULL, bytes);
+    ntk_kernel_free(kernel);
+    NTK_TRY(status);
+    *bytes += ntk_model_matrices(opts, x->n, outputs);
+    if (*bytes < eigen)
+        *bytes = eigen;
+    return NTK_OK;
 }
 
 /* ---- kernel matrices */
@@ -154,7 +180,9 @@ static ntk_status solve_cholesky(const ntk_model *m)
         NTK_TRY(ntk_rfp_new(m->ctx, m->n, &s->nngp));
         store.target[0] = (struct target){.packed = &s->nngp};
     }
-    NTK_TRY(ntk_kernel_stream(m->both ? m->both : m->mean, m->x, NULL, store_block, &store));
+    NTK_TRY(ntk_kernel_stream_for(m->both ? m->both : m->mean, m->x, NULL,
+                                  ntk_model_matrices(&m->opts, m->n, m->outputs),
+                                  "a kernel matrix of this many samples", store_block, &store));
     return ntk_model_factor(m);
 }
 
@@ -203,12 +231,15 @@ static ntk_status solve_eigen(const ntk_model *m)
     struct store store = {.dtype = m->opts.dtype};
     double trace = 0;
 
+    NTK_TRY(ntk_ctx_check_memory(m->ctx, ntk_model_eigen_bytes(m->n, m->outputs),
+                                 "an eigen-decomposition of this many samples"));
     s->vectors = ntk_alloc(m->ctx, (size_t)m->n * (size_t)m->n, sizeof *s->vectors);
     s->values = ntk_alloc(m->ctx, (size_t)m->n, sizeof *s->values);
     if (!s->vectors || !s->values)
         return NTK_ENOMEM;
     store.target[0] = (struct target){.full = s->vectors, .n = m->n};
-    NTK_TRY(ntk_kernel_stream(m->mean, m->x, NULL, store_block, &store));
+    NTK_TRY(ntk_kernel_stream_for(m->mean, m->x, NULL, ntk_model_matrices(&m->opts, m->n, m->outputs),
+                                  "an eigen-decomposition of this many samples", store_block, &store));
     for (int64_t i = 0; i < m->n; i++)
         trace += s->vectors[i * m->n + i];
     s->ridge = m->opts.diag_reg * (m->opts.diag_reg_absolute ? 1 : trace / (double)m->n);
@@ -226,7 +257,8 @@ static ntk_status solve_eigen(const ntk_model *m)
         ntk_status status;
 
         NTK_TRY(ntk_kernel_new(m->ctx, &net, 1, NTK_NNGP, m->opts.dtype, m->x->shape, &nngp));
-        status = ntk_kernel_stream(nngp, m->x, NULL, store_block, &packed);
+        status = ntk_kernel_stream_for(nngp, m->x, NULL, ntk_model_matrices(&m->opts, m->n, m->outputs),
+                                       "covariances of this many samples", store_block, &packed);
         ntk_kernel_free(nngp);
         return status;
     }
@@ -247,11 +279,7 @@ ntk_status ntk_model_solve(const ntk_model *m)
     ntk_status status = NTK_OK;
 
     if (!m->solution->ready) {
-        status = ntk_ctx_check_memory(m->ctx, ntk_model_bytes(&m->opts, m->n, m->outputs),
-                                  m->opts.finite_time ? "an eigen-decomposition of this many samples"
-                                                      : "a kernel matrix of this many samples");
-        if (status == NTK_OK)
-            status = m->opts.finite_time ? solve_eigen(m) : solve_cholesky(m);
+        status = m->opts.finite_time ? solve_eigen(m) : solve_cholesky(m);
         if (status == NTK_OK)
             m->solution->ready = true;
         else

@@ -41,6 +41,9 @@ struct ntk_model {
     ntk_schema *schema; /* NULL: none; held */
 };
 
+/* Bytes of what a solution keeps, targets included, and of dsyevd with its workspace of two more matrices. */
+size_t ntk_model_matrices(const ntk_fit_opts *opts, int64_t n, int64_t outputs);
+size_t ntk_model_eigen_bytes(int64_t n, int64_t outputs);
 /* A model that is not solved yet. */
 ntk_status ntk_model_new(ntk_ctx *ctx, const ntk_net *net, const ntk_data *x, const double *y,
                          int64_t outputs, const ntk_fit_opts *opts, ntk_model **model);
@@ -60,9 +63,10 @@ ntk_status ntk_scaler_copy(const ntk_scaler *scaler, ntk_scaler **copy);
 /* Rows of test samples that are worked on at once: a panel is n times this many doubles. */
 int64_t ntk_model_panel_rows(int64_t n);
 /* Kernel of test samples [first, first + rows) with all training samples, in float64: mean's kernel
- * into k, [rows][n]; with nngp not NULL (needs model->both) the NNGP kernel into nngp as well. */
+ * into k, [rows][n]; with nngp not NULL (needs model->both) the NNGP kernel into nngp as well. panels: how
+ * many such the caller holds. */
 ntk_status ntk_model_panel(const ntk_model *model, const ntk_data *test, int64_t first, int64_t rows,
-                           double *k, double *nngp);
+                           int panels, double *k, double *nngp);
 /* Prior variance of test samples, [test->n]: of the NNGP or, for NTK_POSTERIOR_NTKGP, the NTK. */
 ntk_status ntk_model_prior(const ntk_model *model, const ntk_data *test, double *variance);
 /* mean [rows][outputs] of a panel k [rows][n]. */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernel/kernel.h"
 #include "predict/model.h"
 #include "predict/pieces.h"
 
@@ -22,14 +23,16 @@ void ntk_model_widen(double *k, size_t n)
 }
 
 ntk_status ntk_model_panel(const ntk_model *m, const ntk_data *test, int64_t first, int64_t rows,
-                           double *k, double *nngp)
+                           int panels, double *k, double *nngp)
 {
     void *out[2] = {nngp ? nngp : k, k};
     ntk_data *slice;
     ntk_status status;
 
     NTK_TRY(ntk_data_slice(test, first, rows, &slice));
-    status = ntk_kernel_compute(nngp ? m->both : m->mean, slice, m->x, out);
+    status = ntk_kernel_compute_for(
+        nngp ? m->both : m->mean, slice, m->x,
+        ntk_bytes((double)panels * (double)rows * (double)m->n * sizeof *k), "predicting", out);
     ntk_data_free(slice);
     if (status == NTK_OK && m->opts.dtype == NTK_F32) {
         ntk_model_widen(k, (size_t)(rows * m->n));
@@ -103,7 +106,7 @@ static ntk_status predict_panels(const ntk_model *m, const ntk_data *x, double *
     for (int64_t first = 0; first < x->n; first += most) {
         const int64_t rows = x->n - first < most ? x->n - first : most;
 
-        NTK_TRY(ntk_model_panel(m, x, first, rows, k, nngp));
+        NTK_TRY(ntk_model_panel(m, x, first, rows, work ? 3 : 1, k, nngp));
         ntk_model_panel_mean(m, rows, k, mean + first * m->outputs);
         NTK_TRY(ntk_check_finite(m->ctx, "the predictions", mean + first * m->outputs, rows,
                                  m->outputs));
@@ -184,7 +187,7 @@ static ntk_status covariance_of(const ntk_model *m, const ntk_data *x, double *m
     const int t = (int)x->n, n = (int)m->n;
     struct ntk_pieces p = ntk_pieces_of(m->ctx, NULL, 0);
 
-    NTK_TRY(ntk_model_panel(m, x, 0, x->n, k, nngp));
+    NTK_TRY(ntk_model_panel(m, x, 0, x->n, work ? 3 : 1, k, nngp));
     NTK_TRY(prior_covariance(m, x, cov));
     ntk_model_panel_mean(m, x->n, k, mean);
     if (!nngp) {

@@ -6,13 +6,14 @@
 #include <string.h>
 
 #include "arch/arch.h"
+#include "kernel/kernel.h"
 #include "predict/model.h"
 
 /* Together only what is one Cholesky factor each, if all fit into memory. */
 static bool share(ntk_ctx *ctx, size_t n_nets, int64_t n, int64_t outputs, const ntk_fit_opts *opts)
 {
     return n_nets > 1 && !opts->finite_time && !opts->covariance &&
-           ntk_model_bytes(opts, n, outputs) * n_nets <= ntk_ctx_memory(ctx);
+           ntk_model_matrices(opts, n, outputs) * n_nets <= ntk_ctx_memory(ctx);
 }
 
 static ntk_status joint_kernel(ntk_model *const *models, size_t n, ntk_kernel **kernel)
@@ -53,7 +54,10 @@ static ntk_status solve(ntk_model *const *models, size_t n)
     for (size_t k = 0; k < n; k++)
         NTK_TRY(ntk_rfp_new(models[k]->ctx, models[k]->n, &models[k]->solution->factor));
     NTK_TRY(joint_kernel(models, n, &kernel));
-    status = ntk_kernel_stream(kernel, models[0]->x, NULL, store_block, &store);
+    status = ntk_kernel_stream_for(
+        kernel, models[0]->x, NULL,
+        n * ntk_model_matrices(&models[0]->opts, models[0]->n, models[0]->outputs),
+        "kernel matrices of this many samples", store_block, &store);
     ntk_kernel_free(kernel);
     for (size_t k = 0; k < n && status == NTK_OK; k++) {
         status = ntk_model_factor(models[k]);
@@ -102,7 +106,9 @@ static ntk_status predict(ntk_model *const *models, size_t n, const ntk_kernel *
         ntk_status status;
 
         NTK_TRY(ntk_data_slice(x, first, rows, &slice));
-        status = ntk_kernel_compute(kernel, slice, m->x, (void *const *)panel);
+        status = ntk_kernel_compute_for(kernel, slice, m->x,
+                                        n * (size_t)rows * (size_t)m->n * sizeof(double), "predicting",
+                                        (void *const *)panel);
         ntk_data_free(slice);
         NTK_TRY(status);
         for (size_t k = 0; k < n; k++) {

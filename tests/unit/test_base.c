@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/base.h"
+#include "predict/model.h"
 #include "test.h"
 
 #include <sys/stat.h>
@@ -75,14 +76,12 @@ static void memory_is_bounded(void **state)
 static void sizes_do_not_overflow(void **state)
 {
     ntk_ctx *ctx = *state;
-    ntk_fit_opts opts;
 
     assert_int_equal(ntk_bytes(3.0 * 8), 24);
     assert_fails(ctx, NTK_ENOMEM, "a test needs", ntk_ctx_check_memory(ctx, ntk_bytes(1e300), "a test"));
-    ntk_fit_opts_init(&opts);
-    opts.finite_time = 1; /* 3 x 2^64 x 8 bytes, which are 0 modulo 2^64 */
+    /* 3 x 2^64 x 8 bytes, which are 0 modulo 2^64 */
     assert_fails(ctx, NTK_ENOMEM, "a test needs",
-                 ntk_ctx_check_memory(ctx, ntk_model_bytes(&opts, (int64_t)1 << 32, 1), "a test"));
+                 ntk_ctx_check_memory(ctx, ntk_model_eigen_bytes((int64_t)1 << 32, 1), "a test"));
     assert_true(ntk_shape_valid((ntk_shape){2, 46340, 46340, 1}));
     assert_false(ntk_shape_valid((ntk_shape){2, 46341, 46341, 1}));
     assert_false(ntk_shape_valid((ntk_shape){2, 3037000500, 3037000500, 1}));

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * kernel.h - kernels for those who hold more than their entries.
+ */
+#ifndef NTK_KERNEL_H
+#define NTK_KERNEL_H
+
+#include "ntk.h"
+
+/* ntk_kernel_stream for `what`, which holds so many bytes more: they count in the check of memory. */
+ntk_status ntk_kernel_stream_for(const ntk_kernel *kernel, const ntk_data *x1, const ntk_data *x2,
+                                 size_t held, const char *what, ntk_sink_fn *sink, void *user);
+/* ntk_kernel_compute; the entries are among what is held. */
+ntk_status ntk_kernel_compute_for(const ntk_kernel *kernel, const ntk_data *x1, const ntk_data *x2,
+                                  size_t held, const char *what, void *const *out);
+/* ntk_kernel_bytes without the entries. */
+ntk_status ntk_kernel_scratch(const ntk_kernel *kernel, const ntk_data *x1, const ntk_data *x2,
+                              size_t *bytes);
+
+#endif

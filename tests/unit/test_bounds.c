@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What is said about memory against what is used. Each job runs in processes of its own, first with no memory
+ * allowed, then with what the refusal asked for, until it is done: what it was allowed then is what is said,
+ * an upper bound and within 1.5 times what the process took.
+ */
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "test.h"
+
+#define MIB (1024.0 * 1024.0)
+#define OWN 6.0 /* MiB of the program itself that come in as it runs: code, stacks, and 5 of OpenBLAS */
+
+struct job {
+    const char *name, *net;
+    ntk_status (*run)(ntk_ctx *ctx, const struct job *job); /* holds the samples before it is measured */
+    ntk_shape shape;
+    int64_t n1, n2; /* 0: symmetric, or no test samples */
+    ntk_dtype data, dtype;
+    int outputs;
+    int covariance, finite_time;
+};
+
+/* Shared with the processes. */
+static struct report {
+    ntk_status status;
+    double used; /* MiB */
+    char message[300];
+} *report;
+
+/* ---- measuring */
+
+static double now, peak_before; /* MiB */
+
+static double status_of(const char *key)
+{
+    char line[256];
+    double kib = -1;
+    FILE *f = fopen("/proc/self/status", "r");
+
+    while (f && fgets(line, sizeof line, f))
+        if (strncmp(line, key, strlen(key)) == 0)
+            kib = strtod(line + strlen(key), NULL);
+    if (f)
+        fclose(f);
+    return kib / 1024;
+}
+
+/* The peak so far is forgotten. */
+static void begin(void)
+{
+    FILE *f = fopen("/proc/self/clear_refs", "w");
+
+    if (f) {
+        fputs("5", f);
+        fclose(f);
+    }
+    now = status_of("VmRSS:");
+    peak_before = status_of("VmHWM:");
+}
+
+static void end(ntk_ctx *ctx, ntk_status status)
+{
+    const double peak = status_of("VmHWM:");
+
+    report->status = status;
+    report->used = peak > peak_before ? peak - now : 0;
+    snprintf(report->message, sizeof report->message, "%s", ntk_errmsg(ctx));
+}
+
+/* ---- jobs */
+
+static ntk_data *samples(ntk_ctx *ctx, const struct job *job, int64_t n, uint64_t seed)
+{
+    const size_t features = (size_t)(job->shape.h * job->shape.w * job->shape.c);
+    double *x = malloc((size_t)n * features * sizeof *x);
+    ntk_data *data;
+
+    for (size_t i = 0; i < (size_t)n * features; i++)
+        x[i] = test_normal(&seed);
+    for (size_t i = 0; job->data == NTK_F32 && i < (size_t)n * features; i++)
+        ((float *)(void *)x)[i] = (float)x[i];
+    assert_ok(ctx, ntk_data_view(ctx, x, job->data, n, job->shape, &data));
+    return data;
+}
+
+static ntk_net *net_of(ntk_ctx *ctx, const struct job *job)
+{
+    ntk_net *net;
+
+    assert_ok(ctx, ntk_net_parse(ctx, job->net, &net));
+    return net;
+}
+
+static ntk_status kernel(ntk_ctx *ctx, const struct job *job)
+{
+    ntk_data *x1 = samples(ctx, job, job->n1, 1), *x2 = job->n2 ? samples(ctx, job, job->n2, 2) : NULL;
+    const size_t columns = (size_t)(job->n2 ? job->n2 : job->n1);
+    const ntk_net *net = net_of(ctx, job);
+    ntk_kernel *k;
+    ntk_status status;
+    void *out;
+
+    assert_ok(ctx, ntk_kernel_new(ctx, &net, 1, NTK_NTK, job->dtype, job->shape, &k));
+    begin();
+    out = malloc((size_t)job->n1 * columns * job->dtype);
+    status = ntk_kernel_compute(k, x1, x2, &out);
+    end(ctx, status);
+    return status;
+}
+
+static ntk_model *fitted(ntk_ctx *ctx, const struct job *job, ntk_status *status)
+{
+    ntk_data *x = samples(ctx, job, job->n1, 1);
+    double *y = malloc((size_t)(job->n1 * job->outputs) * sizeof *y);
+    uint64_t seed = 3;
+    ntk_fit_opts opts;
+    ntk_model *model = NULL;
+
+    for (int64_t i = 0; i < job->n1 * job->outputs; i++)
+        y[i] = test_normal(&seed);
+    ntk_fit_opts_init(&opts);
+    opts.dtype = job->dtype;
+    opts.covariance = job->covariance;
+    opts.finite_time = job->finite_time;
+    opts.diag_reg = 0.1;
+    begin();
+    *status = ntk_model_fit(ctx, net_of(ctx, job), x, y, job->outputs, &opts, &model);
+    return model;
+}
+
+static ntk_status fit(ntk_ctx *ctx, const struct job *job)
+{
+    ntk_status status;
+
+    fitted(ctx, job, &status);
+    end(ctx, status);
+    return status;
+}
+
+/* The fit is not bounded: its process may have all. */
+static ntk_status predict(ntk_ctx *ctx, const struct job *job)
+{
+    const size_t bound = ntk_ctx_memory(ctx);
+    ntk_data *x = samples(ctx, job, job->n2, 2);
+    double *mean, *var;
+    ntk_status status;
+    ntk_model *model;
+
+    ntk_ctx_set_memory(ctx, 0);
+    model = fitted(ctx, job, &status);
+    assert_ok(ctx, status);
+    ntk_ctx_set_memory(ctx, bound);
+    mean = calloc((size_t)(job->n2 * job->outputs), sizeof *mean);
+    var = calloc((size_t)job->n2, sizeof *var);
+    begin();
+    if (job->finite_time)
+        status = ntk_model_dynamics(model, (double[]){1.0}, 1, NULL, x, NULL, NULL, mean,
+                                    job->covariance ? var : NULL);
+    else
+        status = ntk_model_predict(model, x, mean, job->covariance ? var : NULL);
+    end(ctx, status);
+    return status;
+}
+
+/* ---- the table */
+
+#define D(features)   {0, 1, 1, features}
+#define IMAGE(side)   {2, side, side, 3}
+#define CONV "serial(Conv(2, (3, 3), padding='SAME'), Relu(), Conv(2, (3, 3), padding='SAME'), Relu(), "
+
+static const struct job jobs[] = {
+    {"kernel of few features", "fc(depth=2)", kernel, D(8), 3000, 0, NTK_F64, NTK_F64, 0, 0, 0},
+    {"kernel in float32", "fc(depth=2)", kernel, D(8), 4000, 3000, NTK_F32, NTK_F32, 0, 0, 0},
+    {"kernel of converted samples", "fc(depth=2)", kernel, D(4000), 1000, 2000, NTK_F64, NTK_F32, 0, 0, 0},
+    {"kernel of a series", "serial(Dense(1), Tanh(), Dense(1), Tanh(), Dense(1))", kernel, D(8), 3000, 0, NTK_F64, NTK_F64, 0, 0, 0},
+    {"kernel of a series, sides", "serial(Dense(1, W_std=3.0), Tanh(), Dense(1, W_std=3.0), Tanh(), Dense(1))",
+     kernel, D(8), 6000, 500, NTK_F64, NTK_F64, 0, 0, 0},
+    {"kernel of Gelu", "serial(Dense(1), Gelu(), Dense(1), Gelu(), Dense(1))", kernel, D(8), 3000, 0, NTK_F64, NTK_F32, 0, 0, 0},
+    {"kernel of images", CONV "Flatten(), Dense(1))", kernel, IMAGE(8), 1500, 0, NTK_F64, NTK_F64, 0, 0, 0},
+    {"kernel of averaged images", CONV "GlobalAvgPool(), Dense(1))", kernel, IMAGE(4), 1000, 0, NTK_F64, NTK_F64, 0, 0, 0},
+    {"kernel of images through a series",
+     "serial(Conv(2, (3, 3), padding='SAME'), Tanh(), Conv(2, (3, 3), padding='SAME'), Tanh(), Flatten(), "
+     "Dense(1))", kernel, IMAGE(8), 500, 0, NTK_F64, NTK_F64, 0, 0, 0},
+    {"kernel of averaged images through a series",
+     "serial(Conv(2, (3, 3), padding='SAME'), Tanh(), GlobalAvgPool(), Dense(1), Tanh(), Dense(1))", kernel,
+     IMAGE(4), 400, 0, NTK_F64, NTK_F64, 0, 0, 0},
+    {"fit", "fc(depth=2)", fit, D(8), 3500, 0, NTK_F64, NTK_F64, 2, 0, 0},
+    {"fit for covariances", "fc(depth=2)", fit, D(8), 2500, 0, NTK_F64, NTK_F32, 2, 1, 0},
+    {"fit of a series", "serial(Dense(1, W_std=3.0), Tanh(), Dense(1, W_std=3.0), Tanh(), Dense(1))", fit, D(8),
+     2500, 0, NTK_F64, NTK_F64, 2, 0, 0},
+    {"fit for finite times", "fc(depth=2)", fit, D(8), 1200, 0, NTK_F64, NTK_F64, 2, 0, 1},
+    {"fit for covariances at finite times", "fc(depth=2)", fit, D(8), 1200, 0, NTK_F64, NTK_F64, 2, 1, 1},
+    {"predict", "fc(depth=2)", predict, D(2000), 2500, 600, NTK_F64, NTK_F32, 2, 0, 0},
+    {"predict with deviations", "fc(depth=2)", predict, D(1000), 2500, 600, NTK_F64, NTK_F32, 2, 1, 0},
+    {"dynamics", "fc(depth=2)", predict, D(100), 1200, 600, NTK_F64, NTK_F32, 2, 1, 1},
+};
+#define N_JOBS (sizeof jobs / sizeof *jobs)
+
+/* First with few samples, so that the program's pages and OpenBLAS's buffers are there. */
+static void run_here(const struct job *job, size_t allowed)
+{
+    struct job few = *job;
+    ntk_ctx *ctx;
+
+    if (ntk_ctx_new(&ctx) != NTK_OK || ntk_ctx_set_threads(ctx, 1) != NTK_OK)
+        _exit(1);
+    few.n1 = job->shape.spatial ? 16 : 300;
+    few.n2 = job->n2 ? few.n1 : 0;
+    few.run(ctx, &few);
+    ntk_ctx_set_memory(ctx, allowed);
+    job->run(ctx, job);
+    _exit(0);
+}
+
+static void run(const struct job *job, size_t allowed)
+{
+    const pid_t pid = fork();
+    int status = 0;
+
+    if (pid == 0)
+        run_here(job, allowed);
+    assert_true(pid > 0 && waitpid(pid, &status, 0) == pid);
+    if (status != 0)
+        fail_msg("%s: ended with %x", job->name, (unsigned)status);
+}
+
+/* "... needs 12.30 MiB, ..." */
+static double needed(void)
+{
+    const char *at = strstr(report->message, "needs ");
+
+    return at ? strtod(at + strlen("needs "), NULL) * (strstr(at, "GiB,") ? 1024 : 1) : 0;
+}
+
+static void said_is_used(void **state)
+{
+    const struct job *job = *state;
+    double said = 1;
+
+    for (int tries = 0; tries < 8; tries++) {
+        run(job, (size_t)(said * MIB));
+        if (report->status != NTK_ENOMEM)
+            break;
+        if (needed() + 0.02 <= said)
+            fail_msg("allowed %.2f MiB: %s", said, report->message);
+        said = needed() + 0.02; /* as it is rounded to 0.01 */
+    }
+    if (report->status != NTK_OK)
+        fail_msg("allowed %.2f MiB: %s", said, report->message);
+    if (getenv("NTK_SHOW"))
+        printf("%-32s said %7.2f used %7.2f: %.2f\n", job->name, said, report->used, said / report->used);
+    if (report->used - OWN > said || said > 1.5 * report->used)
+        fail_msg("said %.2f MiB, used %.2f", said, report->used);
+}
+
+int main(void)
+{
+    struct CMUnitTest tests[N_JOBS] = {{0}};
+
+    report = mmap(NULL, sizeof *report, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (report == MAP_FAILED)
+        return 1;
+    for (size_t k = 0; k < N_JOBS; k++)
+        tests[k] = (struct CMUnitTest){
+            .name = jobs[k].name, .test_func = said_is_used, .initial_state = (void *)(uintptr_t)&jobs[k]};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
