@@ -22,7 +22,7 @@ struct args {
     const char *nets[NETS_MAX]; /* --net, in order */
     size_t n_nets;
     const char *x, *x1, *x2, *train, *test, *model, *out, *params;
-    const char *get, *dtype, *standardize, *targets, *target, *loss, *times;
+    const char *get, *dtype, *standardize, *targets, *target, *header, *drop, *features, *loss, *times;
     int64_t train_limit, test_limit, repeat, n, m, d, outputs;
     double diag_reg, time;
     const char *data, *depths, *columns;
@@ -30,7 +30,7 @@ struct args {
     int64_t seed, networks, steps, batch, every;
     double momentum, multiplier, rtol, atol; /* multiplier: NAN: not given */
     bool full, trace, diagonal, kernels;
-    bool absolute, mean, std, leave_one_out, factor, quick, json, quiet, help;
+    bool absolute, mean, std, proba, leave_one_out, factor, quick, json, quiet, help;
     int64_t threads;
     const char *memory, *isa;
     const char *words[4]; /* arguments that are not options */
@@ -121,6 +121,8 @@ int parse_net(ntk_ctx *ctx, const struct args *a, size_t i, ntk_net **net);
 int parse_dtype(const char *text, ntk_dtype *dtype);
 int parse_get(const char *text, unsigned *get);
 int parse_targets(const char *text, ntk_targets *targets);
+/* The index of text among n words (NULL: 0), or a refusal that lists them. */
+int parse_word(const char *option, const char *text, int n, const char *const *words, int *index);
 /* "0.1,1,inf" into a new array. */
 int parse_times(const char *text, double **times, size_t *n);
 /* Whether path ends with end. */
@@ -131,17 +133,31 @@ struct samples {
     ntk_data *train_file, *train; /* train is a part of train_file, or a scaled copy */
     ntk_data *test;               /* NULL: none */
     ntk_scaler *scaler;           /* NULL: none */
+    ntk_schema *schema;           /* of the training samples: labels of both are numbers of its classes */
     ntk_targets targets;
     int64_t outputs; /* columns of y */
     double *y;       /* [n_train][outputs] */
 };
-/* net NULL: images stay images. */
-int samples_load(ntk_ctx *ctx, const struct args *a, const ntk_net *net, bool need_test,
-                 struct samples *s);
+/* net NULL: images stay images; like: a schema that training samples must match (NULL: none). */
+int samples_load(ntk_ctx *ctx, const struct args *a, const ntk_net *net, const ntk_schema *like,
+                 bool need_test, struct samples *s);
 void samples_free(struct samples *s);
-/* Loads one source with no targets needed, flattened if the net does not use positions. */
+void json_samples(struct json *j, const struct args *a, const struct samples *s); /* "train", "test" */
+/* A schema that has columns, else NULL. */
+const ntk_schema *columns_of(const ntk_schema *schema);
+/* Loads one source, matched with a schema (NULL: none). */
+int load_source(ntk_ctx *ctx, const struct args *a, const char *source, int64_t limit,
+                const ntk_schema *like, ntk_data **data);
+/* The same with no targets needed, flattened if the net does not use positions. */
 int load_x(ntk_ctx *ctx, const struct args *a, const char *source, int64_t limit,
-           const ntk_net *net, ntk_data **data);
+           const ntk_net *net, const ntk_schema *like, ntk_data **data);
+/* Numbers labels by a schema's classes; says how many are none of them. */
+int number_labels(ntk_ctx *ctx, const char *source, const ntk_schema *schema, ntk_data *data);
+/* Says on one line what was guessed about a source; schema: of the fit to it, NULL: none. */
+void say_source(const char *source, const ntk_data *data, const ntk_schema *schema);
+/* The same, and what else is known, as an object; schema: of the fit to it, NULL: none. */
+void json_source(struct json *j, const char *key, const char *source, const ntk_data *data,
+                 const ntk_schema *schema);
 /* Share of rows whose largest output is the label; NAN if labels are missing. */
 double accuracy(const ntk_data *labels, const double *f, int64_t n, int64_t outputs);
 double mean_squared_error(const double *f, const double *y, int64_t n);
@@ -153,9 +169,10 @@ double cross_entropy(const double *f, const double *y, int64_t n, int64_t output
  * --input-shape. (network.c) */
 int network_load(ntk_ctx *ctx, const struct args *a, const ntk_data *x, ntk_params **params);
 /* Loads samples for the network of --params or --net, flattened if it does not use positions; and the
- * network itself if *params is NULL (params NULL: not wanted). */
+ * network itself if *params is NULL (params NULL: not wanted). Columns are those of the network's schema,
+ * or of like. */
 int network_x(ntk_ctx *ctx, const struct args *a, const char *source, int64_t limit,
-              ntk_params **params, ntk_data **x);
+              const ntk_schema *like, ntk_params **params, ntk_data **x);
 /* Training and test samples, and the network, which must have as many outputs as the targets. */
 int network_samples(ntk_ctx *ctx, const struct args *a, struct samples *s, ntk_params **params);
 /* f(x) [n][outputs]; the tangent kernel, as a trace or in full. */

@@ -24,6 +24,17 @@ static int run(ntk_ctx *ctx, const struct args *a, const ntk_data *x, ntk_params
     }
     free(f);
     TRY(ctx, status);
+    if (a->json) {
+        struct json j = {.f = stdout};
+
+        json_open(&j, NULL, '{');
+        json_integer(&j, "n", n);
+        json_integer(&j, "outputs", c);
+        json_source(&j, "x", a->x, x, NULL);
+        json_text(&j, "out", a->out);
+        json_close(&j, '}');
+        putchar('\n');
+    }
     return EXIT_OK;
 }
 
@@ -37,7 +48,7 @@ int cmd_apply(ntk_ctx *ctx, const struct args *a)
     if (!a->x)
         return usage("--x is missing, e.g. --x digits/test");
     STEP(check_array_output(a->out, 1));
-    code = network_x(ctx, a, a->x, a->test_limit, &p, &x);
+    code = network_x(ctx, a, a->x, a->test_limit, NULL, &p, &x);
     if (code == EXIT_OK)
         code = run(ctx, a, x, p);
     ntk_params_free(p);

@@ -16,6 +16,7 @@ static int compute(ntk_ctx *ctx, const struct args *a, const ntk_net *net, const
     const size_t n = (size_t)ntk_data_n(s->train), m = s->test ? (size_t)ntk_data_n(s->test) : 0;
     ntk_fit_opts o;
     ntk_model *model;
+    ntk_spectrum spectrum;
     ntk_status status;
 
     STEP(fit_options(a, &o));
@@ -30,8 +31,11 @@ static int compute(ntk_ctx *ctx, const struct args *a, const ntk_net *net, const
     TRY(ctx, ntk_model_fit(ctx, net, s->train, s->y, s->outputs, &o, &model));
     status = ntk_model_dynamics(model, t->times, t->n_times, NULL, s->test, NULL, t->train,
                                 m ? t->test : NULL, m && a->std ? t->var : NULL);
+    if (status == NTK_OK)
+        status = ntk_model_spectrum(model, &spectrum);
     ntk_model_free(model);
     TRY(ctx, status);
+    t->null_directions = spectrum.null_directions;
     return EXIT_OK;
 }
 
@@ -104,6 +108,10 @@ static void report(const struct args *a, const struct samples *s, const struct t
                 json_number(&j, "train_accuracy", accuracy(s->train, train, n, s->outputs));
             if (classes && m)
                 json_number(&j, "test_accuracy", accuracy(s->test, test, m, s->outputs));
+            if (t->null_directions >= 0)
+                json_integer(&j, "null_directions", t->null_directions);
+            if (k == 0)
+                json_samples(&j, a, s);
             json_close(&j, '}');
             continue;
         }
@@ -121,7 +129,7 @@ static void report(const struct args *a, const struct samples *s, const struct t
 static int load_infinite(ntk_ctx *ctx, const struct args *a, struct samples *s, ntk_net **net)
 {
     STEP(parse_net(ctx, a, 0, net));
-    return samples_load(ctx, a, *net, false, s);
+    return samples_load(ctx, a, *net, NULL, false, s);
 }
 
 int cmd_dynamics(ntk_ctx *ctx, const struct args *a);

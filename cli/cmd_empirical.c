@@ -32,8 +32,9 @@ static int load(ntk_ctx *ctx, const struct args *a, struct job *j)
         return usage("--get both is for 'ntk kernel'; here it is ntk or nngp");
     j->form = a->full ? NTK_FULL : a->diagonal ? NTK_DIAGONAL : NTK_TRACE;
     STEP(check_array_output(a->out, a->networks ? 2 : 1));
-    STEP(network_x(ctx, a, a->x1, a->train_limit, a->networks ? NULL : &j->p, &j->x1));
-    return a->x2 ? network_x(ctx, a, a->x2, a->test_limit, a->networks ? NULL : &j->p, &j->x2)
+    STEP(network_x(ctx, a, a->x1, a->train_limit, NULL, a->networks ? NULL : &j->p, &j->x1));
+    return a->x2 ? network_x(ctx, a, a->x2, a->test_limit, ntk_data_schema(j->x1),
+                             a->networks ? NULL : &j->p, &j->x2)
                  : EXIT_OK;
 }
 
@@ -51,7 +52,7 @@ static int one(ntk_ctx *ctx, const struct args *a, struct job *j)
         array.shape[array.ndim++] = c;
     for (int k = 0; k < array.ndim; k++)
         size *= (double)array.shape[k];
-    bytes = ntk_bytes(size * array.dtype);
+    bytes = ntk_bytes(size * (int)array.dtype);
     say_memory("the kernel", bytes);
     TRY(ctx, ntk_ctx_check_memory(ctx, bytes, "the kernel"));
     array.x = j->k = malloc(bytes);
@@ -71,21 +72,35 @@ static int several(ntk_ctx *ctx, const struct args *a, struct job *j)
     ntk_dtype dtype;
     ntk_status status;
 
-    TRY(ctx,
-        ntk_ctx_check_memory(ctx, ntk_bytes((double)n1 * (double)n2 * 4 * sizeof *j->mean),
-                             "the kernel's mean"));
+    TRY(ctx, ntk_ctx_check_memory(ctx, ntk_bytes((double)n1 * (double)n2 * 4 * sizeof *j->mean),
+                                  "the kernel's mean"));
     arrays[0].x = j->mean = malloc((size_t)(n1 * n2) * sizeof *j->mean);
     arrays[1].x = j->error = malloc((size_t)(n1 * n2) * sizeof *j->error);
     if (!j->mean || !j->error)
         return usage("no memory for the kernel");
     STEP(parse_dtype(a->dtype, &dtype));
     STEP(parse_net(ctx, a, 0, &net));
-    status = ntk_monte_carlo(ctx, net, j->get, j->x1, j->x2, dtype, a->networks, (uint64_t)a->seed,
-                             j->mean, j->error);
+    status = ntk_monte_carlo(ctx, net, j->get, j->x1, j->x2, dtype, 0, a->networks,
+                             (uint64_t)a->seed, j->mean, j->error);
     ntk_net_free(net);
     TRY(ctx, status);
     TRY(ctx, ntk_array_write(ctx, a->out, arrays, 2));
     return EXIT_OK;
+}
+
+static void report(const struct args *a, const struct job *job)
+{
+    struct json j = {.f = stdout};
+
+    json_open(&j, NULL, '{');
+    json_integer(&j, "n1", ntk_data_n(job->x1));
+    json_integer(&j, "n2", ntk_data_n(job->x2 ? job->x2 : job->x1));
+    json_source(&j, "x1", a->x1, job->x1, NULL);
+    if (job->x2)
+        json_source(&j, "x2", a->x2, job->x2, NULL);
+    json_text(&j, "out", a->out);
+    json_close(&j, '}');
+    putchar('\n');
 }
 
 int cmd_empirical(ntk_ctx *ctx, const struct args *a);
@@ -96,6 +111,8 @@ int cmd_empirical(ntk_ctx *ctx, const struct args *a)
 
     if (code == EXIT_OK)
         code = a->networks ? several(ctx, a, &j) : one(ctx, a, &j);
+    if (code == EXIT_OK && a->json)
+        report(a, &j);
     ntk_data_free(j.x1);
     ntk_data_free(j.x2);
     ntk_params_free(j.p);

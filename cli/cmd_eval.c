@@ -94,7 +94,9 @@ static int measure(ntk_ctx *ctx, const struct args *a, const struct samples *s,
 {
     STEP(score(ctx, a->test, s, f, r));
     TRY(ctx, ntk_model_spectrum(model, &r->spectrum));
-    TRY(ctx, ntk_model_evidence(model, &r->log_likelihood));
+    r->log_likelihood = (double)NAN; /* that of a singular matrix */
+    if (r->spectrum.null_directions == 0)
+        TRY(ctx, ntk_model_evidence(model, &r->log_likelihood));
     return a->leave_one_out ? leave_one_out(ctx, model, s, r) : EXIT_OK;
 }
 
@@ -123,11 +125,14 @@ static void print_json(struct json *j, const struct args *a, const char *net,
     json_number(j, "lambda_max", r->spectrum.lambda_max);
     json_number(j, "condition", r->spectrum.condition);
     json_number(j, "max_learning_rate", r->spectrum.max_learning_rate);
+    if (!isinf(a->time))
+        json_integer(j, "null_directions", r->spectrum.null_directions);
     json_open(j, "seconds", '{');
     json_number(j, "load", r->load);
     json_number(j, "fit", r->fit);
     json_number(j, "predict", r->predict);
     json_close(j, '}');
+    json_samples(j, a, s);
     json_close(j, '}');
 }
 
@@ -149,7 +154,10 @@ static void print_text(const struct args *a, const char *net, const struct sampl
                r->loo_mse);
     else if (a->leave_one_out)
         printf("leave-one-out      mean squared error %.6g\n", r->loo_mse);
-    printf("log likelihood     %.6g\n", r->log_likelihood);
+    if (isnan(r->log_likelihood))
+        printf("log likelihood     none: the kernel matrix is singular\n");
+    else
+        printf("log likelihood     %.6g\n", r->log_likelihood);
     printf("eigenvalues        %.4g to %.4g, condition number %.3g\n", r->spectrum.lambda_min,
            r->spectrum.lambda_max, r->spectrum.condition);
     printf("largest stable learning rate %.4g\n", r->spectrum.max_learning_rate);
@@ -205,7 +213,7 @@ static int evaluate_all(ntk_ctx *ctx, const struct args *a, struct samples *s, n
     double *f[NETS_MAX] = {NULL}, start = seconds();
     int code;
 
-    STEP(samples_load(ctx, a, nets[0], true, s));
+    STEP(samples_load(ctx, a, nets[0], NULL, true, s));
     code = EXIT_OK;
     for (size_t i = 0; i < a->n_nets; i++) {
         r[i].load = seconds() - start;

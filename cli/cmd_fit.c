@@ -13,7 +13,7 @@ static int fit_and_save(ntk_ctx *ctx, const struct args *a, const ntk_net *net, 
     ntk_status status;
     double start;
 
-    STEP(samples_load(ctx, a, net, false, s));
+    STEP(samples_load(ctx, a, net, NULL, false, s));
     STEP(fit_options(a, &o));
     o.covariance = 1;
     say_memory("fitting", ntk_model_bytes(&o, ntk_data_n(s->train), s->outputs));
@@ -21,6 +21,7 @@ static int fit_and_save(ntk_ctx *ctx, const struct args *a, const ntk_net *net, 
     TRY(ctx, ntk_model_fit(ctx, net, s->train, s->y, s->outputs, &o, &model));
     start = seconds() - start;
     status = ntk_model_set_encoding(model, s->scaler, s->targets);
+    ntk_model_set_schema(model, s->schema);
     if (status == NTK_OK)
         status = ntk_model_save(model, a->out, a->factor);
     ntk_model_free(model);
@@ -33,6 +34,7 @@ static int fit_and_save(ntk_ctx *ctx, const struct args *a, const ntk_net *net, 
         json_integer(&j, "n_train", ntk_data_n(s->train));
         json_integer(&j, "outputs", s->outputs);
         json_number(&j, "seconds", start);
+        json_source(&j, "train", a->train, s->train_file, s->schema);
         json_close(&j, '}');
         putchar('\n');
     } else {

@@ -26,9 +26,9 @@ static int load(ntk_ctx *ctx, const struct args *a, struct job *j)
     STEP(check_array_output(a->out, a->n_nets * (j->get == (NTK_NNGP | NTK_NTK) ? 2 : 1)));
     for (size_t i = 0; i < a->n_nets || i == 0; i++)
         STEP(parse_net(ctx, a, i, &j->nets[i]));
-    STEP(load_x(ctx, a, x1, a->train_limit, j->nets[0], &j->x1));
+    STEP(load_x(ctx, a, x1, a->train_limit, j->nets[0], NULL, &j->x1));
     if (a->x2)
-        STEP(load_x(ctx, a, a->x2, a->test_limit, j->nets[0], &j->x2));
+        STEP(load_x(ctx, a, a->x2, a->test_limit, j->nets[0], ntk_data_schema(j->x1), &j->x2));
     return EXIT_OK;
 }
 
@@ -93,6 +93,9 @@ static int run(ntk_ctx *ctx, const struct args *a, struct job *j)
         json_integer(&json, "n2", ntk_data_n(j->x2 ? j->x2 : j->x1));
         json_integer(&json, "matrices", (int64_t)ntk_kernel_outputs(j->kernel));
         json_number(&json, "seconds", start);
+        json_source(&json, "x1", a->x1, j->x1, NULL);
+        if (j->x2)
+            json_source(&json, "x2", a->x2, j->x2, NULL);
         json_text(&json, "out", a->out);
         json_close(&json, '}');
         putchar('\n');

@@ -4,108 +4,253 @@
  */
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cli.h"
 
-static int load(ntk_ctx *ctx, const struct args *a, const ntk_model *model, ntk_data **x)
-{
-    const ntk_scaler *scaler;
+/* Predictions at m samples. */
+struct job {
+    ntk_model *model;
+    ntk_data *x;
+    const ntk_scaler *scaler;  /* the model's, as the next two */
+    const ntk_schema *schema;
     ntk_targets targets;
-    ntk_load_opts opts;
+    int64_t m, outputs;
+    double *mean;   /* [m][outputs]; probabilities with --proba */
+    double *var;    /* [m]; then deviations */
+    double *chosen;        /* [m] the class with the largest output */
+    char (*numbers)[32];   /* names of outputs that have none */
+    const char **names;    /* [outputs] of classes or targets */
+    char *text;            /* with what stands before them in a CSV */
+    ntk_column *columns;
+};
+
+static int load(ntk_ctx *ctx, const struct args *a, struct job *j)
+{
     ntk_data *scaled;
 
-    ntk_load_opts_init(&opts);
-    opts.target = a->target;
-    opts.limit = a->test_limit;
-    TRY(ctx, ntk_data_load(ctx, a->x, &opts, x));
-    ntk_model_encoding(model, &scaler, &targets);
-    if (scaler) {
-        TRY(ctx, ntk_scaler_apply(scaler, *x, &scaled));
-        ntk_data_free(*x);
-        *x = scaled;
+    STEP(load_source(ctx, a, a->x, a->test_limit, j->schema, &j->x));
+    say_source(a->x, j->x, NULL);
+    if (ntk_data_schema(j->x) && ntk_schema_table(ntk_data_schema(j->x)) && !columns_of(j->schema))
+        note("%s has no names of columns: they are taken in the order of %s", a->model, a->x);
+    if (j->scaler) {
+        TRY(ctx, ntk_scaler_apply(j->scaler, j->x, &scaled));
+        ntk_data_free(j->x);
+        j->x = scaled;
     }
-    if (ntk_model_shape(model).spatial == 0)
-        ntk_data_flatten(*x);
+    if (j->targets != NTK_RAW && j->schema)
+        STEP(number_labels(ctx, a->x, j->schema, j->x));
+    if (ntk_model_shape(j->model).spatial == 0)
+        ntk_data_flatten(j->x);
+    j->m = ntk_data_n(j->x);
     return EXIT_OK;
 }
 
-static int write(ntk_ctx *ctx, const struct args *a, const ntk_model *model, int64_t m,
-                 const double *mean, double *var)
+/* Outputs become softmax(b f). */
+static void to_probabilities(struct job *j, double b)
 {
-    const ntk_array arrays[] = {
-        {.name = "mean", .x = mean, .dtype = NTK_F64, .ndim = 2,
-         .shape = {m, ntk_model_outputs(model)}},
-        {.name = "std", .x = var, .dtype = NTK_F64, .ndim = 1, .shape = {m}},
-    };
+    for (int64_t i = 0; i < j->m; i++) {
+        double *f = j->mean + i * j->outputs, most = f[0], total = 0;
 
-    for (int64_t i = 0; a->std && i < m; i++)
-        var[i] = sqrt(fmax(var[i], 0));
-    TRY(ctx, ntk_array_write(ctx, a->out, arrays, a->std ? 2 : 1));
+        for (int64_t k = 1; k < j->outputs; k++)
+            most = fmax(most, f[k]);
+        for (int64_t k = 0; k < j->outputs; k++)
+            total += f[k] = exp(b * (f[k] - most));
+        for (int64_t k = 0; k < j->outputs; k++)
+            f[k] /= total;
+    }
+}
+
+static int compute(ntk_ctx *ctx, const struct args *a, struct job *j)
+{
+    double b;
+
+    TRY(ctx, ntk_ctx_check_memory(ctx, (size_t)j->m * (size_t)(j->outputs + 2) * sizeof *j->mean,
+                                  "the predictions"));
+    j->mean = malloc((size_t)(j->m * j->outputs) * sizeof *j->mean);
+    j->var = malloc((size_t)j->m * sizeof *j->var);
+    j->chosen = malloc((size_t)j->m * sizeof *j->chosen);
+    if (!j->mean || !j->var || !j->chosen)
+        return usage("no memory for the predictions");
+    TRY(ctx, ntk_model_predict(j->model, j->x, j->mean, a->std ? j->var : NULL));
+    for (int64_t i = 0; i < j->m; i++) {
+        const double *f = j->mean + i * j->outputs;
+        int64_t best = 0;
+
+        for (int64_t k = 1; k < j->outputs; k++)
+            best = f[k] > f[best] ? k : best;
+        j->chosen[i] = (double)best;
+        if (a->std)
+            j->var[i] = sqrt(fmax(j->var[i], 0));
+    }
+    if (!a->proba)
+        return EXIT_OK;
+    TRY(ctx, ntk_model_sharpness(j->model, &b));
+    to_probabilities(j, b);
     return EXIT_OK;
 }
 
-static void report(const struct args *a, const ntk_model *model, const ntk_data *x,
-                   const double *mean)
-{
-    const ntk_scaler *scaler;
-    ntk_targets targets;
-    const int64_t m = ntk_data_n(x);
-    double share;
+/* ---- names of the outputs: of classes or of target columns, else numbers */
 
-    ntk_model_encoding(model, &scaler, &targets);
-    share = targets == NTK_RAW ? (double)NAN : accuracy(x, mean, m, ntk_model_outputs(model));
+static int name_outputs(struct job *j)
+{
+    const char *const *known = NULL;
+    size_t n = 0;
+
+    j->names = malloc((size_t)j->outputs * sizeof *j->names);
+    j->numbers = malloc((size_t)j->outputs * sizeof *j->numbers);
+    if (!j->names || !j->numbers)
+        return usage("no memory for the names");
+    if (j->schema)
+        known = j->targets == NTK_RAW ? ntk_schema_targets(j->schema, &n)
+                                      : ntk_schema_classes(j->schema, &n, NULL);
+    for (int64_t k = 0; k < j->outputs; k++) {
+        snprintf(j->numbers[k], sizeof *j->numbers, "%lld", (long long)k);
+        j->names[k] = known && n == (size_t)j->outputs ? known[k] : j->numbers[k];
+    }
+    return EXIT_OK;
+}
+
+/* Columns without a header have numbers for names, which are no names of outputs. */
+static bool has_words(const char *name)
+{
+    return name[strspn(name, "0123456789")] != '\0';
+}
+
+/* class, output_NAME for each of them, std; or TARGET, std. */
+static int write_csv(ntk_ctx *ctx, const struct args *a, struct job *j)
+{
+    const bool classes = j->targets != NTK_RAW;
+    const char *before = a->proba ? "proba_" : "output_";
+    size_t size = 1, n = 0;
+    char *at;
+
+    for (int64_t k = 0; k < j->outputs; k++)
+        size += strlen(before) + strlen(j->names[k]) + 1;
+    at = j->text = malloc(size);
+    j->columns = malloc((size_t)(j->outputs + 2) * sizeof *j->columns);
+    if (!j->text || !j->columns)
+        return usage("no memory for the names");
+    if (classes)
+        j->columns[n++] = (ntk_column){.name = "class", .x = j->chosen, .stride = 1, .words = j->names};
+    for (int64_t k = 0; k < j->outputs; k++) {
+        const bool named = !classes && has_words(j->names[k]);
+        const int length = sprintf(at, "%s%s", named ? "" : before, j->names[k]);
+
+        j->columns[n++] = (ntk_column){.name = at, .x = j->mean + k, .stride = j->outputs};
+        at += length + 1;
+    }
+    if (a->std)
+        j->columns[n++] = (ntk_column){.name = "std", .x = j->var, .stride = 1};
+    TRY(ctx, ntk_csv_write(ctx, a->out, j->columns, n, j->m));
+    return EXIT_OK;
+}
+
+/* One array to .npy; to others the labels of classes, too, if they are numbers. */
+static int write_arrays(ntk_ctx *ctx, const struct args *a, const struct job *j)
+{
+    const bool several = ends_with(a->out, ".npz") || ends_with(a->out, ".h5");
+    const double *labels = NULL;
+    ntk_array arrays[3];
+    size_t n = 0, classes;
+
+    if (several && j->schema)
+        ntk_schema_classes(j->schema, &classes, &labels);
+    arrays[n++] = (ntk_array){.name = a->proba ? "proba" : "mean",
+                              .x = j->mean,
+                              .dtype = NTK_F64,
+                              .ndim = 2,
+                              .shape = {j->m, j->outputs}};
+    if (a->std)
+        arrays[n++] =
+            (ntk_array){.name = "std", .x = j->var, .dtype = NTK_F64, .ndim = 1, .shape = {j->m}};
+    if (labels)
+        arrays[n++] = (ntk_array){
+            .name = "classes", .x = labels, .dtype = NTK_F64, .ndim = 1, .shape = {j->outputs}};
+    TRY(ctx, ntk_array_write(ctx, a->out, arrays, n));
+    return EXIT_OK;
+}
+
+/* ---- report */
+
+/* Root of the mean squared error; NAN without targets. */
+static double rmse(const struct job *j)
+{
+    int64_t columns;
+    double *y, error = (double)NAN;
+
+    if (j->targets != NTK_RAW || !ntk_data_y(j->x, &columns) || columns != j->outputs)
+        return error;
+    y = malloc((size_t)(j->m * columns) * sizeof *y);
+    if (y && ntk_data_targets(j->x, NTK_RAW, 0, y) == NTK_OK)
+        error = sqrt(mean_squared_error(j->mean, y, j->m * columns));
+    free(y);
+    return error;
+}
+
+static void report(const struct args *a, const struct job *j)
+{
+    const double share = j->targets == NTK_RAW ? (double)NAN : accuracy(j->x, j->mean, j->m, j->outputs);
+    const double error = rmse(j);
+
     if (a->json) {
-        struct json j = {.f = stdout};
+        struct json json = {.f = stdout};
 
-        json_open(&j, NULL, '{');
-        json_integer(&j, "n", m);
-        json_integer(&j, "outputs", ntk_model_outputs(model));
+        json_open(&json, NULL, '{');
+        json_integer(&json, "n", j->m);
+        json_integer(&json, "outputs", j->outputs);
         if (!isnan(share))
-            json_number(&j, "accuracy", share);
-        json_text(&j, "out", a->out);
-        json_close(&j, '}');
+            json_number(&json, "accuracy", share);
+        if (!isnan(error))
+            json_number(&json, "rmse", error);
+        json_source(&json, "x", a->x, j->x, NULL);
+        json_text(&json, "out", a->out);
+        json_close(&json, '}');
         putchar('\n');
     } else if (!isnan(share)) {
-        note("accuracy %.2f %% of %lld labelled samples", 100 * share, (long long)m);
+        note("accuracy %.2f %% of %lld labelled samples", 100 * share, (long long)j->m);
+    } else if (!isnan(error)) {
+        note("RMSE %.6g of %lld samples with targets", error, (long long)j->m);
     }
 }
 
-static int run(ntk_ctx *ctx, const struct args *a, ntk_model **model, ntk_data **x)
+static int run(ntk_ctx *ctx, const struct args *a, struct job *j)
 {
-    double *mean, *var = NULL;
-    int64_t m;
-    int code;
-
-    TRY(ctx, ntk_model_load(ctx, a->model, model));
-    STEP(load(ctx, a, *model, x));
-    m = ntk_data_n(*x);
-    mean = malloc((size_t)(m * ntk_model_outputs(*model)) * sizeof *mean);
-    var = malloc((size_t)m * sizeof *var);
-    if (!mean || !var)
-        code = usage("no memory for the predictions");
-    else if (ntk_model_predict(*model, *x, mean, a->std ? var : NULL) != NTK_OK)
-        code = fail(ctx, NTK_EINVAL);
-    else
-        code = write(ctx, a, *model, m, mean, var);
-    if (code == EXIT_OK)
-        report(a, *model, *x, mean);
-    free(mean);
-    free(var);
-    return code;
+    TRY(ctx, ntk_model_load(ctx, a->model, &j->model));
+    ntk_model_encoding(j->model, &j->scaler, &j->targets);
+    j->schema = ntk_model_schema(j->model);
+    j->outputs = ntk_model_outputs(j->model);
+    if (a->proba && j->targets == NTK_RAW)
+        return usage("--proba is of classes; %s was fitted to numbers (--targets raw)", a->model);
+    STEP(load(ctx, a, j));
+    STEP(compute(ctx, a, j));
+    STEP(name_outputs(j));
+    STEP(ends_with(a->out, ".csv") ? write_csv(ctx, a, j) : write_arrays(ctx, a, j));
+    report(a, j);
+    return EXIT_OK;
 }
 
 int cmd_predict(ntk_ctx *ctx, const struct args *a);
 int cmd_predict(ntk_ctx *ctx, const struct args *a)
 {
-    ntk_model *model = NULL;
-    ntk_data *x = NULL;
+    struct job j = {.model = NULL};
     int code;
 
     if (!a->model || !a->x)
         return usage("--%s is missing", a->model ? "x" : "model");
-    STEP(check_array_output(a->out, a->std ? 2 : 1));
-    code = run(ctx, a, &model, &x);
-    ntk_model_free(model);
-    ntk_data_free(x);
+    if (a->out && ends_with(a->out, ".csv"))
+        STEP(check_output(a->out));
+    else
+        STEP(check_array_output(a->out, a->std ? 2 : 1));
+    code = run(ctx, a, &j);
+    ntk_model_free(j.model);
+    ntk_data_free(j.x);
+    free(j.mean);
+    free(j.var);
+    free(j.chosen);
+    free(j.numbers);
+    free(j.names);
+    free(j.text);
+    free(j.columns);
     return code;
 }

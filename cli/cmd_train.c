@@ -199,6 +199,7 @@ static int load(ntk_ctx *ctx, const struct args *a, struct run *r)
     if (r->opts.loss == NTK_LOSS_XENT)
         with.targets = "onehot";
     STEP(network_samples(ctx, &with, &r->s, &r->p));
+    ntk_params_set_schema(r->p, r->s.schema);
     r->n = ntk_data_n(r->s.train);
     r->m = r->s.test ? ntk_data_n(r->s.test) : 0;
     r->c = r->s.outputs;
@@ -290,6 +291,7 @@ static void report(const struct args *a, const struct run *r)
     json_number(&j, "loss", k->n ? k->x[AT_LOSS][last] : (double)NAN);
     json_number(&j, "distance", k->n ? k->x[AT_DISTANCE][last] : (double)NAN);
     json_number(&j, "seconds", seconds() - r->began);
+    json_samples(&j, a, &r->s);
     json_text(&j, "out", a->out);
     json_close(&j, '}');
     putchar('\n');

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * common.c - what several commands do: nets, samples, options of a fit.
+ * common.c - what several commands do: nets, words, figures, options of a fit.
  */
 #include <errno.h>
 #include <math.h>
@@ -61,7 +61,7 @@ int parse_net(ntk_ctx *ctx, const struct args *a, size_t i, ntk_net **net)
 
 /* ---- words */
 
-static int choose(const char *option, const char *text, int n, const char *const *words, int *index)
+int parse_word(const char *option, const char *text, int n, const char *const *words, int *index)
 {
     char list[100] = "";
 
@@ -83,7 +83,7 @@ int parse_dtype(const char *text, ntk_dtype *dtype)
     static const char *const words[] = {"float64", "float32"};
     int i;
 
-    STEP(choose("dtype", text, 2, words, &i));
+    STEP(parse_word("dtype", text, 2, words, &i));
     *dtype = i ? NTK_F32 : NTK_F64;
     return EXIT_OK;
 }
@@ -94,7 +94,7 @@ int parse_get(const char *text, unsigned *get)
     static const unsigned masks[] = {NTK_NTK, NTK_NNGP, NTK_NTK | NTK_NNGP};
     int i;
 
-    STEP(choose("get", text, 3, words, &i));
+    STEP(parse_word("get", text, 3, words, &i));
     *get = masks[i];
     return EXIT_OK;
 }
@@ -105,7 +105,7 @@ int parse_targets(const char *text, ntk_targets *targets)
     static const ntk_targets kinds[] = {NTK_CENTERED, NTK_ONEHOT, NTK_RAW};
     int i;
 
-    STEP(choose("targets", text, 3, words, &i));
+    STEP(parse_word("targets", text, 3, words, &i));
     *targets = kinds[i];
     return EXIT_OK;
 }
@@ -134,133 +134,7 @@ int parse_times(const char *text, double **times, size_t *n)
     }
 }
 
-/* ---- samples */
-
-static void flatten(const ntk_net *net, ntk_data *data, const char *source)
-{
-    const ntk_shape s = ntk_data_shape(data);
-
-    if (!net || s.spatial == 0 || ntk_net_uses_positions(net))
-        return;
-    note("%s: no layer uses positions, each sample is flattened to %lld numbers", source,
-         (long long)(s.h * s.w * s.c));
-    ntk_data_flatten(data);
-}
-
-static int load(ntk_ctx *ctx, const struct args *a, const char *source, int64_t limit,
-                ntk_data **data)
-{
-    ntk_load_opts opts;
-
-    ntk_load_opts_init(&opts);
-    STEP(parse_dtype(a->dtype, &opts.dtype));
-    opts.target = a->target;
-    opts.limit = limit;
-    TRY(ctx, ntk_data_load(ctx, source, &opts, data));
-    return EXIT_OK;
-}
-
-int load_x(ntk_ctx *ctx, const struct args *a, const char *source, int64_t limit,
-           const ntk_net *net, ntk_data **data)
-{
-    STEP(load(ctx, a, source, limit, data));
-    flatten(net, *data, source);
-    return EXIT_OK;
-}
-
-static int parse_standardize(const char *text, const char *source, ntk_standardize *kind)
-{
-    static const char *const words[] = {"none", "feature", "channel"};
-    int i;
-
-    if (!text)
-        text = strncmp(source, "cifar10:", 8) == 0 ? "channel"
-               : ends_with(source, ".csv")         ? "feature"
-                                                   : "none";
-    STEP(choose("standardize", text, 3, words, &i));
-    *kind = (ntk_standardize)i;
-    return EXIT_OK;
-}
-
-/* Replaces data by a standardised copy. */
-static int standardise(ntk_ctx *ctx, const ntk_scaler *scaler, ntk_data **data)
-{
-    ntk_data *scaled;
-
-    TRY(ctx, ntk_scaler_apply(scaler, *data, &scaled));
-    ntk_data_free(*data);
-    *data = scaled;
-    return EXIT_OK;
-}
-
-/* A standardisation by channel is learned on the whole file, one by feature on the rows used. */
-static int load_train(ntk_ctx *ctx, const struct args *a, struct samples *s)
-{
-    ntk_standardize kind;
-    int64_t n;
-
-    STEP(parse_standardize(a->standardize, a->train, &kind));
-    STEP(load(ctx, a, a->train, kind == NTK_STD_CHANNEL ? 0 : a->train_limit, &s->train_file));
-    if (kind != NTK_STD_NONE)
-        TRY(ctx, ntk_scaler_fit(kind, s->train_file, &s->scaler));
-    n = ntk_data_n(s->train_file);
-    n = a->train_limit && a->train_limit < n ? a->train_limit : n;
-    TRY(ctx, ntk_data_slice(s->train_file, 0, n, &s->train));
-    return s->scaler ? standardise(ctx, s->scaler, &s->train) : EXIT_OK;
-}
-
-static int make_targets(ntk_ctx *ctx, const struct args *a, struct samples *s)
-{
-    STEP(parse_targets(a->targets, &s->targets));
-    if (s->targets == NTK_RAW) {
-        if (!ntk_data_y(s->train, &s->outputs))
-            return usage("%s has no targets", a->train);
-    } else {
-        const ntk_status status = ntk_data_classes(s->train, &s->outputs);
-
-        if (status != NTK_OK) {
-            const int code = fail_in(ctx, a->train, status);
-
-            fprintf(stderr, ntk_data_y(s->train, &s->outputs)
-                                ? "for regression use --targets raw\n"
-                                : "labels are a CSV's target column, the y of an .npz or .h5, or "
-                                  "come with idx, mnist and cifar10\n");
-            return code;
-        }
-    }
-    s->y = malloc((size_t)(ntk_data_n(s->train) * s->outputs) * sizeof *s->y);
-    if (!s->y)
-        return usage("no memory for the targets");
-    TRY(ctx, ntk_data_targets(s->train, s->targets, s->outputs, s->y));
-    return EXIT_OK;
-}
-
-int samples_load(ntk_ctx *ctx, const struct args *a, const ntk_net *net, bool need_test,
-                 struct samples *s)
-{
-    if (!a->train)
-        return usage("--train is missing, e.g. --train digits/train");
-    if (need_test && !a->test)
-        return usage("--test is missing, e.g. --test digits/test");
-    STEP(load_train(ctx, a, s));
-    if (a->test) {
-        STEP(load(ctx, a, a->test, a->test_limit, &s->test));
-        if (s->scaler)
-            STEP(standardise(ctx, s->scaler, &s->test));
-        flatten(net, s->test, a->test);
-    }
-    flatten(net, s->train, a->train);
-    return make_targets(ctx, a, s);
-}
-
-void samples_free(struct samples *s)
-{
-    ntk_data_free(s->train);
-    ntk_data_free(s->train_file);
-    ntk_data_free(s->test);
-    ntk_scaler_free(s->scaler);
-    free(s->y);
-}
+/* ---- figures of predictions */
 
 double accuracy(const ntk_data *labels, const double *f, int64_t n, int64_t outputs)
 {
@@ -326,6 +200,7 @@ int fit_options(const struct args *a, ntk_fit_opts *o)
     o->posterior = get == NTK_NNGP ? NTK_POSTERIOR_NNGP : NTK_POSTERIOR_NTK;
     o->diag_reg = a->diag_reg;
     o->diag_reg_absolute = a->absolute;
+    o->diag_reg_spelling = "--diag-reg ";
     o->mean_loss = a->mean;
     return EXIT_OK;
 }

@@ -12,6 +12,7 @@ struct trajectory {
     size_t n_times;
     double *train, *test, *var; /* [n_times][...]; test and var NULL without test samples */
     bool xent;                  /* of the cross-entropy: outputs are logits */
+    int64_t null_directions;    /* that do not move; -1: the flow is integrated */
 };
 
 /* Cross-entropy, momentum or a finite network: from kernels in memory (flow.c). */

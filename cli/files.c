@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * files.c - files that commands write themselves, through base/outfile.h, and the plots that gnuplot makes.
+ * files.c - files that commands write themselves, through base/outfile.h, and the plots that
+ * gnuplot makes.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -72,7 +73,8 @@ static bool copy_picture(FILE *from, FILE *to)
     return all > 0;
 }
 
-int draw_plot(const char *dir, const char *script, const char *picture, const char *text, bool *drawn)
+int draw_plot(const char *dir, const char *script, const char *picture, const char *text,
+              bool *drawn)
 {
     char path[PATH_ROOM], command[PATH_ROOM];
     struct ntk_outfile out;
@@ -80,7 +82,8 @@ int draw_plot(const char *dir, const char *script, const char *picture, const ch
 
     snprintf(path, sizeof path, "%s/%s", dir, script);
     STEP(file_open(path, &out));
-    fprintf(out.f, "# gnuplot %s\nif (!exists('to_pipe')) set output '%s'\n%s", script, picture, text);
+    fprintf(out.f, "# gnuplot %s\nif (!exists('to_pipe')) set output '%s'\n%s", script, picture,
+            text);
     STEP(file_close(path, &out, EXIT_OK));
 
     snprintf(path, sizeof path, "%s/%s", dir, picture);

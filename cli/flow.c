@@ -102,8 +102,8 @@ static int begin(ntk_ctx *ctx, const struct args *a, const ntk_net *net, const n
     return params ? of_finite(ctx, a, params, s, b) : of_infinite(ctx, a, net, s, b);
 }
 
-static int follow(ntk_ctx *ctx, const struct args *a, bool blocks, const struct samples *s,
-                  const struct beginning *b, struct trajectory *t)
+static int follow(ntk_ctx *ctx, const struct args *a, const ntk_params *params,
+                  const struct samples *s, const struct beginning *b, struct trajectory *t)
 {
     const size_t n = (size_t)ntk_data_n(s->train), m = s->test ? (size_t)ntk_data_n(s->test) : 0;
     const size_t c = (size_t)s->outputs;
@@ -115,8 +115,11 @@ static int follow(ntk_ctx *ctx, const struct args *a, bool blocks, const struct 
     o.momentum = a->momentum > 0 ? a->momentum : (double)NAN;
     o.rtol = a->rtol > 0 ? a->rtol : o.rtol;
     o.atol = a->atol > 0 ? a->atol : o.atol;
-    o.blocks = blocks;
+    o.blocks = params && !a->trace;
     o.closed_form = !integrated(a);
+    o.dtype = params ? ntk_params_dtype(params) : NTK_F64;
+    t->null_directions = -1;
+    o.null_directions = &t->null_directions;
     t->train = malloc(t->n_times * n * c * sizeof *t->train);
     t->test = m ? malloc(t->n_times * m * c * sizeof *t->test) : NULL;
     if (!t->train || (m && !t->test))
@@ -133,7 +136,7 @@ int flow_compute(ntk_ctx *ctx, const struct args *a, const ntk_net *net, const n
     int code = begin(ctx, a, net, params, s, &b);
 
     if (code == EXIT_OK)
-        code = follow(ctx, a, params && !a->trace, s, &b, t);
+        code = follow(ctx, a, params, s, &b, t);
     free(b.k_train);
     free(b.k_test);
     free(b.f0_train);

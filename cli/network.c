@@ -52,6 +52,18 @@ static int draw(ntk_ctx *ctx, const struct args *a, const ntk_data *x, ntk_param
     return EXIT_OK;
 }
 
+static int read_params(ntk_ctx *ctx, const struct args *a, ntk_params **params)
+{
+    TRY(ctx, ntk_params_load(ctx, a->params, params));
+    if (columns_of(ntk_params_schema(*params)) && (a->drop || a->features)) {
+        ntk_params_free(*params);
+        *params = NULL;
+        return usage("--%s and --params: columns are those that the network was trained on",
+                     a->drop ? "drop" : "features");
+    }
+    return EXIT_OK;
+}
+
 int network_load(ntk_ctx *ctx, const struct args *a, const ntk_data *x, ntk_params **params)
 {
     if (a->params && a->n_nets)
@@ -59,7 +71,7 @@ int network_load(ntk_ctx *ctx, const struct args *a, const ntk_data *x, ntk_para
     if (a->params && a->dtype)
         return usage("--dtype and --params: the parameters' file has its own type; leave one out");
     if (a->params)
-        TRY(ctx, ntk_params_load(ctx, a->params, params));
+        STEP(read_params(ctx, a, params));
     else
         STEP(draw(ctx, a, x, params));
     if (!isnan(a->multiplier)) {
@@ -75,7 +87,7 @@ int network_load(ntk_ctx *ctx, const struct args *a, const ntk_data *x, ntk_para
 }
 
 int network_x(ntk_ctx *ctx, const struct args *a, const char *source, int64_t limit,
-              ntk_params **params, ntk_data **x)
+              const ntk_schema *like, ntk_params **params, ntk_data **x)
 {
     ntk_net *net = NULL;
     int code;
@@ -84,7 +96,9 @@ int network_x(ntk_ctx *ctx, const struct args *a, const char *source, int64_t li
         STEP(network_load(ctx, a, NULL, params));
     if (!a->params)
         STEP(parse_net(ctx, a, 0, &net));
-    code = load_x(ctx, a, source, limit, net, x);
+    if (params && *params && columns_of(ntk_params_schema(*params)))
+        like = ntk_params_schema(*params);
+    code = load_x(ctx, a, source, limit, net, like, x);
     ntk_net_free(net);
     STEP(code);
     if (a->params && params && ntk_params_shape(*params).spatial == 0)
@@ -97,12 +111,15 @@ int network_samples(ntk_ctx *ctx, const struct args *a, struct samples *s, ntk_p
     ntk_net *net = NULL;
     int code;
 
-    if (!a->params)
+    if (a->params)
+        STEP(network_load(ctx, a, NULL, params));
+    else
         STEP(parse_net(ctx, a, 0, &net));
-    code = samples_load(ctx, a, net, false, s);
+    code = samples_load(ctx, a, net, *params ? ntk_params_schema(*params) : NULL, false, s);
     ntk_net_free(net);
     STEP(code);
-    STEP(network_load(ctx, a, s->train, params));
+    if (!*params)
+        STEP(network_load(ctx, a, s->train, params));
     if (ntk_params_shape(*params).spatial == 0) {
         ntk_data_flatten(s->train);
         if (s->test)

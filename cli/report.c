@@ -15,15 +15,29 @@ static struct {
     bool quiet, terminal;
     bool bar;            /* a bar stands on the terminal's current line */
     double start, shown; /* when this work began, when progress was last shown */
+    double done;
     char what[40];
 } state;
 
 static volatile sig_atomic_t interrupted;
 
+/* Work that cannot be asked (a decomposition, a slow disk) has had its second. Files appear whole or not at
+ * all, so the process can end anywhere. */
+static void on_late(int signal_number)
+{
+    static const char text[] = "\nntk: interrupted\n";
+
+    (void)signal_number;
+    if (write(STDERR_FILENO, text, sizeof text - 1) < 0)
+        _exit(EXIT_INTERRUPTED);
+    _exit(EXIT_INTERRUPTED);
+}
+
 static void on_interrupt(int signal_number)
 {
     interrupted = 1;
     signal(signal_number, SIG_DFL); /* a second Ctrl-C ends the process at once */
+    alarm(1);
 }
 
 double seconds(void)
@@ -128,10 +142,11 @@ static int on_progress(const char *what, double done, double total, void *user)
     const double now = seconds();
 
     (void)user;
-    if (strcmp(what, state.what) != 0 || done <= 1) {
+    if (strcmp(what, state.what) != 0 || done < state.done) {
         snprintf(state.what, sizeof state.what, "%s", what);
         state.start = state.shown = now;
     }
+    state.done = done;
     if (!state.quiet && done > 0 && now - state.shown > (state.terminal ? 0.2 : 60)) {
         state.shown = now;
         if (state.terminal)
@@ -142,6 +157,8 @@ static int on_progress(const char *what, double done, double total, void *user)
     }
     if (done >= total)
         clear_bar();
+    if (interrupted)
+        alarm(0); /* it ends by itself, perhaps with a checkpoint */
     return interrupted;
 }
 
@@ -152,6 +169,7 @@ void report_start(ntk_ctx *ctx, const char *name, bool quiet)
     state.terminal = isatty(STDERR_FILENO);
     signal(SIGINT, on_interrupt);
     signal(SIGTERM, on_interrupt);
+    signal(SIGALRM, on_late);
     if (ctx) {
         ntk_ctx_set_log(ctx, on_log, NULL);
         ntk_ctx_set_progress(ctx, on_progress, NULL);

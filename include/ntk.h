@@ -13,8 +13,8 @@
  *   - Arrays are row-major and contiguous; their shapes are written [n][d]. Samples are vectors
  *     [n][c], sequences [n][w][c] or images [n][h][w][c].
  *   - Every object belongs to the context it was made with. A context and all that was made from it
- *     is used by one thread at a time; inside, the library uses the context's threads. Contexts that
- *     work at the same time must have the same number of threads (OpenBLAS keeps one set of buffers).
+ *     is used by one thread at a time; inside, the library uses the context's threads. Contexts may work
+ *     at the same time; where their numbers of threads differ, one's BLAS waits for the other's.
  *   - Every _free accepts NULL.
  *   - The library never prints and never exits.
  *
@@ -104,9 +104,10 @@ NTK_API NTK_NODISCARD ntk_status ntk_ctx_peak(ntk_ctx *ctx, ntk_dtype dtype, dou
                                               int *lanes);
 
 /* Upper bound in bytes on what the library holds at once; work that needs more is refused before
- * it starts, with the number. 0 (the default): the machine's available memory when work starts. */
+ * it starts, with the number. 0 (the default): what this process can have when work starts: the
+ * machine's available memory, or less under the limit of a control group or of address space. */
 NTK_API void ntk_ctx_set_memory(ntk_ctx *ctx, size_t bytes);
-/* The bound in bytes: what was set, or else the machine's available memory now. */
+/* The bound in bytes: what was set, or else what this process can have now. */
 NTK_API size_t ntk_ctx_memory(const ntk_ctx *ctx);
 /* NTK_ENOMEM ("WHAT needs 12.30 GiB, 8.00 GiB are available") if bytes is above that bound: for
  * callers who allocate results themselves. */
@@ -117,7 +118,9 @@ typedef void ntk_log_fn(int level, const char *text, void *user);
 NTK_API void ntk_ctx_set_log(ntk_ctx *ctx, ntk_log_fn *fn, void *user);
 
 /* Called from time to time by long work, from one thread at a time: done and total in units of
- * `what` ("tiles", "rows", ...). A result other than 0 cancels the work with NTK_ECANCEL. */
+ * `what` ("tiles", "rows", ...); also with what it was told before, to ask. A result other than 0 cancels
+ * the work with NTK_ECANCEL, within a second or two; but an eigen-decomposition is one call of LAPACK, whose
+ * time is said (level 0) before it if it may be more than 2 s. */
 typedef int ntk_progress_fn(const char *what, double done, double total, void *user);
 NTK_API void ntk_ctx_set_progress(ntk_ctx *ctx, ntk_progress_fn *fn, void *user);
 
@@ -190,12 +193,30 @@ NTK_API const char *ntk_preset_text(const char *name);
 NTK_API NTK_NODISCARD ntk_status ntk_data_view(ntk_ctx *ctx, const void *x, ntk_dtype dtype,
                                                int64_t n, ntk_shape shape, ntk_data **data);
 
-/* How a file is read. ntk_load_opts_init fills in the defaults. */
+/* What the columns of data and the classes are called. Learned on training samples, kept with a model;
+ * a table that is loaded with it is matched by its names. */
+typedef struct ntk_schema ntk_schema;
+
+/* Whether the first line of a CSV is a header. Guessed: it is one if all its cells are words; or
+ * integers 0, 1, 2, ... (two or more), beside words and empty cells; or if some are words and the second
+ * line has a number under one of them. */
+typedef enum ntk_header { NTK_HEADER_AUTO, NTK_HEADER_YES, NTK_HEADER_NO } ntk_header;
+
+/* How a file is read. ntk_load_opts_init fills in the defaults. Lists of columns are names or 0-based
+ * numbers separated by commas; a column without a name in the header, number k, is "Unnamed: k". */
 typedef struct ntk_load_opts {
-    ntk_dtype dtype;    /* element type of the samples in memory; default NTK_F64 */
-    const char *target; /* CSV: name or 0-based number of the target column, "none" for no target;
-                         * NULL (default): a column named target, label, class or y, else the last */
-    int64_t limit;      /* only the first `limit` samples; 0 (default): all */
+    ntk_dtype dtype;      /* element type of the samples in memory; default NTK_F64 */
+    const char *target;   /* CSV: list of target columns, "none" for no target; NULL (default): a column
+                           * named target, label, class or y, else the last */
+    int64_t limit;        /* only the first `limit` samples; 0 (default): all */
+    ntk_header header;    /* CSV; default NTK_HEADER_AUTO */
+    const char *drop;     /* CSV: list of columns that are left out, and may be text; NULL (default): none */
+    const char *features; /* CSV: list of feature columns, in this order; NULL (default): all but those of
+                           * the target and of drop */
+    const ntk_schema *schema; /* CSV: columns are those of this schema, in its order, by name if both have
+                               * names, else by number; its targets are read if they are all there. A
+                               * missing feature is NTK_EINVAL, other columns are dropped. Not together
+                               * with drop or features. NULL (default): none */
 } ntk_load_opts;
 NTK_API void ntk_load_opts_init(ntk_load_opts *opts);
 
@@ -203,7 +224,7 @@ NTK_API void ntk_load_opts_init(ntk_load_opts *opts);
  * of
  *   digits[/train|/test]            the embedded UCI digits, values / 16: all 1,797, or the first
  *                                   1,297 and the last 500
- *   FILE.csv  FILE.tsv              numeric columns, header or not
+ *   FILE.csv  FILE.tsv              columns of numbers, header or not; one target column may be words
  *   FILE.npy  FILE.npz  FILE.h5     array [n][d], [n][w][c] or [n][h][w][c]; npz and h5: x and y
  *   -                               csv or npy from standard input
  *   FILE-idxN-ubyte[.gz]            idx images, values / 255
@@ -227,12 +248,49 @@ NTK_API void ntk_data_flatten(ntk_data *data);
 
 /* How labels become regression targets: as they are; 0/1 indicators; indicators minus 1/classes. */
 typedef enum ntk_targets { NTK_RAW, NTK_ONEHOT, NTK_CENTERED } ntk_targets;
-/* Number of classes of data's labels: 1 + the largest. NTK_EINVAL if data has no labels, or some
- * label is not an integer >= 0 (names the row). */
+/* Number of classes of data's labels: those that are declared (digits, mnist: and cifar10: have ten, idx
+ * files those of all their labels, numbered data those of the schema), else the distinct labels. NTK_EINVAL
+ * if data has no labels, or several targets. */
 NTK_API NTK_NODISCARD ntk_status ntk_data_classes(const ntk_data *data, int64_t *classes);
-/* Writes targets, [n][classes] (NTK_RAW: [n][outputs], classes ignored). */
+/* Writes targets, [n][classes] (NTK_RAW: [n][outputs], classes ignored): column k is the k-th class in
+ * ascending order, columns beyond the classes of data are off. Test data may have other labels than
+ * training data: number both by one schema. */
 NTK_API NTK_NODISCARD ntk_status ntk_data_targets(const ntk_data *data, ntk_targets kind,
                                                   int64_t classes, double *y);
+
+/* How a table was read; texts belong to the schema. */
+typedef struct ntk_table {
+    int header;         /* 1: the first line is names; 0: columns are called by their numbers */
+    int header_guessed; /* 1: opts.header was NTK_HEADER_AUTO */
+    int target_guessed; /* 1: neither opts.target nor opts.schema said which is the target */
+    int matched;        /* columns are those of opts.schema: 1 by name, 2 by number; 0: there was none */
+    const char *const *dropped, *const *notes; /* columns left out; sentences on what looks wrong */
+    size_t n_dropped, n_notes;
+} ntk_table;
+
+/* The schema of training data for targets of a kind. With NTK_ONEHOT and NTK_CENTERED it has the classes
+ * (ntk_data_classes). NTK_EINVAL as there, and for NTK_RAW if targets are missing or words. */
+NTK_API NTK_NODISCARD ntk_status ntk_schema_new(const ntk_data *data, ntk_targets kind,
+                                                ntk_schema **schema);
+NTK_API void ntk_schema_free(ntk_schema *schema);
+/* The schema that data was loaded with: of a table, or with classes that are declared; else NULL. It belongs
+ * to data. */
+NTK_API const ntk_schema *ntk_data_schema(const ntk_data *data);
+/* NULL if the data are no table, or the schema is from a file. */
+NTK_API const ntk_table *ntk_schema_table(const ntk_schema *schema);
+/* Names of feature and target columns (without a header their numbers), in order; NULL and *n = 0 if there
+ * are none. */
+NTK_API const char *const *ntk_schema_features(const ntk_schema *schema, size_t *n);
+NTK_API const char *const *ntk_schema_targets(const ntk_schema *schema, size_t *n);
+/* Names of the classes: words, or numbers as text; NULL and *n = 0 without classes. labels: their numbers
+ * (NULL: not wanted; NULL for words). */
+NTK_API const char *const *ntk_schema_classes(const ntk_schema *schema, size_t *n,
+                                              const double **labels);
+/* Numbers data's labels by the schema's classes: 0 ... classes - 1 in place of what they were, -1 for those
+ * that are none of them; *unseen (NULL: not wanted) is how many. In targets, rows of -1 are off in all
+ * classes. Nothing is done if the schema has no classes or data no labels; NTK_EINVAL for several targets. */
+NTK_API NTK_NODISCARD ntk_status ntk_schema_number(const ntk_schema *schema, ntk_data *data,
+                                                   int64_t *unseen);
 
 /* Standardisation: none; each feature on its own; each channel over all positions. Mean and
  * deviation (1/n) are of the data it is learned on; constant features are only shifted. */
@@ -258,6 +316,17 @@ typedef struct ntk_array {
 } ntk_array;
 NTK_API NTK_NODISCARD ntk_status ntk_array_write(ntk_ctx *ctx, const char *path,
                                                  const ntk_array *arrays, size_t n);
+
+/* One column of a table: numbers, or words. */
+typedef struct ntk_column {
+    const char *name;
+    const double *x;          /* of row i: x[i * stride] */
+    int64_t stride;
+    const char *const *words; /* not NULL: x are numbers of these words */
+} ntk_column;
+/* Writes a CSV with a header, through a temporary name; "-" is standard output. */
+NTK_API NTK_NODISCARD ntk_status ntk_csv_write(ntk_ctx *ctx, const char *path,
+                                               const ntk_column *columns, size_t n, int64_t rows);
 
 /* --------------------------------------------------------------------------------- kernels */
 
@@ -320,7 +389,8 @@ typedef int ntk_rows_fn(int64_t i0, int64_t ni, void *k, void *user);
 /* alpha = (K + r)^-1 y for a positive definite kernel matrix K, [n][n] of dtype, that comes from
  * `rows` in blocks of `block` rows (from disk, say); r = diag_reg trace(K)/n; y and alpha are
  * [n][outputs]. Cholesky in float64 and 4 n^2 bytes. Predictions at other samples are K(x, X) alpha.
- * NTK_ENUMERIC if K + r is not positive definite. */
+ * NTK_ENUMERIC if K + r is not positive definite, with a diag_reg that helps, for which `rows` is asked for
+ * the matrix again. */
 NTK_API NTK_NODISCARD ntk_status ntk_kernel_solve(ntk_ctx *ctx, int64_t n, ntk_dtype dtype,
                                                   int64_t block, ntk_rows_fn *rows, void *user,
                                                   const double *y, int64_t outputs, double diag_reg,
@@ -352,6 +422,8 @@ typedef struct ntk_fit_opts {
                                  * 1: 1/2 mean over all n * outputs entries */
     int covariance;             /* 1: covariances will be asked for (NTK_POSTERIOR_NTK then keeps
                                  * the NNGP matrix too); default 0 */
+    const char *diag_reg_spelling; /* what messages write before a diag_reg that would help; a constant;
+                                    * NULL (default): "diag_reg = " */
 } ntk_fit_opts;
 NTK_API void ntk_fit_opts_init(ntk_fit_opts *opts);
 
@@ -383,6 +455,9 @@ NTK_API NTK_NODISCARD ntk_status ntk_model_set_encoding(ntk_model *model, const 
 /* What was remembered; *scaler is NULL if there is none, and belongs to the model. */
 NTK_API void ntk_model_encoding(const ntk_model *model, const ntk_scaler **scaler,
                                 ntk_targets *targets);
+/* Keeps a schema with a model, or with parameters, and in their files; NULL: none. It stays the caller's. */
+NTK_API void ntk_model_set_schema(ntk_model *model, ntk_schema *schema);
+NTK_API const ntk_schema *ntk_model_schema(const ntk_model *model); /* NULL: none; it belongs to the model */
 NTK_API int64_t ntk_model_outputs(const ntk_model *model);
 NTK_API int64_t ntk_model_n(const ntk_model *model);
 /* The shape of the samples that the model was fitted to, after any flattening. */
@@ -398,7 +473,9 @@ NTK_API NTK_NODISCARD ntk_status ntk_model_covariance(const ntk_model *model, co
 
 /* Gradient flow on the squared loss from f_0 (needs opts.finite_time): predictions at n_times
  * times t >= 0 (INFINITY allowed), f_t(z) = f_0(z) - K(z,X) (K + r)^-1 (1 - e^{-(K+r)t}) (f_0(X)-y)
- * with r the ridge that diag_reg adds (flow of the loss + r/2 |theta - theta_0|^2).
+ * with r the ridge that diag_reg adds (flow of the loss + r/2 |theta - theta_0|^2). Directions whose
+ * eigenvalues are rounding error do not move (ntk_spectral_decompose; a warning counts them when the
+ * model is fitted).
  *   f0_train [n][outputs], f0_test [m][outputs]: NULL for zero
  *   train [n_times][n][outputs], test [n_times][m][outputs], var [n_times][m]: NULL: not wanted.
  * x may be NULL if test and var are. var as in ntk_model_predict: NTK_POSTERIOR_NTK: of the
@@ -414,15 +491,24 @@ NTK_API NTK_NODISCARD ntk_status ntk_model_dynamics(const ntk_model *model, cons
  * Williams 2006, eq. 5.12; the variance is that of the Gaussian process with covariance K). */
 NTK_API NTK_NODISCARD ntk_status ntk_model_leave_one_out(const ntk_model *model, double *mean,
                                                          double *var);
+/* The b > 0 with which softmax(b f) of the leave-one-out outputs f makes the classes most likely, for a
+ * model of NTK_ONEHOT or NTK_CENTERED targets: softmax(b f(x)) are then class probabilities that are
+ * calibrated on all training samples (Guo et al. 2017's temperature scaling, 1/b the temperature). One
+ * label in n + 1 is taken to be random, so that b is finite where all are right; b times the outputs'
+ * deviation is 0.01 to 10,000. */
+NTK_API NTK_NODISCARD ntk_status ntk_model_sharpness(const ntk_model *model, double *b);
 /* log p(y | X), natural log, summed over outputs, of the Gaussian process with covariance K + r
  * (Rasmussen and Williams 2006, eq. 2.30). */
 NTK_API NTK_NODISCARD ntk_status ntk_model_evidence(const ntk_model *model, double *log_likelihood);
 
-/* Extreme eigenvalues of K + r, to 1e-3 relative or better (exact with opts.finite_time). */
+/* Extreme eigenvalues of K + r, to 1e-3 relative or better (exact with opts.finite_time). With null
+ * directions the condition is INFINITY. */
 typedef struct ntk_spectrum {
     double lambda_min, lambda_max, condition;
     double max_learning_rate; /* of plain gradient descent on the model's loss: 2 / lambda_max, for
                                * the mean loss times n * outputs */
+    int64_t null_directions; /* eigenvectors that do not move (opts.finite_time; else 0): see
+                              * ntk_spectral_decompose */
 } ntk_spectrum;
 NTK_API NTK_NODISCARD ntk_status ntk_model_spectrum(const ntk_model *model, ntk_spectrum *spectrum);
 /* All n eigenvalues of K + r, ascending (needs opts.finite_time). */
@@ -458,6 +544,10 @@ typedef struct ntk_flow_opts {
     double rtol, atol; /* tolerances of each output, 1e-13 to 0.1 and > 0; defaults 1e-6, 1e-8 */
     int closed_form;   /* 1: by the kernel's eigenvalues, not the integrator: squared loss without
                         * momentum; times in any order, INFINITY allowed; default 0 */
+    ntk_dtype dtype;   /* closed_form: in which k_train's entries were computed, which is how well its
+                        * eigenvalues are known; default NTK_F64 */
+    int64_t *null_directions; /* closed_form: the number of directions that do not move, see
+                               * ntk_spectral_decompose; NULL (default): not wanted */
     /* With momentum, the velocities f': at t = 0, [n][outputs] and [m][outputs] (NULL, the default:
      * rest), and at the times, [n_times][n][outputs] and [n_times][m][outputs] (NULL: not wanted).
      * f and q at one time are where a flow can be started again. */
@@ -475,13 +565,36 @@ NTK_API void ntk_flow_opts_init(ntk_flow_opts *opts);
  *   f0_train, f0_test  [n][outputs], [m][outputs]: NULL: zero
  *   times     [n_times], >= 0; without closed_form finite and ascending
  *   train     [n_times][n][outputs]; test [n_times][m][outputs]: NULL: not wanted
- * NTK_ENOTSUP in a build without SUNDIALS (closed_form needs none); NTK_ENUMERIC if the integrator fails (says at what time). */
+ * NTK_ENOTSUP in a build without SUNDIALS (closed_form needs none); NTK_ENUMERIC if the integrator fails
+ * (says at what time) or, with closed_form, k_train is not positive semidefinite. */
 NTK_API NTK_NODISCARD ntk_status ntk_flow(ntk_ctx *ctx, const ntk_flow_opts *opts, int64_t n, int64_t m,
                                           int64_t outputs, const double *k_train,
                                           const double *k_test, const double *y,
                                           const double *f0_train, const double *f0_test,
                                           const double *times, size_t n_times, double *train,
                                           double *test);
+
+/* What the closed form is made of, for other products with it. K + r = V diag(lambda + r) V' of a kernel
+ * matrix k, [n][n], becomes its eigenvectors, row i the i-th, and their weights [n], in the order of the
+ * eigenvalues: max(lambda, 0) + r, or 0 for directions that are null, as rounding error decides what
+ * lambda is:
+ *     lambda + r <= (4 eps(dtype) + n eps(float64)) lambda_max, or <= -lambda_min if that is larger.
+ * They come first, and are counted (and said in a warning). dtype: in which entries were computed.
+ * NTK_ENUMERIC if K is not positive semidefinite: lambda_min is below -10 times the first bound. */
+NTK_API NTK_NODISCARD ntk_status ntk_spectral_decompose(ntk_ctx *ctx, int64_t n, ntk_dtype dtype,
+                                                        double ridge, double *k, double *weights,
+                                                        int64_t *null_directions);
+/* A diag_reg, of one digit, with which a matrix with such eigenvalues and mean diagonal, trace(K)/n, can be
+ * solved: 1e-8 (entries in float32: 1e-4) of the mean diagonal or, if that is larger, 3 times the bound above.
+ * 0 if there is none. */
+NTK_API double ntk_ridge_for(int64_t n, ntk_dtype dtype, double lambda_min, double lambda_max,
+                             double mean_diagonal, int absolute);
+/* Along an eigenvector of weight w, at time t >= 0 (INFINITY allowed):
+ *   NTK_LEARNED  1 - e^{-w t}
+ *   NTK_GAIN     (1 - e^{-w t}) / w; 0 for w = 0, as nothing of a null direction reaches test samples
+ *   NTK_LEFT     e^{-w t} */
+typedef enum ntk_spectral_form { NTK_LEARNED, NTK_GAIN, NTK_LEFT } ntk_spectral_form;
+NTK_API double ntk_spectral(ntk_spectral_form form, double weight, double t);
 
 /* ----------------------------------------------------------------------- finite networks */
 
@@ -515,6 +628,10 @@ typedef struct ntk_param_array {
     int trainable; /* 0: trainable=False: it stays as it is and adds nothing to tangent kernels */
 } ntk_param_array;
 NTK_API size_t ntk_params_arrays(const ntk_params *params, const ntk_param_array **arrays);
+
+/* As ntk_model_set_schema; copies of the parameters have it too. */
+NTK_API void ntk_params_set_schema(ntk_params *params, ntk_schema *schema);
+NTK_API const ntk_schema *ntk_params_schema(const ntk_params *params);
 
 /* The outputs and all derivatives are those of s f; default 1. s > 0. */
 NTK_API NTK_NODISCARD ntk_status ntk_params_set_multiplier(ntk_params *params, double s);
@@ -560,12 +677,16 @@ NTK_API NTK_NODISCARD ntk_status ntk_params_ntk_product(const ntk_params *params
 NTK_API NTK_NODISCARD ntk_status ntk_params_lambda_max(const ntk_params *params, const ntk_data *x,
                                                        double *lambda);
 
-/* Mean over networks of seeds seed ... seed + n_nets - 1 of the empirical kernel's trace, and its
- * standard error (NULL: not wanted), [n1][n2] each. n_nets >= 1 (>= 2 for errors). */
+/* The seed of one of the networks of a seed, numbered from 0: different seeds have no network in
+ * common. */
+NTK_API uint64_t ntk_network_seed(uint64_t seed, uint64_t network);
+/* Mean over networks first ... first + n_nets - 1 of a seed (ntk_network_seed) of the empirical kernel's
+ * trace, and its standard error (NULL: not wanted), [n1][n2] each. first >= 0, n_nets >= 1 (>= 2 for
+ * errors). Estimates of different seeds are independent. */
 NTK_API NTK_NODISCARD ntk_status ntk_monte_carlo(ntk_ctx *ctx, const ntk_net *net, unsigned which,
                                                  const ntk_data *x1, const ntk_data *x2,
-                                                 ntk_dtype dtype, int64_t n_nets, uint64_t seed,
-                                                 double *mean, double *error);
+                                                 ntk_dtype dtype, int64_t first, int64_t n_nets,
+                                                 uint64_t seed, double *mean, double *error);
 
 /* How a finite network is trained. ntk_train_opts_init fills in the defaults. */
 typedef struct ntk_train_opts {

@@ -86,7 +86,7 @@ static int load(struct work *w)
     a.test = test;
     a.train_limit = a.train_limit ? a.train_limit : a.quick ? 200 : 2000;
     a.test_limit = a.test_limit ? a.test_limit : a.quick ? 100 : 10000;
-    STEP(samples_load(w->ctx, &a, NULL, true, &w->s));
+    STEP(samples_load(w->ctx, &a, NULL, NULL, true, &w->s));
     w->n = ntk_data_n(w->s.train);
     w->m = ntk_data_n(w->s.test);
     w->block = w->cases[w->n_cases - 1].gap ? BLOCK_GAP : BLOCK;

@@ -6,7 +6,7 @@
 
 /* ---- Monte-Carlo kernels */
 
-/* monte_carlo(text, which, x1, x2, dtype, n_nets, seed, mean, error or None) */
+/* monte_carlo(text, which, x1, x2, dtype, first, n_nets, seed, mean, error or None) */
 static PyObject *monte_carlo(PyObject *self, PyObject *args)
 {
     const char *text;
@@ -16,15 +16,15 @@ static PyObject *monte_carlo(PyObject *self, PyObject *args)
     unsigned which;
     int character;
     ntk_dtype dtype;
-    long long n_nets;
+    long long first, n_nets;
     unsigned long long seed;
     ntk_ctx *ctx;
     ntk_net *net;
     bool ok = false;
 
     (void)self;
-    if (!PyArg_ParseTuple(args, "sIOOCLKOO", &text, &which, &o1, &o2, &character, &n_nets, &seed, &om,
-                          &oe) ||
+    if (!PyArg_ParseTuple(args, "sIOOCLLKOO", &text, &which, &o1, &o2, &character, &first, &n_nets, &seed,
+                          &om, &oe) ||
         !dtype_get(character, &dtype) || !(ctx = context_new()))
         return NULL;
     net = net_parse(ctx, text);
@@ -36,8 +36,8 @@ static PyObject *monte_carlo(PyObject *self, PyObject *args)
             struct call call;
 
             call_begin(&call, ctx);
-            ok = call_end(&call, ntk_monte_carlo(ctx, net, which, x1.data, x2.data, dtype, n_nets, seed,
-                                                 mean.b.buf, error.b.buf));
+            ok = call_end(&call, ntk_monte_carlo(ctx, net, which, x1.data, x2.data, dtype, first, n_nets,
+                                                 seed, mean.b.buf, error.b.buf));
         }
     }
     array_release(&mean);
@@ -263,7 +263,7 @@ static PyObject *flow(PyObject *self, PyObject *args)
 
 PyMethodDef finite_methods[] = {
     {"monte_carlo", monte_carlo, METH_VARARGS,
-     "monte_carlo(text, which, x1, x2, dtype, n_nets, seed, mean, error)"},
+     "monte_carlo(text, which, x1, x2, dtype, first, n_nets, seed, mean, error)"},
     {"flow", flow, METH_VARARGS,
      "flow(loss, momentum, learning_rate, blocks, rtol, atol, (n, m, outputs), times, arrays)"},
     {NULL, NULL, 0, NULL},

@@ -60,6 +60,7 @@ static PyObject *fit(PyObject *self, PyObject *args)
         !dtype_get(character, &o.dtype) || !(m = model_new()))
         return NULL;
     o.posterior = (ntk_posterior)posterior;
+    o.diag_reg_spelling = "alpha=";
     net = net_parse(m->owner.ctx, text);
     if (net && samples_get(m->owner.ctx, ox, "x", false, &m->x) && array_get(oy, "y", false, &y) &&
         y.dtype == NTK_F64 && y.b.ndim == 2 && y.b.shape[0] == m->x.n) {
@@ -214,6 +215,22 @@ static PyObject *evidence(PyObject *self, PyObject *unused)
     return ok ? PyFloat_FromDouble(value) : NULL;
 }
 
+static PyObject *sharpness(PyObject *self, PyObject *unused)
+{
+    struct model *m = (struct model *)self;
+    struct call call;
+    double value;
+    bool ok;
+
+    (void)unused;
+    if (!owner_lock(&m->owner))
+        return NULL;
+    call_begin(&call, m->owner.ctx);
+    ok = call_end(&call, ntk_model_sharpness(m->model, &value));
+    owner_unlock(&m->owner);
+    return ok ? PyFloat_FromDouble(value) : NULL;
+}
+
 static PyObject *spectrum(PyObject *self, PyObject *unused)
 {
     struct model *m = (struct model *)self;
@@ -240,6 +257,7 @@ static PyMethodDef methods[] = {
     {"dynamics", dynamics, METH_VARARGS, "dynamics(times, x, train, test, variance)"},
     {"leave_one_out", leave_one_out, METH_VARARGS, "leave_one_out(mean, variance)"},
     {"evidence", evidence, METH_NOARGS, "log p(y | X)"},
+    {"sharpness", sharpness, METH_NOARGS, "b of class probabilities softmax(b f)"},
     {"spectrum", spectrum, METH_NOARGS, "(lambda_min, lambda_max, condition, max_learning_rate)"},
     {NULL, NULL, 0, NULL},
 };

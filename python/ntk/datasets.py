@@ -1,40 +1,64 @@
 # SPDX-License-Identifier: MIT
 """Data sets as arrays: the embedded digits, and every file that the command line reads."""
 import os
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from . import _core
 
+Columns = str | int | Sequence[str | int]
+
+
+def _columns(columns):
+    """Names or numbers of columns as the library's list; None as it is."""
+    if columns is None or isinstance(columns, str):
+        return columns
+    return ",".join(str(column) for column in np.atleast_1d(np.asarray(columns, dtype=object)))
+
 
 def load(source: str | os.PathLike[str], dtype: DTypeLike = np.float64, limit: int | None = None,
-         target: str | int | None = None) -> tuple[NDArray, NDArray | None]:
+         target: Columns | None = None, *, header: bool | None = None, drop: Columns | None = None,
+         features: Columns | None = None) -> tuple[NDArray, NDArray | None]:
     """(x, y) of a source; y is None where it has no labels.
 
     source: 'digits', 'digits/train' or 'digits/test' (UCI digits, embedded, values / 16), FILE.csv, .npy, .npz, .h5
     or idx, 'mnist:DIR/train' or '/test', 'cifar10:DIR/train' or '/test' (values / 255). x: [n][c], [n][w][c] or
-    [n][h][w][c] of dtype, float32 or float64. y: labels [n], or targets [n][outputs]. limit: only that many samples.
-    target: the target column of a CSV, by name or number. OSError or ValueError if it cannot be read.
+    [n][h][w][c] of dtype, float32 or float64. y: labels [n], numbers or words, or targets [n][outputs]. limit: only
+    that many samples. Of a CSV, columns by name or number, one or several: target (default: a column called target,
+    label, class or y, else the last; 'none': no target), drop: left out, features (default: all others). header:
+    whether the first line is one; None: as it looks (see docs/howto/csv.md). What looks like an index column, or a
+    constant target, is a RuntimeWarning. OSError or ValueError if it cannot be read.
     """
     dtype = np.dtype(dtype).newbyteorder("=")
-    target = None if target is None else str(target)
-    x, n, shape, y, outputs = _core.load(os.fsdecode(source), dtype.char, limit or 0, target)
+    x, n, shape, y, outputs, words = _core.load(
+        os.fsdecode(source), dtype.char, limit or 0, _columns(target), 0 if header is None else 1 if header else 2,
+        _columns(drop), _columns(features))
     x = np.frombuffer(x, dtype).reshape(n, *shape)
     if y is not None:
         y = np.frombuffer(y).reshape(n, outputs)
         y = y[:, 0] if outputs == 1 else y
+        y = y if words is None else np.array(words)[y.astype(int)]
     return x, y
 
 
-def one_hot(labels: ArrayLike, classes: int | None = None, centered: bool = True) -> NDArray:
-    """Labels 0 ... classes - 1 as targets [n][classes]: 1 for the class, else 0; centered: minus 1/classes."""
+def one_hot(labels: ArrayLike, classes: int | ArrayLike | None = None, centered: bool = True) -> NDArray:
+    """Labels [n] as targets [n][classes]: 1 for the class, else 0; centered: minus 1/classes.
+
+    classes: the labels that there are, in the order of the columns; a number c: 0 ... c - 1; None: the distinct
+    labels, in ascending order. Give them for test samples, which may lack some. ValueError for another label.
+    """
     labels = np.asarray(labels)
-    if labels.ndim != 1 or labels.size == 0 or labels.dtype.kind not in "biuf" or not (
-            np.isfinite(labels) & (labels >= 0) & (labels == np.floor(labels))).all():
-        raise ValueError("labels must be integers 0, 1, ... in an array [n]")
-    labels = labels.astype(int)
-    classes = int(labels.max()) + 1 if classes is None else classes
-    if labels.max() >= classes:
-        raise ValueError(f"label {labels.max()} does not belong to {classes} classes")
-    return np.eye(classes)[labels] - (1 / classes if centered else 0)
+    if labels.ndim != 1 or labels.size == 0 or labels.dtype.kind not in "biufUS" or (
+            labels.dtype.kind == "f" and not np.isfinite(labels).all()):
+        raise ValueError("labels must be finite numbers or words in an array [n]")
+    known = np.unique(labels) if classes is None else np.arange(classes) if np.ndim(classes) == 0 else np.asarray(classes)
+    order = np.argsort(known)
+    place = order[np.minimum(np.searchsorted(known, labels, sorter=order), len(known) - 1)]
+    wrong = known[place] != labels
+    if wrong.any():
+        raise ValueError(f"label {labels[wrong][0]} does not belong to {len(known)} classes")
+    y = np.full((len(labels), len(known)), -1 / len(known) if centered else 0.0)
+    y[np.arange(len(labels)), place] += 1
+    return y

@@ -192,8 +192,8 @@ def monte_carlo_kernel_fn(init_fn, apply_fn, key, n_samples, batch_size=0, devic
                           implementation=NtkImplementation.STRUCTURED_DERIVATIVES):
     """kernel_fn(x1, x2=None, get=None) -> mean of empirical kernels over n_samples random networks.
 
-    init_fn, apply_fn: of ntk.stax. key: a seed, as init_fn's rng; the networks are those of the seeds key ... key +
-    n_samples - 1. n_samples: a number, or several in ascending order, for which kernel_fn is a generator of estimates.
+    init_fn, apply_fn: of ntk.stax. key: a seed, as init_fn's rng; estimates of different keys have no network in
+    common. n_samples: a number, or several in ascending order, for which kernel_fn is a generator of estimates.
     Other arguments are accepted and not needed; kernels are means over equal outputs (trace_axes=(-1,)). get as in
     kernel_fn of ntk.stax.
     """
@@ -206,7 +206,7 @@ def monte_carlo_kernel_fn(init_fn, apply_fn, key, n_samples, batch_size=0, devic
     def estimate(x1, x2, which, first, count):
         x1, x2, dtype = pair(x1, x2)
         mean = np.empty((len(x1), len(x1 if x2 is None else x2)))
-        _core.monte_carlo(net.text, WANT[which], x1, x2, dtype.char, count, seed + first, mean, None)
+        _core.monte_carlo(net.text, WANT[which], x1, x2, dtype.char, first, count, seed, mean, None)
         return mean
 
     def kernel_fn(x1, x2=None, get=None, **kwargs):

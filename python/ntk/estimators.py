@@ -11,7 +11,6 @@ import warnings
 from collections import namedtuple
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, MultiOutputMixin, RegressorMixin
 from sklearn.utils.multiclass import check_classification_targets
@@ -157,9 +156,7 @@ class _NTKEstimator(BaseEstimator):
         self.X_fit_ = np.array(_as_inputs(X, self._net, self.input_shape), order="C")
         self._targets = np.ascontiguousarray(targets, dtype=np.float64)
         self._posterior, self._dtype = _POSTERIORS[self.kernel], np.dtype(self.dtype).char
-        self._ridge = float(self.alpha)
-        if self.alpha_relative:
-            self._ridge *= variances(self._net, self.X_fit_, "nngp" if self.kernel == "nngp" else "ntk").mean()
+        self._alpha, self._absolute = float(self.alpha), not self.alpha_relative
         self._time = np.inf if self.time is None else float(self.time)
         self._cache = {}
         self._model(self._time < np.inf)
@@ -170,17 +167,14 @@ class _NTKEstimator(BaseEstimator):
         covariance = covariance or self._posterior != _POSTERIORS["ntk"]  # costs nothing with the other two
         model, has_covariance = self._cache.get(finite_time, (None, False))
         if model is None or covariance > has_covariance:
-            model = self._fit_model(self._ridge, finite_time, covariance)
+            model = self._fit_model(self._alpha, finite_time, covariance)
             self._cache[finite_time] = model, covariance
         return model
 
-    def _fit_model(self, ridge, finite_time, covariance):
-        absolute = mean_loss = True
-        try:
-            return self._net.call(_core.Model.fit, self._net.text, self.X_fit_, self._targets, self._posterior,
-                                  self._dtype, ridge, absolute, finite_time, mean_loss, covariance)
-        except np.linalg.LinAlgError as error:
-            raise np.linalg.LinAlgError(str(error).replace("diag_reg", "alpha")) from None
+    def _fit_model(self, alpha, finite_time, covariance):
+        mean_loss = True
+        return self._net.call(_core.Model.fit, self._net.text, self.X_fit_, self._targets, self._posterior,
+                              self._dtype, alpha, self._absolute, finite_time, mean_loss, covariance)
 
     # ---- what they predict, in normalised targets
 
@@ -373,8 +367,8 @@ class NTKClassifier(ClassifierMixin, _NTKEstimator):
         """Fits to samples X [n][d], [n][w][c] or [n][h][w][c] and labels y [n] of any type; returns self."""
         X, y = validate_data(self, X, y, allow_nd=True, dtype=_FLOATS)
         check_classification_targets(y)
-        self.classes_, self._labels = np.unique(y, return_inverse=True)
-        return self._fit(X, one_hot(self._labels, len(self.classes_)))
+        self.classes_, labels = np.unique(y, return_inverse=True)
+        return self._fit(X, one_hot(labels, len(self.classes_)))
 
     def predict(self, X):
         """The labels [m] with the largest outputs at samples X, at `time`."""
@@ -430,26 +424,14 @@ class NTKClassifier(ClassifierMixin, _NTKEstimator):
         mean, std = self._loo()
         return (mean, std) if return_std else mean
 
+    def _alpha_of_time(self):
+        """alpha with what training up to `time` is close to."""
+        which = "nngp" if self.kernel == "nngp" else "ntk"
+        unit = 1 if self._absolute else variances(self._net, self.X_fit_, which).mean()
+        return self._alpha + self._targets.size / self._time / unit
+
     def _sharpness(self):
         if "sharpness" not in self._cache:
-            model = (self._model() if self._time == np.inf else
-                     self._fit_model(self._ridge + self._targets.size / self._time, False, False))
-            self._cache["sharpness"] = _most_likely_sharpness(self._leave_one_out(model)[0], self._labels)
+            model = self._model() if self._time == np.inf else self._fit_model(self._alpha_of_time(), False, False)
+            self._cache["sharpness"] = model.sharpness()
         return self._cache["sharpness"]
-
-
-def _most_likely_sharpness(scores, labels):
-    """The b > 0 with which softmax(b scores), scores [n][classes], makes labels [n] most likely.
-
-    One label in n + 1 is taken to be random, without which b would be infinite where all scores are right; and b is
-    0.01 to 10,000 divided by the scores' deviation, so that it is not 0 where they are worse than chance.
-    """
-    n, classes = scores.shape
-    noise = 1 / (n + 1)
-    targets = one_hot(labels, classes, centered=False) * (1 - noise) + noise / classes
-    scale = scores.std() or 1.0
-
-    def loss(log_b):
-        return -np.sum(targets * log_softmax(np.exp(log_b) / scale * scores, axis=1))
-
-    return np.exp(minimize_scalar(loss, bounds=np.log([1e-2, 1e4]), method="bounded").x) / scale

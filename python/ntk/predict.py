@@ -4,6 +4,11 @@
 Names, arguments and scales are those of neural-tangents' predict: the squared loss is 1/2 of the mean over all
 entries of y, and time t is in steps of learning_rate, so that f(t) runs with exp(-K learning_rate t / y.size).
 Lee et al. 2019 (eqs. 9 to 16), He et al. 2020 (NTKGP). Everything is computed in float64 with LAPACK.
+
+Eigenvalues of a kernel are known down to rounding error of its dtype: (4 eps(dtype) + n eps(float64)) of the largest,
+or minus the smallest if that is larger. At finite times, and t = inf, directions that are not above it, ridge included,
+do not move, and do not reach test samples; a RuntimeWarning counts them. LinAlgError if the smallest eigenvalue is
+below -10 times the first of these.
 """
 from collections import namedtuple
 from dataclasses import dataclass
@@ -31,9 +36,28 @@ class ODEState:
 # ---- kernels as matrices
 
 
+def _given(a, name):
+    """a as an array of finite float64 numbers."""
+    a = as_array(a, name, np.float64)
+    finite = np.isfinite(a)
+    if not finite.all():
+        place = tuple(map(int, np.unravel_index(finite.argmin(), a.shape)))
+        raise ValueError(f"{name}{list(place) if place else ''} is {a[place]}: all numbers must be finite")
+    return a
+
+
+def _number(x, name, least, most=np.inf, above=False):
+    """x as a float, if it is from least (or above it) to below most."""
+    number = float(x)
+    if not (least < number if above else least <= number) or not number < most:
+        to = "and finite" if most == np.inf else f"to below {most}"
+        raise ValueError(f"{name} must be {'above' if above else 'from'} {least} {to}, got {number}")
+    return number
+
+
 def _matrix(k, name):
     """A kernel as a matrix: [n1][n2], or [n1][n2][c][c] with its blocks as [n1 c][n2 c]."""
-    k = as_array(k, name, np.float64)
+    k = _given(k, name)
     if k.ndim == 4:
         return np.ascontiguousarray(k.transpose(0, 2, 1, 3).reshape(k.shape[0] * k.shape[2], -1))
     if k.ndim != 2:
@@ -45,7 +69,7 @@ class _Targets:
     """y [n][c], and how it meets a kernel: a column for each output, or one column for a kernel with blocks."""
 
     def __init__(self, k, y, trace_axes):
-        y = as_array(y, "y_train", np.float64)
+        y = _given(y, "y_train")
         if y.ndim not in (1, 2):
             raise ValueError(f"y_train must have the shape [n][outputs], got {y.shape}")
         self.y, self.size = y, y.size
@@ -71,31 +95,49 @@ class _Targets:
         return columns.reshape((*times, -1, *tail))
 
 
+_LEARNED, _GAIN, _LEFT = range(3)  # forms of _core.spectral: 1 - e^{-w t}, (1 - e^{-w t}) / w, e^{-w t}
+
+
 class _Solver:
     """Factorisations of a kernel matrix with its ridge, each made when it is first needed."""
 
     def __init__(self, k, diag_reg, absolute, name="k_train_train"):
-        k = _matrix(k, name)
-        if k.shape[0] != k.shape[1]:
-            raise ValueError(f"{name} must be square, got {k.shape}")
-        if not diag_reg >= 0:
-            raise ValueError(f"diag_reg must be 0 or more, got {diag_reg}")
-        if not np.isfinite(k).all():
-            raise ValueError(f"{name} has numbers that are not finite")
-        self.k = k.copy()
-        self.k[np.diag_indices(len(k))] += diag_reg * (1 if absolute else np.trace(k) / len(k))
+        self.dtype = as_array(k, name).dtype
+        self.k = _matrix(k, name).copy()
+        if self.k.shape[0] != self.k.shape[1]:
+            raise ValueError(f"{name} must be square, got {self.k.shape}")
+        self.absolute, self.mean = bool(absolute), np.trace(self.k) / len(self.k)
+        self.ridge = _number(diag_reg, "diag_reg", 0) * (1 if absolute else self.mean)
 
     @cached_property
     def _factor(self):
         from scipy.linalg import cho_factor
 
+        k, n = self.k.copy(), len(self.k)
+        k[np.diag_indices(n)] += self.ridge
+        largest = k.diagonal().max()
         try:
-            return cho_factor(self.k, lower=True, check_finite=False)
+            factor = cho_factor(k, lower=True, overwrite_a=True, check_finite=False)
         except np.linalg.LinAlgError:
-            lowest = self.eigen[0][0]
-            raise np.linalg.LinAlgError(
-                f"the kernel matrix is not positive definite: its smallest eigenvalue is {lowest:.3g}, its mean "
-                f"diagonal {np.trace(self.k) / len(self.k):.3g}; equal samples do this; set diag_reg") from None
+            raise self._not_positive() from None
+        if factor[0].diagonal().min() ** 2 <= n * np.finfo(float).eps * largest:  # a pivot of rounding error
+            raise self._not_positive()
+        return factor
+
+    def _not_positive(self):
+        from scipy.linalg import eigvalsh
+
+        least, largest = eigvalsh(self.k, check_finite=False)[[0, -1]]
+        hint = _core.ridge_for(len(self.k), self.dtype.char, least, largest, self.mean, self.absolute)
+        scale = "with diag_reg_absolute_scale=True" if self.absolute else "times the mean of the diagonal"
+        return np.linalg.LinAlgError(
+            f"the kernel matrix is not positive definite: its eigenvalues are {least:.3g} to {largest:.3g}, to which "
+            f"diag_reg adds {self.ridge:.3g}; equal samples do this"
+            + f"; try diag_reg={hint:g} ({scale})" * (hint > 0))
+
+    def check(self):
+        """LinAlgError if the matrix is singular."""
+        self._factor
 
     def solve(self, b):
         from scipy.linalg import cho_solve
@@ -104,42 +146,36 @@ class _Solver:
 
     @cached_property
     def eigen(self):
-        from scipy.linalg import eigh
+        """Weights [n], 0 of what does not move, and eigenvectors in columns."""
+        rows, weights = self.k.copy(), np.empty(len(self.k))
+        _core.decompose(rows, self.dtype.char, self.ridge, weights)
+        return weights, rows.T
 
-        return eigh(self.k, check_finite=False, driver="evd")
+    def along(self, form, t):
+        """What the flow does along each eigenvector: [times][n]."""
+        weights, out = self.eigen[0], np.empty((len(t), len(self.k)))
+        _core.spectral(form, weights, t, out)
+        return out
 
     def decay(self, b, t):
         """(e^{-K t} - 1) b for each t: [times][n][columns]."""
-        values, vectors = self.eigen
-        return vectors @ (np.expm1(-_ramp(values, t))[..., None] * (vectors.T @ b))
+        vectors = self.eigen[1]
+        return vectors @ (-self.along(_LEARNED, t)[..., None] * (vectors.T @ b))
 
     def fraction(self, b, t):
-        """K^-1 (1 - e^{-K t}) b for each t; t at an eigenvalue of 0: [times][n][columns]."""
-        values, vectors = self.eigen
-        return vectors @ (_inverse_ramp(values, t)[..., None] * (vectors.T @ b))
-
-
-def _ramp(values, t):
-    """lambda t, [times][n], with 0 infinity = 0; negative eigenvalues are rounding of 0."""
-    positive = np.maximum(values, 0)
-    with np.errstate(invalid="ignore"):
-        return np.where(positive > 0, positive * t[:, None], 0)
-
-
-def _inverse_ramp(values, t):
-    """(1 - e^{-lambda t}) / lambda: [times][n]. Where lambda is 0 that is t, and at infinity 0: a test kernel that
-    belongs to the matrix has no part along such an eigenvector."""
-    positive = np.maximum(values, 0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(positive > 0, -np.expm1(-_ramp(values, t)) / positive, np.where(np.isinf(t), 0, t)[:, None])
+        """K^-1 (1 - e^{-K t}) b for each t: [times][n][columns]."""
+        vectors = self.eigen[1]
+        return vectors @ (self.along(_GAIN, t)[..., None] * (vectors.T @ b))
 
 
 def _times(t, scale):
     """t of any shape as scaled times [times], and its shape."""
     t = np.asarray(t, np.float64)
-    if np.isnan(t).any() or (t < 0).any():
-        raise ValueError("times t must be 0 or more")
-    return t.ravel() * scale, t.shape
+    wrong = ~(t >= 0)
+    if wrong.any():
+        place = tuple(map(int, np.unravel_index(wrong.argmax(), t.shape)))
+        raise ValueError(f"times t must be 0 or more: t{list(place) if place else ''} is {t[place]}")
+    return np.ascontiguousarray(t.ravel() * scale), t.shape
 
 
 # ---- gradient descent on the squared loss
@@ -153,13 +189,16 @@ def gradient_descent_mse(k_train_train, y_train, learning_rate=1.0, diag_reg=0.0
     its mean, or as it is with diag_reg_absolute_scale. Returns predict_fn(t=None, fx_train_0=0., fx_test_0=None,
     k_test_train=None): t None is infinity, and may be an array of any shape; fx_..._0 are outputs [n][c] at the
     start, numbers or None for not wanted. It returns outputs at the training samples, at the test samples, or both
-    as a pair, with t's shape in front. LinAlgError if the matrix is singular.
+    as a pair, with t's shape in front. t None is by Cholesky: LinAlgError, with a ridge that helps, if the matrix is
+    singular.
     """
+    learning_rate = _number(learning_rate, "learning_rate", 0, above=True)
     solver = _Solver(k_train_train, diag_reg, diag_reg_absolute_scale)
     targets = _Targets(solver.k, y_train, trace_axes)
 
     def at_infinity(f_train, f_test, k_test):
         train = targets.y.copy()
+        solver.check()
         if f_test is None:
             return train, None
         residual = targets.columns(targets.y - (0 if f_train is None else np.asarray(f_train)))
@@ -179,8 +218,8 @@ def gradient_descent_mse(k_train_train, y_train, learning_rate=1.0, diag_reg=0.0
         if fx_train_0 is None and fx_test_0 is None:
             raise ValueError("fx_train_0 and fx_test_0 are both None: nothing is to be predicted")
         k_test = _test_kernel(k_test_train, fx_test_0, solver)
-        f_train = None if fx_train_0 is None else as_array(fx_train_0, "fx_train_0", np.float64)
-        f_test = None if fx_test_0 is None else as_array(fx_test_0, "fx_test_0", np.float64)
+        f_train = None if fx_train_0 is None else _given(fx_train_0, "fx_train_0")
+        f_test = None if fx_test_0 is None else _given(fx_test_0, "fx_test_0")
         train, test = (at_infinity(f_train, f_test, k_test) if t is None else at(t, f_train, f_test, k_test))
         return _wanted(train, test, fx_train_0, fx_test_0)
 
@@ -239,7 +278,7 @@ def gp_inference(k_train_train, y_train, diag_reg=0.0, diag_reg_absolute_scale=F
     ('nngp', 'ntk'). The result is the mean [m][c], with k_test_test a Gaussian(mean, covariance [m][m]).
     k_test_train None: at the training samples without a ridge, which are y_train.
     """
-    solvers = {}
+    y_train, solvers = _given(y_train, "y_train"), {}
 
     def solver(name):
         if name not in solvers:
@@ -255,12 +294,13 @@ def gp_inference(k_train_train, y_train, diag_reg=0.0, diag_reg_absolute_scale=F
                              "get=('nngp', 'ntk')")
         s_tt = _matrix(_part(k_test_test, prior, "k_test_test"), "k_test_test")
         s_td = _matrix(_part(k_test_train, prior, "k_test_train"), "k_test_train")
+        rounding = 1e-6 * np.abs(s_tt.diagonal()).max()  # beyond it the kernels do not belong together
         if regime != "ntk":
-            return s_tt - s_td @ solver(kernel).solve(s_td.T)
+            return _covariance(s_tt - s_td @ solver(kernel).solve(s_td.T), rounding)
         t_td = _matrix(k_test_train.ntk, "k_test_train")
         a = solver("ntk").solve(t_td.T).T
         cross = a @ s_td.T
-        return s_tt + a @ _matrix(k_train_train.nngp, "k_train_train") @ a.T - cross - cross.T
+        return _covariance(s_tt + a @ _matrix(k_train_train.nngp, "k_train_train") @ a.T - cross - cross.T, rounding)
 
     def one(regime, k_test_train, k_test_test):
         kernel = "nngp" if regime == "nngp" else "ntk"
@@ -284,6 +324,14 @@ def gp_inference(k_train_train, y_train, diag_reg=0.0, diag_reg_absolute_scale=F
     return predict_fn
 
 
+def _covariance(cov, rounding=np.inf):
+    """Symmetric, without variances in (-rounding, 0): what rounding has left of a covariance [...][m][m]."""
+    cov = (cov + np.swapaxes(cov, -1, -2)) / 2
+    diagonal = np.einsum("...ii->...i", cov)
+    diagonal[(diagonal < 0) & (diagonal > -rounding)] = 0
+    return cov
+
+
 def _blocks(cov, targets):
     """[m c][m c] as [m][m][c][c] for kernels with blocks; times in front stay."""
     if not targets.blocks:
@@ -301,6 +349,7 @@ def gradient_descent_mse_ensemble(kernel_fn, x_train, y_train, learning_rate=1.0
     compute_cov=False): t None is infinity (gp_inference), an array of any shape gives a leading axis each; get
     'nngp' (only the last layer trains) or 'ntk' (all do) or a tuple. x_test None: the training samples.
     """
+    learning_rate, y_train = _number(learning_rate, "learning_rate", 0, above=True), _given(y_train, "y_train")
     cache = {}
 
     def train_kernels(names):
@@ -334,7 +383,7 @@ def gradient_descent_mse_ensemble(kernel_fn, x_train, y_train, learning_rate=1.0
         if k_tt is None:
             return mean
         cov = _ensemble_covariance(regime, s, scaled, train_kernels(("nngp",)).nngp, k_td, k_tt)
-        return Gaussian(mean, _blocks(cov.reshape((*shape, *cov.shape[1:])), targets))
+        return Gaussian(mean, _blocks(_covariance(cov).reshape((*shape, *cov.shape[1:])), targets))
 
     def predict_fn(t=None, x_test=None, get=None, compute_cov=False, **kwargs):
         get = ("nngp", "ntk") if get is None else get
@@ -356,19 +405,19 @@ def gradient_descent_mse_ensemble(kernel_fn, x_train, y_train, learning_rate=1.0
 
 def _ensemble_covariance(regime, solver, t, nngp_dd, k_td, k_tt):
     """[times][m][m]; Lee et al. 2019, eq. 16 (all layers) and its analogue for the last layer."""
-    values, vectors = solver.eigen
+    weights, vectors = solver.eigen
     if k_td is None:
-        left = np.exp(-_ramp(values, t))[:, None, :] * vectors  # V e^{-lambda t}, [times][n][n]
+        left = solver.along(_LEFT, t)[:, None, :] * vectors  # V e^{-w t}, [times][n][n]
         if regime == "nngp":
-            return (left * np.maximum(values, 0)) @ left.transpose(0, 2, 1)
+            return (left * weights) @ left.transpose(0, 2, 1)
         project = left @ vectors.T
         return project @ _matrix(nngp_dd, "k") @ project.transpose(0, 2, 1)
     s_td, s_tt = _matrix(k_td.nngp, "k"), _matrix(k_tt, "k")
     if regime == "nngp":
         rotated = s_td @ vectors
-        return s_tt - (rotated * _inverse_ramp(values, 2 * t)[:, None, :]) @ rotated.T
+        return s_tt - (rotated * solver.along(_GAIN, 2 * t)[:, None, :]) @ rotated.T
     rotated = _matrix(k_td.ntk, "k") @ vectors
-    a = (rotated * _inverse_ramp(values, t)[:, None, :]) @ vectors.T
+    a = (rotated * solver.along(_GAIN, t)[:, None, :]) @ vectors.T
     cross = a @ s_td.T
     return s_tt + a @ _matrix(nngp_dd, "k") @ a.transpose(0, 2, 1) - cross - cross.transpose(0, 2, 1)
 
@@ -425,6 +474,9 @@ def max_learning_rate(ntk_train_train, y_train_size=None, momentum=0.0, eps=1e-1
     from scipy.linalg import eigh
 
     k = _matrix(ntk_train_train, "ntk_train_train")
+    if k.shape[0] != k.shape[1]:
+        raise ValueError(f"ntk_train_train must be square, got {k.shape}")
+    _number(momentum, "momentum", 0, 1)
     largest = eigh(k, eigvals_only=True, subset_by_index=(len(k) - 1, len(k) - 1))[0]
     return 2 * (1 + momentum) * (len(k) if y_train_size is None else y_train_size) / (largest + eps)
 
@@ -441,35 +493,34 @@ def gradient_descent(loss, k_train_train, y_train, learning_rate=1.0, momentum=N
     ODEState gives an ODEState. Lee et al. 2019, eq. 4; SUNDIALS' CVODE.
     """
     number = _loss_of(loss)
-    k = as_array(k_train_train, "k_train_train", np.float64)
+    k = _given(k_train_train, "k_train_train")
     targets = _Targets(_matrix(k, "k_train_train"), y_train, trace_axes)
     if targets.blocks and k.ndim != 4:
         raise ValueError(f"k_train_train must have the shape [n][n][c][c] (trace_axes=()), got {k.shape}")
     y = targets.y.reshape(len(targets.y), -1)
     n, c = y.shape
     kernel = k / targets.size  # both losses are means over all entries, the library's are sums
-    if not learning_rate > 0:
-        raise ValueError(f"learning_rate must be above 0, got {learning_rate}")
-    if momentum is not None and not 0 <= momentum < 1:
-        raise ValueError(f"momentum must be from 0 to below 1, or None, got {momentum}")
+    learning_rate = _number(learning_rate, "learning_rate", 0, above=True)
+    if momentum is not None:
+        momentum = _number(momentum, "momentum", 0, 1)
 
-    def rows(f, count):
-        return None if f is None else np.ascontiguousarray(np.broadcast_to(f, (count, *targets.y.shape[1:])),
-                                                            np.float64).reshape(count, c)
+    def rows(f, name, count):
+        return None if f is None else np.ascontiguousarray(
+            np.broadcast_to(_given(f, name), (count, *targets.y.shape[1:]))).reshape(count, c)
 
     def integrate(t, start, k_test_train):
         times, shape = _times(t, np.sqrt(learning_rate) if momentum is not None else learning_rate)
         test = None
         if start.fx_test is not None:
-            test = as_array(k_test_train, "k_test_train", np.float64) / targets.size
+            test = _given(k_test_train, "k_test_train") / targets.size
         m = 0 if test is None else len(test)
         velocities = momentum is not None
         outs = [np.empty((len(times), count, c)) if wanted else None
                 for count, wanted in ((n, True), (m, m > 0), (n, velocities), (m, velocities and m > 0))]
         _core.flow(number, float("nan") if momentum is None else momentum, learning_rate, targets.blocks, rtol, atol,
                    (n, m, c), times,
-                   (kernel, test, y, rows(start.fx_train, n), rows(start.fx_test, m), rows(start.qx_train, n),
-                    rows(start.qx_test, m), *outs))
+                   (kernel, test, y, rows(start.fx_train, "fx_train", n), rows(start.fx_test, "fx_test", m),
+                    rows(start.qx_train, "qx_train", n), rows(start.qx_test, "qx_test", m), *outs))
         tail = targets.y.shape[1:]
         return ODEState(*[None if f is None else f.reshape(*shape, -1, *tail) for f in outs])
 

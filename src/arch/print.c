@@ -76,9 +76,10 @@ static void value(struct ntk_text *t, const struct ntk_param *p, const void *sel
     }
 }
 
-/* Whether an argument, as value() writes it, is its default. The defaults are ours: that one cannot be read is lack
- * of memory, and a net printed without knowing would be another. */
-static bool is_default(ntk_ctx *ctx, struct ntk_text *t, const struct ntk_param *p, const char *shown)
+/* Whether an argument, as value() writes it, is its default. The defaults are ours: that one cannot
+ * be read is lack of memory, and a net printed without knowing would be another. */
+static bool is_default(ntk_ctx *ctx, struct ntk_text *t, const struct ntk_param *p,
+                       const char *shown)
 {
     struct ntk_arena arena = {0};
     struct ntk_builder b = {.ctx = ctx, .arena = &arena};

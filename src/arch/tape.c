@@ -100,8 +100,8 @@ static bool set_window(struct ntk_tape *t, struct ntk_tape_step *s, const struct
         return false;
     }
     s->places = w->size[0] * w->size[1];
-    t->status = ntk_ctx_check_memory(t->ctx, (size_t)windows * (size_t)s->places * sizeof *s->position,
-                                     "a window's positions");
+    t->status = ntk_ctx_check_memory(
+        t->ctx, (size_t)windows * (size_t)s->places * sizeof *s->position, "a window's positions");
     if (t->status != NTK_OK)
         return false;
     s->position =

@@ -40,6 +40,11 @@ struct ntk_ctx {
     void *log_user;
     ntk_progress_fn *progress;
     void *progress_user;
+    struct {
+        const char *what; /* a text that stays; NULL: nothing yet */
+        double done, total;
+        double at; /* seconds of a clock */
+    } told; /* what the progress function was told last */
     char message[1024];
 };
 
@@ -49,9 +54,16 @@ ntk_status ntk_fail(ntk_ctx *ctx, ntk_status status, const char *fmt, ...) NTK_P
 ntk_status ntk_fail_in(ntk_ctx *ctx, ntk_status status, const char *fmt, ...) NTK_PRINTF(3, 4);
 /* "cannot write PATH: REASON" from what a function of outfile.h has returned; NTK_EIO or NTK_ENOMEM. */
 ntk_status ntk_fail_write(ntk_ctx *ctx, const char *path, int error);
+/* NTK_EINVAL ("number 4 of k_train is nan") if one of n numbers is not finite; x may be NULL. */
+ntk_status ntk_check_given(ntk_ctx *ctx, const char *name, const double *x, int64_t n);
 void ntk_log(ntk_ctx *ctx, int level, const char *fmt, ...) NTK_PRINTF(3, 4);
 /* NTK_ECANCEL (said) if the user's callback asks for it. */
 ntk_status ntk_progress(ntk_ctx *ctx, const char *what, double done, double total);
+/* The same for work that is a part of what was told last, which is told again, at most 20 times a second. */
+ntk_status ntk_poll(ntk_ctx *ctx);
+/* In the body of a parallel loop whose result is *status, after (or before) a part that ended with `this`:
+ * whether to go on. It polls. */
+bool ntk_go_on(ntk_ctx *ctx, ntk_status *status, ntk_status this);
 
 /* ---- what a stage of the work hands on. Index of the first of n numbers that is not finite, or -1. */
 int64_t ntk_not_finite(const double *x, int64_t n);
@@ -69,6 +81,12 @@ char *ntk_strdup(ntk_ctx *ctx, const char *s);
 static inline size_t ntk_bytes(double bytes) { return (size_t)(bytes < 0x1p60 ? bytes : 0x1p60); }
 /* Next multiple of m (a power of two). */
 static inline size_t ntk_round_up(size_t n, size_t m) { return (n + m - 1) & ~(m - 1); }
+
+/* Bytes this process can still have: the least of the machine's available memory, of what the limits of its
+ * control groups (versions 1 and 2) leave, and of its address space. root: "", or where /proc and /sys are. */
+size_t ntk_machine_memory(const char *root);
+/* Of address space, under a limit (ulimit -v); SIZE_MAX: there is none. */
+size_t ntk_address_space(void);
 
 /* An arena hands out memory that is freed all at once; NULL when there is no more memory. */
 struct ntk_arena {
@@ -89,9 +107,14 @@ void ntk_text_add(struct ntk_text *t, const char *fmt, ...) NTK_PRINTF(2, 3);
 /* ---- the nearest of n names to `name` (Damerau-Levenshtein, at most a third of its length), or NULL. */
 const char *ntk_nearest(const char *name, const char *const *names, size_t n);
 
-/* ---- BLAS threads are a setting of the calling thread (with OpenBLAS on pthreads: of the process): set
- * before work, restored after. Returns the old. */
-int ntk_blas_set_threads(int threads);
+/* ---- BLAS in that many threads, from begin to the end with its result. Between them another thread of
+ * the process that wants another number waits, as OpenBLAS has one set of buffers. They nest: work in
+ * several threads within work in several is ended first, and begun again after. */
+struct ntk_blas {
+    int setting, held; /* what was before */
+};
+struct ntk_blas ntk_blas_begin(int threads);
+void ntk_blas_end(struct ntk_blas before);
 
 /* 64-bit FNV-1a hash. */
 uint64_t ntk_hash(const void *bytes, size_t n);

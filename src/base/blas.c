@@ -4,23 +4,85 @@
  */
 #include <cblas.h>
 #include <omp.h>
+#include <pthread.h>
 
 #include "base/base.h"
 
-/* With OpenMP, OpenBLAS takes the number that the calling thread has of OpenMP, and sets its own by it: only
- * that one is each thread's own. One that is left at more than 1 for work that is to be in one thread mixes up
- * the buffers of calls at the same time: wrong products. */
-int ntk_blas_set_threads(int threads)
-{
-    const bool openmp = openblas_get_parallel() == OPENBLAS_OPENMP;
-    const int old = openmp ? omp_get_max_threads() : openblas_get_num_threads();
+/* OpenBLAS has one set of buffers, one a thread, for the whole process; a call that runs in another number of
+ * threads than the last frees and allocates them, whoever uses them. So at any time all calls in several
+ * threads run in the same number: the others wait. (On pthreads the number is the whole process's, so that
+ * one thread is a number like any other.) */
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t left;
+    int threads, users, waiting;
+} gate = {.lock = PTHREAD_MUTEX_INITIALIZER, .left = PTHREAD_COND_INITIALIZER};
 
-    if (threads != old && openmp)
-        omp_set_num_threads(threads);
-    else if (threads != old)
-        openblas_set_num_threads(threads);
-    return old;
+static _Thread_local int held; /* the number this thread runs BLAS in; 0: not through the gate */
+
+static void leave(void)
+{
+    pthread_mutex_lock(&gate.lock);
+    if (--gate.users == 0)
+        pthread_cond_broadcast(&gate.left);
+    pthread_mutex_unlock(&gate.lock);
 }
+
+static void enter(int threads)
+{
+    pthread_mutex_lock(&gate.lock);
+    if (gate.users > 0 && (gate.threads != threads || gate.waiting > 0)) {
+        gate.waiting++;
+        while (gate.users > 0 && gate.threads != threads)
+            pthread_cond_wait(&gate.left, &gate.lock);
+        gate.waiting--;
+    }
+    gate.threads = threads;
+    gate.users++;
+    pthread_mutex_unlock(&gate.lock);
+}
+
+static bool openmp(void) { return openblas_get_parallel() == OPENBLAS_OPENMP; }
+
+/* With OpenMP, OpenBLAS takes the number that the calling thread has of OpenMP. */
+static void change(int setting, int hold)
+{
+    if (hold != held) {
+        if (held)
+            leave();
+        if (hold)
+            enter(hold);
+        held = hold;
+    }
+    if (!openmp())
+        openblas_set_num_threads(setting);
+    else if (setting != omp_get_max_threads())
+        omp_set_num_threads(setting);
+}
+
+/* As many of the threads as there is address space for under a limit (ulimit -v): OpenBLAS asks for ever for
+ * buffers that it cannot have. Those it has had since it was loaded. */
+static int affordable(int threads)
+{
+    const size_t buffer = (size_t)160 << 20;
+    const int have = openblas_get_num_threads();
+    const size_t more = threads > have ? ntk_address_space() / buffer : 0;
+
+    return threads <= have || more >= (size_t)(threads - have) ? threads : have + (int)more;
+}
+
+struct ntk_blas ntk_blas_begin(int threads)
+{
+    const struct ntk_blas before = {.setting = openmp() ? omp_get_max_threads()
+                                                        : openblas_get_num_threads(),
+                                    .held = held};
+    const int n = affordable(threads);
+
+    change(n, n > 1 || !openmp() ? n : 0);
+    return before;
+}
+
+void ntk_blas_end(struct ntk_blas before) { change(before.setting, before.held); }
 
 const char *ntk_blas_core(void) { return openblas_get_corename(); }
 

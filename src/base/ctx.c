@@ -5,9 +5,11 @@
 #define _GNU_SOURCE /* sched_getaffinity */
 
 #include <errno.h>
+#include <math.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/base.h"
 
@@ -110,6 +112,14 @@ ntk_status ntk_fail_write(ntk_ctx *ctx, const char *path, int error)
                     strcmp(path, "-") == 0 ? "standard output" : path, strerror(error));
 }
 
+ntk_status ntk_check_given(ntk_ctx *ctx, const char *name, const double *x, int64_t n)
+{
+    for (int64_t i = 0; i < n && x; i++)
+        if (!isfinite(x[i]))
+            return ntk_fail(ctx, NTK_EINVAL, "number %lld of %s is %g", (long long)i, name, x[i]);
+    return NTK_OK;
+}
+
 void ntk_log(ntk_ctx *ctx, int level, const char *fmt, ...)
 {
     char line[1024];
@@ -123,9 +133,46 @@ void ntk_log(ntk_ctx *ctx, int level, const char *fmt, ...)
     ctx->log(level, line, ctx->log_user);
 }
 
+static double now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+ntk_status ntk_poll(ntk_ctx *ctx)
+{
+    if (!ctx->progress || now() - ctx->told.at < 0.05)
+        return NTK_OK;
+    return ctx->told.what ? ntk_progress(ctx, ctx->told.what, ctx->told.done, ctx->told.total)
+                          : ntk_progress(ctx, "steps", 0, 1);
+}
+
+bool ntk_go_on(ntk_ctx *ctx, ntk_status *status, ntk_status this)
+{
+    bool go;
+
+#pragma omp critical
+    {
+        if (*status == NTK_OK)
+            *status = this;
+        if (*status == NTK_OK)
+            *status = ntk_poll(ctx);
+        go = *status == NTK_OK;
+    }
+    return go;
+}
+
 ntk_status ntk_progress(ntk_ctx *ctx, const char *what, double done, double total)
 {
-    if (ctx->progress && ctx->progress(what, done, total, ctx->progress_user))
+    if (!ctx->progress)
+        return NTK_OK;
+    ctx->told.at = now();
+    ctx->told.what = what;
+    ctx->told.done = done;
+    ctx->told.total = total;
+    if (ctx->progress(what, done, total, ctx->progress_user))
         return ntk_fail(ctx, NTK_ECANCEL, "cancelled after %.0f of %.0f %s", done, total, what);
     return NTK_OK;
 }

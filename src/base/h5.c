@@ -52,7 +52,8 @@ bool ntk_h5_wrong(struct ntk_h5 *f, const char *what, bool ok, const char *why)
 
 bool ntk_h5_broken(struct ntk_h5 *f, const char *what, bool ok)
 {
-    if (!ok && !f->what && ntk_h5_out_of_memory())
+    ok = ok && !f->out.error;
+    if (!ok && !f->what && !f->out.error && ntk_h5_out_of_memory())
         return ntk_h5_failed(
             f, what, ntk_fail(f->ctx, NTK_ENOMEM, "no memory for the part '%s' of the file", what));
     return ntk_h5_wrong(f, what, ok, NULL);
@@ -109,7 +110,8 @@ void ntk_h5_shape(struct ntk_h5 *f, const char *name, ntk_shape *s, bool write)
     int64_t v[4] = {s->spatial, s->h, s->w, s->c};
 
     ntk_h5_attribute(f, name, H5T_NATIVE_INT64, 4, v, write);
-    *s = (ntk_shape){.spatial = v[0] == (int)v[0] ? (int)v[0] : -1, .h = v[1], .w = v[2], .c = v[3]};
+    *s =
+        (ntk_shape){.spatial = v[0] == (int)v[0] ? (int)v[0] : -1, .h = v[1], .w = v[2], .c = v[3]};
     ntk_h5_wrong(f, name, ntk_shape_valid(*s), "is not the shape of a sample");
 }
 
@@ -169,8 +171,9 @@ int ntk_h5_read_format(struct ntk_h5 *f, const char *kind, int newest)
     if (text && strncmp(text, ours, (size_t)n) == 0)
         number = strtol(text + n, &end, 10);
     if (text && (!end || *end || number < 1))
-        ntk_h5_failed(f, "format",
-                      ntk_fail(f->ctx, NTK_EIO, "its format is '%.60s', not '%sNUMBER'", text, ours));
+        ntk_h5_failed(
+            f, "format",
+            ntk_fail(f->ctx, NTK_EIO, "its format is '%.60s', not '%sNUMBER'", text, ours));
     else if (text && number > newest)
         ntk_h5_failed(f, "format",
                       ntk_fail(f->ctx, NTK_ENOTSUP,
@@ -237,11 +240,12 @@ static bool is_stored(struct ntk_h5 *f, hid_t set, const char *name)
     if (!s.filtered)
         return !ntk_h5_wrong(f, name, s.there >= s.need && s.need <= f->size,
                              "is larger than the file");
-    return !ntk_h5_failed(f, name,
-                          s.need > SIZE_MAX / 8 || s.chunk > SIZE_MAX / 8
-                              ? ntk_fail(f->ctx, NTK_ENOMEM, "its part '%s' exceeds any memory", name)
-                              : ntk_ctx_check_memory(f->ctx, 8 * (size_t)s.need + (size_t)s.chunk,
-                                                     "a part of the file"));
+    return !ntk_h5_failed(
+        f, name,
+        s.need > SIZE_MAX / 8 || s.chunk > SIZE_MAX / 8
+            ? ntk_fail(f->ctx, NTK_ENOMEM, "its part '%s' exceeds any memory", name)
+            : ntk_ctx_check_memory(f->ctx, 8 * (size_t)s.need + (size_t)s.chunk,
+                                   "a part of the file"));
 }
 
 static bool sizes_of(hid_t set, int ndim, hsize_t *dims)
@@ -304,8 +308,9 @@ void ntk_h5_array(struct ntk_h5 *f, const char *name, hid_t type, int ndim, cons
     }
     if (!ntk_h5_broken(f, name, id >= 0) &&
         !ntk_h5_broken(f, name,
-                       write || (sizes_of(id, ndim, there) && memcmp(there, dims, sizeof dims) == 0 &&
-                                 is_like(H5Dget_type(id), type)))) {
+                       write ||
+                           (sizes_of(id, ndim, there) && memcmp(there, dims, sizeof dims) == 0 &&
+                            is_like(H5Dget_type(id), type)))) {
         done = write ? H5Dwrite(id, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, x)
                      : H5Dread(id, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, x);
         ntk_h5_broken(f, name, done >= 0);
@@ -351,8 +356,7 @@ static bool close_file(struct ntk_h5 *f)
 {
     const bool closed = f->id < 0 || H5Fclose(f->id) >= 0;
 
-    if (!closed)
-        ntk_h5_driver_forget(f);
+    ntk_h5_driver_end(f, closed);
     H5Pclose(f->links);
     H5Eset_auto2(H5E_DEFAULT, f->print, f->print_user);
     return closed;
@@ -383,22 +387,26 @@ void ntk_h5_abort(struct ntk_h5 *f)
 ntk_status ntk_h5_open(struct ntk_h5 *f, const char *path, const char *what)
 {
     struct stat file;
+    bool memory;
 
     if (access(path, R_OK) != 0 || stat(path, &file) != 0)
         return ntk_fail(f->ctx, NTK_EIO, "cannot read %s %s", what, path);
     f->size = (uint64_t)file.st_size;
+    H5Eget_auto2(H5E_DEFAULT, &f->print, &f->print_user);
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
     f->id = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
     if (f->id >= 0)
         return NTK_OK;
-    if (ntk_h5_out_of_memory())
-        return ntk_fail(f->ctx, NTK_ENOMEM, "no memory to read %s", path);
-    return ntk_fail(f->ctx, NTK_EIO, "%s is not an HDF5 file", path);
+    memory = ntk_h5_out_of_memory();
+    H5Eset_auto2(H5E_DEFAULT, f->print, f->print_user);
+    return memory ? ntk_fail(f->ctx, NTK_ENOMEM, "no memory to read %s", path)
+                  : ntk_fail(f->ctx, NTK_EIO, "%s is not an HDF5 file", path);
 }
 
 ntk_status ntk_h5_end(struct ntk_h5 *f, const char *path, const char *kind, ntk_status status)
 {
     H5Fclose(f->id);
+    H5Eset_auto2(H5E_DEFAULT, f->print, f->print_user);
     if (!f->what)
         return status == NTK_OK ? NTK_OK : ntk_fail_in(f->ctx, status, "%s", path);
     if (f->status != NTK_OK)

@@ -2,10 +2,10 @@
  *
  * h5_driver.c - HDF5's way out: a file driver that writes an HDF5 file to an ntk_outfile.
  *
- * HDF5 loses some errors of its own drivers (of writes when objects are closed) and does not survive others:
- * a file that cannot be closed ends the process with a crash in HDF5's exit handler. So this one answers
- * success always. The first error stays in the ntk_outfile, which is asked before the file is put in
- * place.
+ * HDF5 loses some errors of its own drivers (of writes when objects are closed) and does not
+ * survive others: a file that cannot be closed ends the process with a crash in HDF5's exit
+ * handler. So this one answers success always. The first error stays in the ntk_outfile, which is
+ * asked before the file is put in place.
  */
 #include "base/outfile.h"
 
@@ -21,7 +21,7 @@
 #include <H5FDdevelop.h>
 #endif
 
-struct ntk_h5_driver {
+struct ntk_h5_file {
     H5FD_t base;             /* HDF5's part, first */
     struct ntk_outfile *out; /* NULL: no more */
     haddr_t eoa, eof;        /* the ends of what HDF5 has allocated, and written */
@@ -35,7 +35,7 @@ struct info {
 static H5FD_t *open_file(const char *name, unsigned flags, hid_t access, haddr_t maxaddr)
 {
     const struct info *info = H5Pget_driver_info(access);
-    struct ntk_h5_driver *d = info ? calloc(1, sizeof *d) : NULL;
+    struct ntk_h5_file *d = info ? calloc(1, sizeof *d) : NULL;
 
     (void)name, (void)flags, (void)maxaddr;
     if (!d) {
@@ -44,7 +44,7 @@ static H5FD_t *open_file(const char *name, unsigned flags, hid_t access, haddr_t
         return NULL;
     }
     d->out = &info->f->out;
-    info->f->driver = d;
+    info->f->file = d;
     return &d->base;
 }
 
@@ -63,12 +63,15 @@ static herr_t query(const H5FD_t *file, unsigned long *flags)
     return 0;
 }
 
-static const struct ntk_h5_driver *constant(const H5FD_t *file)
+static const struct ntk_h5_file *constant(const H5FD_t *file)
 {
-    return (const struct ntk_h5_driver *)file;
+    return (const struct ntk_h5_file *)file;
 }
 
-static struct ntk_h5_driver *of(H5FD_t *file) { return (struct ntk_h5_driver *)file; }
+static struct ntk_h5_file *of(H5FD_t *file)
+{
+    return (struct ntk_h5_file *)file;
+}
 
 static haddr_t get_eoa(const H5FD_t *file, H5FD_mem_t type)
 {
@@ -103,7 +106,7 @@ static herr_t read_bytes(H5FD_t *file, H5FD_mem_t type, hid_t transfer, haddr_t 
 static herr_t write_bytes(H5FD_t *file, H5FD_mem_t type, hid_t transfer, haddr_t at, size_t n,
                           const void *bytes)
 {
-    struct ntk_h5_driver *d = of(file);
+    struct ntk_h5_file *d = of(file);
 
     (void)type, (void)transfer;
     if (d->out)
@@ -114,7 +117,7 @@ static herr_t write_bytes(H5FD_t *file, H5FD_mem_t type, hid_t transfer, haddr_t
 
 static herr_t truncate_file(H5FD_t *file, hid_t transfer, hbool_t closing)
 {
-    struct ntk_h5_driver *d = of(file);
+    struct ntk_h5_file *d = of(file);
 
     (void)transfer, (void)closing;
     if (d->out && d->eof != d->eoa)
@@ -147,22 +150,25 @@ static const H5FD_class_t driver = {
 hid_t ntk_h5_driver_create(struct ntk_h5 *f)
 {
     const struct info info = {f};
-    const hid_t number = H5FDregister(&driver), access = H5Pcreate(H5P_FILE_ACCESS);
+    const hid_t access = H5Pcreate(H5P_FILE_ACCESS);
     hid_t file = H5I_INVALID_HID;
 
-    if (number >= 0 && access >= 0 && H5Pset_driver(access, number, &info) >= 0)
+    f->driver = H5FDregister(&driver);
+    if (f->driver >= 0 && access >= 0 && H5Pset_driver(access, f->driver, &info) >= 0)
         file = H5Fcreate("ntk", H5F_ACC_TRUNC, H5P_DEFAULT, access);
     if (access >= 0)
         H5Pclose(access);
-    if (number >= 0)
-        H5FDunregister(number); /* the file keeps it as long as it needs it */
     return file;
 }
 
-void ntk_h5_driver_forget(struct ntk_h5 *f)
+/* Closing a file HDF5 lets go of the driver before it calls it for the last time. A file that it
+ * could not close it tries to write again when the process ends. */
+void ntk_h5_driver_end(struct ntk_h5 *f, bool closed)
 {
-    if (f->driver)
-        f->driver->out = NULL;
+    if (!closed && f->file)
+        f->file->out = NULL;
+    else if (f->driver >= 0)
+        H5FDunregister(f->driver);
 }
 
 #endif

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * memory.c - aligned allocation, arenas, and how much memory there is.
+ * memory.c - aligned allocation, arenas, the bound on memory.
  */
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/base.h"
 
@@ -41,26 +40,7 @@ char *ntk_strdup(ntk_ctx *ctx, const char *s)
 
 void ntk_text_free(char *text) { free(text); }
 
-/* What Linux estimates can be used without swapping; elsewhere the physical memory. */
-static size_t machine_memory(void)
-{
-    const long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGE_SIZE);
-    FILE *f = fopen("/proc/meminfo", "r");
-    char line[128];
-    unsigned long long kib = 0;
-
-    if (f) {
-        while (!kib && fgets(line, sizeof line, f))
-            if (strncmp(line, "MemAvailable:", 13) == 0)
-                kib = strtoull(line + 13, NULL, 10);
-        fclose(f);
-    }
-    if (kib)
-        return (size_t)kib * 1024;
-    return pages > 0 && page > 0 ? (size_t)pages * (size_t)page : SIZE_MAX;
-}
-
-size_t ntk_ctx_memory(const ntk_ctx *ctx) { return ctx->memory ? ctx->memory : machine_memory(); }
+size_t ntk_ctx_memory(const ntk_ctx *ctx) { return ctx->memory ? ctx->memory : ntk_machine_memory(""); }
 
 /* "12.30 GiB", or MiB below one GiB. */
 static const char *bytes_text(size_t bytes, char buf[32])

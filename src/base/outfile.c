@@ -2,11 +2,11 @@
  *
  * outfile.c - see outfile.h.
  *
- * A new file is an O_TMPFILE, which ends with the process. linkat gives it a name; since that cannot
- * replace a file, it is a temporary one if there is an old file, and rename puts it in place. Where the
- * file system has no O_TMPFILE the temporary name is there from the start. A process holds a lock (flock)
- * on what has such a name: whoever makes the next one in that folder removes those without a lock, which
- * a killed process has left.
+ * A new file is an O_TMPFILE, which ends with the process. linkat gives it a name; since that
+ * cannot replace a file, it is a temporary one if there is an old file, and rename puts it in
+ * place. Where the file system has no O_TMPFILE the temporary name is there from the start. A
+ * process holds a lock (flock) on what has such a name: whoever makes the next one in that folder
+ * removes those without a lock, which a killed process has left.
  */
 #define _GNU_SOURCE /* O_TMPFILE, fopencookie */
 #include "base/outfile.h"
@@ -110,8 +110,8 @@ static bool in_proc(int folder)
     return fstatfs(folder, &s) == 0 && s.f_type == PROC_SUPER_MAGIC;
 }
 
-/* Opens the folder and names what is in it, links followed, but not those of /proc, whose text need not be a
- * path. */
+/* Opens the folder and names what is in it, links followed, but not those of /proc, whose text need
+ * not be a path. */
 static int find(struct ntk_outfile *out, const char *path)
 {
     char at[PATH_MAX], link[PATH_MAX];
@@ -150,7 +150,8 @@ static int find(struct ntk_outfile *out, const char *path)
     return ELOOP;
 }
 
-/* Where the file goes, and how. stat comes first: it asks the kernel whether links may be followed. */
+/* Where the file goes, and how. stat comes first: it asks the kernel whether links may be followed.
+ */
 static int decide(const char *path, struct ntk_outfile *out)
 {
     int error;
@@ -226,8 +227,8 @@ static void remove_leftovers(int folder)
     closedir(d);
 }
 
-/* Without a lock, if another process is about to remove it. (A file system without locks is fine: then
- * nobody gets one, and nothing is removed.) */
+/* Without a lock, if another process is about to remove it. (A file system without locks is fine:
+ * then nobody gets one, and nothing is removed.) */
 static bool is_locked(int fd)
 {
     struct stat now;
@@ -264,7 +265,10 @@ static int open_named(struct ntk_outfile *out, mode_t mode)
 }
 
 /* linkat finds an unnamed file in /proc. */
-static void proc_path(int fd, char path[32]) { snprintf(path, 32, "/proc/self/fd/%d", fd); }
+static void proc_path(int fd, char path[32])
+{
+    snprintf(path, 32, "/proc/self/fd/%d", fd);
+}
 
 /* What replaces a file is the user's alone until it has the old one's mode. */
 static int open_new(struct ntk_outfile *out)
@@ -360,8 +364,8 @@ static int link_as(const struct ntk_outfile *out, const char *name)
     return linkat(AT_FDCWD, path, out->folder, name, AT_SYMLINK_FOLLOW) == 0 ? 0 : errno;
 }
 
-/* Owner, group and mode of the old file. Whoever may not give files away keeps his own as owner; a file
- * system without modes refuses to set one. */
+/* Owner, group and mode of the old file. Whoever may not give files away keeps his own as owner; a
+ * file system without modes refuses to set one. */
 static int like_the_old(const struct ntk_outfile *out)
 {
     const mode_t mode = out->old.st_mode & 07777;

@@ -2,14 +2,15 @@
  *
  * outfile.h - the one way out for every file that the library and the command write.
  *
- * A file is written where nobody sees it and gets its name when all of it is on disk: its name always
- * stands for the old file or the new one, whole, also after a crash. Symbolic links are followed; a file
- * that is there keeps its mode, and its owner where the system allows it. What is not a regular file (a
- * pipe, a device), and what is reached through /proc (/dev/stdout), is written in place.
+ * A file is written where nobody sees it and gets its name when all of it is on disk: its name
+ * always stands for the old file or the new one, whole, also after a crash. Symbolic links are
+ * followed; a file that is there keeps its mode, and its owner where the system allows it. What is
+ * not a regular file (a pipe, a device), and what is reached through /proc (/dev/stdout), is
+ * written in place.
  *
- * The first error of any step is remembered, nothing is written after it, and commit returns it: nobody
- * has to look before. All functions return 0 or a number of errno.h. They need no context and no other
- * file of the library, so that the command uses them too.
+ * The first error of any step is remembered, nothing is written after it, and commit returns it:
+ * nobody has to look before. All functions return 0 or a number of errno.h. They need no context
+ * and no other file of the library, so that the command uses them too.
  */
 #ifndef NTK_OUTFILE_H
 #define NTK_OUTFILE_H
@@ -24,7 +25,8 @@ enum ntk_outfile_kind {
     NTK_OUTFILE_STREAM,  /* standard output */
     NTK_OUTFILE_PLACE,   /* written in place, or at the end of what is there */
     NTK_OUTFILE_UNNAMED, /* a new file that has no name yet */
-    NTK_OUTFILE_NAMED,   /* the same with a temporary name, where the file system knows no other way */
+    NTK_OUTFILE_NAMED,   /* the same with a temporary name, where the file system knows no other way
+                          */
 };
 
 /* Not to be moved between open and the end: the stream points to it. */
@@ -32,22 +34,24 @@ struct ntk_outfile {
     FILE *f;   /* to write to */
     int error; /* the first; 0: none */
     enum ntk_outfile_kind kind;
-    int fd, folder;           /* -1: none */
-    bool regular;             /* else nothing is fsynced */
-    bool replaces;            /* a file that is there, which is: */
+    int fd, folder; /* -1: none */
+    bool regular;   /* else nothing is fsynced */
+    bool replaces;  /* a file that is there, which is: */
     struct stat old;
-    char name[NAME_MAX + 1];  /* in the folder */
-    char temporary[32];       /* its name before it is in place; "": none */
+    char name[NAME_MAX + 1]; /* in the folder */
+    char temporary[32];      /* its name before it is in place; "": none */
 };
 
 /* "-" is standard output. */
 int ntk_outfile_open(const char *path, struct ntk_outfile *out);
-/* In place: a file, new or not, of which the first `keep` bytes stay; to be written on from there. */
+/* In place: a file, new or not, of which the first `keep` bytes stay; to be written on from there.
+ */
 int ntk_outfile_append(const char *path, int64_t keep, struct ntk_outfile *out);
 /* Whether open would work; changes nothing. */
 int ntk_outfile_check(const char *path);
 
-/* n bytes at an offset, past the stream, of a file that was opened for it; read: zeros after its end. */
+/* n bytes at an offset, past the stream, of a file that was opened for it; read: zeros after its
+ * end. */
 void ntk_outfile_write_at(struct ntk_outfile *out, const void *bytes, size_t n, int64_t at);
 void ntk_outfile_read_at(struct ntk_outfile *out, void *bytes, size_t n, int64_t at);
 void ntk_outfile_truncate(struct ntk_outfile *out, int64_t n);

@@ -109,7 +109,8 @@ uint64_t ntk_hash(const void *bytes, size_t n)
 bool ntk_shape_valid(ntk_shape s)
 {
     return s.spatial >= 0 && s.spatial <= 2 && s.h >= 1 && s.w >= 1 && s.c >= 1 &&
-           (s.spatial > 1 || s.h == 1) && (s.spatial > 0 || s.w == 1) && s.c <= INT32_MAX / s.h / s.w;
+           (s.spatial > 1 || s.h == 1) && (s.spatial > 0 || s.w == 1) &&
+           s.c <= INT32_MAX / s.h / s.w;
 }
 
 const char *ntk_shape_text(ntk_shape s, char *buf)

@@ -103,6 +103,7 @@ static ntk_status read_batches(const struct batches *b, ntk_data *data)
     int64_t first = 0;
 
     NTK_TRY(ntk_data_add_targets(data, 1));
+    NTK_TRY(ntk_data_declare(data, NULL, CLASSES));
     for (size_t k = 0; k < b->n; k++) {
         FILE *f;
         ntk_status status = ntk_open(b->ctx, b->path[k], &f);

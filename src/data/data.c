@@ -83,6 +83,7 @@ void ntk_data_free(ntk_data *data)
     free(data->owned_x);
     if (data->owned_y)
         free(data->y);
+    ntk_schema_free(data->schema);
     free(data);
 }
 
@@ -159,6 +160,7 @@ ntk_status ntk_data_slice(const ntk_data *data, int64_t first, int64_t n, ntk_da
     d->n = n;
     d->y = data->y ? data->y + first * data->outputs : NULL;
     d->owned_y = false;
+    ntk_schema_hold(d->schema);
     *slice = d;
     return NTK_OK;
 }

@@ -19,7 +19,35 @@ struct ntk_data {
     double *y;    /* [n][outputs]; NULL: none */
     bool owned_y; /* y is ours */
     int64_t outputs;
+    int64_t classes;           /* labels are 0 ... classes - 1, or -1; 0: not known to be so */
+    struct ntk_schema *schema; /* NULL: none; held */
 };
+
+/* Shared by what refers to it, and never changed once it is. */
+struct ntk_schema {
+    ntk_ctx *ctx;
+    int refs;
+    int64_t columns;             /* of the table; 0: not of a table */
+    int64_t n_features, n_targets;
+    bool header;
+    char **names;                /* [n_features + n_targets]; without a header numbers; NULL: no table */
+    int64_t *at;                 /* the same columns' places in the table */
+    int64_t n_classes;           /* 0: none */
+    char **classes;              /* [n_classes] their names */
+    double *labels;              /* ascending; NULL: words, in the order of their bytes */
+    bool from_table;             /* table and its lists are there */
+    char **dropped, **notes;
+    ntk_table table;
+};
+
+ntk_schema *ntk_schema_alloc(ntk_ctx *ctx);
+ntk_schema *ntk_schema_hold(ntk_schema *schema); /* NULL: nothing */
+/* A copy of n texts that one free() frees; NULL: no memory. */
+char **ntk_texts(ntk_ctx *ctx, const char *const *texts, size_t n);
+/* Data's classes, whatever labels its samples have: those of 0 ... n - 1 that are seen (NULL: all). */
+ntk_status ntk_data_declare(ntk_data *data, const bool *seen, int64_t n);
+/* The shortest text that reads as x, into a buffer of 32 bytes; returns it. */
+const char *ntk_number_text(double x, char *buf);
 
 /* Value k of n * features, whatever the dtype. */
 static inline double ntk_data_get(const ntk_data *data, size_t k)
@@ -97,6 +125,13 @@ ntk_status ntk_dims_to_targets(ntk_ctx *ctx, int ndim, const int64_t *dims, int6
 /* Bytes b[0..count-1], divided by scale, become values first, first + 1, ... of data. */
 void ntk_data_set_bytes(ntk_data *data, size_t first, const unsigned char *b, size_t count,
                         double scale);
+
+/* Whether a schema (NULL: yes) is one of so many features and outputs. */
+bool ntk_schema_fits(const ntk_schema *schema, int64_t features, int64_t outputs);
+/* Into a file, and from it; no schema (NULL) is nothing there. */
+struct ntk_h5;
+void ntk_schema_write(struct ntk_h5 *f, const ntk_schema *schema);
+void ntk_schema_read(struct ntk_h5 *f, ntk_schema **schema);
 
 /* ---- writers, for ntk_array_write: arrays were checked. */
 ntk_status ntk_write_hdf5(ntk_ctx *ctx, const char *path, const ntk_array *arrays, size_t n);

@@ -5,9 +5,10 @@
 #include "data/digits.h"
 #include "data/data.h"
 
-#define TRAIN  1297
-#define SIDE   8
-#define LEVELS 16 /* the largest pixel */
+#define TRAIN   1297
+#define SIDE    8
+#define CLASSES 10
+#define LEVELS  16 /* the largest pixel */
 
 /* '0' to '9' and 'a' to 'g'. */
 static unsigned char level(char c)
@@ -27,6 +28,8 @@ ntk_status ntk_read_digits(ntk_ctx *ctx, const char *source, const ntk_load_opts
 
     NTK_TRY(ntk_data_alloc(ctx, opts->dtype, ntk_limited(opts, end - first), shape, &d));
     status = ntk_data_add_targets(d, 1);
+    if (status == NTK_OK)
+        status = ntk_data_declare(d, NULL, CLASSES);
     if (status != NTK_OK) {
         ntk_data_free(d);
         return status;

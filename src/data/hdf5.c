@@ -90,7 +90,8 @@ static ntk_status look_at(struct dataset *d)
     return NTK_OK;
 }
 
-/* Before anything is allocated: an array that was declared and never written is as large as it likes. */
+/* Before anything is allocated: an array that was declared and never written is as large as it
+ * likes. */
 static ntk_status check_storage(const struct dataset *d)
 {
     struct ntk_h5_storage s;
@@ -98,7 +99,8 @@ static ntk_status check_storage(const struct dataset *d)
     if (!ntk_h5_storage_of(d->id, &s))
         return ntk_fail(d->ctx, NTK_EIO, "dataset %s cannot be read", d->name);
     if (s.whole && s.there < s.need)
-        return ntk_fail(d->ctx, NTK_EIO, "dataset %s is larger than the file: it was never written", d->name);
+        return ntk_fail(d->ctx, NTK_EIO, "dataset %s is larger than the file: it was never written",
+                        d->name);
     return ntk_ctx_check_memory(d->ctx, s.chunk < SIZE_MAX ? (size_t)s.chunk : SIZE_MAX,
                                 "a compressed block of the data");
 }

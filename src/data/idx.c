@@ -11,6 +11,7 @@
 #include "data/data.h"
 
 #define DIMS_MAX 4
+#define CLASSES  10 /* of MNIST */
 
 struct idx {
     ntk_ctx *ctx;
@@ -144,6 +145,7 @@ static ntk_status load_images(ntk_ctx *ctx, const char *path, const ntk_load_opt
 
 static ntk_status read_labels(const struct idx *idx, int64_t n, ntk_data *data)
 {
+    bool seen[256] = {false};
     unsigned char label;
 
     if (idx->ndim != 1 || idx->dims[0] != n)
@@ -153,11 +155,13 @@ static ntk_status read_labels(const struct idx *idx, int64_t n, ntk_data *data)
                         (long long)n, idx->ndim, idx->ndim == 1 ? "" : "s",
                         (long long)idx->dims[0]);
     NTK_TRY(ntk_data_add_targets(data, 1));
-    for (int64_t i = 0; i < data->n; i++) {
+    for (int64_t i = 0; i < n; i++) {
         NTK_TRY(read_bytes(idx, &label, 1));
-        data->y[i] = label;
+        seen[label] = true;
+        if (i < data->n)
+            data->y[i] = label;
     }
-    return NTK_OK;
+    return ntk_data_declare(data, seen, 256); /* also those of samples past the limit */
 }
 
 static ntk_status load_labels(ntk_ctx *ctx, const char *path, int64_t n, ntk_data *data)
@@ -270,6 +274,8 @@ ntk_status ntk_read_mnist(ntk_ctx *ctx, const char *part, const ntk_load_opts *o
     }
     if (status == NTK_OK && !d->y)
         status = ntk_fail(ctx, NTK_EIO, "there are no labels beside %s", images);
+    if (status == NTK_OK && d->schema->labels[d->schema->n_classes - 1] < CLASSES)
+        status = ntk_data_declare(d, NULL, CLASSES);
     free(images);
     free(name.s);
     free(dir);

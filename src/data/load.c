@@ -129,6 +129,14 @@ static ntk_status load(ntk_ctx *ctx, const char *source, const ntk_load_opts *op
     return status;
 }
 
+static void say_notes(const ntk_data *data, const char *name)
+{
+    const ntk_table *t = data->schema ? ntk_schema_table(data->schema) : NULL;
+
+    for (size_t k = 0; t && k < t->n_notes; k++)
+        ntk_log(data->ctx, 1, "%s: %s", name, t->notes[k]);
+}
+
 ntk_status ntk_data_load(ntk_ctx *ctx, const char *source, const ntk_load_opts *opts,
                          ntk_data **data)
 {
@@ -147,6 +155,11 @@ ntk_status ntk_data_load(ntk_ctx *ctx, const char *source, const ntk_load_opts *
                         (int)opts->dtype);
     if (opts->limit < 0)
         return ntk_fail(ctx, NTK_EINVAL, "limit must be >= 0, got %lld", (long long)opts->limit);
+    if (opts->header != NTK_HEADER_AUTO && opts->header != NTK_HEADER_YES &&
+        opts->header != NTK_HEADER_NO)
+        return ntk_fail(ctx, NTK_EINVAL,
+                        "header must be NTK_HEADER_AUTO, NTK_HEADER_YES or NTK_HEADER_NO, got %d",
+                        (int)opts->header);
     status = load(ctx, source, opts, &d);
     if (status == NTK_OK)
         status = ntk_data_check_finite(d);
@@ -154,6 +167,7 @@ ntk_status ntk_data_load(ntk_ctx *ctx, const char *source, const ntk_load_opts *
         ntk_data_free(d);
         return ntk_fail_in(ctx, status, "%s", name);
     }
+    say_notes(d, name);
     *data = d;
     return NTK_OK;
 }

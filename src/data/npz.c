@@ -176,6 +176,8 @@ static ntk_status read_entry(struct archive *a, const unsigned char *p, size_t n
     if (!read_zip64(p + ENTRY_SIZE + name, extra, &m))
         return damaged(a, "its directory is damaged");
     note_key(a, p + ENTRY_SIZE, name);
+    if (a->keys.failed)
+        return ntk_fail(a->ctx, NTK_ENOMEM, "no memory for the names of its members");
     if (is_key(p + ENTRY_SIZE, name, 'x'))
         a->x = m;
     else if (is_key(p + ENTRY_SIZE, name, 'y'))

@@ -89,8 +89,7 @@ static void find_constants(const ntk_data *data, int64_t rows, ntk_scaler *s)
 static ntk_status check_range(const ntk_scaler *s)
 {
     for (int64_t k = 0; k < s->n; k++)
-        if (!isfinite(s->mean[k]) || !isfinite(s->deviation[k]) ||
-            s->deviation[k] < 1e-150) /* squares that have lost digits */
+        if (!isfinite(s->mean[k]) || !isfinite(s->deviation[k]) || s->deviation[k] == 0)
             return ntk_fail(s->ctx, NTK_ENUMERIC,
                             "%s %lld cannot be standardised: its mean is %g, its deviation %g",
                             s->kind == NTK_STD_CHANNEL ? "channel" : "feature", (long long)k,
@@ -157,6 +156,8 @@ ntk_status ntk_scaler_apply(const ntk_scaler *scaler, const ntk_data *data, ntk_
         status = ntk_data_add_targets(d, data->outputs);
     if (status == NTK_OK && data->y)
         memcpy(d->y, data->y, (size_t)(d->n * d->outputs) * sizeof *d->y);
+    d->classes = data->classes;
+    d->schema = ntk_schema_hold(data->schema);
     if (scaler->n)
         standardise(scaler, data, d);
     else

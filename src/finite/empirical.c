@@ -446,7 +446,7 @@ static ntk_status allocate(struct job *j)
 
 static ntk_status tangent_kernel(struct job *j)
 {
-    const int blas = ntk_blas_set_threads(1);
+    const struct ntk_blas blas = ntk_blas_begin(1);
     ntk_status status;
 
     j->total = (double)j->n[0] * (double)j->n[1] * (double)j->outputs * (j->symmetric ? 0.5 : 1);
@@ -467,7 +467,7 @@ static ntk_status tangent_kernel(struct job *j)
     free(j->cotangent);
     free(j->scratch);
     free(j->M);
-    ntk_blas_set_threads(blas);
+    ntk_blas_end(blas);
     return status;
 }
 

@@ -19,6 +19,7 @@ struct ntk_params {
     const struct ntk_finite *loops;
     void *theta;
     double multiplier;
+    ntk_schema *schema; /* of the data that it was trained on; NULL: none; held */
     bool *depends;      /* [n_values] on parameters: its cotangent is wanted */
     int *slot;          /* [n_values] where its cotangent lives while it is needed; -1: nowhere */
     int64_t *slot_size; /* [n_slots] numbers of a sample */

@@ -7,31 +7,61 @@
 
 #include "finite/finite.h"
 
-/* mean and sum of squared deviations (Welford 1962) after network number r. */
-static void accumulate(int64_t n, int64_t r, const double *k, double *mean, double *error)
-{
-    for (int64_t i = 0; i < n; i++) {
-        const double step = k[i] - mean[i];
+/* An estimate on its way: nothing of the caller's is written before it is finished. */
+struct estimate {
+    ntk_ctx *ctx;
+    const ntk_net *net;
+    unsigned which;
+    const ntk_data *x1, *x2;
+    ntk_dtype dtype;
+    int64_t n;                    /* entries of a kernel */
+    void *k;                      /* one network's, of dtype */
+    double *k64, *mean, *squares; /* the same in float64; mean; sum of squared deviations */
+};
 
-        mean[i] += step / (double)(r + 1);
-        if (error)
-            error[i] += step * (k[i] - mean[i]);
+static ntk_status estimate_new(struct estimate *e)
+{
+    const size_t n = (size_t)e->n;
+
+    NTK_TRY(ntk_ctx_check_memory(e->ctx, n * (3 * sizeof(double) + e->dtype),
+                                 "the mean of the networks' kernels"));
+    e->k = ntk_alloc(e->ctx, n, e->dtype);
+    e->k64 = ntk_alloc(e->ctx, n, sizeof *e->k64);
+    e->mean = ntk_alloc_zero(e->ctx, n, sizeof *e->mean);
+    e->squares = ntk_alloc_zero(e->ctx, n, sizeof *e->squares);
+    return e->k && e->k64 && e->mean && e->squares ? NTK_OK : NTK_ENOMEM;
+}
+
+static void estimate_free(struct estimate *e)
+{
+    free(e->k);
+    free(e->k64);
+    free(e->mean);
+    free(e->squares);
+}
+
+/* With the r-th network (Welford 1962). */
+static void accumulate(struct estimate *e, int64_t r)
+{
+    for (int64_t i = 0; i < e->n; i++) {
+        const double step = e->k64[i] - e->mean[i];
+
+        e->mean[i] += step / (double)(r + 1);
+        e->squares[i] += step * (e->k64[i] - e->mean[i]);
     }
 }
 
-static ntk_status one_network(ntk_ctx *ctx, const ntk_net *net, unsigned which, const ntk_data *x1,
-                              const ntk_data *x2, ntk_dtype dtype, uint64_t seed, int64_t n,
-                              void *k, double *k64)
+static ntk_status one_network(struct estimate *e, uint64_t seed)
 {
-    const struct ntk_data values = {.x = k, .dtype = dtype};
+    const struct ntk_data values = {.x = e->k, .dtype = e->dtype};
     ntk_params *p;
     ntk_status status;
 
-    NTK_TRY(ntk_params_new(ctx, net, ntk_data_shape(x1), dtype, seed, &p));
-    status = ntk_params_kernel(p, which, NTK_TRACE, x1, x2, k);
+    NTK_TRY(ntk_params_new(e->ctx, e->net, ntk_data_shape(e->x1), e->dtype, seed, &p));
+    status = ntk_params_kernel(p, e->which, NTK_TRACE, e->x1, e->x2, e->k);
     ntk_params_free(p);
-    for (int64_t i = 0; i < n && status == NTK_OK; i++)
-        k64[i] = ntk_data_get(&values, (size_t)i);
+    for (int64_t i = 0; i < e->n && status == NTK_OK; i++)
+        e->k64[i] = ntk_data_get(&values, (size_t)i);
     return status;
 }
 
@@ -50,51 +80,50 @@ static int part_of_networks(const char *what, double done, double total, void *u
     return n->report ? n->report("networks", n->done + done / total, n->total, n->user) : 0;
 }
 
-static ntk_status all_networks(ntk_ctx *ctx, const ntk_net *net, unsigned which, const ntk_data *x1,
-                               const ntk_data *x2, ntk_dtype dtype, int64_t n_nets, uint64_t seed,
-                               int64_t n, void *k, double *k64, double *mean, double *error)
+static ntk_status all_networks(struct estimate *e, int64_t first, int64_t n_nets, uint64_t seed)
 {
-    struct networks progress = {ctx->progress, ctx->progress_user, 0, (double)n_nets};
+    struct networks progress = {e->ctx->progress, e->ctx->progress_user, 0, (double)n_nets};
     ntk_status status = NTK_OK;
 
-    ntk_ctx_set_progress(ctx, part_of_networks, &progress);
+    ntk_ctx_set_progress(e->ctx, part_of_networks, &progress);
     for (int64_t r = 0; r < n_nets && status == NTK_OK; r++) {
         progress.done = (double)r;
-        status = one_network(ctx, net, which, x1, x2, dtype, seed + (uint64_t)r, n, k, k64);
+        status = one_network(e, ntk_network_seed(seed, (uint64_t)(first + r)));
         if (status == NTK_OK)
-            accumulate(n, r, k64, mean, error);
+            accumulate(e, r);
         if (status == NTK_OK)
-            status = ntk_progress(ctx, "networks", 1, 1);
+            status = ntk_progress(e->ctx, "networks", 1, 1);
     }
-    ntk_ctx_set_progress(ctx, progress.report, progress.user);
+    ntk_ctx_set_progress(e->ctx, progress.report, progress.user);
     return status;
 }
 
 ntk_status ntk_monte_carlo(ntk_ctx *ctx, const ntk_net *net, unsigned which, const ntk_data *x1,
-                           const ntk_data *x2, ntk_dtype dtype, int64_t n_nets, uint64_t seed,
-                           double *mean, double *error)
+                           const ntk_data *x2, ntk_dtype dtype, int64_t first, int64_t n_nets,
+                           uint64_t seed, double *mean, double *error)
 {
-    const int64_t n = ntk_data_n(x1) * ntk_data_n(x2 ? x2 : x1);
-    void *k = NULL;
-    double *k64 = NULL;
+    struct estimate e = {.ctx = ctx,
+                         .net = net,
+                         .which = which,
+                         .x1 = x1,
+                         .x2 = x2,
+                         .dtype = dtype,
+                         .n = ntk_data_n(x1) * ntk_data_n(x2 ? x2 : x1)};
     ntk_status status;
 
     if (n_nets < (error ? 2 : 1))
         return ntk_fail(ctx, NTK_EINVAL, "n_nets must be at least %d%s, got %lld", error ? 2 : 1,
                         error ? " for standard errors" : "", (long long)n_nets);
-    k = ntk_alloc(ctx, (size_t)n, sizeof(double));
-    k64 = ntk_alloc(ctx, (size_t)n, sizeof *k64);
-    status = k && k64 ? NTK_OK : NTK_ENOMEM;
-    for (int64_t i = 0; i < n && status == NTK_OK; i++) {
-        mean[i] = 0;
-        if (error)
-            error[i] = 0;
-    }
+    if (first < 0)
+        return ntk_fail(ctx, NTK_EINVAL, "first must be at least 0, got %lld", (long long)first);
+    status = estimate_new(&e);
     if (status == NTK_OK)
-        status = all_networks(ctx, net, which, x1, x2, dtype, n_nets, seed, n, k, k64, mean, error);
-    for (int64_t i = 0; i < n && error && status == NTK_OK; i++)
-        error[i] = sqrt(error[i] / (double)(n_nets - 1) / (double)n_nets);
-    free(k);
-    free(k64);
+        status = all_networks(&e, first, n_nets, seed);
+    for (int64_t i = 0; i < e.n && status == NTK_OK; i++) {
+        mean[i] = e.mean[i];
+        if (error)
+            error[i] = sqrt(e.squares[i] / (double)(n_nets - 1) / (double)n_nets);
+    }
+    estimate_free(&e);
     return status;
 }

@@ -59,22 +59,31 @@ static ntk_status assign_slots(struct ntk_params *p)
     return NTK_OK;
 }
 
-static void draw(struct ntk_params *p, uint32_t stream, int64_t offset, int64_t n, double deviation)
+#define DRAWN_AT_ONCE ((int64_t)1 << 22) /* numbers: a tenth of a second */
+
+static ntk_status draw(struct ntk_params *p, uint32_t stream, int64_t offset, int64_t n, double deviation)
 {
     const int64_t chunk = 1024;
 
-#pragma omp parallel for num_threads(p->ctx->threads) if (n > 16 * chunk)
-    for (int64_t i = 0; i < n; i += chunk) {
-        const int64_t m = n - i < chunk ? n - i : chunk;
-        double z[1024];
+    for (int64_t first = 0; first < n; first += DRAWN_AT_ONCE) {
+        const int64_t end = n - first < DRAWN_AT_ONCE ? n : first + DRAWN_AT_ONCE;
 
-        ntk_random_normal(p->seed, stream, i, m, z);
-        for (int64_t k = 0; k < m; k++)
-            ntk_store(p->theta, p->dtype, (size_t)(offset + i + k), deviation * z[k]);
+#pragma omp parallel for num_threads(p->ctx->threads) if (end - first > 16 * chunk)
+        for (int64_t i = first; i < end; i += chunk) {
+            const int64_t m = end - i < chunk ? end - i : chunk;
+            double z[1024];
+
+            ntk_random_normal(p->seed, stream, i, m, z);
+            for (int64_t k = 0; k < m; k++)
+                ntk_store(p->theta, p->dtype, (size_t)(offset + i + k), deviation * z[k]);
+        }
+        if (p->tape.n_params > DRAWN_AT_ONCE)
+            NTK_TRY(ntk_progress(p->ctx, "parameters", (double)(offset + end), (double)p->tape.n_params));
     }
+    return NTK_OK;
 }
 
-static void draw_all(struct ntk_params *p)
+static ntk_status draw_all(struct ntk_params *p)
 {
     uint32_t stream = 0;
 
@@ -83,11 +92,12 @@ static void draw_all(struct ntk_params *p)
 
         if (s->kind != NTK_STEP_affine)
             continue;
-        draw(p, stream++, s->W, s->places * s->in_shape->c * s->out_shape.c, s->affine.W_std);
+        NTK_TRY(draw(p, stream++, s->W, s->places * s->in_shape->c * s->out_shape.c, s->affine.W_std));
         if (s->b >= 0)
-            draw(p, stream, s->b, s->out_shape.c, s->affine.b_std);
+            NTK_TRY(draw(p, stream, s->b, s->out_shape.c, s->affine.b_std));
         stream++; /* with biases or not, so that a layer's weights do not depend on that */
     }
+    return NTK_OK;
 }
 
 /* net, shape, dtype, seed are set. */
@@ -159,11 +169,12 @@ ntk_status ntk_params_new(ntk_ctx *ctx, const ntk_net *net, ntk_shape shape, ntk
 
     NTK_TRY(ntk_params_prepare(ctx, net, shape, dtype, seed, &p));
     status = ntk_params_allocate(p);
+    if (status == NTK_OK)
+        status = draw_all(p);
     if (status != NTK_OK) {
         ntk_params_free(p);
         return status;
     }
-    draw_all(p);
     *params = p;
     return NTK_OK;
 }
@@ -182,6 +193,7 @@ ntk_status ntk_params_copy(const ntk_params *params, ntk_params **copy)
     }
     memcpy(p->theta, params->theta, (size_t)params->tape.n_params * params->dtype);
     p->multiplier = params->multiplier;
+    p->schema = ntk_schema_hold(params->schema);
     *copy = p;
     return NTK_OK;
 }
@@ -192,6 +204,7 @@ void ntk_params_free(ntk_params *params)
         return;
     ntk_tape_free(&params->tape);
     ntk_net_free(params->net);
+    ntk_schema_free(params->schema);
     free(params->theta);
     free(params->depends);
     free(params->slot);
@@ -200,6 +213,18 @@ void ntk_params_free(ntk_params *params)
 }
 
 /* ---- asking */
+
+void ntk_params_set_schema(ntk_params *params, ntk_schema *schema)
+{
+    ntk_schema_hold(schema);
+    ntk_schema_free(params->schema);
+    params->schema = schema;
+}
+
+const ntk_schema *ntk_params_schema(const ntk_params *params)
+{
+    return params->schema;
+}
 
 int64_t ntk_params_count(const ntk_params *params)
 {
@@ -261,7 +286,7 @@ static ntk_status in_blocks(const ntk_params *p, const ntk_data *x, int64_t copi
                             block_fn *done, void *user)
 {
     const int64_t n = ntk_data_n(x), block = ntk_pass_block(p, NTK_PASS_BYTES, n, copies, tangents);
-    const int blas = ntk_blas_set_threads(1);
+    const struct ntk_blas blas = ntk_blas_begin(1);
     struct ntk_pass *pass = NULL;
     ntk_status status = ntk_pass_new(p, p->ctx->threads, block, copies, tangents, &pass);
 
@@ -274,7 +299,7 @@ static ntk_status in_blocks(const ntk_params *p, const ntk_data *x, int64_t copi
             status = ntk_progress(p->ctx, "samples", (double)(first + m), (double)n);
     }
     ntk_pass_free(pass);
-    ntk_blas_set_threads(blas);
+    ntk_blas_end(blas);
     return status;
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * params_io.c - parameters of finite networks in HDF5 files: attributes format, net, input_shape,
- * dtype, multiplier, seed; one group a layer with its arrays, `00_Dense/W`.
+ * dtype, multiplier, seed; one group a layer with its arrays, `00_Dense/W`; the
+ * columns and classes that it was trained on (data/schema_io.c).
  */
 #include <math.h>
 #include <stdlib.h>
@@ -12,8 +13,9 @@
 
 #include "base/h5.h"
 
-#define KIND   "parameters"
-#define FORMAT 2 /* the first that is refused by its number where it is too new; the rest is that of 1 */
+#define KIND "parameters"
+#define FORMAT \
+    2 /* the first that is refused by its number where it is too new; the rest is that of 1 */
 
 static hid_t type_of(ntk_dtype dtype)
 {
@@ -64,6 +66,7 @@ ntk_status ntk_params_write(struct ntk_h5 *f, const ntk_params *p)
     ntk_text_free(net);
     header(f, &copy, true);
     ntk_params_arrays_io(f, p, p->theta, true);
+    ntk_schema_write(f, p->schema);
     return NTK_OK;
 }
 
@@ -116,6 +119,10 @@ static ntk_status read(struct ntk_h5 *f, ntk_params **params)
     p = *params;
     NTK_TRY(ntk_params_allocate(p));
     ntk_params_arrays_io(f, p, p->theta, false);
+    ntk_schema_read(f, &p->schema);
+    ntk_h5_wrong(f, "schema",
+                 ntk_schema_fits(p->schema, ntk_features_of(p->shape), ntk_params_outputs(p)),
+                 "is not that of the network");
     return f->what ? NTK_EIO : NTK_OK;
 }
 

@@ -29,7 +29,7 @@ static size_t sample_bytes(const struct ntk_params *p, int64_t copies, bool tang
         numbers += (double)p->tape.size[v];
     for (int k = 0; k < p->n_slots; k++)
         slots += (double)p->slot_size[k];
-    return ntk_bytes((numbers * (tangents ? 2 : 1) + (double)copies * slots) * p->dtype);
+    return ntk_bytes((numbers * (tangents ? 2 : 1) + (double)copies * slots) * (int)p->dtype);
 }
 
 int64_t ntk_pass_block(const struct ntk_params *p, size_t bytes, int64_t n, int64_t copies,

@@ -10,7 +10,8 @@
 
 enum {
     NORMAL,
-    PERMUTATION
+    PERMUTATION,
+    NETWORK
 }; /* streams of one seed have nothing in common between these */
 
 static philox4x32_ctr_t draw(uint64_t seed, uint32_t use, uint32_t stream, uint64_t number)
@@ -38,6 +39,13 @@ static void pair(uint64_t seed, uint32_t stream, int64_t k, double z[2])
 
     z[0] = radius * cos(angle);
     z[1] = radius * sin(angle);
+}
+
+uint64_t ntk_network_seed(uint64_t seed, uint64_t network)
+{
+    const philox4x32_ctr_t r = draw(seed, NETWORK, 0, network);
+
+    return (uint64_t)r.v[0] << 32 | r.v[1];
 }
 
 void ntk_random_normal(uint64_t seed, uint32_t stream, int64_t first, int64_t count, double *out)

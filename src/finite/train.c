@@ -142,6 +142,8 @@ static ntk_status one_step(struct ntk_train *t, double *loss)
         ntk_pass_forward(t->pass, x, i, m);
         *loss += block_loss(t, samples + i, m, 1 / divisor(t, n));
         ntk_pass_back(t->pass, t->cotangent, t->gradient);
+        if (n > block)
+            NTK_TRY(ntk_poll(t->p->ctx));
     }
     if (t->step == 0)
         t->first_loss = *loss;
@@ -158,7 +160,7 @@ static ntk_status one_step(struct ntk_train *t, double *loss)
 
 ntk_status ntk_train_run(ntk_train *train, int64_t steps, double *loss)
 {
-    const int blas = ntk_blas_set_threads(1);
+    const struct ntk_blas blas = ntk_blas_begin(1);
     double sum = 0, one = 0;
     ntk_status status = NTK_OK;
 
@@ -168,7 +170,7 @@ ntk_status ntk_train_run(ntk_train *train, int64_t steps, double *loss)
         if (status == NTK_OK)
             status = ntk_progress(train->p->ctx, "steps", (double)(k + 1), (double)steps);
     }
-    ntk_blas_set_threads(blas);
+    ntk_blas_end(blas);
     if (loss && steps > 0)
         *loss = sum / (double)steps;
     return status;
@@ -283,7 +285,8 @@ static ntk_status allocate(struct ntk_train *t, const double *y)
     const int64_t block = ntk_pass_block(t->p, NTK_PASS_BYTES, t->batch, 1, false);
 
     NTK_TRY(ntk_ctx_check_memory(
-        ctx, ntk_bytes(2 * (double)count * (double)size + (double)t->n * (double)t->outputs * sizeof *y),
+        ctx,
+        ntk_bytes(2 * (double)count * (double)size + (double)t->n * (double)t->outputs * sizeof *y),
         "training"));
     targets = (size_t)(t->n * t->outputs);
     t->y = ntk_alloc(ctx, targets, sizeof *t->y);
@@ -424,12 +427,12 @@ static ntk_status same_run(struct ntk_h5 *f, const ntk_train *t)
         status = ntk_fail(f->ctx, NTK_EINVAL, "it is a checkpoint of another network: %s", net);
     else if (own && (strcmp(run, text) != 0 || head.dtype != t->p->dtype ||
                      head.multiplier != t->p->multiplier))
-        status =
-            ntk_fail(f->ctx, NTK_EINVAL,
-                     "it is a checkpoint of a run with other options or data: %s, float%d, multiplier "
-                     "%.12g; now %s, float%d, multiplier %.12g",
-                     run, 8 * (int)head.dtype, head.multiplier, text, 8 * (int)t->p->dtype,
-                     t->p->multiplier);
+        status = ntk_fail(
+            f->ctx, NTK_EINVAL,
+            "it is a checkpoint of a run with other options or data: %s, float%d, multiplier "
+            "%.12g; now %s, float%d, multiplier %.12g",
+            run, 8 * (int)head.dtype, head.multiplier, text, 8 * (int)t->p->dtype,
+            t->p->multiplier);
     free(net);
     free(run);
     ntk_text_free(own);

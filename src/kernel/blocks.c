@@ -231,15 +231,9 @@ static ntk_status run_jobs(const struct block *b, double done, double all)
         p.columns = b->columns;
 #pragma omp for schedule(dynamic, 1)
         for (int64_t k = 0; k < n; k++) {
-            ntk_status now;
-
-#pragma omp atomic read
-            now = status;
-            if (now != NTK_OK)
+            if (!ntk_go_on(ctx, &status, ready ? NTK_OK : NTK_ENOMEM))
                 continue;
-            if (!ready)
-                now = NTK_ENOMEM;
-            else if (b->f->space->single)
+            if (b->f->space->single)
                 run_rows(b, &p, k);
             else
                 run_pairs(b, &p, k);
@@ -247,8 +241,6 @@ static ntk_status run_jobs(const struct block *b, double done, double all)
             {
                 count++;
                 if (status == NTK_OK)
-                    status = now;
-                if (status == NTK_OK && ctx->progress)
                     status = ntk_progress(ctx, "pairs", done + (double)count * each, all);
             }
         }
@@ -278,7 +270,6 @@ static ntk_status run_tiles(const struct block *b, ntk_sink_fn *sink, void *user
     const int64_t rows = (b->rows->n + NTK_TILE - 1) / NTK_TILE;
     const int64_t columns = (b->columns->n + NTK_TILE - 1) / NTK_TILE;
     ntk_status status = NTK_OK;
-    struct ntk_entry bad = {0};
 
 #pragma omp parallel num_threads(b->f->ctx->threads)
     {
@@ -290,26 +281,21 @@ static ntk_status run_tiles(const struct block *b, ntk_sink_fn *sink, void *user
             const int64_t i = k / columns * NTK_TILE, j = k % columns * NTK_TILE;
             const int64_t ni = b->rows->n - i < NTK_TILE ? b->rows->n - i : NTK_TILE;
             const int64_t nj = b->columns->n - j < NTK_TILE ? b->columns->n - j : NTK_TILE;
-            ntk_status now = NTK_ENOMEM;
 
-            if (b->diagonal && i > j)
+            if ((b->diagonal && i > j) || !ntk_go_on(b->f->ctx, &status, ready ? NTK_OK : NTK_ENOMEM))
                 continue;
-            if (ready) {
-                tile_inputs(b, &tile, i, ni, j, nj);
-                now = ntk_tile_finish(&tile, b->rows->first + i, ni, b->columns->first + j, nj, sink,
-                                      user);
-            }
-            if (now != NTK_OK) {
-#pragma omp critical
-                {
-                    status = now;
-                    bad = tile.bad;
-                }
-            }
+            tile_inputs(b, &tile, i, ni, j, nj);
+            ntk_tile_end(&tile,
+                         ntk_tile_finish(&tile, b->rows->first + i, ni, b->columns->first + j, nj, sink,
+                                         user),
+                         &status);
         }
         ntk_tile_free(&tile);
     }
-    return ntk_tile_failed(b->t, status, bad);
+    if (status == NTK_ENOMEM)
+        return ntk_fail(b->f->ctx, status, "no memory for the scratch of %d threads",
+                        b->f->ctx->threads);
+    return status;
 }
 
 static void find_scales(const struct block *b)
@@ -436,7 +422,7 @@ static ntk_status diagonal_panel(const struct ntk_fields *f, const struct ntk_pa
                                  double *const *out)
 {
     const int64_t lanes = (int64_t)f->simd->lanes;
-    bool failed = false;
+    ntk_status status = NTK_OK;
 
     if (f->space->single) {
         own_sums(f, panel, out);
@@ -449,17 +435,12 @@ static ntk_status diagonal_panel(const struct ntk_fields *f, const struct ntk_pa
 
         p.rows = p.columns = panel;
 #pragma omp for schedule(dynamic, 1)
-        for (int64_t k = 0; k < panel->n; k += lanes) {
-            if (ready) {
+        for (int64_t k = 0; k < panel->n; k += lanes)
+            if (ntk_go_on(f->ctx, &status, ready ? NTK_OK : NTK_ENOMEM))
                 pair_sums(f, &p, k, out);
-            } else {
-#pragma omp atomic write
-                failed = true;
-            }
-        }
         ntk_planes_free(&p);
     }
-    return failed ? ntk_fail(f->ctx, NTK_ENOMEM, "no memory for pairs of positions") : NTK_OK;
+    return status == NTK_ENOMEM ? ntk_fail(f->ctx, status, "no memory for pairs of positions") : status;
 }
 
 ntk_status ntk_blocks_diagonal(const struct ntk_fields *f, int set, double *const *out)

@@ -268,7 +268,6 @@ static ntk_status run_own(const struct ntk_fields *f, int set, int capture)
     const int64_t lanes = (int64_t)f->simd->lanes;
     struct ntk_panel panel;
     ntk_status status = ntk_panel_new(f, n < SELF_PANEL ? n : SELF_PANEL, &panel);
-    bool failed = false;
 
     for (int64_t first = 0; first < n && status == NTK_OK; first += SELF_PANEL) {
         const int64_t m = n - first < SELF_PANEL ? n - first : SELF_PANEL;
@@ -286,11 +285,8 @@ static ntk_status run_own(const struct ntk_fields *f, int set, int capture)
             p.own = f->own[set];
 #pragma omp for schedule(dynamic, 1)
             for (int64_t k = 0; k < m; k += lanes) {
-                if (!ready) {
-#pragma omp atomic write
-                    failed = true;
+                if (!ntk_go_on(f->ctx, &status, ready ? NTK_OK : NTK_ENOMEM))
                     continue;
-                }
                 for (int64_t l = 0; l < lanes; l++) {
                     p.equal[l] = k + l < m ? k + l : m - 1;
                     p.same[l] = true;
@@ -301,8 +297,8 @@ static ntk_status run_own(const struct ntk_fields *f, int set, int capture)
             }
             ntk_planes_free(&p);
         }
-        if (failed)
-            status = ntk_fail(f->ctx, NTK_ENOMEM, "no memory for pairs of positions");
+        if (status == NTK_ENOMEM)
+            status = ntk_fail(f->ctx, status, "no memory for pairs of positions");
     }
     ntk_panel_free(f, &panel);
     return status;

@@ -395,7 +395,7 @@ ntk_status ntk_panel_fill(const struct ntk_fields *f, int set, int64_t first, in
 {
     const struct ntk_space *s = f->space;
     const int64_t lanes = (int64_t)f->ctx->isa->f64->lanes;
-    bool failed = false;
+    ntk_status status = NTK_OK;
 
     p->set = set;
     p->first = first;
@@ -407,11 +407,8 @@ ntk_status ntk_panel_fill(const struct ntk_fields *f, int set, int64_t first, in
 
 #pragma omp for schedule(dynamic, 1)
         for (int64_t k = 0; k < n; k += lanes) {
-            if (!ready) {
-#pragma omp atomic write
-                failed = true;
+            if (!ntk_go_on(f->ctx, &status, ready ? NTK_OK : NTK_ENOMEM))
                 continue;
-            }
             w.first = k;
             for (int i = 0; i < s->n_frames; i++) {
                 if (s->frames[i].n_steps)
@@ -422,5 +419,6 @@ ntk_status ntk_panel_fill(const struct ntk_fields *f, int set, int64_t first, in
         }
         work_free(&w);
     }
-    return failed ? ntk_fail(f->ctx, NTK_ENOMEM, "no memory for the variances of samples") : NTK_OK;
+    return status == NTK_ENOMEM ? ntk_fail(f->ctx, status, "no memory for the variances of samples")
+                                : status;
 }

@@ -177,7 +177,7 @@ static ntk_status run_dual(ntk_ctx *ctx, struct ntk_samples *s, const struct ntk
 {
     const size_t sides = (size_t)dual->sides;
     const double *q = row(s, v->in[0]);
-    bool failed = false;
+    ntk_status status = NTK_OK;
 
     *table = ntk_alloc_zero(ctx, (sides + 1) * s->stride, s->dtype);
     if (!*table)
@@ -188,11 +188,8 @@ static ntk_status run_dual(ntk_ctx *ctx, struct ntk_samples *s, const struct ntk
 
 #pragma omp for schedule(static)
         for (int64_t i = 0; i < s->n; i++) {
-            if (!side) {
-#pragma omp atomic write
-                failed = true;
+            if (!ntk_go_on(ctx, &status, side ? NTK_OK : NTK_ENOMEM))
                 continue;
-            }
             v->act->side(v->self, dual, q[i], side);
             side[sides] = __builtin_sqrt(q[i]);
             for (size_t k = 0; k <= sides; k++)
@@ -208,7 +205,7 @@ static ntk_status run_dual(ntk_ctx *ctx, struct ntk_samples *s, const struct ntk
         }
         free(side);
     }
-    return failed ? ntk_fail(ctx, NTK_ENOMEM, "no memory for %zu side values", sides) : NTK_OK;
+    return status == NTK_ENOMEM ? ntk_fail(ctx, status, "no memory for %zu side values", sides) : status;
 }
 
 static ntk_status run_normalise(ntk_ctx *ctx, struct ntk_samples *s, const struct ntk_node *v,

@@ -294,18 +294,23 @@ ntk_status ntk_tile_finish(struct ntk_tile *s, int64_t i0, int64_t ni, int64_t j
     return NTK_OK;
 }
 
-ntk_status ntk_tile_failed(const struct ntk_tiling *t, ntk_status status, struct ntk_entry bad)
+void ntk_tile_end(const struct ntk_tile *s, ntk_status this, ntk_status *status)
 {
-    if (status == NTK_ENOMEM)
-        return ntk_fail(t->ctx, status, "no memory for the scratch of %d threads", t->ctx->threads);
-    if (status == NTK_ENUMERIC)
-        return ntk_fail(t->ctx, status,
-                        "the kernel of samples %lld and %lld is %g, not finite in float%d; scale the "
-                        "samples, or the weights' deviations",
-                        (long long)bad.i, (long long)bad.j, fabs(bad.value), 8 * (int)t->out_dtype);
-    if (status == NTK_ECANCEL && !t->ctx->message[0])
-        return ntk_fail(t->ctx, status, "cancelled by the receiver of the kernel's blocks");
-    return status;
+    const struct ntk_tiling *t = s->t;
+
+    if (this == NTK_OK)
+        return;
+#pragma omp critical
+    if (*status == NTK_OK && this == NTK_ENUMERIC)
+        *status = ntk_fail(t->ctx, this,
+                           "the kernel of samples %lld and %lld is %g, not finite in float%d; scale the "
+                           "samples, or the weights' deviations",
+                           (long long)s->bad.i, (long long)s->bad.j, fabs(s->bad.value),
+                           8 * (int)t->out_dtype);
+    else if (*status == NTK_OK && this == NTK_ENOMEM)
+        *status = this; /* said at the end */
+    else if (*status == NTK_OK)
+        *status = ntk_fail(t->ctx, this, "cancelled by the receiver of the kernel's blocks");
 }
 
 static ntk_status run_tile(struct ntk_tile *s, int64_t i0, int64_t j0, ntk_sink_fn *sink, void *user)
@@ -344,10 +349,9 @@ ntk_status ntk_tiles_run(const struct ntk_tiling *t, ntk_sink_fn *sink, void *us
     const bool symmetric = t->rows == t->columns;
     const int64_t rows = (t->rows->n + TILE - 1) / TILE, columns = (t->columns->n + TILE - 1) / TILE;
     const int64_t n = symmetric ? rows * (rows + 1) / 2 : rows * columns;
-    const int blas_threads = ntk_blas_set_threads(1);
+    const struct ntk_blas blas = ntk_blas_begin(1);
     struct ntk_near_sides shared = {0};
     ntk_status status = NTK_OK;
-    struct ntk_entry bad = {0};
     int64_t done = 0;
 
     if (t->plan->near)
@@ -366,31 +370,25 @@ ntk_status ntk_tiles_run(const struct ntk_tiling *t, ntk_sink_fn *sink, void *us
 
 #pragma omp for schedule(dynamic, 1)
         for (int64_t k = 0; k < n; k++) {
-            ntk_status now;
-            int64_t row, column, count;
+            int64_t row, column;
 
-#pragma omp atomic read
-            now = status;
-            if (now != NTK_OK)
+            if (!ntk_go_on(t->ctx, &status, ready ? NTK_OK : NTK_ENOMEM))
                 continue;
             tile_at(k, columns, symmetric, &row, &column);
-            now = ready ? run_tile(&s, row * TILE, column * TILE, sink, user) : NTK_ENOMEM;
-#pragma omp atomic capture
-            count = ++done;
+            ntk_tile_end(&s, run_tile(&s, row * TILE, column * TILE, sink, user), &status);
 #pragma omp critical
             {
-                if (status == NTK_OK) {
-                    status = now;
-                    bad = s.bad;
-                }
-                if (status == NTK_OK && t->ctx->progress)
-                    status = ntk_progress(t->ctx, "tiles", (double)count, (double)n);
+                done++;
+                if (status == NTK_OK)
+                    status = ntk_progress(t->ctx, "tiles", (double)done, (double)n);
             }
         }
         ntk_tile_free(&s);
         ntk_near_free(&near);
     }
     ntk_near_sides_free(&shared, t->plan);
-    ntk_blas_set_threads(blas_threads);
-    return ntk_tile_failed(t, status, bad);
+    ntk_blas_end(blas);
+    if (status == NTK_ENOMEM)
+        return ntk_fail(t->ctx, status, "no memory for the scratch of %d threads", t->ctx->threads);
+    return status;
 }

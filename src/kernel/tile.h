@@ -49,12 +49,12 @@ struct ntk_tile {
 bool ntk_tile_new(struct ntk_tile *s, const struct ntk_tiling *t);
 void ntk_tile_free(struct ntk_tile *s);
 /* From s->inputs to the sink. NTK_ECANCEL if the sink says so, NTK_ENUMERIC and s->bad for an entry that is
- * not finite; ntk_tile_failed has the sentences. A tile on the diagonal of a symmetric kernel needs inputs
+ * not finite; ntk_tile_end has the sentences. A tile on the diagonal of a symmetric kernel needs inputs
  * on and above it. */
 ntk_status ntk_tile_finish(struct ntk_tile *s, int64_t i0, int64_t ni, int64_t j0, int64_t nj,
                            ntk_sink_fn *sink, void *user);
-/* Says what ended the work on tiles, unless that is said; returns status. */
-ntk_status ntk_tile_failed(const struct ntk_tiling *t, ntk_status status, struct ntk_entry bad);
+/* Within a parallel loop whose result is *status, after a tile that ended with `this`: says what failed. */
+void ntk_tile_end(const struct ntk_tile *s, ntk_status this, ntk_status *status);
 
 /* All pairs of samples without positions. */
 ntk_status ntk_tiles_run(const struct ntk_tiling *t, ntk_sink_fn *sink, void *user);

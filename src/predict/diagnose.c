@@ -10,6 +10,41 @@
 #include "predict/lanczos.h"
 #include "predict/model.h"
 
+struct ntk_spectral_scale ntk_model_scale(const ntk_model *m)
+{
+    return ntk_spectral_scale(m->n, m->opts.dtype, m->solution->ridge, m->solution->values);
+}
+
+static int64_t null_directions(const ntk_model *m)
+{
+    const struct ntk_spectral_scale scale = ntk_model_scale(m);
+
+    return ntk_spectral_nulls(&scale, m->n, m->solution->values);
+}
+
+/* By eigenvectors K + ridge is solved without its null directions, which gives no inverse. */
+static ntk_status check_inverse(const ntk_model *m, const char *what)
+{
+    const struct ntk_ridge ridge = ntk_model_ridge(m);
+    const struct ntk_solution *s = m->solution;
+    double mean_diagonal = 0;
+    char hint[160];
+
+    if (!m->opts.finite_time || null_directions(m) == 0)
+        return NTK_OK;
+    for (int64_t i = 0; i < m->n; i++)
+        mean_diagonal += (s->values[i] - s->ridge) / (double)m->n;
+    ntk_ridge_say(&ridge,
+                  ntk_ridge_for(m->n, m->opts.dtype, s->values[0] - s->ridge,
+                                s->values[m->n - 1] - s->ridge, mean_diagonal,
+                                ridge.absolute),
+                  hint, sizeof hint);
+    return ntk_fail(m->ctx, NTK_ENUMERIC,
+                    "%s a positive definite matrix: %lld of the %lld eigenvalues are not above "
+                    "rounding error%s",
+                    what, (long long)null_directions(m), (long long)m->n, hint);
+}
+
 /* diag(K^-1) from L: column i of L^-1 has squared norm (K^-1)_ii. */
 static ntk_status inverse_diagonal_cholesky(const ntk_model *m, double *diagonal)
 {
@@ -25,10 +60,11 @@ static ntk_status inverse_diagonal_cholesky(const ntk_model *m, double *diagonal
         memset(x, 0, (size_t)(rows * n) * sizeof *x);
         for (int64_t i = 0; i < rows; i++)
             x[i * n + first + i] = 1;
-        ntk_rfp_solve_half(&m->solution->factor, rows, x);
-        for (int64_t i = 0; i < rows; i++)
+        status = ntk_rfp_solve_half(m->ctx, &m->solution->factor, rows, x);
+        for (int64_t i = 0; i < rows && status == NTK_OK; i++)
             diagonal[first + i] = cblas_ddot((int)n, x + i * n, 1, x + i * n, 1);
-        status = ntk_progress(m->ctx, "rows", (double)(first + rows), (double)n);
+        if (status == NTK_OK)
+            status = ntk_progress(m->ctx, "rows", (double)(first + rows), (double)n);
     }
     free(x);
     return status;
@@ -36,9 +72,12 @@ static ntk_status inverse_diagonal_cholesky(const ntk_model *m, double *diagonal
 
 static void inverse_diagonal_eigen(const ntk_model *m, double *diagonal)
 {
+    const struct ntk_spectral_scale scale = ntk_model_scale(m);
+
     memset(diagonal, 0, (size_t)m->n * sizeof *diagonal);
     for (int64_t k = 0; k < m->n; k++) {
-        const double *v = m->solution->vectors + k * m->n, w = m->solution->values[k];
+        const double *v = m->solution->vectors + k * m->n;
+        const double w = ntk_spectral_weight(&scale, m->solution->values[k]);
 
         for (int64_t i = 0; i < m->n; i++)
             diagonal[i] += v[i] * v[i] / w;
@@ -49,13 +88,14 @@ ntk_status ntk_model_leave_one_out(const ntk_model *m, double *mean, double *var
 {
     double *diagonal;
     ntk_status status = NTK_OK;
-    int threads;
+    struct ntk_blas blas;
 
     NTK_TRY(ntk_model_solve(m));
+    NTK_TRY(check_inverse(m, "leave-one-out predictions need"));
     diagonal = ntk_alloc(m->ctx, (size_t)m->n, sizeof *diagonal);
     if (!diagonal)
         return NTK_ENOMEM;
-    threads = ntk_blas_set_threads(m->ctx->threads);
+    blas = ntk_blas_begin(m->ctx->threads);
     if (m->opts.finite_time)
         inverse_diagonal_eigen(m, diagonal);
     else
@@ -66,7 +106,7 @@ ntk_status ntk_model_leave_one_out(const ntk_model *m, double *mean, double *var
         if (var)
             var[i] = 1 / diagonal[i];
     }
-    ntk_blas_set_threads(threads);
+    ntk_blas_end(blas);
     free(diagonal);
     NTK_TRY(status);
     NTK_TRY(ntk_check_finite(m->ctx, "the leave-one-out predictions", mean, m->n, m->outputs));
@@ -86,11 +126,15 @@ static double log_determinant(const ntk_model *m)
 
 ntk_status ntk_model_evidence(const ntk_model *m, double *log_likelihood)
 {
+    struct ntk_blas blas;
     double fit = 0;
 
     NTK_TRY(ntk_model_solve(m));
+    NTK_TRY(check_inverse(m, "the likelihood needs"));
+    blas = ntk_blas_begin(m->ctx->threads);
     for (int64_t k = 0; k < m->outputs; k++)
         fit += cblas_ddot((int)m->n, m->y + k * m->n, 1, m->alpha + k * m->n, 1);
+    ntk_blas_end(blas);
     *log_likelihood = -0.5 * fit - 0.5 * (double)m->outputs *
                                        (log_determinant(m) + (double)m->n * log(2 * M_PI));
     return ntk_check_finite(m->ctx, "the log likelihood", log_likelihood, 1, 1);
@@ -101,18 +145,19 @@ struct operands {
     double *work;
 };
 
-static void apply_matrix(double *x, void *user)
+static ntk_status apply_matrix(double *x, void *user)
 {
     const struct operands *o = user;
 
     ntk_rfp_restore(&o->m->solution->factor, x, o->work);
+    return NTK_OK;
 }
 
-static void apply_inverse(double *x, void *user)
+static ntk_status apply_inverse(double *x, void *user)
 {
     const struct operands *o = user;
 
-    ntk_rfp_solve(&o->m->solution->factor, 1, x);
+    return ntk_rfp_solve(o->m->ctx, &o->m->solution->factor, 1, x);
 }
 
 static ntk_status extremes_by_lanczos(const ntk_model *m, double *least, double *largest)
@@ -135,21 +180,22 @@ static ntk_status extremes_by_lanczos(const ntk_model *m, double *least, double 
 ntk_status ntk_model_spectrum(const ntk_model *m, ntk_spectrum *spectrum)
 {
     ntk_spectrum s = {0};
-    int threads;
+    struct ntk_blas blas;
     ntk_status status = NTK_OK;
 
     NTK_TRY(ntk_model_solve(m));
-    threads = ntk_blas_set_threads(m->ctx->threads);
+    blas = ntk_blas_begin(m->ctx->threads);
     if (m->opts.finite_time) {
         s.lambda_min = m->solution->values[0];
         s.lambda_max = m->solution->values[m->n - 1];
+        s.null_directions = null_directions(m);
     } else {
         status = extremes_by_lanczos(m, &s.lambda_min, &s.lambda_max);
     }
-    ntk_blas_set_threads(threads);
+    ntk_blas_end(blas);
     NTK_TRY(status);
     NTK_TRY(ntk_check_finite(m->ctx, "the spectrum", (double[]){s.lambda_min, s.lambda_max}, 1, 2));
-    s.condition = s.lambda_max / s.lambda_min;
+    s.condition = s.null_directions ? (double)INFINITY : s.lambda_max / s.lambda_min;
     s.max_learning_rate =
         2 / s.lambda_max * (m->opts.mean_loss ? (double)(m->n * m->outputs) : 1);
     *spectrum = s;

@@ -2,15 +2,15 @@
  *
  * dynamics.c - gradient flow on the squared loss in closed form (Lee et al. 2019, eqs. 8-11, 14-15).
  *
- * With K = V diag(l) V', w = l + ridge, g(t) = (1 - e^{-w t}) / w and r = V' (f_0(X) - y):
+ * With K = V diag(l) V', weights w = l + ridge and gains g(t) of spectral.h, and r = V' (f_0(X) - y):
  *     f_t(z) = f_0(z) - K(z, X) V g(t) r,        f_t(X) = f_0(X) - V l g(t) r
  */
 #include <cblas.h>
-#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "predict/flow.h"
 #include "predict/model.h"
 
 struct flow {
@@ -18,33 +18,29 @@ struct flow {
     const double *times;
     size_t n_times;
     double unit;      /* time of the summed loss = time of the model's loss * unit */
+    struct ntk_spectral_scale scale;
     size_t most_times; /* that are worked on together */
     double *residual;  /* [outputs][n], V' (f_0(X) - y) */
     double *scaled;    /* [most_times][outputs][n], work */
     double *wide;      /* [panel rows][most_times][outputs], work */
 };
 
-/* (1 - e^{-w t}) / w. Eigenvalues that are rounding error count as 0: g is then t, and at t =
- * infinity 0, because the flow never leaves the span of the others. */
-static double gain(const ntk_model *m, double w, double t)
+static double weight(const struct flow *f, int64_t k)
 {
-    const double zero = (double)m->n * DBL_EPSILON * fabs(m->solution->values[m->n - 1]);
+    return ntk_spectral_weight(&f->scale, f->m->solution->values[k]);
+}
 
-    if (w > zero)
-        return -expm1(-w * t) / w;
-    return isinf(t) ? 0 : t;
+static double gain(const struct flow *f, int64_t k, double t)
+{
+    return ntk_spectral(NTK_GAIN, weight(f, k), t * f->unit);
 }
 
 static ntk_status check_times(const ntk_model *m, const double *times, size_t n_times)
 {
-    bool all_infinite = true;
-
-    for (size_t k = 0; k < n_times; k++) {
+    for (size_t k = 0; k < n_times; k++)
         if (!(times[k] >= 0))
             return ntk_fail(m->ctx, NTK_EINVAL, "times must be >= 0, number %zu is %g", k + 1,
                             times[k]);
-        all_infinite = all_infinite && isinf(times[k]);
-    }
     if (!m->opts.finite_time)
         return ntk_fail(m->ctx, NTK_EINVAL,
                         "this model was fitted for t = infinity: fit it with finite_time = 1");
@@ -72,9 +68,8 @@ static void scale_residual(const struct flow *f, size_t first, size_t count, boo
 
     for (size_t k = 0; k < count; k++)
         for (int64_t i = 0; i < m->n; i++) {
-            const double w = m->solution->values[i];
-            const double g = gain(m, w, f->times[first + k] * f->unit) *
-                             (times_l ? w - m->solution->ridge : 1);
+            const double g = gain(f, i, f->times[first + k]) *
+                             (times_l ? weight(f, i) - m->solution->ridge : 1);
 
             for (int64_t c = 0; c < m->outputs; c++) {
                 const int64_t column = (int64_t)k * m->outputs + c;
@@ -143,7 +138,7 @@ static void nngp_variance(const struct flow *f, double t, int64_t rows, const do
     const ntk_model *m = f->m;
 
     for (int64_t k = 0; k < m->n; k++) {
-        const double g = gain(m, m->solution->values[k], 2 * t * f->unit);
+        const double g = gain(f, k, 2 * t);
 
         for (int64_t i = 0; i < rows; i++)
             var[i] -= p[i * m->n + k] * p[i * m->n + k] * g;
@@ -151,24 +146,25 @@ static void nngp_variance(const struct flow *f, double t, int64_t rows, const do
 }
 
 /* Ensemble, with A = T(z, X) V g V': S_tt + A S A' - 2 A S_dt. */
-static void ensemble_variance(const struct flow *f, double t, int64_t rows, const double *p,
-                              const double *nngp, double *work, double *a, double *var)
+static ntk_status ensemble_variance(const struct flow *f, double t, int64_t rows, const double *p,
+                                    const double *nngp, double *work, double *a, double *var)
 {
     const ntk_model *m = f->m;
     const int n = (int)m->n, b = (int)rows;
 
     for (int64_t k = 0; k < m->n; k++) {
-        const double g = gain(m, m->solution->values[k], t * f->unit);
+        const double g = gain(f, k, t);
 
         for (int64_t i = 0; i < rows; i++)
             work[i * m->n + k] = g * p[i * m->n + k];
     }
     cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, b, n, n, 1, work, n,
                 m->solution->vectors, n, 0, a, n);
-    ntk_rfp_multiply(&m->solution->nngp, rows, a, work);
+    NTK_TRY(ntk_rfp_multiply(m->ctx, &m->solution->nngp, rows, a, work));
     for (int64_t i = 0; i < rows; i++)
         var[i] += dot(m->n, a + i * m->n, work + i * m->n) -
                   2 * dot(m->n, a + i * m->n, nngp + i * m->n);
+    return NTK_OK;
 }
 
 struct panels {
@@ -189,16 +185,18 @@ static void panel_means(const struct flow *f, struct rows r, const struct panels
     }
 }
 
-static void panel_variances(const struct flow *f, struct rows r, const struct panels *s, double *var)
+static ntk_status panel_variances(const struct flow *f, struct rows r, const struct panels *s,
+                                  double *var)
 {
     for (size_t k = 0; k < f->n_times; k++) {
         double *out = var + k * (size_t)r.total + (size_t)r.row;
 
         if (s->nngp)
-            ensemble_variance(f, f->times[k], r.rows, s->p, s->nngp, s->work, s->k, out);
+            NTK_TRY(ensemble_variance(f, f->times[k], r.rows, s->p, s->nngp, s->work, s->k, out));
         else
             nngp_variance(f, f->times[k], r.rows, s->p, out);
     }
+    return NTK_OK;
 }
 
 static ntk_status test_points(const struct flow *f, const ntk_data *x, const double *f0,
@@ -218,9 +216,12 @@ static ntk_status test_points(const struct flow *f, const ntk_data *x, const dou
         if (test)
             panel_means(f, r, s, f0, test);
         if (var)
-            panel_variances(f, r, s, var);
+            NTK_TRY(panel_variances(f, r, s, var));
         NTK_TRY(ntk_progress(m->ctx, "predictions", (double)(row + r.rows), (double)x->n));
     }
+    for (size_t i = 0; var && i < f->n_times * (size_t)x->n; i++)
+        if (var[i] < 0) /* by rounding */
+            var[i] = 0;
     return NTK_OK;
 }
 
@@ -292,6 +293,17 @@ static size_t most_times(const ntk_model *m, size_t n_times)
     return most < 1 ? 1 : most < n_times ? most : n_times;
 }
 
+static ntk_status check_outputs(const struct flow *f, const ntk_data *x, const double *train,
+                                const double *test, const double *var)
+{
+    const ntk_model *m = f->m;
+    const int64_t rows = x ? x->n : 0;
+
+    NTK_TRY(ntk_flow_check(m->ctx, "training", f->times, f->n_times, m->n * m->outputs, train));
+    NTK_TRY(ntk_flow_check(m->ctx, "test", f->times, f->n_times, rows * m->outputs, test));
+    return ntk_flow_check(m->ctx, "test variances'", f->times, f->n_times, rows, var);
+}
+
 ntk_status ntk_model_dynamics(const ntk_model *m, const double *times, size_t n_times,
                               const double *f0_train, const ntk_data *x, const double *f0_test,
                               double *train, double *test, double *var)
@@ -299,15 +311,18 @@ ntk_status ntk_model_dynamics(const ntk_model *m, const double *times, size_t n_
     const size_t columns = (size_t)(m->n * m->outputs);
     struct flow f = {.m = m, .times = times, .n_times = n_times};
     ntk_status status = NTK_ENOMEM;
-    int threads;
+    struct ntk_blas blas;
 
     NTK_TRY(check_times(m, times, n_times));
+    NTK_TRY(ntk_check_given(m->ctx, "f0_train", f0_train, m->n * m->outputs));
+    NTK_TRY(ntk_check_given(m->ctx, "f0_test", f0_test, x ? x->n * m->outputs : 0));
     if ((test || var) && !x)
         return ntk_fail(m->ctx, NTK_EINVAL, "test predictions need test samples");
     if (n_times == 0)
         return NTK_OK;
     NTK_TRY(ntk_model_solve(m));
-    threads = ntk_blas_set_threads(m->ctx->threads);
+    blas = ntk_blas_begin(m->ctx->threads);
+    f.scale = ntk_model_scale(m);
     f.unit = m->opts.mean_loss ? 1 / (double)columns : 1;
     f.residual = ntk_alloc(m->ctx, columns, sizeof *f.residual);
     f.most_times = most_times(m, n_times);
@@ -322,10 +337,12 @@ ntk_status ntk_model_dynamics(const ntk_model *m, const double *times, size_t n_
             train_points(&f, f0_train, train);
         if (test || var)
             status = run_test(&f, x, f0_test, test, var);
+        if (status == NTK_OK)
+            status = check_outputs(&f, x, train, test, var);
     }
     free(f.residual);
     free(f.scaled);
     free(f.wide);
-    ntk_blas_set_threads(threads);
+    ntk_blas_end(blas);
     return status;
 }

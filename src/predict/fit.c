@@ -3,12 +3,10 @@
  * fit.c - kernel matrix, ridge, factorisation, solution.
  */
 #include <cblas.h>
-#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "predict/eigen.h"
 #include "predict/lapack.h"
 #include "predict/model.h"
 
@@ -100,53 +98,43 @@ static void find_equal(const ntk_data *x, int64_t *first, int64_t *second)
     free(table);
 }
 
+struct ntk_ridge ntk_model_ridge(const ntk_model *m)
+{
+    return (struct ntk_ridge){.given = m->opts.diag_reg,
+                              .absolute = m->opts.diag_reg_absolute,
+                              .spelling = m->opts.diag_reg_spelling ? m->opts.diag_reg_spelling
+                                                                    : "diag_reg = "};
+}
+
+static ntk_status fill_again(struct ntk_rfp *k, void *user)
+{
+    const ntk_model *m = user;
+    struct store store = {.dtype = m->opts.dtype, .target = {{.packed = k}}};
+
+    return ntk_kernel_stream(m->mean, m->x, NULL, store_block, &store);
+}
+
+/* The kernel is computed again for the hint: Cholesky has overwritten it. */
 static ntk_status not_positive(const ntk_model *m, const char *how)
 {
+    const struct ntk_ridge ridge = ntk_model_ridge(m);
     int64_t first, second;
-    char equal[160] = "";
+    char equal[160] = "", hint[160];
+    void *user;
 
+    memcpy(&user, &m, sizeof m); /* only read */
     find_equal(m->x, &first, &second);
     if (first >= 0)
         snprintf(equal, sizeof equal, "; samples %lld and %lld are equal (counted from 0)",
                  (long long)first, (long long)second);
+    NTK_TRY(ntk_ridge_hint(m->ctx, &ridge, m->opts.dtype, &m->solution->factor, fill_again, user,
+                           hint, sizeof hint));
     return ntk_fail(m->ctx, NTK_ENUMERIC,
-                    "the %lld x %lld kernel matrix is not positive definite: %s%s; try diag_reg = "
-                    "%g (relative to the mean of the diagonal)",
-                    (long long)m->n, (long long)m->n, how, equal,
-                    m->opts.dtype == NTK_F32 ? 1e-4 : 1e-8);
-}
-
-/* A factor whose smallest pivot is rounding error solves nothing. */
-static ntk_status check_pivots(const ntk_model *m, const struct ntk_rfp *l, double largest)
-{
-    const double limit = (double)m->n * DBL_EPSILON * largest;
-    double least = (double)INFINITY;
-    int64_t where = 0;
-    char how[160];
-
-    for (int64_t i = 0; i < m->n; i++) {
-        const double pivot = *ntk_rfp_at(l, i, i);
-
-        if (pivot * pivot < least) {
-            least = pivot * pivot;
-            where = i;
-        }
-    }
-    if (least > limit)
-        return NTK_OK;
-    snprintf(how, sizeof how,
-             "sample %lld is a combination of those before it (its pivot is %.1e, rounding "
-             "error is %.1e)",
-             (long long)where, least, limit);
-    return not_positive(m, how);
+                    "the %lld x %lld kernel matrix is not positive definite: %s%s%s",
+                    (long long)m->n, (long long)m->n, how, equal, hint);
 }
 
 /* ---- solving */
-
-static double ridge_of(const ntk_fit_opts *opts, double trace, int64_t n)
-{
-    return opts->diag_reg * (opts->diag_reg_absolute ? 1 : trace / (double)n);
-}
 
 /* Numbers are [output][sample]. */
 static ntk_status check_solution(const ntk_model *m)
@@ -172,36 +160,28 @@ static ntk_status solve_cholesky(const ntk_model *m)
 
 ntk_status ntk_model_factor(const ntk_model *m)
 {
+    const struct ntk_ridge ridge = ntk_model_ridge(m);
     struct ntk_solution *s = m->solution;
-    double largest = 0;
-    int info;
+    char how[160];
 
-    s->ridge = ridge_of(&m->opts, ntk_rfp_trace(&s->factor), m->n);
+    s->ridge = ntk_ridge_value(&ridge, &s->factor);
     NTK_TRY(ntk_check_finite(m->ctx, "the ridge", &s->ridge, 1, 1));
-    ntk_rfp_add_diagonal(&s->factor, s->ridge);
-    for (int64_t i = 0; i < m->n; i++)
-        largest = fmax(largest, *ntk_rfp_at(&s->factor, i, i));
     NTK_TRY(ntk_progress(m->ctx, "factorisations", 0, 1));
-    info = ntk_rfp_factor(&s->factor);
-    if (info > 0) {
-        char how[80];
-
-        snprintf(how, sizeof how, "its leading minor of order %d is not positive", info);
+    NTK_TRY(ntk_ridge_factor(m->ctx, &s->factor, s->ridge, how, sizeof how));
+    if (*how)
         return not_positive(m, how);
-    }
-    NTK_TRY(check_pivots(m, &s->factor, largest));
     NTK_TRY(ntk_progress(m->ctx, "factorisations", 1, 1));
     memcpy(m->alpha, m->y, (size_t)(m->outputs * m->n) * sizeof *m->y);
-    ntk_rfp_solve(&s->factor, m->outputs, m->alpha);
+    NTK_TRY(ntk_rfp_solve(m->ctx, &s->factor, m->outputs, m->alpha));
     return check_solution(m);
 }
 
-/* alpha = V (values)^-1 V' y over the eigenvalues that are above rounding error. */
+/* alpha = V g(infinity) V' y */
 static ntk_status solve_by_eigenvectors(const ntk_model *m)
 {
     const struct ntk_solution *s = m->solution;
     const int n = (int)m->n, c = (int)m->outputs;
-    const double zero = (double)n * DBL_EPSILON * fabs(s->values[n - 1]);
+    const struct ntk_spectral_scale scale = ntk_model_scale(m);
     double *p = ntk_alloc(m->ctx, (size_t)n * (size_t)c, sizeof *p);
 
     if (!p)
@@ -209,7 +189,8 @@ static ntk_status solve_by_eigenvectors(const ntk_model *m)
     cblas_dgemm(CblasColMajor, CblasTrans, CblasNoTrans, n, c, n, 1, s->vectors, n, m->y, n, 0, p, n);
     for (int k = 0; k < c; k++)
         for (int i = 0; i < n; i++)
-            p[(size_t)k * (size_t)n + (size_t)i] *= s->values[i] > zero ? 1 / s->values[i] : 0;
+            p[(size_t)k * (size_t)n + (size_t)i] *=
+                ntk_spectral(NTK_GAIN, ntk_spectral_weight(&scale, s->values[i]), (double)INFINITY);
     cblas_dgemm(CblasColMajor, CblasNoTrans, CblasNoTrans, n, c, n, 1, s->vectors, n, p, n, 0,
                 m->alpha, n);
     free(p);
@@ -230,14 +211,9 @@ static ntk_status solve_eigen(const ntk_model *m)
     NTK_TRY(ntk_kernel_stream(m->mean, m->x, NULL, store_block, &store));
     for (int64_t i = 0; i < m->n; i++)
         trace += s->vectors[i * m->n + i];
-    s->ridge = ridge_of(&m->opts, trace, m->n);
+    s->ridge = m->opts.diag_reg * (m->opts.diag_reg_absolute ? 1 : trace / (double)m->n);
     NTK_TRY(ntk_check_finite(m->ctx, "the ridge", &s->ridge, 1, 1));
-    NTK_TRY(ntk_progress(m->ctx, "eigen-decompositions", 0, 1));
-    NTK_TRY(ntk_eigen(m->ctx, m->n, s->vectors, s->values));
-    NTK_TRY(ntk_check_finite(m->ctx, "the eigenvalues", s->values, 1, m->n));
-    NTK_TRY(ntk_progress(m->ctx, "eigen-decompositions", 1, 1));
-    for (int64_t i = 0; i < m->n; i++)
-        s->values[i] += s->ridge;
+    NTK_TRY(ntk_spectral_solve(m->ctx, m->n, m->opts.dtype, s->ridge, s->vectors, s->values));
     NTK_TRY(solve_by_eigenvectors(m));
     if (!m->both)
         return NTK_OK;
@@ -267,7 +243,7 @@ static void forget(struct ntk_solution *s)
 
 ntk_status ntk_model_solve(const ntk_model *m)
 {
-    const int threads = ntk_blas_set_threads(m->ctx->threads);
+    const struct ntk_blas blas = ntk_blas_begin(m->ctx->threads);
     ntk_status status = NTK_OK;
 
     if (!m->solution->ready) {
@@ -281,7 +257,7 @@ ntk_status ntk_model_solve(const ntk_model *m)
         else
             forget(m->solution);
     }
-    ntk_blas_set_threads(threads);
+    ntk_blas_end(blas);
     return status;
 }
 
@@ -387,6 +363,7 @@ void ntk_model_free(ntk_model *m)
     ntk_kernel_free(m->both);
     ntk_data_free(m->owned_x);
     ntk_scaler_free(m->scaler);
+    ntk_schema_free(m->schema);
     free(m->y);
     free(m->alpha);
     if (m->solution)
@@ -413,6 +390,14 @@ void ntk_model_encoding(const ntk_model *model, const ntk_scaler **scaler, ntk_t
     *targets = model->targets;
 }
 
+void ntk_model_set_schema(ntk_model *model, ntk_schema *schema)
+{
+    ntk_schema_hold(schema);
+    ntk_schema_free(model->schema);
+    model->schema = schema;
+}
+
+const ntk_schema *ntk_model_schema(const ntk_model *model) { return model->schema; }
 int64_t ntk_model_outputs(const ntk_model *model) { return model->outputs; }
 int64_t ntk_model_n(const ntk_model *model) { return model->n; }
 ntk_shape ntk_model_shape(const ntk_model *model) { return model->x->shape; }

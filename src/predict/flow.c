@@ -13,6 +13,7 @@ void ntk_flow_opts_init(ntk_flow_opts *opts)
     *opts = (struct ntk_flow_opts){.loss = NTK_LOSS_MSE,
                                    .momentum = (double)NAN,
                                    .learning_rate = 1,
+                                   .dtype = NTK_F64,
                                    .rtol = 1e-6,
                                    .atol = 1e-8};
 }
@@ -51,24 +52,16 @@ static ntk_status check_times(ntk_ctx *ctx, const ntk_flow_opts *o, const double
     return NTK_OK;
 }
 
-static ntk_status check_finite(ntk_ctx *ctx, const char *name, const double *x, int64_t n)
-{
-    for (int64_t i = 0; i < n && x; i++)
-        if (!isfinite(x[i]))
-            return ntk_fail(ctx, NTK_EINVAL, "number %lld of %s is %g", (long long)i, name, x[i]);
-    return NTK_OK;
-}
-
 static ntk_status check_arrays(const struct ntk_flow_problem *p)
 {
     const int64_t entry = p->opts->blocks ? p->c * p->c : 1, n = p->n * p->c, m = p->m * p->c;
 
-    NTK_TRY(check_finite(p->ctx, "k_train", p->k[0], p->n * p->n * entry));
-    NTK_TRY(check_finite(p->ctx, "k_test", p->k[1], p->m * p->n * entry));
-    NTK_TRY(check_finite(p->ctx, "f0_train", p->f0[0], n));
-    NTK_TRY(check_finite(p->ctx, "f0_test", p->f0[1], m));
-    NTK_TRY(check_finite(p->ctx, "q0_train", p->opts->q0_train, n));
-    return check_finite(p->ctx, "q0_test", p->opts->q0_test, m);
+    NTK_TRY(ntk_check_given(p->ctx, "k_train", p->k[0], p->n * p->n * entry));
+    NTK_TRY(ntk_check_given(p->ctx, "k_test", p->k[1], p->m * p->n * entry));
+    NTK_TRY(ntk_check_given(p->ctx, "f0_train", p->f0[0], n));
+    NTK_TRY(ntk_check_given(p->ctx, "f0_test", p->f0[1], m));
+    NTK_TRY(ntk_check_given(p->ctx, "q0_train", p->opts->q0_train, n));
+    return ntk_check_given(p->ctx, "q0_test", p->opts->q0_test, m);
 }
 
 /* Rows of cross-entropy's targets are distributions. */
@@ -91,6 +84,17 @@ static ntk_status check_targets(ntk_ctx *ctx, ntk_loss loss, int64_t n, int64_t 
                             "%g, the least is %g",
                             (long long)i, sum, least);
     }
+    return NTK_OK;
+}
+
+ntk_status ntk_flow_check(ntk_ctx *ctx, const char *what, const double *times, size_t n_times,
+                          int64_t size, const double *f)
+{
+    for (size_t k = 0; k < n_times && f; k++)
+        for (int64_t i = 0; i < size; i++)
+            if (!isfinite(f[k * (size_t)size + (size_t)i]))
+                return ntk_fail(ctx, NTK_ENUMERIC, "number %lld of the %s outputs at t = %g is %g",
+                                (long long)i, what, times[k], f[k * (size_t)size + (size_t)i]);
     return NTK_OK;
 }
 
@@ -122,6 +126,9 @@ static ntk_status solve(struct ntk_flow_problem *p)
     }
     if (status == NTK_OK)
         status = p->opts->closed_form ? ntk_flow_closed(p) : ntk_flow_integrate(p);
+    for (int side = 0; side < 2 && status == NTK_OK; side++)
+        status = ntk_flow_check(p->ctx, side ? "test" : "training", p->times, p->n_times,
+                                rows[side] * p->c, p->f[side]);
     free(own[0]);
     free(own[1]);
     return status;

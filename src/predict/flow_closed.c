@@ -2,24 +2,23 @@
  *
  * flow_closed.c - gradient flow on the squared loss in closed form (Lee et al. 2019, eqs. 8-9).
  *
- * With K = V diag(l) V', g(t) = (1 - e^{-l t}) / l and r = V' (f_0(X) - y):
- *     f_t(X) = f_0(X) - V l g(t) r,        f_t(x) = f_0(x) - K(x, X) V g(t) r
+ * With K = V diag(l) V', what is learned and the gains g(t) of spectral.h, and r = V' (f_0(X) - y):
+ *     f_t(X) = f_0(X) - V (1 - e^{-l t}) r,        f_t(x) = f_0(x) - K(x, X) V g(t) r
  * With blocks outputs of samples are what samples are without: n c rows of one column.
  */
 #include "predict/flow.h"
 
 #include <cblas.h>
-#include <float.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "predict/eigen.h"
+#include "predict/spectral.h"
 
 struct closed {
     const struct ntk_flow_problem *p;
     int n, m, c;              /* rows at training and test samples, columns */
     double *vectors, *values; /* [n][n], vectors in rows; [n] */
+    struct ntk_spectral_scale scale;
     double *r;                /* [n][c] */
     double *scaled, *change;  /* [n][c], work */
 };
@@ -35,15 +34,12 @@ static void project_residual(const struct closed *w)
                 w->scaled, w->c, 0, w->r, w->c);
 }
 
-/* change = V g(t) r, or V l g(t) r. Eigenvalues that are no larger than rounding error, or than the
- * most negative one, count as 0: what lies along them stays as it is. */
-static void gain(const struct closed *w, double t, bool times_l)
+/* change = V (form at t) r. */
+static void move(const struct closed *w, double t, ntk_spectral_form form)
 {
-    const double zero = fmax(w->n * DBL_EPSILON * w->values[w->n - 1], -w->values[0]);
-
     for (int k = 0; k < w->n; k++) {
-        const double l = w->values[k], lg = l > zero ? -expm1(-l * t * w->p->scale) : 0;
-        const double factor = times_l || lg == 0 ? lg : lg / l;
+        const double weight = ntk_spectral_weight(&w->scale, w->values[k]);
+        const double factor = ntk_spectral(form, weight, t * w->p->scale);
 
         for (int c = 0; c < w->c; c++)
             w->scaled[k * w->c + c] = factor * w->r[k * w->c + c];
@@ -68,14 +64,14 @@ static void at_time(const struct closed *w, size_t k)
         double *out = p->f[0] + k * (size_t)w->n * (size_t)w->c;
 
         start(out, p->f0[0], w->n * w->c);
-        gain(w, p->times[k], true);
+        move(w, p->times[k], NTK_LEARNED);
         cblas_daxpy(w->n * w->c, -1, w->change, 1, out, 1);
     }
     if (p->f[1] && w->m) {
         double *out = p->f[1] + k * (size_t)w->m * (size_t)w->c;
 
         start(out, p->f0[1], w->m * w->c);
-        gain(w, p->times[k], false);
+        move(w, p->times[k], NTK_GAIN);
         cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, w->m, w->c, w->n, -1, p->k[1], w->n,
                     w->change, w->c, 1, out, w->c);
     }
@@ -86,14 +82,15 @@ static ntk_status solve(struct closed *w)
     const struct ntk_flow_problem *p = w->p;
 
     memcpy(w->vectors, p->k[0], (size_t)w->n * (size_t)w->n * sizeof *w->vectors);
-    NTK_TRY(ntk_progress(p->ctx, "eigen-decompositions", 0, 1));
-    NTK_TRY(ntk_eigen(p->ctx, w->n, w->vectors, w->values));
-    NTK_TRY(ntk_progress(p->ctx, "eigen-decompositions", 1, 1));
+    NTK_TRY(ntk_spectral_solve(p->ctx, w->n, p->opts->dtype, 0, w->vectors, w->values));
+    w->scale = ntk_spectral_scale(w->n, p->opts->dtype, 0, w->values);
     project_residual(w);
     for (size_t k = 0; k < p->n_times; k++) {
         at_time(w, k);
         NTK_TRY(ntk_progress(p->ctx, "times", (double)(k + 1), (double)p->n_times));
     }
+    if (p->opts->null_directions)
+        *p->opts->null_directions = ntk_spectral_nulls(&w->scale, w->n, w->values);
     return NTK_OK;
 }
 
@@ -101,7 +98,7 @@ ntk_status ntk_flow_closed(const struct ntk_flow_problem *p)
 {
     const int64_t per = p->opts->blocks ? p->c : 1, n = p->n * per;
     const size_t size = (size_t)(p->n * p->c);
-    const int blas = ntk_blas_set_threads(p->ctx->threads);
+    const struct ntk_blas blas = ntk_blas_begin(p->ctx->threads);
     struct closed w = {.p = p,
                        .n = (int)n,
                        .m = (int)(p->m * per),
@@ -119,6 +116,6 @@ ntk_status ntk_flow_closed(const struct ntk_flow_problem *p)
     free(w.r);
     free(w.scaled);
     free(w.change);
-    ntk_blas_set_threads(blas);
+    ntk_blas_end(blas);
     return status;
 }

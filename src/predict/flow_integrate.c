@@ -19,12 +19,15 @@
 #include <sunlinsol/sunlinsol_spgmr.h>
 
 #define KRYLOV 40 /* most directions of GMRES */
+/* Up to this time one explicit step is exact; the integrator divides by squares of its steps. */
+#define ONE_STEP 1e-100
 
 struct flow {
     const struct ntk_flow_problem *p;
     double *g, *h;   /* [n][c]: gradient of the loss, and of it along a direction */
     double friction; /* NAN: no momentum */
     size_t next;     /* of the times */
+    double first, least; /* loss at the start, and the least so far */
     bool cancelled;
     char message[200]; /* the integrator's own words */
 };
@@ -41,6 +44,26 @@ static void softmax(int64_t c, const double *f, double *p)
         sum += p[k] = exp(f[k] - most);
     for (int64_t k = 0; k < c; k++)
         p[k] /= sum;
+}
+
+static double loss_of(const struct flow *w, const double *f)
+{
+    const struct ntk_flow_problem *p = w->p;
+    double sum = 0;
+
+    for (int64_t i = 0; i < p->n; i++, f += p->c) {
+        const double *y = p->y + i * p->c;
+        double most = f[0], total = 0;
+
+        for (int64_t k = 1; k < p->c; k++)
+            most = fmax(most, f[k]);
+        for (int64_t k = 0; k < p->c; k++)
+            total += exp(f[k] - most);
+        for (int64_t k = 0; k < p->c; k++)
+            sum += p->opts->loss == NTK_LOSS_XENT ? y[k] * (most + log(total) - f[k])
+                                                  : 0.5 * (f[k] - y[k]) * (f[k] - y[k]);
+    }
+    return p->scale * sum;
 }
 
 static void gradient(const struct flow *w, const double *f, double *g)
@@ -236,15 +259,54 @@ static void store_all(const struct flow *w, N_Vector v)
     store(p, state + (p->n + p->m) * p->c, w->next, p->opts->q_train, p->opts->q_test);
 }
 
+/* Loss cannot rise above the least so far or, with momentum from rest, that at the start; a negative
+ * eigenvalue of the kernel makes it rise for ever. */
+static ntk_status check_loss(struct flow *w, double t, N_Vector v)
+{
+    const struct ntk_flow_problem *p = w->p;
+    const double loss = loss_of(w, N_VGetArrayPointer(v));
+    const double slack = fmax(0.01, 10 * p->opts->rtol) * w->first +
+                         (double)(p->n * p->c) * p->opts->atol * p->scale;
+
+    if (p->opts->q0_train || p->opts->q0_test)
+        return NTK_OK;
+    if (!(loss <= w->least + slack))
+        return ntk_fail(p->ctx, NTK_ENUMERIC,
+                        "the loss rises from %g to %g by t = %g: the kernel is not positive "
+                        "semidefinite, which rounding error can do to a singular one; compute it in "
+                        "float64, or add a ridge to its diagonal",
+                        w->least, loss, t);
+    if (isnan(w->friction))
+        w->least = fmin(w->least, loss);
+    return NTK_OK;
+}
+
+/* f_0 + t f'_0 */
+static ntk_status one_step(struct flow *w, double t, N_Vector state)
+{
+    N_Vector rate = N_VClone(state);
+
+    if (!rate)
+        return ntk_fail(w->p->ctx, NTK_ENOMEM, "no memory for the integrator");
+    start(w, state);
+    if (right_side(0, state, rate, w) == 0)
+        N_VLinearSum(1, state, t, rate, state);
+    N_VDestroy(rate);
+    return NTK_OK;
+}
+
 static ntk_status advance(struct integrator *s, struct flow *w)
 {
     double t = 0;
 
+    w->first = w->least = loss_of(w, N_VGetArrayPointer(s->state));
     for (w->next = 0; w->next < w->p->n_times; w->next++) {
         const double goal = w->p->times[w->next];
         int code = CV_SUCCESS;
 
-        if (goal > t)
+        if (goal > 0 && goal <= ONE_STEP)
+            NTK_TRY(one_step(w, goal, s->state));
+        else if (goal > t)
             code = CVode(s->cvode, goal, s->state, &t, CV_NORMAL);
         if (w->cancelled)
             return NTK_ECANCEL;
@@ -254,6 +316,7 @@ static ntk_status advance(struct integrator *s, struct flow *w)
                 "the integrator failed on the way to t = %g: %s; looser tolerances (rtol, atol) or "
                 "times nearer to 0 may help",
                 goal, w->message);
+        NTK_TRY(check_loss(w, goal, s->state));
         store_all(w, s->state);
     }
     return NTK_OK;
@@ -261,7 +324,7 @@ static ntk_status advance(struct integrator *s, struct flow *w)
 
 static ntk_status run(struct flow *w)
 {
-    const int blas = ntk_blas_set_threads(w->p->ctx->threads);
+    const struct ntk_blas blas = ntk_blas_begin(w->p->ctx->threads);
     struct integrator s = {0};
     ntk_status status;
 
@@ -270,7 +333,7 @@ static ntk_status run(struct flow *w)
     else
         status = ntk_fail(w->p->ctx, NTK_ENUMERIC, "the integrator cannot start: %s", w->message);
     tear_down(&s);
-    ntk_blas_set_threads(blas);
+    ntk_blas_end(blas);
     return status;
 }
 

@@ -57,7 +57,11 @@ ntk_status ntk_lanczos_largest(ntk_ctx *ctx, int64_t n, ntk_operator_fn *apply, 
         double *vk = v + (size_t)k * (size_t)n;
 
         memcpy(w, vk, (size_t)n * sizeof *w);
-        apply(w, user);
+        status = apply(w, user);
+        if (status == NTK_OK)
+            status = ntk_poll(ctx);
+        if (status != NTK_OK)
+            goto done;
         diagonal[k] = cblas_ddot(size, w, 1, vk, 1);
         for (int pass = 0; pass < 2; pass++) { /* twice is enough (Parlett 1998, 6.9) */
             cblas_dgemv(CblasColMajor, CblasTrans, size, k + 1, 1, v, size, w, 1, 0, h, 1);

@@ -9,16 +9,8 @@
 
 #include <stddef.h>
 
-/* Cholesky factorisation of a matrix in rectangular full packed (RFP) format. */
-void dpftrf_(const char *transr, const char *uplo, const int *n, double *a, int *info, size_t,
-             size_t);
-/* Solves with that factor. */
-void dpftrs_(const char *transr, const char *uplo, const int *n, const int *nrhs, const double *a,
-             double *b, const int *ldb, int *info, size_t, size_t);
-/* Triangular solve with an RFP factor. */
-void dtfsm_(const char *transr, const char *side, const char *uplo, const char *trans,
-            const char *diag, const int *m, const int *n, const double *alpha, const double *a,
-            double *b, const int *ldb, size_t, size_t, size_t, size_t, size_t);
+/* Cholesky factorisation. */
+void dpotrf_(const char *uplo, const int *n, double *a, const int *lda, int *info, size_t);
 /* Eigen-decomposition of a symmetric matrix, divide and conquer. */
 void dsyevd_(const char *jobz, const char *uplo, const int *n, double *a, const int *lda, double *w,
              double *work, const int *lwork, int *iwork, const int *liwork, int *info, size_t,

@@ -9,7 +9,8 @@
 #define NTK_MODEL_H
 
 #include "data/data.h"
-#include "predict/rfp.h"
+#include "predict/ridge.h"
+#include "predict/spectral.h"
 
 #define NTK_SAMPLES_MAX (INT32_MAX / 2) /* LAPACK counts in int */
 
@@ -37,11 +38,16 @@ struct ntk_model {
     struct ntk_solution *solution;
     ntk_scaler *scaler; /* NULL: none */
     ntk_targets targets;
+    ntk_schema *schema; /* NULL: none; held */
 };
 
 /* A model that is not solved yet. */
 ntk_status ntk_model_new(ntk_ctx *ctx, const ntk_net *net, const ntk_data *x, const double *y,
                          int64_t outputs, const ntk_fit_opts *opts, ntk_model **model);
+/* finite_time: which directions of the solution are null. */
+struct ntk_spectral_scale ntk_model_scale(const ntk_model *model);
+/* The ridge as it was given. */
+struct ntk_ridge ntk_model_ridge(const ntk_model *model);
 /* From the kernel matrix in solution->factor to its factor and alpha. */
 ntk_status ntk_model_factor(const ntk_model *model);
 /* Makes the model's kernels; the rest is filled in by the caller. x and y are set before. */

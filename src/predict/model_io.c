@@ -5,6 +5,7 @@
  *     attributes  format ("libntk model 2"; 1 is the same), net, posterior, dtype, diag_reg, diag_reg_absolute, finite_time,
  *                 mean_loss, covariance, targets, shape [4], scaler_kind, scaler_shape [4]
  *     x [n][features]    y, alpha [outputs][n]    scaler_mean, scaler_deviation
+ *     the columns and classes of the training data, if they have names: data/schema_io.c
  *     with the factor: ridge (attribute) and factor or vectors and values, nngp
  */
 #include <math.h>
@@ -168,6 +169,7 @@ static void write_model(struct ntk_h5 *f, ntk_model *m, int with_factor)
     ntk_h5_matrix(f, "y", H5T_NATIVE_DOUBLE, m->outputs, m->n, m->y, true);
     ntk_h5_matrix(f, "alpha", H5T_NATIVE_DOUBLE, m->outputs, m->n, m->alpha, true);
     scaler(f, m, true);
+    ntk_schema_write(f, m->schema);
     if (with_factor)
         solution(f, m, true);
 }
@@ -212,13 +214,13 @@ static void read_samples(struct ntk_h5 *f, ntk_model *m)
     size_t numbers;
 
     read_sizes(f, m, &shape, &dtype);
-    if (f->what ||
-        ntk_h5_failed(f, "x", ntk_data_alloc(f->ctx, dtype, m->n, shape, &m->owned_x)))
+    if (f->what || ntk_h5_failed(f, "x", ntk_data_alloc(f->ctx, dtype, m->n, shape, &m->owned_x)))
         return;
     m->x = m->owned_x;
     numbers = (size_t)m->n * (size_t)m->outputs;
-    if (ntk_h5_failed(f, "y",
-                      ntk_ctx_check_memory(f->ctx, 2 * numbers * sizeof *m->y, "the model's targets")))
+    if (ntk_h5_failed(
+            f, "y",
+            ntk_ctx_check_memory(f->ctx, 2 * numbers * sizeof *m->y, "the model's targets")))
         return;
     m->y = ntk_alloc(f->ctx, numbers, sizeof *m->y);
     m->alpha = ntk_alloc(f->ctx, numbers, sizeof *m->alpha);
@@ -305,6 +307,11 @@ static ntk_status read_model(struct ntk_h5 *f, ntk_model *m)
     read_samples(f, m);
     if (!f->what)
         scaler(f, m, false);
+    ntk_schema_read(f, &m->schema);
+    if (!f->what)
+        ntk_h5_wrong(f, "schema",
+                     ntk_schema_fits(m->schema, ntk_features_of(m->x->shape), m->outputs),
+                     "is not that of the samples and targets");
     net = ntk_h5_read_text(f, "net");
     if (!net)
         return NTK_EIO;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "predict/model.h"
+#include "predict/pieces.h"
 
 /* From the end. */
 void ntk_model_widen(double *k, size_t n)
@@ -74,22 +75,23 @@ void ntk_model_panel_mean(const ntk_model *m, int64_t rows, const double *k, dou
 
 /* var -= what the data explain. NNGP, NTKGP: |L^-1 k|^2. NTK ensemble, with a = (T + r)^-1 t:
  * 2 a . s - a . S a, whose negative is added. k and nngp are overwritten; work is a panel. */
-static void panel_variance(const ntk_model *m, int64_t rows, double *k, double *nngp, double *work,
-                           double *var)
+static ntk_status panel_variance(const ntk_model *m, int64_t rows, double *k, double *nngp, double *work,
+                                 double *var)
 {
     const struct ntk_solution *s = m->solution;
 
     if (!nngp) {
-        ntk_rfp_solve_half(&s->factor, rows, k);
+        NTK_TRY(ntk_rfp_solve_half(m->ctx, &s->factor, rows, k));
         for (int64_t i = 0; i < rows; i++)
             var[i] -= dot(m->n, k + i * m->n, k + i * m->n);
-        return;
+        return NTK_OK;
     }
-    ntk_rfp_solve(&s->factor, rows, k);
-    ntk_rfp_multiply(&s->nngp, rows, k, work);
+    NTK_TRY(ntk_rfp_solve(m->ctx, &s->factor, rows, k));
+    NTK_TRY(ntk_rfp_multiply(m->ctx, &s->nngp, rows, k, work));
     for (int64_t i = 0; i < rows; i++)
         var[i] += dot(m->n, k + i * m->n, work + i * m->n) -
                   2 * dot(m->n, k + i * m->n, nngp + i * m->n);
+    return NTK_OK;
 }
 
 /* k, nngp and work: panels; the last two only if var is wanted from an ensemble. */
@@ -106,8 +108,11 @@ static ntk_status predict_panels(const ntk_model *m, const ntk_data *x, double *
         NTK_TRY(ntk_check_finite(m->ctx, "the predictions", mean + first * m->outputs, rows,
                                  m->outputs));
         if (var) {
-            panel_variance(m, rows, k, nngp, work, var + first);
+            NTK_TRY(panel_variance(m, rows, k, nngp, work, var + first));
             NTK_TRY(ntk_check_finite(m->ctx, "the variances", var + first, rows, 1));
+            for (int64_t i = first; i < first + rows; i++)
+                if (var[i] < 0) /* by rounding */
+                    var[i] = 0;
         }
         NTK_TRY(ntk_progress(m->ctx, "predictions", (double)(first + rows), (double)x->n));
     }
@@ -129,7 +134,7 @@ ntk_status ntk_model_predict(const ntk_model *m, const ntk_data *x, double *mean
     const bool ensemble = var && m->opts.posterior == NTK_POSTERIOR_NTK;
     double *k, *nngp = NULL, *work = NULL;
     ntk_status status = NTK_ENOMEM;
-    int threads;
+    struct ntk_blas blas;
 
     if (var) {
         NTK_TRY(ntk_model_check_covariance(m));
@@ -138,7 +143,7 @@ ntk_status ntk_model_predict(const ntk_model *m, const ntk_data *x, double *mean
             return predict_by_eigenvectors(m, x, mean, var);
         NTK_TRY(ntk_model_prior(m, x, var));
     }
-    threads = ntk_blas_set_threads(m->ctx->threads);
+    blas = ntk_blas_begin(m->ctx->threads);
     k = ntk_alloc(m->ctx, panel, sizeof *k);
     if (ensemble) {
         nngp = ntk_alloc(m->ctx, panel, sizeof *nngp);
@@ -149,7 +154,7 @@ ntk_status ntk_model_predict(const ntk_model *m, const ntk_data *x, double *mean
     free(k);
     free(nngp);
     free(work);
-    ntk_blas_set_threads(threads);
+    ntk_blas_end(blas);
     return status;
 }
 
@@ -177,30 +182,35 @@ static ntk_status covariance_of(const ntk_model *m, const ntk_data *x, double *m
 {
     const struct ntk_solution *s = m->solution;
     const int t = (int)x->n, n = (int)m->n;
+    struct ntk_pieces p = ntk_pieces_of(m->ctx, NULL, 0);
 
     NTK_TRY(ntk_model_panel(m, x, 0, x->n, k, nngp));
     NTK_TRY(prior_covariance(m, x, cov));
     ntk_model_panel_mean(m, x->n, k, mean);
     if (!nngp) {
-        ntk_rfp_solve_half(&s->factor, x->n, k);
-        cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, t, t, n, -1, k, n, k, n, 1, cov, t);
-        return NTK_OK;
+        NTK_TRY(ntk_rfp_solve_half(m->ctx, &s->factor, x->n, k));
+        ntk_pieces_gemm(&p, CblasTrans, CblasNoTrans, t, t, n, -1, k, n, k, n, cov, t);
+        return p.status;
     }
-    ntk_rfp_solve(&s->factor, x->n, k);
-    ntk_rfp_multiply(&s->nngp, x->n, k, work);
+    NTK_TRY(ntk_rfp_solve(m->ctx, &s->factor, x->n, k));
+    NTK_TRY(ntk_rfp_multiply(m->ctx, &s->nngp, x->n, k, work));
     for (int i = 0; i < t; i++)
         cblas_daxpy(n, -1, nngp + (size_t)i * (size_t)n, 1, work + (size_t)i * (size_t)n, 1);
     /* A S A' - A S_dt - S_td A' = A (S A' - S_dt) - S_td A' */
-    cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, t, t, n, 1, k, n, work, n, 1, cov, t);
-    cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, t, t, n, -1, nngp, n, k, n, 1, cov, t);
-    return NTK_OK;
+    ntk_pieces_gemm(&p, CblasTrans, CblasNoTrans, t, t, n, 1, k, n, work, n, cov, t);
+    ntk_pieces_gemm(&p, CblasTrans, CblasNoTrans, t, t, n, -1, nngp, n, k, n, cov, t);
+    return p.status;
 }
 
+/* A covariance, up to here with rounding errors, is symmetric and has no variance below 0. */
 static void symmetrise(int64_t n, double *a)
 {
-    for (int64_t i = 0; i < n; i++)
+    for (int64_t i = 0; i < n; i++) {
         for (int64_t j = 0; j < i; j++)
             a[i * n + j] = a[j * n + i] = (a[i * n + j] + a[j * n + i]) / 2;
+        if (a[i * n + i] < 0)
+            a[i * n + i] = 0;
+    }
 }
 
 ntk_status ntk_model_covariance(const ntk_model *m, const ntk_data *x, double *mean, double *cov)
@@ -209,7 +219,7 @@ ntk_status ntk_model_covariance(const ntk_model *m, const ntk_data *x, double *m
     const bool ensemble = m->opts.posterior == NTK_POSTERIOR_NTK;
     double *k = NULL, *nngp = NULL, *work = NULL;
     ntk_status status = NTK_ENOMEM;
-    int threads;
+    struct ntk_blas blas;
 
     NTK_TRY(ntk_model_check_covariance(m));
     if (m->opts.finite_time)
@@ -218,7 +228,7 @@ ntk_status ntk_model_covariance(const ntk_model *m, const ntk_data *x, double *m
     NTK_TRY(ntk_ctx_check_memory(m->ctx, panel * (ensemble ? 3 : 1) * sizeof *k,
                              "the covariance of this many samples"));
     NTK_TRY(ntk_model_solve(m));
-    threads = ntk_blas_set_threads(m->ctx->threads);
+    blas = ntk_blas_begin(m->ctx->threads);
     k = ntk_alloc(m->ctx, panel, sizeof *k);
     if (ensemble) {
         nngp = ntk_alloc(m->ctx, panel, sizeof *nngp);
@@ -235,6 +245,6 @@ ntk_status ntk_model_covariance(const ntk_model *m, const ntk_data *x, double *m
     free(k);
     free(nngp);
     free(work);
-    ntk_blas_set_threads(threads);
+    ntk_blas_end(blas);
     return status;
 }

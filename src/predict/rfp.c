@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "predict/lapack.h"
+#include "predict/pieces.h"
 #include "predict/rfp.h"
 
 /* Where the three parts lie. */
@@ -90,49 +90,84 @@ void ntk_rfp_store(struct ntk_rfp *k, const ntk_block *b, ntk_dtype dtype)
     }
 }
 
-void ntk_rfp_multiply(const struct ntk_rfp *k, int64_t m, const double *x, double *out)
+ntk_status ntk_rfp_multiply(ntk_ctx *ctx, const struct ntk_rfp *k, int64_t m, const double *x,
+                            double *out)
 {
     const struct parts p = parts_of(k);
     const int n = (int)k->n, columns = (int)m;
+    struct ntk_pieces c = ntk_pieces_of(ctx, NULL, 0);
 
-    cblas_dsymm(CblasColMajor, CblasLeft, CblasLower, p.n1, columns, 1, p.t1, p.ld, x, n, 0, out, n);
+    memset(out, 0, (size_t)(m * k->n) * sizeof *out);
+    ntk_pieces_symm(&c, CblasLower, p.n1, columns, p.t1, p.ld, x, n, out, n);
+    if (p.n2 == 0)
+        return c.status;
+    ntk_pieces_gemm(&c, CblasTrans, CblasNoTrans, p.n1, columns, p.n2, 1, p.s, p.ld, x + p.n1, n, out, n);
+    ntk_pieces_symm(&c, CblasUpper, p.n2, columns, p.t2, p.ld, x + p.n1, n, out + p.n1, n);
+    ntk_pieces_gemm(&c, CblasNoTrans, CblasNoTrans, p.n2, columns, p.n1, 1, p.s, p.ld, x, n, out + p.n1, n);
+    return c.status;
+}
+
+ntk_status ntk_rfp_factor(ntk_ctx *ctx, struct ntk_rfp *k, int *minor)
+{
+    const struct parts p = parts_of(k);
+    const double n = (double)k->n;
+    struct ntk_pieces c = ntk_pieces_of(ctx, "factorisations", n * n * n / 3);
+
+    *minor = ntk_pieces_cholesky(&c, CblasLower, p.n1, p.t1, p.ld);
+    if (*minor || c.status != NTK_OK || p.n2 == 0)
+        return c.status;
+    ntk_pieces_solve_right(&c, p.n2, p.n1, p.t1, p.ld, p.s, p.ld);
+    ntk_pieces_syrk(&c, CblasUpper, CblasNoTrans, p.n2, p.n1, p.s, p.ld, p.t2, p.ld);
+    *minor = ntk_pieces_cholesky(&c, CblasUpper, p.n2, p.t2, p.ld);
+    *minor += *minor ? p.n1 : 0;
+    /* what is not finite anywhere in a row makes its pivot so, which not every LAPACK sees */
+    for (int i = 0; i < (int)k->n && *minor == 0; i++)
+        if (!isfinite(*ntk_rfp_at(k, i, i)))
+            *minor = i + 1;
+    return c.status;
+}
+
+/* L^-1 x */
+static void forward(struct ntk_pieces *c, const struct ntk_rfp *l, int64_t m, double *x)
+{
+    const struct parts p = parts_of(l);
+    const int n = (int)l->n, columns = (int)m;
+
+    ntk_pieces_solve(c, CblasLower, CblasNoTrans, p.n1, columns, p.t1, p.ld, x, n);
     if (p.n2 == 0)
         return;
-    cblas_dgemm(CblasColMajor, CblasTrans, CblasNoTrans, p.n1, columns, p.n2, 1, p.s, p.ld,
-                x + p.n1, n, 1, out, n);
-    cblas_dsymm(CblasColMajor, CblasLeft, CblasUpper, p.n2, columns, 1, p.t2, p.ld, x + p.n1, n, 0,
-                out + p.n1, n);
-    cblas_dgemm(CblasColMajor, CblasNoTrans, CblasNoTrans, p.n2, columns, p.n1, 1, p.s, p.ld, x, n,
-                1, out + p.n1, n);
+    ntk_pieces_gemm(c, CblasNoTrans, CblasNoTrans, p.n2, columns, p.n1, -1, p.s, p.ld, x, n, x + p.n1, n);
+    ntk_pieces_solve(c, CblasUpper, CblasTrans, p.n2, columns, p.t2, p.ld, x + p.n1, n);
 }
 
-int ntk_rfp_factor(struct ntk_rfp *k)
+/* L'^-1 x */
+static void backward(struct ntk_pieces *c, const struct ntk_rfp *l, int64_t m, double *x)
 {
-    const int n = (int)k->n;
-    int info;
-
-    dpftrf_("N", "L", &n, k->a, &info, 1, 1);
-    /* what is not finite anywhere in a row makes its pivot so, which not every LAPACK sees */
-    for (int i = 0; i < n && info == 0; i++)
-        if (!isfinite(*ntk_rfp_at(k, i, i)))
-            info = i + 1;
-    return info;
-}
-
-void ntk_rfp_solve(const struct ntk_rfp *l, int64_t m, double *x)
-{
+    const struct parts p = parts_of(l);
     const int n = (int)l->n, columns = (int)m;
-    int info;
 
-    dpftrs_("N", "L", &n, &columns, l->a, x, &n, &info, 1, 1);
+    if (p.n2) {
+        ntk_pieces_solve(c, CblasUpper, CblasNoTrans, p.n2, columns, p.t2, p.ld, x + p.n1, n);
+        ntk_pieces_gemm(c, CblasTrans, CblasNoTrans, p.n1, columns, p.n2, -1, p.s, p.ld, x + p.n1, n, x, n);
+    }
+    ntk_pieces_solve(c, CblasLower, CblasTrans, p.n1, columns, p.t1, p.ld, x, n);
 }
 
-void ntk_rfp_solve_half(const struct ntk_rfp *l, int64_t m, double *x)
+ntk_status ntk_rfp_solve(ntk_ctx *ctx, const struct ntk_rfp *l, int64_t m, double *x)
 {
-    const int n = (int)l->n, columns = (int)m;
-    const double one = 1;
+    struct ntk_pieces c = ntk_pieces_of(ctx, NULL, 0);
 
-    dtfsm_("N", "L", "L", "N", "N", &n, &columns, &one, l->a, x, &n, 1, 1, 1, 1, 1);
+    forward(&c, l, m, x);
+    backward(&c, l, m, x);
+    return c.status;
+}
+
+ntk_status ntk_rfp_solve_half(ntk_ctx *ctx, const struct ntk_rfp *l, int64_t m, double *x)
+{
+    struct ntk_pieces c = ntk_pieces_of(ctx, NULL, 0);
+
+    forward(&c, l, m, x);
+    return c.status;
 }
 
 /* The factor has the same parts: L11 = T1, L21 = S, L22 = T2'. */

@@ -30,12 +30,14 @@ void ntk_rfp_add_diagonal(struct ntk_rfp *k, double x);
 void ntk_rfp_store(struct ntk_rfp *k, const ntk_block *block, ntk_dtype dtype);
 
 /* out = K x for column-major x, out [m][n]. */
-void ntk_rfp_multiply(const struct ntk_rfp *k, int64_t m, const double *x, double *out);
-/* Factor K = L L' in place. 0, or the order of the first leading minor that is not positive. */
-int ntk_rfp_factor(struct ntk_rfp *k);
+ntk_status ntk_rfp_multiply(ntk_ctx *ctx, const struct ntk_rfp *k, int64_t m, const double *x,
+                            double *out);
+/* Factor K = L L' in place. minor: 0, or the order of the first leading minor that is not positive. These
+ * and the next fail only if they are cancelled. */
+ntk_status ntk_rfp_factor(ntk_ctx *ctx, struct ntk_rfp *k, int *minor);
 /* x = (L L')^-1 x; x = L^-1 x; x = L L' x, for column-major x [m][n]. The last needs work [n]. */
-void ntk_rfp_solve(const struct ntk_rfp *l, int64_t m, double *x);
-void ntk_rfp_solve_half(const struct ntk_rfp *l, int64_t m, double *x);
+ntk_status ntk_rfp_solve(ntk_ctx *ctx, const struct ntk_rfp *l, int64_t m, double *x);
+ntk_status ntk_rfp_solve_half(ntk_ctx *ctx, const struct ntk_rfp *l, int64_t m, double *x);
 void ntk_rfp_restore(const struct ntk_rfp *l, double *x, double *work);
 
 #endif

@@ -76,10 +76,10 @@ ntk_status ntk_models_fit(ntk_ctx *ctx, const ntk_net *const *nets, size_t n_net
         made += status == NTK_OK;
     }
     if (status == NTK_OK && together) {
-        const int threads = ntk_blas_set_threads(ctx->threads);
+        const struct ntk_blas blas = ntk_blas_begin(ctx->threads);
 
         status = solve(models, n_nets);
-        ntk_blas_set_threads(threads);
+        ntk_blas_end(blas);
     }
     while (status != NTK_OK && made > 0) {
         ntk_model_free(models[--made]);
@@ -134,13 +134,13 @@ ntk_status ntk_models_predict(ntk_model *const *models, size_t n_models, const n
     ntk_kernel *kernel = NULL;
     double **panel;
     ntk_status status;
-    int threads;
+    struct ntk_blas blas;
 
     for (size_t k = 0; k < n_models && !alike(models, n_models); k++)
         NTK_TRY(ntk_model_predict(models[k], x, mean[k], NULL));
     if (!alike(models, n_models))
         return NTK_OK;
-    threads = ntk_blas_set_threads(m->ctx->threads);
+    blas = ntk_blas_begin(m->ctx->threads);
     panel = ntk_alloc_zero(m->ctx, n_models, sizeof *panel);
     status = panel ? joint_kernel(models, n_models, &kernel) : NTK_ENOMEM;
     for (size_t k = 0; k < n_models && status == NTK_OK; k++) {
@@ -153,6 +153,6 @@ ntk_status ntk_models_predict(ntk_model *const *models, size_t n_models, const n
         free(panel[k]);
     free(panel);
     ntk_kernel_free(kernel);
-    ntk_blas_set_threads(threads);
+    ntk_blas_end(blas);
     return status;
 }

@@ -2,91 +2,124 @@
  *
  * solve.c - regression with a kernel matrix that the caller has.
  */
+#include <math.h>
 #include <stdlib.h>
 
-#include "predict/rfp.h"
+#include "predict/ridge.h"
 
-static ntk_status fill(ntk_ctx *ctx, ntk_dtype dtype, int64_t rows, ntk_rows_fn *fn, void *user,
-                       struct ntk_rfp *k)
+/* Where the matrix comes from. */
+struct source {
+    ntk_ctx *ctx;
+    ntk_dtype dtype;
+    int64_t block;
+    ntk_rows_fn *rows;
+    void *user;
+};
+
+static ntk_status check_rows(const struct source *from, const ntk_block *b)
 {
-    void *block = ntk_alloc(ctx, (size_t)(rows * k->n), dtype);
+    for (int64_t i = 0; i < b->ni; i++)
+        for (int64_t j = 0; j < b->nj; j++) {
+            const int64_t at = i * b->ld + j;
+            const double x = from->dtype == NTK_F32 ? (double)((const float *)b->k)[at]
+                                                    : ((const double *)b->k)[at];
+
+            if (!isfinite(x))
+                return ntk_fail(from->ctx, NTK_EINVAL, "the kernel's entry [%lld][%lld] is %g",
+                                (long long)(b->i0 + i), (long long)(b->j0 + j), x);
+        }
+    return NTK_OK;
+}
+
+static ntk_status fill(struct ntk_rfp *k, void *user)
+{
+    const struct source *from = user;
+    const int64_t rows = from->block;
+    void *block = ntk_alloc(from->ctx, (size_t)(rows * k->n), from->dtype);
     ntk_status status = block ? NTK_OK : NTK_ENOMEM;
 
     for (int64_t i = 0; i < k->n && status == NTK_OK; i += rows) {
         const int64_t ni = k->n - i < rows ? k->n - i : rows, nj = k->n - i;
         const ntk_block b = {.i0 = i, .ni = ni, .j0 = i, .nj = nj, .k = block, .ld = nj};
 
-        if (fn(i, ni, block, user)) {
-            status = ntk_fail(ctx, NTK_ECANCEL, "cancelled by the source of the kernel's rows");
+        if (from->rows(i, ni, block, from->user)) {
+            status = ntk_fail(from->ctx, NTK_ECANCEL, "cancelled by the source of the kernel's rows");
             break;
         }
-        ntk_rfp_store(k, &b, dtype);
+        status = check_rows(from, &b);
+        ntk_rfp_store(k, &b, from->dtype);
     }
     free(block);
     return status;
 }
 
-static ntk_status solve(ntk_ctx *ctx, struct ntk_rfp *k, const double *y, int64_t outputs,
-                        double diag_reg, double *alpha)
+static ntk_status factor(const struct source *from, const struct ntk_ridge *ridge,
+                         struct ntk_rfp *k)
+{
+    char how[160], hint[160];
+    struct source again = *from;
+
+    NTK_TRY(ntk_ridge_factor(from->ctx, k, ntk_ridge_value(ridge, k), how, sizeof how));
+    if (!*how)
+        return NTK_OK;
+    NTK_TRY(ntk_ridge_hint(from->ctx, ridge, from->dtype, k, fill, &again, hint, sizeof hint));
+    return ntk_fail(from->ctx, NTK_ENUMERIC,
+                    "the %lld x %lld kernel matrix is not positive definite: %s%s", (long long)k->n,
+                    (long long)k->n, how, hint);
+}
+
+static ntk_status solve(ntk_ctx *ctx, const struct ntk_rfp *k, const double *y, int64_t outputs,
+                        double *alpha)
 {
     double *columns = ntk_alloc(ctx, (size_t)(k->n * outputs), sizeof *columns);
-    int info;
+    ntk_status status;
 
     if (!columns)
         return NTK_ENOMEM;
-    ntk_rfp_add_diagonal(k, diag_reg * ntk_rfp_trace(k) / (double)k->n);
-    info = ntk_rfp_factor(k);
-    if (info > 0) {
-        free(columns);
-        return ntk_fail(
-            ctx, NTK_ENUMERIC,
-            "the %lld x %lld kernel matrix is not positive definite: its leading minor of "
-            "order %d is not positive; try a diag_reg of 1e-8 or more",
-            (long long)k->n, (long long)k->n, info);
-    }
     for (int64_t i = 0; i < k->n; i++)
         for (int64_t c = 0; c < outputs; c++)
             columns[c * k->n + i] = y[i * outputs + c];
-    ntk_rfp_solve(k, outputs, columns);
-    if (ntk_not_finite(columns, k->n * outputs) >= 0) {
-        const ntk_status status = ntk_check_finite(ctx, "the solution", columns, outputs, k->n);
-
-        free(columns);
-        return status;
-    }
-    for (int64_t i = 0; i < k->n; i++)
+    status = ntk_rfp_solve(ctx, k, outputs, columns);
+    if (status == NTK_OK)
+        status = ntk_check_finite(ctx, "the solution", columns, outputs, k->n);
+    for (int64_t i = 0; i < k->n && status == NTK_OK; i++)
         for (int64_t c = 0; c < outputs; c++)
             alpha[i * outputs + c] = columns[c * k->n + i];
     free(columns);
-    return NTK_OK;
+    return status;
 }
 
 ntk_status ntk_kernel_solve(ntk_ctx *ctx, int64_t n, ntk_dtype dtype, int64_t block,
                             ntk_rows_fn *rows, void *user, const double *y, int64_t outputs,
                             double diag_reg, double *alpha)
 {
+    struct source from = {ctx, dtype, block, rows, user};
+    const struct ntk_ridge ridge = {.given = diag_reg, .spelling = "diag_reg = "};
     struct ntk_rfp k = {0};
     ntk_status status;
-    int threads;
+    struct ntk_blas blas;
 
-    if (n < 1 || block < 1 || outputs < 1 || !(diag_reg >= 0))
+    if (n < 1 || block < 1 || outputs < 1 || !(diag_reg >= 0) || isinf(diag_reg))
         return ntk_fail(
             ctx, NTK_EINVAL,
             "n, block and outputs must be at least 1 and diag_reg >= 0, got %lld, %lld, "
             "%lld, %g",
             (long long)n, (long long)block, (long long)outputs, diag_reg);
-    threads = ntk_blas_set_threads(ctx->threads);
+    NTK_TRY(ntk_check_given(ctx, "y", y, n * outputs));
+    blas = ntk_blas_begin(ctx->threads);
     status = ntk_ctx_check_memory(ctx, ntk_rfp_size(n) * sizeof(double),
                                   "a kernel matrix of this many samples");
     if (status == NTK_OK)
         status = ntk_rfp_new(ctx, n, &k);
     if (status == NTK_OK)
-        status = fill(ctx, dtype, block, rows, user, &k);
+        status = fill(&k, &from);
     if (status == NTK_OK)
         status = ntk_progress(ctx, "factorisations", 0, 1);
     if (status == NTK_OK)
-        status = solve(ctx, &k, y, outputs, diag_reg, alpha);
+        status = factor(&from, &ridge, &k);
+    if (status == NTK_OK)
+        status = solve(ctx, &k, y, outputs, alpha);
     ntk_rfp_free(&k);
-    ntk_blas_set_threads(threads);
+    ntk_blas_end(blas);
     return status;
 }

@@ -27,17 +27,15 @@ printf 'a,b,label\n1,2,0\n3,four,1\n' >word.csv
 eval_on word.csv good.csv
 printf 'a,b,label\n1,2,0\n3,4,1.5\n' >half.csv
 eval_on half.csv good.csv
-printf 'a,b,label\n1,2,0\n3,4,-1\n' >minus.csv
-eval_on minus.csv good.csv
-printf 'a,b,label\n1,2,0\n3,4,7\n' >seven.csv
-eval_on good.csv seven.csv
-printf 'a,b,c,label\n1,2,3,0\n3,4,5,1\n' >wide.csv
+printf 'a,c,label\n1,2,0\n3,4,1\n' >other.csv
+eval_on good.csv other.csv
+try ntk kernel --net "$net" --x1 good.csv --x2 other.csv --out K.npy
+printf '1,2,3,0\n3,4,5,1\n' >wide.csv
 eval_on good.csv wide.csv
-try ntk kernel --net "$net" --x1 good.csv --x2 wide.csv --out K.npy
 eval_on good.csv digits/test
 cut -d , -f 1,2 good.csv >unlabelled.csv
 try ntk eval --net "$net" --train unlabelled.csv --test good.csv --target none
-ntk kernel --net 'Dense(1)' --x1 good.csv --out x.npy
+ntk kernel --net 'Dense(1)' --x1 good.csv --out x.npy --quiet
 try ntk eval --net "$net" --train x.npy --test x.npy
 try ntk eval --net "$net" --train x.npy --test x.npy --targets raw
 

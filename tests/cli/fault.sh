@@ -102,6 +102,14 @@ each 2 write:K+:ENOSPC ntk init --net "$net" --input-shape 2 --out p.h5
 echo "no O_TMPFILE"
 each 2 tmpfile:1+:EOPNOTSUPP,any:K:ENOSPC ntk init --net "$net" --input-shape 2 --out p.h5
 
+(
+    unit=$(dirname "$shim")/../unit/test_outfile
+    name=test_outfile NTK_FAULT_PROGRAM=test_outfile
+    export NTK_FAULT_PROGRAM
+    with tmpfile:1+:EOPNOTSUPP "$unit" || problem "no faults"
+    [ $code = 0 ] || problem "fails"
+)
+
 # What is no error: signals, writes in halves, no /proc.
 for faults in write:1:EINTR fsync:1:EINTR write:1+:SHORT proc:1:ENOENT; do
     old

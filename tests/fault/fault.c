@@ -38,8 +38,9 @@ enum call {
     CALL_ANY,   /* of these, but tmpfile and proc */
     N_CALLS
 };
-static const char *const names[N_CALLS] = {"open",  "tmpfile", "proc",   "write", "fsync", "truncate",
-                                           "chmod", "link",    "rename", "close", "any"};
+static const char *const names[N_CALLS] = {"open",   "tmpfile",  "proc",  "write",
+                                           "fsync",  "truncate", "chmod", "link",
+                                           "rename", "close",    "any"};
 
 static const struct {
     const char *name;
@@ -56,7 +57,10 @@ static struct fault {
 static atomic_long counts[N_CALLS];
 static bool ours[1024]; /* descriptors that were opened for writing */
 
-static void *next(const char *name) { return dlsym(RTLD_NEXT, name); }
+static void *next(const char *name)
+{
+    return dlsym(RTLD_NEXT, name);
+}
 #define NEXT(type, name) (__extension__(type) next(name))
 
 /* CALL:K[+]:ACTION; what is misspelt ends the process, so that no test passes by it. */
@@ -101,14 +105,14 @@ static void log_fault(enum call c, long k, const char *action)
 {
     const char *path = getenv("NTK_FAULT_LOG");
     char line[64];
-    const int fd =
-        path ? NEXT(int (*)(const char *, int, ...), "open")(path, O_WRONLY | O_APPEND | O_CREAT, 0600)
-             : -1;
+    const int fd = path ? NEXT(int (*)(const char *, int, ...),
+                               "open")(path, O_WRONLY | O_APPEND | O_CREAT, 0600)
+                        : -1;
 
     if (fd < 0)
         return;
     snprintf(line, sizeof line, "%s %ld %s\n", names[c], k, action);
-    if (NEXT(ssize_t (*)(int, const void *, size_t), "write")(fd, line, strlen(line)) < 0)
+    if (NEXT(ssize_t(*)(int, const void *, size_t), "write")(fd, line, strlen(line)) < 0)
         abort();
     NEXT(int (*)(int), "close")(fd);
 }
@@ -162,44 +166,44 @@ static int open_as(const char *call, int dir, const char *path, int flags, mode_
     return writes ? opened(fd) : fd;
 }
 
-#define OPEN(call, parameters, dir)                                              \
-    int call parameters;                                                         \
-    int call parameters                                                          \
-    {                                                                            \
-        mode_t mode = 0;                                                         \
-        va_list ap;                                                              \
-                                                                                 \
-        va_start(ap, flags);                                                     \
-        if ((flags & O_CREAT) || (flags & O_TMPFILE) == O_TMPFILE)               \
-            mode = va_arg(ap, mode_t);                                           \
-        va_end(ap);                                                              \
-        return open_as(#call, dir, path, flags, mode);                           \
+#define OPEN(call, parameters, dir)                                \
+    int call parameters;                                           \
+    int call parameters                                            \
+    {                                                              \
+        mode_t mode = 0;                                           \
+        va_list ap;                                                \
+                                                                   \
+        va_start(ap, flags);                                       \
+        if ((flags & O_CREAT) || (flags & O_TMPFILE) == O_TMPFILE) \
+            mode = va_arg(ap, mode_t);                             \
+        va_end(ap);                                                \
+        return open_as(#call, dir, path, flags, mode);             \
     }
 OPEN(open, (const char *path, int flags, ...), 0)
 OPEN(open64, (const char *path, int flags, ...), 0)
 OPEN(openat, (int at, const char *path, int flags, ...), at)
 OPEN(openat64, (int at, const char *path, int flags, ...), at)
 
-#define WRITE(call, parameters, arguments)                                       \
-    ssize_t call parameters;                                                     \
-    ssize_t call parameters                                                      \
-    {                                                                            \
-        bool half;                                                               \
-                                                                                 \
-        if (meets(CALL_WRITE, &half))                                            \
-            return -1;                                                           \
-        n = half && n > 1 ? n / 2 : n;                                           \
-        return NEXT(ssize_t(*) parameters, #call)arguments;                      \
+#define WRITE(call, parameters, arguments)                   \
+    ssize_t call parameters;                                 \
+    ssize_t call parameters                                  \
+    {                                                        \
+        bool half;                                           \
+                                                             \
+        if (meets(CALL_WRITE, &half))                        \
+            return -1;                                       \
+        n = half && n > 1 ? n / 2 : n;                       \
+        return NEXT(ssize_t(*) parameters, #call) arguments; \
     }
 WRITE(write, (int fd, const void *bytes, size_t n), (fd, bytes, n))
 WRITE(pwrite, (int fd, const void *bytes, size_t n, off_t at), (fd, bytes, n, at))
 WRITE(pwrite64, (int fd, const void *bytes, size_t n, off_t at), (fd, bytes, n, at))
 
-#define CALL(group, call, parameters, arguments)                                 \
-    int call parameters;                                                         \
-    int call parameters                                                          \
-    {                                                                            \
-        return meets(group, NULL) ? -1 : NEXT(int(*) parameters, #call)arguments; \
+#define CALL(group, call, parameters, arguments)                                   \
+    int call parameters;                                                           \
+    int call parameters                                                            \
+    {                                                                              \
+        return meets(group, NULL) ? -1 : NEXT(int(*) parameters, #call) arguments; \
     }
 CALL(CALL_FSYNC, fsync, (int fd), (fd))
 CALL(CALL_FSYNC, fdatasync, (int fd), (fd))

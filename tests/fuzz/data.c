@@ -63,6 +63,26 @@ static ntk_status read_file(ntk_ctx *ctx, int reader, const ntk_load_opts *opts,
     return status;
 }
 
+/* Read once more by its own schema it has the same columns, and all labels are classes. */
+static void match(ntk_ctx *ctx, int reader, ntk_load_opts opts, const ntk_data *data)
+{
+    ntk_schema *schema;
+    ntk_data *again = NULL;
+    int64_t unseen = 0;
+
+    if (ntk_data_check_finite(data) != NTK_OK || ntk_schema_new(data, NTK_ONEHOT, &schema) != NTK_OK)
+        return;
+    opts.schema = schema;
+    opts.target = opts.drop = NULL;
+    if (read_file(ctx, reader, &opts, &again) == NTK_OK) {
+        if (ntk_features_of(again->shape) != ntk_features_of(data->shape) ||
+            (ntk_schema_number(schema, again, &unseen) == NTK_OK && unseen))
+            abort();
+        ntk_data_free(again);
+    }
+    ntk_schema_free(schema);
+}
+
 /* What was read can be used: its values are there, and labels are checked. */
 static void use(ntk_data *data)
 {
@@ -93,9 +113,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
     opts.dtype = bytes[0] & 0x80 ? NTK_F32 : NTK_F64;
     opts.limit = bytes[0] & 0x40 ? 2 : 0;
     opts.target = bytes[0] & 0x20 ? "1" : NULL;
-    if (read_file(ctx, (bytes[0] & 0x1f) % 5, &opts, &data) == NTK_OK)
+    opts.drop = n > 2 && bytes[1] == '#' ? "0" : NULL;
+    opts.header = (ntk_header)(n > 2 && bytes[1] != '#' && bytes[1] < 3 ? bytes[1] : 0);
+    if (read_file(ctx, (bytes[0] & 0x1f) % 5, &opts, &data) == NTK_OK) {
         use(data);
-    else if (data || !*ntk_errmsg(ctx))
+        match(ctx, (bytes[0] & 0x1f) % 5, opts, data);
+    } else if (data || !*ntk_errmsg(ctx))
         abort(); /* a failure must leave the output alone and say why */
     ntk_data_free(data);
     ntk_ctx_free(ctx);

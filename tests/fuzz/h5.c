@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Fuzz target of what is read from HDF5: an input is a file, which is loaded as a model, as parameters, as a
- * checkpoint and as samples. What is accepted must work: finite results, or an error that says why.
+ * Fuzz target of what is read from HDF5: an input is a file, which is loaded as a model, as
+ * parameters, as a checkpoint and as samples. What is accepted must work: finite results, or an
+ * error that says why.
  *
  * With libFuzzer: scripts/fuzz.sh h5 SECONDS; with the mutations of short.c: scripts/sanitize.sh.
  */
@@ -17,8 +18,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 
 static char path[64];
 
-/* HDF5 opens files by name, and follows links: a file in memory has one here. Each is new, since HDF5 knows files
- * that were not closed by their number. */
+/* HDF5 opens files by name, and follows links: a file in memory has one here. Each is new, since
+ * HDF5 knows files that were not closed by their number. */
 static void write_file(const uint8_t *bytes, size_t n)
 {
     int fd;

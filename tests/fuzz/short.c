@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * A fuzz target run for a short time, without libFuzzer: short SECONDS FILE ... changes some bytes of each file in
- * turn, the same ones in every run, and feeds the target. A crash or a standstill inside a library that is not ours
- * is counted, and its input set aside; any other ends with the input's name and code 1.
+ * A fuzz target run for a short time, without libFuzzer: short SECONDS FILE ... changes some bytes
+ * of each file in turn, the same ones in every run, and feeds the target. A crash or a standstill
+ * inside a library that is not ours is counted, and its input set aside; any other ends with the
+ * input's name and code 1.
  */
 #define _GNU_SOURCE /* dladdr */
 #include <dlfcn.h>
@@ -17,10 +18,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SIZE_MOST 65536
-#define BATCH     64 /* inputs of one process */
+#define SIZE_MOST  65536
+#define BATCH      64 /* inputs of one process */
 #define STANDSTILL 10 /* seconds */
-#define THEIRS    77
+#define THEIRS     77
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 
@@ -39,8 +40,20 @@ static uint64_t draw(uint64_t below) /* splitmix64 */
 static uint64_t remarkable(void)
 {
     static const double reals[] = {0, -1, 1e308, -1e-300, 1.5};
-    static const uint64_t integers[] = {0, 1, 2, 255, 65535, 1u << 31, (1u << 31) - 1, UINT32_MAX, 1ull << 32,
-                                        1ull << 60, INT64_MAX, 1ull << 63, UINT64_MAX, 0x7ff0000000000000u,
+    static const uint64_t integers[] = {0,
+                                        1,
+                                        2,
+                                        255,
+                                        65535,
+                                        1u << 31,
+                                        (1u << 31) - 1,
+                                        UINT32_MAX,
+                                        1ull << 32,
+                                        1ull << 60,
+                                        INT64_MAX,
+                                        1ull << 63,
+                                        UINT64_MAX,
+                                        0x7ff0000000000000u,
                                         0x7ff8000000000000u};
     uint64_t bits;
 
@@ -185,6 +198,7 @@ int main(int argc, char **argv)
         }
         from += BATCH;
     } while (time(NULL) < end);
-    printf("%llu inputs, %llu of them set aside\n", (unsigned long long)inputs, (unsigned long long)theirs);
+    printf("%llu inputs, %llu of them set aside\n", (unsigned long long)inputs,
+           (unsigned long long)theirs);
     return 0;
 }

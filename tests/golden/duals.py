@@ -107,7 +107,7 @@ CLOSED = [
                   (lambda x: (1 + erf(x / sqrt(R2))) / 2 + x * normal(x)))),
     ("Sin", "", wave(M(1), M(1), M(0))),
     ("Sin", "a=0.5,b=1.5,c=0.75", wave(HALF, M("1.5"), M("0.75"))),
-    ("Cos", "", wave(M(1), M(1), pi / 2)),
+    ("Cos", "", (cos, (lambda x: -sin(x)))),
     ("Rbf", "gamma=0.5", wave(sqrt(R2), M(1), pi / 4)),
     ("Gaussian", "", ((lambda x: exp(-x * x)), (lambda x: -2 * x * exp(-x * x)))),
     ("Gaussian", "a=2,b=0.0625", ((lambda x: 2 * exp(x * x / 16)),

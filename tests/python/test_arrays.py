@@ -72,6 +72,31 @@ def test_results_are_of_the_machines_byte_order():
     np.testing.assert_array_equal(ntk.datasets.load("digits", ">f4", 3)[0], ntk.datasets.load("digits", "f4", 3)[0])
 
 
+def test_tables(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("kind,a,b,c,name\nx,1,2,3,red\ny,4,5,6,blue\nz,7,8,9,red\n")
+    x, y = ntk.datasets.load(path, drop="kind")
+    np.testing.assert_array_equal(x, [[1, 2, 3], [4, 5, 6], [7, 8, 9]])
+    assert y.tolist() == ["red", "blue", "red"]
+    x, y = ntk.datasets.load(path, target=["c", 1], features=["b"])
+    np.testing.assert_array_equal(x, [[2], [5], [8]])
+    np.testing.assert_array_equal(y, [[3, 1], [6, 4], [9, 7]])
+    with pytest.raises(ValueError, match="line 1, column 1: 'a' is not a number"):
+        ntk.datasets.load(path, header=False, drop=0)
+    path.write_text("0,1,2\n0,1,5\n1,2,5\n2,1,5\n")
+    with pytest.warns(RuntimeWarning) as said:
+        x, y = ntk.datasets.load(path)
+    assert len(x) == 3 and len(said) == 2  # an index, and a constant target
+    assert len(ntk.datasets.load(path, header=False)[0]) == 4
+
+
+def test_one_hot():
+    np.testing.assert_array_equal(ntk.datasets.one_hot([3, 200000002, 1], centered=False),
+                                  [[0, 1, 0], [0, 0, 1], [1, 0, 0]])
+    np.testing.assert_array_equal(ntk.datasets.one_hot([2, 0], 3), np.eye(3)[[2, 0]] - 1 / 3)
+    np.testing.assert_array_equal(ntk.datasets.one_hot(["b", "a"], ["b", "c", "a"], False), [[1, 0, 0], [0, 0, 1]])
+
+
 def test_layouts():
     wide = np.zeros((12, 8))
     wide[::2, ::2] = X
@@ -247,9 +272,10 @@ def test_wrong_second_set():
     (lambda: ntk.datasets.load("/no/such/file.csv"), OSError, "cannot open"),
     (lambda: ntk.datasets.load("digits", np.int32), ValueError, "dtype must be float32 or float64"),
     (lambda: ntk.datasets.load("digits", limit=-1), ValueError, "limit must be >= 0"),
-    (lambda: ntk.datasets.one_hot([]), ValueError, "labels must be integers"),
-    (lambda: ntk.datasets.one_hot(["a"]), ValueError, "labels must be integers"),
-    (lambda: ntk.datasets.one_hot([np.nan]), ValueError, "labels must be integers"),
+    (lambda: ntk.datasets.one_hot([]), ValueError, "labels must be finite numbers or words"),
+    (lambda: ntk.datasets.one_hot([None]), ValueError, "labels must be finite numbers or words"),
+    (lambda: ntk.datasets.one_hot([np.nan]), ValueError, "labels must be finite numbers or words"),
+    (lambda: ntk.datasets.one_hot(["a"], classes=["b"]), ValueError, "label a does not belong to 1 classes"),
     (lambda: ntk.datasets.one_hot([0, 5], classes=3), ValueError, "label 5 does not belong to 3 classes"),
     (lambda: ntk.set_threads(-1), ValueError, "threads must be 0"),
     (lambda: ntk.set_threads(2**80), ValueError, "threads must be 0"),

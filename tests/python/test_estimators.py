@@ -8,7 +8,8 @@ import warnings
 
 import numpy as np
 import pytest
-from scipy.optimize import check_grad
+from scipy.optimize import check_grad, minimize_scalar
+from scipy.special import log_softmax
 
 pytest.importorskip("sklearn", "1.3")
 from sklearn.base import clone
@@ -24,7 +25,6 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import ntk
 from ntk import NTKClassifier, NTKKernel, NTKRegressor
-from ntk.estimators import _most_likely_sharpness
 
 CONV = "serial(Conv(1, (3, 3), padding='SAME'), Relu(), GlobalAvgPool(), Dense(1))"
 
@@ -202,11 +202,20 @@ def test_two_classes(regression):
 
 def test_sharpness_is_the_most_likely():
     rng = np.random.default_rng(3)
-    scores = rng.standard_normal((4000, 3))
-    noise = rng.gumbel(size=scores.shape)
-    assert _most_likely_sharpness(scores, (2.5 * scores + noise).argmax(1)) == pytest.approx(2.5, rel=0.05)
-    assert 1 < _most_likely_sharpness(scores, scores.argmax(1)) < 1e4  # all right, and still finite
-    assert 0 < _most_likely_sharpness(scores, rng.integers(0, 3, 4000)) < 0.1
+    X = rng.standard_normal((300, 2))
+    noise = rng.random((3, 300))
+    for y in [(X[:, 0] > 0) ^ (noise[0] < 0.2), 1.0 * (X[:, 0] > 0), (3 * noise[2]).astype(int)]:
+        model = NTKClassifier(alpha=0.3).fit(X, y)
+        scores, classes = model.leave_one_out(), len(model.classes_)
+        targets = np.eye(classes)[np.searchsorted(model.classes_, y)] * (1 - 1 / 301) + 1 / 301 / classes
+
+        def loss(log_b):
+            return -np.sum(targets * log_softmax(np.exp(log_b) * scores, axis=1))
+
+        bounds = np.log(np.array([1e-2, 1e4]) / scores.std())
+        f, log_p = model.predict_scores(X), model.predict_log_proba(X)
+        b = (log_p[:, 1] - log_p[:, 0]) / (f[:, 1] - f[:, 0])
+        np.testing.assert_allclose(b, np.exp(minimize_scalar(loss, bounds=bounds, method="bounded").x), rtol=1e-3)
 
 
 @pytest.mark.parametrize("time", [None, 1e-3, 30.0])

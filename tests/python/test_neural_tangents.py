@@ -411,7 +411,8 @@ def test_dtypes_follow_samples():
 
 def test_eigenvalue_zero_at_a_finite_time():
     k = np.diag([1.0, 0.0])
-    train, test = predict.gradient_descent_mse(k, np.ones((2, 1)))(1.0, 0.0, 0.0, k)
+    with pytest.warns(RuntimeWarning, match="1 of 2 eigenvalues"):
+        train, test = predict.gradient_descent_mse(k, np.ones((2, 1)))(1.0, 0.0, 0.0, k)
     want = np.array([[-np.expm1(-0.5)], [0]])
     assert np.allclose(train, want, rtol=1e-14) and np.allclose(test, want, rtol=1e-14)
 

@@ -2,6 +2,9 @@
 #include "base/base.h"
 #include "test.h"
 
+#include <sys/stat.h>
+#include <unistd.h>
+
 static void messages_are_kept(void **state)
 {
     ntk_ctx *ctx = *state;
@@ -77,6 +80,51 @@ static void sizes_do_not_overflow(void **state)
     assert_false(ntk_shape_valid((ntk_shape){0, 1, 1, 0}));
 }
 
+static void put_file(const char *root, const char *name, const char *text)
+{
+    char path[256];
+    FILE *f;
+
+    snprintf(path, sizeof path, "%s/%s", root, name);
+    for (char *s = path + 1; *s; s++)
+        if (*s == '/') {
+            *s = '\0';
+            (void)mkdir(path, 0700);
+            *s = '/';
+        }
+    f = fopen(path, "w");
+    assert_non_null(f);
+    fputs(text, f);
+    fclose(f);
+}
+
+/* Groups within groups; files in the page cache can be dropped; "max" is no limit. */
+static void limits_of_groups_are_read(void **state)
+{
+    char root[] = "/tmp/ntk-test-XXXXXX", command[64];
+
+    (void)state;
+    assert_non_null(mkdtemp(root));
+    put_file(root, "proc/meminfo", "MemTotal: 9000 kB\nMemAvailable:       5000 kB\n");
+    assert_int_equal(ntk_machine_memory(root), 5000 * 1024);
+    put_file(root, "proc/self/cgroup", "3:cpu,memory:/job\n0::/slice/box\n");
+    assert_int_equal(ntk_machine_memory(root), 5000 * 1024);
+    put_file(root, "sys/fs/cgroup/slice/box/memory.max", "max\n");
+    put_file(root, "sys/fs/cgroup/slice/box/memory.current", "1000000\n");
+    assert_int_equal(ntk_machine_memory(root), 5000 * 1024);
+    put_file(root, "sys/fs/cgroup/slice/memory.max", "4000000\n");
+    put_file(root, "sys/fs/cgroup/slice/memory.current", "3000000\n");
+    assert_int_equal(ntk_machine_memory(root), 1000000);
+    put_file(root, "sys/fs/cgroup/slice/memory.stat", "anon 1\ninactive_file 200000\nactive_file 300000\n");
+    assert_int_equal(ntk_machine_memory(root), 1500000);
+    put_file(root, "sys/fs/cgroup/memory/job/memory.limit_in_bytes", "700000\n");
+    put_file(root, "sys/fs/cgroup/memory/job/memory.usage_in_bytes", "800000\n");
+    put_file(root, "sys/fs/cgroup/memory/job/memory.stat", "total_inactive_file 250000\n");
+    assert_int_equal(ntk_machine_memory(root), 150000);
+    snprintf(command, sizeof command, "rm -r %s", root);
+    assert_int_equal(system(command), 0);
+}
+
 static void arenas_hand_out_zeroed_memory(void **state)
 {
     struct ntk_arena arena = {0};
@@ -131,6 +179,7 @@ int main(void)
         TEST(threads_are_checked),
         TEST(instruction_sets_are_checked),
         TEST(memory_is_bounded),
+        TEST(limits_of_groups_are_read),
         TEST(arenas_hand_out_zeroed_memory),
         TEST(sizes_do_not_overflow),
         TEST(names_are_suggested),

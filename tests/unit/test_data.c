@@ -244,9 +244,176 @@ static void csv_targets_are_chosen(void **state)
     opts.target = "4";
     fails(f, NTK_EINVAL, "no column '4' for the target: give a name, a number 0 to 3", path, &opts);
     opts.target = "C";
-    fails(f, NTK_EINVAL, "the names are a, b, , c", path, &opts);
+    fails(f, NTK_EINVAL, "the names are a, b, Unnamed: 2, c", path, &opts);
     opts.target = "1x";
     fails(f, NTK_EINVAL, "no column '1x'", path, &opts);
+}
+
+/* Whether the first line is a header, and what its columns are called. */
+static void csv_headers(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        const char *text;
+        int header;
+        const char *first, *target;
+    } cases[] = {
+        {"a,b,c\n1,2,3\n", 1, "a", "c"},
+        {"0,1,2\n5,6,7\n", 1, "0", "2"},           /* pandas */
+        {",0,1\n0,5,6\n", 1, "Unnamed: 0", "1"},   /* with its index */
+        {"0,1,kind\n5,6,red\n", 1, "0", "kind"},
+        {"1,0,2\n5,6,7\n", 0, "0", "2"},
+        {"0,2,3\n5,6,7\n", 0, "0", "2"},
+        {"0.0,1.0,2.0\n5,6,7\n", 0, "0", "2"},
+        {"5,6,red\n7,8,red\n", 0, "0", "2"},       /* iris as it is distributed */
+        {"year,2019,y\n1,2,3\n", 1, "year", "y"},  /* a word over a number */
+        {"a,,c\n1,2,3\n", 1, "a", "c"},
+    };
+
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        ntk_data *d = load(f, write_text(f, "a.csv", cases[k].text), NULL);
+        const ntk_schema *s = ntk_data_schema(d);
+        size_t n;
+
+        assert_int_equal(ntk_schema_table(s)->header, cases[k].header);
+        assert_int_equal(ntk_data_n(d), cases[k].header ? 1 : 2);
+        assert_string_equal(ntk_schema_features(s, &n)[0], cases[k].first);
+        assert_string_equal(ntk_schema_targets(s, &n)[0], cases[k].target);
+        assert_int_equal(n, 1);
+        ntk_data_free(d);
+    }
+}
+
+static void csv_headers_as_told(void **state)
+{
+    struct fixture *f = *state;
+    const char *path = write_text(f, "a.csv", "0,1,2\n5,6,7\n");
+    ntk_data *d = load(f, path, &(ntk_load_opts){.dtype = NTK_F64, .header = NTK_HEADER_NO});
+
+    assert_shape(d, 2, 0, 1, 1, 2);
+    ntk_data_free(d);
+    write_text(f, "a.csv", "1,2,1\n5,6,7\n");
+    d = load(f, path, &(ntk_load_opts){.dtype = NTK_F64, .header = NTK_HEADER_YES, .target = "2"});
+    assert_shape(d, 1, 0, 1, 1, 2);
+    assert_near(ntk_data_y(d, NULL)[0], 6, 0, 1); /* the column called 2, not number 2 */
+    ntk_data_free(d);
+    fails(f, NTK_EINVAL, "line 1, column 0: 'a' is not a number", write_text(f, "a.csv", "a,b\n1,2\n"),
+          &(ntk_load_opts){.dtype = NTK_F64, .header = NTK_HEADER_NO});
+    fails(f, NTK_EINVAL, "header must be", f->path,
+          &(ntk_load_opts){.dtype = NTK_F64, .header = (ntk_header)7});
+}
+
+static void csv_columns_are_chosen(void **state)
+{
+    struct fixture *f = *state;
+    const char *path = write_text(f, "a.csv", "id,a,\"b,c\",d,e\nx,1,2,3,4\ny,5,6,7,8\n");
+    const double both[] = {3, 1, 7, 5};
+    ntk_load_opts opts = {.dtype = NTK_F64, .drop = "id"};
+    ntk_data *d = load(f, path, &opts);
+
+    assert_shape(d, 2, 0, 1, 1, 3);
+    assert_near(ntk_data_y(d, NULL)[1], 8, 0, 1);
+    assert_string_equal(ntk_schema_table(ntk_data_schema(d))->dropped[0], "id");
+    ntk_data_free(d);
+    opts = (ntk_load_opts){.dtype = NTK_F64, .target = "d,1", .features = "b,c"};
+    d = load(f, path, &opts);
+    assert_shape(d, 2, 0, 1, 1, 1);
+    assert_near(x_at(d, 1, 0), 6, 0, 1);
+    for (int k = 0; k < 4; k++)
+        assert_near(ntk_data_y(d, NULL)[k], both[k], 0, 1);
+    ntk_data_free(d);
+    opts = (ntk_load_opts){.dtype = NTK_F64, .drop = "id,e"};
+    d = load(f, path, &opts); /* the last that is left */
+    assert_near(ntk_data_y(d, NULL)[0], 3, 0, 1);
+    ntk_data_free(d);
+    opts = (ntk_load_opts){.dtype = NTK_F64, .features = "a,e"};
+    fails(f, NTK_EINVAL, "column 'e' is named twice", path, &opts);
+    opts = (ntk_load_opts){.dtype = NTK_F64, .drop = "f"};
+    fails(f, NTK_EINVAL, "no column 'f' for the columns to drop", path, &opts);
+    opts = (ntk_load_opts){.dtype = NTK_F64, .drop = "e", .target = "e"};
+    fails(f, NTK_EINVAL, "column 'e' is a target, and to be dropped", path, &opts);
+    fails(f, NTK_EINVAL, "'x' is not a number: encode words as numbers, or drop their column", path, NULL);
+}
+
+static void csv_words_are_labels(void **state)
+{
+    struct fixture *f = *state;
+    const double want[] = {1, 0, 1};
+    ntk_data *d = load(f, write_text(f, "a.csv", "a,kind\n1,rose\n2,iris\n3,rose\n"), NULL);
+    const double *numbers = want;
+    size_t n;
+
+    for (int i = 0; i < 3; i++)
+        assert_near(ntk_data_y(d, NULL)[i], want[i], 0, 1);
+    assert_string_equal(ntk_schema_classes(ntk_data_schema(d), &n, &numbers)[0], "iris");
+    assert_int_equal(n, 2);
+    assert_null(numbers);
+    ntk_data_free(d);
+    csv_fails(f, "a,kind\n1,rose\n2,\n", "line 3, column 1 (kind): '' is empty");
+    csv_fails(f, "a,kind\n1,rose\n2,NA\n", "'NA' is not a number");
+    csv_fails(f, "a,kind\n1,2\n2,rose\n", "'rose' is not a number, as the labels before it are");
+}
+
+/* Another table: by name, if both have names. */
+static void csv_columns_are_matched(void **state)
+{
+    struct fixture *f = *state;
+    ntk_data *train = load(f, write_text(f, "a.csv", "q,a,b\n1,2,3\n"),
+                           &(ntk_load_opts){.dtype = NTK_F64, .target = "q"});
+    ntk_load_opts like = {.dtype = NTK_F64, .schema = ntk_data_schema(train)};
+    static const char *const same[] = {"q,a,b\n1,2,3\n", "b,id,q,a\n3,x,1,2\n", "1,2,3\n", "a,b\n2,3\n",
+                                       "2,3\n"};
+    ntk_data *d;
+
+    for (int k = 0; k < 5; k++) {
+        d = load(f, write_text(f, "b.csv", same[k]), &like);
+        assert_shape(d, 1, 0, 1, 1, 2);
+        assert_near(x_at(d, 0, 0), 2, 0, 1);
+        assert_near(x_at(d, 0, 1), 3, 0, 1);
+        if (k < 3)
+            assert_near(ntk_data_y(d, NULL)[0], 1, 0, 1);
+        else
+            assert_null(ntk_data_y(d, NULL));
+        assert_int_equal(ntk_schema_table(ntk_data_schema(d))->matched, k == 2 || k == 4 ? 2 : 1);
+        ntk_data_free(d);
+    }
+    fails(f, NTK_EINVAL, "column 'b' of the training data is missing; the names are q, a, c",
+          write_text(f, "b.csv", "q,a,c\n1,2,3\n"), &like);
+    fails(f, NTK_EINVAL, "columns 0 and 2 are both called 'a'", write_text(f, "b.csv", "a,b,a\n1,2,3\n"),
+          &like);
+    fails(f, NTK_EINVAL, "columns 0 and 3 are both called 'q'",
+          write_text(f, "b.csv", "q,a,b,q\n1,2,3,1\n"), &like);
+    fails(f, NTK_EINVAL, "columns 'a', 'b' of the training data are missing",
+          write_text(f, "b.csv", "q,c\n1,2\n"), &like);
+    fails(f, NTK_EINVAL, "has 4 columns and no header; the training data had 3, of which 2 are features",
+          write_text(f, "b.csv", "1,2,3,4\n"), &like);
+    like.drop = "a";
+    fails(f, NTK_EINVAL, "drop and features must not be given", f->path, &like);
+    ntk_data_free(train);
+}
+
+static void csv_notes(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        const char *text, *note;
+    } cases[] = {
+        {",a,y\n7,1,2\n8,2,1\n", "'Unnamed: 0' looks like an index"},
+        {"i,a,y\n1,1,2\n2,2,1\n3,1,1\n", "'i' looks like an index"},
+        {"a,b,y\n2,1,3\n1,2,3\n", "the target 'y' has one value"},
+        {"a,b,\n2,1,3\n1,2,4\n", "no name in the header: it is 'Unnamed: 2'"},
+        {"a,b,y\n0,1,2\n1,2,1\n3,1,1\n", NULL},
+    };
+
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        ntk_data *d = load(f, write_text(f, "a.csv", cases[k].text), NULL);
+        const ntk_table *t = ntk_schema_table(ntk_data_schema(d));
+
+        assert_int_equal(t->n_notes, cases[k].note ? 1 : 0);
+        if (cases[k].note)
+            assert_non_null(strstr(t->notes[0], cases[k].note));
+        ntk_data_free(d);
+    }
 }
 
 static void csv_errors_name_the_place(void **state)
@@ -263,6 +430,7 @@ static void csv_errors_name_the_place(void **state)
     csv_fails(f, "1;2\n3;4,5\n", "'4,5' is not a number (decimals take a point)");
     csv_fails(f, "1,2\nnan,4\n", "line 2, column 0: 'nan' is not finite");
     csv_fails(f, "1,2\n3,1e999\n", "'1e999' is not finite");
+    csv_fails(f, "0,1,NA\n3,4,5\n", "line 1, column 2: 'NA' is not a number");
     csv_fails(f, "1,NA\n3,4\n", "line 1, column 1: 'NA' is not a number");
     csv_fails(f, "1,\"2\n3,4\n", "line 1: a quote is not closed");
     csv_fails(f, "1,\"2\"3\n", "line 1, column 1: text after a closing quote");
@@ -538,6 +706,7 @@ static void idx(void **state)
     struct fixture *f = *state;
     ntk_data *d = load(f, write_bytes(f, "t10k-images-idx3-ubyte", images, sizeof images), NULL);
     char source[128];
+    int64_t classes = 0;
 
     assert_shape(d, 2, 2, 1, 2, 1);
     assert_near(x_at(d, 0, 1), 51 / 255.0, 0, 1);
@@ -551,6 +720,12 @@ static void idx(void **state)
     assert_shape(d, 1, 2, 1, 2, 1);
     assert_near(ntk_data_y(d, NULL)[0], 7, 0, 1);
     assert_true(((const float *)ntk_data_x(d))[1] == (float)(51 / 255.0));
+    assert_ok(f->ctx, ntk_data_classes(d, &classes));
+    assert_int_equal(classes, 10); /* MNIST has ten */
+    ntk_data_free(d);
+    d = load(f, path_of(f, "t10k-images-idx3-ubyte"), &(ntk_load_opts){.dtype = NTK_F64, .limit = 1});
+    assert_ok(f->ctx, ntk_data_classes(d, &classes));
+    assert_int_equal(classes, 2); /* the file's labels, 3 and 7 */
     ntk_data_free(d);
     write_gz(f, "train-images-idx3-ubyte.gz", images, sizeof images);
     write_bytes(f, "train-labels-idx1-ubyte", labels, sizeof labels);
@@ -698,29 +873,96 @@ static void targets(void **state)
         assert_near(y[k], (k == 2 || k == 4 || k == 9) - 0.25, 0, 1);
     assert_ok(f->ctx, ntk_data_targets(d, NTK_RAW, 0, y));
     assert_near(y[0], 2, 0, 1);
-    assert_fails(f->ctx, NTK_EINVAL, "largest label is 2", ntk_data_targets(d, NTK_ONEHOT, 2, y));
+    assert_fails(f->ctx, NTK_EINVAL, "3 classes of labels, targets for 2", ntk_data_targets(d, NTK_ONEHOT, 2, y));
     ntk_data_free(d);
 }
 
 static void labels_are_checked(void **state)
 {
     struct fixture *f = *state;
-    static const char *const texts[] = {"0,0\n0,1.5\n", "0,0\n0,-1\n", "0,0\n0,1e15\n"};
-    static const char *const messages[] = {"row 1 is 1.5", "row 1 is -1", "row 1 is 1e+15"};
     int64_t classes = 77;
     ntk_data *d;
 
-    for (int k = 0; k < 3; k++) {
-        d = load(f, write_text(f, "a.csv", texts[k]), NULL);
-        assert_fails(f->ctx, NTK_EINVAL, messages[k], ntk_data_classes(d, &classes));
-        ntk_data_free(d);
-    }
     d = load(f, GOLDEN "version1.npy", NULL);
     assert_fails(f->ctx, NTK_EINVAL, "no labels", ntk_data_classes(d, &classes));
     assert_int_equal(classes, 77);
     ntk_data_free(d);
     d = load(f, GOLDEN "stored.npz", NULL);
     assert_fails(f->ctx, NTK_EINVAL, "the targets have 2", ntk_data_classes(d, &classes));
+    ntk_data_free(d);
+}
+
+/* Classes are the distinct labels, whatever their values. */
+static void classes_are_the_distinct_labels(void **state)
+{
+    struct fixture *f = *state;
+    const char *text = "0,3\n0,200000002\n0,-1.5\n0,3\n";
+    const int place[] = {1, 2, 0, 1};
+    ntk_data *d = load(f, write_text(f, "a.csv", text), NULL);
+    ntk_schema *s;
+    const double *numbers;
+    double y[12];
+    int64_t classes = 0;
+    size_t n = 0;
+
+    assert_ok(f->ctx, ntk_data_classes(d, &classes));
+    assert_int_equal(classes, 3);
+    assert_ok(f->ctx, ntk_data_targets(d, NTK_ONEHOT, 3, y));
+    for (int k = 0; k < 12; k++)
+        assert_near(y[k], k % 3 == place[k / 3], 0, 1);
+    assert_ok(f->ctx, ntk_schema_new(d, NTK_CENTERED, &s));
+    assert_string_equal(ntk_schema_classes(s, &n, &numbers)[0], "-1.5");
+    assert_string_equal(ntk_schema_classes(s, &n, NULL)[2], "200000002");
+    assert_int_equal(n, 3);
+    assert_near(numbers[1], 3, 0, 1);
+    ntk_schema_free(s);
+    ntk_data_free(d);
+}
+
+/* Those that are not the training data's count as none, and are off in all classes. */
+static void other_labels_are_numbered(void **state)
+{
+    struct fixture *f = *state;
+    ntk_data *train = load(f, write_text(f, "a.csv", "0,b\n0,c\n0,10\n"), NULL), *test;
+    const double want[] = {-1, 2, 0};
+    double y[9];
+    int64_t unseen = 0;
+    ntk_schema *s;
+
+    assert_ok(f->ctx, ntk_schema_new(train, NTK_ONEHOT, &s));
+    test = load(f, write_text(f, "b.csv", "0,a\n0,c\n0,10\n"), NULL);
+    assert_ok(f->ctx, ntk_schema_number(s, test, &unseen));
+    assert_int_equal(unseen, 1);
+    for (int i = 0; i < 3; i++)
+        assert_near(ntk_data_y(test, NULL)[i], want[i], 0, 1);
+    assert_ok(f->ctx, ntk_data_targets(test, NTK_ONEHOT, 3, y));
+    for (int k = 0; k < 9; k++)
+        assert_near(y[k], k == 5 || k == 6, 0, 1);
+    assert_ok(f->ctx, ntk_schema_number(s, test, &unseen)); /* again: they are numbers now */
+    assert_near(ntk_data_y(test, NULL)[1], 2, 0, 1);
+    assert_int_equal(unseen, 1);
+    ntk_data_free(test);
+    test = load(f, write_text(f, "b.csv", "0,10.0\n0,11\n"), NULL); /* numbers among words */
+    assert_ok(f->ctx, ntk_schema_number(s, test, NULL));
+    assert_near(ntk_data_y(test, NULL)[0], 0, 0, 1);
+    assert_near(ntk_data_y(test, NULL)[1], -1, 0, 1);
+    ntk_data_free(test);
+    assert_fails(f->ctx, NTK_EINVAL, "are words, such as '10'",
+                 ntk_data_targets(train, NTK_RAW, 1, y));
+    ntk_schema_free(s);
+    ntk_data_free(train);
+}
+
+static void few_digits_have_ten_classes(void **state)
+{
+    struct fixture *f = *state;
+    ntk_data *d = load(f, "digits", &(ntk_load_opts){.dtype = NTK_F64, .limit = 3}), *part;
+    int64_t classes = 0;
+
+    assert_ok(f->ctx, ntk_data_slice(d, 1, 2, &part));
+    assert_ok(f->ctx, ntk_data_classes(part, &classes));
+    assert_int_equal(classes, 10);
+    ntk_data_free(part);
     ntk_data_free(d);
 }
 
@@ -861,6 +1103,12 @@ int main(void)
         TEST(csv_without_a_header),
         TEST(csv_with_a_header),
         TEST(csv_targets_are_chosen),
+        TEST(csv_headers),
+        TEST(csv_headers_as_told),
+        TEST(csv_columns_are_chosen),
+        TEST(csv_words_are_labels),
+        TEST(csv_columns_are_matched),
+        TEST(csv_notes),
         TEST(csv_errors_name_the_place),
         TEST(csv_grows),
         TEST(npy_types),
@@ -879,6 +1127,9 @@ int main(void)
         TEST(official_cifar10),
         TEST(targets),
         TEST(labels_are_checked),
+        TEST(classes_are_the_distinct_labels),
+        TEST(other_labels_are_numbered),
+        TEST(few_digits_have_ten_classes),
         TEST(features_are_standardised),
         TEST(channels_are_standardised),
         TEST(arrays_come_back),

@@ -368,7 +368,7 @@ static void means_are_infinite_kernels(void **state)
         assert_ok(ctx, ntk_kernel_new(ctx, nets, 1, NTK_NTK, NTK_F64, wide[k].shape, &kernel));
         assert_ok(ctx, ntk_kernel_compute(kernel, f.x, NULL, out));
         assert_ok(ctx,
-                  ntk_monte_carlo(ctx, f.net, NTK_NTK, f.x, NULL, NTK_F32, 100, 1, mean, error));
+                  ntk_monte_carlo(ctx, f.net, NTK_NTK, f.x, NULL, NTK_F32, 0, 100, 1, mean, error));
         for (int i = 0; i < SAMPLES * SAMPLES; i++) /* finite widths bias by O(1 / width) */
             if (fabs(mean[i] - want[i]) > 4 * error[i] + 4 * want[0] / 512)
                 fail_msg("net %zu, entry %d: %g +- %g, wanted %g", k, i, mean[i], error[i],
@@ -376,6 +376,39 @@ static void means_are_infinite_kernels(void **state)
         ntk_kernel_free(kernel);
         stop(&f);
     }
+}
+
+/* Estimates of neighbouring seeds scatter by their standard error: no two have a network in common. */
+static void estimates_of_seeds_are_independent(void **state)
+{
+    enum { SEEDS = 20, NETWORKS = 50, ENTRIES = SAMPLES * SAMPLES };
+    struct fixture f = start(&(struct net_case){"serial(Dense(32), Relu(), Dense(1))", VECTOR}, NTK_F64);
+    double mean[SEEDS][ENTRIES], error[ENTRIES], said = 0, found = 0, half[2][ENTRIES];
+
+    (void)state;
+    for (int s = 0; s < SEEDS; s++) {
+        assert_ok(ctx, ntk_monte_carlo(ctx, f.net, NTK_NTK, f.x, NULL, NTK_F64, 0, NETWORKS,
+                                       (uint64_t)s, mean[s], error));
+        for (int i = 0; i < ENTRIES; i++)
+            said += error[i] * error[i] / SEEDS;
+    }
+    for (int i = 0; i < ENTRIES; i++) {
+        double centre = 0;
+
+        for (int s = 0; s < SEEDS; s++)
+            centre += mean[s][i] / SEEDS;
+        for (int s = 0; s < SEEDS; s++)
+            found += pow(mean[s][i] - centre, 2) / (SEEDS - 1);
+    }
+    if (found < 0.5 * said || found > 2 * said) /* chi squared of at least 19 degrees, over 19: 0.47 to 1.73 */
+        fail_msg("estimates scatter by %g, standard errors say %g", sqrt(found), sqrt(said));
+
+    for (int k = 0; k < 2; k++)
+        assert_ok(ctx, ntk_monte_carlo(ctx, f.net, NTK_NTK, f.x, NULL, NTK_F64, 25 * k, 25, 7, half[k],
+                                       NULL));
+    for (int i = 0; i < ENTRIES; i++)
+        assert_true(fabs((half[0][i] + half[1][i]) / 2 - mean[7][i]) < 1e-13);
+    stop(&f);
 }
 
 /* Passes of several blocks (the first net needs 2 MiB a sample), of several tiles, on threads that
@@ -499,7 +532,7 @@ static void bad_arguments_are_refused(void **state)
                  ntk_params_kernel(f.p, NTK_NTK | NTK_NNGP, NTK_TRACE, f.x, NULL, out));
     assert_fails(
         ctx, NTK_EINVAL, "at least 2 for standard errors, got 1",
-        ntk_monte_carlo(ctx, f.net, NTK_NTK, f.x, NULL, NTK_F64, 1, 1, out, out + SAMPLES));
+        ntk_monte_carlo(ctx, f.net, NTK_NTK, f.x, NULL, NTK_F64, 0, 1, 1, out, out + SAMPLES));
     assert_ok(ctx, ntk_data_view(ctx, big, NTK_F64, 1, (ntk_shape)VECTOR, &huge));
     for (int i = 0; i < 35; i++)
         theta[i] = 1e10;
@@ -703,6 +736,7 @@ int main(void)
         cmocka_unit_test(every_layer_has_a_finite_form),
         cmocka_unit_test(dropout_says_so),
         cmocka_unit_test(means_are_infinite_kernels),
+        cmocka_unit_test(estimates_of_seeds_are_independent),
         cmocka_unit_test(blocks_and_threads),
         cmocka_unit_test(nngp_is_products_of_outputs),
         cmocka_unit_test(values_end_with_the_output),

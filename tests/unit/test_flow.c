@@ -216,6 +216,219 @@ static void closed_form_of_a_singular_kernel(void **state)
     assert_near(test[2], 2 * (1 - exp(-1)), 1e-12, 1);
 }
 
+/* ---- kernels whose eigenvalues are rounding error */
+
+#define PROP_N 14
+#define PROP_TIMES 13
+
+/* V diag(values) V' with a random orthogonal V; entries rounded to float32 if dtype says so. */
+static void random_kernel(uint64_t *seed, const double *values, ntk_dtype dtype, double *k)
+{
+    double v[PROP_N][PROP_N];
+
+    for (int i = 0; i < PROP_N; i++) {
+        double norm = 0;
+
+        for (int j = 0; j < PROP_N; j++)
+            v[i][j] = test_normal(seed);
+        for (int p = 0; p < 2 * i; p++) { /* twice */
+            double dot = 0;
+
+            for (int j = 0; j < PROP_N; j++)
+                dot += v[i][j] * v[p % i][j];
+            for (int j = 0; j < PROP_N; j++)
+                v[i][j] -= dot * v[p % i][j];
+        }
+        for (int j = 0; j < PROP_N; j++)
+            norm += v[i][j] * v[i][j];
+        for (int j = 0; j < PROP_N; j++)
+            v[i][j] /= sqrt(norm);
+    }
+    for (int i = 0; i < PROP_N; i++)
+        for (int j = 0; j < PROP_N; j++) {
+            double sum = 0;
+
+            for (int p = 0; p < PROP_N; p++)
+                sum += v[p][i < j ? i : j] * values[p] * v[p][i < j ? j : i];
+            k[i * PROP_N + j] = dtype == NTK_F32 ? (double)(float)sum : sum;
+        }
+}
+
+/* Loss never rises, and the training samples as test samples say the same, for spectra of all widths. */
+static void loss_never_rises(void **state)
+{
+    const double times[PROP_TIMES] = {0,   1e-3, 1,    10,   1e2,  1e4, 1e6,
+                                      1e8, 1e10, 1e12, 1e14, 1e16, (double)INFINITY};
+    double values[PROP_N], k[PROP_N * PROP_N], y[PROP_N];
+    double f[PROP_TIMES * PROP_N], test[PROP_TIMES * PROP_N];
+    uint64_t seed = 3;
+
+    (void)state;
+    for (int i = 0; i < 120; i++) {
+        const double decades = i % 30, before = i % 7 == 0;
+        ntk_flow_opts o;
+        int64_t nulls;
+        double last = (double)INFINITY;
+
+        ntk_flow_opts_init(&o);
+        o.closed_form = 1;
+        o.dtype = i % 2 ? NTK_F32 : NTK_F64;
+        o.null_directions = &nulls;
+        for (int p = 0; p < PROP_N; p++) {
+            values[p] = p < before ? 0 : pow(10, -decades * p / PROP_N + i % 5 - 2);
+            y[p] = test_normal(&seed);
+        }
+        random_kernel(&seed, values, o.dtype, k);
+        assert_ok(ctx, ntk_flow(ctx, &o, PROP_N, PROP_N, 1, k, k, y, NULL, NULL, times, PROP_TIMES,
+                                f, test));
+        for (int t = 0; t < PROP_TIMES; t++) {
+            double loss = 0;
+
+            for (int p = 0; p < PROP_N; p++) {
+                const double r = f[t * PROP_N + p] - y[p];
+
+                loss += r * r;
+                /* A weight at float64's floor lets through as much of its rounding. */
+                assert_near(test[t * PROP_N + p], f[t * PROP_N + p],
+                            o.dtype == NTK_F32 || decades < 9 ? 1e-6 : 0.3, 1);
+            }
+            if (!(loss <= last * (1 + 1e-12) + 1e-25))
+                fail_msg("kernel %d: loss %.17g, then %.17g at t = %g", i, last, loss, times[t]);
+            last = loss;
+        }
+        /* What is left is what lies along null directions. */
+        assert_true(nulls > 0 ? last > 0 : last < 1e-20);
+    }
+}
+
+/* Two equal samples and what float64 makes of them: both C forms, at any time, the mean of their targets. */
+static void null_directions_stay(void **state)
+{
+    const double times[] = {1e8, 1e16, 1e300, (double)INFINITY};
+    double x[] = {0.3, 0.4, 0.3, 0.4, -1, 0.2}, y[] = {1, 2, -1}, K[9];
+    double closed[2][12], model_says[2][12];
+    const ntk_shape shape = {0, 1, 1, 2};
+    ntk_data *data;
+    ntk_net *net;
+    ntk_kernel *kernel;
+    ntk_model *model;
+    ntk_spectrum spectrum;
+    ntk_fit_opts fit;
+    ntk_flow_opts o;
+    int64_t nulls = -1;
+
+    (void)state;
+    assert_ok(ctx, ntk_data_view(ctx, x, NTK_F64, 3, shape, &data));
+    assert_ok(ctx, ntk_net_parse(ctx, "fc(depth=3)", &net));
+    assert_ok(ctx, ntk_kernel_new(ctx, (const ntk_net *[]){net}, 1, NTK_NTK, NTK_F64, shape, &kernel));
+    assert_ok(ctx, ntk_kernel_compute(kernel, data, NULL, (void *[]){K}));
+    ntk_flow_opts_init(&o);
+    o.closed_form = 1;
+    o.null_directions = &nulls;
+    assert_ok(ctx, ntk_flow(ctx, &o, 3, 3, 1, K, K, y, NULL, NULL, times, 4, closed[0], closed[1]));
+    assert_int_equal(nulls, 1);
+    ntk_fit_opts_init(&fit);
+    fit.finite_time = 1;
+    assert_ok(ctx, ntk_model_fit(ctx, net, data, y, 1, &fit, &model));
+    assert_ok(ctx, ntk_model_dynamics(model, times, 4, NULL, data, NULL, model_says[0], model_says[1],
+                                      NULL));
+    for (int i = 0; i < 12; i++)
+        for (int side = 0; side < 2; side++) {
+            assert_near(closed[side][i], i % 3 < 2 ? 1.5 : -1, 1e-12, 1);
+            assert_near(model_says[side][i], i % 3 < 2 ? 1.5 : -1, 1e-12, 1);
+        }
+    assert_ok(ctx, ntk_model_spectrum(model, &spectrum));
+    assert_int_equal(spectrum.null_directions, 1);
+    assert_true(isinf(spectrum.condition));
+    assert_fails(ctx, NTK_ENUMERIC, "the likelihood needs a positive definite matrix: 1 of the 3",
+                 ntk_model_evidence(model, K));
+    assert_fails(ctx, NTK_ENUMERIC, "try diag_reg = 1e-08 (times the mean of the diagonal)",
+                 ntk_model_leave_one_out(model, K, NULL));
+    ntk_model_free(model);
+    ntk_kernel_free(kernel);
+    ntk_net_free(net);
+    ntk_data_free(data);
+}
+
+static void indefinite_matrices_are_refused(void **state)
+{
+    const double times[] = {1, (double)INFINITY}, y[] = {1, 1};
+    double k[] = {1, 0, 0, -1e-3}, zero[] = {0, 0, 0, 0}, weights[2], f[4];
+    int64_t nulls;
+    ntk_flow_opts o;
+
+    (void)state;
+    ntk_flow_opts_init(&o);
+    o.closed_form = 1;
+    for (int t = 0; t < 2; t++)
+        assert_fails(ctx, NTK_ENUMERIC, "not positive semidefinite: its eigenvalues are -0.001 to 1",
+                     ntk_flow(ctx, &o, 2, 0, 1, k, NULL, y, NULL, NULL, times + t, 1, f, NULL));
+    k[3] = -3e-6; /* rounding of float32, but not of float64 */
+    assert_fails(ctx, NTK_ENUMERIC, "not positive semidefinite",
+                 ntk_flow(ctx, &o, 2, 0, 1, k, NULL, y, NULL, NULL, times, 2, f, NULL));
+    o.dtype = NTK_F32;
+    assert_ok(ctx, ntk_flow(ctx, &o, 2, 0, 1, k, NULL, y, NULL, NULL, times, 2, f, NULL));
+    assert_near(f[2], 1, 1e-15, 1);
+    assert_near(f[3], 0, 1e-15, 1);
+    assert_ok(ctx, ntk_spectral_decompose(ctx, 2, NTK_F32, 1e-5, k, weights, &nulls));
+    assert_int_equal(nulls, 0);
+    assert_near(weights[0], 1e-5, 1e-12, 0); /* not 7e-6 */
+    assert_near(weights[1], 1 + 1e-5, 1e-12, 0);
+    assert_ok(ctx, ntk_spectral_decompose(ctx, 2, NTK_F64, 0, zero, weights, &nulls));
+    assert_int_equal(nulls, 2);
+    assert_true(ntk_spectral(NTK_LEFT, 0, (double)INFINITY) == 1);
+    assert_true(ntk_spectral(NTK_GAIN, 0, 1e300) == 0);
+    assert_near(ntk_spectral(NTK_GAIN, 2, (double)INFINITY), 0.5, 1e-15, 0);
+    assert_near(ntk_spectral(NTK_GAIN, 1e-20, 1e3), 1e3, 1e-15, 0);
+    assert_fails(ctx, NTK_EINVAL, "number 3 of k is nan",
+                 ntk_spectral_decompose(ctx, 2, NTK_F64, 0, (double[]){1, 0, 0, (double)NAN}, weights,
+                                        &nulls));
+}
+
+/* ---- the integrator's edges */
+
+static void integrated_at_any_time(void **state)
+{
+    const double K[] = {1, 0.5, 0.5, 1}, y[] = {1, 0, 0, 1};
+    const double times[] = {1e-320, 1e-308, 1e-160, 1e-99, 1e-9, 1};
+    double f[6 * 4], alone[4];
+    ntk_flow_opts o;
+
+    (void)state;
+    for (int loss = 0; loss < 2; loss++) {
+        const double rate = loss ? 0.25 : 1; /* of the first output of both samples' own part */
+
+        ntk_flow_opts_init(&o);
+        o.loss = loss ? NTK_LOSS_XENT : NTK_LOSS_MSE;
+        assert_ok(ctx, ntk_flow(ctx, &o, 2, 0, 2, K, NULL, y, NULL, NULL, times, 6, f, NULL));
+        for (int k = 0; k < 5; k++)
+            assert_near(f[4 * k], rate * times[k], 1e-3, 1e-322);
+        assert_ok(ctx, ntk_flow(ctx, &o, 2, 0, 2, K, NULL, y, NULL, NULL, times + 5, 1, alone, NULL));
+        for (int i = 0; i < 4; i++)
+            assert_near(f[20 + i], alone[i], 1e-5, 1);
+        o.momentum = 0.5;
+        assert_ok(ctx, ntk_flow(ctx, &o, 2, 0, 2, K, NULL, y, NULL, NULL, times, 6, f, NULL));
+        for (int i = 0; i < 24; i++)
+            assert_true(isfinite(f[i]));
+    }
+}
+
+static void a_rising_loss_is_said(void **state)
+{
+    const double K[] = {1, 0, 0, -1e-3}, y[] = {1, 0, 0, 1}, times[] = {1, 1e5};
+    double f[8];
+    ntk_flow_opts o;
+
+    (void)state;
+    ntk_flow_opts_init(&o);
+    o.loss = NTK_LOSS_XENT;
+    assert_fails(ctx, NTK_ENUMERIC, "the kernel is not positive semidefinite",
+                 ntk_flow(ctx, &o, 2, 0, 2, K, NULL, y, NULL, NULL, times, 2, f, NULL));
+    o.momentum = 0;
+    assert_fails(ctx, NTK_ENUMERIC, "the loss rises from 1.38",
+                 ntk_flow(ctx, &o, 2, 0, 2, K, NULL, y, NULL, NULL, times, 2, f, NULL));
+}
+
 /* From the state at the third time on, the rest is the same. */
 static void a_flow_goes_on_from_a_state(void **state)
 {
@@ -310,6 +523,11 @@ int main(void)
         cmocka_unit_test(squared_loss_is_the_closed_form),
         cmocka_unit_test(closed_form_is_exact),
         cmocka_unit_test(closed_form_of_a_singular_kernel),
+        cmocka_unit_test(loss_never_rises),
+        cmocka_unit_test(null_directions_stay),
+        cmocka_unit_test(indefinite_matrices_are_refused),
+        cmocka_unit_test(integrated_at_any_time),
+        cmocka_unit_test(a_rising_loss_is_said),
         cmocka_unit_test(a_flow_goes_on_from_a_state),
         cmocka_unit_test(it_can_be_cancelled),
         cmocka_unit_test(bad_input_is_refused),
@@ -319,6 +537,9 @@ int main(void)
         cmocka_unit_test(needs_sundials),
         cmocka_unit_test(closed_form_is_exact),
         cmocka_unit_test(closed_form_of_a_singular_kernel),
+        cmocka_unit_test(loss_never_rises),
+        cmocka_unit_test(null_directions_stay),
+        cmocka_unit_test(indefinite_matrices_are_refused),
     };
 
     if (!strstr(ntk_features(), "sundials"))

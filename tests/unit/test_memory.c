@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * Commands when memory runs out. The linker leads what the library and the commands allocate through the functions
- * below (--wrap); what HDF5, OpenBLAS and SUNDIALS allocate for themselves is set aside: they crash when that fails.
- * Every command runs once whole, which notes the first allocation on each new way to a call; then once for each of
- * those, which fails. The command must end with a sentence about memory.
+ * Commands when memory runs out. The linker leads what the library and the commands allocate
+ * through the functions below (--wrap); what HDF5, OpenBLAS and SUNDIALS allocate for themselves is
+ * set aside: they crash when that fails. Every command runs once whole, which notes the first
+ * allocation on each new way to a call; then once for each of those, which fails. The command must
+ * end with a sentence about memory.
  */
 #include <execinfo.h>
 #include <stdio.h>
@@ -20,14 +21,15 @@
 /* Shared with the processes that the commands run in. */
 static struct watch {
     bool on;
-    long failing; /* the allocation that fails, from 1; 0: none, ways to calls are noted for all commands */
+    long failing; /* the allocation that fails, from 1; 0: none, ways to calls are noted for all
+                     commands */
     long count;
     int n_sites;
     struct {
         uint64_t hash;
         long first;
     } sites[SITES_MAX];
-} *watch;
+} * watch;
 
 static uint64_t way_here(void)
 {
@@ -67,10 +69,13 @@ static bool fails(void)
     return watch->count == watch->failing;
 }
 
-#define WRAP(type, name, parameters, arguments) \
-    type __real_##name parameters;              \
-    type __wrap_##name parameters;              \
-    type __wrap_##name parameters { return fails() ? NULL : __real_##name arguments; }
+#define WRAP(type, name, parameters, arguments)          \
+    type __real_##name parameters;                       \
+    type __wrap_##name parameters;                       \
+    type __wrap_##name parameters                        \
+    {                                                    \
+        return fails() ? NULL : __real_##name arguments; \
+    }
 WRAP(void *, malloc, (size_t n), (n))
 WRAP(void *, calloc, (size_t n, size_t size), (n, size))
 WRAP(void *, realloc, (void *p, size_t n), (p, n))
@@ -143,25 +148,35 @@ static bool says_no_memory(int code)
 
 /* ---- the commands */
 
-#define DATA      NTK_SOURCE_ROOT "/tests/golden/data/"
-#define SAMPLES   FORMATS "samples.csv"
-#define TRAIN     "|--train|" SAMPLES "|--test|" SAMPLES "|--quiet"
-#define DENSE     "serial(Dense(3, W_std=1.5, b_std=0.1), Erf(), Dense(2))"
-#define CONV      "serial(Conv(2, (3, 3), padding='SAME'), Relu(), AvgPool((2, 2), (2, 2)), Conv(2, (2, 2)), GlobalAvgPool(), Dense(2))"
-#define BRANCHES  "serial(Dense(4), FanOut(2), parallel(serial(Relu(), Dense(4)), Dense(4)), FanInSum(), LayerNorm(), Tanh(), Dense(2))"
-#define LONG_RUN  1 /* seconds of a command's first run that are looked at */
-#define MOST      300 /* seconds of a run that should fail */
+#define DATA    NTK_SOURCE_ROOT "/tests/golden/data/"
+#define SAMPLES FORMATS "samples.csv"
+#define TRAIN   "|--train|" SAMPLES "|--test|" SAMPLES "|--quiet"
+#define DENSE   "serial(Dense(3, W_std=1.5, b_std=0.1), Erf(), Dense(2))"
+#define CONV                                                                                     \
+    "serial(Conv(2, (3, 3), padding='SAME'), Relu(), AvgPool((2, 2), (2, 2)), Conv(2, (2, 2)), " \
+    "GlobalAvgPool(), Dense(2))"
+#define BRANCHES                                                                             \
+    "serial(Dense(4), FanOut(2), parallel(serial(Relu(), Dense(4)), Dense(4)), FanInSum(), " \
+    "LayerNorm(), Tanh(), Dense(2))"
+#define LONG_RUN 1   /* seconds of a command's first run that are looked at */
+#define MOST     300 /* seconds of a run that should fail */
 
 struct command {
     const char *words;
-    bool is_long; /* only its beginning is looked at */
+    bool is_long;      /* only its beginning is looked at */
     const char *needs; /* of ntk_features() */
 };
 static struct command commands[] = {
-    {"kernel|--net|" BRANCHES "|--net|fc(depth=2)|--get|both|--x1|" SAMPLES "|--x2|" SAMPLES "|--test-limit|2|--out|k.npz", false, ""},
-    {"kernel|--net|" DENSE "|--x1|" SAMPLES "|--x2|" SAMPLES "|--get|both|--dtype|float32|--out|k.npz", false, ""},
+    {"kernel|--net|" BRANCHES "|--net|fc(depth=2)|--get|both|--x1|" SAMPLES "|--x2|" SAMPLES
+     "|--test-limit|2|--out|k.npz",
+     false, ""},
+    {"kernel|--net|" DENSE "|--x1|" SAMPLES "|--x2|" SAMPLES
+     "|--get|both|--dtype|float32|--out|k.npz",
+     false, ""},
     {"kernel|--net|" CONV "|--x1|digits/test|--train-limit|3|--out|k.npy", false, ""},
-    {"kernel|--net|cntk(depth=2)|--x1|digits/test|--x2|digits/train|--train-limit|3|--test-limit|2|--dtype|float32|--out|k.h5", false, "hdf5"},
+    {"kernel|--net|cntk(depth=2)|--x1|digits/test|--x2|digits/"
+     "train|--train-limit|3|--test-limit|2|--dtype|float32|--out|k.h5",
+     false, "hdf5"},
     {"kernel|--net|fc(depth=1)|--x1|" DATA "deflated.npz|--out|k.npy", false, ""},
     {"kernel|--net|fc(depth=1)|--x1|" DATA "xy.h5|--out|k.npy", false, "hdf5"},
     {"kernel|--net|fc(depth=1)|--x1|" DATA "version2.npy|--out|k.npy", false, ""},
@@ -169,19 +184,29 @@ static struct command commands[] = {
     {"eval|--net|fc(depth=1)|--net|fc(depth=2)" TRAIN, false, ""},
     {"eval|--net|fc(depth=1)" TRAIN "|--time|2|--json", false, ""},
     {"fit|--net|fc(depth=1)|--train|" SAMPLES "|--factor|--out|m.h5|--quiet", false, "hdf5"},
-    {"predict|--model|" FORMATS "factor-2.h5|--x|" SAMPLES "|--std|--out|p.npz|--quiet", false, "hdf5"},
-    {"predict|--model|" FORMATS "model-2.h5|--x|" SAMPLES "|--std|--out|p.h5|--quiet", false, "hdf5"},
+    {"predict|--model|" FORMATS "factor-2.h5|--x|" SAMPLES "|--std|--out|p.npz|--quiet", false,
+     "hdf5"},
+    {"predict|--model|" FORMATS "model-2.h5|--x|" SAMPLES "|--std|--out|p.h5|--quiet", false,
+     "hdf5"},
     {"dynamics|--net|fc(depth=1)" TRAIN "|--times|0,1,inf|--std|--out|d.npz", false, ""},
-    {"dynamics|--net|fc(depth=1)" TRAIN "|--times|0.1,1|--loss|xent|--targets|onehot", false, "sundials"},
-    {"dynamics|--params|" FORMATS "parameters-2.h5" TRAIN "|--times|1|--standardize|none", false, "hdf5"},
+    {"dynamics|--net|fc(depth=1)" TRAIN "|--times|0.1,1|--loss|xent|--targets|onehot", false,
+     "sundials"},
+    {"dynamics|--params|" FORMATS "parameters-2.h5" TRAIN "|--times|1|--standardize|none", false,
+     "hdf5"},
     {"init|--net|" BRANCHES "|--input-shape|2|--out|i.h5", false, "hdf5"},
     {"apply|--params|" FORMATS "parameters-2.h5|--x|" SAMPLES "|--out|a.npy", false, "hdf5"},
     {"apply|--net|" CONV "|--x|digits/test|--test-limit|3|--out|a.npy", false, ""},
     {"empirical|--net|" CONV "|--x1|digits/test|--train-limit|3|--full|--out|k.npy", false, ""},
-    {"empirical|--net|" DENSE "|--x1|" SAMPLES "|--x2|" SAMPLES "|--networks|3|--out|k.npz", false, ""},
+    {"empirical|--net|" DENSE "|--x1|" SAMPLES "|--x2|" SAMPLES "|--networks|3|--out|k.npz", false,
+     ""},
     {"empirical|--net|" DENSE "|--x1|" SAMPLES "|--get|nngp|--diagonal|--out|k.npy", false, ""},
-    {"train|--net|" DENSE TRAIN "|--steps|4|--batch|2|--momentum|0.5|--checkpoint|c.h5|--log|l.csv|--record|r.npz|--kernels|--out|t.h5", false, "hdf5"},
-    {"train|--net|serial(Dense(3, b_std=0.1), Erf(), Dense(2))" TRAIN "|--standardize|none|--momentum|0.5|--lr|0.1|--seed|7|--batch|3|--steps|5|--checkpoint|resumed.h5|--out|t.h5", false, "hdf5"},
+    {"train|--net|" DENSE TRAIN "|--steps|4|--batch|2|--momentum|0.5|--checkpoint|c.h5|--log|l.csv|"
+                                "--record|r.npz|--kernels|--out|t.h5",
+     false, "hdf5"},
+    {"train|--net|serial(Dense(3, b_std=0.1), Erf(), Dense(2))" TRAIN
+     "|--standardize|none|--momentum|0.5|--lr|0.1|--seed|7|--batch|3|--steps|5|--checkpoint|"
+     "resumed.h5|--out|t.h5",
+     false, "hdf5"},
     {"layers|Dense", false, ""},
     {"nets|fc", false, ""},
     {"info", false, ""},
@@ -249,9 +274,8 @@ int __wrap_main(void)
     setenv("GOMP_SPINCOUNT", "0", 1); /* so that commands do not start again to set it */
     copy_checkpoint();
     for (size_t k = 0; k < N_COMMANDS; k++)
-        tests[k] = (struct CMUnitTest){.name = commands[k].words,
-                                       .test_func = memory_runs_out,
-                                       .initial_state = &commands[k]};
+        tests[k] = (struct CMUnitTest){
+            .name = commands[k].words, .test_func = memory_runs_out, .initial_state = &commands[k]};
     failed = cmocka_run_group_tests(tests, NULL, NULL);
     remove_work();
     return failed;

@@ -175,7 +175,8 @@ static void devices_and_pipes_are_written_in_place(void **state)
     assert_string_equal(got, "hello");
     close(fd);
 
-    /* What /dev/stdout is a name for: a descriptor, here of a file that has another name as well. */
+    /* What /dev/stdout is a name for: a descriptor, here of a file that has another name as well.
+     */
     fd = open(in_folder("file"), O_RDWR | O_CREAT, 0600);
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     put(path, "hello");
@@ -220,11 +221,12 @@ static void offsets_are_64_bits_wide(void **state)
     assert_int_equal(entries(), 0);
 }
 
-/* What a killed process has left, and what a process that runs still writes. Only the next file that gets a
- * temporary name removes something. */
+/* What a killed process has left, and what a process that runs still writes. Only the next file
+ * that gets a temporary name removes something. */
 static void leftovers_are_removed_unless_locked(void **state)
 {
-    const char *left = in_folder(".ntk-0123456789abcdef"), *used = in_folder(".ntk-00000000000000ff");
+    const char *left = in_folder(".ntk-0123456789abcdef"),
+               *used = in_folder(".ntk-00000000000000ff");
     const char *user = in_folder(".ntk-notes");
     const int fd = open(used, O_RDWR | O_CREAT, 0600);
 

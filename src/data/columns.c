@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * columns.c - see columns.h.
+ */
+#include "data/columns.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <strings.h>
+
+#include "data/csv.h"
+
+/* ---- names */
+
+static ntk_status name_columns(ntk_ctx *ctx, const char *header, struct ntk_columns *c)
+{
+    const char **names = ntk_alloc(ctx, (size_t)c->n, sizeof *names);
+    char(*texts)[40] = ntk_alloc(ctx, (size_t)c->n, sizeof *texts);
+
+    c->unnamed = ntk_alloc_zero(ctx, (size_t)c->n, sizeof *c->unnamed);
+    if (names && texts && c->unnamed) {
+        for (int64_t k = 0; k < c->n; k++) {
+            c->unnamed[k] = header && !*header;
+            snprintf(texts[k], sizeof *texts, header ? "Unnamed: %lld" : "%lld", (long long)k);
+            names[k] = header && *header ? header : texts[k];
+            header = header ? ntk_csv_next_cell(header) : NULL;
+        }
+        c->names = ntk_texts(ctx, names, (size_t)c->n);
+    }
+    free(names);
+    free(texts);
+    return c->names ? NTK_OK : NTK_ENOMEM;
+}
+
+static int64_t column_named(const struct ntk_columns *c, const char *name, bool any_case)
+{
+    for (int64_t k = 0; c->header && k < c->n; k++)
+        if (any_case ? strcasecmp(c->names[k], name) == 0 : strcmp(c->names[k], name) == 0)
+            return k;
+    return -1;
+}
+
+/* "a, b, c", cut where it gets long; to be freed. */
+static char *list_of(char *const *names, int64_t n)
+{
+    struct ntk_text list = {0};
+    int64_t k = 0;
+
+    for (; k < n && list.n < 300; k++)
+        ntk_text_add(&list, "%s%.80s", k ? ", " : "", names[k]);
+    if (k < n)
+        ntk_text_add(&list, ", ...");
+    return list.s;
+}
+
+static ntk_status no_such_column(ntk_ctx *ctx, const struct ntk_columns *c, const char *name,
+                                 const char *purpose)
+{
+    char *names = c->header ? list_of(c->names, c->n) : NULL;
+
+    ntk_fail(ctx, NTK_EINVAL, "no column '%s' for the %s: give %snumber 0 to %lld%s%s%s", name,
+             purpose, c->header ? "a name, a " : "a ", (long long)c->n - 1,
+             strcmp(purpose, "target") == 0 ? ", or 'none'" : "", names ? "; the names are " : "",
+             names ? names : "");
+    free(names);
+    return NTK_EINVAL;
+}
+
+/* A name goes before a number. */
+static ntk_status find_column(ntk_ctx *ctx, const struct ntk_columns *c, const char *name,
+                              const char *purpose, int64_t *column)
+{
+    char *end;
+
+    *column = column_named(c, name, false);
+    if (*column >= 0)
+        return NTK_OK;
+    *column = isdigit((unsigned char)*name) ? strtoll(name, &end, 10) : c->n;
+    if (*column >= c->n || *end)
+        return no_such_column(ctx, c, name, purpose);
+    return NTK_OK;
+}
+
+/* ---- choosing */
+
+static ntk_status use(ntk_ctx *ctx, struct ntk_columns *c, int64_t column, const char *purpose,
+                      int64_t *count)
+{
+    if (c->place[column] != NTK_DROPPED)
+        return ntk_fail(ctx, NTK_EINVAL, "column '%.80s' is named twice (the second time as %s)",
+                        c->names[column], purpose);
+    c->at[(*count)++] = column;
+    c->place[column] = 0;
+    return NTK_OK;
+}
+
+/* A list's columns, behind those that are there. One name may have commas. */
+static ntk_status use_list(ntk_ctx *ctx, struct ntk_columns *c, const char *list, const char *purpose,
+                           int64_t *count)
+{
+    int64_t column = column_named(c, list, false);
+    char *copy;
+    ntk_status status = NTK_OK;
+
+    if (column >= 0)
+        return use(ctx, c, column, purpose, count);
+    copy = ntk_strdup(ctx, list);
+    if (!copy)
+        return NTK_ENOMEM;
+    for (char *name = copy, *comma = copy; comma && status == NTK_OK; name = comma + 1) {
+        comma = strchr(name, ',');
+        if (comma)
+            *comma = '\0';
+        status = find_column(ctx, c, name, purpose, &column);
+        if (status == NTK_OK)
+            status = use(ctx, c, column, purpose, count);
+    }
+    free(copy);
+    return status;
+}
+
+static int64_t usual_target(const struct ntk_columns *c, const bool *drop)
+{
+    static const char *const usual[] = {"target", "label", "class", "y"};
+    int64_t last = c->n - 1;
+
+    for (size_t k = 0; k < sizeof usual / sizeof *usual; k++) {
+        const int64_t column = column_named(c, usual[k], true);
+
+        if (column >= 0 && !drop[column])
+            return column;
+    }
+    while (last >= 0 && drop[last])
+        last--;
+    return last;
+}
+
+/* Marks the columns of a list. */
+static ntk_status mark(ntk_ctx *ctx, struct ntk_columns *c, const char *list, bool *marks)
+{
+    int64_t count = 0;
+    ntk_status status = NTK_OK;
+
+    if (list)
+        status = use_list(ctx, c, list, "columns to drop", &count);
+    for (int64_t k = 0; k < count; k++) {
+        marks[c->at[k]] = true;
+        c->place[c->at[k]] = NTK_DROPPED;
+    }
+    return status;
+}
+
+/* Targets are chosen first and stand behind the features in the end. */
+static ntk_status choose(ntk_ctx *ctx, struct ntk_columns *c, const ntk_load_opts *opts,
+                         const bool *drop)
+{
+    int64_t *targets = c->at + c->n;
+    int64_t last;
+
+    if (!opts->target) {
+        last = usual_target(c, drop);
+        c->guessed = true;
+        if (last >= 0)
+            NTK_TRY(use(ctx, c, last, "the target", &c->n_targets));
+    } else if (strcmp(opts->target, "none") != 0 || column_named(c, "none", false) >= 0) {
+        NTK_TRY(use_list(ctx, c, opts->target, "target", &c->n_targets));
+    }
+    for (int64_t k = 0; k < c->n_targets; k++) {
+        targets[k] = c->at[k];
+        if (drop[targets[k]])
+            return ntk_fail(ctx, NTK_EINVAL, "column '%.80s' is a target, and to be dropped",
+                            c->names[targets[k]]);
+    }
+    if (opts->features)
+        NTK_TRY(use_list(ctx, c, opts->features, "features", &c->n_features));
+    for (int64_t k = 0; k < c->n && !opts->features; k++)
+        if (!drop[k] && c->place[k] == NTK_DROPPED)
+            NTK_TRY(use(ctx, c, k, "a feature", &c->n_features));
+    memmove(c->at + c->n_features, targets, (size_t)c->n_targets * sizeof *targets);
+    return NTK_OK;
+}
+
+/* ---- as a schema says */
+
+/* The one column of that name; -1: none. */
+static ntk_status find_only(ntk_ctx *ctx, const struct ntk_columns *c, const char *name, int64_t *column)
+{
+    *column = column_named(c, name, false);
+    for (int64_t k = *column + 1; *column >= 0 && k < c->n; k++)
+        if (strcmp(c->names[k], name) == 0)
+            return ntk_fail(ctx, NTK_EINVAL,
+                            "columns %lld and %lld are both called '%.80s': columns are matched by "
+                            "name, which must differ",
+                            (long long)*column, (long long)k, name);
+    return NTK_OK;
+}
+
+static ntk_status missing_columns(ntk_ctx *ctx, const struct ntk_columns *c, const ntk_schema *s)
+{
+    struct ntk_text missing = {0};
+    char *names = list_of(c->names, c->n);
+    int n = 0;
+
+    for (int64_t k = 0; k < s->n_features; k++)
+        if (column_named(c, s->names[k], false) < 0)
+            ntk_text_add(&missing, n++ ? ", '%.80s'" : "'%.80s'", s->names[k]);
+    ntk_fail(ctx, NTK_EINVAL, "column%s %.500s of the training data %s missing; the names are %s",
+             n > 1 ? "s" : "", missing.s ? missing.s : "", n > 1 ? "are" : "is", names ? names : "");
+    free(missing.s);
+    free(names);
+    return NTK_EINVAL;
+}
+
+/* Where the names of a schema are; its targets only if all are there. */
+static ntk_status match_names(ntk_ctx *ctx, struct ntk_columns *c, const ntk_schema *s)
+{
+    int64_t column, end;
+
+    for (int64_t k = 0; k < s->n_features; k++) {
+        NTK_TRY(find_only(ctx, c, s->names[k], &column));
+        if (column < 0)
+            return missing_columns(ctx, c, s);
+        NTK_TRY(use(ctx, c, column, "a feature", &c->n_features));
+    }
+    end = c->n_features;
+    for (int64_t k = 0; k < s->n_targets; k++) {
+        NTK_TRY(find_only(ctx, c, s->names[s->n_features + k], &column));
+        if (column < 0)
+            return NTK_OK;
+        NTK_TRY(use(ctx, c, column, "the target", &end));
+    }
+    c->n_targets = end - c->n_features;
+    return NTK_OK;
+}
+
+/* The same columns as in the training data, or its features alone. */
+static ntk_status match_numbers(ntk_ctx *ctx, struct ntk_columns *c, const ntk_schema *s)
+{
+    const bool all = c->n == s->columns;
+    const int64_t count = s->n_features + (all ? s->n_targets : 0);
+    int64_t end = 0;
+
+    if (!all && c->n != s->n_features)
+        return ntk_fail(ctx, NTK_EINVAL,
+                        "has %lld columns%s; the training data had %lld, of which %lld are features: "
+                        "without names give the same columns, or the features alone",
+                        (long long)c->n, c->header ? "" : " and no header", (long long)s->columns,
+                        (long long)s->n_features);
+    for (int64_t k = 0; k < count; k++)
+        NTK_TRY(use(ctx, c, all ? s->at[k] : k, "a column of the training data", &end));
+    c->n_features = s->n_features;
+    c->n_targets = end - s->n_features;
+    return NTK_OK;
+}
+
+/* Targets that are named otherwise than in the training data; features stay. */
+static ntk_status other_targets(ntk_ctx *ctx, struct ntk_columns *c, const char *list)
+{
+    int64_t end = c->n_features;
+
+    c->n_targets = 0;
+    if (strcmp(list, "none") == 0 && column_named(c, "none", false) < 0)
+        return NTK_OK;
+    for (int64_t k = 0; k < c->n; k++)
+        c->place[k] = NTK_DROPPED;
+    for (int64_t k = 0; k < c->n_features; k++)
+        c->place[c->at[k]] = k;
+    NTK_TRY(use_list(ctx, c, list, "target", &end));
+    c->n_targets = end - c->n_features;
+    return NTK_OK;
+}
+
+static ntk_status match(ntk_ctx *ctx, struct ntk_columns *c, const ntk_load_opts *opts)
+{
+    const ntk_schema *s = opts->schema;
+
+    if (opts->drop || opts->features)
+        return ntk_fail(ctx, NTK_EINVAL, "columns are those of the training data: drop and features "
+                                         "must not be given");
+    c->matched = c->header && s->header ? 1 : 2;
+    NTK_TRY(c->matched == 1 ? match_names(ctx, c, s) : match_numbers(ctx, c, s));
+    return opts->target ? other_targets(ctx, c, opts->target) : NTK_OK;
+}
+
+/* ---- all of it */
+
+static ntk_status arrange(ntk_ctx *ctx, struct ntk_columns *c, const ntk_load_opts *opts)
+{
+    bool *drop = ntk_alloc_zero(ctx, (size_t)c->n, sizeof *drop);
+    ntk_status status = drop ? NTK_OK : NTK_ENOMEM;
+
+    for (int64_t k = 0; k < c->n; k++)
+        c->place[k] = NTK_DROPPED;
+    if (status == NTK_OK && opts->schema && opts->schema->columns) {
+        status = match(ctx, c, opts);
+    } else if (status == NTK_OK) {
+        status = mark(ctx, c, opts->drop, drop);
+        if (status == NTK_OK)
+            status = choose(ctx, c, opts, drop);
+    }
+    free(drop);
+    for (int64_t k = 0; k < c->n; k++)
+        c->place[k] = NTK_DROPPED;
+    for (int64_t k = 0; status == NTK_OK && k < c->n_features + c->n_targets; k++)
+        c->place[c->at[k]] = k;
+    if (status == NTK_OK && c->n_features == 0)
+        return ntk_fail(ctx, NTK_EINVAL,
+                        c->n_targets
+                            ? "the only column would be the target: give a second one, or target 'none'"
+                            : "no column is left for a feature");
+    return status;
+}
+
+ntk_status ntk_columns_new(ntk_ctx *ctx, const char *header, int64_t n, const ntk_load_opts *opts,
+                           struct ntk_columns *c)
+{
+    ntk_status status;
+
+    *c = (struct ntk_columns){.n = n, .header = header};
+    c->at = ntk_alloc(ctx, 2 * (size_t)n, sizeof *c->at);
+    c->place = ntk_alloc(ctx, (size_t)n, sizeof *c->place);
+    status = c->at && c->place ? name_columns(ctx, header, c) : NTK_ENOMEM;
+    if (status == NTK_OK)
+        status = arrange(ctx, c, opts);
+    if (status != NTK_OK)
+        ntk_columns_free(c);
+    return status;
+}
+
+void ntk_columns_free(struct ntk_columns *c)
+{
+    free(c->names);
+    free(c->unnamed);
+    free(c->at);
+    free(c->place);
+    *c = (struct ntk_columns){0};
+}

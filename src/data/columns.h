@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * columns.h - which columns of a table are features, targets, or left out.
+ */
+#ifndef NTK_COLUMNS_H
+#define NTK_COLUMNS_H
+
+#include "data/data.h"
+
+enum { NTK_DROPPED = -1 };
+
+struct ntk_columns {
+    int64_t n;
+    bool header;
+    char **names;    /* [n]; without a header numbers */
+    bool *unnamed;   /* [n] by the header */
+    bool guessed;    /* the target */
+    int matched;     /* as in ntk_table */
+    int64_t n_features, n_targets;
+    int64_t *at;     /* features, then targets: columns; [2 n] */
+    int64_t *place;  /* [n] feature k: k; target k: n_features + k; or NTK_DROPPED */
+};
+
+/* Names are the n cells of a header, one after the other; NULL: there is none. */
+ntk_status ntk_columns_new(ntk_ctx *ctx, const char *header, int64_t n, const ntk_load_opts *opts,
+                           struct ntk_columns *c);
+void ntk_columns_free(struct ntk_columns *c);
+
+#endif

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * ridge.c - see ridge.h.
+ */
+#include "predict/ridge.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "predict/lanczos.h"
+#include "predict/spectral.h"
+
+#define TRIES 25 /* decades: from float64's rounding errors to above any lambda_max */
+
+static double mean_diagonal(const struct ntk_rfp *k) { return ntk_rfp_trace(k) / (double)k->n; }
+
+double ntk_ridge_value(const struct ntk_ridge *r, const struct ntk_rfp *k)
+{
+    return r->given * (r->absolute ? 1 : mean_diagonal(k));
+}
+
+static void check_pivots(const struct ntk_rfp *l, double largest, char *how, size_t size)
+{
+    const double limit = (double)l->n * DBL_EPSILON * largest;
+    double least = (double)INFINITY;
+    int64_t where = 0;
+
+    for (int64_t i = 0; i < l->n; i++) {
+        const double pivot = *ntk_rfp_at(l, i, i);
+
+        if (pivot * pivot < least) {
+            least = pivot * pivot;
+            where = i;
+        }
+    }
+    if (least <= limit)
+        snprintf(how, size,
+                 "sample %lld is a combination of those before it (its pivot is %.1e, rounding "
+                 "error is %.1e)",
+                 (long long)where, least, limit);
+}
+
+ntk_status ntk_ridge_factor(ntk_ctx *ctx, struct ntk_rfp *k, double ridge, char *how, size_t size)
+{
+    double largest = 0;
+    int minor;
+
+    *how = '\0';
+
+    ntk_rfp_add_diagonal(k, ridge);
+    for (int64_t i = 0; i < k->n; i++)
+        largest = fmax(largest, *ntk_rfp_at(k, i, i));
+    NTK_TRY(ntk_rfp_factor(ctx, k, &minor));
+    if (minor)
+        snprintf(how, size, "its leading minor of order %d is not positive", minor);
+    else
+        check_pivots(k, largest, how, size);
+    return NTK_OK;
+}
+
+/* ---- the ridge that is needed */
+
+struct shifted {
+    ntk_ctx *ctx;
+    const struct ntk_rfp *k;
+    double shift, *work; /* shift I - K; 0: K */
+};
+
+static ntk_status apply(double *x, void *user)
+{
+    const struct shifted *s = user;
+
+    NTK_TRY(ntk_rfp_multiply(s->ctx, s->k, 1, x, s->work));
+    for (int64_t i = 0; i < s->k->n; i++)
+        x[i] = s->shift > 0 ? s->shift * x[i] - s->work[i] : s->work[i];
+    return NTK_OK;
+}
+
+/* lambda_min is that of the vectors that Lanczos comes to: not below the true one. */
+static ntk_status extremes(ntk_ctx *ctx, const struct ntk_rfp *k, double *least, double *largest)
+{
+    struct shifted s = {.ctx = ctx, .k = k, .work = ntk_alloc(ctx, (size_t)k->n, sizeof *s.work)};
+    ntk_status status = s.work ? NTK_OK : NTK_ENOMEM;
+
+    *least = 0;
+    if (status == NTK_OK)
+        status = ntk_lanczos_largest(ctx, k->n, apply, &s, largest);
+    s.shift = *largest;
+    if (status == NTK_OK && s.shift > 0) {
+        status = ntk_lanczos_largest(ctx, k->n, apply, &s, least);
+        *least = s.shift - *least;
+    }
+    free(s.work);
+    return status;
+}
+
+/* The least number of one digit that is >= x > 0. */
+static double round_up(double x)
+{
+    char text[40];
+    int exponent = (int)floor(log10(x));
+    double digit = ceil(x / pow(10, exponent)), rounded;
+
+    do { /* as it will be read */
+        snprintf(text, sizeof text, "%.0fe%d", digit, exponent);
+        rounded = strtod(text, NULL);
+        digit++;
+    } while (rounded < x);
+    return rounded;
+}
+
+/* The first bound keeps what rounding leaves along null directions small in predictions; the second, of three
+ * floors, is needed for Cholesky to work. */
+double ntk_ridge_for(int64_t n, ntk_dtype dtype, double lambda_min, double lambda_max,
+                     double mean_diagonal, int absolute)
+{
+    const double floor = fmax(ntk_spectral_rounding(n, dtype, lambda_max), -lambda_min);
+    const double ridge = fmax((dtype == NTK_F32 ? 1e-4 : 1e-8) * mean_diagonal, 3 * floor);
+    const double number = ridge / (absolute ? 1 : mean_diagonal);
+
+    return mean_diagonal > 0 && isfinite(number) ? round_up(number) : 0;
+}
+
+void ntk_ridge_say(const struct ntk_ridge *r, double number, char *hint, size_t size)
+{
+    *hint = '\0';
+    if (number > 0)
+        snprintf(hint, size, "; try %s%g (%s)", r->spelling, number,
+                 r->absolute ? "absolute" : "times the mean of the diagonal");
+}
+
+ntk_status ntk_ridge_hint(ntk_ctx *ctx, const struct ntk_ridge *r, ntk_dtype dtype, struct ntk_rfp *k,
+                          ntk_fill_fn *fill, void *user, char *hint, size_t size)
+{
+    struct ntk_ridge next = *r;
+    double least, largest;
+    char how[200];
+
+    *hint = '\0';
+    NTK_TRY(fill(k, user));
+    NTK_TRY(extremes(ctx, k, &least, &largest));
+    next.given = ntk_ridge_for(k->n, dtype, least, largest, mean_diagonal(k), r->absolute);
+    if (next.given > 0 && next.given <= r->given)
+        next.given = round_up(2 * r->given);
+    for (int i = 0; i < TRIES && next.given > 0; i++) {
+        NTK_TRY(ntk_ridge_factor(ctx, k, ntk_ridge_value(&next, k), how, sizeof how));
+        if (!*how) {
+            ntk_ridge_say(&next, next.given, hint, size);
+            return NTK_OK;
+        }
+        next.given = round_up(10 * next.given);
+        NTK_TRY(fill(k, user));
+    }
+    return NTK_OK;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * ridge.h - Cholesky factorisation of a kernel matrix with a ridge, and the ridge that it needs.
+ */
+#ifndef NTK_RIDGE_H
+#define NTK_RIDGE_H
+
+#include "predict/rfp.h"
+
+/* A ridge as the user gives it: a number on the diagonal or, relative, times the diagonal's mean. */
+struct ntk_ridge {
+    double given;
+    bool absolute;
+    const char *spelling; /* what precedes the number where it is given: "diag_reg = " */
+};
+
+/* What is added to the diagonal. */
+double ntk_ridge_value(const struct ntk_ridge *r, const struct ntk_rfp *k);
+
+/* K to the factor of K + ridge, in place. how: "", or why it is none: the matrix is not positive definite, or
+ * its smallest pivot is rounding error, so that the factor solves nothing. Fails only if it is cancelled. */
+ntk_status ntk_ridge_factor(ntk_ctx *ctx, struct ntk_rfp *k, double ridge, char *how, size_t size);
+
+/* Fills k with the kernel matrix, without a ridge. */
+typedef ntk_status ntk_fill_fn(struct ntk_rfp *k, void *user);
+
+/* "; try diag_reg = 3e-07 (times the mean of the diagonal)": one digit, from lambda_min and what was
+ * given, and factorised before it is said; "" if there is none. k is filled anew and overwritten. dtype: in
+ * which entries were computed. */
+ntk_status ntk_ridge_hint(ntk_ctx *ctx, const struct ntk_ridge *r, ntk_dtype dtype, struct ntk_rfp *k,
+                          ntk_fill_fn *fill, void *user, char *hint, size_t size);
+
+/* The hint's text for a number in r's scale. */
+void ntk_ridge_say(const struct ntk_ridge *r, double number, char *hint, size_t size);
+
+#endif

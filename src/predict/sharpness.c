@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * sharpness.c - class probabilities: how sharp a softmax of the outputs is to be.
+ */
+#include <math.h>
+#include <stdlib.h>
+
+#include "predict/model.h"
+
+#define LOWEST  1e-2 /* times 1 / the outputs' deviation */
+#define HIGHEST 1e4
+#define HALVES  50
+
+/* Derivative by b of the mean cross-entropy of softmax(b f) with targets that have `noise` spread over all
+ * classes. It grows with b: the cross-entropy is convex. y is [outputs][n]. */
+static double slope(int64_t n, int64_t outputs, const double *f, const double *y, double b)
+{
+    const double noise = 1 / ((double)n + 1);
+    double sum = 0;
+
+    for (int64_t i = 0; i < n; i++, f += outputs) {
+        double most = f[0], total = 0, weighted = 0, mean = 0;
+        int64_t label = 0;
+
+        for (int64_t k = 1; k < outputs; k++) {
+            most = fmax(most, f[k]);
+            label = y[k * n + i] > y[label * n + i] ? k : label;
+        }
+        for (int64_t k = 0; k < outputs; k++) {
+            const double p = exp(b * (f[k] - most));
+
+            total += p;
+            weighted += p * f[k];
+            mean += f[k] / (double)outputs;
+        }
+        sum += weighted / total - (1 - noise) * f[label] - noise * mean;
+    }
+    return sum / (double)n;
+}
+
+static double deviation(const double *f, int64_t n)
+{
+    double mean = 0, sum = 0;
+
+    for (int64_t i = 0; i < n; i++)
+        mean += f[i] / (double)n;
+    for (int64_t i = 0; i < n; i++)
+        sum += (f[i] - mean) * (f[i] - mean);
+    return sqrt(sum / (double)n);
+}
+
+/* Where the slope is 0, by halving in the logarithm of b. */
+static double flat(int64_t n, int64_t outputs, const double *f, const double *y)
+{
+    const double scale = deviation(f, n * outputs), unit = scale > 0 ? scale : 1;
+    double low = log(LOWEST / unit), high = log(HIGHEST / unit);
+
+    for (int k = 0; k < HALVES; k++) {
+        const double middle = (low + high) / 2;
+
+        if (slope(n, outputs, f, y, exp(middle)) < 0)
+            low = middle;
+        else
+            high = middle;
+    }
+    return exp((low + high) / 2);
+}
+
+ntk_status ntk_model_sharpness(const ntk_model *model, double *b)
+{
+    double *f;
+    ntk_status status;
+
+    NTK_TRY(ntk_ctx_check_memory(model->ctx, (size_t)(model->n * model->outputs) * sizeof *f,
+                                 "the leave-one-out outputs"));
+    f = ntk_alloc(model->ctx, (size_t)(model->n * model->outputs), sizeof *f);
+    if (!f)
+        return NTK_ENOMEM;
+    status = ntk_model_leave_one_out(model, f, NULL);
+    if (status == NTK_OK)
+        *b = flat(model->n, model->outputs, f, model->y);
+    free(f);
+    return status;
+}

@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: MIT
+"""Predictions from given matrices at their edges: eigenvalues of rounding error, numbers that are not finite, ridges."""
+import re
+import warnings
+
+import numpy as np
+import pytest
+
+import ntk
+from ntk import predict
+
+NET = ntk.stax.fc(depth=3)[2]
+INF = np.inf
+
+
+def places(n=120):
+    """Almost parallel rows, whose float32 kernel is far from positive definite."""
+    rng = np.random.default_rng(0)
+    x = np.c_[rng.uniform(10, 20, n), rng.uniform(45, 55, n)]
+    return x.astype("f4"), np.sin(x[:, :1]) + 0.1 * x[:, 1:] - 5
+
+
+def random_kernel(rng, eigenvalues, dtype):
+    v = np.linalg.qr(rng.standard_normal((len(eigenvalues),) * 2))[0]
+    k = (v * eigenvalues) @ v.T
+    return ((k + k.T) / 2).astype(dtype)
+
+
+@pytest.mark.filterwarnings("ignore:.*not above rounding error")
+@pytest.mark.parametrize("seed", range(20))
+def test_loss_never_rises(seed):
+    rng = np.random.default_rng(seed)
+    n = 20
+    eigenvalues = 10.0 ** rng.uniform(-rng.uniform(0, 30), 0, n) * 10 ** rng.uniform(-3, 3)
+    eigenvalues[:rng.integers(4)] = 0
+    k = random_kernel(rng, eigenvalues, rng.choice(["f4", "f8"]))
+    y = rng.standard_normal((n, 2))
+    times = np.array([0, 1e-3, 1, 1e3, 1e6, 1e9, 1e12, 1e16, 1e300, INF])
+    train, test = predict.gradient_descent_mse(k, y)(times, 0.0, 0.0, k)
+    loss = ((train - y) ** 2).sum((1, 2))
+    assert (loss[1:] <= loss[:-1] * (1 + 1e-12) + 1e-24).all()
+    assert np.abs(test).max() < 10 and (k.dtype == "f8" or np.abs(test - train).max() < 1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_long_times(dtype):
+    x, y = places()
+    k = NET(x.astype(dtype), None, "ntk")
+    times = np.array([1, 100, 1e8, 1e16, INF]) * y.size
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        train, test = predict.gradient_descent_mse(k, y)(times, 0.0, 0.0, k)
+        model = ntk.NTKRegressor("fc(depth=3)", alpha=0, time=1e8, normalize_y=False, dtype=k.dtype.name).fit(x, y)
+        found = model.predict_at(x, times)
+    loss = ((train - y) ** 2).mean((1, 2))
+    assert (np.diff(loss) <= 1e-12).all() and loss[-1] < (0.2 if dtype == "f4" else 1e-15)
+    np.testing.assert_allclose(test, train, atol=1e-3)
+    np.testing.assert_allclose(found, train, atol=1e-3)
+
+
+def test_null_directions_are_counted():
+    x, y = places()
+    k = NET(x, None, "ntk")
+    with pytest.warns(RuntimeWarning, match=r"\d+ of 120 eigenvalues of the kernel matrix are not above rounding"):
+        predict.gradient_descent_mse(k, y)(1e8)
+    with pytest.warns(RuntimeWarning, match="eigenvalues"):
+        ntk.NTKRegressor("fc(depth=3)", alpha=0, time=1e8, dtype="float32").fit(x, y)
+
+
+@pytest.mark.filterwarnings("ignore:.*not above rounding error")
+def test_equal_samples():
+    """In all forms, at all times, the mean of their targets."""
+    x, y = np.array([[0.3, 0.4], [0.3, 0.4], [-1, 0.2]]), np.array([[1.0], [2], [-1]])
+    k = NET(x, None, "ntk")
+    times = np.array([1e8, 1e16, 1e300, INF])
+    want = np.broadcast_to([[1.5], [1.5], [-1]], (4, 3, 1))
+    for found in predict.gradient_descent_mse(k, y)(times, 0.0, 0.0, k):
+        np.testing.assert_allclose(found, want, rtol=1e-12)
+    ensemble = predict.gradient_descent_mse_ensemble(NET, x, y)
+    np.testing.assert_allclose(ensemble(times, None, "ntk"), want, rtol=1e-12)
+    mean, cov = ensemble(times, x, "ntk", compute_cov=True)
+    np.testing.assert_allclose(mean, want, rtol=1e-12)
+    assert np.abs(cov).max() < 1e-12
+    model = ntk.NTKRegressor("fc(depth=3)", alpha=0, time=1.0, normalize_y=False).fit(x, y)
+    np.testing.assert_allclose(model.predict_at(x, times), want, rtol=1e-12)
+
+
+@pytest.mark.parametrize("t", [1.0, INF])
+def test_indefinite_matrices_are_refused(t):
+    k = np.diag([1.0, -1e-3])
+    with pytest.raises(np.linalg.LinAlgError, match="not positive semidefinite: its eigenvalues are -0.001 to 1"):
+        predict.gradient_descent_mse(k, np.ones((2, 1)))(t)
+
+
+def test_a_rising_loss_is_said():
+    with pytest.raises(np.linalg.LinAlgError, match="not positive semidefinite"):
+        predict.gradient_descent("xent", np.diag([1.0, -1e-3]), np.eye(2))([1.0, 1e6])
+
+
+@pytest.mark.parametrize("loss", ["mse", "xent"])
+def test_tiny_times(loss):
+    k = np.array([[1, 0.5], [0.5, 1]])
+    flow = predict.gradient_descent(loss, k, np.eye(2))
+    times = np.array([1e-320, 1e-300, 1e-10, 1.0])
+    f = flow(times, 0.0)
+    assert np.isfinite(f).all() and abs(f[0]).max() < 1e-319
+    np.testing.assert_allclose(f[1, 0, 0], (1 if loss == "mse" else 0.25) * 1e-300 / 4, rtol=1e-9)
+    np.testing.assert_allclose(f[3], flow(1.0, 0.0), rtol=1e-6)
+
+
+def hint_of(error, spelling):
+    found = re.search(rf"try {spelling}=(\S+) \((.*)\)", str(error.value))
+    assert found, error.value
+    return float(found[1]), found[2]
+
+
+def matrices():
+    rng = np.random.default_rng(0)
+    x, _ = places()
+    twins = rng.standard_normal((30, 3))
+    twins[7] = twins[2]
+    low = rng.standard_normal((30, 4))
+    yield "float32", NET(x, None, "ntk")
+    yield "twins", NET(twins, None, "ntk")
+    yield "rank 4, large", 1e9 * low @ low.T
+    yield "rank 4, small", 1e-9 * low @ low.T
+    yield "negative", random_kernel(rng, np.r_[-0.3, np.geomspace(1e-3, 1, 29)], "f8")
+
+
+MATRICES = dict(matrices())
+
+
+@pytest.mark.parametrize("absolute", [False, True])
+@pytest.mark.parametrize("given", [0, 1e-18])
+@pytest.mark.parametrize("name", MATRICES)
+def test_hints_work(name, given, absolute):
+    k = MATRICES[name]
+    y = np.ones((len(k), 1))
+    given *= k.diagonal().mean() if absolute else 1
+
+    def fit(diag_reg):
+        return (predict.gp_inference(k, y, diag_reg, absolute)("ntk", k),
+                predict.gradient_descent_mse(k, y, 1.0, diag_reg, absolute)(None, 0.0, 0.0, k))
+
+    with pytest.raises(np.linalg.LinAlgError, match="not positive definite: its eigenvalues are") as error:
+        fit(given)
+    diag_reg, scale = hint_of(error, "diag_reg")
+    assert diag_reg > given and scale == ("with diag_reg_absolute_scale=True" if absolute else
+                                          "times the mean of the diagonal")
+    assert np.isfinite(fit(diag_reg)[0]).all()
+
+
+@pytest.mark.parametrize("relative", [False, True])
+@pytest.mark.parametrize("dtype, alpha", [("float32", 0.0), ("float32", 1e-5), ("float64", 0.0), ("float64", 1e-20)])
+def test_hints_of_estimators_work(dtype, alpha, relative):
+    x, y = places()
+    if dtype == "float64":
+        x[50] = x[3]
+    model = ntk.NTKRegressor("fc(depth=3)", alpha=alpha, alpha_relative=relative, dtype=dtype)
+    with pytest.raises(np.linalg.LinAlgError) as error:
+        model.fit(x, y)
+    hint, scale = hint_of(error, "alpha")
+    assert hint > alpha and scale == ("times the mean of the diagonal" if relative else "absolute")
+    assert np.isfinite(model.set_params(alpha=hint).fit(x, y).predict(x)).all()
+
+
+def test_ridge_of_the_limit():
+    """With a ridge above the floor t = inf is Cholesky's answer."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((30, 4))
+    k, y = x @ x.T, rng.standard_normal((30, 2))
+    for diag_reg in (1e-1, 1e-5, 1e-10):
+        fit = predict.gradient_descent_mse(k, y, diag_reg=diag_reg)
+        by_cholesky, by_eigenvectors = (fit(t, None, 0.0, k) for t in (None, INF))
+        np.testing.assert_allclose(by_eigenvectors, by_cholesky, atol=1e-14 / diag_reg)
+
+
+@pytest.mark.filterwarnings("ignore:.*not above rounding error")
+@pytest.mark.parametrize("get", ["nngp", "ntk"])
+def test_covariances_are_semidefinite(get):
+    """At and beside the training samples what is left is rounding error."""
+    rng = np.random.default_rng(0)
+    for net in (ntk.stax.fc(depth=2)[2], ntk.stax.fc(depth=1, activation="erf")[2]):
+        x = rng.standard_normal((20, 2))
+        fit = predict.gradient_descent_mse_ensemble(net, x, x[:, :1], diag_reg=1e-10)
+        for t in (None, 0.0, 1e3, np.array([1e6, 1e12, INF])):
+            for x_test in (None, x, x + 1e-9):
+                cov = np.atleast_3d(fit(t, x_test, get, compute_cov=True).covariance.T).T
+                assert np.array_equal(cov, cov.transpose(0, 2, 1))
+                assert (np.diagonal(cov, axis1=1, axis2=2) >= 0).all()
+                assert np.linalg.eigvalsh(cov).min() > -1e-5
+
+
+K, Y = np.eye(3) + 0.1, np.ones((3, 2))
+BAD_K, BAD_Y = K.copy(), Y.copy()
+BAD_K[1, 2], BAD_Y[2, 1] = np.nan, np.inf
+KERNELS = ntk._arrays.named("Kernels", ("nngp", "ntk"), (K, K))
+
+
+@pytest.mark.parametrize("call, says", [
+    (lambda: predict.gradient_descent_mse(BAD_K, Y), r"k_train_train\[1, 2\] is nan"),
+    (lambda: predict.gradient_descent_mse(K, BAD_Y), r"y_train\[2, 1\] is inf"),
+    (lambda: predict.gradient_descent_mse(K, Y, np.nan), "learning_rate must be above 0"),
+    (lambda: predict.gradient_descent_mse(K, Y, diag_reg=np.nan), "diag_reg must be from 0 and finite, got nan"),
+    (lambda: predict.gradient_descent_mse(K, Y, diag_reg=INF), "diag_reg must be"),
+    (lambda: predict.gradient_descent_mse(K, Y)(np.nan), "0 or more: t is nan"),
+    (lambda: predict.gradient_descent_mse(K, Y)([[1.0, -1.0]]), r"0 or more: t\[0, 1\] is -1"),
+    (lambda: predict.gradient_descent_mse(K, Y)(1.0, BAD_Y), r"fx_train_0\[2, 1\] is inf"),
+    (lambda: predict.gradient_descent_mse(K, Y)(1.0, 0.0, np.nan, K), "fx_test_0 is nan"),
+    (lambda: predict.gradient_descent_mse(K, Y)(1.0, 0.0, 0.0, BAD_K), r"k_test_train\[1, 2\] is nan"),
+    (lambda: predict.gp_inference(K, BAD_Y), r"y_train\[2, 1\] is inf"),
+    (lambda: predict.gp_inference(BAD_K, Y)("ntk", K), r"k_train_train\[1, 2\] is nan"),
+    (lambda: predict.gp_inference(K, Y)("ntk", BAD_K), r"k_test_train\[1, 2\] is nan"),
+    (lambda: predict.gp_inference(KERNELS, Y)("nngp", KERNELS, BAD_K), r"k_test_test\[1, 2\] is nan"),
+    (lambda: predict.gp_inference(K, Y, np.nan)("ntk", K), "diag_reg must be"),
+    (lambda: predict.gradient_descent_mse_ensemble(NET, K, BAD_Y), r"y_train\[2, 1\] is inf"),
+    (lambda: predict.gradient_descent_mse_ensemble(NET, K, Y, np.inf), "learning_rate must be"),
+    (lambda: predict.gradient_descent_mse_ensemble(NET, K, Y)([1, np.nan], get="ntk"), r"t\[1\] is nan"),
+    (lambda: predict.gradient_descent("mse", BAD_K, Y), r"k_train_train\[1, 2\] is nan"),
+    (lambda: predict.gradient_descent("mse", K, BAD_Y), r"y_train\[2, 1\] is inf"),
+    (lambda: predict.gradient_descent("mse", K, Y)(1.0, BAD_Y), r"fx_train\[2, 1\] is inf"),
+    (lambda: predict.gradient_descent("mse", K, Y)(1.0, 0.0, BAD_Y, K), r"fx_test\[2, 1\] is inf"),
+    (lambda: predict.gradient_descent("mse", K, Y)(1.0, 0.0, 0.0, BAD_K), r"k_test_train\[1, 2\] is nan"),
+    (lambda: predict.gradient_descent("mse", K, Y)([1.0, np.nan]), r"t\[1\] is nan"),
+    (lambda: predict.gradient_descent("mse", K, Y, momentum=0.5)(1.0, predict.ODEState(0.0, qx_train=BAD_Y)),
+     r"qx_train\[2, 1\] is inf"),
+    (lambda: predict.gradient_descent("mse", K, Y, np.nan), "learning_rate must be"),
+    (lambda: predict.gradient_descent("mse", K, Y, momentum=np.nan), "momentum must be from 0 to below 1"),
+    (lambda: predict.max_learning_rate(BAD_K), r"ntk_train_train\[1, 2\] is nan"),
+    (lambda: predict.max_learning_rate(K[:2]), "square"),
+    (lambda: predict.max_learning_rate(K, momentum=np.nan), "momentum must be"),
+])
+def test_numbers_that_are_not_finite(call, says):
+    with pytest.raises(ValueError, match=says):
+        call()
