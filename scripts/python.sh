@@ -36,9 +36,11 @@ fi
 export PATH="$venv/bin:$PATH"
 set -e
 rm -rf "$build/wheel"
-# Beside the build, so that ccache finds what was compiled there: the paths of sources are the same.
-(cd "$root" && pip wheel -q --disable-pip-version-check --no-build-isolation --no-deps \
-    -Cbuild-dir="$build-python" -w "$build/wheel/plain" .)
+# Beside the build and with its options, so that ccache finds what was compiled there.
+werror=false
+grep -q -e ' -Werror ' "$build/compile_commands.json" && werror=true
+(cd "$root" && pip wheel -q --disable-pip-version-check --no-build-isolation --no-deps -Cbuild-dir="$build-python" \
+    -Csetup-args=-Db_ndebug=false -Csetup-args=-Dwerror=$werror -w "$build/wheel/plain" .)
 auditwheel repair -z 1 -w "$build/wheel" "$build"/wheel/plain/*.whl >"$build/wheel/log" 2>&1 || {
     cat "$build/wheel/log"
     exit 1

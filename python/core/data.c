@@ -2,6 +2,8 @@
  *
  * data.c - data sets that the library reads.
  */
+#include <string.h>
+
 #include "core.h"
 
 /* Names of classes that are words, whose places labels are then; None for numbers. */

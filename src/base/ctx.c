@@ -146,7 +146,7 @@ ntk_status ntk_poll(ntk_ctx *ctx)
     if (!ctx->progress || now() - ctx->told.at < 0.05)
         return NTK_OK;
     return ctx->told.what ? ntk_progress(ctx, ctx->told.what, ctx->told.done, ctx->told.total)
-                          : ntk_progress(ctx, "steps", 0, 1);
+                          : ntk_progress(ctx, "preparations", 0, 1);
 }
 
 bool ntk_go_on(ntk_ctx *ctx, ntk_status *status, ntk_status this)

@@ -213,13 +213,23 @@ static ntk_status prepare_all(const ntk_kernel *k, const ntk_data *x1, const ntk
     return ntk_samples_sides(k->ctx, &p->duals, x2 ? 2 : 1, p->s);
 }
 
+/* What progress counts: pairs of samples with positions, else tiles. n2 = 0: symmetric. */
+static double units(const ntk_kernel *k, int64_t n1, int64_t n2)
+{
+    const int64_t size = k->plan.space ? 1 : NTK_TILE;
+    const double rows = (double)((n1 + size - 1) / size), columns = (double)((n2 + size - 1) / size);
+
+    return n2 ? rows * columns : rows * (rows + 1) / 2;
+}
+
 static ntk_status run(const ntk_kernel *k, const ntk_data *x1, const ntk_data *x2, struct purpose purpose,
                       ntk_sink_fn *sink, void *user)
 {
     struct prepared p;
     ntk_status status;
 
-    k->ctx->message[0] = '\0';
+    NTK_TRY(ntk_progress(k->ctx, k->plan.space ? "pairs" : "tiles", 0,
+                         units(k, x1->n, x2 ? x2->n : 0)));
     status = prepare_all(k, x1, x2, purpose, &p);
     if (status == NTK_OK) {
         const struct ntk_tiling tiling = {.ctx = k->ctx,

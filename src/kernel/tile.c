@@ -307,6 +307,8 @@ void ntk_tile_end(const struct ntk_tile *s, ntk_status this, ntk_status *status)
                            "samples, or the weights' deviations",
                            (long long)s->bad.i, (long long)s->bad.j, fabs(s->bad.value),
                            8 * (int)t->out_dtype);
+    else if (*status == NTK_OK && this == NTK_ENOMEM)
+        *status = this; /* said at the end */
     else if (*status == NTK_OK)
         *status = ntk_fail(t->ctx, this, "cancelled by the receiver of the kernel's blocks");
 }

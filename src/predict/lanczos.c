@@ -59,7 +59,7 @@ ntk_status ntk_lanczos_largest(ntk_ctx *ctx, int64_t n, ntk_operator_fn *apply, 
         memcpy(w, vk, (size_t)n * sizeof *w);
         status = apply(w, user);
         if (status == NTK_OK)
-            status = ntk_poll(ctx);
+            status = ntk_progress(ctx, "Lanczos steps", k + 1, most);
         if (status != NTK_OK)
             goto done;
         diagonal[k] = cblas_ddot(size, w, 1, vk, 1);

@@ -99,7 +99,7 @@ def _interrupted(program, folder):
     """Its output and exit code, after Ctrl-C while the experiment in the folder is at work."""
     with started(program) as process:
         begun = time.monotonic()
-        while not list(folder.glob("*.tmp")) and process.poll() is None and time.monotonic() - begun < 60:
+        while not _children_of_lab(folder) and process.poll() is None and time.monotonic() - begun < 60:
             time.sleep(0.02)
         time.sleep(0.3)
         process.send_signal(signal.SIGINT)

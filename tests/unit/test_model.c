@@ -539,9 +539,9 @@ static void hints_of_a_ridge_work(void **state)
         follow_hint("serial(Dense(1))", data, y, o);
         o.dtype = NTK_F32;
         o.diag_reg = 0;
-        follow_hint("fc(depth=3)", ill, py, o);
-        o.diag_reg = 1e-5;
-        follow_hint("fc(depth=3)", ill, py, o);
+        follow_hint("fc(depth=1, activation='erf')", ill, py, o);
+        o.diag_reg = 1e-9;
+        follow_hint("fc(depth=1, activation='erf')", ill, py, o);
     }
     ntk_data_free(data);
     ntk_data_free(ill);
