@@ -58,6 +58,9 @@ struct ntk_pass {
 /* Samples of a block for which a pass holds about so many bytes, at most n, at least 1. */
 int64_t ntk_pass_block(const struct ntk_params *p, size_t bytes, int64_t n, int64_t copies,
                        bool tangents);
+/* Bytes of a pass. */
+size_t ntk_pass_bytes(const struct ntk_params *p, int threads, int64_t capacity, int64_t copies,
+                      bool tangents);
 ntk_status ntk_pass_new(const struct ntk_params *p, int threads, int64_t capacity, int64_t copies,
                         bool tangents, struct ntk_pass **pass);
 void ntk_pass_free(struct ntk_pass *pass);

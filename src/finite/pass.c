@@ -74,11 +74,17 @@ static ntk_status allocate(struct ntk_pass *pass, bool tangents)
     return NTK_OK;
 }
 
+size_t ntk_pass_bytes(const struct ntk_params *p, int threads, int64_t capacity, int64_t copies,
+                      bool tangents)
+{
+    return ntk_bytes((double)capacity * (double)sample_bytes(p, copies, tangents)) +
+           scratch_bytes(p, threads);
+}
+
 ntk_status ntk_pass_new(const struct ntk_params *p, int threads, int64_t capacity, int64_t copies,
                         bool tangents, struct ntk_pass **pass)
 {
-    const size_t bytes = ntk_bytes((double)capacity * (double)sample_bytes(p, copies, tangents)) +
-                         scratch_bytes(p, threads);
+    const size_t bytes = ntk_pass_bytes(p, threads, capacity, copies, tangents);
     ntk_status status;
 
     NTK_TRY(ntk_isa_resolve(p->ctx));

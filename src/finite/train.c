@@ -284,9 +284,15 @@ static ntk_status allocate(struct ntk_train *t, const double *y)
     size_t targets;
     const int64_t block = ntk_pass_block(t->p, NTK_PASS_BYTES, t->batch, 1, false);
 
+    const double vectors = (t->opts.momentum > 0 ? 2 : 1) * (double)count * (double)size;
+    const double drawn = t->batch < t->n ? (double)t->batch * (double)ntk_features_of(t->p->shape) *
+                                               (double)ntk_data_dtype(t->x)
+                                         : 0;
+
     NTK_TRY(ntk_ctx_check_memory(
         ctx,
-        ntk_bytes(2 * (double)count * (double)size + (double)t->n * (double)t->outputs * sizeof *y),
+        ntk_pass_bytes(t->p, ctx->threads, block, 1, false) +
+            ntk_bytes(vectors + drawn + (double)t->n * (double)t->outputs * sizeof *y),
         "training"));
     targets = (size_t)(t->n * t->outputs);
     t->y = ntk_alloc(ctx, targets, sizeof *t->y);

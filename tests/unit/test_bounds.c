@@ -166,6 +166,63 @@ static ntk_status predict(ntk_ctx *ctx, const struct job *job)
     return status;
 }
 
+/* ---- finite networks */
+
+static ntk_status network(ntk_ctx *ctx, const struct job *job)
+{
+    ntk_params *params;
+    ntk_status status;
+
+    begin();
+    status = ntk_params_new(ctx, net_of(ctx, job), job->shape, job->dtype, 5, &params);
+    end(ctx, status);
+    return status;
+}
+
+static ntk_params *network_for(ntk_ctx *ctx, const struct job *job)
+{
+    const size_t bound = ntk_ctx_memory(ctx);
+    ntk_params *params;
+
+    ntk_ctx_set_memory(ctx, 0);
+    assert_ok(ctx, ntk_params_new(ctx, net_of(ctx, job), job->shape, job->dtype, 5, &params));
+    ntk_ctx_set_memory(ctx, bound);
+    return params;
+}
+
+static ntk_status apply(ntk_ctx *ctx, const struct job *job)
+{
+    const ntk_params *params = network_for(ctx, job);
+    ntk_data *x = samples(ctx, job, job->n1, 1);
+    void *f = calloc((size_t)job->n1, (size_t)ntk_params_outputs(params) * job->dtype);
+    ntk_status status;
+
+    memset(f, 1, (size_t)(job->n1 * ntk_params_outputs(params)) * job->dtype);
+    begin();
+    status = ntk_params_apply(params, x, f);
+    end(ctx, status);
+    return status;
+}
+
+static ntk_status train(ntk_ctx *ctx, const struct job *job)
+{
+    ntk_params *params = network_for(ctx, job);
+    ntk_data *x = samples(ctx, job, job->n1, 1);
+    double *y = calloc((size_t)(job->n1 * ntk_params_outputs(params)), sizeof *y);
+    ntk_train_opts opts;
+    ntk_train *run;
+    ntk_status status;
+
+    ntk_train_opts_init(&opts);
+    opts.learning_rate = 1e-9;
+    begin();
+    status = ntk_train_new(params, x, y, &opts, &run);
+    if (status == NTK_OK)
+        status = ntk_train_run(run, 1, NULL);
+    end(ctx, status);
+    return status;
+}
+
 /* ---- the table */
 
 #define D(features)   {0, 1, 1, features}
@@ -197,6 +254,11 @@ static const struct job jobs[] = {
     {"predict", "fc(depth=2)", predict, D(2000), 2500, 600, NTK_F64, NTK_F32, 2, 0, 0},
     {"predict with deviations", "fc(depth=2)", predict, D(1000), 2500, 600, NTK_F64, NTK_F32, 2, 1, 0},
     {"dynamics", "fc(depth=2)", predict, D(100), 1200, 600, NTK_F64, NTK_F32, 2, 1, 1},
+    {"network", "serial(Dense(4000), Relu(), Dense(1))", network, D(1000), 1, 0, NTK_F64, NTK_F64, 1, 0, 0},
+    {"apply", "serial(Dense(2000), Relu(), Dense(2000), Relu(), Dense(1))", apply, D(20), 4000, 0, NTK_F64,
+     NTK_F64, 1, 0, 0},
+    {"train", "serial(Dense(2000), Relu(), Dense(2000), Relu(), Dense(1))", train, D(20), 1000, 0, NTK_F64,
+     NTK_F64, 1, 0, 0},
 };
 #define N_JOBS (sizeof jobs / sizeof *jobs)
 
