@@ -328,7 +328,7 @@ static int64_t within(double x, int64_t most)
     return x < 1 ? 1 : x < (double)most ? (int64_t)x : most;
 }
 
-/* Copies, block and chunk. Outputs come in rounds of about equal numbers. */
+/* Copies, block, chunk and workers. Outputs come in rounds of about equal numbers. */
 static void choose_sizes(struct job *j)
 {
     const int64_t larger = j->n[0] > j->n[1] ? j->n[0] : j->n[1];
@@ -347,6 +347,7 @@ static void choose_sizes(struct job *j)
     j->block = within((double)BLOCK_BYTES / (double)(fixed + (size_t)j->copies * each + 1), larger);
     j->chunk = ntk_pass_block(j->p, CHUNK_BYTES, within((double)j->block / CHUNKS, j->block),
                               j->copies, false);
+    j->n_workers = (int)within((double)j->block / (double)j->chunk + 1, j->p->ctx->threads);
 }
 
 static ntk_status allocate_factors(struct job *j)
@@ -357,7 +358,9 @@ static ntk_status allocate_factors(struct job *j)
     factor_bytes(j, &fixed, &each);
     NTK_TRY(ntk_ctx_check_memory(j->p->ctx,
                                  ntk_bytes((double)sides * (double)j->block *
-                                           ((double)fixed + (double)j->copies * (double)each)),
+                                           ((double)fixed + (double)j->copies * (double)each)) +
+                                     (size_t)j->n_workers *
+                                         ntk_pass_bytes(j->p, 1, j->chunk, j->copies, false),
                                  "factors of a tangent kernel"));
     for (int k = 0; k < j->n_factors; k++)
         for (int side = 0; side < sides; side++) {
@@ -417,7 +420,6 @@ static ntk_status new_worker(const struct job *j, struct worker *w)
 
 static ntk_status new_workers(struct job *j)
 {
-    j->n_workers = (int)within((double)j->block / (double)j->chunk + 1, j->p->ctx->threads);
     j->workers = ntk_alloc_zero(j->p->ctx, (size_t)j->n_workers, sizeof *j->workers);
     if (!j->workers)
         return NTK_ENOMEM;

@@ -204,6 +204,23 @@ static ntk_status apply(ntk_ctx *ctx, const struct job *job)
     return status;
 }
 
+/* covariance: all pairs of outputs. */
+static ntk_status empirical(ntk_ctx *ctx, const struct job *job)
+{
+    const ntk_params *params = network_for(ctx, job);
+    ntk_data *x = samples(ctx, job, job->n1, 1);
+    const size_t c = job->covariance ? (size_t)ntk_params_outputs(params) : 1;
+    const size_t bytes = (size_t)job->n1 * (size_t)job->n1 * c * c * job->dtype;
+    void *k = malloc(bytes);
+    ntk_status status;
+
+    memset(k, 1, bytes);
+    begin();
+    status = ntk_params_kernel(params, NTK_NTK, job->covariance ? NTK_FULL : NTK_TRACE, x, NULL, k);
+    end(ctx, status);
+    return status;
+}
+
 static ntk_status train(ntk_ctx *ctx, const struct job *job)
 {
     ntk_params *params = network_for(ctx, job);
@@ -257,6 +274,10 @@ static const struct job jobs[] = {
     {"network", "serial(Dense(4000), Relu(), Dense(1))", network, D(1000), 1, 0, NTK_F64, NTK_F64, 1, 0, 0},
     {"apply", "serial(Dense(2000), Relu(), Dense(2000), Relu(), Dense(1))", apply, D(20), 4000, 0, NTK_F64,
      NTK_F64, 1, 0, 0},
+    {"empirical", "serial(Dense(1000), Relu(), Dense(1000), Relu(), Dense(3))", empirical, D(20), 2000, 0,
+     NTK_F64, NTK_F64, 1, 0, 0},
+    {"empirical of all outputs", "serial(Dense(1000), Relu(), Dense(1000), Relu(), Dense(3))", empirical, D(20),
+     600, 0, NTK_F64, NTK_F64, 1, 1, 0},
     {"train", "serial(Dense(2000), Relu(), Dense(2000), Relu(), Dense(1))", train, D(20), 1000, 0, NTK_F64,
      NTK_F64, 1, 0, 0},
 };
