@@ -125,8 +125,8 @@ typedef void ntk_log_fn(int level, const char *text, void *user);
 NTK_API void ntk_ctx_set_log(ntk_ctx *ctx, ntk_log_fn *fn, void *user);
 
 /* Called from time to time by long work, from one thread at a time: done and total in units of
- * `what` ("tiles", "rows", ...); also with what it was told before, to ask. A result other than 0 cancels
- * the work with NTK_ECANCEL, within a second or two; but an eigen-decomposition is one call of LAPACK, whose
+ * `what` ("tiles", "rows", ...); also with what it was told before, to ask. It must not compute with
+ * this library, in any context. A result other than 0 cancels the work with NTK_ECANCEL, within a second or two; but an eigen-decomposition is one call of LAPACK, whose
  * time is said (level 0) before it if it may be more than 2 s. */
 typedef int ntk_progress_fn(const char *what, double done, double total, void *user);
 NTK_API void ntk_ctx_set_progress(ntk_ctx *ctx, ntk_progress_fn *fn, void *user);
@@ -333,7 +333,7 @@ typedef struct ntk_column {
     int64_t stride;
     const char *const *words; /* not NULL: x are numbers of these words */
 } ntk_column;
-/* Writes a CSV with a header, through a temporary name; "-" is standard output. */
+/* Writes a CSV with a header, whole or not at all; "-" is standard output. */
 NTK_API NTK_NODISCARD ntk_status ntk_csv_write(ntk_ctx *ctx, const char *path,
                                                const ntk_column *columns, size_t n, int64_t rows);
 

@@ -8,41 +8,50 @@
 
 #include "base/base.h"
 
+static bool openmp(void) { return openblas_get_parallel() == OPENBLAS_OPENMP; }
+
 /* OpenBLAS has one set of buffers, one a thread, for the whole process; a call that runs in another number of
  * threads than the last frees and allocates them, whoever uses them. So at any time all calls in several
- * threads run in the same number: the others wait. (On pthreads the number is the whole process's, so that
- * one thread is a number like any other.) */
+ * threads run in the same number: the others wait, first come, first served. (On pthreads the number is the
+ * whole process's, so that one thread is a number like any other.) */
 static struct {
     pthread_mutex_t lock;
-    pthread_cond_t left;
-    int threads, users, waiting;
-} gate = {.lock = PTHREAD_MUTEX_INITIALIZER, .left = PTHREAD_COND_INITIALIZER};
+    pthread_cond_t moved;
+    int threads, users;
+    int before; /* the process's number, on pthreads */
+    unsigned long tickets, served;
+} gate = {.lock = PTHREAD_MUTEX_INITIALIZER, .moved = PTHREAD_COND_INITIALIZER};
 
 static _Thread_local int held; /* the number this thread runs BLAS in; 0: not through the gate */
 
 static void leave(void)
 {
     pthread_mutex_lock(&gate.lock);
-    if (--gate.users == 0)
-        pthread_cond_broadcast(&gate.left);
+    if (--gate.users == 0) {
+        if (!openmp())
+            openblas_set_num_threads(gate.before);
+        pthread_cond_broadcast(&gate.moved);
+    }
     pthread_mutex_unlock(&gate.lock);
 }
 
 static void enter(int threads)
 {
+    unsigned long ticket;
+
     pthread_mutex_lock(&gate.lock);
-    if (gate.users > 0 && (gate.threads != threads || gate.waiting > 0)) {
-        gate.waiting++;
-        while (gate.users > 0 && gate.threads != threads)
-            pthread_cond_wait(&gate.left, &gate.lock);
-        gate.waiting--;
-    }
+    ticket = gate.tickets++;
+    while (ticket != gate.served || (gate.users > 0 && gate.threads != threads))
+        pthread_cond_wait(&gate.moved, &gate.lock);
+    gate.served++;
     gate.threads = threads;
-    gate.users++;
+    if (gate.users++ == 0 && !openmp()) {
+        gate.before = openblas_get_num_threads();
+        openblas_set_num_threads(threads);
+    }
+    pthread_cond_broadcast(&gate.moved);
     pthread_mutex_unlock(&gate.lock);
 }
-
-static bool openmp(void) { return openblas_get_parallel() == OPENBLAS_OPENMP; }
 
 /* With OpenMP, OpenBLAS takes the number that the calling thread has of OpenMP. */
 static void change(int setting, int hold)
@@ -54,9 +63,7 @@ static void change(int setting, int hold)
             enter(hold);
         held = hold;
     }
-    if (!openmp())
-        openblas_set_num_threads(setting);
-    else if (setting != omp_get_max_threads())
+    if (openmp() && setting != omp_get_max_threads())
         omp_set_num_threads(setting);
 }
 
@@ -73,9 +80,7 @@ static int affordable(int threads)
 
 struct ntk_blas ntk_blas_begin(int threads)
 {
-    const struct ntk_blas before = {.setting = openmp() ? omp_get_max_threads()
-                                                        : openblas_get_num_threads(),
-                                    .held = held};
+    const struct ntk_blas before = {.setting = omp_get_max_threads(), .held = held};
     const int n = affordable(threads);
 
     change(n, n > 1 || !openmp() ? n : 0);

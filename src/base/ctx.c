@@ -58,6 +58,7 @@ void ntk_ctx_set_log(ntk_ctx *ctx, ntk_log_fn *fn, void *user)
 
 void ntk_ctx_set_progress(ntk_ctx *ctx, ntk_progress_fn *fn, void *user)
 {
+    ctx->told.what = NULL;
     ctx->progress = fn;
     ctx->progress_user = user;
 }

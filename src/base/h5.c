@@ -17,7 +17,7 @@
 static herr_t is_memory(unsigned n, const H5E_error2_t *e, void *user)
 {
     (void)n;
-    if (e->min_num == H5E_NOSPACE || e->min_num == H5E_CANTALLOC)
+    if ((e->maj_num == H5E_RESOURCE && e->min_num == H5E_NOSPACE) || e->min_num == H5E_CANTALLOC)
         *(bool *)user = true;
     return 0;
 }

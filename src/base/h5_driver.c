@@ -23,7 +23,8 @@
 
 struct ntk_h5_file {
     H5FD_t base;             /* HDF5's part, first */
-    struct ntk_outfile *out; /* NULL: no more */
+    struct ntk_h5 *owner;    /* NULL, as the next: no more */
+    struct ntk_outfile *out;
     haddr_t eoa, eof;        /* the ends of what HDF5 has allocated, and written */
 };
 
@@ -43,6 +44,7 @@ static H5FD_t *open_file(const char *name, unsigned flags, hid_t access, haddr_t
             ntk_outfile_fail(&info->f->out, ENOMEM);
         return NULL;
     }
+    d->owner = info->f;
     d->out = &info->f->out;
     info->f->file = d;
     return &d->base;
@@ -50,7 +52,11 @@ static H5FD_t *open_file(const char *name, unsigned flags, hid_t access, haddr_t
 
 static herr_t close_file(H5FD_t *file)
 {
-    free(file);
+    struct ntk_h5_file *d = (struct ntk_h5_file *)file;
+
+    if (d->owner)
+        d->owner->file = NULL;
+    free(d);
     return 0;
 }
 
@@ -165,8 +171,10 @@ hid_t ntk_h5_driver_create(struct ntk_h5 *f)
  * could not close it tries to write again when the process ends. */
 void ntk_h5_driver_end(struct ntk_h5 *f, bool closed)
 {
-    if (!closed && f->file)
+    if (!closed && f->file) {
+        f->file->owner = NULL;
         f->file->out = NULL;
+    }
     else if (f->driver >= 0)
         H5FDunregister(f->driver);
 }

@@ -56,7 +56,7 @@ static void texts(struct ntk_h5 *f, const char *name, char ***texts, int64_t siz
     if (!ntk_h5_has(f, name, 1, &size)) /* what it says is not trusted with memory */
         return;
     bytes = ntk_alloc(f->ctx, (size_t)size, 1);
-    if (ntk_h5_broken(f, "memory", bytes != NULL))
+    if (ntk_h5_failed(f, name, bytes ? NTK_OK : NTK_ENOMEM))
         return;
     ntk_h5_array(f, name, H5T_NATIVE_CHAR, 1, &size, bytes, false);
     if (!f->what)
@@ -77,7 +77,7 @@ static void contents(struct ntk_h5 *f, ntk_schema *s, const int64_t *v, bool wri
             return;
         s->at = ntk_alloc(f->ctx, (size_t)columns, sizeof *s->at);
         s->labels = v[NUMERIC] ? ntk_alloc(f->ctx, (size_t)classes, sizeof *s->labels) : NULL;
-        if (ntk_h5_broken(f, "memory", s->at && (s->labels || !v[NUMERIC])))
+        if (ntk_h5_failed(f, "schema_at", s->at && (s->labels || !v[NUMERIC]) ? NTK_OK : NTK_ENOMEM))
             return;
     }
     if (columns)
@@ -133,7 +133,7 @@ void ntk_schema_read(struct ntk_h5 *f, ntk_schema **schema)
     if (ntk_h5_broken(f, "schema", fits(v)))
         return;
     s = ntk_schema_alloc(f->ctx);
-    if (ntk_h5_broken(f, "memory", s != NULL))
+    if (ntk_h5_failed(f, "schema", s ? NTK_OK : NTK_ENOMEM))
         return;
     contents(f, s, v, false);
     if (!f->what) {

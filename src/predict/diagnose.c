@@ -127,7 +127,7 @@ static double log_determinant(const ntk_model *m)
 ntk_status ntk_model_evidence(const ntk_model *m, double *log_likelihood)
 {
     struct ntk_blas blas;
-    double fit = 0;
+    double fit = 0, likelihood;
 
     NTK_TRY(ntk_model_solve(m));
     NTK_TRY(check_inverse(m, "the likelihood needs"));
@@ -135,9 +135,11 @@ ntk_status ntk_model_evidence(const ntk_model *m, double *log_likelihood)
     for (int64_t k = 0; k < m->outputs; k++)
         fit += cblas_ddot((int)m->n, m->y + k * m->n, 1, m->alpha + k * m->n, 1);
     ntk_blas_end(blas);
-    *log_likelihood = -0.5 * fit - 0.5 * (double)m->outputs *
-                                       (log_determinant(m) + (double)m->n * log(2 * M_PI));
-    return ntk_check_finite(m->ctx, "the log likelihood", log_likelihood, 1, 1);
+    likelihood = -0.5 * fit -
+                 0.5 * (double)m->outputs * (log_determinant(m) + (double)m->n * log(2 * M_PI));
+    NTK_TRY(ntk_check_finite(m->ctx, "the log likelihood", &likelihood, 1, 1));
+    *log_likelihood = likelihood;
+    return NTK_OK;
 }
 
 struct operands {

@@ -83,7 +83,7 @@ static ntk_status extremes(ntk_ctx *ctx, const struct ntk_rfp *k, double *least,
     struct shifted s = {.ctx = ctx, .k = k, .work = ntk_alloc(ctx, (size_t)k->n, sizeof *s.work)};
     ntk_status status = s.work ? NTK_OK : NTK_ENOMEM;
 
-    *least = 0;
+    *least = *largest = 0;
     if (status == NTK_OK)
         status = ntk_lanczos_largest(ctx, k->n, apply, &s, largest);
     s.shift = *largest;

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "predict/model.h"
 #include "predict/ridge.h"
 
 /* Where the matrix comes from. */
@@ -105,6 +106,8 @@ ntk_status ntk_kernel_solve(ntk_ctx *ctx, int64_t n, ntk_dtype dtype, int64_t bl
             "n, block and outputs must be at least 1 and diag_reg >= 0, got %lld, %lld, "
             "%lld, %g",
             (long long)n, (long long)block, (long long)outputs, diag_reg);
+    if (n > NTK_SAMPLES_MAX)
+        return ntk_fail(ctx, NTK_EINVAL, "at most %d samples, got %lld", NTK_SAMPLES_MAX, (long long)n);
     NTK_TRY(ntk_check_given(ctx, "y", y, n * outputs));
     blas = ntk_blas_begin(ctx->threads);
     status = ntk_ctx_check_memory(ctx, ntk_rfp_size(n) * sizeof(double),

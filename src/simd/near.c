@@ -91,24 +91,30 @@ void NTK_NEAR_OP(mix)(size_t n, int m, const struct ntk_near_run *const *in, con
     for (size_t i = 0; i < n; i += LANES) {
         struct near y = {
             .s1 = splat(out->s1), .s2 = load(out->s2 + i), .plus = splat(2 * constant)};
-        V inner = splat(constant), squares = splat(0), difference = splat(0);
+        V inner = splat(constant), squares = splat(0), shared = splat(0), difference = splat(0);
 
+        for (int k = 0; k < m; k++) {
+            const struct near x = near_load(in[k], i);
+
+            inner += coef[k] * x.s1 * x.s2;
+        }
+        const V both = y.s1 * y.s2 + inner, root = vratio(splat(1), vsqrt(vmax(both, splat(0))));
         for (int k = 0; k < m; k++) {
             const struct near x = near_load(in[k], i);
 
             y.minus += coef[k] * x.minus;
             y.plus += coef[k] * x.plus;
             difference += coef[k] * x.d * (x.s1 + x.s2);
-            inner += coef[k] * x.s1 * x.s2;
-            squares += constant * coef[k] * x.d * x.d;
+            shared += constant * coef[k] * x.d * x.d;
             for (int l = 0; l < k; l++) {
                 const struct near z = near_load(in[l], i);
-                const V cross = 0.5 * (x.d * (z.s1 + z.s2) - z.d * (x.s1 + x.s2));
+                /* divided before it is squared, or it leaves the range */
+                const V cross = 0.5 * (x.d * (z.s1 + z.s2) - z.d * (x.s1 + x.s2)) * root;
 
                 squares += coef[k] * coef[l] * cross * cross;
             }
         }
-        const V more = vratio(squares, y.s1 * y.s2 + inner);
+        const V more = squares + vratio(shared, both);
         y.minus += more;
         y.plus += more;
         y.d = vratio(difference, y.s1 + y.s2);

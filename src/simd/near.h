@@ -110,16 +110,16 @@ NTK_INLINE V near_arc(V t, V sine, V cosine)
  * e[i] = a[i] - b[i]. */
 NTK_INLINE void near_join(int parts, const V *a, const V *b, const V *e, struct near *y)
 {
-    V inner = splat(0), squares = splat(0);
+    V inner = splat(0), more = splat(0);
 
-    for (int i = 0; i < parts; i++) {
+    for (int i = 0; i < parts; i++)
         inner += a[i] * b[i];
-        for (int j = 0; j < i; j++) {
-            const V cross = (real)0.5 * (e[i] * (a[j] + b[j]) - e[j] * (a[i] + b[i]));
-            squares += cross * cross;
+    const V root = vratio(splat(1), vsqrt(vmax(y->s1 * y->s2 + inner, splat(0))));
+    for (int i = 0; i < parts; i++)
+        for (int j = 0; j < i; j++) { /* divided before it is squared, or it leaves the range */
+            const V cross = (real)0.5 * (e[i] * (a[j] + b[j]) - e[j] * (a[i] + b[i])) * root;
+            more += cross * cross;
         }
-    }
-    const V more = vratio(squares, y->s1 * y->s2 + inner);
     y->minus += more;
     y->plus += more;
 }

@@ -21,8 +21,8 @@ struct near_arcsine {
 /* asin(q1 / G1) - asin(|k| / sqrt(G1 G2)), cosines of these angles c1, c */
 NTK_INLINE V near_arcsine_step(V q1, V q2, V g1, V g2, V dq, V gap, V x1, V x, V c1, V c)
 {
-    const V r1 = vsqrt(q1), u = vsqrt(q1 * g2), v = vsqrt(q2 * g1);
-    const V step = (vratio(r1 * dq, u + v) + gap * vsqrt(g1)) / (g1 * vsqrt(g2)); /* x1 - x */
+    const V r1 = vsqrt(q1), w1 = vsqrt(g1), w2 = vsqrt(g2), u = r1 * w2, v = vsqrt(q2) * w1;
+    const V step = vratio(r1, u + v) * (dq / g1) / w2 + gap / w1 / w2; /* x1 - x */
 
     return vangle(vratio(step * (x1 + x), x1 * c + x * c1), c1 * c + x1 * x);
 }
@@ -31,10 +31,10 @@ NTK_INLINE struct near_arcsine near_arcsine(const struct near *x, real unit)
 {
     const V q1 = unit * x->s1 * x->s1, q2 = unit * x->s2 * x->s2, g1 = 1 + q1, g2 = 1 + q2;
     const V dq = unit * x->d * (x->s1 + x->s2), gap = unit * vmin(x->minus, x->plus);
-    const V k = unit * vabs(near_value(x)), both = vsqrt(g1 * g2);
-    const V root = vsqrt(1 + q1 + q2 + (unit * x->minus) * (unit * x->plus));
+    const V k = unit * vabs(near_value(x)), both = vsqrt(g1) * vsqrt(g2);
+    const V c = vsqrt((1 + q1 + q2) / g1 / g2 + (unit * x->minus / both) * (unit * x->plus / both));
     const V x1 = q1 / g1, x2 = q2 / g2, xx = k / both;
-    const V c1 = vsqrt(1 + 2 * q1) / g1, c2 = vsqrt(1 + 2 * q2) / g2, c = root / both;
+    const V c1 = vsqrt(1 + 2 * q1) / g1, c2 = vsqrt(1 + 2 * q2) / g2, root = c * both;
     const V a1 = vangle(x1, c1), a2 = vangle(x2, c2), a = vangle(xx, c);
     const V e1 = near_arcsine_step(q1, q2, g1, g2, dq, gap, x1, xx, c1, c);
     const V e2 = near_arcsine_step(q2, q1, g2, g1, -dq, gap, x2, xx, c2, c);

@@ -384,9 +384,43 @@ static int setup_alone(void **state)
     return setup(state) || ntk_ctx_set_threads(ctx, 1) != NTK_OK ? -1 : 0;
 }
 
+/* Almost parallel pairs, whose recursion multiplies variances: where that leaves the range they are as others,
+ * which costs digits, but is not wrong. */
+static void almost_parallel_samples_have_any_size(void **state)
+{
+    static const char *const nets[] = {
+        "serial(Dense(1), FanOut(2), parallel(serial(Relu(), Dense(1, W_std=1.3)), Dense(1, W_std=0.7)), "
+        "FanInSum(), Relu(), Dense(1))",
+        "serial(Dense(1), Abs(), Dense(1), Relu(), Dense(1))",
+        "serial(Dense(1), Relu(), Dense(1), LayerNorm(eps=0), Erf(), Dense(1), Relu(), Dense(1))",
+        "serial(Dense(1), Erf(), Dense(1), Relu(), Dense(1))",
+        "serial(Dense(1), Gelu(), Dense(1), Relu(), Dense(1))",
+    };
+
+    (void)state;
+    for (size_t m = 0; m < sizeof nets / sizeof *nets; m++) {
+        double last = 0;
+
+        for (int e = -120; e <= 120; e += 10) {
+            const double c = pow(10, e), x[] = {c, 2 * c, 3 * c, 6.0000001 * c};
+            double k[8], now;
+
+            if (try_kernel(nets[m], NTK_F64, (ntk_shape){0, 1, 1, 2}, x, NTK_F64, 2, k) != NTK_OK)
+                fail_msg("%s: samples of 1e%d: %s", nets[m], e, ntk_errmsg(ctx));
+            now = k[1] / sqrt(k[0]) / sqrt(k[3]);
+            /* towards 0 and infinity these networks become homogeneous */
+            if (now > 1 + 1e-15 || (e != -120 && abs(e - 5) > 15 && fabs(now - last) > 1e-6))
+                fail_msg("%s: samples of 1e%d: correlation %.9g, of 1e%d %.9g", nets[m], e, now, e - 10,
+                         last);
+            last = now;
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(almost_parallel_samples_have_any_size),
         cmocka_unit_test(scaled_samples_have_scaled_kernels),
         cmocka_unit_test(one_sample_may_be_small),
         cmocka_unit_test(float32_is_right_at_every_scale),
