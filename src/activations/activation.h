@@ -69,6 +69,7 @@ struct ntk_dual {
     void *state;               /* the activation's own; freed by ntk_activation.finish */
     /* Pairs with 1 - |correlation| below this are computed by the near dual (simd/near.h); 0: none. */
     double near;
+    bool not_near;             /* the near dual leaves float64's range at these variances */
     int near_sides;            /* float64 values per sample that the near dual reads */
     bool beyond;               /* float32 does not take what the dual makes of these variances */
 };
@@ -79,6 +80,13 @@ struct ntk_dual_range {
     ntk_dtype dtype;     /* of the kernel: the accuracy that is worth having */
     int layers;          /* of activations in the kernel, whose errors add up */
 };
+
+/* Variances whose products and powers, up to the fourth, leave float64's range. */
+static inline bool ntk_near_extreme(const struct ntk_dual_range *range)
+{
+    return range->q_max > 0x1p240 || (range->q_max > 0 && range->q_max < 0x1p-240) ||
+           (range->q_min > 0 && range->q_min < 0x1p-240);
+}
 
 /* A dual of a rounded correlation is off by about half a unit times `steepness`, the slope of D at
  * correlation 1 over D itself, INFINITY where D (or F) has a kink there. Where that is too much, this is

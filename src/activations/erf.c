@@ -94,6 +94,7 @@ static ntk_status setup(const void *self, const struct ntk_where *at,
     const double a2 = p->a * p->a, b2 = p->b * p->b;
 
     dual->near = ntk_near_below(range, b2 * range->q_max);
+    dual->not_near = ntk_near_extreme(range); /* near_point has products of variances */
     dual->sides = 1;
     dual->par[0] = 2 * b2;
     dual->par[1] = a2 * M_2_PI;

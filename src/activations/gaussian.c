@@ -90,9 +90,9 @@ static ntk_status setup(const void *self, const struct ntk_where *at,
     dual->par[0] = 2 * fabs(p->b);
     dual->par[1] = p->a * p->a;
     dual->par[2] = p->b;
-    if (range->q_max < 0x1p240) /* near_point has powers of variances */
-        dual->near = ntk_near_below(range, 12 * p->b * p->b * range->q_max * range->q_max /
-                                               (1 - 4 * p->b * range->q_max));
+    dual->not_near = ntk_near_extreme(range); /* near_point has powers of variances */
+    dual->near = ntk_near_below(range, 12 * p->b * p->b * range->q_max * range->q_max /
+                                           (1 - 4 * p->b * range->q_max));
     return ntk_dual_largest(at, range, -2 * p->b * range->q_max, dual);
 }
 

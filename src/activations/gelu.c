@@ -163,8 +163,8 @@ static ntk_status setup(const void *self, const struct ntk_where *at,
 
     dual->sides = 2;
     dual->par[0] = p->approximate;
-    if (range->q_max < 0x1p240) /* near_point has powers of variances */
-        dual->near = ntk_near_below(range, 0.4 * sqrt(range->q_max));
+    dual->near = ntk_near_below(range, 0.4 * sqrt(range->q_max));
+    dual->not_near = !p->approximate && ntk_near_extreme(range); /* near_point has powers of variances */
     return p->approximate ? ntk_series_setup(f, df, self, at, range, dual) : NTK_OK;
 }
 

@@ -24,7 +24,7 @@ NTK_INLINE V near_arcsine_step(V q1, V q2, V g1, V g2, V dq, V gap, V x1, V x, V
     const V r1 = vsqrt(q1), w1 = vsqrt(g1), w2 = vsqrt(g2), u = r1 * w2, v = vsqrt(q2) * w1;
     const V step = vratio(r1, u + v) * (dq / g1) / w2 + gap / w1 / w2; /* x1 - x */
 
-    return vangle(vratio(step * (x1 + x), x1 * c + x * c1), c1 * c + x1 * x);
+    return vangle(step * vratio(x1 + x, x1 * c + x * c1), c1 * c + x1 * x);
 }
 
 NTK_INLINE struct near_arcsine near_arcsine(const struct near *x, real unit)
