@@ -61,7 +61,7 @@ static double worst_error(const double *got, const double *upper, int n)
 
             worst = fmax(worst, error > 0 ? error / sqrt(diagonal[i] * diagonal[j]) : 0);
             if (isnan(got[i * n + j]))
-                return INFINITY;
+                return (double)INFINITY;
         }
     return worst;
 }
