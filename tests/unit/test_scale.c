@@ -389,8 +389,8 @@ static int setup_alone(void **state)
 static void almost_parallel_samples_have_any_size(void **state)
 {
     static const char *const nets[] = {
-        "serial(Dense(1), FanOut(2), parallel(serial(Relu(), Dense(1, W_std=1.3)), Dense(1, W_std=0.7)), "
-        "FanInSum(), Relu(), Dense(1))",
+        ("serial(Dense(1), FanOut(2), parallel(serial(Relu(), Dense(1, W_std=1.3)), Dense(1, W_std=0.7)), "
+         "FanInSum(), Relu(), Dense(1))"),
         "serial(Dense(1), Abs(), Dense(1), Relu(), Dense(1))",
         "serial(Dense(1), Relu(), Dense(1), LayerNorm(eps=0), Erf(), Dense(1), Relu(), Dense(1))",
         "serial(Dense(1), Erf(), Dense(1), Relu(), Dense(1))",
