@@ -171,6 +171,8 @@ static ntk_status setup_dual(ntk_ctx *ctx, struct ntk_samples *s, int sets, cons
     return v->act->setup(v->self, &at, &range, &duals->dual[table]);
 }
 
+#define ASKED_EVERY 64 /* samples: asking costs as much as a closed form's values of one */
+
 /* Both moments of every sample, where steps need them. */
 static ntk_status run_dual(ntk_ctx *ctx, struct ntk_samples *s, const struct ntk_node *v, double *ff,
                            double *dd, const struct ntk_dual *dual)
@@ -178,17 +180,24 @@ static ntk_status run_dual(ntk_ctx *ctx, struct ntk_samples *s, const struct ntk
     const double *q = row(s, v->in[0]);
     ntk_status status = NTK_OK;
 
-#pragma omp parallel for schedule(static) num_threads(ctx->threads)
-    for (int64_t i = 0; i < s->n; i++) {
-        double f, d;
+#pragma omp parallel num_threads(ctx->threads)
+    {
+        bool go = true;
 
-        if (!ntk_go_on(ctx, &status, NTK_OK))
-            continue;
-        v->act->moments(v->self, dual, q[i], &f, &d);
-        if (ff)
-            ff[i] = f;
-        if (dd)
-            dd[i] = d;
+#pragma omp for schedule(static)
+        for (int64_t i = 0; i < s->n; i++) {
+            double f, d;
+
+            if (i % ASKED_EVERY == 0)
+                go = ntk_go_on(ctx, &status, NTK_OK);
+            if (!go)
+                continue;
+            v->act->moments(v->self, dual, q[i], &f, &d);
+            if (ff)
+                ff[i] = f;
+            if (dd)
+                dd[i] = d;
+        }
     }
     return status;
 }
@@ -207,10 +216,13 @@ static ntk_status make_sides(ntk_ctx *ctx, struct ntk_samples *s, const struct n
 #pragma omp parallel num_threads(ctx->threads)
     {
         double *side = malloc((sides + 1) * sizeof *side);
+        bool go = ntk_go_on(ctx, &status, side ? NTK_OK : NTK_ENOMEM);
 
 #pragma omp for schedule(static)
         for (int64_t i = 0; i < s->n; i++) {
-            if (!ntk_go_on(ctx, &status, side ? NTK_OK : NTK_ENOMEM))
+            if (go && i % ASKED_EVERY == 0)
+                go = ntk_go_on(ctx, &status, NTK_OK);
+            if (!go)
                 continue;
             v->act->side(v->self, dual, q[i], side);
             side[sides] = __builtin_sqrt(q[i]);
