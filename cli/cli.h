@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "base/outfile.h"
 #include "ntk.h"
 
@@ -69,7 +70,6 @@ int cannot_write(const char *path, int error);
 void note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* Log, progress bar and Ctrl-C for the context; name is the command's. */
 void report_start(ntk_ctx *ctx, const char *name, bool quiet);
-double seconds(void); /* a clock that only runs forward */
 /* Reports "peak memory" before long work. */
 void say_memory(const char *what, size_t bytes);
 

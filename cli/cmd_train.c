@@ -79,7 +79,7 @@ static void say_record(const struct args *a, struct run *r, double loss, double 
 
     if (r->log.f) {
         fprintf(r->log.f, "%lld,%.10g,%.6g,%.6g,%.10g,%.3f\n", step, loss, train, test, distance_,
-                seconds() - r->began);
+                ntk_seconds() - r->began);
         /* what comes before a checkpoint is on disk before it */
         check_log(a, r, ntk_outfile_flush(&r->log, a->checkpoint != NULL));
     }
@@ -290,7 +290,7 @@ static void report(const struct args *a, const struct run *r)
     json_number(&j, "learning_rate", ntk_train_learning_rate(r->train));
     json_number(&j, "loss", k->n ? k->x[AT_LOSS][last] : (double)NAN);
     json_number(&j, "distance", k->n ? k->x[AT_DISTANCE][last] : (double)NAN);
-    json_number(&j, "seconds", seconds() - r->began);
+    json_number(&j, "seconds", ntk_seconds() - r->began);
     json_samples(&j, a, &r->s);
     json_text(&j, "out", a->out);
     json_close(&j, '}');
@@ -313,7 +313,7 @@ static int run(ntk_ctx *ctx, const struct args *a, struct run *r)
     STEP(start_training(ctx, a, r));
     STEP(open_log(a, r));
     STEP(open_records(a, r));
-    r->began = seconds();
+    r->began = ntk_seconds();
     code = train(ctx, a, r);
     if (r->log.f)
         check_log(a, r, ntk_outfile_commit(&r->log));

@@ -5,7 +5,6 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cli.h"
@@ -45,14 +44,6 @@ static void catch(int signal_number)
 {
     if (signal(signal_number, SIG_IGN) != SIG_IGN)
         signal(signal_number, on_interrupt);
-}
-
-double seconds(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 static void clear_bar(void)
@@ -146,7 +137,7 @@ static void show_bar(const char *what, double done, double total, double elapsed
 /* A bar on a terminal, five times a second; elsewhere a line a minute. */
 static int on_progress(const char *what, double done, double total, void *user)
 {
-    const double now = seconds();
+    const double now = ntk_seconds();
 
     (void)user;
     if (strcmp(what, state.what) != 0 || done < state.done) {

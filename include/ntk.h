@@ -125,9 +125,10 @@ typedef void ntk_log_fn(int level, const char *text, void *user);
 NTK_API void ntk_ctx_set_log(ntk_ctx *ctx, ntk_log_fn *fn, void *user);
 
 /* Called from time to time by long work, from one thread at a time: done and total in units of
- * `what` ("tiles", "rows", ...); also with what it was told before, to ask. It must not compute with
- * this library, in any context. A result other than 0 cancels the work with NTK_ECANCEL, within a second or two; but an eigen-decomposition is one call of LAPACK, whose
- * time is said (level 0) before it if it may be more than 2 s. */
+ * `what` ("tiles", "rows", ...); also between, to ask, with what it was told before or, where nothing is counted,
+ * "preparations". It must not compute with this library, in any context; another context does not wait for it. A
+ * result other than 0 cancels the work with NTK_ECANCEL, within a second or two; but an eigen-decomposition is one
+ * call of LAPACK, whose time is said (level 0) before it if it may be more than 2 s. */
 typedef int ntk_progress_fn(const char *what, double done, double total, void *user);
 NTK_API void ntk_ctx_set_progress(ntk_ctx *ctx, ntk_progress_fn *fn, void *user);
 

@@ -13,6 +13,7 @@
 #ifndef NTK_BASE_H
 #define NTK_BASE_H
 
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -41,11 +42,12 @@ struct ntk_ctx {
     ntk_progress_fn *progress;
     void *progress_user;
     struct {
-        const char *what; /* a text that stays; NULL: nothing yet */
+        const char *what; /* a text that stays; NULL: nothing of the work that goes on */
         double done, total;
         double at; /* seconds of a clock */
     } told; /* what the progress function was told last */
     bool said_axes; /* that samples may have their channels first: once is enough */
+    pthread_mutex_t lock; /* ntk_lock */
     char message[1024];
 };
 
@@ -60,8 +62,12 @@ ntk_status ntk_check_given(ntk_ctx *ctx, const char *name, const double *x, int6
 void ntk_log(ntk_ctx *ctx, int level, const char *fmt, ...) NTK_PRINTF(3, 4);
 /* NTK_ECANCEL (said) if the user's callback asks for it. */
 ntk_status ntk_progress(ntk_ctx *ctx, const char *what, double done, double total);
-/* The same for work that is a part of what was told last, which is told again, at most 20 times a second. */
+/* The same for work that is a part of what was told last, or comes before anything was; at most 20 times a second. */
 ntk_status ntk_poll(ntk_ctx *ctx);
+/* For what the threads that work for a context share, its progress function above all: contexts do not wait for
+ * each other. */
+void ntk_lock(ntk_ctx *ctx);
+void ntk_unlock(ntk_ctx *ctx);
 /* In the body of a parallel loop whose result is *status, after (or before) a part that ended with `this`:
  * whether to go on. It polls. */
 bool ntk_go_on(ntk_ctx *ctx, ntk_status *status, ntk_status this);
