@@ -728,6 +728,25 @@ static void sharpness_is_the_most_likely(void **state)
     assert_true(cross_entropy(f, y, N, C, 1.01 * b) > best);
     assert_true(cross_entropy(f, y, N, C, 0.99 * b) > best);
     ntk_model_free(model);
+    assert_ok(ctx, ntk_data_targets(x, NTK_CENTERED, C, y));
+    assert_ok(ctx, ntk_model_fit(ctx, net, x, y, C, &o, &model));
+    assert_ok(ctx, ntk_model_sharpness(model, &b));
+    ntk_model_free(model);
+    /* no class, two classes, and regression */
+    for (int wrong = 0; wrong < 3; wrong++) {
+        assert_ok(ctx, ntk_data_targets(x, NTK_ONEHOT, C, y));
+        for (int k = 0; k < C; k++)
+            y[3 * C + k] = wrong == 0 ? 0 : wrong == 1 ? k < 2 : 0.1 * k;
+        assert_ok(ctx, ntk_model_fit(ctx, net, x, y, C, &o, &model));
+        b = -1;
+        assert_fails(ctx, NTK_EINVAL, "those of sample 3", ntk_model_sharpness(model, &b));
+        assert_true(b == -1);
+        ntk_model_free(model);
+    }
+    assert_ok(ctx, ntk_data_targets(x, NTK_RAW, 0, y));
+    assert_ok(ctx, ntk_model_fit(ctx, net, x, y, 1, &o, &model));
+    assert_fails(ctx, NTK_EINVAL, "targets of classes", ntk_model_sharpness(model, &b));
+    ntk_model_free(model);
     ntk_net_free(net);
     ntk_data_free(x);
 }
