@@ -9,8 +9,8 @@
  * Conventions
  *   - Functions that can fail return ntk_status: 0 is success, errors are negative; the sentence
  *     that says what was wrong, with its values, is ntk_errmsg(ctx). Outputs come last. On failure
- *     objects, numbers and structs are untouched; arrays are, too, where arguments are refused, and
- *     hold anything where the work itself fails or is cancelled.
+ *     objects, numbers and structs are untouched; arrays are, too, where arguments are refused
+ *     (NTK_EINVAL, NTK_ESHAPE), and hold anything where the work itself fails or is cancelled.
  *   - Arrays are row-major and contiguous; their shapes are written [n][d]. Samples are vectors
  *     [n][c], sequences [n][w][c] or images [n][h][w][c].
  *   - Every object belongs to the context it was made with. A context and all that was made from it

@@ -344,10 +344,11 @@ ntk_status ntk_schema_number(const ntk_schema *schema, ntk_data *data, int64_t *
     double *y = NULL;
     ntk_status status;
 
-    if (unseen)
-        *unseen = 0;
-    if (!schema->n_classes || !data->y)
+    if (!schema->n_classes || !data->y) {
+        if (unseen)
+            *unseen = 0;
         return NTK_OK;
+    }
     NTK_TRY(check_labels(data));
     NTK_TRY(own_classes(data, &own));
     status = copy_columns(data, &numbered);

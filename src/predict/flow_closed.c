@@ -77,7 +77,7 @@ static void at_time(const struct closed *w, size_t k)
     }
 }
 
-static ntk_status solve(struct closed *w)
+static ntk_status solve(struct closed *w, int64_t *null_directions)
 {
     const struct ntk_flow_problem *p = w->p;
 
@@ -89,12 +89,11 @@ static ntk_status solve(struct closed *w)
         at_time(w, k);
         NTK_TRY(ntk_progress(p->ctx, "times", (double)(k + 1), (double)p->n_times));
     }
-    if (p->opts->null_directions)
-        *p->opts->null_directions = ntk_spectral_nulls(&w->scale, w->n, w->values);
+    *null_directions = ntk_spectral_nulls(&w->scale, w->n, w->values);
     return NTK_OK;
 }
 
-ntk_status ntk_flow_closed(const struct ntk_flow_problem *p)
+ntk_status ntk_flow_closed(const struct ntk_flow_problem *p, int64_t *null_directions)
 {
     const int64_t per = p->opts->blocks ? p->c : 1, n = p->n * per;
     const size_t size = (size_t)(p->n * p->c);
@@ -109,7 +108,7 @@ ntk_status ntk_flow_closed(const struct ntk_flow_problem *p)
                        .scaled = ntk_alloc(p->ctx, size, sizeof *w.scaled),
                        .change = ntk_alloc(p->ctx, size, sizeof *w.change)};
     const ntk_status status =
-        w.vectors && w.values && w.r && w.scaled && w.change ? solve(&w) : NTK_ENOMEM;
+        w.vectors && w.values && w.r && w.scaled && w.change ? solve(&w, null_directions) : NTK_ENOMEM;
 
     free(w.vectors);
     free(w.values);

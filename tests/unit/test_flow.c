@@ -216,6 +216,25 @@ static void closed_form_of_a_singular_kernel(void **state)
     assert_near(test[2], 2 * (1 - exp(-1)), 1e-12, 1);
 }
 
+/* What fails leaves numbers as they were. */
+static void failing_counts_nothing(void **state)
+{
+    const double K[] = {1, 1, 1, 1}, large[] = {1e308, 1e308}, y[] = {100, 100}, t = 1;
+    int64_t nulls = -7;
+    double test[1];
+    ntk_flow_opts o;
+
+    (void)state;
+    ntk_flow_opts_init(&o);
+    o.closed_form = 1;
+    o.null_directions = &nulls;
+    assert_fails(ctx, NTK_ENUMERIC, "of the test outputs at t = 1",
+                 ntk_flow(ctx, &o, 2, 1, 1, K, large, y, NULL, NULL, &t, 1, NULL, test));
+    assert_int_equal(nulls, -7);
+    assert_ok(ctx, ntk_flow(ctx, &o, 2, 0, 1, K, NULL, y, NULL, NULL, &t, 1, NULL, NULL));
+    assert_int_equal(nulls, 1);
+}
+
 /* ---- kernels whose eigenvalues are rounding error */
 
 #define PROP_N 14
@@ -523,6 +542,7 @@ int main(void)
         cmocka_unit_test(squared_loss_is_the_closed_form),
         cmocka_unit_test(closed_form_is_exact),
         cmocka_unit_test(closed_form_of_a_singular_kernel),
+        cmocka_unit_test(failing_counts_nothing),
         cmocka_unit_test(loss_never_rises),
         cmocka_unit_test(null_directions_stay),
         cmocka_unit_test(indefinite_matrices_are_refused),
@@ -537,6 +557,7 @@ int main(void)
         cmocka_unit_test(needs_sundials),
         cmocka_unit_test(closed_form_is_exact),
         cmocka_unit_test(closed_form_of_a_singular_kernel),
+        cmocka_unit_test(failing_counts_nothing),
         cmocka_unit_test(loss_never_rises),
         cmocka_unit_test(null_directions_stay),
         cmocka_unit_test(indefinite_matrices_are_refused),

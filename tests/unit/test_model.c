@@ -868,6 +868,48 @@ static void refuses_what_cannot_be_solved(void **state)
     fixture_free(&f);
 }
 
+/* Arrays stay as they were where arguments are refused. */
+static void refusing_writes_nothing(void **state)
+{
+    struct fixture f;
+    ntk_fit_opts o;
+    ntk_model *models[2];
+    ntk_data *wrong;
+    double t = 1, one[64], two[64];
+    double *const means[] = {one, two};
+
+    (void)state;
+    fixture_read(&f);
+    wrong = vectors(f.x_test, 2, f.d - 1);
+    for (int k = 0; k < 64; k++)
+        one[k] = two[k] = -7;
+    ntk_fit_opts_init(&o);
+    o.finite_time = 1;
+    o.diag_reg = 0.1;
+    models[0] = fit(&f, "serial(Dense(8), Relu(), Dense(1))", &o);
+    assert_fails(ctx, NTK_EINVAL, "covariance = 1",
+                 ntk_model_dynamics(models[0], &t, 1, NULL, f.test, NULL, one, NULL, two));
+    assert_fails(ctx, NTK_ESHAPE, "samples of x have shape",
+                 ntk_model_dynamics(models[0], &t, 1, NULL, wrong, NULL, one, two, NULL));
+    o.posterior = NTK_POSTERIOR_NTKGP;
+    models[1] = fit(&f, "serial(Dense(8), Relu(), Dense(1))", &o);
+    assert_fails(ctx, NTK_EINVAL, "at t = infinity only",
+                 ntk_model_dynamics(models[1], &t, 1, NULL, f.test, NULL, one, NULL, two));
+    ntk_model_free(models[1]);
+    ntk_data_free(wrong);
+    wrong = f.train;
+    f.train = vectors(f.x_train, f.n, f.d - 1);
+    models[1] = fit(&f, "serial(Dense(8), Relu(), Dense(1))", &o);
+    assert_fails(ctx, NTK_ESHAPE, "samples of x have shape",
+                 ntk_models_predict(models, 2, f.test, means));
+    for (int k = 0; k < 64; k++)
+        assert_true(one[k] == -7 && two[k] == -7);
+    for (int k = 0; k < 2; k++)
+        ntk_model_free(models[k]);
+    ntk_data_free(wrong);
+    fixture_free(&f);
+}
+
 /* Every stage names itself: targets that are too large for the solution, for predictions, for what
  * is said of them. */
 static void stages_hand_on_finite_numbers(void **state)
@@ -975,6 +1017,7 @@ int main(void)
         cmocka_unit_test(sharpness_is_the_most_likely),
         cmocka_unit_test(broken_files_are_refused),
         cmocka_unit_test(refuses_what_cannot_be_solved),
+        cmocka_unit_test(refusing_writes_nothing),
         cmocka_unit_test(stages_hand_on_finite_numbers),
         cmocka_unit_test(a_given_matrix_must_be_finite),
     };
