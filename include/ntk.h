@@ -315,8 +315,9 @@ NTK_API void ntk_scaler_free(ntk_scaler *scaler);
 /* Writes one array as FILE.npy, or several as FILE.npz or FILE.h5. "-" is standard output (npy only).
  *
  * This and all that saves to a file: the file gets its name when all of it is on disk, so that an error
- * (NTK_EIO) or a crash leaves what was there. A file that is there keeps its mode, symbolic links are
- * followed, pipes and devices are written in place (HDF5: not pipes). */
+ * (NTK_EIO) or a crash leaves what was there. A file that is there keeps its mode, and its owner and group
+ * where the system allows it (else its mode gives nobody more than before); symbolic links are followed,
+ * pipes and devices are written in place (HDF5: not pipes). */
 typedef struct ntk_array {
     const char *name;     /* key in the .npz; ignored for .npy */
     const void *x;        /* row-major, shape[0..ndim-1] */
