@@ -67,7 +67,7 @@ static void check_log(const struct args *a, struct run *r, int error)
 {
     if (!error)
         return;
-    failed("cannot write %s: %s; the run goes on without this log", a->log, strerror(error));
+    failed("cannot write %s: %s; the run goes on without this log", output_name(a->log), strerror(error));
     ntk_outfile_abort(&r->log);
     r->log_failed = true;
 }
@@ -153,7 +153,7 @@ static int check(const struct args *a)
 {
     if (!a->steps)
         return usage("--steps is missing, e.g. --steps 1000");
-    STEP(check_output(a->out));
+    STEP(check_hdf5_output("out", a->out));
     if (a->record && !ends_with(a->record, ".npz") && !ends_with(a->record, ".h5"))
         return usage("--record must end with .npz or .h5, got '%s'", a->record);
     if (a->record)
@@ -161,7 +161,7 @@ static int check(const struct args *a)
     if (a->log)
         STEP(check_output(a->log));
     if (a->checkpoint)
-        STEP(check_output(a->checkpoint));
+        STEP(check_hdf5_output("checkpoint", a->checkpoint));
     if (a->kernels && !a->record)
         return usage("--kernels goes into --record, which is missing");
     if (a->loss && strcmp(a->loss, "xent") == 0 && a->targets && strcmp(a->targets, "onehot") != 0)
@@ -227,7 +227,8 @@ static int64_t log_before(const char *path, int64_t step)
 static int open_log(const struct args *a, struct run *r)
 {
     const int64_t step = ntk_train_step(r->train);
-    const int64_t keep = a->log && step > 0 ? log_before(a->log, step) : 0;
+    const bool is_file = a->log && strcmp(a->log, "-") != 0;
+    const int64_t keep = is_file && step > 0 ? log_before(a->log, step) : 0;
     int error;
 
     if (!a->log)

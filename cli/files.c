@@ -19,6 +19,13 @@ int check_output(const char *path)
     return error ? usage("cannot write %s: %s", path, strerror(error)) : EXIT_OK;
 }
 
+int check_hdf5_output(const char *option, const char *path)
+{
+    if (path && strcmp(path, "-") == 0)
+        return usage("--%s is an HDF5 file, which cannot be written to standard output", option);
+    return check_output(path);
+}
+
 int check_array_output(const char *path, size_t n)
 {
     STEP(check_output(path));
@@ -36,6 +43,8 @@ int check_folder(const char *dir)
 {
     if (strlen(dir) > FOLDER_MAX)
         return usage("the path of --out is too long");
+    if (strcmp(dir, "-") == 0)
+        return usage("--out is a folder, which standard output (-) is not");
     return EXIT_OK;
 }
 

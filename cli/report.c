@@ -82,9 +82,14 @@ int failed(const char *fmt, ...)
     return EXIT_FAILED;
 }
 
+const char *output_name(const char *path)
+{
+    return strcmp(path, "-") == 0 ? "standard output" : path;
+}
+
 int cannot_write(const char *path, int error)
 {
-    failed("cannot write %s: %s", path, strerror(error));
+    failed("cannot write %s: %s", output_name(path), strerror(error));
     return EXIT_USAGE;
 }
 

@@ -305,15 +305,19 @@ static int give_up(struct ntk_outfile *out, int error)
     return error;
 }
 
+static int open_standard_output(struct ntk_outfile *out)
+{
+    *out = (struct ntk_outfile){.fd = STDOUT_FILENO, .folder = -1};
+    fflush(stdout); /* what it holds comes first */
+    return give_up(out, open_stream(out));
+}
+
 int ntk_outfile_open(const char *path, struct ntk_outfile *out)
 {
     int error;
 
-    if (strcmp(path, "-") == 0) {
-        *out = (struct ntk_outfile){.fd = STDOUT_FILENO, .folder = -1};
-        fflush(stdout); /* what it holds comes first */
-        return give_up(out, open_stream(out));
-    }
+    if (strcmp(path, "-") == 0)
+        return open_standard_output(out);
     error = decide(path, out);
     if (!error && out->kind == NTK_OUTFILE_UNNAMED) {
         error = open_new(out);
@@ -326,8 +330,11 @@ int ntk_outfile_open(const char *path, struct ntk_outfile *out)
 
 int ntk_outfile_append(const char *path, int64_t keep, struct ntk_outfile *out)
 {
-    int error = decide(path, out);
+    int error;
 
+    if (strcmp(path, "-") == 0)
+        return open_standard_output(out);
+    error = decide(path, out);
     if (!error) {
         out->kind = NTK_OUTFILE_PLACE;
         out->fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOCTTY | O_CLOEXEC, 0666);

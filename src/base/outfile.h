@@ -44,8 +44,8 @@ struct ntk_outfile {
 
 /* "-" is standard output. */
 int ntk_outfile_open(const char *path, struct ntk_outfile *out);
-/* In place: a file, new or not, of which the first `keep` bytes stay; to be written on from there.
- */
+/* In place: a file, new or not, of which the first `keep` bytes stay; to be written on from there. "-" is standard
+ * output here, too. */
 int ntk_outfile_append(const char *path, int64_t keep, struct ntk_outfile *out);
 /* Whether open would work; changes nothing. */
 int ntk_outfile_check(const char *path);
