@@ -13,6 +13,7 @@
 #ifndef NTK_BASE_H
 #define NTK_BASE_H
 
+#include <locale.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -102,6 +103,17 @@ struct ntk_arena {
 void *ntk_arena_alloc(struct ntk_arena *arena, size_t count, size_t size);
 char *ntk_arena_strdup(struct ntk_arena *arena, const char *s, size_t n);
 void ntk_arena_free(struct ntk_arena *arena);
+
+/* ---- numbers as text: with a decimal point, whatever the program's locale. No other call turns fractions into
+ * text, or text into them, unless it is between the first two. */
+/* Between the two calls the thread's numbers are the C locale's; the other's result is what end takes. */
+locale_t ntk_plain_begin(void);
+void ntk_plain_end(locale_t before);
+/* As vsnprintf and snprintf. */
+int ntk_vformat(char *buf, size_t size, const char *fmt, va_list ap) NTK_PRINTF(3, 0);
+int ntk_format(char *buf, size_t size, const char *fmt, ...) NTK_PRINTF(3, 4);
+/* x with as many digits, from `least` on, as make it read back the same, into a buffer of 32 bytes; returns it. */
+const char *ntk_number_text(double x, int least, char *buf);
 
 /* ---- growing text. Appending never fails visibly: `failed` is checked once at the end. */
 struct ntk_text {

@@ -90,7 +90,7 @@ ntk_status ntk_fail(ntk_ctx *ctx, ntk_status status, const char *fmt, ...)
     if (ctx) {
         ctx->told.what = NULL; /* the work that it was about ends */
         va_start(ap, fmt);
-        vsnprintf(ctx->message, sizeof ctx->message, fmt, ap);
+        ntk_vformat(ctx->message, sizeof ctx->message, fmt, ap);
         va_end(ap);
     }
     return status;
@@ -106,7 +106,7 @@ ntk_status ntk_fail_in(ntk_ctx *ctx, ntk_status status, const char *fmt, ...)
         return status;
     memcpy(old, ctx->message, sizeof old);
     va_start(ap, fmt);
-    n = vsnprintf(ctx->message, sizeof ctx->message, fmt, ap);
+    n = ntk_vformat(ctx->message, sizeof ctx->message, fmt, ap);
     va_end(ap);
     if (n >= 0 && (size_t)n < sizeof ctx->message)
         snprintf(ctx->message + n, sizeof ctx->message - (size_t)n, ": %.*s",
@@ -136,7 +136,7 @@ void ntk_log(ntk_ctx *ctx, int level, const char *fmt, ...)
     if (!ctx || !ctx->log)
         return;
     va_start(ap, fmt);
-    vsnprintf(line, sizeof line, fmt, ap);
+    ntk_vformat(line, sizeof line, fmt, ap);
     va_end(ap);
     ctx->log(level, line, ctx->log_user);
 }

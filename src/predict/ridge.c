@@ -35,10 +35,10 @@ static void check_pivots(const struct ntk_rfp *l, double largest, char *how, siz
         }
     }
     if (least <= limit)
-        snprintf(how, size,
-                 "sample %lld is a combination of those before it (its pivot is %.1e, rounding "
-                 "error is %.1e)",
-                 (long long)where, least, limit);
+        ntk_format(how, size,
+                   "sample %lld is a combination of those before it (its pivot is %.1e, rounding "
+                   "error is %.1e)",
+                   (long long)where, least, limit);
 }
 
 ntk_status ntk_ridge_factor(ntk_ctx *ctx, struct ntk_rfp *k, double ridge, char *how, size_t size)
@@ -126,8 +126,8 @@ void ntk_ridge_say(const struct ntk_ridge *r, double number, char *hint, size_t 
 {
     *hint = '\0';
     if (number > 0)
-        snprintf(hint, size, "; try %s%g (%s)", r->spelling, number,
-                 r->absolute ? "absolute" : "times the mean of the diagonal");
+        ntk_format(hint, size, "; try %s%g (%s)", r->spelling, number,
+                   r->absolute ? "absolute" : "times the mean of the diagonal");
 }
 
 ntk_status ntk_ridge_hint(ntk_ctx *ctx, const struct ntk_ridge *r, ntk_dtype dtype, struct ntk_rfp *k,
