@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * params_io.c - parameters of finite networks in HDF5 files: attributes format, net, input_shape,
- * dtype, multiplier, seed; one group a layer with its arrays, `00_Dense/W`; the
+ * dtype, multiplier, seed (net: a data set if it is longer than an attribute can be); one group a layer with its arrays, `00_Dense/W`; the
  * columns and classes that it was trained on (data/schema_io.c).
  */
 #include <math.h>
