@@ -404,7 +404,8 @@ typedef int ntk_rows_fn(int64_t i0, int64_t ni, void *k, void *user);
  * `rows` in blocks of `block` rows (from disk, say); r = diag_reg trace(K)/n; y and alpha are
  * [n][outputs]. Cholesky in float64 and 4 n^2 bytes. Predictions at other samples are K(x, X) alpha.
  * NTK_ENUMERIC if K + r is not positive definite, with a diag_reg that helps, for which `rows` is asked for
- * the matrix again. */
+ * the matrix again. A warning if it is so but for rounding errors of float32, and dtype is that or all entries
+ * are float32 numbers. */
 NTK_API NTK_NODISCARD ntk_status ntk_kernel_solve(ntk_ctx *ctx, int64_t n, ntk_dtype dtype,
                                                   int64_t block, ntk_rows_fn *rows, void *user,
                                                   const double *y, int64_t outputs, double diag_reg,
@@ -448,7 +449,7 @@ NTK_API NTK_NODISCARD ntk_status ntk_model_bytes(ntk_ctx *ctx, const ntk_net *ne
 
 /* Fits net to y, [n][outputs]. x must outlive the model unless the model is saved and loaded.
  * NTK_ENUMERIC if the matrix is not positive definite: names equal rows, and a diag_reg that
- * would help. */
+ * would help. A warning if it is so but for rounding errors of opts.dtype. */
 NTK_API NTK_NODISCARD ntk_status ntk_model_fit(ntk_ctx *ctx, const ntk_net *net, const ntk_data *x,
                                                const double *y, int64_t outputs,
                                                const ntk_fit_opts *opts, ntk_model **model);

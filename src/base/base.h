@@ -75,6 +75,8 @@ bool ntk_go_on(ntk_ctx *ctx, ntk_status *status, ntk_status this);
 
 /* ---- what a stage of the work hands on. Index of the first of n numbers that is not finite, or -1. */
 int64_t ntk_not_finite(const double *x, int64_t n);
+/* Whether n numbers all are float32 numbers, as those of a matrix that was computed so are. */
+bool ntk_all_single(const double *x, int64_t n);
 /* NTK_ENUMERIC, naming the stage and the number, if one of x [rows][columns] is not finite. */
 ntk_status ntk_check_finite(ntk_ctx *ctx, const char *stage, const double *x, int64_t rows,
                             int64_t columns);

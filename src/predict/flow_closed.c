@@ -77,6 +77,20 @@ static void at_time(const struct closed *w, size_t k)
     }
 }
 
+/* Entries that were computed in float32 and are handed over in float64 make eigenvalues of rounding error, which are
+ * learned. */
+static void hint_dtype(const struct closed *w, int64_t nulls)
+{
+    const struct ntk_spectral_scale single = ntk_spectral_scale(w->n, NTK_F32, 0, w->values);
+    const int64_t of_single = ntk_spectral_nulls(&single, w->n, w->values);
+
+    if (w->p->opts->dtype == NTK_F64 && of_single > nulls && ntk_all_single(w->p->k[0], (int64_t)w->n * w->n))
+        ntk_log(w->p->ctx, 1,
+                "entries of k_train all are float32 numbers, whose rounding errors (%.1e) are above %lld more of its "
+                "eigenvalues: if they were computed so, dtype is to be NTK_F32",
+                single.floor, (long long)(of_single - nulls));
+}
+
 static ntk_status solve(struct closed *w, int64_t *null_directions)
 {
     const struct ntk_flow_problem *p = w->p;
@@ -84,12 +98,13 @@ static ntk_status solve(struct closed *w, int64_t *null_directions)
     memcpy(w->vectors, p->k[0], (size_t)w->n * (size_t)w->n * sizeof *w->vectors);
     NTK_TRY(ntk_spectral_solve(p->ctx, w->n, p->opts->dtype, 0, w->vectors, w->values));
     w->scale = ntk_spectral_scale(w->n, p->opts->dtype, 0, w->values);
+    *null_directions = ntk_spectral_nulls(&w->scale, w->n, w->values);
+    hint_dtype(w, *null_directions);
     project_residual(w);
     for (size_t k = 0; k < p->n_times; k++) {
         at_time(w, k);
         NTK_TRY(ntk_progress(p->ctx, "times", (double)(k + 1), (double)p->n_times));
     }
-    *null_directions = ntk_spectral_nulls(&w->scale, w->n, w->values);
     return NTK_OK;
 }
 

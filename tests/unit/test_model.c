@@ -591,6 +591,57 @@ static void solving_a_given_matrix(void **state)
                  ntk_kernel_solve(ctx, 6, NTK_F64, 4, indefinite_rows, &cancel, y, 1, 1, alpha));
 }
 
+static void note_warning(int level, const char *text, void *user)
+{
+    if (level > 0)
+        snprintf(user, 300, "%s", text);
+}
+
+struct pair {
+    double k; /* of two samples */
+    ntk_dtype dtype;
+};
+
+static int pair_rows(int64_t i0, int64_t ni, void *k, void *user)
+{
+    const struct pair *p = user;
+
+    for (int64_t i = 0; i < 2 - i0; i++) { /* one row */
+        const double value = i == 0 ? 1 : p->k;
+
+        if (p->dtype == NTK_F32)
+            ((float *)k)[i] = (float)value;
+        else
+            ((double *)k)[i] = value;
+    }
+    (void)ni;
+    return 0;
+}
+
+/* Cholesky works, but what it solves is what float32 rounded. */
+static void rounding_errors_of_float32_are_warned_of(void **state)
+{
+    const double y[] = {1, 2}, near = (double)0.9999999f;
+    const struct {
+        struct pair pair;
+        double diag_reg;
+        bool warned;
+    } cases[] = {{{near, NTK_F32}, 0, true},          {{near, NTK_F64}, 0, true}, {{near, NTK_F32}, 1e-5, false},
+                 {{0.9999999, NTK_F64}, 0, false}, {{0.5, NTK_F32}, 0, false}};
+
+    (void)state;
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        char warning[300] = "";
+        struct pair p = cases[k].pair;
+        double alpha[2];
+
+        ntk_ctx_set_log(ctx, note_warning, warning);
+        assert_ok(ctx, ntk_kernel_solve(ctx, 2, p.dtype, 1, pair_rows, &p, y, 1, cases[k].diag_reg, alpha));
+        ntk_ctx_set_log(ctx, NULL, NULL);
+        assert_int_equal(strstr(warning, "to rounding errors of float32 sample 1") != NULL, cases[k].warned);
+    }
+}
+
 /* At the training samples nothing is left but rounding error, of either sign. */
 static void variances_are_not_negative(void **state)
 {
@@ -1011,6 +1062,7 @@ int main(void)
         cmocka_unit_test(with_a_ridge_the_limit_is_choleskys),
         cmocka_unit_test(hints_of_a_ridge_work),
         cmocka_unit_test(solving_a_given_matrix),
+        cmocka_unit_test(rounding_errors_of_float32_are_warned_of),
         cmocka_unit_test(variances_are_not_negative),
         cmocka_unit_test(models_are_saved),
         cmocka_unit_test(schemas_are_saved),
