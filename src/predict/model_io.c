@@ -207,6 +207,16 @@ static void read_sizes(struct ntk_h5 *f, ntk_model *m, ntk_shape *shape, ntk_dty
     m->outputs = y[0];
 }
 
+/* Of what will be read. A file without "ridge" has no solution. */
+static ntk_status check_memory(const struct ntk_h5 *f, const ntk_model *m, size_t x_bytes)
+{
+    const size_t bytes = H5Aexists(f->id, "ridge") > 0
+                             ? ntk_model_matrices(&m->opts, m->n, m->outputs)
+                             : 2 * (size_t)m->n * (size_t)m->outputs * sizeof(double);
+
+    return ntk_ctx_check_memory(f->ctx, x_bytes + bytes, "the model");
+}
+
 static void read_samples(struct ntk_h5 *f, ntk_model *m)
 {
     ntk_shape shape = {0};
@@ -214,14 +224,12 @@ static void read_samples(struct ntk_h5 *f, ntk_model *m)
     size_t numbers;
 
     read_sizes(f, m, &shape, &dtype);
+    numbers = (size_t)m->n * (size_t)m->outputs;
+    if (!f->what)
+        ntk_h5_failed(f, "x", check_memory(f, m, (size_t)(m->n * ntk_features_of(shape)) * dtype));
     if (f->what || ntk_h5_failed(f, "x", ntk_data_alloc(f->ctx, dtype, m->n, shape, &m->owned_x)))
         return;
     m->x = m->owned_x;
-    numbers = (size_t)m->n * (size_t)m->outputs;
-    if (ntk_h5_failed(
-            f, "y",
-            ntk_ctx_check_memory(f->ctx, 2 * numbers * sizeof *m->y, "the model's targets")))
-        return;
     m->y = ntk_alloc(f->ctx, numbers, sizeof *m->y);
     m->alpha = ntk_alloc(f->ctx, numbers, sizeof *m->alpha);
     m->solution = ntk_alloc_zero(f->ctx, 1, sizeof *m->solution);
@@ -273,13 +281,10 @@ static void check_solution(struct ntk_h5 *f, const ntk_model *m)
 static void read_solution(struct ntk_h5 *f, ntk_model *m)
 {
     struct ntk_solution *s = m->solution;
-    const size_t n = (size_t)m->n, packed = ntk_rfp_size(m->n);
-    const size_t numbers = (m->opts.finite_time ? n * n : packed) + (m->both ? packed : 0);
+    const size_t n = (size_t)m->n;
     bool memory;
 
-    if (f->what || H5Aexists(f->id, "ridge") <= 0 || !has_solution(f, m) ||
-        ntk_h5_failed(f, "factor",
-                      ntk_ctx_check_memory(f->ctx, numbers * sizeof(double), "the model's factor")))
+    if (f->what || H5Aexists(f->id, "ridge") <= 0 || !has_solution(f, m))
         return;
     if (m->opts.finite_time) {
         s->vectors = ntk_alloc(f->ctx, n * n, sizeof *s->vectors);
