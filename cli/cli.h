@@ -132,15 +132,21 @@ bool ends_with(const char *path, const char *end);
 struct samples {
     ntk_data *train_file, *train; /* train is a part of train_file, or a scaled copy */
     ntk_data *test;               /* NULL: none */
-    ntk_scaler *scaler;           /* NULL: none */
+    ntk_scaler *fitted;           /* scaler, if it was learned on train_file */
+    const ntk_scaler *scaler;     /* NULL: none */
     ntk_schema *schema;           /* of the training samples: labels of both are numbers of its classes */
     ntk_targets targets;
     int64_t outputs; /* columns of y */
     double *y;       /* [n_train][outputs] */
 };
-/* net NULL: images stay images; like: a schema that training samples must match (NULL: none). */
-int samples_load(ntk_ctx *ctx, const struct args *a, const ntk_net *net, const ntk_schema *like,
+/* net NULL: images stay images; params: a network that may have been trained before, whose columns, classes and
+ * standardisation samples then have (NULL: none). */
+int samples_load(ntk_ctx *ctx, const struct args *a, const ntk_net *net, const ntk_params *params,
                  bool need_test, struct samples *s);
+/* Replaces data by a standardised copy; scaler NULL: as they are. */
+int standardise(ntk_ctx *ctx, const ntk_scaler *scaler, ntk_data **data);
+/* Indexed by ntk_standardize. */
+extern const char *const standardisations[3];
 void samples_free(struct samples *s);
 void json_samples(struct json *j, const struct args *a, const struct samples *s); /* "train", "test" */
 /* A schema that has columns, else NULL. */
@@ -170,7 +176,7 @@ double cross_entropy(const double *f, const double *y, int64_t n, int64_t output
 int network_load(ntk_ctx *ctx, const struct args *a, const ntk_data *x, ntk_params **params);
 /* Loads samples for the network of --params or --net, flattened if it does not use positions; and the
  * network itself if *params is NULL (params NULL: not wanted). Columns are those of the network's schema,
- * or of like. */
+ * or of like, and standardised as in its training. */
 int network_x(ntk_ctx *ctx, const struct args *a, const char *source, int64_t limit,
               const ntk_schema *like, ntk_params **params, ntk_data **x);
 /* Training and test samples, and the network, which must have as many outputs as the targets. */

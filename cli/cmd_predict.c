@@ -27,17 +27,11 @@ struct job {
 
 static int load(ntk_ctx *ctx, const struct args *a, struct job *j)
 {
-    ntk_data *scaled;
-
     STEP(load_source(ctx, a, a->x, a->test_limit, j->schema, &j->x));
     say_source(a->x, j->x, NULL);
     if (ntk_data_schema(j->x) && ntk_schema_table(ntk_data_schema(j->x)) && !columns_of(j->schema))
         note("%s has no names of columns: they are taken in the order of %s", a->model, a->x);
-    if (j->scaler) {
-        TRY(ctx, ntk_scaler_apply(j->scaler, j->x, &scaled));
-        ntk_data_free(j->x);
-        j->x = scaled;
-    }
+    STEP(standardise(ctx, j->scaler, &j->x));
     if (j->targets != NTK_RAW && j->schema)
         STEP(number_labels(ctx, a->x, j->schema, j->x));
     if (ntk_model_shape(j->model).spatial == 0)
