@@ -80,6 +80,7 @@ void say_memory(const char *what, size_t bytes);
 int check_output(const char *path);
 /* The same for n arrays: the name must be of a format that holds them. */
 int check_array_output(const char *path, size_t n);
+bool holds_several(const char *path); /* .npz or .h5 */
 int check_folder(const char *dir);
 /* A file of the command's own; an exit code, what failed is said. Closing puts it in place if code, how its
  * writer ended, is EXIT_OK, else drops it and returns code. */
@@ -151,6 +152,11 @@ void samples_free(struct samples *s);
 void json_samples(struct json *j, const struct args *a, const struct samples *s); /* "train", "test" */
 /* A schema that has columns, else NULL. */
 const ntk_schema *columns_of(const ntk_schema *schema);
+/* Columns without a header have numbers for names, which are no names of outputs. */
+bool has_words(const char *name);
+/* An array that says what the outputs are, to be written beside them: `classes`, their labels as numbers or words; or
+ * `targets`, the names of columns. How many arrays that is: 1, or 0 if a schema (NULL: none) does not know. */
+size_t outputs_array(const ntk_schema *schema, int64_t outputs, ntk_array *array);
 /* Loads one source, matched with a schema (NULL: none). */
 int load_source(ntk_ctx *ctx, const struct args *a, const char *source, int64_t limit,
                 const ntk_schema *like, ntk_data **data);

@@ -340,7 +340,7 @@ static int run(ntk_ctx *ctx, const struct args *a, struct run *r)
     if (code == EXIT_OK)
         code = save(ctx, a, r);
     if (a->record && r->r.n) { /* however the run ends */
-        const int kept = records_write(ctx, &r->r, a->record);
+        const int kept = records_write(ctx, &r->r, r->s.schema, a->record);
 
         code = code == EXIT_OK ? kept : code;
     }

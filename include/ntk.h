@@ -210,7 +210,9 @@ typedef struct ntk_schema ntk_schema;
 typedef enum ntk_header { NTK_HEADER_AUTO, NTK_HEADER_YES, NTK_HEADER_NO } ntk_header;
 
 /* How a file is read. ntk_load_opts_init fills in the defaults. Lists of columns are names or 0-based
- * numbers separated by commas; a column without a name in the header, number k, is "Unnamed: k". */
+ * numbers separated by commas; a column without a name in the header, number k, is "Unnamed: k". A name with
+ * commas, or that begins with a quote, is written in quotes, as in a CSV: "a,b",c; without quotes a list that as a whole
+ * is the name of a column is that column. */
 typedef struct ntk_load_opts {
     ntk_dtype dtype;      /* element type of the samples in memory; default NTK_F64 */
     const char *target;   /* CSV: list of target columns, "none" for no target; NULL (default): a column
@@ -328,6 +330,7 @@ typedef struct ntk_array {
     ntk_dtype dtype;
     int ndim;             /* 0 to 4 */
     int64_t shape[4];
+    const char *const *words; /* not NULL: the array is of these texts (UTF-8), x and dtype are ignored */
 } ntk_array;
 NTK_API NTK_NODISCARD ntk_status ntk_array_write(ntk_ctx *ctx, const char *path,
                                                  const ntk_array *arrays, size_t n);
