@@ -101,6 +101,7 @@ void json_number(struct json *j, const char *key, double x);   /* not finite: nu
 void json_integer(struct json *j, const char *key, int64_t x);
 void json_text(struct json *j, const char *key, const char *text);
 void json_bool(struct json *j, const char *key, bool x);
+void json_texts(struct json *j, const char *key, const char *const *texts, size_t n);
 
 /* ---- what several commands do (common.c) */
 #define TRY(ctx, call)                             \
@@ -165,6 +166,8 @@ int load_x(ntk_ctx *ctx, const struct args *a, const char *source, int64_t limit
            const ntk_net *net, const ntk_schema *like, ntk_data **data);
 /* Numbers labels by a schema's classes; says how many are none of them. */
 int number_labels(ntk_ctx *ctx, const char *source, const ntk_schema *schema, ntk_data *data);
+/* ntk info of the file of --model or --params. (about.c) */
+int about_file(ntk_ctx *ctx, const struct args *a);
 /* Says on one line what was guessed about a source; schema: of the fit to it, NULL: none. */
 void say_source(const char *source, const ntk_data *data, const ntk_schema *schema);
 /* The same, and what else is known, as an object; schema: of the fit to it, NULL: none. */

@@ -142,14 +142,6 @@ void say_source(const char *source, const ntk_data *data, const ntk_schema *sche
 
 /* ---- the same in JSON */
 
-static void json_texts(struct json *j, const char *key, const char *const *texts, size_t n)
-{
-    json_open(j, key, '[');
-    for (size_t k = 0; k < n; k++)
-        json_text(j, NULL, texts[k]);
-    json_close(j, ']');
-}
-
 static void json_table(struct json *j, const ntk_schema *s)
 {
     const ntk_table *t = ntk_schema_table(s);

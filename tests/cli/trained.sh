@@ -68,3 +68,14 @@ ntk init --net "$net" --input-shape 3 --out i.h5 >init.out
 try ntk apply --params i.h5 --x bare.csv --target none --out f.npy
 formats=$root/tests/golden/formats
 ntk apply --params "$formats/trained-2.h5" --x "$formats/samples.csv" --out f.npy 2>&1 | sed "s|$formats/||g"
+
+# What a file knows.
+try ntk info --params p.h5
+try ntk info --params q.h5 | grep standardisation
+try ntk info --params i.h5
+awk -F , -v OFS=, '{$1 = NR == 1 ? "\"kind, of wine\"" : NR % 2 ? "red" : "white"; print}' wine.csv >kinds.csv
+ntk fit --net 'fc()' --train kinds.csv --target '"kind, of wine"' --diag-reg 1e-2 --quiet --out m.h5
+try ntk info --model m.h5
+try ntk info --model m.h5 --json
+try ntk info --model p.h5
+try ntk info --model m.h5 --params p.h5
