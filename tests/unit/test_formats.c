@@ -444,6 +444,10 @@ static const struct change parameters[] = {
     {PARAMS, "multiplier", 'd', NAN_, 0, NULL, NTK_EIO, "part 'multiplier' is not positive"},
     {PARAMS, "multiplier", 'd', 0, 0, NULL, NTK_EIO, "part 'multiplier' is not positive"},
     WRONG_SCALERS(SCALED),
+    {SCALED, "schema_names", 'x', 0, 0, NULL, NTK_EIO, "part 'schema_names' is missing or does not"},
+    {SCALED, "class_names", 'x', 0, 0, NULL, NTK_EIO, "part 'class_names' is missing or does not fit"},
+    {CHECK, "class_labels", 'n', 1, 0, NULL, NTK_EIO, "part 'class_labels' is not ascending"},
+    {CHECK, "class_labels", 'n', NAN_, 1, NULL, NTK_EIO, "part 'class_labels' is not ascending"},
 };
 
 static void wrong_parameters_are_refused(void **state)
