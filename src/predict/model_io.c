@@ -3,8 +3,9 @@
  * model_io.c - models in HDF5 files.
  *
  *     attributes  format ("libntk model 2"; 1 is the same), net, posterior, dtype, diag_reg, diag_reg_absolute, finite_time,
- *                 mean_loss, covariance, targets, shape [4], scaler_kind, scaler_shape [4]
- *     x [n][features]    y, alpha [outputs][n]    scaler_mean, scaler_deviation
+ *                 mean_loss, covariance, targets, shape [4]
+ *     x [n][features]    y, alpha [outputs][n]
+ *     the standardisation: data/scaler_io.c
  *     the columns and classes of the training data, if they have names: data/schema_io.c
  *     with the factor: ridge (attribute) and factor or vectors and values, nngp
  */
@@ -13,17 +14,6 @@
 #include <string.h>
 
 #include "predict/model.h"
-
-ntk_status ntk_scaler_copy(const ntk_scaler *scaler, ntk_scaler **copy)
-{
-    ntk_scaler *c;
-
-    NTK_TRY(ntk_scaler_new(scaler->ctx, scaler->kind, scaler->shape, &c));
-    memcpy(c->mean, scaler->mean, (size_t)scaler->n * sizeof *c->mean);
-    memcpy(c->deviation, scaler->deviation, (size_t)scaler->n * sizeof *c->deviation);
-    *copy = c;
-    return NTK_OK;
-}
 
 #ifdef NTK_HDF5
 
@@ -92,56 +82,6 @@ static void solution(struct ntk_h5 *f, ntk_model *m, bool write)
         ntk_h5_matrix(f, "nngp", H5T_NATIVE_DOUBLE, packed, 1, s->nngp.a, write);
 }
 
-/* Every feature of the samples belongs to the scaler, but they may have been flattened since. */
-static bool scales(ntk_shape scaler, ntk_shape samples)
-{
-    return ntk_shape_valid(scaler) && ntk_features_of(scaler) == ntk_features_of(samples);
-}
-
-static void make_scaler(struct ntk_h5 *f, ntk_model *m, int kind, ntk_shape shape)
-{
-    const int64_t n = kind == NTK_STD_FEATURE ? ntk_features_of(shape) : shape.c;
-
-    if (ntk_h5_wrong(f, "scaler_kind", kind <= NTK_STD_CHANNEL, "is none that there is") ||
-        ntk_h5_wrong(f, "scaler_shape", scales(shape, m->x->shape), "is not that of the samples"))
-        return;
-    if (kind != NTK_STD_NONE &&
-        (!has_matrix(f, "scaler_mean", n, 1) || !has_matrix(f, "scaler_deviation", n, 1)))
-        return;
-    ntk_h5_failed(f, "scaler", ntk_scaler_new(f->ctx, (ntk_standardize)kind, shape, &m->scaler));
-}
-
-static bool all_positive(const double *x, int64_t n)
-{
-    for (int64_t k = 0; k < n; k++)
-        if (!(x[k] > 0))
-            return false;
-    return true;
-}
-
-static void scaler(struct ntk_h5 *f, ntk_model *m, bool write)
-{
-    ntk_scaler *s = m->scaler;
-    int kind = s ? (int)s->kind : -1;
-    ntk_shape shape = s ? s->shape : (ntk_shape){.h = 1, .w = 1, .c = 1};
-
-    ntk_h5_int(f, "scaler_kind", &kind, write);
-    ntk_h5_shape(f, "scaler_shape", &shape, write);
-    if (f->what || kind < 0)
-        return;
-    if (!write)
-        make_scaler(f, m, kind, shape);
-    s = m->scaler;
-    if (f->what || s->n == 0)
-        return;
-    ntk_h5_matrix(f, "scaler_mean", H5T_NATIVE_DOUBLE, s->n, 1, s->mean, write);
-    ntk_h5_matrix(f, "scaler_deviation", H5T_NATIVE_DOUBLE, s->n, 1, s->deviation, write);
-    need_finite(f, "scaler_mean", s->mean, (size_t)s->n);
-    need_finite(f, "scaler_deviation", s->deviation, (size_t)s->n);
-    ntk_h5_wrong(f, "scaler_deviation", f->what || all_positive(s->deviation, s->n),
-                 "has a number that is not positive");
-}
-
 /* ---- saving */
 
 static void write_model(struct ntk_h5 *f, ntk_model *m, int with_factor)
@@ -168,7 +108,7 @@ static void write_model(struct ntk_h5 *f, ntk_model *m, int with_factor)
     ntk_h5_matrix(f, "x", real, m->n, features, samples, true);
     ntk_h5_matrix(f, "y", H5T_NATIVE_DOUBLE, m->outputs, m->n, m->y, true);
     ntk_h5_matrix(f, "alpha", H5T_NATIVE_DOUBLE, m->outputs, m->n, m->alpha, true);
-    scaler(f, m, true);
+    ntk_scaler_io(f, m->x->shape, &m->scaler, true);
     ntk_schema_write(f, m->schema);
     if (with_factor)
         solution(f, m, true);
@@ -311,7 +251,7 @@ static ntk_status read_model(struct ntk_h5 *f, ntk_model *m)
     options(f, m, false);
     read_samples(f, m);
     if (!f->what)
-        scaler(f, m, false);
+        ntk_scaler_io(f, m->x->shape, &m->scaler, false);
     ntk_schema_read(f, &m->schema);
     if (!f->what)
         ntk_h5_wrong(f, "schema",
