@@ -26,10 +26,15 @@ int check_hdf5_output(const char *option, const char *path)
     return check_output(path);
 }
 
+bool holds_several(const char *path)
+{
+    return ends_with(path, ".npz") || ends_with(path, ".h5");
+}
+
 int check_array_output(const char *path, size_t n)
 {
     STEP(check_output(path));
-    if (ends_with(path, ".npz") || ends_with(path, ".h5"))
+    if (holds_several(path))
         return EXIT_OK;
     if (n > 1)
         return usage("the result is %zu arrays: --out must end with .npz or .h5, got '%s'", n,
