@@ -428,7 +428,6 @@ ntk_status ntk_samples_prepare(ntk_ctx *ctx, const struct ntk_plan *plan,
     const ntk_data *data[] = {x1, x2};
     const int sets = x2 ? 2 : 1;
     const double *q[2] = {NULL, NULL};
-    bool extreme = false;
 
     *duals = (struct ntk_duals){.plan = plan};
     duals->dual = ntk_alloc_zero(ctx, (size_t)plan->n_tables, sizeof *duals->dual);
@@ -455,10 +454,6 @@ ntk_status ntk_samples_prepare(ntk_ctx *ctx, const struct ntk_plan *plan,
     }
     for (int k = 0; k < plan->n_steps && !duals->beyond; k++)
         NTK_TRY(run_step(ctx, plan, &plan->steps[k], s, sets, duals));
-    for (int k = 0; k < plan->n_tables; k++)
-        extreme = extreme || duals->dual[k].not_near;
-    for (int k = 0; extreme && k < plan->n_tables; k++) /* such pairs go through all of them */
-        duals->dual[k].near = 0;
     store_pars(plan, way->dtype, duals);
     return NTK_OK;
 }
