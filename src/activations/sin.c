@@ -74,10 +74,10 @@ NTK_INLINE void near_point(const struct near *x, const real *par, struct near *y
     const V k = par[0] * near_value(x), e = vexpm1(-2 * vabs(k)); /* F, if norms are very different */
     const V scale = (real)0.5 * vexp(vmin(vabs(k) - (real)0.5 * (q1 + q2), splat(0)));
     const V f = scale * (par[1] * (2 + e) - vsign(par[2] * e, -k));
-    const M small = (vmax(q1, q2) < 1) & (splat(par[1]) <= (real)0x1p-60 * par[2]);
+    const M steep = vmax(q1, q2) >= 1, small = ~steep & (splat(par[1]) <= (real)0x1p-60 * par[2]);
     const M opposite = x->plus < x->minus;
 
-    const M apart = ~small & (4 * vabs(x->d) > x->s1 + x->s2);
+    const M apart = steep & (4 * vabs(x->d) > x->s1 + x->s2);
 
     y->minus = pick(apart, y->s1 * y->s2 - f, pick(small, pick(opposite, far, less), minus));
     y->plus = pick(apart, y->s1 * y->s2 + f, pick(small, pick(opposite, less, far), plus));
