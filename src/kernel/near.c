@@ -97,7 +97,7 @@ static double exchange(void *k, ntk_dtype dtype, int64_t at, double value)
 }
 
 /* The roots of samples' variances stand after the sides. */
-static const unsigned char *roots(const struct ntk_samples *x, int table, int sides, int64_t i)
+static const unsigned char *side_roots(const struct ntk_samples *x, int table, int sides, int64_t i)
 {
     return (const unsigned char *)x->sides[table] + ((size_t)sides * x->stride + (size_t)i) * x->dtype;
 }
@@ -107,7 +107,7 @@ void ntk_near_mark(struct ntk_near *s, int table, void *k, size_t n, int64_t i, 
     const struct ntk_tiling *t = s->t;
     const struct ntk_dual *dual = &t->duals->dual[table];
     const struct ntk_samples *a = t->rows, *b = t->columns;
-    const void *s1 = roots(a, table, dual->sides, i);
+    const void *s1 = side_roots(a, table, dual->sides, i);
     const double root = a->dtype == NTK_F32 ? (double)*(const float *)s1 : *(const double *)s1;
     /* A sample with itself is left out: every row of a tile on the diagonal would have a pair. */
     const bool own = a == b && i >= j0 && i < j0 + (int64_t)n;
@@ -117,7 +117,7 @@ void ntk_near_mark(struct ntk_near *s, int table, void *k, size_t n, int64_t i, 
         return;
     if (own)
         kept = exchange(k, a->dtype, i - j0, 0);
-    s->any |= t->simd->mark(n, k, (1 - dual->near) * root, roots(b, table, dual->sides, j0),
+    s->any |= t->simd->mark(n, k, (1 - dual->near) * root, side_roots(b, table, dual->sides, j0),
                             (1 - dual->near) * dual->near_from, s->flags);
     if (own)
         exchange(k, a->dtype, i - j0, kept);
