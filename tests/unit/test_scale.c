@@ -375,6 +375,41 @@ static void positions_have_scales_of_their_own(void **state)
         }
 }
 
+static void count_float64(int level, const char *text, void *user)
+{
+    (void)level;
+    *(int *)user += strstr(text, "computed in float64") != NULL;
+}
+
+/* Zeros beside pixels, which deep networks fill: float32 is enough if no pixel is far. */
+static void zeros_in_deep_images_are_taken(void **state)
+{
+    static const ntk_shape shape = {2, 9, 8, 1};
+    static const char net[] = "serial(repeat(serial(Conv(1, (3, 3), padding='SAME', W_std=2**0.5), Relu()), 45), "
+                              "Flatten(), Dense(1))";
+    double x[N * 72], want[2 * N * N], got[2 * N * N];
+    int said = 0;
+
+    (void)state;
+    samples(x, N * 72);
+    for (int i = 0; i < N * 72; i++)
+        if (i % 8 < 3 || i % 8 > 5 || i / 8 % 9 < 2)
+            x[i] = 0;
+    assert_ok(ctx, try_kernel(net, NTK_F64, shape, x, NTK_F64, N, want));
+    ntk_ctx_set_log(ctx, count_float64, &said);
+    assert_ok(ctx, try_kernel(net, NTK_F32, shape, x, NTK_F64, N, got));
+    assert_int_equal(said, 0);
+    check_close(net, 0, got, want, 1e-5);
+    samples(x, N * 72);
+    for (int i = 0; i < N * 72; i++) /* one pixel too small for what zeros make of it */
+        x[i] = i % 72 == 71 ? 1e-15 : 0;
+    assert_ok(ctx, try_kernel(net, NTK_F64, shape, x, NTK_F64, N, want));
+    assert_ok(ctx, try_kernel(net, NTK_F32, shape, x, NTK_F64, N, got));
+    assert_int_equal(said, 1);
+    check_close(net, 0, got, want, 1e-5);
+    ntk_ctx_set_log(ctx, NULL, NULL);
+}
+
 static void large_images_are_refused_or_right(void **state)
 {
     static const char *const nets[] = {
@@ -483,6 +518,7 @@ int main(void)
         cmocka_unit_test(tiny_samples_beside_tiny_constants_are_refused),
         cmocka_unit_test(half_of_an_image_may_be_small),
         cmocka_unit_test(positions_have_scales_of_their_own),
+        cmocka_unit_test(zeros_in_deep_images_are_taken),
         cmocka_unit_test(large_images_are_refused_or_right),
         cmocka_unit_test(deep_nets_pass_through_any_size),
     };
