@@ -55,13 +55,13 @@ static bool is_zero(const struct ntk_samples *x, size_t first, size_t n)
     return true;
 }
 
-/* The gap of all samples; ANY_GAP without memory to find it. */
-static int input_gap(const struct ntk_fields *f, const struct ntk_node *v)
+/* The gap of all samples; d has a number for each position. */
+static int input_gap(const struct ntk_fields *f, const struct ntk_node *v, int *d)
 {
     const int n = v->h * v->w;
-    int *d = ntk_alloc(NULL, (size_t)n, sizeof *d), gap = d ? 0 : ANY_GAP;
+    int gap = 0;
 
-    for (int t = 0; d && t < f->n_sets; t++)
+    for (int t = 0; t < f->n_sets; t++)
         for (int64_t s = 0; s < f->set[t].n; s++) {
             const size_t first = (size_t)s * f->set[t].features, c = (size_t)f->channels;
 
@@ -72,12 +72,12 @@ static int input_gap(const struct ntk_fields *f, const struct ntk_node *v)
             for (int p = 0; p < n; p++)
                 gap = d[p] < n && d[p] > gap ? d[p] : gap;
         }
-    free(d);
     return gap;
 }
 
 /* Squares of samples in float64, which are 0 only where the samples are: *lost if not. */
-static struct range input_range(const struct ntk_fields *f, const struct ntk_node *v, bool *lost)
+static struct range input_range(const struct ntk_fields *f, const struct ntk_node *v, int *distance,
+                                bool *lost)
 {
     const size_t c = (size_t)f->channels;
     struct range r = {HUGE_VAL, 0, HUGE_VAL, 0};
@@ -110,7 +110,7 @@ static struct range input_range(const struct ntk_fields *f, const struct ntk_nod
         *lost = *lost || gone;
     }
     if (r.lo == 0 && f->dtype == NTK_F32)
-        r.gap = input_gap(f, v);
+        r.gap = input_gap(f, v, distance);
     return r;
 }
 
@@ -212,14 +212,14 @@ static struct range conv_range(const struct ntk_node *v, const struct ntk_node *
 
 static struct range node_range(const struct ntk_fields *f, const struct ntk_node *v,
                                const struct range *ranges, const struct ntk_dual *dual,
-                               bool *lost)
+                               int *distance, bool *lost)
 {
     const struct range in = v->n_in ? ranges[v->in[0]] : (struct range){0, 0, HUGE_VAL, ANY_GAP};
     struct range r = in;
 
     switch (v->op) {
     case NTK_OP_INPUT:
-        return input_range(f, v, lost);
+        return input_range(f, v, distance, lost);
     case NTK_OP_MIX:
         return mix_range(v, ranges);
     case NTK_OP_PRODUCT:
@@ -287,11 +287,10 @@ static ntk_status setup_duals(struct ntk_fields *f, bool last)
 {
     const struct ntk_space *s = f->space;
     struct range *ranges = ntk_alloc_zero(f->ctx, (size_t)s->graph->n, sizeof *ranges);
-    ntk_status status = ranges ? NTK_OK : NTK_ENOMEM;
+    int *distance = ntk_alloc(f->ctx, positions(node(f, 0)), sizeof *distance); /* the input */
     bool lost = false, *ready = ntk_alloc_zero(f->ctx, (size_t)s->n_tables, sizeof *ready);
+    ntk_status status = ranges && distance && ready ? NTK_OK : NTK_ENOMEM;
 
-    if (!ready)
-        status = NTK_ENOMEM;
     for (int v = 0; v < s->graph->n && status == NTK_OK; v++) {
         const struct ntk_node *x = node(f, v);
         const int t = x->plane && is_dual(x) ? table_of(s, x) : -1;
@@ -308,7 +307,7 @@ static ntk_status setup_duals(struct ntk_fields *f, bool last)
             f->beyond = f->beyond || (f->dtype == NTK_F32 && f->dual[t].beyond);
         }
         if (status == NTK_OK)
-            ranges[v] = node_range(f, x, ranges, t >= 0 ? &f->dual[t] : NULL, &lost);
+            ranges[v] = node_range(f, x, ranges, t >= 0 ? &f->dual[t] : NULL, distance, &lost);
         f->beyond = f->beyond ||
                     (status == NTK_OK && !last && (lost || !fits(f->dtype, x, ranges[v])));
     }
@@ -323,6 +322,7 @@ static ntk_status setup_duals(struct ntk_fields *f, bool last)
                 ((double *)f->par)[t * NTK_DUAL_PARS + k] = f->dual[t].par[k];
     }
     free(ranges);
+    free(distance);
     free(ready);
     return status;
 }

@@ -523,6 +523,7 @@ size_t ntk_samples_bytes(const struct ntk_plan *plan, const struct ntk_way *way,
     size_t each = (size_t)plan->graph.n * sizeof(double) + sizeof(struct key) + 3 * sizeof(int64_t);
 
     each += same ? 0 : (size_t)ntk_features_of(x->shape) * way->dtype;
+    each += way->exponent[0] ? sizeof **way->exponent : 0;
     for (int k = 0; k < plan->n_tables; k++) {
         const struct ntk_dual *dual = duals ? &duals->dual[k] : NULL;
 

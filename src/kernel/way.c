@@ -12,10 +12,12 @@
 
 #define NONE INT_MAX /* not homogeneous */
 #define ANY  INT_MIN /* 0 everywhere, which is of any degree */
-#define TOP  200     /* samples' largest numbers become 2^TOP, so that small ones have most room, */
-#define BOTTOM (-400) /* or 2^BOTTOM where the limit of small samples is to hold; nearer to 1 in nets of higher
-                       * degree */
-#define SMALL 0x1p-45 /* what the limit leaves out, relative */
+
+/* Samples' largest numbers become 2^TOP, so that small ones have most room, or 2^BOTTOM where the limit of small
+ * samples is to hold; nearer to 1 in nets of higher degree. */
+#define TOP    200
+#define BOTTOM (-400)
+#define SMALL  0x1p-45 /* what the limit leaves out, relative */
 
 /* The power of x that a function is near 0. */
 static int order_at_0(double (*f)(const void *, double), const void *self)

@@ -257,6 +257,38 @@ static void entries_do_not_depend_on_extreme_samples(void **state)
     free(x);
 }
 
+/* Where f(x) is f'(0) x to all digits, samples of different lengths stay parallel. */
+static void small_samples_stay_parallel(void **state)
+{
+    static const char *const smooth[] = {"Erf()", "Sin()", "Tanh()", "Silu()", "Mish()", "Gelu()", "Elu()"};
+    const int n = 6;
+    double x[12], *want, *got;
+
+    (void)state;
+    for (int i = 0; i < n; i++) {
+        x[2 * i] = (i % 2 ? -1e-20 : 1e-20) * (1 + i);
+        x[2 * i + 1] = -0.7 * x[2 * i] * (1 + 1e-6 * i);
+    }
+    want = kernels("serial(Dense(8), Dense(8), Relu(), Dense(1))", NTK_F64, x, n, NULL, 0, 2);
+    for (size_t k = 0; k < sizeof smooth / sizeof *smooth; k++) {
+        char net[100];
+
+        snprintf(net, sizeof net, "serial(Dense(8), %s, Dense(8), Relu(), Dense(1))", smooth[k]);
+        got = kernels(net, NTK_F64, x, n, NULL, 0, 2);
+        for (int m = 0; m < 2; m++)
+            for (int i = 0; i < n * n; i++) {
+                const double *a = want + m * n * n, *b = got + m * n * n;
+                const int d1 = i / n * (n + 1), d2 = i % n * (n + 1);
+                const double scale = sqrt(b[d1] / a[d1]) * sqrt(b[d2] / a[d2]);
+
+                assert_near(b[i], a[i] * scale, strcmp(smooth[k], "Elu()") == 0 ? 3e-8 : 1e-13,
+                            sqrt(b[d1]) * sqrt(b[d2]));
+            }
+        free(got);
+    }
+    free(want);
+}
+
 static void equal_samples_are_exact(void **state)
 {
     double *x = mixed_samples(1);
@@ -279,6 +311,7 @@ int main(void)
         cmocka_unit_test(golden_in_float32),
         cmocka_unit_test(entries_do_not_depend_on_neighbours),
         cmocka_unit_test(entries_do_not_depend_on_extreme_samples),
+        cmocka_unit_test(small_samples_stay_parallel),
         cmocka_unit_test(equal_samples_are_exact),
     };
 

@@ -385,8 +385,8 @@ static void count_float64(int level, const char *text, void *user)
 static void zeros_in_deep_images_are_taken(void **state)
 {
     static const ntk_shape shape = {2, 9, 8, 1};
-    static const char net[] = "serial(repeat(serial(Conv(1, (3, 3), padding='SAME', W_std=2**0.5), Relu()), 45), "
-                              "Flatten(), Dense(1))";
+    static const char net[] = "serial(repeat(serial(Conv(1, (3, 3), padding='SAME', W_std=2**0.5), Relu()), "
+                              "45), Flatten(), Dense(1))";
     double x[N * 72], want[2 * N * N], got[2 * N * N];
     int said = 0;
 
