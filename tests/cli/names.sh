@@ -65,3 +65,11 @@ try ntk kernel --net 'fc()' --x1 pandas.csv --header maybe --out K.npy
 printf ',a,y\n0,3,0\n1,1,0\n2,3,0\n' >index.csv
 try ntk kernel --net 'fc()' --x1 index.csv --out K.npy
 try ntk kernel --net 'fc()' --x1 index.csv --drop 'Unnamed: 0' --out K.npy
+
+# Commas part names, but not within quotes, nor if the list is a name.
+printf '"a,b",a,b,y\n0.5,3,1,0\n2,1,2,0.5\n0.25,3,3,0.75\n' >commas.csv
+try ntk kernel --net 'fc()' --x1 commas.csv --features a,b --out K.npy
+try ntk kernel --net 'fc()' --x1 commas.csv --features '"a","b"' --out K.npy
+try ntk kernel --net 'fc()' --x1 commas.csv --features 'b,"a,b"' --target 'y,a' --out K.npy
+try ntk kernel --net 'fc()' --x1 commas.csv --drop '"a,b",1' --out K.npy
+try ntk kernel --net 'fc()' --x1 commas.csv --drop 'b,"a,b' --out K.npy
