@@ -161,7 +161,7 @@ static ntk_status setup(const void *self, const struct ntk_where *at,
     const struct abrelu *p = self;
 
     (void)at;
-    dual->near = p->a == p->b ? 0 : ntk_near_below(range, HUGE_VAL);
+    ntk_near_all(dual, range, p->a == p->b ? 0 : HUGE_VAL);
     dual->sides = 2;
     dual->par[0] = (p->b - p->a) * (p->b - p->a);
     dual->par[1] = p->a * p->b;

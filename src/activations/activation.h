@@ -67,9 +67,9 @@ struct ntk_dual {
     int sides;                 /* values per sample and position */
     double par[NTK_DUAL_PARS]; /* constants; unused ones 0 */
     void *state;               /* the activation's own; freed by ntk_activation.finish */
-    /* Pairs with 1 - |correlation| below this are computed by the near dual (simd/near.h); 0: none. */
-    double near;
-    bool not_near;             /* the near dual leaves float64's range at these variances */
+    /* Pairs with 1 - |correlation| below `near` (0: none) and s1 s2, the roots of their variances, of
+     * `near_from` at least are computed by the near dual (simd/near.h). */
+    double near, near_from;
     int near_sides;            /* float64 values per sample that the near dual reads */
     bool beyond;               /* float32 does not take what the dual makes of these variances */
 };
@@ -81,23 +81,31 @@ struct ntk_dual_range {
     int layers;          /* of activations in the kernel, whose errors add up */
 };
 
-/* Variances whose products and powers, up to the fourth, leave float64's range. */
-static inline bool ntk_near_extreme(const struct ntk_dual_range *range)
-{
-    return range->q_max > 0x1p240 || (range->q_max > 0 && range->q_max < 0x1p-240) ||
-           (range->q_min > 0 && range->q_min < 0x1p-240);
-}
-
-/* A dual of a rounded correlation is off by about half a unit times `steepness`, the slope of D at
- * correlation 1 over D itself, INFINITY where D (or F) has a kink there. Where that is too much, this is
- * ntk_dual.near: below it errors would be more than some 5e-7 (float32) or 5e-14. */
-static inline double ntk_near_below(const struct ntk_dual_range *range, double steepness)
+/* A dual of a rounded correlation is off by about half a unit times its steepness, the slope of D at
+ * correlation 1 over D itself, INFINITY where D (or F) has a kink there. From this steepness on errors of
+ * pairs with 1 - |correlation| below ntk_near_width would be more than some 5e-7 (float32) or 5e-14. */
+static inline double ntk_near_steep(const struct ntk_dual_range *range)
 {
     const bool deep = range->layers > 8;
 
-    if (range->dtype == NTK_F32)
-        return steepness < (deep ? 0.7 : 1.5) ? 0 : deep ? 1.0 / 16 : 1.0 / 32;
-    return steepness < (deep ? 20 : 60) ? 0 : 1.0 / 128;
+    return range->dtype == NTK_F32 ? (deep ? 0.7 : 1.5) : deep ? 20 : 60;
+}
+static inline double ntk_near_width(const struct ntk_dual_range *range)
+{
+    return range->dtype == NTK_F64 ? 1.0 / 128 : range->layers > 8 ? 1.0 / 16 : 1.0 / 32;
+}
+/* For duals that are that steep from s1 s2 = q on. A pair is chosen by its own variances: those of others
+ * say only that there is none. */
+static inline void ntk_near_from(struct ntk_dual *dual, const struct ntk_dual_range *range, double q)
+{
+    dual->near = range->q_max < q ? 0 : ntk_near_width(range);
+    dual->near_from = q;
+}
+/* For duals of one steepness at all variances, or one that no variance exceeds. */
+static inline void ntk_near_all(struct ntk_dual *dual, const struct ntk_dual_range *range,
+                                double steepness)
+{
+    ntk_near_from(dual, range, steepness < ntk_near_steep(range) ? DBL_MAX : 0);
 }
 
 struct ntk_activation {

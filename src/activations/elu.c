@@ -164,16 +164,26 @@ NTK_INLINE void mills_divided(V y0, V y1, V y2, V *first, V *second)
     *second = 4 * p12 - 8 * (1 - y0) * p012;
 }
 
-/* M(x) - 2 M(x + h) + M(x + 2 h) and *slope = M(x + 2 h) - M(x), x, x + h, x + 2 h >= 0 */
-NTK_INLINE V mills_second(V x, V h, V *slope)
+/* The second divided difference of M, at p0, p1 and p2. */
+NTK_INLINE V mills_curve(V p0, V p1, V p2)
 {
-    const V y0 = 2 / (2 + x), y1 = 2 / (2 + x + h), y2 = 2 / (2 + x + 2 * h);
-    V first, second, across, unused;
+    const V y0 = 2 / (2 + p0), y1 = 2 / (2 + p1), y2 = 2 / (2 + p2);
+    V first, second;
 
     mills_divided(y0, y1, y2, &first, &second);
-    mills_divided(y0, y0, y2, &across, &unused);
-    *slope = -h * y0 * y2 * across;
-    return (real)0.5 * h * h * y0 * y1 * y2 * (y0 * second + first);
+    return (real)0.25 * y0 * y1 * y2 * (y0 * second + first);
+}
+
+/* M(x) - 2 M(x + h) + M(x + 2 h) */
+NTK_INLINE V mills_second(V x, V h)
+{
+    return 2 * h * h * mills_curve(x, x + h, x + 2 * h);
+}
+
+/* M(x + u + v) - M(x + u) - M(x + v) + M(x), where v may be a difference */
+NTK_INLINE V mills_mixed(V x, V u, V v)
+{
+    return u * v * (mills_curve(x, x + u, x + v) + mills_curve(x + u, x + v, x + u + v));
 }
 
 #define NEAR_NODES 4
@@ -191,14 +201,13 @@ NTK_INLINE V near_minus(const struct near *x, V angle, V m, V n, const real *par
     const real norm = TWO_PI_INVERSE * 2 * (real)MILLS_0,
                alpha = par[PAR_ALPHA]; /* 1 / sqrt(2 pi) */
     const real root_half = (real)0.70710678118654752440;
-    V unused, double_slope, slope, integral = splat(0);
-    const V q1 = norm * mills_second(splat(0), x->s1, &unused);
-    const V q2 = norm * mills_second(splat(0), x->s2, &unused);
-    const V apart = norm * mills_second(2 * x->s1, -x->d, &double_slope);
-
-    mills_second(x->s1, (real)-0.5 * x->d, &slope);
-    const V dq = norm * (2 * slope - double_slope), root1 = vsqrt(q1), root2 = vsqrt(q2);
+    const V q1 = norm * mills_second(splat(0), x->s1), q2 = norm * mills_second(splat(0), x->s2);
+    const V apart = norm * mills_second(2 * x->s1, -x->d);
+    /* Q(s1, s1) - Q(s1, s2) + Q(s1, s2) - Q(s2, s2) */
+    const V dq = norm * (mills_mixed(x->s2, x->s1, x->d) + mills_mixed(x->s2, x->s2, x->d));
+    const V root1 = vsqrt(q1), root2 = vsqrt(q2);
     const V dr = vratio(dq, root1 + root2);
+    V integral = splat(0);
     const V a[] = {root_half * x->s1, alpha * root1}, b[] = {root_half * x->s2, alpha * root2};
     const V e[] = {root_half * x->d, alpha * dr};
     const real lambda = __builtin_sqrt(par[PAR_LAMBDA2]);
@@ -364,7 +373,7 @@ static ntk_status setup(const void *self, const struct ntk_where *at,
                            "the variance %g is above %g, where the quadrature loses accuracy: "
                            "standardise the data, or use a smaller W_std, b_std or a LayerNorm",
                            range->q_max, (double)Q_MAX);
-    dual->near = ntk_near_below(range, p->alpha == 1 ? s : HUGE_VAL);
+    ntk_near_from(dual, range, p->alpha == 1 ? pow(ntk_near_steep(range), 2) : 0);
     dual->sides = 3;
     dual->par[PAR_LAMBDA2] = p->lambda * p->lambda;
     dual->par[PAR_ALPHA] = p->alpha;

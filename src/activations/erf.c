@@ -93,8 +93,7 @@ static ntk_status setup(const void *self, const struct ntk_where *at,
     const struct erf *p = self;
     const double a2 = p->a * p->a, b2 = p->b * p->b;
 
-    dual->near = ntk_near_below(range, b2 * range->q_max);
-    dual->not_near = ntk_near_extreme(range); /* near_point has products of variances */
+    ntk_near_from(dual, range, ntk_near_steep(range) / b2);
     dual->sides = 1;
     dual->par[0] = 2 * b2;
     dual->par[1] = a2 * M_2_PI;

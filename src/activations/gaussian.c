@@ -29,21 +29,23 @@ NTK_DUAL(gaussian, 1, point)
 #include "simd/near.h"
 
 /* With m = 1 - 4 b q: F = a^2 / sqrt(M), s'^2 = a^2 / sqrt(m), where
- *     M = 1 - 2 b (q + q') + g,  g = 4 b^2 minus plus,
- *     M^2 - m m' = 4 b^2 (q - q')^2 + g (2 (1 - 2 b (q + q')) + g) */
+ *     M = e (1 + g),  e = 1 - 2 b (q + q'),  g = 4 b^2 minus plus / e,
+ *     M^2 - m m' = 4 b^2 (q - q')^2 + e^2 g (2 + g)
+ * M may be no number, but its root is. */
 NTK_INLINE void near_point(const struct near *x, const real *par, struct near *y, V *dot)
 {
-    const real b = par[2];
+    const real b = par[2], c = par[0];
     const V q1 = x->s1 * x->s1, q2 = x->s2 * x->s2, dq = x->d * (x->s1 + x->s2);
     const V m1 = vsqrt(1 - 4 * b * q1), m2 = vsqrt(1 - 4 * b * q2), n = m1 * m2;
-    const V g = 4 * b * b * x->minus * x->plus, rest = 1 - 2 * b * (q1 + q2), m = rest + g;
-    const V more = (4 * b * b * dq * dq + g * (2 * rest + g)) / (m + n); /* M - sqrt(m m') */
-    const V root_m = vsqrt(m), root_n = vsqrt(n), f = par[1] / root_m;
+    const V e = 1 - 2 * b * (q1 + q2), root_e = vsqrt(e), step = c * dq / e;
+    const V g = (c * x->minus / root_e) * (c * x->plus / root_e), sum = 1 + g + n / e;
+    const V more = step * (step / (1 + g) / sum) + g / (1 + g) * ((2 + g) / sum); /* (M - n) / M */
+    const V root_m = root_e * vsqrt(1 + g), root_n = vsqrt(n), f = par[1] / root_m;
 
-    y->minus = par[1] * more / (root_m * root_n * (root_m + root_n));
+    y->minus = par[1] * more * (root_m / (root_m + root_n)) / root_n;
     y->plus = y->s1 * y->s2 + f;
-    y->d = vratio(par[1] * (4 * b) * dq / (n * (m1 + m2)), y->s1 + y->s2);
-    *dot = 4 * b * b * near_value(x) * f / m;
+    y->d = vratio(par[1] * (4 * b) * (dq / n / (m1 + m2)), y->s1 + y->s2);
+    *dot = f * (c * near_value(x) / root_m) * (c / root_m);
 }
 NTK_NEAR(gaussian, near_point)
 
@@ -81,6 +83,7 @@ static ntk_status setup(const void *self, const struct ntk_where *at,
                         const struct ntk_dual_range *range, struct ntk_dual *dual)
 {
     const struct gaussian *p = self;
+    const double n = ntk_near_steep(range) / 6;
 
     if (4 * p->b * range->q_max >= 1)
         return ntk_fail_at(at, NTK_ENUMERIC,
@@ -90,9 +93,8 @@ static ntk_status setup(const void *self, const struct ntk_where *at,
     dual->par[0] = 2 * fabs(p->b);
     dual->par[1] = p->a * p->a;
     dual->par[2] = p->b;
-    dual->not_near = ntk_near_extreme(range); /* near_point has powers of variances */
-    dual->near = ntk_near_below(range, 12 * p->b * p->b * range->q_max * range->q_max /
-                                           (1 - 4 * p->b * range->q_max));
+    /* 12 (b q)^2 / (1 - 4 b q) is that steep */
+    ntk_near_from(dual, range, (sqrt(n * n + n / 2) - (p->b < 0 ? -n : n)) / fabs(p->b));
     return ntk_dual_largest(at, range, -2 * p->b * range->q_max, dual);
 }
 

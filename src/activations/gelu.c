@@ -65,38 +65,54 @@ NTK_INLINE struct near turn(const struct near_arcsine *t)
  *     k T,   w^2 k^2 / (2 pi R),   w^2 q q' R / (2 pi)
  * which for a sample with itself are squares of s T^(1/2), g / r and g r (the last two over sqrt(2
  * pi)), r = (1 + 2 q)^(1/4), g = q / (1 + q). R - r r' follows from R^4 - (r r')^4 as in
- * gaussian.c. */
+ * gaussian.c. Powers of variances, which may be no numbers, are divided first. */
 NTK_INLINE void near_point(const struct near *x, const real *par, struct near *y, V *dot)
 {
-    const struct near_arcsine arcsine = near_arcsine(x, 1);
+    const M opposite = x->plus < x->minus;
+    const struct near m = {.s1 = x->s1, /* the same of the mirrored sample */
+                           .s2 = x->s2,
+                           .d = x->d,
+                           .minus = vmin(x->minus, x->plus),
+                           .plus = vmax(x->minus, x->plus)};
+    const struct near_arcsine arcsine = near_arcsine(&m, 1);
     const struct near t = turn(&arcsine);
-    const V q1 = x->s1 * x->s1, q2 = x->s2 * x->s2, dq = x->d * (x->s1 + x->s2), k = near_value(x);
-    const V i1 = 1 / (1 + q1), i2 = 1 / (1 + q2), w2 = HALF_PI_INVERSE * i1 * i2;
+    const V q1 = m.s1 * m.s1, q2 = m.s2 * m.s2, dq = m.d * (m.s1 + m.s2), k = near_value(&m);
+    const V i1 = 1 / (1 + q1), i2 = 1 / (1 + q2), w = vsqrt(i1) * vsqrt(i2), kw = k * w;
     const V g1 = q1 * i1, g2 = q2 * i2, dg = dq * i1 * i2;
     const V square1 = vsqrt(1 + 2 * q1), square2 = vsqrt(1 + 2 * q2);
     const V r1 = vsqrt(square1), r2 = vsqrt(square2), r = r1 * r2, big = arcsine.root;
     const V dr = 2 * dq / ((square1 + square2) * (r1 + r2));
-    const V less = x->minus * x->plus; /* q q' - k^2 */
-    const V more = (dq * dq + less * (2 * (1 + q1 + q2) + less)) /
-                   ((big * big + square1 * square2) * (big + r)); /* R - r r' */
-    const real c = (real)0.39894228040143267794;                  /* 1 / sqrt(2 pi) */
-    const V a[] = {x->s1 * t.s1, c * g1 / r1, c * g1 * r1};
-    const V b[] = {x->s2 * t.s2, c * g2 / r2, c * g2 * r2};
-    const V e[] = {(real)0.5 * (x->d * (t.s1 + t.s2) + t.d * (x->s1 + x->s2)),
-                   (real)0.5 * c * (dg * (r1 + r2) - dr * (g1 + g2)) / r,
-                   (real)0.5 * c * (dg * (r1 + r2) + dr * (g1 + g2))};
+    const V less = (m.minus / big) * (m.plus / big); /* (q q' - k^2) / R^2 */
+    const V more = ((dq / big) * (dq / big / (big + r)) +
+                    less * ((1 + q1 + q2) / (big + r) + big * (big / (big + r)))) /
+                   (1 + (square1 / big) * (square2 / big)); /* R - r r' */
+    const real c = (real)0.39894228040143267794;            /* 1 / sqrt(2 pi) */
+    const V a[] = {m.s1 * t.s1, c * g1 / r1, c * g1 * r1};
+    const V b[] = {m.s2 * t.s2, c * g2 / r2, c * g2 * r2};
+    V e[] = {(real)0.5 * (m.d * (t.s1 + t.s2) + t.d * (m.s1 + m.s2)),
+             (real)0.5 * c * (dg * (r1 + r2) - dr * (g1 + g2)) / r,
+             (real)0.5 * c * (dg * (r1 + r2) + dr * (g1 + g2))};
+    const M apart = 4 * vabs(m.d) > m.s1 + m.s2; /* e is a - b, by formulas where that cancels */
+    struct near z = {.s1 = y->s1, .s2 = y->s2};
     V difference = splat(0);
 
     (void)par;
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 3; i++) {
+        e[i] = pick(apart, a[i] - b[i], e[i]);
         difference += e[i] * (a[i] + b[i]);
+    }
+    z.minus = (real)0.5 * (m.minus * t.plus + m.plus * t.minus) +
+              HALF_PI_INVERSE * (((m.minus * w) * (m.plus * w) + kw * kw * (more / big)) / r -
+                                 g1 * g2 * more);
+    near_join(3, a, b, e, &z);
+    /* F is k / 4 and an even function */
+    const V even = HALF_PI_INVERSE * (k * arcsine.a + (kw * kw / big + g1 * g2 * big));
+    const V odd = HALF_PI_INVERSE * (arcsine.a + (k / big) * (1 / (big * big) + i1 + i2));
+
     y->d = vratio(difference, y->s1 + y->s2);
-    y->minus = (real)0.5 * (x->minus * t.plus + x->plus * t.minus) +
-               w2 * ((less + k * k * (more / big)) / r - q1 * q2 * more);
-    y->plus = splat(0);
-    near_join(3, a, b, e, y);
-    y->plus = y->s1 * y->s2 + k * near_value(&t) + w2 * (k * k / big + q1 * q2 * big);
-    *dot = near_value(&t) + HALF_PI_INVERSE * (k / big) * (1 / (big * big) + i1 + i2);
+    y->minus = pick(opposite, z.minus + (real)0.5 * k, z.minus);
+    y->plus = pick(opposite, z.minus + 2 * even, y->s1 * y->s2 + (even + (real)0.25 * k));
+    *dot = (real)0.25 + pick(opposite, -odd, odd);
 }
 
 NTK_NEAR_LOOPS(gelu, near_point)
@@ -163,9 +179,10 @@ static ntk_status setup(const void *self, const struct ntk_where *at,
 
     dual->sides = 2;
     dual->par[0] = p->approximate;
-    dual->near = ntk_near_below(range, 0.4 * sqrt(range->q_max));
-    dual->not_near = !p->approximate && ntk_near_extreme(range); /* near_point has powers of variances */
-    return p->approximate ? ntk_series_setup(f, df, self, at, range, dual) : NTK_OK;
+    if (p->approximate)
+        return ntk_series_setup(f, df, self, at, range, dual);
+    ntk_near_from(dual, range, pow(ntk_near_steep(range) / 0.4, 2));
+    return ntk_dual_largest(at, range, range->q_max, dual);
 }
 
 static void side(const void *self, const struct ntk_dual *dual, double q, double *s)

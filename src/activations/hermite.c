@@ -60,7 +60,7 @@ static ntk_status setup(const void *self, const struct ntk_where *at,
                     range->q_min, range->q_max);
     dual->sides = 2 + (p->degree > 0 ? (int)p->degree : 1);
     dual->near_sides = dual->sides - 1;
-    dual->near = ntk_near_below(range, (double)p->degree - 1);
+    ntk_near_all(dual, range, (double)p->degree - 1);
     dual->par[0] = 1; /* all powers of rho occur */
     return NTK_OK;
 }

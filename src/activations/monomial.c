@@ -119,7 +119,7 @@ static ntk_status setup(const void *self, const struct ntk_where *at,
     double c = 1;
 
     (void)at;
-    dual->near = ntk_near_below(range, n / 2.0);
+    ntk_near_all(dual, range, n / 2.0);
     for (int i = 2; i <= n; i++)
         c *= i; /* c_n = n! */
     dual->sides = 1;

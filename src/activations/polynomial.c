@@ -47,21 +47,6 @@ static double df(const void *self, double x)
     return y;
 }
 
-static void side(const void *self, const struct ntk_dual *dual, double q, double *s);
-
-/* The slope of D at correlation 1, relative. */
-static double steepness(const void *self, const struct ntk_dual *dual, double q)
-{
-    double s[2 + NTK_LIST_MAX], d = 0, slope = 0;
-
-    side(self, dual, q, s);
-    for (int m = 0; m < dual->sides - 2; m++) {
-        d += (m + 1) * s[2 + m] * s[2 + m];
-        slope += m * (m + 1) * s[2 + m] * s[2 + m];
-    }
-    return d > 0 ? slope / d : 0;
-}
-
 static ntk_status setup(const void *self, const struct ntk_where *at,
                         const struct ntk_dual_range *range, struct ntk_dual *dual)
 {
@@ -70,7 +55,7 @@ static ntk_status setup(const void *self, const struct ntk_where *at,
     (void)at;
     dual->sides = 2 + (p->coef.n > 1 ? p->coef.n - 1 : 1);
     dual->near_sides = dual->sides - 1;
-    dual->near = ntk_near_below(range, steepness(self, dual, range->q_max));
+    ntk_near_all(dual, range, (double)p->coef.n - 2); /* which it has at large variances */
     dual->par[0] = 1; /* all powers of rho occur */
     return NTK_OK;
 }

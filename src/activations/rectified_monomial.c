@@ -165,7 +165,7 @@ static ntk_status setup(const void *self, const struct ntk_where *at,
     double a[ROW], b[ROW], older_a[ROW] = {0}, older_b[ROW] = {0};
 
     (void)at;
-    dual->near = ntk_near_below(range, n < 2 ? HUGE_VAL : n / 2.0);
+    ntk_near_all(dual, range, n < 2 ? HUGE_VAL : n / 2.0);
     next(0, older_a, a, b);
     for (int m = 1; m <= n; m++) {
         for (int i = 0; i < ROW; i++) {

@@ -364,8 +364,9 @@ static double near_below(const struct series *s, const struct ntk_dual_range *ra
 {
     const double target = range->dtype == NTK_F32 ? 3e-7 : 2e-14;
     const double tail = log(fmax(s->tail / target, 1)) / (s->terms * s->stride);
+    const bool steep = s->steepness >= ntk_near_steep(range);
 
-    return fmin(fmax(tail, ntk_near_below(range, s->steepness)), 0.5);
+    return fmin(fmax(tail, steep ? ntk_near_width(range) : 0), 0.5);
 }
 
 /* The function's part of the work: q in n columns, their rows up to the degree that is needed, at

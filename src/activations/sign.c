@@ -72,7 +72,7 @@ static ntk_status setup(const void *self, const struct ntk_where *at,
                         const struct ntk_dual_range *range, struct ntk_dual *dual)
 {
     (void)self, (void)at;
-    dual->near = ntk_near_below(range, HUGE_VAL);
+    ntk_near_all(dual, range, HUGE_VAL);
     dual->sides = 1;
     return NTK_OK;
 }

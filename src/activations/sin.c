@@ -30,22 +30,57 @@ NTK_DUAL(sin, 1, point)
 
 #include "simd/near.h"
 
+/* sqrt(S1 S2) - S of sinh(z) = z S(z^2), S1 at q1, S2 at q2, S at sqrt(q1 q2), none above 1. */
+NTK_INLINE V near_sinh(V q1, V q2, V dq)
+{
+    static const real c[] = {1.0,          1.0 / 6,           1.0 / 120,           1.0 / 5040,
+                             1.0 / 362880, 1.0 / 39916800.0, 1.0 / 6227020800.0, 1.0 / 1307674368000.0};
+    const V v1 = q1 * q1, v2 = q2 * q2, v = q1 * q2;
+    V s = splat(0), slope1 = splat(0), slope2 = splat(0); /* divided differences between v and v1, v2 */
+
+    NTK_UNROLL
+    for (int i = NTK_COUNT(c) - 1; i >= 0; i--) {
+        slope1 = slope1 * v1 + s;
+        slope2 = slope2 * v2 + s;
+        s = s * v + c[i];
+    }
+    const V s1 = q1 * dq * slope1, s2 = -q2 * dq * slope2;
+    return (s * (s1 + s2) + s1 * s2) / (vsqrt((s + s1) * (s + s2)) + s);
+}
+
 /* With A, B = a^2 (sin^2 c +- cos^2 c) / 2, p, m = b^2 (d^2 / 2 + minus or plus), r = exp(-b^2 q):
  *     F = A e^-p + B e^-m,   s'^2 = A + B r^2,   r r' = e^(-p - m)
  *     s1' s2' - F = (1 - e^-p) (A - B e^-m) + (s1' s2' - A - B r r')
- * where the last bracket is A B (r - r')^2 / (s1' s2' + A + B r r'), and A - B = a^2 cos^2 c. */
+ * where the last bracket is A B (r - r')^2 / (s1' s2' + A + B r r'), and A - B = a^2 cos^2 c. Of a sine
+ * without phase, homogeneous at small variances, it cancels the first part of 1 - e^-p; there
+ *     s1' s2' - F = a^2 e^-h (s1 s2 (sqrt(S1 S2) - S) + sinh(b^2 s1 s2) - sinh(b^2 k)) */
 NTK_INLINE void near_point(const struct near *x, const real *par, struct near *y, V *dot)
 {
-    const V square = (real)0.5 * x->d * x->d;
+    const V square = (real)0.5 * x->d * x->d, q1 = par[0] * x->s1 * x->s1, q2 = par[0] * x->s2 * x->s2;
     const V p = vexpm1(-par[0] * (square + x->minus)), m = vexpm1(-par[0] * (square + x->plus));
-    const V r1 = vexp(-par[0] * x->s1 * x->s1), r2 = vexp(-par[0] * x->s2 * x->s2);
-    const V step =
-        vsign(vexpm1(-par[0] * vabs(x->d) * (x->s1 + x->s2)), x->d) * vmax(r1, r2); /* r' - r */
+    const V r1 = vexp(-q1), r2 = vexp(-q2), dq = par[0] * vabs(x->d) * (x->s1 + x->s2);
+    const V step = vsign(vexpm1(-dq), x->d) * vmax(r1, r2); /* r' - r */
     const real a = (par[1] + par[2]) / 2, b = (par[1] - par[2]) / 2;
-    const V more = vratio(a * b * step * step, y->s1 * y->s2 + a + b * r1 * r2);
+    const V more = vratio(a * b * step * step, y->s1 * y->s2 + par[1] + b * vexpm1(-q1 - q2));
+    const V minus = more - p * (par[2] - b * m), plus = more + (2 + p) * (par[1] + b * m);
 
-    y->minus = more - p * (par[2] - b * m);
-    y->plus = more + (2 + p) * (par[1] + b * m);
+    /* the smaller one, in units of b^-2 */
+    const V gap = par[0] * vmin(x->minus, x->plus), whole = vsqrt(q1) * vsqrt(q2);
+    const V half = vexpm1((real)0.5 * gap), rise = half + half / (1 + half); /* 2 sinh(gap / 2) */
+    const V at = vexpm1(whole - (real)0.5 * gap), twice_cosh = 2 + at * at / (1 + at);
+    const V less = par[2] * vexp((real)-0.5 * (q1 + q2)) *
+                   (whole * near_sinh(q1, q2, vsign(dq, x->d)) + (real)0.5 * rise * twice_cosh);
+    const V far = 2 * y->s1 * y->s2 - less;
+    const V k = par[0] * near_value(x), e = vexpm1(-2 * vabs(k)); /* F, if norms are very different */
+    const V scale = (real)0.5 * vexp(vmin(vabs(k) - (real)0.5 * (q1 + q2), splat(0)));
+    const V f = scale * (par[1] * (2 + e) - vsign(par[2] * e, -k));
+    const M steep = vmax(q1, q2) >= 1, small = ~steep & (splat(par[1]) <= (real)0x1p-60 * par[2]);
+    const M opposite = x->plus < x->minus;
+
+    const M apart = steep & (4 * vabs(x->d) > x->s1 + x->s2);
+
+    y->minus = pick(apart, y->s1 * y->s2 - f, pick(small, pick(opposite, far, less), minus));
+    y->plus = pick(apart, y->s1 * y->s2 + f, pick(small, pick(opposite, less, far), plus));
     y->d = vratio(-b * step * (r1 + r2), y->s1 + y->s2);
     *dot = par[0] * (a * (1 + p) - b * (1 + m));
 }
@@ -162,7 +197,7 @@ static ntk_status setup(const void *self, const struct ntk_where *at,
 {
     const struct sine *p = self;
 
-    dual->near = ntk_near_below(range, p->b * p->b * range->q_max);
+    ntk_near_from(dual, range, ntk_near_steep(range) / (p->b * p->b));
     dual->sides = 1;
     dual->par[0] = p->b * p->b;
     dual->par[1] = p->sin2;

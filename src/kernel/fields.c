@@ -2,6 +2,7 @@
  *
  * fields.c - see fields.h.
  */
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,15 +26,61 @@ static size_t positions(const struct ntk_node *v)
 struct range {
     double lo, hi;
     double tiny; /* no more than any value that is not 0; HUGE_VAL: there is none */
+    int gap;     /* no position with 0 is farther (rows or columns, whichever are more) from one without, unless
+                  * all of the sample are 0 */
 };
+#define ANY_GAP INT_MAX
 
 static double least_positive(double x, double tiny) { return x > 0 && x < tiny ? x : tiny; }
 
+/* A pass of the distance transform: d[p] is at most 1 more than that of its neighbours before it, or after. */
+static void spread(int *d, int h, int w, int step)
+{
+    for (int k = 0; k < h * w; k++) {
+        const int p = step > 0 ? k : h * w - 1 - k, i = p / w, j = p % w, before = i - step;
+
+        for (int b = j - 1; b <= j + 1 && before >= 0 && before < h; b++)
+            if (b >= 0 && b < w && d[before * w + b] < d[p] - 1)
+                d[p] = d[before * w + b] + 1;
+        if (j - step >= 0 && j - step < w && d[p - step] < d[p] - 1)
+            d[p] = d[p - step] + 1;
+    }
+}
+
+static bool is_zero(const struct ntk_samples *x, size_t first, size_t n)
+{
+    for (size_t k = first; k < first + n; k++)
+        if ((x->dtype == NTK_F32 ? (double)((const float *)x->x)[k] : ((const double *)x->x)[k]) != 0)
+            return false;
+    return true;
+}
+
+/* The gap of all samples; d has a number for each position. */
+static int input_gap(const struct ntk_fields *f, const struct ntk_node *v, int *d)
+{
+    const int n = v->h * v->w;
+    int gap = 0;
+
+    for (int t = 0; t < f->n_sets; t++)
+        for (int64_t s = 0; s < f->set[t].n; s++) {
+            const size_t first = (size_t)s * f->set[t].features, c = (size_t)f->channels;
+
+            for (int p = 0; p < n; p++)
+                d[p] = is_zero(&f->set[t], first + (size_t)p * c, c) ? n : 0;
+            spread(d, v->h, v->w, 1);
+            spread(d, v->h, v->w, -1);
+            for (int p = 0; p < n; p++)
+                gap = d[p] < n && d[p] > gap ? d[p] : gap;
+        }
+    return gap;
+}
+
 /* Squares of samples in float64, which are 0 only where the samples are: *lost if not. */
-static struct range input_range(const struct ntk_fields *f, bool *lost)
+static struct range input_range(const struct ntk_fields *f, const struct ntk_node *v, int *distance,
+                                bool *lost)
 {
     const size_t c = (size_t)f->channels;
-    struct range r = {HUGE_VAL, 0, HUGE_VAL};
+    struct range r = {HUGE_VAL, 0, HUGE_VAL, 0};
 
     for (int t = 0; t < f->n_sets; t++) {
         const size_t n = (size_t)f->set[t].n * f->set[t].features;
@@ -62,6 +109,8 @@ static struct range input_range(const struct ntk_fields *f, bool *lost)
         r.tiny = tiny < r.tiny ? tiny : r.tiny;
         *lost = *lost || gone;
     }
+    if (r.lo == 0 && f->dtype == NTK_F32)
+        r.gap = input_gap(f, v, distance);
     return r;
 }
 
@@ -78,7 +127,7 @@ static struct range moment_range(const struct ntk_node *v, const struct ntk_dual
                                  struct range q)
 {
     const int n = 33;
-    struct range r = {HUGE_VAL, 0, HUGE_VAL};
+    struct range r = {HUGE_VAL, 0, HUGE_VAL, q.gap};
 
     for (int k = 0; k < n; k++) {
         const double x = moment(v, dual, q.lo + (q.hi - q.lo) * k / (n - 1));
@@ -112,18 +161,24 @@ static double least_inside(const struct ntk_node *v, const struct ntk_node *in)
     return part;
 }
 
+/* The sum is at least the largest of the terms that are nowhere 0. */
 static struct range mix_range(const struct ntk_node *v, const struct range *ranges)
 {
-    struct range r = {v->constant, v->constant, HUGE_VAL};
+    struct range r = {v->constant, v->constant, HUGE_VAL, v->constant > 0 ? 0 : ANY_GAP};
+    double whole = 0;
 
     for (int k = 0; k < v->n_in; k++) {
-        r.lo += v->coef[k] * ranges[v->in[k]].lo;
-        r.hi += v->coef[k] * ranges[v->in[k]].hi;
-        if (v->coef[k] > 0)
-            r.tiny = fmin(r.tiny, v->coef[k] * ranges[v->in[k]].tiny);
+        const struct range *x = &ranges[v->in[k]];
+
+        r.lo += v->coef[k] * x->lo;
+        r.hi += v->coef[k] * x->hi;
+        if (!(v->coef[k] > 0 && x->hi > 0))
+            continue;
+        r.tiny = fmin(r.tiny, v->coef[k] * x->tiny);
+        r.gap = x->gap < r.gap ? x->gap : r.gap;
+        whole = x->gap == 0 ? fmax(whole, v->coef[k] * x->tiny) : whole;
     }
-    if (v->constant > 0)
-        r.tiny = v->constant;
+    r.tiny = r.lo > 0 ? r.lo : whole > 0 ? whole : r.tiny; /* lo: of samples that are 0, too */
     return r;
 }
 
@@ -133,19 +188,38 @@ static struct range normal_range(const struct ntk_node *v, struct range x, struc
     const double lo = q.lo + v->constant, hi = q.hi + v->constant;
 
     return (struct range){hi > 0 ? x.lo / hi : 0, fmin(lo > 0 ? x.hi / lo : HUGE_VAL, n),
-                          hi > 0 ? x.tiny / hi : HUGE_VAL};
+                          hi > 0 ? x.tiny / hi : HUGE_VAL, q.gap == 0 ? x.gap : ANY_GAP};
+}
+
+/* Averages over windows. Where some of a window is 0 at least one position is not; where none is, what is
+ * inside is left, and each convolution fills the gap by half of its window. */
+static struct range conv_range(const struct ntk_node *v, const struct ntk_node *in, struct range x)
+{
+    const struct ntk_window *win = &v->window;
+    const double n = (double)win->size[0] * win->size[1], inside = least_inside(v, in);
+    const int high = in->h > 1 ? (win->size[0] - 1) / 2 : INT_MAX;
+    const int wide = in->w > 1 ? (win->size[1] - 1) / 2 : INT_MAX, reach = high < wide ? high : wide;
+    const bool whole = win->stride[0] == 1 && win->stride[1] == 1;
+    struct range r = {x.lo * inside, x.hi, x.tiny / n, x.gap};
+
+    if (x.gap == 0)
+        r.tiny = x.tiny * inside;
+    else
+        r.gap = !whole || x.gap == ANY_GAP ? ANY_GAP : x.gap > reach ? x.gap - reach : 0;
+    r.tiny = fmax(r.tiny, r.lo);
+    return r;
 }
 
 static struct range node_range(const struct ntk_fields *f, const struct ntk_node *v,
                                const struct range *ranges, const struct ntk_dual *dual,
-                               bool *lost)
+                               int *distance, bool *lost)
 {
-    const struct range in = v->n_in ? ranges[v->in[0]] : (struct range){0, 0, HUGE_VAL};
+    const struct range in = v->n_in ? ranges[v->in[0]] : (struct range){0, 0, HUGE_VAL, ANY_GAP};
     struct range r = in;
 
     switch (v->op) {
     case NTK_OP_INPUT:
-        return input_range(f, lost);
+        return input_range(f, v, distance, lost);
     case NTK_OP_MIX:
         return mix_range(v, ranges);
     case NTK_OP_PRODUCT:
@@ -153,6 +227,7 @@ static struct range node_range(const struct ntk_fields *f, const struct ntk_node
             r.lo *= ranges[v->in[k]].lo;
             r.hi *= ranges[v->in[k]].hi;
             r.tiny *= ranges[v->in[k]].tiny;
+            r.gap = r.gap == 0 && ranges[v->in[k]].gap == 0 ? 0 : ANY_GAP;
         }
         return r;
     case NTK_OP_DUAL:
@@ -161,19 +236,14 @@ static struct range node_range(const struct ntk_fields *f, const struct ntk_node
     case NTK_OP_NORMALISE:
         return normal_range(v, in, ranges[v->in[1]]);
     case NTK_OP_SELF:
-        return (struct range){in.lo * v->constant, in.hi * v->constant, in.tiny};
-    case NTK_OP_CONV: {
-        const double n = (double)v->window.size[0] * v->window.size[1];
-
-        r.lo = in.lo * least_inside(v, node(f, v->in[0]));
-        r.tiny = fmax(r.lo, in.tiny / n); /* one position of the window, at least */
-        return r;
-    }
+        return (struct range){in.lo * v->constant, in.hi * v->constant, in.tiny, in.gap};
+    case NTK_OP_CONV:
+        return conv_range(v, node(f, v->in[0]), in);
     case NTK_OP_POOL: {
         const double n = (double)v->window.size[0] * v->window.size[1];
 
         return (struct range){0, in.hi * (v->window.true_count ? 1 : n * n * v->constant),
-                              in.tiny / (n * n)};
+                              in.tiny / (n * n), in.gap == 0 ? 0 : ANY_GAP};
     }
     default:
         return in;
@@ -217,11 +287,10 @@ static ntk_status setup_duals(struct ntk_fields *f, bool last)
 {
     const struct ntk_space *s = f->space;
     struct range *ranges = ntk_alloc_zero(f->ctx, (size_t)s->graph->n, sizeof *ranges);
-    ntk_status status = ranges ? NTK_OK : NTK_ENOMEM;
+    int *distance = ntk_alloc(f->ctx, positions(node(f, 0)), sizeof *distance); /* the input */
     bool lost = false, *ready = ntk_alloc_zero(f->ctx, (size_t)s->n_tables, sizeof *ready);
+    ntk_status status = ranges && distance && ready ? NTK_OK : NTK_ENOMEM;
 
-    if (!ready)
-        status = NTK_ENOMEM;
     for (int v = 0; v < s->graph->n && status == NTK_OK; v++) {
         const struct ntk_node *x = node(f, v);
         const int t = x->plane && is_dual(x) ? table_of(s, x) : -1;
@@ -238,7 +307,7 @@ static ntk_status setup_duals(struct ntk_fields *f, bool last)
             f->beyond = f->beyond || (f->dtype == NTK_F32 && f->dual[t].beyond);
         }
         if (status == NTK_OK)
-            ranges[v] = node_range(f, x, ranges, t >= 0 ? &f->dual[t] : NULL, &lost);
+            ranges[v] = node_range(f, x, ranges, t >= 0 ? &f->dual[t] : NULL, distance, &lost);
         f->beyond = f->beyond ||
                     (status == NTK_OK && !last && (lost || !fits(f->dtype, x, ranges[v])));
     }
@@ -253,6 +322,7 @@ static ntk_status setup_duals(struct ntk_fields *f, bool last)
                 ((double *)f->par)[t * NTK_DUAL_PARS + k] = f->dual[t].par[k];
     }
     free(ranges);
+    free(distance);
     free(ready);
     return status;
 }

@@ -171,7 +171,7 @@ static void forget(const ntk_kernel *k, struct prepared *p)
     if (k->plan.space)
         ntk_fields_free(&p->fields);
     ntk_samples_free(p->s, &k->plan, &p->duals, &p->groups);
-    free(p->way.degree);
+    ntk_way_free(&p->way);
     *p = (struct prepared){.way = {.dtype = p->way.dtype}};
 }
 
@@ -194,7 +194,7 @@ static ntk_status prepare(const ntk_kernel *k, const ntk_data *x1, const ntk_dat
                                      "computing the kernel in float64"));
     }
     for (int t = 0; another && variances && t < (x2 ? 2 : 1); t++)
-        NTK_TRY(ntk_samples_check_outputs(k->ctx, &k->plan, &p->way, k->dtype, &p->s[t]));
+        NTK_TRY(ntk_samples_check_outputs(k->ctx, &k->plan, &p->way, k->dtype, &p->s[t], t));
     return NTK_OK;
 }
 
@@ -337,7 +337,7 @@ ntk_status ntk_kernel_diagonal(const ntk_kernel *kernel, const ntk_data *x, doub
     for (int m = 0; status == NTK_OK && m < kernel->plan.n_outputs; m++)
         for (int64_t i = 0; i < x->n; i++)
             out[m][i] = ntk_way_finish(
-                &p.way, kernel->plan.outputs[m],
+                &p.way, kernel->plan.outputs[m], 2 * ntk_way_exponent(&p.way, 0, i),
                 p.s[0].variance[(size_t)kernel->plan.outputs[m] * (size_t)x->n + (size_t)i]);
     forget(kernel, &p);
     return status;

@@ -2,6 +2,7 @@
  *
  * near.c - see near.h.
  */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -116,7 +117,8 @@ void ntk_near_mark(struct ntk_near *s, int table, void *k, size_t n, int64_t i, 
         return;
     if (own)
         kept = exchange(k, a->dtype, i - j0, 0);
-    s->any |= t->simd->mark(n, k, (1 - dual->near) * root, side_roots(b, table, dual->sides, j0), s->flags);
+    s->any |= t->simd->mark(n, k, (1 - dual->near) * root, side_roots(b, table, dual->sides, j0),
+                            (1 - dual->near) * dual->near_from, s->flags);
     if (own)
         exchange(k, a->dtype, i - j0, kept);
 }
@@ -200,30 +202,32 @@ static double at(const void *values, ntk_dtype dtype, int64_t i)
     return dtype == NTK_F32 ? (double)((const float *)values)[i] : ((const double *)values)[i];
 }
 
-/* x / |x| - x' / |x'|, or their sum, times the longer length |x|, is (x -+ x') -+ x' (|x| - |x'|) /
- * |x'|: exact differences, the second of them small beside |x'| or added to a number of its size.
- */
+/* 1 - |cos t| = sin^2 t / (1 + |cos t|), and sin t is what is left of the shorter sample without its part
+ * along the longer one. */
 static void input(const struct ntk_near *s, int64_t i, int64_t j0, const void *k,
                   struct ntk_near_run *r)
 {
     const struct ntk_tiling *t = s->t;
-    const double features = (double)t->rows->features;
+    const size_t n = t->rows->features;
+    const double features = (double)n;
 
     roots(s, t->plan->inputs[0], i, r);
     for (int64_t c = 0; c < s->n; c++) {
         const unsigned char *x = sample(t->rows, i), *y = sample(t->columns, s->columns[c]);
         const double s2 = r->s2[c], p = r->s1 * s2;
-        const double d =
-            t->simd->square_difference(t->rows->features, x, y) / (features * (r->s1 + s2));
-        const bool swap = d < 0;
-        const double longer = swap ? s2 : r->s1, shorter = swap ? r->s1 : s2;
+        const double d = t->simd->square_difference(n, x, y) / (features * (r->s1 + s2));
+        const bool swap = d > 0; /* x is the longer one */
+        const double longer = swap ? r->s1 : s2, shorter = swap ? s2 : r->s1;
         const double sign = at(k, t->dtype, s->columns[c] - j0) < 0 ? -1 : 1;
         double gap = 0;
 
-        if (p > 0)
-            gap = p / (2 * features * longer * longer) *
-                  t->simd->square_distance(t->rows->features, swap ? y : x, swap ? x : y, sign,
-                                           sign * (swap ? -d : d) / shorter);
+        if (p > 0) {
+            const double sine2 =
+                t->simd->rejection(n, swap ? y : x, swap ? x : y, sign * shorter / longer,
+                                   features * longer * longer) / features / shorter / shorter;
+
+            gap = p * (sine2 / (1 + __builtin_sqrt(fmax(1 - sine2, 0))));
+        }
         r->d[c] = r->s1 + s2 > 0 ? d : 0;
         r->minus[c] = sign > 0 ? gap : 2 * p - gap;
         r->plus[c] = sign > 0 ? 2 * p - gap : gap;

@@ -12,22 +12,23 @@
 static size_t stride_of(int64_t n) { return ntk_round_up((size_t)n, NTK_LANES_MAX) + NTK_LANES_MAX; }
 
 /* *lost: float32 makes 0 of some number that is not. */
-static ntk_status convert(ntk_ctx *ctx, const struct ntk_way *way, const ntk_data *data,
+static ntk_status convert(ntk_ctx *ctx, const struct ntk_way *way, int set, const ntk_data *data,
                           struct ntk_samples *s, bool *lost)
 {
+    const int *exponent = way->exponent[set];
     const size_t total = (size_t)data->n * s->features;
     int gone = 0;
 
-    if (data->dtype == way->dtype && !way->exponent) {
+    if (data->dtype == way->dtype && !exponent) {
         s->x = data->x;
         return NTK_OK;
     }
     s->x = s->owned_x = ntk_alloc(ctx, total, way->dtype);
     if (!s->owned_x)
         return NTK_ENOMEM;
-    if (way->exponent)
+    if (exponent)
         for (size_t i = 0; i < total; i++)
-            ((double *)s->owned_x)[i] = ldexp(ntk_data_get(data, i), way->exponent);
+            ((double *)s->owned_x)[i] = ldexp(ntk_data_get(data, i), exponent[i / s->features]);
     else if (way->dtype == NTK_F32)
         for (size_t i = 0; i < total; i++) {
             const double x = ((const double *)data->x)[i];
@@ -297,15 +298,31 @@ static ntk_status check_range(ntk_ctx *ctx, const struct ntk_samples *s, int nod
 
 ntk_status ntk_samples_check_outputs(ntk_ctx *ctx, const struct ntk_plan *plan,
                                      const struct ntk_way *way, ntk_dtype dtype,
-                                     const struct ntk_samples *s)
+                                     const struct ntk_samples *s, int set)
 {
     for (int m = 0; m < plan->n_outputs; m++)
         for (int64_t i = 0; i < s->n; i++) {
-            const double q = ntk_way_finish(way, plan->outputs[m], row(s, plan->outputs[m])[i]);
+            const double q = ntk_way_finish(way, plan->outputs[m], 2 * ntk_way_exponent(way, set, i),
+                                            row(s, plan->outputs[m])[i]);
 
             if (q > (dtype == NTK_F32 ? (double)FLT_MAX : DBL_MAX))
                 return too_large(ctx, i, q, dtype);
         }
+    return NTK_OK;
+}
+
+/* Samples that were made less small are small for every node, too. */
+static ntk_status check_small(ntk_ctx *ctx, const struct ntk_plan *plan, const struct ntk_way *way,
+                              const struct ntk_samples *s, int set, int node,
+                              const struct ntk_dual *dual)
+{
+    for (int64_t i = 0; way->limit && i < s->n; i++)
+        if (ntk_way_exponent(way, set, i) &&
+            !ntk_way_holds(way, &plan->graph, node, dual, s->variance + i, (size_t)s->n))
+            return ntk_fail(ctx, NTK_ENUMERIC,
+                            "sample %lld is too small for this network in float64, whose constants are "
+                            "small too; scale the samples, or the weights' deviations",
+                            (long long)i);
     return NTK_OK;
 }
 
@@ -319,8 +336,9 @@ static bool constants_fit(const struct ntk_node *v)
     return fit;
 }
 
-static ntk_status run_step(ntk_ctx *ctx, const struct ntk_plan *plan, const struct ntk_step *step,
-                           struct ntk_samples *s, int sets, struct ntk_duals *duals)
+static ntk_status run_step(ntk_ctx *ctx, const struct ntk_plan *plan, const struct ntk_way *way,
+                           const struct ntk_step *step, struct ntk_samples *s, int sets,
+                           struct ntk_duals *duals)
 {
     const struct ntk_node *v = &plan->graph.nodes[step->node >= 0 ? step->node : step->dot];
 
@@ -346,10 +364,15 @@ static ntk_status run_step(ntk_ctx *ctx, const struct ntk_plan *plan, const stru
         else if (step->op == NTK_OP_SELF)
             for (int64_t i = 0; i < s[t].n; i++)
                 out[i] = v->constant * row(&s[t], v->in[0])[i];
-        if (step->node >= 0)
-            NTK_TRY(check_range(ctx, &s[t], step->node, 1, &duals->beyond));
-        if (step->dot >= 0)
-            NTK_TRY(check_range(ctx, &s[t], step->dot, 1, &duals->beyond));
+        for (int k = 0; k < 2; k++) {
+            const int node = k ? step->dot : step->node;
+
+            if (node < 0)
+                continue;
+            NTK_TRY(check_range(ctx, &s[t], node, 1, &duals->beyond));
+            NTK_TRY(check_small(ctx, plan, way, &s[t], t, node,
+                                step->sides >= 0 ? &duals->dual[step->sides] : NULL));
+        }
     }
     return NTK_OK;
 }
@@ -378,7 +401,7 @@ static bool squares_fit(const struct ntk_samples *s, const ntk_data *data)
     return true;
 }
 
-static ntk_status start(ntk_ctx *ctx, const struct ntk_plan *plan, const struct ntk_way *way,
+static ntk_status start(ntk_ctx *ctx, const struct ntk_plan *plan, const struct ntk_way *way, int set,
                         const ntk_data *data, struct ntk_samples *s, bool *beyond)
 {
     const int input = 0; /* the first node of every graph is the input */
@@ -392,7 +415,7 @@ static ntk_status start(ntk_ctx *ctx, const struct ntk_plan *plan, const struct 
     s->group = ntk_alloc(ctx, (size_t)data->n, sizeof *s->group);
     if (!s->variance || !s->sides || !s->group)
         return NTK_ENOMEM;
-    NTK_TRY(convert(ctx, way, data, s, beyond));
+    NTK_TRY(convert(ctx, way, set, data, s, beyond));
 #pragma omp parallel for schedule(static) num_threads(ctx->threads)
     for (int64_t i = 0; i < s->n; i++)
         row(s, input)[i] = mean_square(s, i);
@@ -428,7 +451,6 @@ ntk_status ntk_samples_prepare(ntk_ctx *ctx, const struct ntk_plan *plan,
     const ntk_data *data[] = {x1, x2};
     const int sets = x2 ? 2 : 1;
     const double *q[2] = {NULL, NULL};
-    bool extreme = false;
 
     *duals = (struct ntk_duals){.plan = plan};
     duals->dual = ntk_alloc_zero(ctx, (size_t)plan->n_tables, sizeof *duals->dual);
@@ -436,7 +458,7 @@ ntk_status ntk_samples_prepare(ntk_ctx *ctx, const struct ntk_plan *plan,
     if (!duals->dual || !duals->par)
         return NTK_ENOMEM;
     for (int t = 0; t < sets; t++) {
-        NTK_TRY(start(ctx, plan, way, data[t], &s[t], &duals->beyond));
+        NTK_TRY(start(ctx, plan, way, t, data[t], &s[t], &duals->beyond));
         q[t] = row(&s[t], 0);
     }
     if (duals->beyond)
@@ -454,11 +476,7 @@ ntk_status ntk_samples_prepare(ntk_ctx *ctx, const struct ntk_plan *plan,
             NTK_TRY(check_range(ctx, &s[t], plan->inputs[k], 1, &duals->beyond));
     }
     for (int k = 0; k < plan->n_steps && !duals->beyond; k++)
-        NTK_TRY(run_step(ctx, plan, &plan->steps[k], s, sets, duals));
-    for (int k = 0; k < plan->n_tables; k++)
-        extreme = extreme || duals->dual[k].not_near;
-    for (int k = 0; extreme && k < plan->n_tables; k++) /* such pairs go through all of them */
-        duals->dual[k].near = 0;
+        NTK_TRY(run_step(ctx, plan, way, &plan->steps[k], s, sets, duals));
     store_pars(plan, way->dtype, duals);
     return NTK_OK;
 }
@@ -501,10 +519,11 @@ bool ntk_samples_wait(const struct ntk_plan *plan)
 size_t ntk_samples_bytes(const struct ntk_plan *plan, const struct ntk_way *way, const ntk_data *x,
                          const struct ntk_duals *duals)
 {
-    const bool same = x->dtype == way->dtype && !way->exponent;
+    const bool same = x->dtype == way->dtype && !way->exponent[0];
     size_t each = (size_t)plan->graph.n * sizeof(double) + sizeof(struct key) + 3 * sizeof(int64_t);
 
     each += same ? 0 : (size_t)ntk_features_of(x->shape) * way->dtype;
+    each += way->exponent[0] ? sizeof **way->exponent : 0;
     for (int k = 0; k < plan->n_tables; k++) {
         const struct ntk_dual *dual = duals ? &duals->dual[k] : NULL;
 

@@ -52,7 +52,7 @@ ntk_status ntk_samples_prepare(ntk_ctx *ctx, const struct ntk_plan *plan,
 /* NTK_ENUMERIC if an output that was computed in another way is too large for the kernel's type. */
 ntk_status ntk_samples_check_outputs(ntk_ctx *ctx, const struct ntk_plan *plan,
                                      const struct ntk_way *way, ntk_dtype dtype,
-                                     const struct ntk_samples *s);
+                                     const struct ntk_samples *s, int set);
 void ntk_samples_free(struct ntk_samples s[2], const struct ntk_plan *plan, struct ntk_duals *duals,
                       struct ntk_groups *groups);
 /* After ntk_samples_prepare: the side values, which take most of the memory. */

@@ -188,17 +188,20 @@ static void run_near(const struct ntk_tile *s, const struct run *r)
         patch(s->t, r, p->outputs[m], s->slot[p->first_output + m]);
 }
 
-/* Columns [first, last) of a row of float64 are finished, and become a row of the sink's type that begins
- * at `to`, not after it. */
-static void finish_row(const struct ntk_tiling *t, int output, const unsigned char *row,
-                       unsigned char *to, int64_t first, int64_t last)
+/* A row of float64, in columns from `first` on, is finished and becomes one of the sink's type that begins at
+ * `to`, not after it. */
+static void finish_row(const struct ntk_tiling *t, const struct run *r, int output,
+                       const unsigned char *row, unsigned char *to, int64_t first)
 {
-    for (int64_t j = first; j < last; j++) {
+    const int set = t->rows != t->columns, of_row = ntk_way_exponent(t->way, 0, r->i);
+
+    for (int64_t j = first; j < first + r->n_valid; j++) {
         double value;
         float narrow;
 
         memcpy(&value, row + (size_t)j * sizeof value, sizeof value);
-        value = ntk_way_finish(t->way, t->plan->outputs[output], value);
+        value = ntk_way_finish(t->way, t->plan->outputs[output],
+                               of_row + ntk_way_exponent(t->way, set, r->j0 + j - first), value);
         narrow = (float)value;
         if (t->out_dtype == NTK_F32)
             memcpy(to + (size_t)j * sizeof narrow, &narrow, sizeof narrow);
@@ -223,10 +226,10 @@ static bool end_row(struct ntk_tile *s, const struct run *r, int64_t row, int64_
         unsigned char *block = s->outputs + (size_t)m * TILE * TILE * t->dtype;
         unsigned char *k = block + (size_t)row * TILE * t->out_dtype;
         const size_t skip = (size_t)from * t->out_dtype;
-        const bool converted = t->out_dtype != t->dtype || t->way->exponent;
+        const bool converted = t->out_dtype != t->dtype || t->way->exponent[0];
 
         if (converted)
-            finish_row(t, m, block + (size_t)row * TILE * t->dtype, k, from, from + r->n_valid);
+            finish_row(t, r, m, block + (size_t)row * TILE * t->dtype, k, from);
         if (simd->all_finite((size_t)r->n_valid,
                              copied && !converted ? s->slot[t->plan->output_from[m]] : k + skip))
             continue;

@@ -12,45 +12,68 @@
 
 #define NONE INT_MAX /* not homogeneous */
 #define ANY  INT_MIN /* 0 everywhere, which is of any degree */
-#define TOP  200     /* samples' largest numbers become 2^TOP, so that small ones have most room; less in
-                      * nets of higher degree */
+
+/* Samples' largest numbers become 2^TOP, so that small ones have most room, or 2^BOTTOM where the limit of small
+ * samples is to hold; nearer to 1 in nets of higher degree. */
+#define TOP    200
+#define BOTTOM (-400)
+#define SMALL  0x1p-45 /* what the limit leaves out, relative */
+
+/* The power of x that a function is near 0. */
+static int order_at_0(double (*f)(const void *, double), const void *self)
+{
+    const double h = 0x1p-60, y = f(self, h);
+
+    if (f(self, 0) != 0)
+        return 0;
+    return y != 0 ? (int)lrint(log2(fabs(f(self, 2 * h) / y))) : ANY;
+}
 
 /* Of a dual whose operand has degree d. */
-static int dual_degree(const struct ntk_node *v, int d)
+static int dual_degree(const struct ntk_node *v, int d, bool limit)
 {
-    const int n = v->act->degree ? v->act->degree(v->self) : NONE;
+    const bool dot = v->op == NTK_OP_DUAL_DOT;
+    int n;
 
-    if (n == 0 && v->op == NTK_OP_DUAL_DOT)
+    if (v->act->degree)
+        n = v->act->degree(v->self) - dot;
+    else if (limit && !v->act->unit_variance && d >= 0)
+        n = order_at_0(dot ? v->act->df : v->act->f, v->self);
+    else
+        n = NONE;
+    if (n < 0)
         return ANY;
     if (d == 0 || d == ANY)
         return 0;
-    return n == NONE ? NONE : (v->op == NTK_OP_DUAL ? n : n - 1) * d;
+    return n == NONE ? NONE : n * d;
 }
 
-/* All terms have one degree, which a constant makes 0. */
-static int mix_degree(const struct ntk_node *v, const int *degree)
+/* All terms have one degree, which a constant makes 0; in the limit the least one is left. */
+static int mix_degree(const struct ntk_node *v, const int *degree, bool limit)
 {
     int d = v->constant != 0 ? 0 : ANY;
 
     for (int k = 0; k < v->n_in; k++) {
-        if (v->coef[k] == 0 || degree[v->in[k]] == ANY)
+        const int term = degree[v->in[k]];
+
+        if (v->coef[k] == 0 || term == ANY)
             continue;
-        if (d != ANY && degree[v->in[k]] != d)
+        if (d != ANY && term != d && !limit)
             return NONE;
-        d = degree[v->in[k]];
+        d = d == ANY || term < d ? term : d;
     }
     return d;
 }
 
 /* Of a quotient; q is that of the variances. */
-static int normal_degree(const struct ntk_node *v, int d, int q)
+static int normal_degree(const struct ntk_node *v, int d, int q, bool limit)
 {
     if (d == ANY || q == ANY)
         return d;
-    return v->constant == 0 ? d - q : q == 0 ? d : NONE;
+    return v->constant == 0 ? d - q : q == 0 || (limit && q > 0) ? d : NONE;
 }
 
-static int node_degree(const struct ntk_node *v, const int *degree)
+static int node_degree(const struct ntk_node *v, const int *degree, bool limit)
 {
     int d = v->n_in ? degree[v->in[0]] : 1;
 
@@ -59,28 +82,28 @@ static int node_degree(const struct ntk_node *v, const int *degree)
             return NONE;
     switch (v->op) {
     case NTK_OP_MIX:
-        return mix_degree(v, degree);
+        return mix_degree(v, degree, limit);
     case NTK_OP_PRODUCT:
         for (int k = 1; k < v->n_in; k++)
             d = d == ANY || degree[v->in[k]] == ANY ? ANY : d + degree[v->in[k]];
         return d;
     case NTK_OP_DUAL:
     case NTK_OP_DUAL_DOT:
-        return dual_degree(v, d);
+        return dual_degree(v, d, limit);
     case NTK_OP_NORMALISE:
-        return normal_degree(v, d, degree[v->in[1]]);
+        return normal_degree(v, d, degree[v->in[1]], limit);
     default:
         return d;
     }
 }
 
 /* The largest degree of a node that is needed, at least 1; 0: the net is not homogeneous. */
-static int find_degrees(const struct ntk_plan *plan, int *degree)
+static int find_degrees(const struct ntk_plan *plan, int *degree, bool limit)
 {
     int most = 1;
 
     for (int v = 0; v < plan->graph.n; v++) {
-        degree[v] = node_degree(&plan->graph.nodes[v], degree);
+        degree[v] = node_degree(&plan->graph.nodes[v], degree, limit);
         if (plan->needed[v] && degree[v] == NONE)
             return 0;
         if (degree[v] == ANY)
@@ -90,14 +113,24 @@ static int find_degrees(const struct ntk_plan *plan, int *degree)
     return most;
 }
 
-static double largest(const ntk_data *x)
+static double largest(const ntk_data *x, int64_t i)
 {
-    const size_t n = x ? (size_t)x->n * (size_t)ntk_features_of(x->shape) : 0;
+    const size_t n = (size_t)ntk_features_of(x->shape);
     double most = 0;
 
-    for (size_t i = 0; i < n; i++)
-        most = fmax(most, fabs(ntk_data_get(x, i)));
+    for (size_t k = 0; k < n; k++)
+        most = fmax(most, fabs(ntk_data_get(x, (size_t)i * n + k)));
     return most;
+}
+
+/* Exponents after which samples have the size 2^top; limit: only those that are too small. */
+static void find_exponents(const ntk_data *x, int top, bool limit, int *exponent)
+{
+    for (int64_t i = 0; i < x->n; i++) {
+        const double most = largest(x, i);
+
+        exponent[i] = most > 0 && (!limit || most < 0x1p-450) ? top - ilogb(most) : 0;
+    }
 }
 
 ntk_status ntk_way_next(ntk_ctx *ctx, const struct ntk_plan *plan, const ntk_data *x1,
@@ -114,19 +147,70 @@ ntk_status ntk_way_next(ntk_ctx *ctx, const struct ntk_plan *plan, const ntk_dat
     way->degree = ntk_alloc(ctx, (size_t)plan->graph.n, sizeof *way->degree);
     if (!way->degree)
         return NTK_ENOMEM;
-    most = find_degrees(plan, way->degree);
-    if (most)
-        way->exponent = TOP / most - ilogb(fmax(largest(x1), largest(x2)));
-    ntk_log(ctx, 0, most ? "squares of samples leave the range of float64: computed for 2^%d times the "
-                           "samples"
-                         : "squares of some samples leave the range of float64",
-            way->exponent);
+    most = find_degrees(plan, way->degree, false);
+    if (!most && !plan->space) {
+        most = find_degrees(plan, way->degree, true);
+        way->limit = most > 0;
+    }
+    ntk_log(ctx, 0, "squares of some samples leave the range of float64%s",
+            most ? ": these samples are multiplied by powers of two" : "");
+    if (!most)
+        return NTK_OK;
+    way->exponent[0] = ntk_alloc(ctx, (size_t)(x1->n + (x2 ? x2->n : 0)), sizeof **way->exponent);
+    if (!way->exponent[0])
+        return NTK_ENOMEM;
+    way->exponent[1] = way->exponent[0] + (x2 ? x1->n : 0);
+    find_exponents(x1, (way->limit ? BOTTOM : TOP) / most, way->limit, way->exponent[0]);
+    if (x2)
+        find_exponents(x2, (way->limit ? BOTTOM : TOP) / most, way->limit, way->exponent[1]);
     return NTK_OK;
 }
 
-double ntk_way_finish(const struct ntk_way *way, int node, double value)
+void ntk_way_free(struct ntk_way *way)
 {
-    if (!way->exponent || way->degree[node] == ANY)
+    free(way->exponent[0]);
+    free(way->degree);
+    *way = (struct ntk_way){.dtype = way->dtype};
+}
+
+double ntk_way_finish(const struct ntk_way *way, int node, int exponents, double value)
+{
+    if (!exponents || way->degree[node] == ANY)
         return value;
-    return ldexp(value, -2 * way->exponent * way->degree[node]);
+    return ldexp(value, -exponents * way->degree[node]);
+}
+
+/* A quarter of the variance gives 4^-n. */
+static bool dual_holds(const struct ntk_node *v, const struct ntk_dual *dual, double q)
+{
+    const bool dot = v->op == NTK_OP_DUAL_DOT;
+    const int n = order_at_0(dot ? v->act->df : v->act->f, v->self);
+    double now[2], next[2];
+
+    v->act->moments(v->self, dual, q, &now[0], &now[1]);
+    v->act->moments(v->self, dual, q / 4, &next[0], &next[1]);
+    if (n == ANY || now[dot] == 0)
+        return now[dot] == 0;
+    return fabs(ldexp(next[dot] / now[dot], 2 * n) - 1) <= SMALL;
+}
+
+bool ntk_way_holds(const struct ntk_way *way, const struct ntk_graph *g, int node,
+                   const struct ntk_dual *dual, const double *value, size_t stride)
+{
+    const struct ntk_node *v = &g->nodes[node];
+    const int *degree = way->degree;
+    const double y = value[(size_t)node * stride];
+    bool holds = true;
+
+    if (v->op == NTK_OP_DUAL || v->op == NTK_OP_DUAL_DOT)
+        return v->act->degree || degree[v->in[0]] <= 0 ||
+               dual_holds(v, dual, value[(size_t)v->in[0] * stride]);
+    if (v->op == NTK_OP_NORMALISE && v->constant != 0)
+        return degree[v->in[1]] <= 0 || value[(size_t)v->in[1] * stride] <= SMALL * v->constant;
+    if (v->op != NTK_OP_MIX)
+        return true;
+    for (int k = 0; k < v->n_in; k++)
+        holds = holds && (degree[v->in[k]] == degree[node] || degree[v->in[k]] == ANY ||
+                          v->coef[k] * value[(size_t)v->in[k] * stride] <= SMALL * y);
+    return holds && (degree[node] >= 0 || v->constant <= SMALL * y);
 }

@@ -5,9 +5,10 @@
  *
  *     float32 becomes float64, and what is finished is rounded;
  *     float64: squares of samples near 1e-154 or 1e154 are no numbers, or have lost digits. If the net is
- *     homogeneous - scaled samples give scaled kernels, K(c x) = c^(2 d) K(x) - samples are multiplied by
- *     a power of two, and what is finished is divided by its power. In other nets such samples count as 0,
- *     or are too large.
+ *     homogeneous - scaled samples give scaled kernels, K(c x, x') = c^d K(x, x') - each sample is multiplied
+ *     by a power of two, and what is finished is divided by its power. Other nets are homogeneous in the
+ *     limit of small samples, to all digits: tanh(u) is u, a bias is all of a sum. There samples that are
+ *     too small become less small; those that are too large are an error. Images: too small ones count as 0.
  */
 #ifndef NTK_WAY_H
 #define NTK_WAY_H
@@ -18,8 +19,9 @@
 struct ntk_way {
     ntk_dtype dtype; /* of the computation */
     bool last;       /* there is no other: numbers beyond the type are 0, or an error */
-    int exponent;    /* samples are multiplied by 2^exponent */
-    int *degree;     /* [graph.n] of nodes, d above; NULL: exponent is 0 */
+    int *exponent[2]; /* [n] of both sets (perhaps one): samples are multiplied by 2^exponent; NULL: by 1 */
+    int *degree;      /* [graph.n] of nodes, d above; NULL: no exponents */
+    bool limit;       /* degrees are those of small samples */
 };
 
 /* Magnitudes that float32 takes, and 0. There is room on both sides: sums on the way are larger, and
@@ -35,10 +37,20 @@ static inline bool ntk_fits_f64(double x)
     return x == 0 || (x >= 0x1p-960 && x <= 0x1p960);
 }
 
-/* The way after one that met what it does not take; way->degree is freed by the caller. */
+/* The way after one that met what it does not take; freed by ntk_way_free, also on failure. */
 ntk_status ntk_way_next(ntk_ctx *ctx, const struct ntk_plan *plan, const ntk_data *x1,
                         const ntk_data *x2, struct ntk_way *way);
-/* A finished value of that node. */
-double ntk_way_finish(const struct ntk_way *way, int node, double value);
+void ntk_way_free(struct ntk_way *way);
+/* That of a sample of a set. */
+static inline int ntk_way_exponent(const struct ntk_way *way, int set, int64_t i)
+{
+    return way->exponent[set] ? way->exponent[set][i] : 0;
+}
+/* A finished value of that node for two samples, given the sum of their exponents. */
+double ntk_way_finish(const struct ntk_way *way, int node, int exponents, double value);
+/* Whether a sample, whose values of nodes are value[node * stride], is so small, as it was made, that the node
+ * is of its degree to all digits. */
+bool ntk_way_holds(const struct ntk_way *way, const struct ntk_graph *g, int node,
+                   const struct ntk_dual *dual, const double *value, size_t stride);
 
 #endif

@@ -26,7 +26,8 @@ NTK_INLINE double sum_of(W x)
     return sum;
 }
 
-bool NTK_NEAR_OP(mark)(size_t n, const void *k, double s1, const void *s2, unsigned char *flags)
+bool NTK_NEAR_OP(mark)(size_t n, const void *k, double s1, const void *s2, double from,
+                       unsigned char *flags)
 {
     const real *pk = k, *ps = s2;
     const V s = splat((real)s1);
@@ -43,7 +44,8 @@ bool NTK_NEAR_OP(mark)(size_t n, const void *k, double s1, const void *s2, unsig
     if (!vany(vmax(vmax(most[0], most[1]), vmax(most[2], most[3])) > 0))
         return false;
     for (i = 0; i < n; i += LANES) {
-        const M these = vabs(load(pk + i)) - s * load(ps + i) > 0;
+        const V p = s * load(ps + i);
+        const M these = (vabs(load(pk + i)) - p > 0) & (p >= (real)from);
         const bytes set = __builtin_convertvector(these, bytes) & 1;
 
         for (size_t j = 0; j < LANES; j++)
@@ -66,25 +68,57 @@ double NTK_NEAR_OP(square_difference)(size_t features, const void *x1, const voi
     return sum_of(sum) + rest;
 }
 
-double NTK_NEAR_OP(square_distance)(size_t features, const void *x1, const void *x2, double a,
-                                    double b)
+/* x - r y, rounded once */
+NTK_INLINE W wide_rest(W x, double r, W y)
+{
+#if defined __FMA__ || defined __aarch64__
+    return x - r * y; /* -ffp-contract=fast */
+#else
+    W e;
+
+    for (size_t i = 0; i < LANES; i++)
+        e[i] = __builtin_fma(-r, y[i], x[i]);
+    return e;
+#endif
+}
+
+/* e = x1 - r x2, of which once more what is parallel to x2 is taken. Where only rounding of that is left the
+ * samples are parallel. */
+double NTK_NEAR_OP(rejection)(size_t features, const void *x1, const void *x2, double r,
+                              double square)
 {
     const real *u = x1, *v = x2;
-    W sum = {0};
-    double rest = 0;
-    size_t i = 0;
+    const size_t whole = features / LANES * LANES;
+    W inner = {0}, first = {0}, second = {0};
+    double along, before, after = 0;
 
-    for (; i + LANES <= features; i += LANES) {
-        const W y = wide(v + i), e = (wide(u + i) - a * y) - b * y;
+    for (size_t i = 0; i < whole; i += LANES) {
+        const W y = wide(v + i), e = wide_rest(wide(u + i), r, y);
 
-        sum += e * e;
+        inner += e * y;
+        first += e * e;
     }
-    for (; i < features; i++) {
-        const double y = (double)v[i], e = ((double)u[i] - a * y) - b * y;
+    along = sum_of(inner);
+    before = sum_of(first);
+    for (size_t i = whole; i < features; i++) {
+        const double y = (double)v[i], e = __builtin_fma(-r, y, (double)u[i]);
 
-        rest += e * e;
+        along += e * y;
+        before += e * e;
     }
-    return sum_of(sum) + rest;
+    along /= square;
+    for (size_t i = 0; i < whole; i += LANES) {
+        const W y = wide(v + i), e = wide_rest(wide(u + i), r, y) - along * y;
+
+        second += e * e;
+    }
+    for (size_t i = whole; i < features; i++) {
+        const double y = (double)v[i], e = __builtin_fma(-r, y, (double)u[i]) - along * y;
+
+        after += e * e;
+    }
+    after += sum_of(second);
+    return after > before * 0x1p-100 ? after : 0;
 }
 
 #ifdef NTK_IS_F64
@@ -114,7 +148,7 @@ void NTK_NEAR_OP(mix)(size_t n, int m, const struct ntk_near_run *const *in, con
             for (int l = 0; l < k; l++) {
                 const struct near z = near_load(in[l], i);
                 /* divided before it is squared, or it leaves the range */
-                const V cross = 0.5 * (x.d * (z.s1 + z.s2) - z.d * (x.s1 + x.s2)) * root;
+                const V cross = near_cross(x.s1, x.s2, x.d, z.s1, z.s2, z.d, root);
 
                 squares += coef[k] * coef[l] * cross * cross;
             }

@@ -26,10 +26,11 @@
 #define NTK_NEAR_SYMBOL(name) NTK_CAT4(ntk_near_, name, NTK_SUFFIX, )
 #define NTK_NEAR_OP(name)     NTK_CAT4(ntk_near_op_, name, NTK_SUFFIX, )
 
-bool NTK_NEAR_OP(mark)(size_t n, const void *k, double s1, const void *s2, unsigned char *flags);
+bool NTK_NEAR_OP(mark)(size_t n, const void *k, double s1, const void *s2, double from,
+                       unsigned char *flags);
 double NTK_NEAR_OP(square_difference)(size_t features, const void *x1, const void *x2);
-double NTK_NEAR_OP(square_distance)(size_t features, const void *x1, const void *x2, double a,
-                                    double b);
+double NTK_NEAR_OP(rejection)(size_t features, const void *x1, const void *x2, double r,
+                              double square);
 
 #ifdef NTK_IS_F64
 
@@ -69,8 +70,8 @@ NTK_INLINE V near_value(const struct near *x)
 NTK_INLINE void near_store(const struct ntk_near_run *r, size_t i, const struct near *x)
 {
     store(r->d + i, x->d);
-    store(r->minus + i, x->minus);
-    store(r->plus + i, x->plus);
+    store(r->minus + i, vmax(x->minus, splat(0))); /* which rounding may make less */
+    store(r->plus + i, vmax(x->plus, splat(0)));
     store(r->value + i, near_value(x));
 }
 
@@ -105,6 +106,15 @@ NTK_INLINE V near_arc(V t, V sine, V cosine)
     return pick(t < (real)0.5, t * z * y, sine - t * cosine);
 }
 
+/* (a b' - a' b) r of two parts a, b and a', b', e = a - b, e' = a' - b': by the differences, which may be
+ * small, unless they are as large as what they are of. */
+NTK_INLINE V near_cross(V a, V b, V e, V a2, V b2, V e2, V r)
+{
+    const M apart = (4 * vabs(e) > a + b) | (4 * vabs(e2) > a2 + b2);
+
+    return pick(apart, a * r * b2 - b * r * a2, (real)0.5 * (e * (a2 + b2) - e2 * (a + b)) * r);
+}
+
 /* Adds to y, whose minus and plus are sums over parts of that of each, what s1 s2 is more than the
  * sum over parts of a b (Lagrange's identity): a[i], b[i] are the roots of the variances of part i,
  * e[i] = a[i] - b[i]. */
@@ -117,7 +127,7 @@ NTK_INLINE void near_join(int parts, const V *a, const V *b, const V *e, struct 
     const V root = vratio(splat(1), vsqrt(vmax(y->s1 * y->s2 + inner, splat(0))));
     for (int i = 0; i < parts; i++)
         for (int j = 0; j < i; j++) { /* divided before it is squared, or it leaves the range */
-            const V cross = (real)0.5 * (e[i] * (a[j] + b[j]) - e[j] * (a[i] + b[i])) * root;
+            const V cross = near_cross(a[i], b[i], e[i], a[j], b[j], e[j], root);
             more += cross * cross;
         }
     y->minus += more;

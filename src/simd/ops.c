@@ -155,7 +155,7 @@ const struct ntk_simd NTK_CAT4(ntk_simd, NTK_SUFFIX, , ) = {
     .add_rows = NTK_CAT4(ntk_add_rows, NTK_SUFFIX, , ),
     .mark = NTK_NEAR_OP(mark),
     .square_difference = NTK_NEAR_OP(square_difference),
-    .square_distance = NTK_NEAR_OP(square_distance),
+    .rejection = NTK_NEAR_OP(rejection),
 #ifdef NTK_IS_F64
     .near_dual =
         {

@@ -153,12 +153,14 @@ struct ntk_simd {
     void (*add_rows)(const struct ntk_rows_args *args);
 
     /* Almost parallel pairs (simd/near.h). */
-    /* flags[i] = 1 where |k[i]| > s1 s2[i], i < n; returns whether any is. Others are left alone. */
-    bool (*mark)(size_t n, const void *k, double s1, const void *s2, unsigned char *flags);
+    /* flags[i] = 1 where |k[i]| > s1 s2[i] >= from, i < n; false: there is none. Others are left alone. */
+    bool (*mark)(size_t n, const void *k, double s1, const void *s2, double from,
+                 unsigned char *flags);
     /* |x1|^2 - |x2|^2 */
     double (*square_difference)(size_t features, const void *x1, const void *x2);
-    /* |x1 - a x2 - b x2|^2 for a = 1 or -1 and any b */
-    double (*square_distance)(size_t features, const void *x1, const void *x2, double a, double b);
+    /* |x1|^2 sin^2 of the angle between x1 and x2, given square = |x2|^2 and some r near
+     * x1 . x2 / |x2|^2, as a sum of squares: it keeps its digits however small it is. 0 below 2^-100 */
+    double (*rejection)(size_t features, const void *x1, const void *x2, double r, double square);
     ntk_near_fn *near_dual[NTK_N_DUALS]; /* the rest in float64 only */
     void (*near_mix)(size_t n, int m, const struct ntk_near_run *const *in, const double *coef,
                      double constant, struct ntk_near_run *out);

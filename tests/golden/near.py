@@ -4,7 +4,8 @@
 
 Every activation with two hidden layers, and every other layer of vectors, on samples of one or two numbers
 with norms up to 100 and relative distances from 1e-1 to 1e-12. The samples of the sets `line` and
-`plane` are float32 numbers, those of `close` and `turned` need float64.
+`plane` are float32 numbers, those of `close` and `turned` need float64. Closed forms also on samples of
+norms from 1e-140 to 1e140, and of all these in one set.
 
     python3 tests/golden/near.py     writes tests/golden/near.json (ten minutes; needs mpmath)
 """
@@ -139,6 +140,17 @@ SAMPLES = {
     "turned": [[1.3 + 0.4 * d, -0.7 + d] for d in (0, 1e-12, 1e-9, 1e-6, 1e-3, 1e-1)],
 }
 
+PAIRS = [[1.3, -0.7], [1.3 + 4e-13, -0.7 + 1e-12], [1.3 + 4e-9, -0.7 + 1e-9], [-1.3 - 4e-6, 0.7 + 1e-6]]
+PAIRS += [[1.3 + 4e-4, -0.7 + 1e-3], [1.0, 0.2], [-2.6, 1.4], [3.9, -2.1], [3.9 + 2e-12, -2.1]]
+
+
+def scaled(sizes):
+    return [[size * v for v in x] for size, x in zip(sizes, PAIRS)]
+
+
+EXTREME = {f"{size}": scaled([size] * 9) for size in (1e-140, 1e-60, 1e-20, 1e-5, 1e20, 1e60, 1e140)}
+EXTREME["mixed"] = scaled([1e-60, 1e60, 1, 1e60, 1e-60, 1e40, 1e-40, 1, 1e-3])
+
 
 def after(first, second, w="1.5", w2="1.5"):
     return f"serial(Dense(8, W_std={w}, b_std=0.05), {first}, Dense(8, W_std={w2}, b_std=0.05), {second}, Dense(1))"
@@ -177,9 +189,34 @@ NETWORKS += [
     "serial(Dense(8, W_std=1.5, b_std=0.05), Relu(), Dropout(0.9), Dense(8, b_std=0.05), Relu(), Dense(1))",
 ]
 
+BRANCHES = "FanOut(2), parallel(Dense(8), serial(Relu(), Dense(8))), FanInSum()"
+CLOSED = [("Erf()", "Erf()"), ("Erf()", "Relu()"), ("Erf(1.2, 0.4, 0.3)", "Gelu()"), ("Gelu()", "Gelu()")]
+CLOSED += [("Gelu()", "Relu()"), ("Gaussian()", "Gaussian()"), ("Gaussian(1.5, -0.2)", "Erf()"), ("Abs()", "Erf()")]
+CLOSED += [("Relu()", "Gaussian()"), ("Sin()", "Relu()"), ("Sin()", "Gelu()"), ("Cos()", "Erf()"), ("Rbf(0.7)", "Abs()")]
+CLOSED += [("LayerNorm(), Erf()", "Relu()"), (BRANCHES, "Relu()")]
+EXTREMES = [after(a, b) for a, b in CLOSED]
+EXTREMES += [f"serial(Dense(8), {a}, Dense(8), {b}, Dense(1))" for a, b in CLOSED]
+
 
 def digits(value):
     return float(mpmath.nstr(value, 17))
+
+
+def entry(text, name, x):
+    sigma, theta = nets.kernels(text, x)
+    n = len(x)
+    upper = [(i, j) for i in range(n) for j in range(i, n)]
+    return {
+        "net": text,
+        "samples": name,
+        "nngp": [digits(sigma[i][j]) for i, j in upper],
+        "ntk": [digits(theta[i][j]) for i, j in upper],
+    }
+
+
+def extremes():
+    with mp.workdps(1400):  # squares of 1e140, twice, and of distances
+        return [entry(text, name, x) for text in EXTREMES for name, x in EXTREME.items()]
 
 
 def write():
@@ -188,21 +225,12 @@ def write():
         for name, x in SAMPLES.items():
             if any(act in text for act in SMALL) and name in ("plane", "turned"):
                 continue  # by quadrature, which is slow
-            sigma, theta = nets.kernels(text, x)
-            n = len(x)
-            upper = [(i, j) for i in range(n) for j in range(i, n)]
-            out.append(
-                {
-                    "net": text,
-                    "samples": name,
-                    "nngp": [digits(sigma[i][j]) for i, j in upper],
-                    "ntk": [digits(theta[i][j]) for i, j in upper],
-                }
-            )
+            out.append(entry(text, name, x))
         print(text, flush=True)
+    out += extremes()
     made = f"near.py, mpmath {mpmath.__version__}, Python {platform.python_version()}"
     lines = ",\n".join(json.dumps(net) for net in out)
-    text = f'{{"made_by": "{made}",\n"samples": {json.dumps(SAMPLES)},\n"nets": [\n{lines}\n]}}\n'
+    text = f'{{"made_by": "{made}",\n"samples": {json.dumps(SAMPLES | EXTREME)},\n"nets": [\n{lines}\n]}}\n'
     pathlib.Path(__file__).with_suffix(".json").write_text(text)
 
 

@@ -129,13 +129,14 @@ static void scaled_samples_have_scaled_kernels(void **state)
 static void one_sample_may_be_small(void **state)
 {
     static const int pairs[][2] = {{-70, 0}, {-60, 50}, {-140, 10}, {0, 30}, {-400, 0}};
-    static const int wide[][2] = {{-520, 0}, {-700, 0}, {-560, 100}, {-400, 300}, {-900, -500}};
+    static const int wide[][2] = {{-520, 0}, {-700, 0}, {-560, 100}, {-400, 300}, {-900, -500},
+                                  {-1000, 0}};
 
     (void)state;
     for (size_t k = 0; k < N_HOMOGENEOUS; k++)
-        for (int p = 0; p < 5; p++) {
+        for (int p = 0; p < 6; p++) {
             const struct homogeneous *h = &homogeneous[k];
-            const int *a = pairs[p], *b = wide[p];
+            const int *a = pairs[p % 5], *b = wide[p];
 
             if (2 * a[1] * h->degree[1] < 110)
                 scale_samples(h, NTK_F32, (int[]){a[0], a[1], a[1], a[0]}, false);
@@ -238,6 +239,59 @@ static void tiny_samples_have_a_kernel(void **state)
             }
 }
 
+/* What does not see the size of samples has the values of larger ones, for all of them or half of them small:
+ * towards 0 every activation is a power, to all digits. */
+static void tiny_samples_are_not_zero(void **state)
+{
+    static const double scales[] = {1e-150, 1e-156, 1e-160, 1e-300};
+    double x[N * D], y[N * D], want[2 * N * N], got[2 * N * N];
+
+    (void)state;
+    samples(x, N * D);
+    for (int i = 0; i < D; i++) /* almost parallel, too */
+        x[2 * D + i] = -x[i] * (1 + 1e-9 * i);
+    for (size_t a = 0; a < ntk_n_activations(); a++)
+        for (int mixed = 0; mixed < 2; mixed++) {
+            const struct ntk_activation *act = ntk_activation_get(a);
+            char layer[64], net[200];
+
+            if (act->unit_variance)
+                continue;
+            layer_of(act, layer);
+            snprintf(net, sizeof net,
+                     "serial(Dense(8), %s, Dense(8), LayerNorm(eps=0), Relu(), Dense(8), Sign(), Dense(1))",
+                     layer);
+            for (int i = 0; i < N * D; i++)
+                y[i] = x[i] * (mixed && i / D % 2 ? 1 : 1e-20);
+            kernel_of(net, NTK_F64, y, want);
+            for (size_t k = 0; k < sizeof scales / sizeof *scales; k++) {
+                if (act->finish && k % 2)
+                    continue;
+                for (int i = 0; i < N * D; i++)
+                    y[i] = x[i] * (mixed && i / D % 2 ? 1 : scales[k]);
+                kernel_of(net, NTK_F64, y, got);
+                for (int i = 0; i < 2 * N * N; i++)
+                    if (!(fabs(got[i] - want[i]) <= 1e-13))
+                        fail_msg("%s, %ssamples times %g: entry %d is %.17g instead of %.17g", net,
+                                 mixed ? "half of the " : "", scales[k], i, got[i], want[i]);
+            }
+        }
+}
+
+/* Constants that are not large beside small samples. */
+static void tiny_samples_beside_tiny_constants_are_refused(void **state)
+{
+    double x[N * D], k[2 * N * N];
+
+    (void)state;
+    samples(x, N * D);
+    for (int i = 0; i < N * D; i++)
+        x[i] *= 1e-160;
+    assert_fails(ctx, NTK_ENUMERIC, "sample 0 is too small",
+                 try_kernel("serial(Dense(8), Erf(), Dense(8, b_std=1e-130), Sign(), Dense(1))", NTK_F64,
+                            (ntk_shape){0, 1, 1, D}, x, NTK_F64, N, k));
+}
+
 /* ------------------------------------------------------------------ positions */
 
 static const ntk_shape image = {2, 6, 5, 2};
@@ -319,6 +373,41 @@ static void positions_have_scales_of_their_own(void **state)
             assert_ok(ctx, try_kernel(net, wide ? NTK_F64 : NTK_F32, image, scaled, NTK_F64, N, got));
             check_close(net, ldexp(1, -most), got, want, wide ? 1e-13 : 5e-5);
         }
+}
+
+static void count_float64(int level, const char *text, void *user)
+{
+    (void)level;
+    *(int *)user += strstr(text, "computed in float64") != NULL;
+}
+
+/* Zeros beside pixels, which deep networks fill: float32 is enough if no pixel is far. */
+static void zeros_in_deep_images_are_taken(void **state)
+{
+    static const ntk_shape shape = {2, 9, 8, 1};
+    static const char net[] = "serial(repeat(serial(Conv(1, (3, 3), padding='SAME', W_std=2**0.5), Relu()), "
+                              "45), Flatten(), Dense(1))";
+    double x[N * 72], want[2 * N * N], got[2 * N * N];
+    int said = 0;
+
+    (void)state;
+    samples(x, N * 72);
+    for (int i = 0; i < N * 72; i++)
+        if (i % 8 < 3 || i % 8 > 5 || i / 8 % 9 < 2)
+            x[i] = 0;
+    assert_ok(ctx, try_kernel(net, NTK_F64, shape, x, NTK_F64, N, want));
+    ntk_ctx_set_log(ctx, count_float64, &said);
+    assert_ok(ctx, try_kernel(net, NTK_F32, shape, x, NTK_F64, N, got));
+    assert_int_equal(said, 0);
+    check_close(net, 0, got, want, 1e-5);
+    samples(x, N * 72);
+    for (int i = 0; i < N * 72; i++) /* one pixel too small for what zeros make of it */
+        x[i] = i % 72 == 71 ? 1e-15 : 0;
+    assert_ok(ctx, try_kernel(net, NTK_F64, shape, x, NTK_F64, N, want));
+    assert_ok(ctx, try_kernel(net, NTK_F32, shape, x, NTK_F64, N, got));
+    assert_int_equal(said, 1);
+    check_close(net, 0, got, want, 1e-5);
+    ntk_ctx_set_log(ctx, NULL, NULL);
 }
 
 static void large_images_are_refused_or_right(void **state)
@@ -425,8 +514,11 @@ int main(void)
         cmocka_unit_test(one_sample_may_be_small),
         cmocka_unit_test(float32_is_right_at_every_scale),
         cmocka_unit_test(tiny_samples_have_a_kernel),
+        cmocka_unit_test(tiny_samples_are_not_zero),
+        cmocka_unit_test(tiny_samples_beside_tiny_constants_are_refused),
         cmocka_unit_test(half_of_an_image_may_be_small),
         cmocka_unit_test(positions_have_scales_of_their_own),
+        cmocka_unit_test(zeros_in_deep_images_are_taken),
         cmocka_unit_test(large_images_are_refused_or_right),
         cmocka_unit_test(deep_nets_pass_through_any_size),
     };
