@@ -158,7 +158,6 @@ static struct ntk_share share_of(const struct job *j, const struct factor *f, bo
 {
     const bool apart = j->form == NTK_DIAGONAL;
     struct ntk_share s = {.step = &j->p->tape.steps[f->step],
-                          .simd = j->workers[0].pass->simd,
                           .threads = j->p->ctx->threads,
                           .symmetric = alone,
                           .copies = apart ? 1 : copies_of(j, f),
@@ -175,37 +174,20 @@ static struct ntk_share share_of(const struct job *j, const struct factor *f, bo
     return s;
 }
 
-static ntk_status enough_scratch(struct job *j, struct ntk_share *s)
-{
-    size_t least, best;
-
-    j->p->loops->share_scratch(s, &least, &best);
-    if (best > j->scratch_bytes) {
-        free(j->scratch);
-        j->scratch_bytes = 0;
-        j->scratch = ntk_alloc(j->p->ctx, best, 1);
-        if (!j->scratch)
-            return NTK_ENOMEM;
-        j->scratch_bytes = best;
-    }
-    s->scratch = j->scratch;
-    s->scratch_bytes = j->scratch_bytes;
-    return NTK_OK;
-}
-
-static ntk_status add_share(struct job *j, const struct factor *f, bool alone, char *k)
+static void add_share(struct job *j, const struct factor *f, bool alone, char *k)
 {
     const int64_t apart = j->form == NTK_DIAGONAL ? j->copies : 1;
     struct ntk_share s = share_of(j, f, alone);
 
-    NTK_TRY(enough_scratch(j, &s));
+    s.simd = j->workers[0].pass->simd;
+    s.scratch = j->scratch;
+    s.scratch_bytes = j->scratch_bytes;
     for (int64_t c = 0; c < apart; c++) {
         s.k = k + (size_t)c * j->p->dtype;
         j->p->loops->share(&s);
         for (int side = 0; side < 2; side++)
             s.side[side].g = (const char *)s.side[side].g + (size_t)j->block * f->g_bytes;
     }
-    return NTK_OK;
 }
 
 /* The blocks whose first entry is (i0, j0); alone: both are side 0's. */
@@ -216,7 +198,7 @@ static ntk_status block_pair(struct job *j, int64_t i0, int64_t j0, bool alone)
 
     for (int k = 0; k < j->n_factors; k++) {
         if (is_due(j, &j->factors[k]))
-            NTK_TRY(add_share(j, &j->factors[k], alone, j->k + (size_t)at * (size_t)j->p->dtype));
+            add_share(j, &j->factors[k], alone, j->k + (size_t)at * (size_t)j->p->dtype);
         j->done = start + entries * (alone ? 0.5 : 1) * (k + 1) / j->n_factors;
         NTK_TRY(ntk_progress(j->p->ctx, "entries", j->done, j->total));
     }
@@ -350,18 +332,67 @@ static void choose_sizes(struct job *j)
     j->n_workers = (int)within((double)j->block / (double)j->chunk + 1, j->p->ctx->threads);
 }
 
-static ntk_status allocate_factors(struct job *j)
+/* What the last of the pieces of n has, or each of the others. */
+static int64_t piece(int64_t n, int64_t most, bool last)
+{
+    return n < most ? n : last ? (n - 1) % most + 1 : most;
+}
+
+/* What the shares of a step want at most, for whole and last blocks of samples and rounds of outputs. */
+static size_t scratch_for(const struct job *j, const struct factor *f)
+{
+    size_t most = 0;
+
+    for (int k = 0; k < 16; k++) {
+        struct job at = *j;
+        struct ntk_share s;
+        size_t least, best;
+
+        at.held[0] = piece(j->n[0], j->block, k & 1);
+        at.held[1] = piece(j->n[1], j->block, k & 2);
+        at.copies = piece(j->outputs, j->copies, k & 4);
+        s = share_of(&at, f, k & 8);
+        s.side[0].x = f->derivative ? NULL : f; /* not read: there will be inputs */
+        j->p->loops->share_scratch(&s, &least, &best);
+        most = best > most ? best : most;
+    }
+    return most;
+}
+
+/* [chunk][size] of the step whose cotangents are masked, and of its weights. */
+static size_t mask_bytes(const struct job *j)
+{
+    return j->mask_step < 0
+               ? 0
+               : (size_t)ntk_features_of(j->p->tape.steps[j->mask_step].out_shape) * j->p->dtype;
+}
+
+static ntk_status allocate_scratch(struct job *j)
 {
     const int sides = j->symmetric && j->block >= j->n[0] ? 1 : 2;
     size_t fixed, each;
 
     factor_bytes(j, &fixed, &each);
-    NTK_TRY(ntk_ctx_check_memory(j->p->ctx,
-                                 ntk_bytes((double)sides * (double)j->block *
-                                           ((double)fixed + (double)j->copies * (double)each)) +
-                                     (size_t)j->n_workers *
-                                         ntk_pass_bytes(j->p, 1, j->chunk, j->copies, false),
-                                 "factors of a tangent kernel"));
+    for (int k = 0; k < j->n_factors; k++) {
+        const size_t bytes = scratch_for(j, &j->factors[k]);
+
+        j->scratch_bytes = bytes > j->scratch_bytes ? bytes : j->scratch_bytes;
+    }
+    NTK_TRY(ntk_ctx_check_memory(
+        j->p->ctx,
+        ntk_bytes((double)sides * (double)j->block * ((double)fixed + (double)j->copies * (double)each)) +
+            (size_t)j->n_workers * (ntk_pass_bytes(j->p, 1, j->chunk, j->copies, false) +
+                                    2 * (size_t)j->chunk * mask_bytes(j)) +
+            (size_t)(j->chunk * j->copies * j->outputs) * j->p->dtype + j->scratch_bytes,
+        "factors of a tangent kernel"));
+    j->scratch = ntk_alloc(j->p->ctx, j->scratch_bytes, 1);
+    return j->scratch ? NTK_OK : NTK_ENOMEM;
+}
+
+static ntk_status allocate_factors(struct job *j)
+{
+    const int sides = j->symmetric && j->block >= j->n[0] ? 1 : 2;
+
     for (int k = 0; k < j->n_factors; k++)
         for (int side = 0; side < sides; side++) {
             struct factor *f = &j->factors[k];
@@ -407,11 +438,8 @@ static ntk_status new_worker(const struct job *j, struct worker *w)
 {
     NTK_TRY(ntk_pass_new(j->p, 1, j->chunk, j->copies, false, &w->pass));
     if (j->mask_step >= 0) {
-        const struct ntk_tape_step *s = &j->p->tape.steps[j->mask_step];
-        const size_t bytes = (size_t)ntk_features_of(s->out_shape) * j->p->dtype;
-
-        w->mask = ntk_alloc(j->p->ctx, (size_t)j->chunk, bytes);
-        w->work = ntk_alloc(j->p->ctx, (size_t)j->chunk, bytes);
+        w->mask = ntk_alloc(j->p->ctx, (size_t)j->chunk, mask_bytes(j));
+        w->work = ntk_alloc(j->p->ctx, (size_t)j->chunk, mask_bytes(j));
         if (!w->mask || !w->work)
             return NTK_ENOMEM;
     }
@@ -440,6 +468,7 @@ static void free_workers(struct job *j)
 
 static ntk_status allocate(struct job *j)
 {
+    NTK_TRY(allocate_scratch(j));
     NTK_TRY(allocate_factors(j));
     NTK_TRY(new_workers(j));
     j->cotangent = ntk_alloc(j->p->ctx, (size_t)(j->chunk * j->copies * j->outputs), j->p->dtype);

@@ -80,6 +80,21 @@ void ntk_near_free(struct ntk_near *s)
     free(s->columns);
 }
 
+/* *at becomes value; what it was. */
+static double exchange(void *k, ntk_dtype dtype, int64_t at, double value)
+{
+    double was;
+
+    if (dtype == NTK_F32) {
+        was = (double)((float *)k)[at];
+        ((float *)k)[at] = (float)value;
+    } else {
+        was = ((double *)k)[at];
+        ((double *)k)[at] = value;
+    }
+    return was;
+}
+
 void ntk_near_mark(struct ntk_near *s, int table, void *k, size_t n, int64_t i, int64_t j0)
 {
     const struct ntk_tiling *t = s->t;
@@ -89,23 +104,17 @@ void ntk_near_mark(struct ntk_near *s, int table, void *k, size_t n, int64_t i, 
     const double q1 = a->variance[(size_t)sigma * (size_t)a->n + (size_t)i];
     const unsigned char *roots = (const unsigned char *)b->sides[table] +
                                  ((size_t)dual->sides * b->stride + (size_t)j0) * b->dtype;
-
     /* A sample with itself is left out: every row of a tile on the diagonal would have a pair. */
-    unsigned char *own = NULL;
-    double kept;
-
-    if (a == b && i >= j0 && i < j0 + (int64_t)n)
-        own = (unsigned char *)k + (size_t)(i - j0) * a->dtype;
+    const bool own = a == b && i >= j0 && i < j0 + (int64_t)n;
+    double kept = 0;
 
     if (dual->near == 0)
         return;
-    if (own) {
-        memcpy(&kept, own, a->dtype);
-        memset(own, 0, a->dtype);
-    }
+    if (own)
+        kept = exchange(k, a->dtype, i - j0, 0);
     s->any |= t->simd->mark(n, k, (1 - dual->near) * __builtin_sqrt(q1), roots, s->flags);
     if (own)
-        memcpy(own, &kept, a->dtype);
+        exchange(k, a->dtype, i - j0, kept);
 }
 
 /* ---- per-sample values */

@@ -201,8 +201,9 @@ static double entry(const void *row, ntk_dtype dtype, int64_t j)
     return dtype == NTK_F32 ? (double)((const float *)row)[j] : ((const double *)row)[j];
 }
 
-/* A finished row of each output from column `from` on: of the sink's type, and finite. */
-static bool end_row(struct ntk_tile *s, const struct run *r, int64_t row, int64_t from)
+/* A finished row of each output from column `from` on: of the sink's type, and finite. copied: it is what it was
+ * copied from, which is closer to the processor. */
+static bool end_row(struct ntk_tile *s, const struct run *r, int64_t row, int64_t from, bool copied)
 {
     const struct ntk_tiling *t = s->t;
     const struct ntk_simd *simd = t->out_dtype == NTK_F32 ? t->ctx->isa->f32 : t->ctx->isa->f64;
@@ -211,10 +212,12 @@ static bool end_row(struct ntk_tile *s, const struct run *r, int64_t row, int64_
         unsigned char *block = s->outputs + (size_t)m * TILE * TILE * t->dtype;
         unsigned char *k = block + (size_t)row * TILE * t->out_dtype;
         const size_t skip = (size_t)from * t->out_dtype;
+        const bool converted = t->out_dtype != t->dtype || t->way->exponent;
 
-        if (t->out_dtype != t->dtype || t->way->exponent)
+        if (converted)
             finish_row(t, m, block + (size_t)row * TILE * t->dtype, k, from, from + r->n_valid);
-        if (simd->all_finite((size_t)r->n_valid, k + skip))
+        if (simd->all_finite((size_t)r->n_valid,
+                             copied && !converted ? s->slot[t->plan->output_from[m]] : k + skip))
             continue;
         for (int64_t j = 0; j < r->n_valid && isfinite(s->bad.value); j++)
             s->bad = (struct ntk_entry){r->i, r->j0 + j, entry(k + skip, t->out_dtype, j)};
@@ -243,12 +246,13 @@ static bool run_row(struct ntk_tile *s, int64_t i0, int64_t j0, int64_t nj, int6
         patch(s->t, &r, p->inputs[k], s->slot[k]);
     for (int k = 0; k < p->n_steps; k++)
         run_step(s, &p->steps[k], &r);
+    const bool near = s->near && s->near->any;
     for (int m = 0; m < p->n_outputs; m++)
         if (p->output_from[m] != p->first_output + m)
             memcpy(s->slot[p->first_output + m], s->slot[p->output_from[m]], r.n * size);
-    if (s->near && s->near->any)
+    if (near)
         run_near(s, &r);
-    return end_row(s, &r, row, from);
+    return end_row(s, &r, row, from, !near);
 }
 
 static void mirror_within(const struct ntk_tile *s, int64_t n)

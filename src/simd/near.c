@@ -7,6 +7,8 @@
 
 #include "simd/near.h"
 
+#define CHAINS 4 /* of maxima, side by side: one waits for its last */
+
 typedef signed char bytes __attribute__((vector_size(LANES)));
 typedef double W __attribute__((vector_size(LANES * sizeof(double))));
 
@@ -28,23 +30,26 @@ bool NTK_NEAR_OP(mark)(size_t n, const void *k, double s1, const void *s2, unsig
 {
     const real *pk = k, *ps = s2;
     const V s = splat((real)s1);
-    V most = splat(-1);
-    uint64_t bits[NTK_VBYTES / sizeof(uint64_t)], any = 0;
+    V most[CHAINS] = {{0}};
+    size_t i = 0;
 
-    for (size_t i = 0; i < n; i += LANES)
-        most = vmax(most, vabs(load(pk + i)) - s * load(ps + i));
-    const M over = most > 0;
-    memcpy(bits, &over, sizeof bits);
-    for (size_t i = 0; i < NTK_VBYTES / sizeof *bits; i++)
-        any |= bits[i];
-    for (size_t i = 0; any && i < n; i += LANES) {
+    for (; i + CHAINS * LANES <= n; i += CHAINS * LANES) {
+        NTK_UNROLL
+        for (size_t c = 0; c < CHAINS; c++)
+            most[c] = vmax(most[c], vabs(load(pk + i + c * LANES)) - s * load(ps + i + c * LANES));
+    }
+    for (; i < n; i += LANES)
+        most[0] = vmax(most[0], vabs(load(pk + i)) - s * load(ps + i));
+    if (!vany(vmax(vmax(most[0], most[1]), vmax(most[2], most[3])) > 0))
+        return false;
+    for (i = 0; i < n; i += LANES) {
         const M these = vabs(load(pk + i)) - s * load(ps + i) > 0;
         const bytes set = __builtin_convertvector(these, bytes) & 1;
 
         for (size_t j = 0; j < LANES; j++)
             flags[i + j] |= (unsigned char)set[j];
     }
-    return any != 0;
+    return true;
 }
 
 double NTK_NEAR_OP(square_difference)(size_t features, const void *x1, const void *x2)

@@ -59,23 +59,26 @@ static void scale(size_t n, const void *x, const void *a1, size_t step1, const v
         store(po + i, load(px + i) * (step1 == LANES ? load(p1) : splat(*p1)) * load(p2 + i));
 }
 
+#define CHAINS 4 /* of sums, side by side: one waits for its last */
+
 static bool all_finite(size_t n, const void *x)
 {
     const real *p = x;
-    V sum = {0}; /* of zeros, else not a number */
+    V sum[CHAINS] = {{0}}; /* of zeros, else not a number */
     real rest = 0;
     size_t i = 0;
 
-    for (; i + LANES <= n; i += LANES) {
-        const V v = load(p + i);
-
-        sum += v - v;
+    for (; i + CHAINS * LANES <= n; i += CHAINS * LANES) {
+        NTK_UNROLL
+        for (size_t c = 0; c < CHAINS; c++)
+            sum[c] += load(p + i + c * LANES) - load(p + i + c * LANES);
     }
+    for (; i + LANES <= n; i += LANES)
+        sum[0] += load(p + i) - load(p + i);
     for (; i < n; i++)
         rest += p[i] - p[i];
-    for (size_t l = 0; l < LANES; l++)
-        rest += sum[l];
-    return rest == 0;
+    sum[0] += sum[1] + (sum[2] + sum[3]);
+    return !vany(sum[0] != 0) && rest == 0;
 }
 
 static double peak(size_t rounds)

@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #if NTK_VBYTES >= 32
 #include <immintrin.h>
@@ -44,6 +45,18 @@ typedef __typeof__((V){0} < (V){0}) M; /* lanes of all ones or all zeros: result
 NTK_INLINE V load(const real *p) { return *(const VU *)p; }
 NTK_INLINE void store(real *p, V x) { *(VU *)p = x; }
 NTK_INLINE V splat(real x) { return x - (V){0}; } /* minus: 0 + -0.0 would be +0.0 */
+
+/* Some lane is not 0. */
+NTK_INLINE bool vany(M mask)
+{
+    uint64_t bits[NTK_VBYTES / sizeof(uint64_t)], any = 0;
+
+    memcpy(bits, &mask, sizeof bits);
+    NTK_UNROLL
+    for (size_t i = 0; i < NTK_VBYTES / sizeof *bits; i++)
+        any |= bits[i];
+    return any != 0;
+}
 
 /* mask ? a : b, lane by lane */
 NTK_INLINE V pick(M mask, V a, V b) { return (V)(((M)a & mask) | ((M)b & ~mask)); }
