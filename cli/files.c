@@ -35,10 +35,17 @@ int check_files(const struct args *a)
 {
     const struct {
         const char *option, *path;
-    } files[] = {{"out", a->out},     {"log", a->log}, {"record", a->record}, {"checkpoint", a->checkpoint},
-                 {"params", a->params}, {"x", a->x},     {"x1", a->x1},         {"x2", a->x2},
-                 {"train", a->train}, {"test", a->test}, {"model", a->model}};
-    enum { OUTPUTS = 4, PARAMS = 4, ALL = sizeof files / sizeof *files };
+    } files[] = {{"out", a->out},       {"log", a->log},
+                 {"record", a->record}, {"checkpoint", a->checkpoint},
+                 {"params", a->params}, {"x", a->x},
+                 {"x1", a->x1},         {"x2", a->x2},
+                 {"train", a->train},   {"test", a->test},
+                 {"model", a->model}};
+    enum {
+        OUTPUTS = 4,
+        PARAMS = 4,
+        ALL = sizeof files / sizeof *files
+    };
     const bool trained = a->steps > 0; /* parameters may be trained where they are */
 
     for (int i = 0; i < OUTPUTS; i++) {
@@ -48,7 +55,8 @@ int check_files(const struct args *a)
                              files[j].option, files[i].path);
         for (size_t k = 0; k < a->n_nets; k++)
             if (a->nets[k][0] == '@' && same_file(files[i].path, a->nets[k] + 1))
-                return usage("--%s is the file of --net, %s, which would be lost", files[i].option, files[i].path);
+                return usage("--%s is the file of --net, %s, which would be lost", files[i].option,
+                             files[i].path);
     }
     return EXIT_OK;
 }

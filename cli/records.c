@@ -9,8 +9,8 @@
 
 #include "base/base.h"
 
-void records_init(struct records *r, ntk_ctx *ctx, int64_t most, int64_t n, int64_t m, int64_t c, bool outputs,
-                  bool kernels)
+void records_init(struct records *r, ntk_ctx *ctx, int64_t most, int64_t n, int64_t m, int64_t c,
+                  bool outputs, bool kernels)
 {
     const ntk_array arrays[N_RECORD_KINDS] = {
         [AT_STEP] = {.name = "step", .ndim = 1},

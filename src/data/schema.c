@@ -126,6 +126,15 @@ static ntk_status find_distinct(ntk_ctx *ctx, const double *y, int64_t n, double
         return NTK_ENOMEM;
     memcpy(sorted, y, (size_t)n * sizeof *sorted);
     qsort(sorted, (size_t)n, sizeof *sorted, ascending);
+    if (sorted[0] <= -0x1p53 || sorted[n - 1] >= 0x1p53) {
+        const double label = sorted[n - 1] >= 0x1p53 ? sorted[n - 1] : sorted[0];
+
+        free(sorted);
+        return ntk_fail(ctx, NTK_EINVAL,
+                        "a label is %.17g: whole numbers from 2^53 on have been rounded, so that classes may have "
+                        "become one; number the classes from 0",
+                        label);
+    }
     *count = 0;
     for (int64_t i = 0; i < n; i++)
         if (i == 0 || sorted[i] != sorted[*count - 1])
