@@ -297,12 +297,16 @@ static int64_t class_of_number(const ntk_schema *s, double label)
     return found ? found - s->labels : -1;
 }
 
-/* By its text, or as a number if it is one. */
+static int by_text(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
+
+/* By its text, or as a number if it is one. Words are in the order of their texts, which numbers need not be. */
 static int64_t class_of_name(const ntk_schema *s, const char *name)
 {
-    char *end;
+    char *end, *const *found = bsearch(&name, s->classes, (size_t)s->n_classes, sizeof name, by_text);
     const double x = strtod(name, &end);
 
+    if (found)
+        return found - s->classes;
     for (int64_t k = 0; k < s->n_classes; k++)
         if (strcmp(s->classes[k], name) == 0)
             return k;
