@@ -109,8 +109,11 @@ ntk_status ntk_kernel_solve(ntk_ctx *ctx, int64_t n, ntk_dtype dtype, int64_t bl
     if (n > NTK_SAMPLES_MAX)
         return ntk_fail(ctx, NTK_EINVAL, "at most %d samples, got %lld", NTK_SAMPLES_MAX, (long long)n);
     NTK_TRY(ntk_check_given(ctx, "y", y, n * outputs));
+    from.block = block < n ? block : n;
     blas = ntk_blas_begin(ctx->threads);
-    status = ntk_ctx_check_memory(ctx, ntk_rfp_size(n) * sizeof(double),
+    status = ntk_ctx_check_memory(ctx,
+                                  ntk_rfp_size(n) * sizeof(double) +
+                                      ntk_bytes((double)from.block * (double)n * (int)dtype),
                                   "a kernel matrix of this many samples");
     if (status == NTK_OK)
         status = ntk_rfp_new(ctx, n, &k);
