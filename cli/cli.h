@@ -82,6 +82,7 @@ int check_files(const struct args *a);
 int check_output(const char *path);
 /* The same for n arrays: the name must be of a format that holds them. */
 int check_array_output(const char *path, size_t n);
+bool holds_several(const char *path); /* .npz or .h5 */
 int check_folder(const char *dir);
 /* A file of the command's own; an exit code, what failed is said. Closing puts it in place if code, how its
  * writer ended, is EXIT_OK, else drops it and returns code. */
@@ -102,6 +103,7 @@ void json_number(struct json *j, const char *key, double x);   /* not finite: nu
 void json_integer(struct json *j, const char *key, int64_t x);
 void json_text(struct json *j, const char *key, const char *text);
 void json_bool(struct json *j, const char *key, bool x);
+void json_texts(struct json *j, const char *key, const char *const *texts, size_t n);
 
 /* ---- what several commands do (common.c) */
 #define TRY(ctx, call)                             \
@@ -134,19 +136,30 @@ bool ends_with(const char *path, const char *end);
 struct samples {
     ntk_data *train_file, *train; /* train is a part of train_file, or a scaled copy */
     ntk_data *test;               /* NULL: none */
-    ntk_scaler *scaler;           /* NULL: none */
+    ntk_scaler *fitted;           /* scaler, if it was learned on train_file */
+    const ntk_scaler *scaler;     /* NULL: none */
     ntk_schema *schema;           /* of the training samples: labels of both are numbers of its classes */
     ntk_targets targets;
     int64_t outputs; /* columns of y */
     double *y;       /* [n_train][outputs] */
 };
-/* net NULL: images stay images; like: a schema that training samples must match (NULL: none). */
-int samples_load(ntk_ctx *ctx, const struct args *a, const ntk_net *net, const ntk_schema *like,
+/* net NULL: images stay images; params: a network that may have been trained before, whose columns, classes and
+ * standardisation samples then have (NULL: none). */
+int samples_load(ntk_ctx *ctx, const struct args *a, const ntk_net *net, const ntk_params *params,
                  bool need_test, struct samples *s);
+/* Replaces data by a standardised copy; scaler NULL: as they are. */
+int standardise(ntk_ctx *ctx, const ntk_scaler *scaler, ntk_data **data);
+/* Indexed by ntk_standardize. */
+extern const char *const standardisations[3];
 void samples_free(struct samples *s);
 void json_samples(struct json *j, const struct args *a, const struct samples *s); /* "train", "test" */
 /* A schema that has columns, else NULL. */
 const ntk_schema *columns_of(const ntk_schema *schema);
+/* Columns without a header have numbers for names, which are no names of outputs. */
+bool has_words(const char *name);
+/* An array that says what the outputs are, to be written beside them: `classes`, their labels as numbers or words; or
+ * `targets`, the names of columns. How many arrays that is: 1, or 0 if a schema (NULL: none) does not know. */
+size_t outputs_array(const ntk_schema *schema, int64_t outputs, ntk_array *array);
 /* Loads one source, matched with a schema (NULL: none). */
 int load_source(ntk_ctx *ctx, const struct args *a, const char *source, int64_t limit,
                 const ntk_schema *like, ntk_data **data);
@@ -155,6 +168,8 @@ int load_x(ntk_ctx *ctx, const struct args *a, const char *source, int64_t limit
            const ntk_net *net, const ntk_schema *like, ntk_data **data);
 /* Numbers labels by a schema's classes; says how many are none of them. */
 int number_labels(ntk_ctx *ctx, const char *source, const ntk_schema *schema, ntk_data *data);
+/* ntk info of the file of --model or --params. (about.c) */
+int about_file(ntk_ctx *ctx, const struct args *a);
 /* Says on one line what was guessed about a source; schema: of the fit to it, NULL: none. */
 void say_source(const char *source, const ntk_data *data, const ntk_schema *schema);
 /* The same, and what else is known, as an object; schema: of the fit to it, NULL: none. */
@@ -172,7 +187,7 @@ double cross_entropy(const double *f, const double *y, int64_t n, int64_t output
 int network_load(ntk_ctx *ctx, const struct args *a, const ntk_data *x, ntk_params **params);
 /* Loads samples for the network of --params or --net, flattened if it does not use positions; and the
  * network itself if *params is NULL (params NULL: not wanted). Columns are those of the network's schema,
- * or of like. */
+ * or of like, and standardised as in its training. */
 int network_x(ntk_ctx *ctx, const struct args *a, const char *source, int64_t limit,
               const ntk_schema *like, ntk_params **params, ntk_data **x);
 /* Training and test samples, and the network, which must have as many outputs as the targets. */

@@ -17,10 +17,12 @@ static int run(ntk_ctx *ctx, const struct args *a, const ntk_data *x, ntk_params
         return usage("no memory for the outputs");
     status = ntk_params_apply(p, x, f);
     if (status == NTK_OK) {
-        const ntk_array array = {
-            .name = "f", .x = f, .dtype = ntk_params_dtype(p), .ndim = 2, .shape = {n, c}};
+        ntk_array arrays[2] = {
+            {.name = "f", .x = f, .dtype = ntk_params_dtype(p), .ndim = 2, .shape = {n, c}}};
+        const size_t named =
+            holds_several(a->out) ? outputs_array(ntk_params_schema(p), c, &arrays[1]) : 0;
 
-        status = ntk_array_write(ctx, a->out, &array, 1);
+        status = ntk_array_write(ctx, a->out, arrays, 1 + named);
     }
     free(f);
     TRY(ctx, status);

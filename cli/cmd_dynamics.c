@@ -46,7 +46,8 @@ static int write(ntk_ctx *ctx, const struct args *a, const struct samples *s,
 {
     const int64_t n = ntk_data_n(s->train), m = s->test ? ntk_data_n(s->test) : 0;
     const int64_t times = (int64_t)t->n_times;
-    const ntk_array arrays[] = {
+    size_t count = m ? (a->std ? 4 : 3) : 2;
+    ntk_array arrays[5] = {
         {.name = "t", .x = t->times, .dtype = NTK_F64, .ndim = 1, .shape = {times}},
         {.name = "f_train",
          .x = t->train,
@@ -63,7 +64,8 @@ static int write(ntk_ctx *ctx, const struct args *a, const struct samples *s,
 
     for (int64_t i = 0; m && a->std && i < times * m; i++)
         t->var[i] = sqrt(fmax(t->var[i], 0));
-    TRY(ctx, ntk_array_write(ctx, a->out, arrays, m ? (a->std ? 4 : 3) : 2));
+    count += outputs_array(s->schema, s->outputs, &arrays[count]);
+    TRY(ctx, ntk_array_write(ctx, a->out, arrays, count));
     return EXIT_OK;
 }
 

@@ -41,25 +41,28 @@ static int load(ntk_ctx *ctx, const struct args *a, struct job *j)
 static int one(ntk_ctx *ctx, const struct args *a, struct job *j)
 {
     const int64_t n1 = ntk_data_n(j->x1), n2 = j->x2 ? ntk_data_n(j->x2) : n1;
-    ntk_array array = {.name = "k", .shape = {n1, n2}, .ndim = 2};
+    ntk_array arrays[2] = {{.name = "k", .shape = {n1, n2}, .ndim = 2}};
+    ntk_array *const array = arrays;
     double size = 1;
-    size_t bytes;
+    size_t bytes, named = 0;
     int64_t c;
 
     c = ntk_params_outputs(j->p);
-    array.dtype = ntk_params_dtype(j->p);
-    while (array.ndim < (j->form == NTK_FULL ? 4 : j->form == NTK_DIAGONAL ? 3 : 2))
-        array.shape[array.ndim++] = c;
-    for (int k = 0; k < array.ndim; k++)
-        size *= (double)array.shape[k];
-    bytes = ntk_bytes(size * (int)array.dtype);
+    array->dtype = ntk_params_dtype(j->p);
+    while (array->ndim < (j->form == NTK_FULL ? 4 : j->form == NTK_DIAGONAL ? 3 : 2))
+        array->shape[array->ndim++] = c;
+    for (int k = 0; k < array->ndim; k++)
+        size *= (double)array->shape[k];
+    bytes = ntk_bytes(size * (int)array->dtype);
     say_memory("the kernel", bytes);
     TRY(ctx, ntk_ctx_check_memory(ctx, bytes, "the kernel"));
-    array.x = j->k = malloc(bytes);
+    array->x = j->k = malloc(bytes);
     if (!j->k)
         return usage("no memory for the kernel");
     TRY(ctx, ntk_params_kernel(j->p, j->get, j->form, j->x1, j->x2, j->k));
-    TRY(ctx, ntk_array_write(ctx, a->out, &array, 1));
+    if (holds_several(a->out) && j->form != NTK_TRACE)
+        named = outputs_array(ntk_params_schema(j->p), c, &arrays[1]);
+    TRY(ctx, ntk_array_write(ctx, a->out, arrays, 1 + named));
     return EXIT_OK;
 }
 

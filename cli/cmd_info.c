@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * ntk info: what this build and this machine can do.
+ * ntk info: what this build and this machine can do, or what is known of a file.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +39,8 @@ int cmd_info(ntk_ctx *ctx, const struct args *a)
 {
     const char *isa, *warning = blas_warning();
 
+    if (a->model || a->params)
+        return about_file(ctx, a);
     TRY(ctx, ntk_ctx_isa(ctx, &isa));
     if (a->json) {
         struct json j = {.f = stdout};

@@ -27,17 +27,11 @@ struct job {
 
 static int load(ntk_ctx *ctx, const struct args *a, struct job *j)
 {
-    ntk_data *scaled;
-
     STEP(load_source(ctx, a, a->x, a->test_limit, j->schema, &j->x));
     say_source(a->x, j->x, NULL);
     if (ntk_data_schema(j->x) && ntk_schema_table(ntk_data_schema(j->x)) && !columns_of(j->schema))
         note("%s has no names of columns: they are taken in the order of %s", a->model, a->x);
-    if (j->scaler) {
-        TRY(ctx, ntk_scaler_apply(j->scaler, j->x, &scaled));
-        ntk_data_free(j->x);
-        j->x = scaled;
-    }
+    STEP(standardise(ctx, j->scaler, &j->x));
     if (j->targets != NTK_RAW && j->schema)
         STEP(number_labels(ctx, a->x, j->schema, j->x));
     if (ntk_model_shape(j->model).spatial == 0)
@@ -111,12 +105,6 @@ static int name_outputs(struct job *j)
     return EXIT_OK;
 }
 
-/* Columns without a header have numbers for names, which are no names of outputs. */
-static bool has_words(const char *name)
-{
-    return name[strspn(name, "0123456789")] != '\0';
-}
-
 /* class, output_NAME for each of them, std; or TARGET, std. */
 static int write_csv(ntk_ctx *ctx, const struct args *a, struct job *j)
 {
@@ -146,16 +134,12 @@ static int write_csv(ntk_ctx *ctx, const struct args *a, struct job *j)
     return EXIT_OK;
 }
 
-/* One array to .npy; to others the labels of classes, too, if they are numbers. */
+/* One array to .npy; to others what the outputs are, too. */
 static int write_arrays(ntk_ctx *ctx, const struct args *a, const struct job *j)
 {
-    const bool several = ends_with(a->out, ".npz") || ends_with(a->out, ".h5");
-    const double *labels = NULL;
     ntk_array arrays[3];
-    size_t n = 0, classes;
+    size_t n = 0;
 
-    if (several && j->schema)
-        ntk_schema_classes(j->schema, &classes, &labels);
     arrays[n++] = (ntk_array){.name = a->proba ? "proba" : "mean",
                               .x = j->mean,
                               .dtype = NTK_F64,
@@ -164,9 +148,8 @@ static int write_arrays(ntk_ctx *ctx, const struct args *a, const struct job *j)
     if (a->std)
         arrays[n++] =
             (ntk_array){.name = "std", .x = j->var, .dtype = NTK_F64, .ndim = 1, .shape = {j->m}};
-    if (labels)
-        arrays[n++] = (ntk_array){
-            .name = "classes", .x = labels, .dtype = NTK_F64, .ndim = 1, .shape = {j->outputs}};
+    if (holds_several(a->out))
+        n += outputs_array(j->schema, j->outputs, &arrays[n]);
     TRY(ctx, ntk_array_write(ctx, a->out, arrays, n));
     return EXIT_OK;
 }

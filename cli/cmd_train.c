@@ -192,6 +192,26 @@ static int start_training(ntk_ctx *ctx, const struct args *a, struct run *r)
     return EXIT_OK;
 }
 
+/* Also that there is no standardisation: a later run with these parameters shall have none either. */
+static int keep_encoding(ntk_ctx *ctx, struct run *r)
+{
+    ntk_scaler *none;
+    ntk_status status;
+
+    ntk_params_set_schema(r->p, r->s.schema);
+    if (ntk_params_scaler(r->p)) /* of an earlier run: that is what samples have */
+        return EXIT_OK;
+    if (r->s.scaler) {
+        TRY(ctx, ntk_params_set_scaler(r->p, r->s.scaler));
+        return EXIT_OK;
+    }
+    TRY(ctx, ntk_scaler_fit(NTK_STD_NONE, r->s.train, &none));
+    status = ntk_params_set_scaler(r->p, none);
+    ntk_scaler_free(none);
+    TRY(ctx, status);
+    return EXIT_OK;
+}
+
 static int load(ntk_ctx *ctx, const struct args *a, struct run *r)
 {
     struct args with = *a;
@@ -199,7 +219,7 @@ static int load(ntk_ctx *ctx, const struct args *a, struct run *r)
     if (r->opts.loss == NTK_LOSS_XENT)
         with.targets = "onehot";
     STEP(network_samples(ctx, &with, &r->s, &r->p));
-    ntk_params_set_schema(r->p, r->s.schema);
+    STEP(keep_encoding(ctx, r));
     r->n = ntk_data_n(r->s.train);
     r->m = r->s.test ? ntk_data_n(r->s.test) : 0;
     r->c = r->s.outputs;
@@ -326,7 +346,7 @@ static int run(ntk_ctx *ctx, const struct args *a, struct run *r)
     if (code == EXIT_OK)
         code = save(ctx, a, r);
     if (a->record && r->r.n) { /* however the run ends */
-        const int kept = records_write(ctx, &r->r, a->record);
+        const int kept = records_write(ctx, &r->r, r->s.schema, a->record);
 
         code = code == EXIT_OK ? kept : code;
     }

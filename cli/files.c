@@ -61,10 +61,15 @@ int check_files(const struct args *a)
     return EXIT_OK;
 }
 
+bool holds_several(const char *path)
+{
+    return ends_with(path, ".npz") || ends_with(path, ".h5");
+}
+
 int check_array_output(const char *path, size_t n)
 {
     STEP(check_output(path));
-    if (ends_with(path, ".npz") || ends_with(path, ".h5"))
+    if (holds_several(path))
         return EXIT_OK;
     if (n > 1)
         return usage("the result is %zu arrays: --out must end with .npz or .h5, got '%s'", n,

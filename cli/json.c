@@ -69,3 +69,11 @@ void json_bool(struct json *j, const char *key, bool x)
     begin(j, key);
     fputs(x ? "true" : "false", j->f);
 }
+
+void json_texts(struct json *j, const char *key, const char *const *texts, size_t n)
+{
+    json_open(j, key, '[');
+    for (size_t k = 0; k < n; k++)
+        json_text(j, NULL, texts[k]);
+    json_close(j, ']');
+}

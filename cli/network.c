@@ -86,6 +86,16 @@ int network_load(ntk_ctx *ctx, const struct args *a, const ntk_data *x, ntk_para
     return EXIT_OK;
 }
 
+/* Columns of a table that are not known by name, and perhaps were standardised, are only hoped to be right. */
+static void check_known(const struct args *a, const ntk_params *params, const char *source, const ntk_data *x)
+{
+    const ntk_schema *own = ntk_data_schema(x);
+
+    if (own && ntk_schema_table(own) && !columns_of(ntk_params_schema(params)))
+        note("%s has no names of columns: they are taken in the order of %s, %s", a->params, source,
+             ntk_params_scaler(params) ? "standardised as in training" : "as they are");
+}
+
 int network_x(ntk_ctx *ctx, const struct args *a, const char *source, int64_t limit,
               const ntk_schema *like, ntk_params **params, ntk_data **x)
 {
@@ -101,8 +111,12 @@ int network_x(ntk_ctx *ctx, const struct args *a, const char *source, int64_t li
     code = load_x(ctx, a, source, limit, net, like, x);
     ntk_net_free(net);
     STEP(code);
-    if (a->params && params && ntk_params_shape(*params).spatial == 0)
-        ntk_data_flatten(*x);
+    if (a->params && params) {
+        check_known(a, *params, source, *x);
+        STEP(standardise(ctx, ntk_params_scaler(*params), x));
+        if (ntk_params_shape(*params).spatial == 0)
+            ntk_data_flatten(*x);
+    }
     return params && !*params ? network_load(ctx, a, *x, params) : EXIT_OK;
 }
 
@@ -115,7 +129,7 @@ int network_samples(ntk_ctx *ctx, const struct args *a, struct samples *s, ntk_p
         STEP(network_load(ctx, a, NULL, params));
     else
         STEP(parse_net(ctx, a, 0, &net));
-    code = samples_load(ctx, a, net, *params ? ntk_params_schema(*params) : NULL, false, s);
+    code = samples_load(ctx, a, net, *params, false, s);
     ntk_net_free(net);
     STEP(code);
     if (!*params)

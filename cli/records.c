@@ -124,9 +124,9 @@ int records_file(struct records *r, const char *path, int64_t step)
     return error ? cannot_write(path, error) : EXIT_OK;
 }
 
-int records_write(ntk_ctx *ctx, struct records *r, const char *path)
+int records_write(ntk_ctx *ctx, struct records *r, const ntk_schema *schema, const char *path)
 {
-    ntk_array arrays[N_RECORD_KINDS];
+    ntk_array arrays[N_RECORD_KINDS + 1];
     size_t n = 0;
 
     for (int k = 0; k < N_RECORD_KINDS; k++) {
@@ -137,6 +137,7 @@ int records_write(ntk_ctx *ctx, struct records *r, const char *path)
         arrays[n].dtype = NTK_F64;
         arrays[n++].shape[0] = r->n;
     }
+    n += outputs_array(schema, r->array[AT_TRAIN].shape[2], &arrays[n]);
     TRY(ctx, ntk_array_write(ctx, path, arrays, n));
     return EXIT_OK;
 }

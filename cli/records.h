@@ -37,6 +37,7 @@ int records_file(struct records *r, const char *path, int64_t step);
 int records_room(struct records *r);
 double *records_at(const struct records *r, enum record_kind kind);
 int records_add(struct records *r);
-int records_write(ntk_ctx *ctx, struct records *r, const char *path);
+/* schema: of the outputs. */
+int records_write(ntk_ctx *ctx, struct records *r, const ntk_schema *schema, const char *path);
 
 #endif

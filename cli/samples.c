@@ -9,6 +9,8 @@
 
 #define MANY_CLASSES 20
 
+const char *const standardisations[3] = {"none", "feature", "channel"};
+
 static void flatten(const ntk_net *net, ntk_data *data, const char *source)
 {
     const ntk_shape s = ntk_data_shape(data);
@@ -35,21 +37,21 @@ int load_x(ntk_ctx *ctx, const struct args *a, const char *source, int64_t limit
 
 static int parse_standardize(const char *text, const char *source, ntk_standardize *kind)
 {
-    static const char *const words[] = {"none", "feature", "channel"};
     int i;
 
     if (!text && strncmp(source, "cifar10:", 8) == 0)
         text = "channel";
-    STEP(parse_word("standardize", text, 3, words, &i));
+    STEP(parse_word("standardize", text, 3, standardisations, &i));
     *kind = (ntk_standardize)i;
     return EXIT_OK;
 }
 
-/* Replaces data by a standardised copy. */
-static int standardise(ntk_ctx *ctx, const ntk_scaler *scaler, ntk_data **data)
+int standardise(ntk_ctx *ctx, const ntk_scaler *scaler, ntk_data **data)
 {
     ntk_data *scaled;
 
+    if (!scaler || ntk_scaler_kind(scaler) == NTK_STD_NONE)
+        return EXIT_OK;
     TRY(ctx, ntk_scaler_apply(scaler, *data, &scaled));
     ntk_data_free(*data);
     *data = scaled;
@@ -63,23 +65,38 @@ static bool is_table(const ntk_data *data)
     return s && ntk_schema_table(s);
 }
 
+/* How samples are standardised: as those that a network was trained on (known), or as is said, or guessed. */
+static int choose_kind(const struct args *a, const ntk_scaler *known, ntk_standardize *kind)
+{
+    STEP(parse_standardize(a->standardize, a->train, kind));
+    if (!known)
+        return EXIT_OK;
+    if (a->standardize && *kind != ntk_scaler_kind(known))
+        return usage("--standardize %s: %s was trained with --standardize %s, and keeps it; leave the option out",
+                     standardisations[*kind], a->params, standardisations[ntk_scaler_kind(known)]);
+    *kind = ntk_scaler_kind(known);
+    return EXIT_OK;
+}
+
 /* A standardisation by channel is learned on the whole file, one by feature on the rows used. */
-static int load_train(ntk_ctx *ctx, const struct args *a, const ntk_schema *like, struct samples *s)
+static int load_train(ntk_ctx *ctx, const struct args *a, const ntk_schema *like,
+                      const ntk_scaler *known, struct samples *s)
 {
     ntk_standardize kind;
     int64_t n;
 
-    STEP(parse_standardize(a->standardize, a->train, &kind));
-    STEP(load_source(ctx, a, a->train, kind == NTK_STD_CHANNEL ? 0 : a->train_limit, like,
+    STEP(choose_kind(a, known, &kind));
+    STEP(load_source(ctx, a, a->train, kind == NTK_STD_CHANNEL && !known ? 0 : a->train_limit, like,
                      &s->train_file));
-    if (!a->standardize && is_table(s->train_file))
+    if (!a->standardize && !known && is_table(s->train_file))
         kind = NTK_STD_FEATURE;
-    if (kind != NTK_STD_NONE)
-        TRY(ctx, ntk_scaler_fit(kind, s->train_file, &s->scaler));
+    if (kind != NTK_STD_NONE && !known)
+        TRY(ctx, ntk_scaler_fit(kind, s->train_file, &s->fitted));
+    s->scaler = known ? known : s->fitted;
     n = ntk_data_n(s->train_file);
     n = a->train_limit && a->train_limit < n ? a->train_limit : n;
     TRY(ctx, ntk_data_slice(s->train_file, 0, n, &s->train));
-    return s->scaler ? standardise(ctx, s->scaler, &s->train) : EXIT_OK;
+    return standardise(ctx, s->scaler, &s->train);
 }
 
 /* ---- targets */
@@ -185,19 +202,20 @@ static int load_test(ntk_ctx *ctx, const struct args *a, struct samples *s)
         with.target = NULL;
     STEP(load_source(ctx, &with, a->test, a->test_limit, ntk_data_schema(s->train_file), &s->test));
     say_source(a->test, s->test, NULL);
-    if (s->scaler)
-        STEP(standardise(ctx, s->scaler, &s->test));
+    STEP(standardise(ctx, s->scaler, &s->test));
     return number_labels(ctx, a->test, s->schema, s->test);
 }
 
-int samples_load(ntk_ctx *ctx, const struct args *a, const ntk_net *net, const ntk_schema *like,
+int samples_load(ntk_ctx *ctx, const struct args *a, const ntk_net *net, const ntk_params *params,
                  bool need_test, struct samples *s)
 {
+    const ntk_schema *like = params ? ntk_params_schema(params) : NULL;
+
     if (!a->train)
         return usage("--train is missing, e.g. --train digits/train");
     if (need_test && !a->test)
         return usage("--test is missing, e.g. --test digits/test");
-    STEP(load_train(ctx, a, like, s));
+    STEP(load_train(ctx, a, like, params ? ntk_params_scaler(params) : NULL, s));
     flatten(net, s->train, a->train);
     STEP(make_targets(ctx, a, like, s));
     if (!a->test)
@@ -212,7 +230,7 @@ void samples_free(struct samples *s)
     ntk_data_free(s->train);
     ntk_data_free(s->train_file);
     ntk_data_free(s->test);
-    ntk_scaler_free(s->scaler);
+    ntk_scaler_free(s->fitted);
     ntk_schema_free(s->schema);
     free(s->y);
 }

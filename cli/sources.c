@@ -15,6 +15,31 @@ const ntk_schema *columns_of(const ntk_schema *schema)
     return schema && ntk_schema_features(schema, &n) ? schema : NULL;
 }
 
+bool has_words(const char *name)
+{
+    return name[strspn(name, "0123456789")] != '\0';
+}
+
+size_t outputs_array(const ntk_schema *schema, int64_t outputs, ntk_array *array)
+{
+    const double *labels = NULL;
+    size_t n = 0, named = 0;
+    const char *const *names = schema ? ntk_schema_classes(schema, &n, &labels) : NULL;
+    const bool classes = n > 0;
+
+    if (schema && !classes)
+        names = ntk_schema_targets(schema, &n);
+    for (size_t k = 0; k < n; k++)
+        named += classes || has_words(names[k]);
+    if (!named || n != (size_t)outputs)
+        return 0;
+    *array = (ntk_array){.name = classes ? "classes" : "targets", .ndim = 1, .shape = {outputs}};
+    array->x = labels;
+    array->dtype = NTK_F64;
+    array->words = labels ? NULL : names;
+    return 1;
+}
+
 int load_source(ntk_ctx *ctx, const struct args *a, const char *source, int64_t limit,
                 const ntk_schema *like, ntk_data **data)
 {
@@ -44,7 +69,8 @@ static void add_names(char *line, size_t size, const char *const *names, size_t 
     size_t at = strlen(line);
 
     for (size_t k = 0; k < n && k < NAMES_SHOWN && at < size; k++)
-        at += (size_t)snprintf(line + at, size - at, "%s%.40s", k ? ", " : "", names[k]);
+        at += (size_t)snprintf(line + at, size - at, strchr(names[k], ',') ? "%s\"%.40s\"" : "%s%.40s",
+                               k ? ", " : "", names[k]);
     if (n > NAMES_SHOWN && at < size)
         snprintf(line + at, size - at, ", ... (%zu)", n);
 }
@@ -115,14 +141,6 @@ void say_source(const char *source, const ntk_data *data, const ntk_schema *sche
 }
 
 /* ---- the same in JSON */
-
-static void json_texts(struct json *j, const char *key, const char *const *texts, size_t n)
-{
-    json_open(j, key, '[');
-    for (size_t k = 0; k < n; k++)
-        json_text(j, NULL, texts[k]);
-    json_close(j, ']');
-}
 
 static void json_table(struct json *j, const ntk_schema *s)
 {

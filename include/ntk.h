@@ -210,7 +210,9 @@ typedef struct ntk_schema ntk_schema;
 typedef enum ntk_header { NTK_HEADER_AUTO, NTK_HEADER_YES, NTK_HEADER_NO } ntk_header;
 
 /* How a file is read. ntk_load_opts_init fills in the defaults. Lists of columns are names or 0-based
- * numbers separated by commas; a column without a name in the header, number k, is "Unnamed: k". */
+ * numbers separated by commas; a column without a name in the header, number k, is "Unnamed: k". A name with
+ * commas, or that begins with a quote, is written in quotes, as in a CSV: "a,b",c; without quotes a list that as a whole
+ * is the name of a column is that column. */
 typedef struct ntk_load_opts {
     ntk_dtype dtype;      /* element type of the samples in memory; default NTK_F64 */
     const char *target;   /* CSV: list of target columns, "none" for no target; NULL (default): a column
@@ -306,10 +308,16 @@ NTK_API NTK_NODISCARD ntk_status ntk_schema_number(const ntk_schema *schema, ntk
 typedef enum ntk_standardize { NTK_STD_NONE, NTK_STD_FEATURE, NTK_STD_CHANNEL } ntk_standardize;
 NTK_API NTK_NODISCARD ntk_status ntk_scaler_fit(ntk_standardize kind, const ntk_data *data,
                                                 ntk_scaler **scaler);
-/* A standardised copy of data, labels included. NTK_ESHAPE if shapes differ from the learned. */
+/* A standardised copy of data, labels included. NTK_ESHAPE if shapes differ from the learned (NTK_STD_NONE takes
+ * any). */
 NTK_API NTK_NODISCARD ntk_status ntk_scaler_apply(const ntk_scaler *scaler, const ntk_data *data,
                                                   ntk_data **scaled);
 NTK_API void ntk_scaler_free(ntk_scaler *scaler);
+NTK_API ntk_standardize ntk_scaler_kind(const ntk_scaler *scaler);
+NTK_API ntk_shape ntk_scaler_shape(const ntk_scaler *scaler); /* of the samples that it was learned on */
+/* Mean and deviation, [n] each, n > 0 features or channels, or 0; they belong to the scaler. */
+NTK_API int64_t ntk_scaler_numbers(const ntk_scaler *scaler, const double **mean,
+                                   const double **deviation);
 
 /* Writes one array as FILE.npy, or several as FILE.npz or FILE.h5. "-" is standard output (npy only).
  *
@@ -322,6 +330,7 @@ typedef struct ntk_array {
     ntk_dtype dtype;
     int ndim;             /* 0 to 4 */
     int64_t shape[4];
+    const char *const *words; /* not NULL: the array is of these texts (UTF-8), x and dtype are ignored */
 } ntk_array;
 NTK_API NTK_NODISCARD ntk_status ntk_array_write(ntk_ctx *ctx, const char *path,
                                                  const ntk_array *arrays, size_t n);
@@ -646,13 +655,19 @@ NTK_API size_t ntk_params_arrays(const ntk_params *params, const ntk_param_array
 /* As ntk_model_set_schema; copies of the parameters have it too. */
 NTK_API void ntk_params_set_schema(ntk_params *params, ntk_schema *schema);
 NTK_API const ntk_schema *ntk_params_schema(const ntk_params *params);
+/* How the samples that the parameters were trained on were standardised (copied), which is how others must be, too:
+ * it is kept in copies and files, not applied. NTK_STD_NONE says that they were not; NULL (the default): it is not
+ * known. */
+NTK_API NTK_NODISCARD ntk_status ntk_params_set_scaler(ntk_params *params, const ntk_scaler *scaler);
+NTK_API const ntk_scaler *ntk_params_scaler(const ntk_params *params); /* it belongs to the parameters */
 
 /* The outputs and all derivatives are those of s f; default 1. s > 0. */
 NTK_API NTK_NODISCARD ntk_status ntk_params_set_multiplier(ntk_params *params, double s);
 NTK_API double ntk_params_multiplier(const ntk_params *params);
 
-/* HDF5: one group a layer with datasets W and b; attributes format, net, input_shape, dtype, multiplier, seed.
- * NTK_ENUMERIC, and no file, if some parameter is not finite. */
+/* HDF5: one group a layer with datasets W and b; attributes format, net, input_shape, dtype, multiplier, seed; scaler
+ * and schema. NTK_ENUMERIC, and no file, if some parameter is not finite. Loading warns of a file of training from
+ * before scalers were kept. */
 NTK_API NTK_NODISCARD ntk_status ntk_params_save(const ntk_params *params, const char *path);
 NTK_API NTK_NODISCARD ntk_status ntk_params_load(ntk_ctx *ctx, const char *path, ntk_params **params);
 

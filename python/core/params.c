@@ -266,11 +266,27 @@ static PyObject *ntk_product(PyObject *self, PyObject *args)
     return ok ? Py_NewRef(Py_None) : NULL;
 }
 
+/* (mean, deviation) as bytes of float64; None: samples are taken as they are */
+static PyObject *scaling(PyObject *self, PyObject *unused)
+{
+    const ntk_scaler *scaler = ntk_params_scaler(((struct params *)self)->p);
+    const double *mean, *deviation;
+    const int64_t n = scaler ? ntk_scaler_numbers(scaler, &mean, &deviation) : 0;
+    const Py_ssize_t bytes = (Py_ssize_t)(n * (int64_t)sizeof(double));
+
+    (void)unused;
+    if (n == 0)
+        return Py_NewRef(Py_None);
+    return Py_BuildValue("(NN)", PyByteArray_FromStringAndSize((const char *)mean, bytes),
+                         PyByteArray_FromStringAndSize((const char *)deviation, bytes));
+}
+
 static PyMethodDef methods[] = {
     {"init", init, METH_VARARGS | METH_STATIC, "init(text, shape, dtype, seed)"},
     {"load", load, METH_VARARGS | METH_STATIC, "load(path)"},
     {"save", save, METH_VARARGS, "save(path)"},
     {"arrays", arrays, METH_NOARGS, "((name, shape, offset, size, trainable), ...)"},
+    {"scaling", scaling, METH_NOARGS, "(mean, deviation) or None"},
     {"apply", apply, METH_VARARGS, "apply(x, f)"},
     {"jvp", jvp, METH_VARARGS, "jvp(x, tangent, f, df)"},
     {"vjp", vjp, METH_VARARGS, "vjp(x, cotangent, gradient)"},

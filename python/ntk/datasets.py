@@ -13,10 +13,13 @@ Columns = str | int | Sequence[str | int]
 
 
 def _columns(columns):
-    """Names or numbers of columns as the library's list; None as it is."""
+    """Names or numbers of columns as the library's list, in which names of several are quoted; None as it is."""
     if columns is None or isinstance(columns, str):
         return columns
-    return ",".join(str(column) for column in np.atleast_1d(np.asarray(columns, dtype=object)))
+    names = [str(column) for column in np.atleast_1d(np.asarray(columns, dtype=object))]
+    if len(names) == 1 and "," not in names[0] and not names[0].startswith('"'):
+        return names[0]
+    return ",".join('"' + name.replace('"', '""') + '"' for name in names)
 
 
 def load(source: str | os.PathLike[str], dtype: DTypeLike = np.float64, limit: int | None = None,
@@ -27,10 +30,11 @@ def load(source: str | os.PathLike[str], dtype: DTypeLike = np.float64, limit: i
     source: 'digits', 'digits/train' or 'digits/test' (UCI digits, embedded, values / 16), FILE.csv or other text,
     .npy, .npz, .h5 or idx, 'mnist:DIR/train' or '/test', 'cifar10:DIR/train' or '/test' (values / 255). x: [n][c], [n][w][c] or
     [n][h][w][c] of dtype, float32 or float64. y: labels [n], numbers or words, or targets [n][outputs]. limit: only
-    that many samples. Of a CSV, columns by name or number, one or several: target (default: a column called target,
-    label, class or y, else the last; 'none': no target), drop: left out, features (default: all others). header:
-    whether the first line is one; None: as it looks (see docs/howto/csv.md). What looks like an index column, or a
-    constant target, is a RuntimeWarning. OSError or ValueError if it cannot be read.
+    that many samples. Of a CSV, columns by name or number, one or several (in a list names may have commas; a text is
+    what the command line takes): target (default: a column called target, label, class or y, else the last; 'none':
+    no target), drop: left out, features (default: all others). header: whether the first line is one; None: as it
+    looks (see docs/howto/csv.md). What looks like an index column, or a constant target, is a RuntimeWarning. OSError
+    or ValueError if it cannot be read.
     """
     dtype = np.dtype(dtype).newbyteorder("=")
     x, n, shape, y, outputs, words = _core.load(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -72,13 +73,34 @@ def save_params(path: str | os.PathLike[str], apply_fn: Any, params: Any, input_
                 dtype: DTypeLike = np.float64) -> None:
     """Writes a network with its parameters to an HDF5 file, as `ntk init` does: one group a layer, datasets W and b.
 
-    input_shape: of one sample, (c,), (w, c) or (h, w, c).
+    input_shape: of one sample, (c,), (w, c) or (h, w, c). Names of columns and a standardisation are not in the file:
+    the command line then takes samples as they are, and says so of a table.
     """
     net_of(apply_fn, "apply_fn").with_theta(params, tuple(input_shape), dtype, lambda network: network.save(str(path)))
 
 
-def load_params(path: str | os.PathLike[str], apply_fn: Any) -> Any:
-    """The parameters in an HDF5 file of `ntk init`, `ntk train` or save_params, for apply_fn's network."""
+class Scaling(NamedTuple):
+    """How samples were standardised in training, by mean and deviation of each feature or channel, [n]; to be called
+    with others: scaling(x) are they, (x - mean) / deviation, in x's shape and float type."""
+
+    mean: NDArray
+    deviation: NDArray
+
+    def __call__(self, x: ArrayLike) -> NDArray:
+        x = as_samples(x, "x")
+        n = len(self.mean)
+        if x[0].size % n:
+            raise ValueError(f"the standardisation was learned on {n} numbers, a sample has {x[0].size}")
+        rows = x.reshape(len(x), -1, n)
+        return ((rows - self.mean) / self.deviation).astype(x.dtype).reshape(x.shape)
+
+
+def load_params(path: str | os.PathLike[str], apply_fn: Any, scaling: bool = False) -> Any:
+    """The parameters in an HDF5 file of `ntk init`, `ntk train` or save_params, for apply_fn's network.
+
+    scaling=True: (params, scaling), of which apply_fn(params, scaling(x)) is what `ntk apply` gives: a network that
+    `ntk train` trained on a table takes standardised samples. Without it that is a RuntimeWarning.
+    """
     net = net_of(apply_fn, "apply_fn")
     network = _core.Params.load(str(path))
     dtype = np.dtype(network.dtype)
@@ -86,4 +108,11 @@ def load_params(path: str | os.PathLike[str], apply_fn: Any) -> Any:
     own = net.network(network.shape, dtype, 0).arrays()
     if [a[:2] for a in own] != [a[:2] for a in arrays]:
         raise ValueError(f"{path} has the arrays {[a[:2] for a in arrays]}, the network {[a[:2] for a in own]}")
-    return nest(net.canonical, arrays, np.frombuffer(network, dtype).copy())
+    params = nest(net.canonical, arrays, np.frombuffer(network, dtype).copy())
+    kept = network.scaling()
+    if scaling:
+        return params, Scaling(*map(np.frombuffer, kept)) if kept else Scaling(np.zeros(1), np.ones(1))
+    if kept:
+        warnings.warn(f"{path} was trained on standardised samples: load_params(path, apply_fn, scaling=True) says how",
+                      RuntimeWarning, stacklevel=2)
+    return params

@@ -61,12 +61,23 @@ ntk_status ntk_ctx_check_memory(ntk_ctx *ctx, size_t bytes, const char *what)
 
     if (!ctx->memory && bytes < WORTH_ASKING)
         return NTK_OK;
+    if (ctx->memory)
+        bytes += ctx->held;
     bound = ntk_ctx_memory(ctx);
     if (bytes <= bound)
         return NTK_OK;
     return ntk_fail(ctx, NTK_ENOMEM, "%s needs %s, %s are %s", what, bytes_text(bytes, need),
                     bytes_text(bound, have), ctx->memory ? "allowed" : "available");
 }
+
+ntk_status ntk_ctx_hold(ntk_ctx *ctx, size_t bytes, const char *what)
+{
+    NTK_TRY(ntk_ctx_check_memory(ctx, bytes, what));
+    ctx->held += bytes;
+    return NTK_OK;
+}
+
+void ntk_ctx_release(ntk_ctx *ctx, size_t bytes) { ctx->held -= bytes; }
 
 struct ntk_arena_chunk {
     struct ntk_arena_chunk *next;

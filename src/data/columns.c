@@ -96,7 +96,7 @@ static char *list_of(char *const *names, int64_t n)
     int64_t k = 0;
 
     for (; k < n && list.n < 300; k++)
-        ntk_text_add(&list, "%s%.80s", k ? ", " : "", names[k]);
+        ntk_text_add(&list, strchr(names[k], ',') ? "%s\"%.80s\"" : "%s%.80s", k ? ", " : "", names[k]);
     if (k < n)
         ntk_text_add(&list, ", ...");
     return list.s;
@@ -143,25 +143,51 @@ static ntk_status use(ntk_ctx *ctx, struct ntk_columns *c, int64_t column, const
     return NTK_OK;
 }
 
-/* A list's columns, behind those that are there. One name may have commas. */
+/* The first name of a list, which is written over it: up to a comma or, as in a CSV, in quotes. */
+static ntk_status take_name(ntk_ctx *ctx, char **list, const char **name)
+{
+    char *from = *list, *to = from;
+
+    *name = from;
+    if (*from != '"') {
+        to = from += strcspn(from, ",");
+    } else {
+        for (from++; *from && (*from != '"' || from[1] == '"'); from++) {
+            from += *from == '"';
+            *to++ = *from;
+        }
+        if (*from != '"' || (from[1] && from[1] != ','))
+            return ntk_fail(ctx, NTK_EINVAL,
+                            "a list of columns has a quote that is not closed before a comma: a name with "
+                            "commas is written \"a,b\", one that begins with a quote \"\"\"a\"");
+        from++;
+    }
+    *list = *from ? from + 1 : NULL;
+    *to = '\0';
+    return NTK_OK;
+}
+
+/* A list's columns, behind those that are there. A list that is a name is one, too. */
 static ntk_status use_list(ntk_ctx *ctx, struct ntk_columns *c, const char *list, const char *purpose,
                            int64_t *count)
 {
-    int64_t column;
-    char *copy;
+    int64_t column = -1;
+    char *copy, *rest;
     ntk_status status = NTK_OK;
 
-    NTK_TRY(find_only(ctx, c, list, GIVE_NUMBERS, &column));
+    if (*list != '"')
+        NTK_TRY(find_only(ctx, c, list, GIVE_NUMBERS, &column));
     if (column >= 0)
         return use(ctx, c, column, purpose, count);
-    copy = ntk_strdup(ctx, list);
+    copy = rest = ntk_strdup(ctx, list);
     if (!copy)
         return NTK_ENOMEM;
-    for (char *name = copy, *comma = copy; comma && status == NTK_OK; name = comma ? comma + 1 : name) {
-        comma = strchr(name, ',');
-        if (comma)
-            *comma = '\0';
-        status = find_column(ctx, c, name, purpose, &column);
+    while (rest && status == NTK_OK) {
+        const char *name;
+
+        status = take_name(ctx, &rest, &name);
+        if (status == NTK_OK)
+            status = find_column(ctx, c, name, purpose, &column);
         if (status == NTK_OK)
             status = use(ctx, c, column, purpose, count);
     }

@@ -67,7 +67,8 @@ ntk_status ntk_data_add_targets(ntk_data *data, int64_t outputs)
     size_t bytes = 0;
 
     NTK_TRY(check(data->ctx, NTK_F64, data->n, shape, &bytes));
-    NTK_TRY(ntk_ctx_check_memory(data->ctx, x_bytes + bytes, "the data with its targets"));
+    NTK_TRY(ntk_ctx_check_memory(data->ctx, bytes + (data->ctx->memory ? x_bytes : 0),
+                                 "the data with its targets"));
     data->y = ntk_alloc(data->ctx, bytes, 1);
     if (!data->y)
         return NTK_ENOMEM;

@@ -82,6 +82,7 @@ struct ntk_scaler {
 };
 /* Means 0 and deviations 1, for the caller to fill in. */
 ntk_status ntk_scaler_new(ntk_ctx *ctx, ntk_standardize kind, ntk_shape shape, ntk_scaler **scaler);
+ntk_status ntk_scaler_copy(const ntk_scaler *scaler, ntk_scaler **copy);
 
 /* ---- readers. Their messages do not name the source, ntk_data_load puts it before them. opts is
  * never NULL, limit >= 0. */
@@ -143,8 +144,13 @@ bool ntk_schema_fits(const ntk_schema *schema, int64_t features, int64_t outputs
 struct ntk_h5;
 void ntk_schema_write(struct ntk_h5 *f, const ntk_schema *schema);
 void ntk_schema_read(struct ntk_h5 *f, ntk_schema **schema);
+/* The same of a scaler of samples of some shape, flattened or not. */
+void ntk_scaler_io(struct ntk_h5 *f, ntk_shape samples, ntk_scaler **scaler, bool write);
 
-/* ---- writers, for ntk_array_write: arrays were checked. */
+/* ---- writers, for ntk_array_write: arrays were checked, and words are packed. */
+/* The array of words with its texts in x, for the caller to free: all of dtype bytes, in UTF-32, as NumPy has
+ * them, or UTF-8; what is left of their width is zeros. */
+ntk_status ntk_words_pack(ntk_ctx *ctx, const ntk_array *words, bool utf32, ntk_array *packed);
 ntk_status ntk_write_hdf5(ntk_ctx *ctx, const char *path, const ntk_array *arrays, size_t n);
 /* Bytes of values that an array has. */
 size_t ntk_array_bytes(const ntk_array *a);

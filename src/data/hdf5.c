@@ -346,6 +346,17 @@ ntk_status ntk_read_hdf5(ntk_ctx *ctx, const char *path, const ntk_load_opts *op
 
 /* ---- writing */
 
+/* Of words packed as UTF-8. */
+static hid_t text_type(size_t bytes)
+{
+    const hid_t type = H5Tcopy(H5T_C_S1);
+
+    H5Tset_size(type, bytes);
+    H5Tset_strpad(type, H5T_STR_NULLPAD);
+    H5Tset_cset(type, H5T_CSET_UTF8);
+    return type;
+}
+
 ntk_status ntk_write_hdf5(ntk_ctx *ctx, const char *path, const ntk_array *arrays, size_t n)
 {
     struct ntk_h5 f = {.ctx = ctx};
@@ -355,10 +366,13 @@ ntk_status ntk_write_hdf5(ntk_ctx *ctx, const char *path, const ntk_array *array
         const ntk_array *a = &arrays[k];
         char nothing[1] = {0};
         void *x = nothing; /* of an array without numbers */
+        const hid_t text = a->words ? text_type(a->dtype) : H5I_INVALID_HID;
 
         if (a->x)
             memcpy(&x, &a->x, sizeof x); /* only read, but HDF5's reader shares the call */
-        ntk_h5_array(&f, a->name, memory_type(a->dtype), a->ndim, a->shape, x, true);
+        ntk_h5_array(&f, a->name, a->words ? text : memory_type(a->dtype), a->ndim, a->shape, x, true);
+        if (a->words)
+            H5Tclose(text);
     }
     return ntk_h5_commit(&f, path);
 }

@@ -281,8 +281,9 @@ size_t ntk_npy_header(const ntk_array *a, char *header)
     size_t n = 10, end;
 
     n += (size_t)snprintf(header + n, size - n,
-                          "{'descr': '%cf%d', 'fortran_order': False, 'shape': (",
-                          host_big ? '>' : '<', (int)a->dtype);
+                          "{'descr': '%c%c%d', 'fortran_order': False, 'shape': (",
+                          host_big ? '>' : '<', a->words ? 'U' : 'f',
+                          a->words ? (int)a->dtype / (int)sizeof(uint32_t) : (int)a->dtype);
     for (int k = 0; k < a->ndim; k++)
         n +=
             (size_t)snprintf(header + n, size - n, "%s%lld", k ? ", " : "", (long long)a->shape[k]);

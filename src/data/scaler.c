@@ -41,6 +41,34 @@ ntk_status ntk_scaler_new(ntk_ctx *ctx, ntk_standardize kind, ntk_shape shape, n
     return NTK_OK;
 }
 
+ntk_status ntk_scaler_copy(const ntk_scaler *scaler, ntk_scaler **copy)
+{
+    ntk_scaler *c;
+
+    NTK_TRY(ntk_scaler_new(scaler->ctx, scaler->kind, scaler->shape, &c));
+    memcpy(c->mean, scaler->mean, (size_t)scaler->n * sizeof *c->mean);
+    memcpy(c->deviation, scaler->deviation, (size_t)scaler->n * sizeof *c->deviation);
+    *copy = c;
+    return NTK_OK;
+}
+
+ntk_standardize ntk_scaler_kind(const ntk_scaler *scaler)
+{
+    return scaler->kind;
+}
+
+ntk_shape ntk_scaler_shape(const ntk_scaler *scaler)
+{
+    return scaler->shape;
+}
+
+int64_t ntk_scaler_numbers(const ntk_scaler *scaler, const double **mean, const double **deviation)
+{
+    *mean = scaler->mean;
+    *deviation = scaler->deviation;
+    return scaler->n;
+}
+
 /* Values are [rows][n]: a channel's statistics take each position as a row. */
 static int64_t rows_of(const ntk_scaler *s, const ntk_data *data)
 {
@@ -148,7 +176,7 @@ ntk_status ntk_scaler_apply(const ntk_scaler *scaler, const ntk_data *data, ntk_
     char have[64], want[64];
     ntk_data *d;
 
-    if (!same_shape(scaler->shape, data->shape))
+    if (scaler->n && !same_shape(scaler->shape, data->shape))
         return ntk_fail(ctx, NTK_ESHAPE, "samples are %s, the standardisation was learned on %s",
                         ntk_shape_text(data->shape, have), ntk_shape_text(scaler->shape, want));
     NTK_TRY(ntk_data_alloc(ctx, data->dtype, data->n, data->shape, &d));

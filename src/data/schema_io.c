@@ -3,6 +3,7 @@
  * schema_io.c - schemas in HDF5 files, where there is one: attribute schema (numbers of what follows),
  * schema_names (texts, each with its NUL), schema_at, class_names, class_labels.
  */
+#include <math.h>
 #include <stdlib.h>
 
 #include "data/data.h"
@@ -22,47 +23,48 @@ static int64_t bytes_of(char *const *texts, int64_t n)
     return n ? (int64_t)(texts[n - 1] + strlen(texts[n - 1]) + 1 - texts[0]) : 0;
 }
 
-/* Texts from so many bytes; NULL if there are not n. */
-static char **texts_of(ntk_ctx *ctx, const char *bytes, int64_t size, int64_t n)
+/* Points n texts to their bytes; false if there are not n. */
+static bool point(char **texts, int64_t n, char *bytes, int64_t size)
 {
-    char **texts = ntk_alloc(ctx, (size_t)n * sizeof *texts + (size_t)size, 1), *at;
+    char *const end = bytes + size;
 
-    if (!texts)
-        return NULL;
-    at = memcpy(texts + n, bytes, (size_t)size);
     for (int64_t k = 0; k < n; k++) {
-        char *end = memchr(at, '\0', (size_t)((char *)(texts + n) + size - at));
+        char *nul = memchr(bytes, '\0', (size_t)(end - bytes));
 
-        if (!end) {
-            free(texts);
-            return NULL;
-        }
-        texts[k] = at;
-        at = end + 1;
+        if (!nul)
+            return false;
+        texts[k] = bytes;
+        bytes = nul + 1;
     }
-    return texts;
+    return true;
+}
+
+/* Texts as ntk_texts lays them out. */
+static void read_texts(struct ntk_h5 *f, const char *name, char ***texts, int64_t size, int64_t n)
+{
+    char **t;
+
+    /* what the file says of itself is not trusted with memory */
+    if (!ntk_h5_has(f, name, 1, &size) || ntk_h5_broken(f, name, n <= size))
+        return;
+    t = ntk_alloc(f->ctx, (size_t)n * sizeof *t + (size_t)size, 1);
+    if (ntk_h5_failed(f, name, t ? NTK_OK : NTK_ENOMEM))
+        return;
+    ntk_h5_array(f, name, H5T_NATIVE_CHAR, 1, &size, t + n, false);
+    if (f->what || ntk_h5_broken(f, name, point(t, n, (char *)(t + n), size)))
+        free(t);
+    else
+        *texts = t;
 }
 
 static void texts(struct ntk_h5 *f, const char *name, char ***texts, int64_t size, int64_t n, bool write)
 {
-    char *bytes;
-
     if (f->what || !n)
         return;
-    if (write) {
+    if (write)
         ntk_h5_array(f, name, H5T_NATIVE_CHAR, 1, &size, (*texts)[0], true);
-        return;
-    }
-    if (!ntk_h5_has(f, name, 1, &size)) /* what it says is not trusted with memory */
-        return;
-    bytes = ntk_alloc(f->ctx, (size_t)size, 1);
-    if (ntk_h5_failed(f, name, bytes ? NTK_OK : NTK_ENOMEM))
-        return;
-    ntk_h5_array(f, name, H5T_NATIVE_CHAR, 1, &size, bytes, false);
-    if (!f->what)
-        *texts = texts_of(f->ctx, bytes, size, n);
-    ntk_h5_broken(f, name, *texts != NULL);
-    free(bytes);
+    else
+        read_texts(f, name, texts, size, n);
 }
 
 static void contents(struct ntk_h5 *f, ntk_schema *s, const int64_t *v, bool write)
@@ -122,6 +124,15 @@ static bool places_fit(const ntk_schema *s)
     return true;
 }
 
+/* As labels are searched for. */
+static bool ascending(const ntk_schema *s)
+{
+    for (int64_t k = 0; s->labels && k < s->n_classes; k++)
+        if (!isfinite(s->labels[k]) || (k && s->labels[k] <= s->labels[k - 1]))
+            return false;
+    return true;
+}
+
 void ntk_schema_read(struct ntk_h5 *f, ntk_schema **schema)
 {
     int64_t v[NUMBERS] = {0};
@@ -143,6 +154,7 @@ void ntk_schema_read(struct ntk_h5 *f, ntk_schema **schema)
         s->header = v[HEADER] != 0;
         s->n_classes = v[CLASSES];
     }
+    ntk_h5_wrong(f, "class_labels", ascending(s), "is not ascending");
     if (ntk_h5_broken(f, "schema", places_fit(s)))
         ntk_schema_free(s);
     else

@@ -144,7 +144,7 @@ static void free_words(struct words *w)
 static ntk_status grow(struct reader *r, struct table *t, ntk_dtype dtype)
 {
     const size_t row = (size_t)t->c.n_features * dtype, targets = (size_t)t->c.n_targets * sizeof *t->y;
-    const int64_t capacity = t->capacity ? 2 * t->capacity : 64;
+    const int64_t capacity = t->capacity ? t->capacity + t->capacity / 2 : 64;
     void *x;
     double *y;
 

@@ -201,12 +201,12 @@ ntk_status ntk_write_npz(FILE *f, const ntk_array *arrays, size_t n, uint64_t zi
 static ntk_status check_array(ntk_ctx *ctx, const ntk_array *a, bool named)
 {
     const char *name = a->name ? a->name : "";
-    size_t bytes = a->dtype;
+    size_t bytes = a->words ? sizeof *a->words : a->dtype;
     bool overflow = false;
 
     if (named && !*name)
         return ntk_fail(ctx, NTK_EINVAL, "an array has no name");
-    if (a->dtype != NTK_F32 && a->dtype != NTK_F64)
+    if (!a->words && a->dtype != NTK_F32 && a->dtype != NTK_F64)
         return ntk_fail(ctx, NTK_EINVAL, "array '%s': dtype must be NTK_F32 or NTK_F64, got %d",
                         name, (int)a->dtype);
     if (a->ndim < 0 || a->ndim > 4)
@@ -219,7 +219,7 @@ static ntk_status check_array(ntk_ctx *ctx, const ntk_array *a, bool named)
     }
     if (overflow)
         return ntk_fail(ctx, NTK_EINVAL, "array '%s' is larger than any memory", name);
-    if (!a->x && bytes)
+    if (!a->words && !a->x && bytes)
         return ntk_fail(ctx, NTK_EINVAL, "array '%s': x is NULL", name);
     return NTK_OK;
 }
@@ -241,24 +241,43 @@ static ntk_status check_arrays(ntk_ctx *ctx, const char *path, const ntk_array *
     return NTK_OK;
 }
 
-ntk_status ntk_array_write(ntk_ctx *ctx, const char *path, const ntk_array *arrays, size_t n)
+/* What arrays are in a file: those of numbers as they are, words packed. */
+static void free_packed(const ntk_array *arrays, size_t n, ntk_array *packed)
 {
-    const bool npy = path && (strcmp(path, "-") == 0 || ntk_ends_with(path, ".npy"));
-    const bool npz = path && ntk_ends_with(path, ".npz");
-    const bool hdf5 = path && (ntk_ends_with(path, ".h5") || ntk_ends_with(path, ".hdf5"));
+    for (size_t k = 0; packed && k < n; k++) {
+        void *x;
+
+        memcpy(&x, &packed[k].x, sizeof x);
+        if (arrays[k].words)
+            free(x);
+    }
+    free(packed);
+}
+
+static ntk_status pack(ntk_ctx *ctx, const ntk_array *arrays, size_t n, bool utf32, ntk_array **packed)
+{
+    ntk_array *p = ntk_alloc_zero(ctx, n, sizeof *p);
+    ntk_status status = p ? NTK_OK : NTK_ENOMEM;
+
+    for (size_t k = 0; k < n && status == NTK_OK; k++)
+        if (arrays[k].words)
+            status = ntk_words_pack(ctx, &arrays[k], utf32, &p[k]);
+        else
+            p[k] = arrays[k];
+    if (status == NTK_OK)
+        *packed = p;
+    else
+        free_packed(arrays, n, p);
+    return status;
+}
+
+/* A .npy, or a .npz. */
+static ntk_status write_numpy(ntk_ctx *ctx, const char *path, const ntk_array *arrays, size_t n, bool npy)
+{
     struct ntk_outfile out;
     ntk_status status = NTK_OK;
-    int error;
+    int error = ntk_outfile_open(path, &out);
 
-    if (!npy && !npz && !hdf5)
-        return ntk_fail(ctx, NTK_EINVAL,
-                        "%s: expected a name that ends with .npy, .npz or .h5, or - for standard "
-                        "output",
-                        path ? path : "path is NULL");
-    NTK_TRY(check_arrays(ctx, path, arrays, n, !npy));
-    if (hdf5)
-        return ntk_write_hdf5(ctx, path, arrays, n);
-    error = ntk_outfile_open(path, &out);
     if (error)
         return ntk_fail_write(ctx, path, error);
     if (npy)
@@ -271,4 +290,24 @@ ntk_status ntk_array_write(ntk_ctx *ctx, const char *path, const ntk_array *arra
     }
     error = ntk_outfile_commit(&out);
     return error ? ntk_fail_write(ctx, path, error) : NTK_OK;
+}
+
+ntk_status ntk_array_write(ntk_ctx *ctx, const char *path, const ntk_array *arrays, size_t n)
+{
+    const bool npy = path && (strcmp(path, "-") == 0 || ntk_ends_with(path, ".npy"));
+    const bool npz = path && ntk_ends_with(path, ".npz");
+    const bool hdf5 = path && (ntk_ends_with(path, ".h5") || ntk_ends_with(path, ".hdf5"));
+    ntk_array *packed;
+    ntk_status status;
+
+    if (!npy && !npz && !hdf5)
+        return ntk_fail(ctx, NTK_EINVAL,
+                        "%s: expected a name that ends with .npy, .npz or .h5, or - for standard "
+                        "output",
+                        path ? path : "path is NULL");
+    NTK_TRY(check_arrays(ctx, path, arrays, n, !npy));
+    NTK_TRY(pack(ctx, arrays, n, !hdf5, &packed));
+    status = hdf5 ? ntk_write_hdf5(ctx, path, packed, n) : write_numpy(ctx, path, packed, n, npy);
+    free_packed(arrays, n, packed);
+    return status;
 }

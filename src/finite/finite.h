@@ -20,6 +20,7 @@ struct ntk_params {
     void *theta;
     double multiplier;
     ntk_schema *schema; /* of the data that it was trained on; NULL: none; held */
+    ntk_scaler *scaler; /* likewise; NULL: not known */
     bool *depends;      /* [n_values] on parameters: its cotangent is wanted */
     int *slot;          /* [n_values] where its cotangent lives while it is needed; -1: nowhere */
     int64_t *slot_size; /* [n_slots] numbers of a sample */

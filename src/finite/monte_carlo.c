@@ -23,8 +23,6 @@ static ntk_status estimate_new(struct estimate *e)
 {
     const size_t n = (size_t)e->n;
 
-    NTK_TRY(ntk_ctx_check_memory(e->ctx, n * (3 * sizeof(double) + e->dtype),
-                                 "the mean of the networks' kernels"));
     e->k = ntk_alloc(e->ctx, n, e->dtype);
     e->k64 = ntk_alloc(e->ctx, n, sizeof *e->k64);
     e->mean = ntk_alloc_zero(e->ctx, n, sizeof *e->mean);
@@ -56,9 +54,15 @@ static ntk_status one_network(struct estimate *e, uint64_t seed)
     const struct ntk_data values = {.x = e->k, .dtype = e->dtype};
     ntk_params *p;
     ntk_status status;
+    size_t bytes;
 
     NTK_TRY(ntk_params_new(e->ctx, e->net, ntk_data_shape(e->x1), e->dtype, seed, &p));
-    status = ntk_params_kernel(p, e->which, NTK_TRACE, e->x1, e->x2, e->k);
+    bytes = (size_t)ntk_params_count(p) * e->dtype;
+    status = ntk_ctx_hold(e->ctx, bytes, "a network");
+    if (status == NTK_OK) {
+        status = ntk_params_kernel(p, e->which, NTK_TRACE, e->x1, e->x2, e->k);
+        ntk_ctx_release(e->ctx, bytes);
+    }
     ntk_params_free(p);
     for (int64_t i = 0; i < e->n && status == NTK_OK; i++)
         e->k64[i] = ntk_data_get(&values, (size_t)i);
@@ -109,6 +113,7 @@ ntk_status ntk_monte_carlo(ntk_ctx *ctx, const ntk_net *net, unsigned which, con
                          .x2 = x2,
                          .dtype = dtype,
                          .n = ntk_data_n(x1) * ntk_data_n(x2 ? x2 : x1)};
+    const size_t bytes = ntk_bytes((double)e.n * (double)(3 * sizeof(double) + dtype));
     ntk_status status;
 
     if (n_nets < (error ? 2 : 1))
@@ -116,6 +121,7 @@ ntk_status ntk_monte_carlo(ntk_ctx *ctx, const ntk_net *net, unsigned which, con
                         error ? " for standard errors" : "", (long long)n_nets);
     if (first < 0)
         return ntk_fail(ctx, NTK_EINVAL, "first must be at least 0, got %lld", (long long)first);
+    NTK_TRY(ntk_ctx_hold(ctx, bytes, "the mean of the networks' kernels"));
     status = estimate_new(&e);
     if (status == NTK_OK)
         status = all_networks(&e, first, n_nets, seed);
@@ -124,6 +130,7 @@ ntk_status ntk_monte_carlo(ntk_ctx *ctx, const ntk_net *net, unsigned which, con
         if (error)
             error[i] = sqrt(e.squares[i] / (double)(n_nets - 1) / (double)n_nets);
     }
+    ntk_ctx_release(ctx, bytes);
     estimate_free(&e);
     return status;
 }

@@ -188,6 +188,8 @@ ntk_status ntk_params_copy(const ntk_params *params, ntk_params **copy)
     NTK_TRY(ntk_params_prepare(params->ctx, params->net, params->shape, params->dtype, params->seed,
                                &p));
     status = ntk_params_allocate(p);
+    if (status == NTK_OK)
+        status = ntk_params_set_scaler(p, params->scaler);
     if (status != NTK_OK) {
         ntk_params_free(p);
         return status;
@@ -206,6 +208,7 @@ void ntk_params_free(ntk_params *params)
     ntk_tape_free(&params->tape);
     ntk_net_free(params->net);
     ntk_schema_free(params->schema);
+    ntk_scaler_free(params->scaler);
     free(params->theta);
     free(params->depends);
     free(params->slot);
@@ -225,6 +228,22 @@ void ntk_params_set_schema(ntk_params *params, ntk_schema *schema)
 const ntk_schema *ntk_params_schema(const ntk_params *params)
 {
     return params->schema;
+}
+
+ntk_status ntk_params_set_scaler(ntk_params *params, const ntk_scaler *scaler)
+{
+    ntk_scaler *copy = NULL;
+
+    if (scaler)
+        NTK_TRY(ntk_scaler_copy(scaler, &copy));
+    ntk_scaler_free(params->scaler);
+    params->scaler = copy;
+    return NTK_OK;
+}
+
+const ntk_scaler *ntk_params_scaler(const ntk_params *params)
+{
+    return params->scaler;
 }
 
 int64_t ntk_params_count(const ntk_params *params)

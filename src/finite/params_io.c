@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * params_io.c - parameters of finite networks in HDF5 files: attributes format, net, input_shape,
- * dtype, multiplier, seed; one group a layer with its arrays, `00_Dense/W`; the
- * columns and classes that it was trained on (data/schema_io.c).
+ * dtype, multiplier, seed; one group a layer with its arrays, `00_Dense/W`; how the samples that it was trained on
+ * were standardised (data/scaler_io.c), their columns and classes (data/schema_io.c).
  */
 #include <math.h>
 #include <stdlib.h>
@@ -14,8 +14,8 @@
 #include "base/h5.h"
 
 #define KIND "parameters"
-#define FORMAT \
-    2 /* the first that is refused by its number where it is too new; the rest is that of 1 */
+#define FORMAT 3 /* 2 has no standardisation; 1 is the same, but readers of 1 do not say what is newer */
+#define SCALED 3 /* the first with a standardisation */
 
 static hid_t type_of(ntk_dtype dtype)
 {
@@ -47,10 +47,12 @@ static void header(struct ntk_h5 *f, struct ntk_params *p, bool write)
     ntk_h5_wrong(f, "multiplier", p->multiplier > 0 && isfinite(p->multiplier), "is not positive");
 }
 
-void ntk_params_read_header(struct ntk_h5 *f, struct ntk_params *p)
+int ntk_params_read_header(struct ntk_h5 *f, struct ntk_params *p)
 {
-    ntk_h5_read_format(f, KIND, FORMAT);
+    const int format = ntk_h5_read_format(f, KIND, FORMAT);
+
     header(f, p, false);
+    return format;
 }
 
 ntk_status ntk_params_write(struct ntk_h5 *f, const ntk_params *p)
@@ -66,6 +68,7 @@ ntk_status ntk_params_write(struct ntk_h5 *f, const ntk_params *p)
     ntk_text_free(net);
     header(f, &copy, true);
     ntk_params_arrays_io(f, p, p->theta, true);
+    ntk_scaler_io(f, p->shape, &copy.scaler, true);
     ntk_schema_write(f, p->schema);
     return NTK_OK;
 }
@@ -84,14 +87,14 @@ ntk_status ntk_params_save(const ntk_params *params, const char *path)
 }
 
 /* Parameters of the file's net, whose arrays all are in the file. */
-static ntk_status prepare(struct ntk_h5 *f, ntk_params **params)
+static ntk_status prepare(struct ntk_h5 *f, ntk_params **params, int *format)
 {
     struct ntk_params head = {0};
     char *text;
     ntk_net *net = NULL;
     ntk_status status;
 
-    ntk_params_read_header(f, &head);
+    *format = ntk_params_read_header(f, &head);
     text = ntk_h5_read_text(f, "net");
     if (!text)
         return NTK_EIO;
@@ -111,14 +114,16 @@ static ntk_status prepare(struct ntk_h5 *f, ntk_params **params)
     return NTK_OK;
 }
 
-static ntk_status read(struct ntk_h5 *f, ntk_params **params)
+static ntk_status read(struct ntk_h5 *f, ntk_params **params, int *format)
 {
     ntk_params *p;
 
-    NTK_TRY(prepare(f, params));
+    NTK_TRY(prepare(f, params, format));
     p = *params;
     NTK_TRY(ntk_params_allocate(p));
     ntk_params_arrays_io(f, p, p->theta, false);
+    if (*format >= SCALED)
+        ntk_scaler_io(f, p->shape, &p->scaler, false);
     ntk_schema_read(f, &p->schema);
     ntk_h5_wrong(f, "schema",
                  ntk_schema_fits(p->schema, ntk_features_of(p->shape), ntk_params_outputs(p)),
@@ -131,14 +136,21 @@ ntk_status ntk_params_load(ntk_ctx *ctx, const char *path, ntk_params **params)
     struct ntk_h5 f = {.ctx = ctx};
     ntk_params *p = NULL;
     ntk_status status;
+    int format = 0;
 
     NTK_TRY(ntk_h5_open(&f, path, "the parameters"));
-    status = ntk_h5_end(&f, path, "file of parameters", read(&f, &p));
-    if (status == NTK_OK)
-        *params = p;
-    else /* only now: the name of an array that failed is the tape's */
+    status = ntk_h5_end(&f, path, "file of parameters", read(&f, &p, &format));
+    if (status != NTK_OK) { /* only now: the name of an array that failed is the tape's */
         ntk_params_free(p);
-    return status;
+        return status;
+    }
+    if (p->schema && format < SCALED)
+        ntk_log(ctx, 1,
+                "%s: a file of format %d does not say how samples were standardised in training: they are "
+                "taken as they are",
+                path, format);
+    *params = p;
+    return NTK_OK;
 }
 
 #else

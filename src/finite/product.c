@@ -10,13 +10,19 @@
 ntk_status ntk_params_ntk_product(const ntk_params *params, const ntk_data *x1, const ntk_data *x2,
                                   const void *v, void *out)
 {
-    void *gradient = ntk_alloc(params->ctx, (size_t)params->tape.n_params, params->dtype);
-    ntk_status status = gradient ? NTK_OK : NTK_ENOMEM;
+    const size_t bytes = (size_t)params->tape.n_params * params->dtype;
+    void *gradient;
+    ntk_status status;
+
+    NTK_TRY(ntk_ctx_hold(params->ctx, bytes, "a gradient"));
+    gradient = ntk_alloc(params->ctx, bytes, 1);
+    status = gradient ? NTK_OK : NTK_ENOMEM;
 
     if (status == NTK_OK)
         status = ntk_params_vjp(params, x2 ? x2 : x1, v, gradient);
     if (status == NTK_OK)
         status = ntk_params_jvp(params, x1, gradient, NULL, out);
+    ntk_ctx_release(params->ctx, bytes);
     free(gradient);
     return status;
 }

@@ -423,7 +423,7 @@ static ntk_status same_run(struct ntk_h5 *f, const ntk_train *t)
     char *net, *run, *own = NULL, text[RUN_TEXT];
     ntk_status status = NTK_OK;
 
-    ntk_params_read_header(f, &head);
+    (void)ntk_params_read_header(f, &head);
     net = ntk_h5_read_text(f, "net");
     run = ntk_h5_read_text(f, "run");
     describe(t, text);

@@ -95,15 +95,19 @@ static double exchange(void *k, ntk_dtype dtype, int64_t at, double value)
     return was;
 }
 
+/* The roots of samples' variances stand after the sides. */
+static const unsigned char *side_roots(const struct ntk_samples *x, int table, int sides, int64_t i)
+{
+    return (const unsigned char *)x->sides[table] + ((size_t)sides * x->stride + (size_t)i) * x->dtype;
+}
+
 void ntk_near_mark(struct ntk_near *s, int table, void *k, size_t n, int64_t i, int64_t j0)
 {
     const struct ntk_tiling *t = s->t;
     const struct ntk_dual *dual = &t->duals->dual[table];
     const struct ntk_samples *a = t->rows, *b = t->columns;
-    const int sigma = t->plan->tables[table].sigma;
-    const double q1 = a->variance[(size_t)sigma * (size_t)a->n + (size_t)i];
-    const unsigned char *roots = (const unsigned char *)b->sides[table] +
-                                 ((size_t)dual->sides * b->stride + (size_t)j0) * b->dtype;
+    const void *s1 = side_roots(a, table, dual->sides, i);
+    const double root = a->dtype == NTK_F32 ? (double)*(const float *)s1 : *(const double *)s1;
     /* A sample with itself is left out: every row of a tile on the diagonal would have a pair. */
     const bool own = a == b && i >= j0 && i < j0 + (int64_t)n;
     double kept = 0;
@@ -112,7 +116,7 @@ void ntk_near_mark(struct ntk_near *s, int table, void *k, size_t n, int64_t i, 
         return;
     if (own)
         kept = exchange(k, a->dtype, i - j0, 0);
-    s->any |= t->simd->mark(n, k, (1 - dual->near) * __builtin_sqrt(q1), roots, s->flags);
+    s->any |= t->simd->mark(n, k, (1 - dual->near) * root, side_roots(b, table, dual->sides, j0), s->flags);
     if (own)
         exchange(k, a->dtype, i - j0, kept);
 }

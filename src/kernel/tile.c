@@ -13,10 +13,12 @@
 
 /* A row of pairs. */
 struct run {
-    int64_t i;        /* row */
-    int64_t j0;       /* column of the first pair */
-    size_t n;         /* pairs, padded to whole vectors */
-    int64_t n_valid;  /* pairs that exist */
+    int64_t i;            /* row */
+    int64_t j0;           /* column of the first pair */
+    size_t n;             /* pairs, padded to whole vectors */
+    int64_t n_valid;      /* pairs that exist */
+    const int64_t *equal; /* columns among them of samples equal to the row's */
+    int64_t n_equal;
 };
 
 size_t ntk_tile_bytes(const struct ntk_plan *plan, ntk_dtype dtype)
@@ -93,20 +95,29 @@ static void put(void *slot, ntk_dtype dtype, int64_t at, double value)
  * itself is such a pair. */
 static void patch(const struct ntk_tiling *t, const struct run *r, int node, void *slot)
 {
-    const int64_t group = t->rows->group[r->i];
-    const double value = t->rows->variance[(size_t)node * (size_t)t->rows->n + (size_t)r->i];
+    const double *variance = t->rows->variance + (size_t)node * (size_t)t->rows->n + (size_t)r->i;
 
     if (t->plan->graph.nodes[node].noisy) {
         if (t->rows == t->columns && r->i >= r->j0 && r->i < r->j0 + r->n_valid)
-            put(slot, t->dtype, r->i - r->j0, value);
+            put(slot, t->dtype, r->i - r->j0, *variance);
         return;
     }
-    for (int64_t k = t->groups->start[group]; k < t->groups->start[group + 1]; k++) {
-        const int64_t j = t->groups->columns[k] - r->j0;
+    for (int64_t k = 0; k < r->n_equal; k++)
+        put(slot, t->dtype, r->equal[k] - r->j0, *variance);
+}
 
-        if (j >= 0 && j < r->n_valid)
-            put(slot, t->dtype, j, value);
-    }
+/* equal and n_equal. A group's columns are in order. */
+static void find_equal(const struct ntk_tiling *t, struct run *r)
+{
+    const int64_t *start = t->groups->start + t->rows->group[r->i];
+    const int64_t *first = t->groups->columns + start[0], *last = t->groups->columns + start[1];
+
+    while (first < last && *first < r->j0)
+        first++;
+    while (first < last && last[-1] >= r->j0 + r->n_valid)
+        last--;
+    r->equal = first;
+    r->n_equal = last - first;
 }
 
 static const unsigned char *side(const struct ntk_samples *s, int table, int64_t i)
@@ -233,11 +244,12 @@ static bool run_row(struct ntk_tile *s, int64_t i0, int64_t j0, int64_t nj, int6
 {
     const struct ntk_plan *p = s->t->plan;
     const size_t size = s->t->dtype, at = ((size_t)row * TILE + (size_t)from) * size;
-    const struct run r = {.i = i0 + row,
-                          .j0 = j0 + from,
-                          .n = ntk_round_up((size_t)(nj - from), s->t->simd->lanes),
-                          .n_valid = nj - from};
+    struct run r = {.i = i0 + row,
+                    .j0 = j0 + from,
+                    .n = ntk_round_up((size_t)(nj - from), s->t->simd->lanes),
+                    .n_valid = nj - from};
 
+    find_equal(s->t, &r);
     for (int k = 0; k < p->n_inputs; k++)
         s->slot[k] = s->inputs + (size_t)k * TILE * TILE * size + at;
     for (int m = 0; m < p->n_outputs; m++)

@@ -49,9 +49,12 @@ static ntk_status check_inverse(const ntk_model *m, const char *what)
 static ntk_status inverse_diagonal_cholesky(const ntk_model *m, double *diagonal)
 {
     const int64_t n = m->n, most = ntk_model_panel_rows(n);
-    double *x = ntk_alloc(m->ctx, (size_t)(most * n), sizeof *x);
+    const int64_t numbers = (most < n ? most : n) * n;
+    double *x;
     ntk_status status = NTK_OK;
 
+    NTK_TRY(ntk_ctx_check_memory(m->ctx, (size_t)numbers * sizeof *x, "the inverse's diagonal"));
+    x = ntk_alloc(m->ctx, (size_t)numbers, sizeof *x);
     if (!x)
         return NTK_ENOMEM;
     for (int64_t first = 0; first < n && status == NTK_OK; first += most) {

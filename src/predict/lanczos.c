@@ -45,11 +45,15 @@ ntk_status ntk_lanczos_largest(ntk_ctx *ctx, int64_t n, ntk_operator_fn *apply, 
                                double *lambda)
 {
     const int size = (int)n, most = n < STEPS_MAX ? size : STEPS_MAX;
+    const size_t bytes = ((size_t)most + 1) * (size_t)n * sizeof(double);
     double diagonal[STEPS_MAX], off[STEPS_MAX], last = 0, now = 0;
-    double *v = ntk_alloc(ctx, (size_t)most * (size_t)n, sizeof *v);
-    double *w = ntk_alloc(ctx, (size_t)n, sizeof *w), *h = ntk_alloc(ctx, (size_t)most, sizeof *h);
+    double *v, *w, *h;
     ntk_status status = NTK_ENOMEM;
 
+    NTK_TRY(ntk_ctx_hold(ctx, bytes, "Lanczos' vectors"));
+    v = ntk_alloc(ctx, (size_t)most * (size_t)n, sizeof *v);
+    w = ntk_alloc(ctx, (size_t)n, sizeof *w);
+    h = ntk_alloc(ctx, (size_t)most, sizeof *h);
     if (!v || !w || !h)
         goto done;
     random_unit(n, v);
@@ -80,6 +84,7 @@ ntk_status ntk_lanczos_largest(ntk_ctx *ctx, int64_t n, ntk_operator_fn *apply, 
     status = NTK_OK;
 
 done:
+    ntk_ctx_release(ctx, bytes);
     free(v);
     free(w);
     free(h);

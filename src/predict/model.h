@@ -57,8 +57,6 @@ ntk_status ntk_model_factor(const ntk_model *model);
 ntk_status ntk_model_start(ntk_model *model);
 /* Computes the solution (and alpha) if it is not there. */
 ntk_status ntk_model_solve(const ntk_model *model);
-/* A deep copy. */
-ntk_status ntk_scaler_copy(const ntk_scaler *scaler, ntk_scaler **copy);
 
 /* Rows of test samples that are worked on at once: a panel is n times this many doubles. */
 int64_t ntk_model_panel_rows(int64_t n);

@@ -3,8 +3,9 @@
  * model_io.c - models in HDF5 files.
  *
  *     attributes  format ("libntk model 2"; 1 is the same), net, posterior, dtype, diag_reg, diag_reg_absolute, finite_time,
- *                 mean_loss, covariance, targets, shape [4], scaler_kind, scaler_shape [4]
- *     x [n][features]    y, alpha [outputs][n]    scaler_mean, scaler_deviation
+ *                 mean_loss, covariance, targets, shape [4]
+ *     x [n][features]    y, alpha [outputs][n]
+ *     the standardisation: data/scaler_io.c
  *     the columns and classes of the training data, if they have names: data/schema_io.c
  *     with the factor: ridge (attribute) and factor or vectors and values, nngp
  */
@@ -13,17 +14,6 @@
 #include <string.h>
 
 #include "predict/model.h"
-
-ntk_status ntk_scaler_copy(const ntk_scaler *scaler, ntk_scaler **copy)
-{
-    ntk_scaler *c;
-
-    NTK_TRY(ntk_scaler_new(scaler->ctx, scaler->kind, scaler->shape, &c));
-    memcpy(c->mean, scaler->mean, (size_t)scaler->n * sizeof *c->mean);
-    memcpy(c->deviation, scaler->deviation, (size_t)scaler->n * sizeof *c->deviation);
-    *copy = c;
-    return NTK_OK;
-}
 
 #ifdef NTK_HDF5
 
@@ -92,56 +82,6 @@ static void solution(struct ntk_h5 *f, ntk_model *m, bool write)
         ntk_h5_matrix(f, "nngp", H5T_NATIVE_DOUBLE, packed, 1, s->nngp.a, write);
 }
 
-/* Every feature of the samples belongs to the scaler, but they may have been flattened since. */
-static bool scales(ntk_shape scaler, ntk_shape samples)
-{
-    return ntk_shape_valid(scaler) && ntk_features_of(scaler) == ntk_features_of(samples);
-}
-
-static void make_scaler(struct ntk_h5 *f, ntk_model *m, int kind, ntk_shape shape)
-{
-    const int64_t n = kind == NTK_STD_FEATURE ? ntk_features_of(shape) : shape.c;
-
-    if (ntk_h5_wrong(f, "scaler_kind", kind <= NTK_STD_CHANNEL, "is none that there is") ||
-        ntk_h5_wrong(f, "scaler_shape", scales(shape, m->x->shape), "is not that of the samples"))
-        return;
-    if (kind != NTK_STD_NONE &&
-        (!has_matrix(f, "scaler_mean", n, 1) || !has_matrix(f, "scaler_deviation", n, 1)))
-        return;
-    ntk_h5_failed(f, "scaler", ntk_scaler_new(f->ctx, (ntk_standardize)kind, shape, &m->scaler));
-}
-
-static bool all_positive(const double *x, int64_t n)
-{
-    for (int64_t k = 0; k < n; k++)
-        if (!(x[k] > 0))
-            return false;
-    return true;
-}
-
-static void scaler(struct ntk_h5 *f, ntk_model *m, bool write)
-{
-    ntk_scaler *s = m->scaler;
-    int kind = s ? (int)s->kind : -1;
-    ntk_shape shape = s ? s->shape : (ntk_shape){.h = 1, .w = 1, .c = 1};
-
-    ntk_h5_int(f, "scaler_kind", &kind, write);
-    ntk_h5_shape(f, "scaler_shape", &shape, write);
-    if (f->what || kind < 0)
-        return;
-    if (!write)
-        make_scaler(f, m, kind, shape);
-    s = m->scaler;
-    if (f->what || s->n == 0)
-        return;
-    ntk_h5_matrix(f, "scaler_mean", H5T_NATIVE_DOUBLE, s->n, 1, s->mean, write);
-    ntk_h5_matrix(f, "scaler_deviation", H5T_NATIVE_DOUBLE, s->n, 1, s->deviation, write);
-    need_finite(f, "scaler_mean", s->mean, (size_t)s->n);
-    need_finite(f, "scaler_deviation", s->deviation, (size_t)s->n);
-    ntk_h5_wrong(f, "scaler_deviation", f->what || all_positive(s->deviation, s->n),
-                 "has a number that is not positive");
-}
-
 /* ---- saving */
 
 static void write_model(struct ntk_h5 *f, ntk_model *m, int with_factor)
@@ -168,7 +108,7 @@ static void write_model(struct ntk_h5 *f, ntk_model *m, int with_factor)
     ntk_h5_matrix(f, "x", real, m->n, features, samples, true);
     ntk_h5_matrix(f, "y", H5T_NATIVE_DOUBLE, m->outputs, m->n, m->y, true);
     ntk_h5_matrix(f, "alpha", H5T_NATIVE_DOUBLE, m->outputs, m->n, m->alpha, true);
-    scaler(f, m, true);
+    ntk_scaler_io(f, m->x->shape, &m->scaler, true);
     ntk_schema_write(f, m->schema);
     if (with_factor)
         solution(f, m, true);
@@ -207,6 +147,16 @@ static void read_sizes(struct ntk_h5 *f, ntk_model *m, ntk_shape *shape, ntk_dty
     m->outputs = y[0];
 }
 
+/* Of what will be read. A file without "ridge" has no solution. */
+static ntk_status check_memory(const struct ntk_h5 *f, const ntk_model *m, size_t x_bytes)
+{
+    const size_t bytes = H5Aexists(f->id, "ridge") > 0
+                             ? ntk_model_matrices(&m->opts, m->n, m->outputs)
+                             : 2 * (size_t)m->n * (size_t)m->outputs * sizeof(double);
+
+    return ntk_ctx_check_memory(f->ctx, x_bytes + bytes, "the model");
+}
+
 static void read_samples(struct ntk_h5 *f, ntk_model *m)
 {
     ntk_shape shape = {0};
@@ -214,14 +164,12 @@ static void read_samples(struct ntk_h5 *f, ntk_model *m)
     size_t numbers;
 
     read_sizes(f, m, &shape, &dtype);
+    numbers = (size_t)m->n * (size_t)m->outputs;
+    if (!f->what)
+        ntk_h5_failed(f, "x", check_memory(f, m, (size_t)(m->n * ntk_features_of(shape)) * dtype));
     if (f->what || ntk_h5_failed(f, "x", ntk_data_alloc(f->ctx, dtype, m->n, shape, &m->owned_x)))
         return;
     m->x = m->owned_x;
-    numbers = (size_t)m->n * (size_t)m->outputs;
-    if (ntk_h5_failed(
-            f, "y",
-            ntk_ctx_check_memory(f->ctx, 2 * numbers * sizeof *m->y, "the model's targets")))
-        return;
     m->y = ntk_alloc(f->ctx, numbers, sizeof *m->y);
     m->alpha = ntk_alloc(f->ctx, numbers, sizeof *m->alpha);
     m->solution = ntk_alloc_zero(f->ctx, 1, sizeof *m->solution);
@@ -273,13 +221,10 @@ static void check_solution(struct ntk_h5 *f, const ntk_model *m)
 static void read_solution(struct ntk_h5 *f, ntk_model *m)
 {
     struct ntk_solution *s = m->solution;
-    const size_t n = (size_t)m->n, packed = ntk_rfp_size(m->n);
-    const size_t numbers = (m->opts.finite_time ? n * n : packed) + (m->both ? packed : 0);
+    const size_t n = (size_t)m->n;
     bool memory;
 
-    if (f->what || H5Aexists(f->id, "ridge") <= 0 || !has_solution(f, m) ||
-        ntk_h5_failed(f, "factor",
-                      ntk_ctx_check_memory(f->ctx, numbers * sizeof(double), "the model's factor")))
+    if (f->what || H5Aexists(f->id, "ridge") <= 0 || !has_solution(f, m))
         return;
     if (m->opts.finite_time) {
         s->vectors = ntk_alloc(f->ctx, n * n, sizeof *s->vectors);
@@ -306,7 +251,7 @@ static ntk_status read_model(struct ntk_h5 *f, ntk_model *m)
     options(f, m, false);
     read_samples(f, m);
     if (!f->what)
-        scaler(f, m, false);
+        ntk_scaler_io(f, m->x->shape, &m->scaler, false);
     ntk_schema_read(f, &m->schema);
     if (!f->what)
         ntk_h5_wrong(f, "schema",

@@ -68,15 +68,14 @@ static double flat(int64_t n, int64_t outputs, const double *f, const double *y)
 
 ntk_status ntk_model_sharpness(const ntk_model *model, double *b)
 {
+    const size_t bytes = (size_t)(model->n * model->outputs) * sizeof(double);
     double *f;
     ntk_status status;
 
-    NTK_TRY(ntk_ctx_check_memory(model->ctx, (size_t)(model->n * model->outputs) * sizeof *f,
-                                 "the leave-one-out outputs"));
-    f = ntk_alloc(model->ctx, (size_t)(model->n * model->outputs), sizeof *f);
-    if (!f)
-        return NTK_ENOMEM;
-    status = ntk_model_leave_one_out(model, f, NULL);
+    NTK_TRY(ntk_ctx_hold(model->ctx, bytes, "the leave-one-out outputs"));
+    f = ntk_alloc(model->ctx, bytes, 1);
+    status = f ? ntk_model_leave_one_out(model, f, NULL) : NTK_ENOMEM;
+    ntk_ctx_release(model->ctx, bytes);
     if (status == NTK_OK)
         *b = flat(model->n, model->outputs, f, model->y);
     free(f);

@@ -96,6 +96,10 @@ ntk_status ntk_kernel_solve(ntk_ctx *ctx, int64_t n, ntk_dtype dtype, int64_t bl
 {
     struct source from = {ctx, dtype, block, rows, user};
     const struct ntk_ridge ridge = {.given = diag_reg, .spelling = "diag_reg = "};
+    const size_t rows_bytes = ntk_bytes((double)(block < n ? block : n) * (double)n * dtype);
+    const size_t columns_bytes = ntk_bytes((double)outputs * (double)n * sizeof(double));
+    const size_t bytes = ntk_bytes((double)n * ((double)n + 1) / 2 * sizeof(double)) +
+                         (rows_bytes > columns_bytes ? rows_bytes : columns_bytes); /* one, then the other */
     struct ntk_rfp k = {0};
     ntk_status status;
     struct ntk_blas blas;
@@ -111,10 +115,7 @@ ntk_status ntk_kernel_solve(ntk_ctx *ctx, int64_t n, ntk_dtype dtype, int64_t bl
     NTK_TRY(ntk_check_given(ctx, "y", y, n * outputs));
     from.block = block < n ? block : n;
     blas = ntk_blas_begin(ctx->threads);
-    status = ntk_ctx_check_memory(ctx,
-                                  ntk_rfp_size(n) * sizeof(double) +
-                                      ntk_bytes((double)from.block * (double)n * (int)dtype),
-                                  "a kernel matrix of this many samples");
+    status = ntk_ctx_check_memory(ctx, bytes, "a kernel matrix of this many samples");
     if (status == NTK_OK)
         status = ntk_rfp_new(ctx, n, &k);
     if (status == NTK_OK)

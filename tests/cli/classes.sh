@@ -24,6 +24,20 @@ awk -F , 'NR > 1 {
 cut -d , -f 1 p.csv | tail -n +2 | cmp - chosen && echo "the same classes"
 try ntk predict --model m.h5 --x iris.csv --proba --std --out p.npz --quiet
 grep -a -o '[a-z]*\.npy' p.npz | sort -u
+# In an archive their names are UTF-32, one after the other (docs/cli.md).
+unicode() { tr -d '\0' <"$1" | grep -a -o "$2" | head -n 1; }
+unicode p.npz setosaversicolorvirginica
+ntk predict --model m.h5 --x iris.csv --out p.h5 --quiet
+tr -s '\0' ' ' <p.h5 | grep -a -o 'setosa versicolor *virginica'
+# So has what a finite network makes of them.
+net='serial(Dense(4), Erf(), Dense(3))'
+ntk train --net "$net" --train iris.csv --steps 2 --record r.npz --out f.h5 --quiet
+ntk apply --params f.h5 --x iris.csv --out a.npz --quiet
+ntk empirical --params f.h5 --x1 iris.csv --diagonal --out e.npz --quiet
+ntk dynamics --params f.h5 --train iris.csv --times 1 --out d.npz --quiet | wc -l
+for file in r a e d; do unicode $file.npz setosaversicolorvirginica; done
+ntk empirical --params f.h5 --x1 iris.csv --out e.npz --quiet
+unicode e.npz 'k\.npy\|classes'
 # A class that was not there in training, and labels beside the features.
 { cat iris.csv; echo 0.5,0.5,rosa; } >more.csv
 try ntk predict --model m.h5 --x more.csv --out y.csv
@@ -53,6 +67,9 @@ try ntk fit --net 'fc()' --train price.csv --out r.h5
 try ntk fit --net 'fc()' --train price.csv --targets raw --diag-reg 1 --out r.h5
 try ntk predict --model r.h5 --x price.csv --std --out y.csv --quiet
 head -n 1 y.csv
+ntk predict --model r.h5 --x price.csv --out y.npz --quiet
+unicode y.npz 'targets\.npy'
+unicode y.npz price
 try ntk predict --model r.h5 --x price.csv --proba --out y.csv
 try ntk fit --net 'fc()' --train iris.csv --targets raw --out r.h5
 awk 'BEGIN {print "a,y"; for (i = 0; i < 600; i++) print i ".5," i % 300}' >many.csv

@@ -66,10 +66,17 @@ printf ',a,y\n0,3,0\n1,1,0\n2,3,0\n' >index.csv
 try ntk kernel --net 'fc()' --x1 index.csv --out K.npy
 try ntk kernel --net 'fc()' --x1 index.csv --drop 'Unnamed: 0' --out K.npy
 
+# Commas part names, but not within quotes, nor if the list is a name.
+printf '"a,b",a,b,y\n0.5,3,1,0\n2,1,2,0.5\n0.25,3,3,0.75\n' >commas.csv
+try ntk kernel --net 'fc()' --x1 commas.csv --features a,b --out K.npy
+try ntk kernel --net 'fc()' --x1 commas.csv --features '"a","b"' --out K.npy
+try ntk kernel --net 'fc()' --x1 commas.csv --features 'b,"a,b"' --target 'y,a' --out K.npy
+try ntk kernel --net 'fc()' --x1 commas.csv --drop '"a,b",1' --out K.npy
+try ntk kernel --net 'fc()' --x1 commas.csv --drop 'b,"a,b' --out K.npy
 # Two columns of one name: which is meant?
 printf 'a,a,y,y\n7,2,0,1\n3,1,1,1\n5,5,1,0\n' >twins.csv
 for option in "--drop a" "--target y" "--features a,y" "" "--target 2"; do
-    try ntk fit --net 'fc()' --train twins.csv --diag-reg 0.1 --out t.h5 $option
+    try ntk fit --net 'fc()' --train twins.csv --diag-reg 0.1 --out t.h5 --quiet $option
 done
 # Wide tables are matched in a moment: 100,000 columns took half a minute.
 awk 'BEGIN {for (i = 0; i < 100000; i++) printf "%sc%d", i ? "," : "", i; print ",y"

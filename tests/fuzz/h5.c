@@ -59,14 +59,33 @@ static ntk_data *one_sample(ntk_ctx *ctx, ntk_shape shape)
     return data;
 }
 
+/* The same for a network, standardised if that can be done. */
+static ntk_data *standardised(ntk_ctx *ctx, const ntk_scaler *scaler, ntk_shape shape)
+{
+    ntk_data *data = one_sample(ctx, scaler ? ntk_scaler_shape(scaler) : shape), *scaled;
+
+    if (!data || !scaler)
+        return data;
+    if (worked(ctx, ntk_scaler_apply(scaler, data, &scaled))) {
+        ntk_data_free(data);
+        data = scaled;
+    }
+    if (shape.spatial == 0)
+        ntk_data_flatten(data);
+    return data;
+}
+
 static void model(ntk_ctx *ctx)
 {
+    const ntk_scaler *scaler;
+    ntk_targets targets;
     ntk_model *m;
     ntk_data *x;
 
     if (!worked(ctx, ntk_model_load(ctx, path, &m)))
         return;
-    x = one_sample(ctx, ntk_model_shape(m));
+    ntk_model_encoding(m, &scaler, &targets);
+    x = standardised(ctx, scaler, ntk_model_shape(m));
     if (x) {
         const int64_t c = ntk_model_outputs(m);
         double *mean = malloc((size_t)c * sizeof *mean);
@@ -86,7 +105,7 @@ static void parameters(ntk_ctx *ctx)
 
     if (!worked(ctx, ntk_params_load(ctx, path, &p)))
         return;
-    x = one_sample(ctx, ntk_params_shape(p));
+    x = standardised(ctx, ntk_params_scaler(p), ntk_params_shape(p));
     if (x && ntk_params_outputs(p) <= 4096) {
         double f[4096];
 

@@ -27,6 +27,7 @@ def rewrite(source, target, **how):
 
 rewrite("factor-2.h5", "factor-gzip.h5", chunks=True, compression="gzip")
 rewrite("parameters-2.h5", "parameters-big-endian.h5", dtype=">f8")
+rewrite("trained-3.h5", "trained-gzip.h5", chunks=True, compression="gzip")
 rewrite("checkpoint-2.h5", "checkpoint-chunks.h5", chunks=True)
 with h5py.File(out / "samples-gzip.h5", "w") as f:
     f.create_dataset("x", data=np.arange(24.0).reshape(6, 4), chunks=(2, 4), compression="gzip", shuffle=True)

@@ -91,6 +91,17 @@ def test_tables(tmp_path):
     assert len(ntk.datasets.load(path, header=False)[0]) == 4
 
 
+def test_names_of_columns_may_have_commas(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text('"a,b",a,b,"""q""",y\n1,2,3,4,5\n6,7,8,9,10\n')
+    for features, columns in [(["a", "b"], [1, 2]), (["a,b"], [0]), (["a,b", "b"], [0, 2]), ("a,b", [0]),
+                              ('"a,b",a', [0, 1]), (['"q"'], [3]), (['"q"', "a"], [3, 1])]:
+        x, _ = ntk.datasets.load(path, features=features)
+        np.testing.assert_array_equal(x[0], np.array([1, 2, 3, 4])[columns])
+    np.testing.assert_array_equal(ntk.datasets.load(path, drop=["a,b", '"q"'])[0], [[2, 3], [7, 8]])
+    np.testing.assert_array_equal(ntk.datasets.load(path, target=["a,b", "y"])[1], [[1, 5], [6, 10]])
+
+
 def test_one_hot():
     np.testing.assert_array_equal(ntk.datasets.one_hot([3, 200000002, 1], centered=False),
                                   [[0, 1, 0], [0, 0, 1], [1, 0, 0]])

@@ -5,6 +5,9 @@ import resource
 import subprocess
 import sys
 
+import numpy as np
+import pytest
+
 import ntk
 
 NET = "serial(Dense(64), Relu(), Dense(2))"
@@ -49,3 +52,37 @@ def test_links_and_modes_stay(tmp_path):
     assert os.readlink(tmp_path / "p.h5") == "target.h5"
     assert target.stat().st_mode & 0o777 == 0o604
     assert target.stat().st_size > 10000
+
+
+def _command(folder, *words):
+    subprocess.run([sys.executable, "-m", "ntk", *words, "--quiet"], cwd=folder, check=True)
+
+
+def test_parameters_say_how_samples_were_standardised(tmp_path):
+    x = np.random.default_rng(1).normal(5, [1, 10, 0.1], size=(30, 3))
+    table = np.column_stack([x, x[:, 0] > 5])
+    np.savetxt(tmp_path / "t.csv", table, "%.17g", ",", header="a,b,c,y", comments="")
+    _command(tmp_path, "train", "--net", NET, "--train", "t.csv", "--steps", "5", "--out", "p.h5")
+    _command(tmp_path, "apply", "--params", "p.h5", "--x", "t.csv", "--out", "f.npz")
+    apply_fn = ntk.stax.parse(NET)[1]
+    params, scaling = ntk.load_params(tmp_path / "p.h5", apply_fn, scaling=True)
+    np.testing.assert_allclose(scaling(x), (x - x.mean(0)) / x.std(0), rtol=1e-9, atol=1e-12)
+    written = np.load(tmp_path / "f.npz")
+    np.testing.assert_allclose(apply_fn(params, scaling(x)), written["f"], rtol=1e-9, atol=1e-12)
+    assert written["classes"].tolist() == [0, 1]
+    assert scaling(x.astype(np.float32)).dtype == np.float32
+    with pytest.raises(ValueError, match="learned on 3 numbers, a sample has 4"):
+        scaling(table)
+    with pytest.warns(RuntimeWarning, match="p.h5 was trained on standardised samples"):
+        ntk.load_params(tmp_path / "p.h5", apply_fn)
+    ntk.save_params(tmp_path / "q.h5", apply_fn, params, (3,))
+    _, same = ntk.load_params(tmp_path / "q.h5", apply_fn, scaling=True)
+    np.testing.assert_array_equal(same(x), x)
+
+
+def test_names_of_classes_are_arrays_of_text(tmp_path):
+    (tmp_path / "k.csv").write_text('a,kind\n1,"größer, so"\n-1,日本\n2,"größer, so"\n-3,日本\n')
+    _command(tmp_path, "fit", "--net", "fc()", "--train", "k.csv", "--diag-reg", "1e-2", "--out", "m.h5")
+    _command(tmp_path, "predict", "--model", "m.h5", "--x", "k.csv", "--proba", "--out", "p.npz")
+    found = np.load(tmp_path / "p.npz")
+    assert found["classes"][found["proba"].argmax(1)].tolist() == ["größer, so", "日本"] * 2

@@ -2,7 +2,7 @@
  *
  * What is said about memory against what is used. Each job runs in processes of its own, first with no memory
  * allowed, then with what the refusal asked for, until it is done: what it was allowed then is what is said,
- * an upper bound and within 1.5 times what the process took.
+ * an upper bound and within 1.5 times what the process took (but of iterations, which may end sooner).
  */
 #include <cblas.h>
 #include <malloc.h>
@@ -176,6 +176,175 @@ static ntk_status predict(ntk_ctx *ctx, const struct job *job)
     return status;
 }
 
+/* ---- what a model is asked, and its file */
+
+static ntk_status ask_leave_one_out(const ntk_model *m, const struct job *job, double *out)
+{
+    return ntk_model_leave_one_out(m, out, out + job->n1 * job->outputs);
+}
+
+static ntk_status ask_spectrum(const ntk_model *m, const struct job *job, double *out)
+{
+    ntk_spectrum spectrum;
+    const ntk_status status = ntk_model_spectrum(m, &spectrum);
+
+    (void)job;
+    *out = spectrum.lambda_max;
+    return status;
+}
+
+static ntk_status asked(ntk_ctx *ctx, const struct job *job,
+                        ntk_status (*ask)(const ntk_model *m, const struct job *job, double *out))
+{
+    const size_t bound = ntk_ctx_memory(ctx), bytes = (size_t)(job->n1 * (job->outputs + 1)) * sizeof(double);
+    double *out = malloc(bytes);
+    ntk_status status;
+    ntk_model *model;
+
+    memset(out, 1, bytes);
+    ntk_ctx_set_memory(ctx, 0);
+    model = fitted(ctx, job, &status);
+    assert_ok(ctx, status);
+    ntk_ctx_set_memory(ctx, bound);
+    begin();
+    status = ask(model, job, out);
+    end(ctx, status);
+    return status;
+}
+
+static ntk_status leave_one_out(ntk_ctx *ctx, const struct job *job)
+{
+    return asked(ctx, job, ask_leave_one_out);
+}
+
+static ntk_status spectrum(ntk_ctx *ctx, const struct job *job) { return asked(ctx, job, ask_spectrum); }
+
+static ntk_status load_model(ntk_ctx *ctx, const struct job *job)
+{
+    const size_t bound = ntk_ctx_memory(ctx);
+    char path[] = "/tmp/ntk-bounds-XXXXXX";
+    ntk_status status;
+    ntk_model *model;
+
+    assert_true(close(mkstemp(path)) == 0);
+    ntk_ctx_set_memory(ctx, 0);
+    model = fitted(ctx, job, &status);
+    assert_ok(ctx, status);
+    assert_ok(ctx, ntk_model_save(model, path, 1));
+    ntk_model_free(model);
+    ntk_ctx_set_memory(ctx, bound);
+    begin();
+    status = ntk_model_load(ctx, path, &model);
+    end(ctx, status);
+    unlink(path);
+    return status;
+}
+
+/* ---- given matrices */
+
+static double *matrix(int64_t n, int64_t m)
+{
+    double *k = malloc((size_t)(n * m) * sizeof *k);
+
+    for (int64_t i = 0; i < n * m; i++)
+        k[i] = exp(-fabs((double)(i / m - i % m)) / 100);
+    return k;
+}
+
+static ntk_status decompose(ntk_ctx *ctx, const struct job *job)
+{
+    double *k = matrix(job->n1, job->n1), *weights = calloc((size_t)job->n1, sizeof *weights);
+    int64_t nulls;
+    ntk_status status;
+
+    begin();
+    status = ntk_spectral_decompose(ctx, job->n1, job->dtype, 0, k, weights, &nulls);
+    end(ctx, status);
+    return status;
+}
+
+static int rows_of(int64_t i0, int64_t ni, void *k, void *user)
+{
+    const int64_t n = *(const int64_t *)user;
+
+    for (int64_t i = 0; i < ni; i++)
+        for (int64_t j = 0; j < n - i0; j++)
+            ((double *)k)[i * (n - i0) + j] = exp(-fabs((double)(i - j)) / 100);
+    return 0;
+}
+
+static ntk_status solve(ntk_ctx *ctx, const struct job *job)
+{
+    int64_t n = job->n1;
+    double *y = matrix(n, job->outputs), *alpha = matrix(n, job->outputs);
+    ntk_status status;
+
+    begin();
+    status = ntk_kernel_solve(ctx, n, job->dtype, 16, rows_of, &n, y, job->outputs, 0.1, alpha);
+    end(ctx, status);
+    return status;
+}
+
+/* finite_time: in closed form. */
+static ntk_status flow(ntk_ctx *ctx, const struct job *job)
+{
+    const int64_t n = job->n1, m = job->n2, c = job->outputs;
+    double *k = matrix(n, n), *k_test = matrix(m, n), *y = matrix(n, c);
+    double *train = matrix(n, c), *test = matrix(m, c);
+    ntk_flow_opts opts;
+    ntk_status status;
+
+    ntk_flow_opts_init(&opts);
+    opts.closed_form = job->finite_time;
+    opts.rtol = 1e-10; /* so that all of BDF's orders are used */
+    begin();
+    status = ntk_flow(ctx, &opts, n, m, c, k, k_test, y, NULL, NULL, (double[]){1}, 1, train, test);
+    end(ctx, status);
+    return status;
+}
+
+/* ---- data: `net` is the ending of the file's name */
+
+static void write_text(const struct job *job, const char *path)
+{
+    FILE *f = fopen(path, "w");
+
+    for (int64_t i = 0; f && i < job->n1; i++)
+        for (int64_t k = 0; k <= job->shape.c; k++)
+            fprintf(f, "%.17g%c", sin((double)(i * job->shape.c + k)), k < job->shape.c ? ',' : '\n');
+    assert_true(f && fclose(f) == 0);
+}
+
+static ntk_status load(ntk_ctx *ctx, const struct job *job)
+{
+    const size_t bound = ntk_ctx_memory(ctx);
+    const int64_t d = job->shape.c;
+    char path[64];
+    ntk_load_opts opts;
+    ntk_status status;
+    ntk_data *data;
+
+    snprintf(path, sizeof path, "/tmp/ntk-bounds-%d%s", (int)getpid(), job->net);
+    if (strcmp(job->net, ".csv") == 0) {
+        write_text(job, path);
+    } else {
+        double *x = matrix(job->n1, d);
+        const ntk_array x_array = {.name = "x", .x = x, .dtype = NTK_F64, .ndim = 2, .shape = {job->n1, d}};
+
+        ntk_ctx_set_memory(ctx, 0);
+        assert_ok(ctx, ntk_array_write(ctx, path, &x_array, 1));
+        ntk_ctx_set_memory(ctx, bound);
+        free(x);
+    }
+    ntk_load_opts_init(&opts);
+    opts.dtype = job->dtype;
+    begin();
+    status = ntk_data_load(ctx, path, &opts, &data);
+    end(ctx, status);
+    unlink(path);
+    return status;
+}
+
 /* ---- finite networks */
 
 static ntk_status network(ntk_ctx *ctx, const struct job *job)
@@ -250,6 +419,45 @@ static ntk_status train(ntk_ctx *ctx, const struct job *job)
     return status;
 }
 
+/* Theta v, the largest eigenvalue, or the Monte-Carlo mean. */
+static ntk_status product(ntk_ctx *ctx, const struct job *job)
+{
+    const ntk_params *params = network_for(ctx, job);
+    ntk_data *x = samples(ctx, job, job->n1, 1);
+    double *v = matrix(job->n1, ntk_params_outputs(params)), *out = matrix(job->n1, ntk_params_outputs(params));
+    ntk_status status;
+
+    begin();
+    status = ntk_params_ntk_product(params, x, NULL, v, out);
+    end(ctx, status);
+    return status;
+}
+
+static ntk_status lambda_max(ntk_ctx *ctx, const struct job *job)
+{
+    const ntk_params *params = network_for(ctx, job);
+    ntk_data *x = samples(ctx, job, job->n1, 1);
+    ntk_status status;
+    double lambda;
+
+    begin();
+    status = ntk_params_lambda_max(params, x, &lambda);
+    end(ctx, status);
+    return status;
+}
+
+static ntk_status monte_carlo(ntk_ctx *ctx, const struct job *job)
+{
+    ntk_data *x = samples(ctx, job, job->n1, 1);
+    double *mean = matrix(job->n1, job->n1), *error = matrix(job->n1, job->n1);
+    ntk_status status;
+
+    begin();
+    status = ntk_monte_carlo(ctx, net_of(ctx, job), NTK_NTK, x, NULL, job->dtype, 0, 2, 1, mean, error);
+    end(ctx, status);
+    return status;
+}
+
 /* ---- the table */
 
 #define D(features)   {0, 1, 1, features}
@@ -281,6 +489,19 @@ static const struct job jobs[] = {
     {"predict", "fc(depth=2)", predict, D(2000), 2500, 600, NTK_F64, NTK_F32, 2, 0, 0},
     {"predict with deviations", "fc(depth=2)", predict, D(1000), 2500, 600, NTK_F64, NTK_F32, 2, 1, 0},
     {"dynamics", "fc(depth=2)", predict, D(100), 1200, 600, NTK_F64, NTK_F32, 2, 1, 1},
+    {"leave one out", "fc(depth=2)", leave_one_out, D(8), 2000, 0, NTK_F64, NTK_F64, 2, 0, 0},
+    {"leave one out by eigenvalues", "fc(depth=2)", leave_one_out, D(8), 1200, 0, NTK_F64, NTK_F64, 2, 0, 1},
+    {"spectrum", "fc(depth=2)", spectrum, D(8), 2000, 0, NTK_F64, NTK_F64, 2, 0, 0},
+    {"load a model", "fc(depth=2)", load_model, D(1000), 2000, 0, NTK_F64, NTK_F64, 2, 1, 0},
+    {"decompose", NULL, decompose, D(1), 1500, 0, NTK_F64, NTK_F64, 0, 0, 0},
+    {"solve", NULL, solve, D(1), 3000, 0, NTK_F64, NTK_F64, 100, 0, 0},
+    {"flow", NULL, flow, D(1), 2000, 2000, NTK_F64, NTK_F64, 100, 0, 0},
+    {"flow in closed form", NULL, flow, D(1), 1200, 1000, NTK_F64, NTK_F64, 100, 0, 1},
+    {"load CSV", ".csv", load, D(100), 20000, 0, NTK_F64, NTK_F64, 0, 0, 0},
+    {"load CSV as float32", ".csv", load, D(100), 20000, 0, NTK_F64, NTK_F32, 0, 0, 0},
+    {"load npy", ".npy", load, D(1000), 4000, 0, NTK_F64, NTK_F64, 0, 0, 0},
+    {"load npz", ".npz", load, D(1000), 4000, 0, NTK_F64, NTK_F32, 0, 0, 0},
+    {"load HDF5", ".h5", load, D(1000), 4000, 0, NTK_F64, NTK_F32, 0, 0, 0},
     {"network", "serial(Dense(4000), Relu(), Dense(1))", network, D(1000), 1, 0, NTK_F64, NTK_F64, 1, 0, 0},
     {"apply", "serial(Dense(2000), Relu(), Dense(2000), Relu(), Dense(1))", apply, D(20), 4000, 0, NTK_F64,
      NTK_F64, 1, 0, 0},
@@ -288,6 +509,12 @@ static const struct job jobs[] = {
      NTK_F64, NTK_F64, 1, 0, 0},
     {"empirical of all outputs", "serial(Dense(1000), Relu(), Dense(1000), Relu(), Dense(3))", empirical, D(20),
      600, 0, NTK_F64, NTK_F64, 1, 1, 0},
+    {"product", "serial(Dense(1000), Relu(), Dense(1000), Relu(), Dense(3))", product, D(20), 3000, 0, NTK_F64,
+     NTK_F64, 1, 0, 0},
+    {"lambda max", "serial(Dense(1000), Relu(), Dense(1000), Relu(), Dense(3))", lambda_max, D(20), 1000, 0,
+     NTK_F64, NTK_F64, 1, 0, 0},
+    {"Monte-Carlo", "serial(Dense(1000), Relu(), Dense(1000), Relu(), Dense(3))", monte_carlo, D(20), 1000, 0,
+     NTK_F64, NTK_F64, 1, 0, 0},
     {"train", "serial(Dense(2000), Relu(), Dense(2000), Relu(), Dense(1))", train, D(20), 1000, 0, NTK_F64,
      NTK_F64, 1, 0, 0},
 };
@@ -345,6 +572,12 @@ static double needed(void)
     return at ? strtod(at + strlen("needs "), NULL) * (strstr(at, "GiB,") ? 1024 : 1) : 0;
 }
 
+/* How far an iteration goes is not known before. */
+static bool iterates(const struct job *job)
+{
+    return job->run == spectrum || job->run == lambda_max || (job->run == flow && !job->finite_time);
+}
+
 static void said_is_used(void **state)
 {
     const struct job *job = *state;
@@ -352,7 +585,7 @@ static void said_is_used(void **state)
 
     if (SANITIZED)
         skip(); /* its own memory is more than a job's */
-    for (int tries = 0; tries < 8; tries++) {
+    for (int tries = 0; tries < 16; tries++) {
         run(job, (size_t)(said * MIB));
         if (report->status != NTK_ENOMEM)
             break;
@@ -364,7 +597,7 @@ static void said_is_used(void **state)
         fail_msg("allowed %.2f MiB: %s", said, report->message);
     if (getenv("NTK_SHOW"))
         printf("%-32s said %7.2f used %7.2f: %.2f\n", job->name, said, report->used, said / report->used);
-    if (report->used - OWN > said || said > 1.5 * report->used)
+    if (report->used - OWN > said || (said - OWN > 1.5 * report->used && !iterates(job)))
         fail_msg("said %.2f MiB, used %.2f", said, report->used);
 }
 

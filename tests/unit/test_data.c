@@ -248,6 +248,39 @@ static void csv_columns_are_chosen(void **state)
     fails(f, NTK_EINVAL, "'x' is not a number: encode words as numbers, or drop their column", path, NULL);
 }
 
+/* Commas part the names of a list, unless they are in quotes, as in a CSV. */
+static void csv_lists_have_quotes(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        const char *list;
+        int n;
+        double first, last;
+    } lists[] = {
+        {"a,b", 1, 1, 1}, /* it is a name */
+        {"\"a\",\"b\"", 2, 2, 3},
+        {"\"a,b\",b", 2, 1, 3},
+        {"b,\"a,b\"", 2, 3, 1},
+        {"\"\"\"q\"\"\",\"1\"", 2, 4, 2},
+    };
+    static const char *const wrong[] = {"\"a", "\"a\"b", "b,\"", "\"a\"\""};
+    const char *path = write_text(f, "a.csv", "\"a,b\",a,b,\"\"\"q\"\"\",y\n1,2,3,4,5\n");
+
+    for (size_t k = 0; k < sizeof lists / sizeof *lists; k++) {
+        ntk_data *d = load(f, path, &(ntk_load_opts){.dtype = NTK_F64, .features = lists[k].list});
+
+        assert_shape(d, 1, 0, 1, 1, lists[k].n);
+        assert_near(x_at(d, 0, 0), lists[k].first, 0, 1);
+        assert_near(x_at(d, 0, lists[k].n - 1), lists[k].last, 0, 1);
+        ntk_data_free(d);
+    }
+    for (size_t k = 0; k < sizeof wrong / sizeof *wrong; k++)
+        fails(f, NTK_EINVAL, "a quote that is not closed before a comma", path,
+              &(ntk_load_opts){.dtype = NTK_F64, .drop = wrong[k]});
+    fails(f, NTK_EINVAL, "the names are \"a,b\", a, b, \"q\", y", path,
+          &(ntk_load_opts){.dtype = NTK_F64, .drop = "\"b,a\""});
+}
+
 static void csv_words_are_labels(void **state)
 {
     struct fixture *f = *state;
@@ -540,7 +573,7 @@ static void npz_errors(void **state)
 {
     struct fixture *f = *state;
     const double x[] = {1, 2, 3, 4}, y[] = {1, 2, 3};
-    const ntk_array arrays[] = {{"x", x, NTK_F64, 2, {2, 2}}, {"y", y, NTK_F64, 1, {3}}};
+    const ntk_array arrays[] = {{"x", x, NTK_F64, 2, {2, 2}, NULL}, {"y", y, NTK_F64, 1, {3}, NULL}};
 
     fails(f, NTK_EIO, "no directory", spoil(f, GOLDEN "stored.npz", "a.npz", -30, true), NULL);
     fails(f, NTK_EIO, "too short", write_text(f, "a.npz", "PK"), NULL);
@@ -578,7 +611,7 @@ static void hdf5(void **state)
     struct fixture *f = *state;
 #ifdef NTK_HDF5
     const double values[] = {1, 2, 3, 4, 5, 6};
-    const ntk_array arrays[] = {{"x", values, NTK_F64, 2, {3, 2}}, {"y", values, NTK_F64, 1, {3}}};
+    const ntk_array arrays[] = {{"x", values, NTK_F64, 2, {3, 2}, NULL}, {"y", values, NTK_F64, 1, {3}, NULL}};
     ntk_data *d = load(f, GOLDEN "xy.h5", &(ntk_load_opts){.dtype = NTK_F64, .limit = 4});
 
     assert_shape(d, 4, 2, 2, 2, 3);
@@ -933,10 +966,10 @@ static void arrays_come_back(void **state)
     struct fixture *f = *state;
     const float x[] = {0, 1, 2, 3, 4, 5, 6, 7};
     const double y[] = {8, 9};
-    const ntk_array arrays[] = {{"x", x, NTK_F32, 4, {2, 2, 1, 2}},
-                                {"y", y, NTK_F64, 1, {2}},
-                                {"s", y, NTK_F64, 0, {0}},
-                                {"e", NULL, NTK_F64, 1, {0}}};
+    const ntk_array arrays[] = {{"x", x, NTK_F32, 4, {2, 2, 1, 2}, NULL},
+                                {"y", y, NTK_F64, 1, {2}, NULL},
+                                {"s", y, NTK_F64, 0, {0}, NULL},
+                                {"e", NULL, NTK_F64, 1, {0}, NULL}};
     ntk_data *d;
 
     assert_ok(f->ctx, ntk_array_write(f->ctx, path_of(f, "a.npy"), arrays, 1));
@@ -951,13 +984,34 @@ static void arrays_come_back(void **state)
     ntk_data_free(d);
 }
 
+/* Texts are of one width: UTF-32 to NumPy, what is not UTF-8 replaced. */
+static void words_are_written(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const words[] = {"a,b", "", "\xc3\xa9\xe6\x97\xa5\xf0\x9f\x98\x80", "\xffz"};
+    const uint32_t want[] = {'a', ',', 'b', 0, 0, 0, 0xe9, 0x65e5, 0x1f600, 0xfffd, 'z', 0};
+    const ntk_array array = {.name = "classes", .ndim = 1, .shape = {4}, .words = words};
+    char file[4096];
+    size_t n;
+    FILE *in;
+
+    assert_ok(f->ctx, ntk_array_write(f->ctx, path_of(f, "w.npy"), &array, 1));
+    in = fopen(f->path, "rb");
+    n = fread(file, 1, sizeof file - 1, in);
+    fclose(in);
+    file[n] = '\0';
+    assert_non_null(strstr(file + 10, "U3', 'fortran_order': False, 'shape': (4,), }"));
+    assert_int_equal(n, 128 + sizeof want);
+    assert_memory_equal(file + 128, want, sizeof want);
+}
+
 /* Sizes and offsets of 4 GiB and more, by calling far less of them large. */
 static void large_archives(void **state)
 {
     struct fixture *f = *state;
     static const uint64_t from[] = {0, 1, 200, 300};
     const double x[] = {1, 2, 3, 4}, y[] = {5, 6};
-    const ntk_array arrays[] = {{"y", y, NTK_F64, 1, {2}}, {"x", x, NTK_F64, 2, {2, 2}}};
+    const ntk_array arrays[] = {{"y", y, NTK_F64, 1, {2}, NULL}, {"x", x, NTK_F64, 2, {2, 2}, NULL}};
 
     for (size_t k = 0; k < sizeof from / sizeof *from; k++) {
         FILE *file = fopen(path_of(f, "a.npz"), "wb");
@@ -977,7 +1031,7 @@ static void write_errors(void **state)
 {
     struct fixture *f = *state;
     const double x[] = {1};
-    ntk_array a[] = {{"x", x, NTK_F64, 1, {1}}, {"x", x, NTK_F64, 1, {1}}};
+    ntk_array a[] = {{"x", x, NTK_F64, 1, {1}, NULL}, {"x", x, NTK_F64, 1, {1}, NULL}};
 
     assert_fails(f->ctx, NTK_EINVAL, "out.txt: expected a name that ends with .npy",
                  ntk_array_write(f->ctx, "out.txt", a, 1));
@@ -1008,6 +1062,7 @@ int main(void)
         TEST(csv_headers),
         TEST(csv_headers_as_told),
         TEST(csv_columns_are_chosen),
+        TEST(csv_lists_have_quotes),
         TEST(csv_words_are_labels),
         TEST(csv_columns_are_matched),
         TEST(csv_notes),
@@ -1035,6 +1090,7 @@ int main(void)
         TEST(features_are_standardised),
         TEST(channels_are_standardised),
         TEST(arrays_come_back),
+        TEST(words_are_written),
         TEST(large_archives),
         TEST(write_errors),
     };

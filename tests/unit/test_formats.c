@@ -104,7 +104,8 @@ static void parameters_of_every_format(void **state)
         0.2672096701220956,  0.13587053625642756, 0.22510189332245734,  0.09941424517493198,
         -0.2419391260281489, -0.1422430300286384, -0.26580589744638716, -0.14269697673569728,
         0.2669868613438071,  0.1394120353147481};
-    const char *const files[] = {FORMATS "parameters-1.h5", FORMATS "parameters-2.h5"};
+    const char *const files[] = {FORMATS "parameters-1.h5", FORMATS "parameters-2.h5",
+                                 FORMATS "parameters-3.h5"};
 
     (void)state;
     for (size_t k = 0; k < sizeof files / sizeof *files; k++) {
@@ -112,9 +113,79 @@ static void parameters_of_every_format(void **state)
 
         assert_ok(ctx, ntk_params_load(ctx, files[k], &p));
         assert_true(ntk_params_multiplier(p) == 0.5);
+        assert_null(ntk_params_scaler(p)); /* drawn, not trained */
         check_outputs(p, want);
         ntk_params_free(p);
     }
+}
+
+static void note_warning(int level, const char *text, void *user)
+{
+    if (level == 1 && strstr(text, "does not say how samples were standardised"))
+        ++*(int *)user;
+}
+
+/* Trained on standardised samples: format 3 keeps how, and the outputs are those of training; of a file of format 2
+ * that cannot be known, and is said. */
+static void trained_parameters_keep_their_encoding(void **state)
+{
+    static const double mean[2] = {0.625, -0.05};
+    static const double want[2 * N] = {
+        -0.10915890926946856, 0.06736888135629679,  -0.012776143226729802, 0.23586934476223784,
+        0.11838156030099684,  -0.23532059240026287, 0.17583427798231832,   -0.02287443934019386,
+        -0.13010018958137173, 0.024007961142336477};
+    const double *means, *deviations;
+    const ntk_scaler *scaler;
+    const char *const *classes;
+    int warnings = 0;
+    size_t n;
+    ntk_params *p, *copy;
+    ntk_data *x = samples(), *scaled;
+    double f[2 * N];
+
+    (void)state;
+    ntk_ctx_set_log(ctx, note_warning, &warnings);
+    assert_ok(ctx, ntk_params_load(ctx, FORMATS "trained-2.h5", &p));
+    assert_int_equal(warnings, 1);
+    assert_null(ntk_params_scaler(p));
+    ntk_params_free(p);
+    assert_ok(ctx, ntk_params_load(ctx, FORMATS "trained-3.h5", &p));
+    assert_int_equal(warnings, 1);
+    ntk_ctx_set_log(ctx, NULL, NULL);
+    assert_ok(ctx, ntk_params_copy(p, &copy));
+    ntk_params_free(p);
+    scaler = ntk_params_scaler(copy);
+    assert_int_equal(ntk_scaler_kind(scaler), NTK_STD_FEATURE);
+    assert_int_equal(ntk_scaler_shape(scaler).c, 2);
+    assert_int_equal(ntk_scaler_numbers(scaler, &means, &deviations), 2);
+    for (int k = 0; k < 2; k++)
+        assert_near(means[k], mean[k], 1e-14, 1);
+    classes = ntk_schema_classes(ntk_params_schema(copy), &n, NULL);
+    assert_int_equal(n, 2);
+    assert_string_equal(classes[0], "no");
+    assert_string_equal(classes[1], "yes");
+    assert_ok(ctx, ntk_scaler_apply(scaler, x, &scaled));
+    assert_ok(ctx, ntk_params_apply(copy, scaled, f));
+    for (int i = 0; i < 2 * N; i++)
+        assert_near(f[i], want[i], 1e-12, 1);
+    ntk_data_free(scaled);
+    ntk_data_free(x);
+    ntk_params_free(copy);
+}
+
+/* A checkpoint is a file of parameters, too, and says that its samples were not standardised. */
+static void unscaled_is_not_unknown(void **state)
+{
+    ntk_params *p;
+
+    (void)state;
+    assert_ok(ctx, ntk_params_load(ctx, FORMATS "checkpoint-3.h5", &p));
+    assert_non_null(ntk_params_scaler(p));
+    assert_int_equal(ntk_scaler_kind(ntk_params_scaler(p)), NTK_STD_NONE);
+    ntk_params_free(p);
+    assert_ok(ctx, ntk_params_load(ctx, FORMATS "checkpoint-2.h5", &p));
+    assert_null(ntk_params_scaler(p));
+    ntk_params_free(p);
 }
 
 /* The run of formats.sh at its start. */
@@ -157,7 +228,8 @@ static void checkpoints_of_every_format(void **state)
         -0.05399125613300834, -0.03432843367151055, -0.038149589401251904, 0.19492866045866408,
         0.20448436202229564,  -0.291572810130821,   0.11051820681156876,   0.05931463069656775,
         -0.0632484030052009,  -0.0675350406163329};
-    const char *const files[] = {FORMATS "checkpoint-1.h5", FORMATS "checkpoint-2.h5"};
+    const char *const files[] = {FORMATS "checkpoint-1.h5", FORMATS "checkpoint-2.h5",
+                                 FORMATS "checkpoint-3.h5"};
 
     (void)state;
     for (size_t k = 0; k < sizeof files / sizeof *files; k++) {
@@ -274,10 +346,32 @@ static void make(const struct change *c)
 
 #define MODEL  FORMATS "model-2.h5"
 #define FACTOR FORMATS "factor-2.h5"
-#define PARAMS FORMATS "parameters-2.h5"
-#define CHECK  FORMATS "checkpoint-2.h5"
+#define PARAMS FORMATS "parameters-3.h5"
+#define SCALED FORMATS "trained-3.h5"
+#define CHECK  FORMATS "checkpoint-3.h5"
 #define NAN_   ((double)NAN)
 #define INF_   ((double)INFINITY)
+
+/* Of the standardisation, in files of models and of parameters. */
+#define WRONG_SCALERS(file)                                                                          \
+    {file, "scaler_kind", 'i', 3, 0, NULL, NTK_EIO, "part 'scaler_kind' is none that there is"},     \
+    {file, "scaler_kind", 'i', -2, 0, NULL, NTK_EIO, "part 'scaler_kind' is none that there is"},    \
+    {file, "scaler_shape", '4', 2147483647, 0, NULL, NTK_EIO,                                        \
+     "part 'scaler_shape' is not that of the samples"},                                              \
+    {file, "scaler_shape", '4', 0, 0, NULL, NTK_EIO, "'scaler_shape' is not the shape of a sample"}, \
+    {file, "scaler_mean", 'x', 0, 0, NULL, NTK_EIO, "'scaler_mean' is missing or does not fit"},     \
+    {file, "scaler_mean", 'n', NAN_, 1, NULL, NTK_EIO,                                               \
+     "'scaler_mean' has a number that is not finite"},                                               \
+    {file, "scaler_deviation", 'n', INF_, 1, NULL, NTK_EIO,                                          \
+     "'scaler_deviation' has a number that is not finite"},                                          \
+    {file, "scaler_deviation", 'n', 0, 1, NULL, NTK_EIO,                                             \
+     "'scaler_deviation' has a number that is not positive"},                                        \
+    {file, "scaler_deviation", 'n', -1, 0, NULL, NTK_EIO,                                            \
+     "'scaler_deviation' has a number that is not positive"},                                        \
+    {file, "scaler_deviation", 's', 1, 1, NULL, NTK_EIO,                                             \
+     "'scaler_deviation' is larger than the file"},                                                  \
+    {file, "scaler_deviation", 'z', 1, 3, NULL, NTK_EIO,                                             \
+     "'scaler_deviation' is missing or does not fit"}
 
 static const struct change models[] = {
     {MODEL, "format", 'c', 0, 0, "libntk model 3", NTK_ENOTSUP,
@@ -305,19 +399,7 @@ static const struct change models[] = {
     {MODEL, "y", 'n', NAN_, 9, NULL, NTK_EIO, "part 'y' has a number that is not finite"},
     {MODEL, "alpha", 'x', 0, 0, NULL, NTK_EIO, "part 'alpha' is missing or does not fit"},
     {MODEL, "alpha", 'n', NAN_, 2, NULL, NTK_EIO, "part 'alpha' has a number that is not finite"},
-    {MODEL, "scaler_kind", 'i', 3, 0, NULL, NTK_EIO, "part 'scaler_kind' is none that there is"},
-    {MODEL, "scaler_shape", '4', 2147483647, 0, NULL, NTK_EIO,
-     "part 'scaler_shape' is not that of the samples"},
-    {MODEL, "scaler_shape", '4', 0, 0, NULL, NTK_EIO,
-     "'scaler_shape' is not the shape of a sample"},
-    {MODEL, "scaler_mean", 'n', NAN_, 1, NULL, NTK_EIO,
-     "'scaler_mean' has a number that is not finite"},
-    {MODEL, "scaler_deviation", 'n', 0, 1, NULL, NTK_EIO,
-     "'scaler_deviation' has a number that is not positive"},
-    {MODEL, "scaler_deviation", 'n', -1, 0, NULL, NTK_EIO,
-     "'scaler_deviation' has a number that is not positive"},
-    {MODEL, "scaler_deviation", 's', 1, 1, NULL, NTK_EIO,
-     "'scaler_deviation' is larger than the file"},
+    WRONG_SCALERS(MODEL),
     {FACTOR, "ridge", 'd', NAN_, 0, NULL, NTK_EIO, "part 'ridge' is not a number from 0 on"},
     {FACTOR, "factor", 'n', NAN_, 7, NULL, NTK_EIO,
      "part 'factor' has a number that is not finite"},
@@ -342,9 +424,9 @@ static void wrong_models_are_refused(void **state)
 }
 
 static const struct change parameters[] = {
-    {PARAMS, "format", 'c', 0, 0, "libntk parameters 3", NTK_ENOTSUP,
-     "its format is 'libntk parameters 3'; libntk " NTK_VERSION
-     " reads up to 'libntk parameters 2'"},
+    {PARAMS, "format", 'c', 0, 0, "libntk parameters 4", NTK_ENOTSUP,
+     "its format is 'libntk parameters 4'; libntk " NTK_VERSION
+     " reads up to 'libntk parameters 3'"},
     {PARAMS, "format", 'c', 0, 0, "libntk model 1", NTK_EIO, "not 'libntk parameters NUMBER'"},
     {PARAMS, "00_Dense/W", 'x', 0, 0, NULL, NTK_EIO,
      "part '00_Dense/W' is missing or does not fit"},
@@ -361,6 +443,11 @@ static const struct change parameters[] = {
     {PARAMS, "dtype", 'i', 16, 0, NULL, NTK_EIO, "part 'dtype' is neither 4 nor 8"},
     {PARAMS, "multiplier", 'd', NAN_, 0, NULL, NTK_EIO, "part 'multiplier' is not positive"},
     {PARAMS, "multiplier", 'd', 0, 0, NULL, NTK_EIO, "part 'multiplier' is not positive"},
+    WRONG_SCALERS(SCALED),
+    {SCALED, "schema_names", 'x', 0, 0, NULL, NTK_EIO, "part 'schema_names' is missing or does not"},
+    {SCALED, "class_names", 'x', 0, 0, NULL, NTK_EIO, "part 'class_names' is missing or does not fit"},
+    {CHECK, "class_labels", 'n', 1, 0, NULL, NTK_EIO, "part 'class_labels' is not ascending"},
+    {CHECK, "class_labels", 'n', NAN_, 1, NULL, NTK_EIO, "part 'class_labels' is not ascending"},
 };
 
 static void wrong_parameters_are_refused(void **state)
@@ -378,8 +465,8 @@ static void wrong_parameters_are_refused(void **state)
 }
 
 static const struct change checkpoints[] = {
-    {CHECK, "format", 'c', 0, 0, "libntk parameters 3", NTK_ENOTSUP,
-     "reads up to 'libntk parameters 2'"},
+    {CHECK, "format", 'c', 0, 0, "libntk parameters 4", NTK_ENOTSUP,
+     "reads up to 'libntk parameters 3'"},
     {CHECK, "step", 'd', NAN_, 0, NULL, NTK_EIO, "part 'step' is not a number of steps"},
     {CHECK, "step", 'd', -1, 0, NULL, NTK_EIO, "part 'step' is not a number of steps"},
     {CHECK, "step", 'd', 2.5, 0, NULL, NTK_EIO, "part 'step' is not a number of steps"},
@@ -475,6 +562,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(models_of_every_format),
         cmocka_unit_test(parameters_of_every_format),
+        cmocka_unit_test(trained_parameters_keep_their_encoding),
+        cmocka_unit_test(unscaled_is_not_unknown),
         cmocka_unit_test(checkpoints_of_every_format),
         cmocka_unit_test(wrong_models_are_refused),
         cmocka_unit_test(wrong_parameters_are_refused),

@@ -195,6 +195,7 @@ static struct command commands[] = {
      "hdf5"},
     {"init|--net|" BRANCHES "|--input-shape|2|--out|i.h5", false, "hdf5"},
     {"apply|--params|" FORMATS "parameters-2.h5|--x|" SAMPLES "|--out|a.npy", false, "hdf5"},
+    {"apply|--params|" FORMATS "trained-3.h5|--x|" SAMPLES "|--out|a.npz", false, "hdf5"},
     {"apply|--net|" CONV "|--x|digits/test|--test-limit|3|--out|a.npy", false, ""},
     {"empirical|--net|" CONV "|--x1|digits/test|--train-limit|3|--full|--out|k.npy", false, ""},
     {"empirical|--net|" DENSE "|--x1|" SAMPLES "|--x2|" SAMPLES "|--networks|3|--out|k.npz", false,

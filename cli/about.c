@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * about.c - ntk info --model or --params: what a file keeps of the samples that it was trained on.
+ */
+#include <string.h>
+
+#include "cli.h"
+
+struct about {
+    ntk_shape shape; /* of a sample */
+    int64_t outputs;
+    const char *standardised;
+    const ntk_scaler *scaler; /* NULL: none, or not known */
+    const ntk_schema *schema; /* NULL: none */
+};
+
+typedef const char *const *names_fn(const ntk_schema *schema, size_t *n);
+
+static const char *const *classes(const ntk_schema *schema, size_t *n)
+{
+    return ntk_schema_classes(schema, n, NULL);
+}
+
+static const struct {
+    const char *what;
+    names_fn *names;
+} lists[] = {{"features", ntk_schema_features}, {"target", ntk_schema_targets}, {"classes", classes}};
+#define N_LISTS (sizeof lists / sizeof *lists)
+
+/* The sizes of a sample; how many. */
+static int sizes(const struct about *f, int64_t size[3])
+{
+    const ntk_shape s = f->shape;
+    const int64_t all[] = {s.h, s.w, s.c};
+
+    memcpy(size, all + 2 - s.spatial, (size_t)(s.spatial + 1) * sizeof *size);
+    return s.spatial + 1;
+}
+
+static void print(const struct about *f)
+{
+    int64_t size[3];
+    const int ndim = sizes(f, size);
+
+    printf("sample           ");
+    for (int k = 0; k < ndim; k++)
+        printf("%s%lld%s", k ? " x " : "", (long long)size[k], k + 1 < ndim ? "" : "\n");
+    printf("outputs          %lld\n", (long long)f->outputs);
+    printf("standardisation  %s\n", f->standardised);
+    for (size_t k = 0; k < N_LISTS && f->schema; k++) {
+        size_t n;
+        const char *const *names = lists[k].names(f->schema, &n);
+
+        for (size_t i = 0; i < n; i++) {
+            const char *quote = strchr(names[i], ',') ? "\"" : "";
+
+            printf("%-*s%s%s%s%s", i ? 0 : 17, i ? "" : lists[k].what, quote, names[i], quote,
+                   i + 1 < n ? ", " : "\n");
+        }
+    }
+}
+
+static void json_numbers(struct json *j, const char *key, const double *x, int64_t n)
+{
+    json_open(j, key, '[');
+    for (int64_t k = 0; k < n; k++)
+        json_number(j, NULL, x[k]);
+    json_close(j, ']');
+}
+
+static void print_json(const struct about *f)
+{
+    struct json j = {.f = stdout};
+    const double *mean, *deviation;
+    int64_t size[3];
+    const int ndim = sizes(f, size);
+
+    json_open(&j, NULL, '{');
+    json_open(&j, "sample", '[');
+    for (int k = 0; k < ndim; k++)
+        json_integer(&j, NULL, size[k]);
+    json_close(&j, ']');
+    json_integer(&j, "outputs", f->outputs);
+    json_text(&j, "standardisation", f->standardised);
+    if (f->scaler && ntk_scaler_numbers(f->scaler, &mean, &deviation)) {
+        const int64_t n = ntk_scaler_numbers(f->scaler, &mean, &deviation);
+
+        json_numbers(&j, "mean", mean, n);
+        json_numbers(&j, "deviation", deviation, n);
+    }
+    for (size_t k = 0; k < N_LISTS && f->schema; k++) {
+        size_t n;
+        const char *const *names = lists[k].names(f->schema, &n);
+
+        if (n)
+            json_texts(&j, lists[k].what, names, n);
+    }
+    json_close(&j, '}');
+    putchar('\n');
+}
+
+static void report(const struct args *a, struct about *f, const char *without)
+{
+    f->standardised = f->scaler ? standardisations[ntk_scaler_kind(f->scaler)] : without;
+    if (a->json)
+        print_json(f);
+    else
+        print(f);
+}
+
+static int about_model(ntk_ctx *ctx, const struct args *a)
+{
+    struct about f = {.outputs = 0};
+    ntk_targets targets;
+    ntk_model *m;
+
+    TRY(ctx, ntk_model_load(ctx, a->model, &m));
+    f.shape = ntk_model_shape(m);
+    f.outputs = ntk_model_outputs(m);
+    ntk_model_encoding(m, &f.scaler, &targets);
+    f.schema = ntk_model_schema(m);
+    report(a, &f, "none");
+    ntk_model_free(m);
+    return EXIT_OK;
+}
+
+static int about_params(ntk_ctx *ctx, const struct args *a)
+{
+    struct about f = {.outputs = 0};
+    ntk_params *p;
+
+    TRY(ctx, ntk_params_load(ctx, a->params, &p));
+    f.shape = ntk_params_shape(p);
+    f.outputs = ntk_params_outputs(p);
+    f.scaler = ntk_params_scaler(p);
+    f.schema = ntk_params_schema(p);
+    report(a, &f, "not known");
+    ntk_params_free(p);
+    return EXIT_OK;
+}
+
+int about_file(ntk_ctx *ctx, const struct args *a)
+{
+    if (a->model && a->params)
+        return usage("--model and --params: one file at a time");
+    return a->model ? about_model(ctx, a) : about_params(ctx, a);
+}
