@@ -83,10 +83,10 @@ static int empirical(ntk_ctx *ctx, struct finite *f)
     ntk_status status = k ? ntk_params_kernel(f->p, NTK_NTK, NTK_TRACE, f->x, NULL, k) : NTK_ENOMEM;
 
     for (int64_t r = 0; r < f->repeat && status == NTK_OK; r++) {
-        const double began = seconds();
+        const double began = ntk_seconds();
 
         status = ntk_params_kernel(f->p, NTK_NTK, NTK_TRACE, f->x, NULL, k);
-        f->seconds[r] = seconds() - began;
+        f->seconds[r] = ntk_seconds() - began;
     }
     free(k);
     TRY(ctx, status);
@@ -108,10 +108,10 @@ static int steps(ntk_ctx *ctx, struct finite *f)
     if (status == NTK_OK)
         status = ntk_train_run(train, 2, NULL);
     for (int64_t r = 0; r < f->repeat && status == NTK_OK; r++) {
-        const double began = seconds();
+        const double began = ntk_seconds();
 
         status = ntk_train_run(train, 10, NULL);
-        f->seconds[r] = (seconds() - began) / 10;
+        f->seconds[r] = (ntk_seconds() - began) / 10;
     }
     ntk_train_free(train);
     free(y);

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "base/outfile.h"
 #include "ntk.h"
 
@@ -63,13 +64,14 @@ int fail_in(const ntk_ctx *ctx, const char *source, ntk_status status);
 int usage(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* The same without the hint, EXIT_FAILED: what was asked for is right, but does not work. */
 int failed(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* What messages call a file that is written: its path, or standard output. */
+const char *output_name(const char *path);
 /* "ntk NAME: cannot write PATH: REASON", of a number of errno.h; EXIT_USAGE. */
 int cannot_write(const char *path, int error);
 /* What the user is told on the way, on stderr, unless --quiet. */
 void note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* Log, progress bar and Ctrl-C for the context; name is the command's. */
 void report_start(ntk_ctx *ctx, const char *name, bool quiet);
-double seconds(void); /* a clock that only runs forward */
 /* Reports "peak memory" before long work. */
 void say_memory(const char *what, size_t bytes);
 
@@ -80,6 +82,7 @@ void say_memory(const char *what, size_t bytes);
 int check_files(const struct args *a);
 /* Refuses an output that cannot be written, before work starts. */
 int check_output(const char *path);
+int check_hdf5_output(const char *option, const char *path);
 /* The same for n arrays: the name must be of a format that holds them. */
 int check_array_output(const char *path, size_t n);
 bool holds_several(const char *path); /* .npz or .h5 */

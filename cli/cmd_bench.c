@@ -95,10 +95,10 @@ static ntk_status measure(const struct bench *b, work_fn *work, void *user, stru
     ntk_status status = t ? work(user) : NTK_ENOMEM; /* the first run warms up */
 
     for (int64_t i = 0; i < b->repeat && status == NTK_OK; i++) {
-        const double start = seconds();
+        const double start = ntk_seconds();
 
         status = work(user);
-        t[i] = seconds() - start;
+        t[i] = ntk_seconds() - start;
     }
     if (status == NTK_OK)
         *times = summary(t, b->repeat);

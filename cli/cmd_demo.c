@@ -87,7 +87,7 @@ static int score_kernel(ntk_ctx *ctx, struct demo *d, const char *text, ntk_post
     ntk_fit_opts o;
     ntk_net *net;
 
-    best->seconds = seconds();
+    best->seconds = ntk_seconds();
     ntk_fit_opts_init(&o);
     o.posterior = posterior;
     TRY(ctx, ntk_net_parse(ctx, text, &net));
@@ -96,7 +96,7 @@ static int score_kernel(ntk_ctx *ctx, struct demo *d, const char *text, ntk_post
         code = score_ridge(ctx, d, net, &o, best, &least);
     }
     ntk_net_free(net);
-    best->seconds = seconds() - best->seconds;
+    best->seconds = ntk_seconds() - best->seconds;
     return code;
 }
 
@@ -180,9 +180,9 @@ static int fill_table(ntk_ctx *ctx, struct demo *d, bool quiet, FILE *markdown)
         print_head(stdout, false);
     }
     print_head(markdown, true);
-    neighbour.nngp.seconds = seconds();
+    neighbour.nngp.seconds = ntk_seconds();
     neighbour.nngp.test = nearest_neighbour(d);
-    neighbour.nngp.seconds = seconds() - neighbour.nngp.seconds;
+    neighbour.nngp.seconds = ntk_seconds() - neighbour.nngp.seconds;
     for (size_t i = 0; i <= N_ROWS; i++) {
         struct row *r = i == 0 ? &neighbour : &rows[i - 1];
         int code = EXIT_OK;

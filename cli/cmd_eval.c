@@ -181,12 +181,12 @@ static int evaluate(ntk_ctx *ctx, const struct args *a, const struct samples *s,
         bytes += one;
     }
     say_memory("fitting", bytes);
-    start = seconds();
+    start = ntk_seconds();
     TRY(ctx, ntk_models_fit(ctx, (const ntk_net *const *)nets, a->n_nets, s->train, s->y, s->outputs,
                             &o, models));
-    fitted = seconds();
+    fitted = ntk_seconds();
     STEP(predict(ctx, a, models, s, f));
-    predicted = seconds();
+    predicted = ntk_seconds();
     for (size_t i = 0; i < a->n_nets; i++) {
         r[i].fit = fitted - start;
         r[i].predict = predicted - fitted;
@@ -217,13 +217,13 @@ static int evaluate_all(ntk_ctx *ctx, const struct args *a, struct samples *s, n
 {
     struct result r[NETS_MAX] = {{0}};
     ntk_model *models[NETS_MAX] = {NULL};
-    double *f[NETS_MAX] = {NULL}, start = seconds();
+    double *f[NETS_MAX] = {NULL}, start = ntk_seconds();
     int code;
 
     STEP(samples_load(ctx, a, nets[0], NULL, true, s));
     code = EXIT_OK;
     for (size_t i = 0; i < a->n_nets; i++) {
-        r[i].load = seconds() - start;
+        r[i].load = ntk_seconds() - start;
         f[i] = malloc((size_t)(ntk_data_n(s->test) * s->outputs) * sizeof **f);
         if (!f[i])
             code = usage("no memory for the predictions");

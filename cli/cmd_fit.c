@@ -19,9 +19,9 @@ static int fit_and_save(ntk_ctx *ctx, const struct args *a, const ntk_net *net, 
     o.covariance = 1;
     TRY(ctx, ntk_model_bytes(ctx, net, s->train, s->outputs, &o, &bytes));
     say_memory("fitting", bytes);
-    start = seconds();
+    start = ntk_seconds();
     TRY(ctx, ntk_model_fit(ctx, net, s->train, s->y, s->outputs, &o, &model));
-    start = seconds() - start;
+    start = ntk_seconds() - start;
     status = ntk_model_set_encoding(model, s->scaler, s->targets);
     ntk_model_set_schema(model, s->schema);
     if (status == NTK_OK)

@@ -41,7 +41,7 @@ int cmd_init(ntk_ctx *ctx, const struct args *a)
 
     if (!a->input_shape)
         return usage("--input-shape is missing, e.g. --input-shape 784 or 32,32,3");
-    STEP(check_output(a->out));
+    STEP(check_hdf5_output("out", a->out));
     STEP(network_load(ctx, a, NULL, &p));
     status = ntk_params_save(p, a->out);
     if (status == NTK_OK)

@@ -81,9 +81,9 @@ static int run(ntk_ctx *ctx, const struct args *a, struct job *j)
     double start;
 
     STEP(load(ctx, a, j));
-    start = seconds();
+    start = ntk_seconds();
     STEP(compute(ctx, a, j));
-    start = seconds() - start;
+    start = ntk_seconds() - start;
     STEP(store(ctx, a, j));
     if (a->json) {
         struct json json = {.f = stdout};

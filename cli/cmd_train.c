@@ -67,7 +67,7 @@ static void check_log(const struct args *a, struct run *r, int error)
 {
     if (!error)
         return;
-    failed("cannot write %s: %s; the run goes on without this log", a->log, strerror(error));
+    failed("cannot write %s: %s; the run goes on without this log", output_name(a->log), strerror(error));
     ntk_outfile_abort(&r->log);
     r->log_failed = true;
 }
@@ -79,7 +79,7 @@ static void say_record(const struct args *a, struct run *r, double loss, double 
 
     if (r->log.f) {
         fprintf(r->log.f, "%lld,%.10g,%.6g,%.6g,%.10g,%.3f\n", step, loss, train, test, distance_,
-                seconds() - r->began);
+                ntk_seconds() - r->began);
         /* what comes before a checkpoint is on disk before it */
         check_log(a, r, ntk_outfile_flush(&r->log, a->checkpoint != NULL));
     }
@@ -153,7 +153,7 @@ static int check(const struct args *a)
 {
     if (!a->steps)
         return usage("--steps is missing, e.g. --steps 1000");
-    STEP(check_output(a->out));
+    STEP(check_hdf5_output("out", a->out));
     if (a->record && !ends_with(a->record, ".npz") && !ends_with(a->record, ".h5"))
         return usage("--record must end with .npz or .h5, got '%s'", a->record);
     if (a->record)
@@ -161,7 +161,7 @@ static int check(const struct args *a)
     if (a->log)
         STEP(check_output(a->log));
     if (a->checkpoint)
-        STEP(check_output(a->checkpoint));
+        STEP(check_hdf5_output("checkpoint", a->checkpoint));
     if (a->kernels && !a->record)
         return usage("--kernels goes into --record, which is missing");
     if (a->loss && strcmp(a->loss, "xent") == 0 && a->targets && strcmp(a->targets, "onehot") != 0)
@@ -247,7 +247,8 @@ static int64_t log_before(const char *path, int64_t step)
 static int open_log(const struct args *a, struct run *r)
 {
     const int64_t step = ntk_train_step(r->train);
-    const int64_t keep = a->log && step > 0 ? log_before(a->log, step) : 0;
+    const bool is_file = a->log && strcmp(a->log, "-") != 0;
+    const int64_t keep = is_file && step > 0 ? log_before(a->log, step) : 0;
     int error;
 
     if (!a->log)
@@ -316,7 +317,7 @@ static void report(const struct args *a, const struct run *r)
     json_number(&j, "learning_rate", ntk_train_learning_rate(r->train));
     json_number(&j, "loss", k->n ? k->x[AT_LOSS][last] : (double)NAN);
     json_number(&j, "distance", k->n ? k->x[AT_DISTANCE][last] : (double)NAN);
-    json_number(&j, "seconds", seconds() - r->began);
+    json_number(&j, "seconds", ntk_seconds() - r->began);
     json_samples(&j, a, &r->s);
     json_text(&j, "out", a->out);
     json_close(&j, '}');
@@ -339,7 +340,7 @@ static int run(ntk_ctx *ctx, const struct args *a, struct run *r)
     STEP(start_training(ctx, a, r));
     STEP(open_log(a, r));
     STEP(open_records(ctx, a, r));
-    r->began = seconds();
+    r->began = ntk_seconds();
     code = train(ctx, a, r);
     if (r->log.f)
         check_log(a, r, ntk_outfile_commit(&r->log));

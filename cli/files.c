@@ -61,6 +61,13 @@ int check_files(const struct args *a)
     return EXIT_OK;
 }
 
+int check_hdf5_output(const char *option, const char *path)
+{
+    if (path && strcmp(path, "-") == 0)
+        return usage("--%s is an HDF5 file, which cannot be written to standard output", option);
+    return check_output(path);
+}
+
 bool holds_several(const char *path)
 {
     return ends_with(path, ".npz") || ends_with(path, ".h5");
@@ -83,6 +90,8 @@ int check_folder(const char *dir)
 {
     if (strlen(dir) > FOLDER_MAX)
         return usage("the path of --out is too long");
+    if (strcmp(dir, "-") == 0)
+        return usage("--out is a folder, which standard output (-) is not");
     return EXIT_OK;
 }
 

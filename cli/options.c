@@ -89,7 +89,7 @@ static const struct option options[] = {
     {"every", INTEGER, AT(every), "E",
      "steps from one record to the next; default: a fiftieth of all"},
     {"log", TEXT, AT(log), "FILE",
-     ".csv of records: step, loss, accuracies, distance from the start"},
+     ".csv of records (- is standard output): step, loss, accuracies, distance from the start"},
     {"record", TEXT, AT(record), "FILE", ".npz or .h5 of records: step, f_train, f_test"},
     {"kernels", FLAG, AT(kernels), NULL, "in --record: the tangent kernel at each record, too"},
     {"checkpoint", TEXT, AT(checkpoint), "FILE",

@@ -5,7 +5,6 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cli.h"
@@ -47,14 +46,6 @@ static void catch(int signal_number)
         signal(signal_number, on_interrupt);
 }
 
-double seconds(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static void clear_bar(void)
 {
     if (state.bar)
@@ -91,9 +82,14 @@ int failed(const char *fmt, ...)
     return EXIT_FAILED;
 }
 
+const char *output_name(const char *path)
+{
+    return strcmp(path, "-") == 0 ? "standard output" : path;
+}
+
 int cannot_write(const char *path, int error)
 {
-    failed("cannot write %s: %s", path, strerror(error));
+    failed("cannot write %s: %s", output_name(path), strerror(error));
     return EXIT_USAGE;
 }
 
@@ -146,7 +142,7 @@ static void show_bar(const char *what, double done, double total, double elapsed
 /* A bar on a terminal, five times a second; elsewhere a line a minute. */
 static int on_progress(const char *what, double done, double total, void *user)
 {
-    const double now = seconds();
+    const double now = ntk_seconds();
 
     (void)user;
     if (strcmp(what, state.what) != 0 || done < state.done) {

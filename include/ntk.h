@@ -9,8 +9,8 @@
  * Conventions
  *   - Functions that can fail return ntk_status: 0 is success, errors are negative; the sentence
  *     that says what was wrong, with its values, is ntk_errmsg(ctx). Outputs come last. On failure
- *     objects, numbers and structs are untouched; arrays are, too, where arguments are refused, and
- *     hold anything where the work itself fails or is cancelled.
+ *     objects, numbers and structs are untouched; arrays are, too, where arguments are refused
+ *     (NTK_EINVAL, NTK_ESHAPE), and hold anything where the work itself fails or is cancelled.
  *   - Arrays are row-major and contiguous; their shapes are written [n][d]. Samples are vectors
  *     [n][c], sequences [n][w][c] or images [n][h][w][c].
  *   - Every object belongs to the context it was made with. A context and all that was made from it
@@ -125,9 +125,10 @@ typedef void ntk_log_fn(int level, const char *text, void *user);
 NTK_API void ntk_ctx_set_log(ntk_ctx *ctx, ntk_log_fn *fn, void *user);
 
 /* Called from time to time by long work, from one thread at a time: done and total in units of
- * `what` ("tiles", "rows", ...); also with what it was told before, to ask. It must not compute with
- * this library, in any context. A result other than 0 cancels the work with NTK_ECANCEL, within a second or two; but an eigen-decomposition is one call of LAPACK, whose
- * time is said (level 0) before it if it may be more than 2 s. */
+ * `what` ("tiles", "rows", ...); also between, to ask, with what it was told before or, where nothing is counted,
+ * "preparations". It must not compute with this library, in any context; another context does not wait for it. A
+ * result other than 0 cancels the work with NTK_ECANCEL, within a second or two; but an eigen-decomposition is one
+ * call of LAPACK, whose time is said (level 0) before it if it may be more than 2 s. */
 typedef int ntk_progress_fn(const char *what, double done, double total, void *user);
 NTK_API void ntk_ctx_set_progress(ntk_ctx *ctx, ntk_progress_fn *fn, void *user);
 
@@ -322,8 +323,9 @@ NTK_API int64_t ntk_scaler_numbers(const ntk_scaler *scaler, const double **mean
 /* Writes one array as FILE.npy, or several as FILE.npz or FILE.h5. "-" is standard output (npy only).
  *
  * This and all that saves to a file: the file gets its name when all of it is on disk, so that an error
- * (NTK_EIO) or a crash leaves what was there. A file that is there keeps its mode, symbolic links are
- * followed, pipes and devices are written in place (HDF5: not pipes). */
+ * (NTK_EIO) or a crash leaves what was there. A file that is there keeps its mode, and its owner and group
+ * where the system allows it (else its mode gives nobody more than before); symbolic links are followed,
+ * pipes and devices are written in place (HDF5: not pipes). */
 typedef struct ntk_array {
     const char *name;     /* key in the .npz; ignored for .npy */
     const void *x;        /* row-major, shape[0..ndim-1] */
@@ -411,7 +413,8 @@ typedef int ntk_rows_fn(int64_t i0, int64_t ni, void *k, void *user);
  * `rows` in blocks of `block` rows (from disk, say); r = diag_reg trace(K)/n; y and alpha are
  * [n][outputs]. Cholesky in float64 and 4 n^2 bytes. Predictions at other samples are K(x, X) alpha.
  * NTK_ENUMERIC if K + r is not positive definite, with a diag_reg that helps, for which `rows` is asked for
- * the matrix again. */
+ * the matrix again. A warning if it is so but for rounding errors of float32, and dtype is that or all entries
+ * are float32 numbers. */
 NTK_API NTK_NODISCARD ntk_status ntk_kernel_solve(ntk_ctx *ctx, int64_t n, ntk_dtype dtype,
                                                   int64_t block, ntk_rows_fn *rows, void *user,
                                                   const double *y, int64_t outputs, double diag_reg,
@@ -455,7 +458,7 @@ NTK_API NTK_NODISCARD ntk_status ntk_model_bytes(ntk_ctx *ctx, const ntk_net *ne
 
 /* Fits net to y, [n][outputs]. x must outlive the model unless the model is saved and loaded.
  * NTK_ENUMERIC if the matrix is not positive definite: names equal rows, and a diag_reg that
- * would help. */
+ * would help. A warning if it is so but for rounding errors of opts.dtype. */
 NTK_API NTK_NODISCARD ntk_status ntk_model_fit(ntk_ctx *ctx, const ntk_net *net, const ntk_data *x,
                                                const double *y, int64_t outputs,
                                                const ntk_fit_opts *opts, ntk_model **model);
@@ -518,7 +521,7 @@ NTK_API NTK_NODISCARD ntk_status ntk_model_leave_one_out(const ntk_model *model,
  * model of NTK_ONEHOT or NTK_CENTERED targets: softmax(b f(x)) are then class probabilities that are
  * calibrated on all training samples (Guo et al. 2017's temperature scaling, 1/b the temperature). One
  * label in n + 1 is taken to be random, so that b is finite where all are right; b times the outputs'
- * deviation is 0.01 to 10,000. */
+ * deviation is 0.01 to 10,000. NTK_EINVAL if the targets are not such, as of regression. */
 NTK_API NTK_NODISCARD ntk_status ntk_model_sharpness(const ntk_model *model, double *b);
 /* log p(y | X), natural log, summed over outputs, of the Gaussian process with covariance K + r
  * (Rasmussen and Williams 2006, eq. 2.30). */

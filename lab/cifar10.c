@@ -318,7 +318,7 @@ static void print_row(const struct work *w, int k, const struct finding *f, doub
 static int solve_case(const struct work *w, int k, double *alpha, double *f, struct finding *found)
 {
     struct source source = {.w = w, .k = k};
-    const double start = seconds();
+    const double start = ntk_seconds();
     double p, half;
     ntk_status status;
 
@@ -338,7 +338,7 @@ static int solve_case(const struct work *w, int k, double *alpha, double *f, str
              w->cases[k].depth, (long long)w->n);
     found->agrees =
         isnan(found->theory) ? -1 : found->theory >= found->low && found->theory <= found->high;
-    print_row(w, k, found, seconds() - start);
+    print_row(w, k, found, ntk_seconds() - start);
     return EXIT_OK;
 }
 

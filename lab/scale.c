@@ -53,10 +53,10 @@ static int kernel_speed(ntk_ctx *ctx, const struct candidate *c, int64_t n, doub
     if (status == NTK_OK)
         status =
             ntk_kernel_new(ctx, (const ntk_net *[]){net}, 1, NTK_NTK, NTK_F32, c->shape, &kernel);
-    began = seconds();
+    began = ntk_seconds();
     if (status == NTK_OK)
         status = ntk_kernel_compute(kernel, data, NULL, (void *[]){k});
-    *rate = (double)n * (double)(n + 1) / 2 / (seconds() - began);
+    *rate = (double)n * (double)(n + 1) / 2 / (ntk_seconds() - began);
     ntk_kernel_free(kernel);
     ntk_data_free(data);
     ntk_net_free(net);
@@ -81,12 +81,12 @@ static int rows(int64_t i0, int64_t ni, void *k, void *user)
 static int solve_speed(ntk_ctx *ctx, int64_t n, double *rate)
 {
     double *y = calloc((size_t)n, sizeof *y), *alpha = malloc((size_t)n * sizeof *alpha),
-           began = seconds();
+           began = ntk_seconds();
     ntk_status status = NTK_ENOMEM;
 
     if (y && alpha)
         status = ntk_kernel_solve(ctx, n, NTK_F64, 256, rows, &n, y, 1, 0, alpha);
-    *rate = (double)n * (double)n * (double)n / 6 / (seconds() - began);
+    *rate = (double)n * (double)n * (double)n / 6 / (ntk_seconds() - began);
     free(y);
     free(alpha);
     TRY(ctx, status);

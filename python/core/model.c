@@ -199,36 +199,32 @@ static PyObject *leave_one_out(PyObject *self, PyObject *args)
     return ok ? Py_NewRef(Py_None) : NULL;
 }
 
-static PyObject *evidence(PyObject *self, PyObject *unused)
+/* What a model has one of. */
+static PyObject *number(PyObject *self, ntk_status (*of)(const ntk_model *model, double *value))
 {
     struct model *m = (struct model *)self;
     struct call call;
     double value;
     bool ok;
 
-    (void)unused;
     if (!owner_lock(&m->owner))
         return NULL;
     call_begin(&call, m->owner.ctx);
-    ok = call_end(&call, ntk_model_evidence(m->model, &value));
+    ok = call_end(&call, of(m->model, &value));
     owner_unlock(&m->owner);
     return ok ? PyFloat_FromDouble(value) : NULL;
 }
 
+static PyObject *evidence(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    return number(self, ntk_model_evidence);
+}
+
 static PyObject *sharpness(PyObject *self, PyObject *unused)
 {
-    struct model *m = (struct model *)self;
-    struct call call;
-    double value;
-    bool ok;
-
     (void)unused;
-    if (!owner_lock(&m->owner))
-        return NULL;
-    call_begin(&call, m->owner.ctx);
-    ok = call_end(&call, ntk_model_sharpness(m->model, &value));
-    owner_unlock(&m->owner);
-    return ok ? PyFloat_FromDouble(value) : NULL;
+    return number(self, ntk_model_sharpness);
 }
 
 static PyObject *spectrum(PyObject *self, PyObject *unused)

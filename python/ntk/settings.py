@@ -95,8 +95,8 @@ class _Bars:
     def __call__(self, what, done, total):
         if self._bar is not None and (self._bar.desc != what or done < self._bar.n or self._bar.total != total):
             self.close()
-        if self._bar is None and done >= total:
-            return  # told again, or too short for a bar
+        if self._bar is None and (done >= total or what == "preparations"):
+            return  # too short for a bar, or nothing to measure
         if self._bar is None:
             self._bar = self._tqdm(total=total, desc=what, unit_scale=True)
             self._bar.desc = what

@@ -466,17 +466,15 @@ static ntk_status read_net(ntk_net *n, const char *text)
 ntk_status ntk_net_parse(ntk_ctx *ctx, const char *text, ntk_net **net)
 {
     ntk_net *n = ntk_alloc_zero(ctx, 1, sizeof *n);
-    struct ntk_locale locale;
+    locale_t before;
     ntk_status status;
 
     if (!n)
         return NTK_ENOMEM;
     n->ctx = ctx;
-    status = ntk_plain_numbers(ctx, &locale);
-    if (status == NTK_OK) {
-        status = read_net(n, text);
-        ntk_users_numbers(&locale);
-    }
+    before = ntk_plain_begin();
+    status = read_net(n, text);
+    ntk_plain_end(before);
     if (status != NTK_OK) {
         ntk_net_free(n);
         return status;

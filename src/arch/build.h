@@ -5,7 +5,6 @@
 #ifndef NTK_BUILD_H
 #define NTK_BUILD_H
 
-#include <locale.h>
 
 #include "arch/arch.h"
 
@@ -71,11 +70,5 @@ struct ntk_tree *ntk_tree_new(struct ntk_builder *b, enum ntk_tree_kind kind, st
                               int n_kids);
 ntk_status ntk_build_no_memory(const struct ntk_builder *b);
 
-/* Between these two calls numbers have a decimal point, whatever the program's locale. */
-struct ntk_locale {
-    locale_t plain, users;
-};
-ntk_status ntk_plain_numbers(ntk_ctx *ctx, struct ntk_locale *l);
-void ntk_users_numbers(struct ntk_locale *l);
 
 #endif

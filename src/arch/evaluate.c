@@ -21,7 +21,7 @@ ntk_status ntk_fail_at(const struct ntk_where *at, ntk_status status, const char
     va_list ap;
 
     va_start(ap, fmt);
-    vsnprintf(text, sizeof text, fmt, ap);
+    ntk_vformat(text, sizeof text, fmt, ap);
     va_end(ap);
     place_text(at, place, sizeof place);
     return ntk_fail(at->ctx, status, "%s%s", place, text);
@@ -33,7 +33,7 @@ void ntk_note_at(const struct ntk_where *at, const char *fmt, ...)
     va_list ap;
 
     va_start(ap, fmt);
-    vsnprintf(text, sizeof text, fmt, ap);
+    ntk_vformat(text, sizeof text, fmt, ap);
     va_end(ap);
     place_text(at, place, sizeof place);
     ntk_log(at->ctx, 0, "%s%s", place, text);
@@ -42,21 +42,6 @@ void ntk_note_at(const struct ntk_where *at, const char *fmt, ...)
 ntk_status ntk_build_no_memory(const struct ntk_builder *b)
 {
     return ntk_fail(b->ctx, NTK_ENOMEM, "no memory for the architecture");
-}
-
-ntk_status ntk_plain_numbers(ntk_ctx *ctx, struct ntk_locale *l)
-{
-    l->plain = newlocale(LC_NUMERIC_MASK, "C", (locale_t)0);
-    if (l->plain == (locale_t)0)
-        return ntk_fail(ctx, NTK_ENOMEM, "no memory for a locale");
-    l->users = uselocale(l->plain);
-    return NTK_OK;
-}
-
-void ntk_users_numbers(struct ntk_locale *l)
-{
-    uselocale(l->users);
-    freelocale(l->plain);
 }
 
 struct ntk_where ntk_place(const struct ntk_builder *b, const struct ntk_expr *e)

@@ -15,7 +15,7 @@ ntk_status ntk_lexer_fail(const struct ntk_lexer *l, const char *fmt, ...)
     va_list ap;
 
     va_start(ap, fmt);
-    vsnprintf(text, sizeof text, fmt, ap);
+    ntk_vformat(text, sizeof text, fmt, ap);
     va_end(ap);
     return ntk_fail(l->ctx, NTK_EPARSE, "line %d, column %d: %s", l->token.line, l->token.column,
                     text);
@@ -26,7 +26,7 @@ const char *ntk_lexer_show(const struct ntk_lexer *l, char buf[64])
     if (l->token.kind == NTK_TOKEN_END)
         return "the end of the text";
     if (l->token.kind == NTK_TOKEN_NUMBER)
-        snprintf(buf, 64, "%g", l->token.number);
+        ntk_format(buf, 64, "%g", l->token.number);
     else
         snprintf(buf, 64, "'%.50s'", l->token.text);
     return buf;

@@ -8,17 +8,11 @@
 
 #include "arch/build.h"
 
-/* The shortest text that reads back as the same number. */
 static void number(struct ntk_text *t, double x)
 {
     char buf[32];
 
-    for (int digits = 6; digits <= 17; digits++) {
-        snprintf(buf, sizeof buf, "%.*g", digits, x);
-        if (strtod(buf, NULL) == x)
-            break;
-    }
-    ntk_text_add(t, "%s", buf);
+    ntk_text_add(t, "%s", ntk_number_text(x, 6, buf));
 }
 
 static void choice(struct ntk_text *t, const struct ntk_param *p, int index)
@@ -147,11 +141,10 @@ static void net(ntk_ctx *ctx, struct ntk_text *t, const struct ntk_tree *tree)
 ntk_status ntk_net_print(const ntk_net *n, char **text)
 {
     struct ntk_text t = {0};
-    struct ntk_locale locale;
+    const locale_t before = ntk_plain_begin();
 
-    NTK_TRY(ntk_plain_numbers(n->ctx, &locale));
     net(n->ctx, &t, n->tree);
-    ntk_users_numbers(&locale);
+    ntk_plain_end(before);
     if (t.failed) {
         free(t.s);
         return ntk_fail(n->ctx, NTK_ENOMEM, "no memory for the text of a net");

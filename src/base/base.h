@@ -13,6 +13,8 @@
 #ifndef NTK_BASE_H
 #define NTK_BASE_H
 
+#include <locale.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -42,11 +44,12 @@ struct ntk_ctx {
     ntk_progress_fn *progress;
     void *progress_user;
     struct {
-        const char *what; /* a text that stays; NULL: nothing yet */
+        const char *what; /* a text that stays; NULL: nothing of the work that goes on */
         double done, total;
         double at; /* seconds of a clock */
     } told; /* what the progress function was told last */
     bool said_axes; /* that samples may have their channels first: once is enough */
+    pthread_mutex_t lock; /* ntk_lock */
     char message[1024];
 };
 
@@ -61,14 +64,20 @@ ntk_status ntk_check_given(ntk_ctx *ctx, const char *name, const double *x, int6
 void ntk_log(ntk_ctx *ctx, int level, const char *fmt, ...) NTK_PRINTF(3, 4);
 /* NTK_ECANCEL (said) if the user's callback asks for it. */
 ntk_status ntk_progress(ntk_ctx *ctx, const char *what, double done, double total);
-/* The same for work that is a part of what was told last, which is told again, at most 20 times a second. */
+/* The same for work that is a part of what was told last, or comes before anything was; at most 20 times a second. */
 ntk_status ntk_poll(ntk_ctx *ctx);
+/* For what the threads that work for a context share, its progress function above all: contexts do not wait for
+ * each other. */
+void ntk_lock(ntk_ctx *ctx);
+void ntk_unlock(ntk_ctx *ctx);
 /* In the body of a parallel loop whose result is *status, after (or before) a part that ended with `this`:
  * whether to go on. It polls. */
 bool ntk_go_on(ntk_ctx *ctx, ntk_status *status, ntk_status this);
 
 /* ---- what a stage of the work hands on. Index of the first of n numbers that is not finite, or -1. */
 int64_t ntk_not_finite(const double *x, int64_t n);
+/* Whether n numbers all are float32 numbers, as those of a matrix that was computed so are. */
+bool ntk_all_single(const double *x, int64_t n);
 /* NTK_ENUMERIC, naming the stage and the number, if one of x [rows][columns] is not finite. */
 ntk_status ntk_check_finite(ntk_ctx *ctx, const char *stage, const double *x, int64_t rows,
                             int64_t columns);
@@ -101,6 +110,17 @@ struct ntk_arena {
 void *ntk_arena_alloc(struct ntk_arena *arena, size_t count, size_t size);
 char *ntk_arena_strdup(struct ntk_arena *arena, const char *s, size_t n);
 void ntk_arena_free(struct ntk_arena *arena);
+
+/* ---- numbers as text: with a decimal point, whatever the program's locale. No other call turns fractions into
+ * text, or text into them, unless it is between the first two. */
+/* Between the two calls the thread's numbers are the C locale's; the other's result is what end takes. */
+locale_t ntk_plain_begin(void);
+void ntk_plain_end(locale_t before);
+/* As vsnprintf and snprintf. */
+int ntk_vformat(char *buf, size_t size, const char *fmt, va_list ap) NTK_PRINTF(3, 0);
+int ntk_format(char *buf, size_t size, const char *fmt, ...) NTK_PRINTF(3, 4);
+/* x with as many digits, from `least` on, as make it read back the same, into a buffer of 32 bytes; returns it. */
+const char *ntk_number_text(double x, int least, char *buf);
 
 /* ---- growing text. Appending never fails visibly: `failed` is checked once at the end. */
 struct ntk_text {

@@ -9,9 +9,9 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/base.h"
+#include "base/clock.h"
 
 static int available_processors(void)
 {
@@ -31,12 +31,18 @@ ntk_status ntk_ctx_new(ntk_ctx **ctx)
     c = calloc(1, sizeof *c);
     if (!c)
         return NTK_ENOMEM;
+    pthread_mutex_init(&c->lock, NULL);
     c->threads = available_processors();
     *ctx = c;
     return NTK_OK;
 }
 
-void ntk_ctx_free(ntk_ctx *ctx) { free(ctx); }
+void ntk_ctx_free(ntk_ctx *ctx)
+{
+    if (ctx)
+        pthread_mutex_destroy(&ctx->lock);
+    free(ctx);
+}
 
 ntk_status ntk_ctx_set_threads(ntk_ctx *ctx, int threads)
 {
@@ -82,8 +88,9 @@ ntk_status ntk_fail(ntk_ctx *ctx, ntk_status status, const char *fmt, ...)
     va_list ap;
 
     if (ctx) {
+        ctx->told.what = NULL; /* the work that it was about ends */
         va_start(ap, fmt);
-        vsnprintf(ctx->message, sizeof ctx->message, fmt, ap);
+        ntk_vformat(ctx->message, sizeof ctx->message, fmt, ap);
         va_end(ap);
     }
     return status;
@@ -99,7 +106,7 @@ ntk_status ntk_fail_in(ntk_ctx *ctx, ntk_status status, const char *fmt, ...)
         return status;
     memcpy(old, ctx->message, sizeof old);
     va_start(ap, fmt);
-    n = vsnprintf(ctx->message, sizeof ctx->message, fmt, ap);
+    n = ntk_vformat(ctx->message, sizeof ctx->message, fmt, ap);
     va_end(ap);
     if (n >= 0 && (size_t)n < sizeof ctx->message)
         snprintf(ctx->message + n, sizeof ctx->message - (size_t)n, ": %.*s",
@@ -129,39 +136,41 @@ void ntk_log(ntk_ctx *ctx, int level, const char *fmt, ...)
     if (!ctx || !ctx->log)
         return;
     va_start(ap, fmt);
-    vsnprintf(line, sizeof line, fmt, ap);
+    ntk_vformat(line, sizeof line, fmt, ap);
     va_end(ap);
     ctx->log(level, line, ctx->log_user);
 }
 
-static double now(void)
-{
-    struct timespec t;
+void ntk_lock(ntk_ctx *ctx) { pthread_mutex_lock(&ctx->lock); }
 
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+void ntk_unlock(ntk_ctx *ctx) { pthread_mutex_unlock(&ctx->lock); }
+
+static bool is_cancelled(ntk_ctx *ctx, const char *what, double done, double total)
+{
+    ctx->told.at = ntk_seconds();
+    return ctx->progress(what, done, total, ctx->progress_user) != 0;
 }
 
 ntk_status ntk_poll(ntk_ctx *ctx)
 {
-    if (!ctx->progress || now() - ctx->told.at < 0.05)
+    if (!ctx->progress || ntk_seconds() - ctx->told.at < 0.05)
         return NTK_OK;
-    return ctx->told.what ? ntk_progress(ctx, ctx->told.what, ctx->told.done, ctx->told.total)
-                          : ntk_progress(ctx, "preparations", 0, 1);
+    if (ctx->told.what)
+        return ntk_progress(ctx, ctx->told.what, ctx->told.done, ctx->told.total);
+    return is_cancelled(ctx, "preparations", 0, 1) ? ntk_fail(ctx, NTK_ECANCEL, "cancelled") : NTK_OK;
 }
 
 bool ntk_go_on(ntk_ctx *ctx, ntk_status *status, ntk_status this)
 {
     bool go;
 
-#pragma omp critical
-    {
-        if (*status == NTK_OK)
-            *status = this;
-        if (*status == NTK_OK)
-            *status = ntk_poll(ctx);
-        go = *status == NTK_OK;
-    }
+    ntk_lock(ctx);
+    if (*status == NTK_OK)
+        *status = this;
+    if (*status == NTK_OK)
+        *status = ntk_poll(ctx);
+    go = *status == NTK_OK;
+    ntk_unlock(ctx);
     return go;
 }
 
@@ -169,11 +178,10 @@ ntk_status ntk_progress(ntk_ctx *ctx, const char *what, double done, double tota
 {
     if (!ctx->progress)
         return NTK_OK;
-    ctx->told.at = now();
-    ctx->told.what = what;
+    ctx->told.what = done < total ? what : NULL; /* what comes after the end is other work */
     ctx->told.done = done;
     ctx->told.total = total;
-    if (ctx->progress(what, done, total, ctx->progress_user))
+    if (is_cancelled(ctx, what, done, total))
         return ntk_fail(ctx, NTK_ECANCEL, "cancelled after %.0f of %.0f %s", done, total, what);
     return NTK_OK;
 }

@@ -14,20 +14,34 @@
 
 /* ---- what failed */
 
+/* No space may be that of a file, too, or of a part of it that has a limit. */
 static herr_t is_memory(unsigned n, const H5E_error2_t *e, void *user)
 {
+    const bool space = e->min_num == H5E_NOSPACE &&
+                       (e->maj_num == H5E_RESOURCE || (e->desc && strstr(e->desc, "memory")));
+
     (void)n;
-    if ((e->maj_num == H5E_RESOURCE && e->min_num == H5E_NOSPACE) || e->min_num == H5E_CANTALLOC)
+    if (space || e->min_num == H5E_CANTALLOC)
         *(bool *)user = true;
     return 0;
 }
 
-bool ntk_h5_out_of_memory(void)
+/* HDF5 calls it for each call that fails. The next call forgets why. */
+static herr_t on_error(hid_t stack, void *user)
 {
-    bool memory = false;
+    H5Ewalk2(stack, H5E_WALK_DOWNWARD, is_memory, user);
+    return 0;
+}
 
-    H5Ewalk2(H5E_DEFAULT, H5E_WALK_DOWNWARD, is_memory, &memory);
-    return memory;
+void ntk_h5_errors_begin(struct ntk_h5_errors *e)
+{
+    H5Eget_auto2(H5E_DEFAULT, &e->print, &e->user);
+    H5Eset_auto2(H5E_DEFAULT, on_error, &e->memory);
+}
+
+void ntk_h5_errors_end(const struct ntk_h5_errors *e)
+{
+    H5Eset_auto2(H5E_DEFAULT, e->print, e->user);
 }
 
 bool ntk_h5_failed(struct ntk_h5 *f, const char *what, ntk_status status)
@@ -51,7 +65,7 @@ bool ntk_h5_wrong(struct ntk_h5 *f, const char *what, bool ok, const char *why)
 bool ntk_h5_broken(struct ntk_h5 *f, const char *what, bool ok)
 {
     ok = ok && !f->out.error;
-    if (!ok && !f->what && !f->out.error && ntk_h5_out_of_memory())
+    if (!ok && !f->what && !f->out.error && f->errors.memory)
         return ntk_h5_failed(
             f, what, ntk_fail(f->ctx, NTK_ENOMEM, "no memory for the part '%s' of the file", what));
     return ntk_h5_wrong(f, what, ok, NULL);
@@ -113,36 +127,57 @@ void ntk_h5_shape(struct ntk_h5 *f, const char *name, ntk_shape *s, bool write)
     ntk_h5_wrong(f, name, ntk_shape_valid(*s), "is not the shape of a sample");
 }
 
-/* A text is an array of characters, so that it may have any length. */
+/* Texts are arrays of characters, so that they may have any length. An attribute has at most 64 KiB, with what
+ * describes it. */
+#define ATTRIBUTE_MOST 60000
+
+static void text_io(struct ntk_h5 *f, const char *name, bool is_set, int64_t n, char *text, bool write)
+{
+    if (is_set)
+        ntk_h5_array(f, name, H5T_NATIVE_CHAR, 1, &n, text, write);
+    else
+        ntk_h5_attribute(f, name, H5T_NATIVE_CHAR, (hsize_t)n, text, write);
+}
+
 void ntk_h5_write_text(struct ntk_h5 *f, const char *name, const char *text)
 {
+    const size_t n = strlen(text) + 1;
     char *copy = ntk_strdup(f->ctx, text);
 
     if (!ntk_h5_failed(f, name, copy ? NTK_OK : NTK_ENOMEM))
-        ntk_h5_attribute(f, name, H5T_NATIVE_CHAR, strlen(text) + 1, copy, true);
+        text_io(f, name, n > ATTRIBUTE_MOST, (int64_t)n, copy, true);
     free(copy);
+}
+
+static int64_t attribute_size(struct ntk_h5 *f, const char *name)
+{
+    const hid_t id = H5Aopen(f->id, name, H5P_DEFAULT), space = id < 0 ? id : H5Aget_space(id);
+    const hssize_t n = space < 0 ? -1 : H5Sget_simple_extent_npoints(space);
+
+    if (space >= 0)
+        H5Sclose(space);
+    if (id >= 0)
+        H5Aclose(id);
+    ntk_h5_broken(f, name, n > 0 && (uint64_t)n < f->size);
+    return n;
 }
 
 char *ntk_h5_read_text(struct ntk_h5 *f, const char *name)
 {
-    hid_t id = f->what ? -1 : H5Aopen(f->id, name, H5P_DEFAULT), space;
-    hssize_t n = 0;
+    const bool is_set = !f->what && H5Lexists(f->id, name, H5P_DEFAULT) > 0;
+    int64_t n = 0;
     char *text;
 
-    if (ntk_h5_broken(f, name, id >= 0))
-        return NULL;
-    space = H5Aget_space(id);
-    if (!ntk_h5_broken(f, name, space >= 0)) {
-        n = H5Sget_simple_extent_npoints(space);
-        H5Sclose(space);
-    }
-    H5Aclose(id);
-    if (ntk_h5_broken(f, name, n > 0 && (uint64_t)n < f->size))
+    if (is_set)
+        ntk_h5_dims(f, name, 1, &n);
+    else if (!f->what)
+        n = attribute_size(f, name);
+    if (f->what)
         return NULL;
     text = ntk_alloc(f->ctx, (size_t)n, 1);
     if (ntk_h5_failed(f, name, text ? NTK_OK : NTK_ENOMEM))
         return NULL;
-    ntk_h5_attribute(f, name, H5T_NATIVE_CHAR, (hsize_t)n, text, false);
+    text_io(f, name, is_set, n, text, false);
     if (f->what) {
         free(text);
         return NULL;
@@ -341,8 +376,7 @@ ntk_status ntk_h5_create(struct ntk_h5 *f, const char *path)
         return ntk_fail(f->ctx, NTK_EIO, "cannot write %s: an HDF5 file cannot be written to a pipe",
                         path);
     }
-    H5Eget_auto2(H5E_DEFAULT, &f->print, &f->print_user);
-    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+    ntk_h5_errors_begin(&f->errors);
     f->links = H5Pcreate(H5P_LINK_CREATE);
     H5Pset_create_intermediate_group(f->links, 1);
     f->id = ntk_h5_driver_create(f);
@@ -356,7 +390,7 @@ static bool close_file(struct ntk_h5 *f)
 
     ntk_h5_driver_end(f, closed);
     H5Pclose(f->links);
-    H5Eset_auto2(H5E_DEFAULT, f->print, f->print_user);
+    ntk_h5_errors_end(&f->errors);
     return closed;
 }
 
@@ -385,26 +419,25 @@ void ntk_h5_abort(struct ntk_h5 *f)
 ntk_status ntk_h5_open(struct ntk_h5 *f, const char *path, const char *what)
 {
     struct stat file;
-    bool memory;
 
     if (access(path, R_OK) != 0 || stat(path, &file) != 0)
         return ntk_fail(f->ctx, NTK_EIO, "cannot read %s %s", what, path);
     f->size = (uint64_t)file.st_size;
-    H5Eget_auto2(H5E_DEFAULT, &f->print, &f->print_user);
-    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+    ntk_h5_errors_begin(&f->errors);
     f->id = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
     if (f->id >= 0)
         return NTK_OK;
-    memory = ntk_h5_out_of_memory();
-    H5Eset_auto2(H5E_DEFAULT, f->print, f->print_user);
-    return memory ? ntk_fail(f->ctx, NTK_ENOMEM, "no memory to read %s", path)
-                  : ntk_fail(f->ctx, NTK_EIO, "%s is not an HDF5 file", path);
+    ntk_h5_errors_end(&f->errors);
+    return f->errors.memory ? ntk_fail(f->ctx, NTK_ENOMEM, "no memory to read %s", path)
+                            : ntk_fail(f->ctx, NTK_EIO, "%s is not an HDF5 file", path);
 }
 
 ntk_status ntk_h5_end(struct ntk_h5 *f, const char *path, const char *kind, ntk_status status)
 {
     H5Fclose(f->id);
-    H5Eset_auto2(H5E_DEFAULT, f->print, f->print_user);
+    ntk_h5_errors_end(&f->errors);
+    if (status == NTK_OK) /* a part that need not be there may be missed for lack of memory */
+        ntk_h5_broken(f, "file", !f->errors.memory);
     if (!f->what)
         return status == NTK_OK ? NTK_OK : ntk_fail_in(f->ctx, status, "%s", path);
     if (f->status != NTK_OK)

@@ -14,6 +14,16 @@
 #include "base/base.h"
 #include "base/outfile.h"
 
+/* Between begin and end HDF5 does not print what goes wrong; `memory`: some call of it failed for lack of memory,
+ * whatever calls came after it. It must stay where it is. */
+struct ntk_h5_errors {
+    H5E_auto2_t print; /* the setting before */
+    void *user;
+    bool memory;
+};
+void ntk_h5_errors_begin(struct ntk_h5_errors *e);
+void ntk_h5_errors_end(const struct ntk_h5_errors *e);
+
 struct ntk_h5 {
     ntk_ctx *ctx;
     hid_t id;
@@ -21,8 +31,7 @@ struct ntk_h5 {
     const char *why;  /* reading: what is wrong with it; NULL: missing, or of another shape */
     ntk_status status; /* of a failure that the context's message is about; NTK_OK: it has none yet */
     uint64_t size;     /* reading: bytes of the file */
-    H5E_auto2_t print; /* HDF5 prints what goes wrong, unless told not to: the setting before */
-    void *print_user;
+    struct ntk_h5_errors errors;
     /* of a file that is written */
     struct ntk_outfile out;
     hid_t driver;                 /* writes to out */
@@ -57,7 +66,7 @@ bool ntk_h5_failed(struct ntk_h5 *f, const char *what, ntk_status status);
 void ntk_h5_write_format(struct ntk_h5 *f, const char *kind, int number);
 int ntk_h5_read_format(struct ntk_h5 *f, const char *kind, int newest);
 
-/* Attributes of the root. A text is an array of characters, of any length. */
+/* Attributes of the root. A text is an array of characters, of any length: a long one is a data set. */
 void ntk_h5_attribute(struct ntk_h5 *f, const char *name, hid_t type, hsize_t n, void *value,
                       bool write);
 void ntk_h5_int(struct ntk_h5 *f, const char *name, int *value, bool write);
@@ -74,9 +83,6 @@ void ntk_h5_array(struct ntk_h5 *f, const char *name, hid_t type, int ndim, cons
                   void *x, bool write);
 void ntk_h5_matrix(struct ntk_h5 *f, const char *name, hid_t type, int64_t rows, int64_t columns,
                    void *x, bool write);
-
-/* Whether HDF5's last call failed for lack of memory. */
-bool ntk_h5_out_of_memory(void);
 
 /* How the numbers of an open data set lie in its file; false if it cannot be said. */
 struct ntk_h5_storage {

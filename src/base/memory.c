@@ -47,7 +47,7 @@ static const char *bytes_text(size_t bytes, char buf[32])
 {
     const double mib = (double)bytes / (1024.0 * 1024.0);
 
-    snprintf(buf, 32, mib < 1024 ? "%.2f MiB" : "%.2f GiB", mib < 1024 ? mib : mib / 1024);
+    ntk_format(buf, 32, mib < 1024 ? "%.2f MiB" : "%.2f GiB", mib < 1024 ? mib : mib / 1024);
     return buf;
 }
 

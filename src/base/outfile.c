@@ -305,15 +305,19 @@ static int give_up(struct ntk_outfile *out, int error)
     return error;
 }
 
+static int open_standard_output(struct ntk_outfile *out)
+{
+    *out = (struct ntk_outfile){.fd = STDOUT_FILENO, .folder = -1};
+    fflush(stdout); /* what it holds comes first */
+    return give_up(out, open_stream(out));
+}
+
 int ntk_outfile_open(const char *path, struct ntk_outfile *out)
 {
     int error;
 
-    if (strcmp(path, "-") == 0) {
-        *out = (struct ntk_outfile){.fd = STDOUT_FILENO, .folder = -1};
-        fflush(stdout); /* what it holds comes first */
-        return give_up(out, open_stream(out));
-    }
+    if (strcmp(path, "-") == 0)
+        return open_standard_output(out);
     error = decide(path, out);
     if (!error && out->kind == NTK_OUTFILE_UNNAMED) {
         error = open_new(out);
@@ -326,8 +330,11 @@ int ntk_outfile_open(const char *path, struct ntk_outfile *out)
 
 int ntk_outfile_append(const char *path, int64_t keep, struct ntk_outfile *out)
 {
-    int error = decide(path, out);
+    int error;
 
+    if (strcmp(path, "-") == 0)
+        return open_standard_output(out);
+    error = decide(path, out);
     if (!error) {
         out->kind = NTK_OUTFILE_PLACE;
         out->fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOCTTY | O_CLOEXEC, 0666);
@@ -364,18 +371,30 @@ static int link_as(const struct ntk_outfile *out, const char *name)
     return linkat(AT_FDCWD, path, out->folder, name, AT_SYMLINK_FOLLOW) == 0 ? 0 : errno;
 }
 
-/* Owner, group and mode of the old file. Whoever may not give files away keeps his own as owner; a
- * file system without modes refuses to set one. */
+/* Where the group is another now, who was in the old one is one of the others, and the new one was: both may do
+ * what both could. */
+static mode_t mode_without_group(mode_t mode)
+{
+    const mode_t both = mode & (mode >> 3) & 07;
+
+    return (mode & (S_ISUID | S_ISVTX | S_IRWXU)) | both << 3 | both;
+}
+
+/* Owner, group and mode of the old file. Whoever may not give files away keeps his own as owner and, unless
+ * he is in the old group, as group; a file system without modes refuses to set one. */
 static int like_the_old(const struct ntk_outfile *out)
 {
-    const mode_t mode = out->old.st_mode & 07777;
+    mode_t mode = out->old.st_mode & 07777;
     struct stat now;
 
+    if (fchown(out->fd, out->old.st_uid, out->old.st_gid) != 0)
+        (void)!fchown(out->fd, (uid_t)-1, out->old.st_gid);
     if (fstat(out->fd, &now) != 0)
         return errno;
-    if ((now.st_uid != out->old.st_uid || now.st_gid != out->old.st_gid) &&
-        fchown(out->fd, out->old.st_uid, out->old.st_gid) != 0 && errno != EPERM)
-        return errno;
+    if (now.st_uid != out->old.st_uid)
+        mode &= ~(mode_t)S_ISUID;
+    if (now.st_gid != out->old.st_gid)
+        mode = mode_without_group(mode);
     if ((now.st_mode & 07777) != mode && fchmod(out->fd, mode) != 0 && errno != EPERM)
         return errno;
     return 0;

@@ -4,8 +4,8 @@
  *
  * A file is written where nobody sees it and gets its name when all of it is on disk: its name
  * always stands for the old file or the new one, whole, also after a crash. Symbolic links are
- * followed; a file that is there keeps its mode, and its owner where the system allows it. What is
- * not a regular file (a pipe, a device), and what is reached through /proc (/dev/stdout), is
+ * followed; a file that is there keeps its mode, and its owner and group where the system allows it (else its mode
+ * gives nobody more than before). What is not a regular file (a pipe, a device), and what is reached through /proc (/dev/stdout), is
  * written in place.
  *
  * The first error of any step is remembered, nothing is written after it, and commit returns it:
@@ -44,8 +44,8 @@ struct ntk_outfile {
 
 /* "-" is standard output. */
 int ntk_outfile_open(const char *path, struct ntk_outfile *out);
-/* In place: a file, new or not, of which the first `keep` bytes stay; to be written on from there.
- */
+/* In place: a file, new or not, of which the first `keep` bytes stay; to be written on from there. "-" is standard
+ * output here, too. */
 int ntk_outfile_append(const char *path, int64_t keep, struct ntk_outfile *out);
 /* Whether open would work; changes nothing. */
 int ntk_outfile_check(const char *path);

@@ -18,6 +18,14 @@ int64_t ntk_not_finite(const double *x, int64_t n)
     return i;
 }
 
+bool ntk_all_single(const double *x, int64_t n)
+{
+    for (int64_t k = 0; k < n; k++)
+        if ((double)(float)x[k] != x[k])
+            return false;
+    return true;
+}
+
 ntk_status ntk_check_finite(ntk_ctx *ctx, const char *stage, const double *x, int64_t rows,
                             int64_t columns)
 {

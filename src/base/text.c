@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * text.c - growing text, names near a misspelt one, hashes, shapes as text.
+ * text.c - numbers as text, growing text, names near a misspelt one, hashes, shapes as text.
  */
 #include <ctype.h>
 #include <limits.h>
@@ -8,6 +8,53 @@
 #include <string.h>
 
 #include "base/base.h"
+
+/* The C locale is always there, and no memory is needed for it. */
+locale_t ntk_plain_begin(void)
+{
+    return uselocale(newlocale(LC_NUMERIC_MASK, "C", (locale_t)0));
+}
+
+void ntk_plain_end(locale_t before)
+{
+    const locale_t plain = uselocale(before);
+
+    if (plain != before)
+        freelocale(plain);
+}
+
+int ntk_vformat(char *buf, size_t size, const char *fmt, va_list ap)
+{
+    const locale_t before = ntk_plain_begin();
+    const int n = vsnprintf(buf, size, fmt, ap);
+
+    ntk_plain_end(before);
+    return n;
+}
+
+int ntk_format(char *buf, size_t size, const char *fmt, ...)
+{
+    va_list ap;
+    int n;
+
+    va_start(ap, fmt);
+    n = ntk_vformat(buf, size, fmt, ap);
+    va_end(ap);
+    return n;
+}
+
+const char *ntk_number_text(double x, int least, char *buf)
+{
+    const locale_t before = ntk_plain_begin();
+
+    for (int digits = least; digits <= 17; digits++) {
+        snprintf(buf, 32, "%.*g", digits, x);
+        if (strtod(buf, NULL) == x)
+            break;
+    }
+    ntk_plain_end(before);
+    return buf;
+}
 
 static bool grow(struct ntk_text *t, size_t need)
 {
@@ -33,12 +80,12 @@ void ntk_text_add(struct ntk_text *t, const char *fmt, ...)
 
     va_start(ap, fmt);
     va_copy(again, ap);
-    n = vsnprintf(NULL, 0, fmt, ap);
+    n = ntk_vformat(NULL, 0, fmt, ap);
     va_end(ap);
     if (n < 0 || t->failed || !grow(t, t->n + (size_t)n + 1)) {
         t->failed = true;
     } else {
-        vsnprintf(t->s + t->n, (size_t)n + 1, fmt, again);
+        ntk_vformat(t->s + t->n, (size_t)n + 1, fmt, again);
         t->n += (size_t)n;
     }
     va_end(again);

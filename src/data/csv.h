@@ -38,7 +38,7 @@ static inline const char *ntk_csv_next_cell(const char *cell)
     return cell + strlen(cell) + 1;
 }
 /* Whether a cell is a number as people write it, with a decimal point (nan and inf are, hexadecimal ones
- * are not), in the calling thread's locale. */
+ * are not); between ntk_plain_begin and ntk_plain_end. */
 bool ntk_csv_number(const char *cell, double *value);
 /* A mark for a missing number. */
 bool ntk_csv_missing(const char *cell);

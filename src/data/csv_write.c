@@ -29,7 +29,7 @@ static void put_value(FILE *f, const ntk_column *c, int64_t row)
     if (c->words)
         put_text(f, c->words[(int64_t)x]);
     else
-        fputs(ntk_number_text(x, number), f);
+        fputs(ntk_number_text(x, 15, number), f);
 }
 
 ntk_status ntk_csv_write(ntk_ctx *ctx, const char *path, const ntk_column *columns, size_t n,

@@ -46,8 +46,6 @@ ntk_schema *ntk_schema_hold(ntk_schema *schema); /* NULL: nothing */
 char **ntk_texts(ntk_ctx *ctx, const char *const *texts, size_t n);
 /* Data's classes, whatever labels its samples have: those of 0 ... n - 1 that are seen (NULL: all). */
 ntk_status ntk_data_declare(ntk_data *data, const bool *seen, int64_t n);
-/* The shortest text that reads as x, into a buffer of 32 bytes; returns it. */
-const char *ntk_number_text(double x, char *buf);
 
 /* Value k of n * features, whatever the dtype. */
 static inline double ntk_data_get(const ntk_data *data, size_t k)

@@ -30,23 +30,6 @@ ntk_status ntk_write_hdf5(ntk_ctx *ctx, const char *path, const ntk_array *array
 
 #define DIMS_MAX 8
 
-/* HDF5 prints what goes wrong, unless told not to. */
-struct quiet {
-    H5E_auto2_t print;
-    void *user;
-};
-
-static void begin_quiet(struct quiet *q)
-{
-    H5Eget_auto2(H5E_DEFAULT, &q->print, &q->user);
-    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
-}
-
-static void end_quiet(const struct quiet *q)
-{
-    H5Eset_auto2(H5E_DEFAULT, q->print, q->user);
-}
-
 static hid_t memory_type(ntk_dtype dtype)
 {
     return dtype == NTK_F32 ? H5T_NATIVE_FLOAT : H5T_NATIVE_DOUBLE;
@@ -168,7 +151,6 @@ static ntk_status read_block(const struct dataset *d, int64_t first, int64_t row
     hsize_t start[DIMS_MAX] = {0}, count[DIMS_MAX];
     hid_t memory;
     herr_t result;
-    bool no_memory;
 
     for (int k = 0; k < d->ndim; k++)
         count[k] = (hsize_t)d->dims[k];
@@ -179,11 +161,8 @@ static ntk_status read_block(const struct dataset *d, int64_t first, int64_t row
         memory >= 0 ? H5Sselect_hyperslab(d->space, H5S_SELECT_SET, start, NULL, count, NULL) : -1;
     if (result >= 0)
         result = H5Dread(d->id, memory_type(dtype), memory, d->space, H5P_DEFAULT, out);
-    no_memory = result < 0 && ntk_h5_out_of_memory();
     if (memory >= 0)
         H5Sclose(memory);
-    if (no_memory)
-        return ntk_fail(d->ctx, NTK_ENOMEM, "no memory to read dataset %s", d->name);
     if (result < 0)
         return ntk_fail(d->ctx, NTK_EIO, "dataset %s cannot be read", d->name);
     return NTK_OK;
@@ -318,7 +297,7 @@ static ntk_status read_file(ntk_ctx *ctx, hid_t file, const ntk_load_opts *opts,
 
 ntk_status ntk_read_hdf5(ntk_ctx *ctx, const char *path, const ntk_load_opts *opts, ntk_data **data)
 {
-    struct quiet quiet;
+    struct ntk_h5_errors errors = {.memory = false};
     ntk_data *d = NULL;
     ntk_status status;
     hid_t file;
@@ -326,16 +305,14 @@ ntk_status ntk_read_hdf5(ntk_ctx *ctx, const char *path, const ntk_load_opts *op
 
     NTK_TRY(ntk_open(ctx, path, &f)); /* says why a file cannot be opened better than HDF5 does */
     fclose(f);
-    begin_quiet(&quiet);
+    ntk_h5_errors_begin(&errors);
     file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
-    if (file < 0) {
-        status = ntk_h5_out_of_memory() ? ntk_fail(ctx, NTK_ENOMEM, "no memory to read the file")
-                                        : ntk_fail(ctx, NTK_EIO, "is not a whole HDF5 file");
-    } else {
-        status = read_file(ctx, file, opts, &d);
+    status = file < 0 ? ntk_fail(ctx, NTK_EIO, "is not a whole HDF5 file") : read_file(ctx, file, opts, &d);
+    if (file >= 0)
         H5Fclose(file);
-    }
-    end_quiet(&quiet);
+    ntk_h5_errors_end(&errors);
+    if (errors.memory) /* whatever became of it: what is not found may be there */
+        status = ntk_fail(ctx, NTK_ENOMEM, "no memory to read the file");
     if (status != NTK_OK) {
         ntk_data_free(d);
         return status;

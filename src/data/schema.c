@@ -56,16 +56,6 @@ char **ntk_texts(ntk_ctx *ctx, const char *const *texts, size_t n)
     return copy;
 }
 
-const char *ntk_number_text(double x, char *buf)
-{
-    for (int digits = 15; digits <= 17; digits++) {
-        snprintf(buf, 32, "%.*g", digits, x);
-        if (strtod(buf, NULL) == x)
-            break;
-    }
-    return buf;
-}
-
 /* ---- asking */
 
 const ntk_schema *ntk_data_schema(const ntk_data *data)
@@ -152,7 +142,7 @@ static ntk_status name_classes(ntk_schema *s, double *labels, int64_t n)
     s->labels = labels;
     if (names && texts) {
         for (int64_t k = 0; k < n; k++)
-            names[k] = ntk_number_text(labels[k] + 0.0, texts[k]); /* 0, not -0 */
+            names[k] = ntk_number_text(labels[k] + 0.0, 15, texts[k]); /* 0, not -0 */
         s->classes = ntk_texts(s->ctx, names, (size_t)n);
     }
     free(names);
@@ -316,9 +306,12 @@ static int64_t class_of_name(const ntk_schema *s, const char *name)
 /* The class that each of data's own classes is. */
 static void match_classes(const ntk_schema *s, const ntk_schema *own, int64_t *class_of)
 {
+    const locale_t before = ntk_plain_begin();
+
     for (int64_t j = 0; j < own->n_classes; j++)
         class_of[j] = s->labels && own->labels ? class_of_number(s, own->labels[j])
                                                : class_of_name(s, own->classes[j]);
+    ntk_plain_end(before);
 }
 
 /* The schema of data's own labels; each label is then a place in it. */
@@ -357,10 +350,11 @@ ntk_status ntk_schema_number(const ntk_schema *schema, ntk_data *data, int64_t *
     double *y = NULL;
     ntk_status status;
 
-    if (unseen)
-        *unseen = 0;
-    if (!schema->n_classes || !data->y)
+    if (!schema->n_classes || !data->y) {
+        if (unseen)
+            *unseen = 0;
         return NTK_OK;
+    }
     NTK_TRY(check_labels(data));
     NTK_TRY(own_classes(data, &own));
     status = copy_columns(data, &numbered);

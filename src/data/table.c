@@ -4,7 +4,6 @@
  * words, and what looks wrong.
  */
 #include <ctype.h>
-#include <locale.h>
 #include <math.h>
 #include <stdlib.h>
 #include <strings.h>
@@ -305,7 +304,7 @@ static void note(struct notes *notes, const char *fmt, ...)
     if (notes->n == NOTES_MAX)
         return;
     va_start(ap, fmt);
-    vsnprintf(notes->text[notes->n++], sizeof *notes->text, fmt, ap);
+    ntk_vformat(notes->text[notes->n++], sizeof *notes->text, fmt, ap);
     va_end(ap);
 }
 
@@ -440,18 +439,13 @@ ntk_status ntk_read_csv(ntk_ctx *ctx, struct ntk_stream *s, const ntk_load_opts 
 {
     struct reader r;
     struct table t = {0};
-    /* Numbers have a decimal point whatever the program's locale. */
-    const locale_t plain = newlocale(LC_NUMERIC_MASK, "C", (locale_t)0);
-    locale_t users;
+    locale_t before;
     ntk_status status;
 
-    if (plain == (locale_t)0)
-        return ntk_fail(ctx, NTK_ENOMEM, "no memory for a locale");
     ntk_csv_begin(&r, s);
-    users = uselocale(plain);
+    before = ntk_plain_begin();
     status = read_table(&r, &t, opts);
-    uselocale(users);
-    freelocale(plain);
+    ntk_plain_end(before);
     if (status == NTK_OK)
         status = make_data(ctx, &t, opts, data);
     ntk_csv_end(&r);

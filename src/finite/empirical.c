@@ -138,12 +138,11 @@ static ntk_status collect(struct job *j, int side, int64_t first)
         const struct worker *w = &j->workers[omp_get_thread_num()];
         bool go;
 
-#pragma omp critical
-        {
-            if (status == NTK_OK) /* no entry is done here, but the caller may cancel */
-                status = ntk_progress(j->p->ctx, "entries", j->done, j->total);
-            go = status == NTK_OK;
-        }
+        ntk_lock(j->p->ctx);
+        if (status == NTK_OK) /* no entry is done here, but the caller may cancel */
+            status = ntk_progress(j->p->ctx, "entries", j->done, j->total);
+        go = status == NTK_OK;
+        ntk_unlock(j->p->ctx);
         if (!go)
             continue;
         ntk_pass_forward(w->pass, j->x[side], first + at, n - at < j->chunk ? n - at : j->chunk);

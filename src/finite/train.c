@@ -406,7 +406,7 @@ static void describe(const ntk_train *t, char text[RUN_TEXT])
     const uint64_t x = ntk_hash(ntk_data_x(t->x), bytes);
     const uint64_t y = ntk_hash(t->y, (size_t)(t->n * t->outputs) * sizeof *t->y);
 
-    snprintf(
+    ntk_format(
         text, RUN_TEXT,
         "%s%s, learning rate %.12g%s, momentum %.12g, batches of %lld, seed %llu, %lld samples "
         "(%016llx)",

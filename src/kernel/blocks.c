@@ -237,12 +237,11 @@ static ntk_status run_jobs(const struct block *b, double done, double all)
                 run_rows(b, &p, k);
             else
                 run_pairs(b, &p, k);
-#pragma omp critical
-            {
-                count++;
-                if (status == NTK_OK)
-                    status = ntk_progress(ctx, "pairs", done + (double)count * each, all);
-            }
+            ntk_lock(ctx);
+            count++;
+            if (status == NTK_OK)
+                status = ntk_progress(ctx, "pairs", done + (double)count * each, all);
+            ntk_unlock(ctx);
         }
         ntk_planes_free(&p);
     }

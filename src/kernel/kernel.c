@@ -154,7 +154,7 @@ static size_t matrix_bytes(const ntk_kernel *k, const ntk_data *x1, const ntk_da
                      (double)(x2 ? x2->n : x1->n) * (double)k->dtype);
 }
 
-static ntk_status check_shape(const ntk_kernel *k, const char *name, const ntk_data *x)
+ntk_status ntk_kernel_check_shape(const ntk_kernel *k, const char *name, const ntk_data *x)
 {
     char a[64], b[64];
 
@@ -252,8 +252,8 @@ static ntk_status run(const ntk_kernel *k, const ntk_data *x1, const ntk_data *x
 
 static ntk_status check_shapes(const ntk_kernel *k, const ntk_data *x1, const ntk_data *x2)
 {
-    NTK_TRY(check_shape(k, "x1", x1));
-    return x2 ? check_shape(k, "x2", x2) : NTK_OK;
+    NTK_TRY(ntk_kernel_check_shape(k, "x1", x1));
+    return x2 ? ntk_kernel_check_shape(k, "x2", x2) : NTK_OK;
 }
 
 /* What is known before samples are prepared. */
@@ -332,7 +332,7 @@ ntk_status ntk_kernel_diagonal(const ntk_kernel *kernel, const ntk_data *x, doub
     struct prepared p;
     ntk_status status;
 
-    NTK_TRY(check_shape(kernel, "x", x));
+    NTK_TRY(ntk_kernel_check_shape(kernel, "x", x));
     status = prepare(kernel, x, NULL, true, &p);
     for (int m = 0; status == NTK_OK && m < kernel->plan.n_outputs; m++)
         for (int64_t i = 0; i < x->n; i++)

@@ -145,14 +145,13 @@ static bool have_sides(const struct ntk_near *s, int table)
 
     if (s->ready[table])
         return true;
-#pragma omp critical
-    {
-        if (!shared->second[table])
-            shared->second[table] = make_sides(s->t, s->t->columns, table);
-        if (!shared->first[table])
-            shared->first[table] = make_sides(s->t, s->t->rows, table);
-        have = shared->first[table] && shared->second[table];
-    }
+    ntk_lock(s->t->ctx);
+    if (!shared->second[table])
+        shared->second[table] = make_sides(s->t, s->t->columns, table);
+    if (!shared->first[table])
+        shared->first[table] = make_sides(s->t, s->t->rows, table);
+    have = shared->first[table] && shared->second[table];
+    ntk_unlock(s->t->ctx);
     s->ready[table] = have;
     return have;
 }

@@ -316,7 +316,7 @@ void ntk_tile_end(const struct ntk_tile *s, ntk_status this, ntk_status *status)
 
     if (this == NTK_OK)
         return;
-#pragma omp critical
+    ntk_lock(t->ctx);
     if (*status == NTK_OK && this == NTK_ENUMERIC)
         *status = ntk_fail(t->ctx, this,
                            "the kernel of samples %lld and %lld is %g, not finite in float%d; scale the "
@@ -327,6 +327,7 @@ void ntk_tile_end(const struct ntk_tile *s, ntk_status this, ntk_status *status)
         *status = this; /* said at the end */
     else if (*status == NTK_OK)
         *status = ntk_fail(t->ctx, this, "cancelled by the receiver of the kernel's blocks");
+    ntk_unlock(t->ctx);
 }
 
 static ntk_status run_tile(struct ntk_tile *s, int64_t i0, int64_t j0, ntk_sink_fn *sink, void *user)
@@ -392,12 +393,11 @@ ntk_status ntk_tiles_run(const struct ntk_tiling *t, ntk_sink_fn *sink, void *us
                 continue;
             tile_at(k, columns, symmetric, &row, &column);
             ntk_tile_end(&s, run_tile(&s, row * TILE, column * TILE, sink, user), &status);
-#pragma omp critical
-            {
-                done++;
-                if (status == NTK_OK)
-                    status = ntk_progress(t->ctx, "tiles", (double)done, (double)n);
-            }
+            ntk_lock(t->ctx);
+            done++;
+            if (status == NTK_OK)
+                status = ntk_progress(t->ctx, "tiles", (double)done, (double)n);
+            ntk_unlock(t->ctx);
         }
         ntk_tile_free(&s);
         ntk_near_free(&near);

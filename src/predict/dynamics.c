@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernel/kernel.h"
 #include "predict/flow.h"
 #include "predict/model.h"
 
@@ -225,19 +226,22 @@ static ntk_status test_points(const struct flow *f, const ntk_data *x, const dou
     return NTK_OK;
 }
 
-static ntk_status prepare_variances(const struct flow *f, const ntk_data *x, double *var)
+static ntk_status check_variances(const ntk_model *m, const double *times, size_t n_times)
 {
-    const ntk_model *m = f->m;
-
     NTK_TRY(ntk_model_check_covariance(m));
     if (m->opts.posterior == NTK_POSTERIOR_NTKGP)
-        for (size_t k = 0; k < f->n_times; k++)
-            if (!isinf(f->times[k]))
+        for (size_t k = 0; k < n_times; k++)
+            if (!isinf(times[k]))
                 return ntk_fail(m->ctx, NTK_EINVAL,
                                 "the NTK as a Gaussian process has a variance at t = infinity "
                                 "only, asked for t = %g",
-                                f->times[k]);
-    NTK_TRY(ntk_model_prior(m, x, var));
+                                times[k]);
+    return NTK_OK;
+}
+
+static ntk_status prior_variances(const struct flow *f, const ntk_data *x, double *var)
+{
+    NTK_TRY(ntk_model_prior(f->m, x, var));
     for (size_t k = 1; k < f->n_times; k++)
         memcpy(var + k * (size_t)x->n, var, (size_t)x->n * sizeof *var);
     return NTK_OK;
@@ -262,7 +266,7 @@ static ntk_status run_test(const struct flow *f, const ntk_data *x, const double
     ntk_status status = NTK_ENOMEM;
 
     if (var)
-        NTK_TRY(prepare_variances(f, x, var));
+        NTK_TRY(prior_variances(f, x, var));
     s.k = ntk_alloc(m->ctx, panel, sizeof *s.k);
     if (direct)
         s.alpha = ntk_alloc(m->ctx, f->n_times * (size_t)(m->outputs * m->n), sizeof *s.alpha);
@@ -318,6 +322,10 @@ ntk_status ntk_model_dynamics(const ntk_model *m, const double *times, size_t n_
     NTK_TRY(ntk_check_given(m->ctx, "f0_test", f0_test, x ? x->n * m->outputs : 0));
     if ((test || var) && !x)
         return ntk_fail(m->ctx, NTK_EINVAL, "test predictions need test samples");
+    if (test || var)
+        NTK_TRY(ntk_kernel_check_shape(m->mean, "x", x));
+    if (var)
+        NTK_TRY(check_variances(m, times, n_times));
     if (n_times == 0)
         return NTK_OK;
     NTK_TRY(ntk_model_solve(m));

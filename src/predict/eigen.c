@@ -4,8 +4,8 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "predict/eigen.h"
 #include "predict/lapack.h"
 
@@ -37,14 +37,6 @@ static ntk_status decompose(ntk_ctx *ctx, int n, double *a, int ld, double *valu
                : ntk_fail(ctx, NTK_ENUMERIC, "the eigen-decomposition did not converge (%d)", info);
 }
 
-static double seconds(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 #define PART 256 /* order of the decomposition that is timed */
 
 /* It is the one call that cannot be cut. A small one runs at a lower rate, so that its time, scaled, is a
@@ -62,9 +54,9 @@ static ntk_status say_how_long(ntk_ctx *ctx, int64_t n, const double *a)
         return NTK_ENOMEM;
     for (int64_t i = 0; i < PART; i++)
         memcpy(part + i * PART, a + i * n, PART * sizeof *part);
-    began = seconds();
+    began = ntk_seconds();
     status = decompose(ctx, PART, part, PART, values);
-    most = (seconds() - began) * ratio * ratio * ratio;
+    most = (ntk_seconds() - began) * ratio * ratio * ratio;
     free(part);
     if (status == NTK_OK && most > worth_saying)
         ntk_log(ctx, 0, "the eigen-decomposition of order %lld ends within %.0f s, and is not interrupted",

@@ -195,7 +195,7 @@ ntk_status ntk_model_factor(const ntk_model *m)
     s->ridge = ntk_ridge_value(&ridge, &s->factor);
     NTK_TRY(ntk_check_finite(m->ctx, "the ridge", &s->ridge, 1, 1));
     NTK_TRY(ntk_progress(m->ctx, "factorisations", 0, 1));
-    NTK_TRY(ntk_ridge_factor(m->ctx, &s->factor, s->ridge, how, sizeof how));
+    NTK_TRY(ntk_ridge_factor(m->ctx, &s->factor, m->opts.dtype, s->ridge, how, sizeof how));
     if (*how)
         return not_positive(m, how);
     NTK_TRY(ntk_progress(m->ctx, "factorisations", 1, 1));

@@ -116,6 +116,7 @@ static ntk_status solve(struct ntk_flow_problem *p)
 {
     const int64_t rows[] = {p->n, p->m};
     double *own[2] = {NULL, NULL};
+    int64_t nulls = 0;
     ntk_status status = NTK_OK;
 
     for (int side = 0; side < 2 && p->opts->blocks && status == NTK_OK; side++) {
@@ -125,10 +126,12 @@ static ntk_status solve(struct ntk_flow_problem *p)
         status = own[side] ? NTK_OK : NTK_ENOMEM;
     }
     if (status == NTK_OK)
-        status = p->opts->closed_form ? ntk_flow_closed(p) : ntk_flow_integrate(p);
+        status = p->opts->closed_form ? ntk_flow_closed(p, &nulls) : ntk_flow_integrate(p);
     for (int side = 0; side < 2 && status == NTK_OK; side++)
         status = ntk_flow_check(p->ctx, side ? "test" : "training", p->times, p->n_times,
                                 rows[side] * p->c, p->f[side]);
+    if (status == NTK_OK && p->opts->closed_form && p->opts->null_directions)
+        *p->opts->null_directions = nulls;
     free(own[0]);
     free(own[1]);
     return status;

@@ -23,6 +23,7 @@ ntk_status ntk_flow_integrate(const struct ntk_flow_problem *p);
 /* NTK_ENUMERIC if a number of f, [n_times][size] outputs at `what` samples, is not finite; f may be NULL. */
 ntk_status ntk_flow_check(ntk_ctx *ctx, const char *what, const double *times, size_t n_times,
                           int64_t size, const double *f);
-ntk_status ntk_flow_closed(const struct ntk_flow_problem *p);
+/* *null_directions: as ntk_flow_opts has it. */
+ntk_status ntk_flow_closed(const struct ntk_flow_problem *p, int64_t *null_directions);
 
 #endif

@@ -77,24 +77,38 @@ static void at_time(const struct closed *w, size_t k)
     }
 }
 
-static ntk_status solve(struct closed *w)
+/* Entries that were computed in float32 and are handed over in float64 make eigenvalues of rounding error, which are
+ * learned. */
+static void hint_dtype(const struct closed *w, int64_t nulls)
+{
+    const struct ntk_spectral_scale single = ntk_spectral_scale(w->n, NTK_F32, 0, w->values);
+    const int64_t of_single = ntk_spectral_nulls(&single, w->n, w->values);
+
+    if (w->p->opts->dtype == NTK_F64 && of_single > nulls && ntk_all_single(w->p->k[0], (int64_t)w->n * w->n))
+        ntk_log(w->p->ctx, 1,
+                "entries of k_train all are float32 numbers, whose rounding errors (%.1e) are above %lld more of its "
+                "eigenvalues: if they were computed so, dtype is to be NTK_F32",
+                single.floor, (long long)(of_single - nulls));
+}
+
+static ntk_status solve(struct closed *w, int64_t *null_directions)
 {
     const struct ntk_flow_problem *p = w->p;
 
     memcpy(w->vectors, p->k[0], (size_t)w->n * (size_t)w->n * sizeof *w->vectors);
     NTK_TRY(ntk_spectral_solve(p->ctx, w->n, p->opts->dtype, 0, w->vectors, w->values));
     w->scale = ntk_spectral_scale(w->n, p->opts->dtype, 0, w->values);
+    *null_directions = ntk_spectral_nulls(&w->scale, w->n, w->values);
+    hint_dtype(w, *null_directions);
     project_residual(w);
     for (size_t k = 0; k < p->n_times; k++) {
         at_time(w, k);
         NTK_TRY(ntk_progress(p->ctx, "times", (double)(k + 1), (double)p->n_times));
     }
-    if (p->opts->null_directions)
-        *p->opts->null_directions = ntk_spectral_nulls(&w->scale, w->n, w->values);
     return NTK_OK;
 }
 
-ntk_status ntk_flow_closed(const struct ntk_flow_problem *p)
+ntk_status ntk_flow_closed(const struct ntk_flow_problem *p, int64_t *null_directions)
 {
     const int64_t per = p->opts->blocks ? p->c : 1, n = p->n * per;
     const size_t size = (size_t)(p->n * p->c);
@@ -109,7 +123,7 @@ ntk_status ntk_flow_closed(const struct ntk_flow_problem *p)
                        .scaled = ntk_alloc(p->ctx, size, sizeof *w.scaled),
                        .change = ntk_alloc(p->ctx, size, sizeof *w.change)};
     const ntk_status status =
-        w.vectors && w.values && w.r && w.scaled && w.change ? solve(&w) : NTK_ENOMEM;
+        w.vectors && w.values && w.r && w.scaled && w.change ? solve(&w, null_directions) : NTK_ENOMEM;
 
     free(w.vectors);
     free(w.values);

@@ -5,6 +5,7 @@
  *     attributes  format ("libntk model 2"; 1 is the same), net, posterior, dtype, diag_reg, diag_reg_absolute, finite_time,
  *                 mean_loss, covariance, targets, shape [4]
  *     x [n][features]    y, alpha [outputs][n]
+ *     net is a data set if it is longer than an attribute can be
  *     the standardisation: data/scaler_io.c
  *     the columns and classes of the training data, if they have names: data/schema_io.c
  *     with the factor: ridge (attribute) and factor or vectors and values, nngp

@@ -20,9 +20,11 @@ double ntk_ridge_value(const struct ntk_ridge *r, const struct ntk_rfp *k)
     return r->given * (r->absolute ? 1 : mean_diagonal(k));
 }
 
-static void check_pivots(const struct ntk_rfp *l, double largest, char *how, size_t size)
+static void check_pivots(ntk_ctx *ctx, const struct ntk_rfp *l, ntk_dtype dtype, double largest, char *how,
+                         size_t size)
 {
     const double limit = (double)l->n * DBL_EPSILON * largest;
+    const double rounding = ntk_spectral_rounding(l->n, dtype, largest);
     double least = (double)INFINITY;
     int64_t where = 0;
 
@@ -35,13 +37,20 @@ static void check_pivots(const struct ntk_rfp *l, double largest, char *how, siz
         }
     }
     if (least <= limit)
-        snprintf(how, size,
-                 "sample %lld is a combination of those before it (its pivot is %.1e, rounding "
-                 "error is %.1e)",
-                 (long long)where, least, limit);
+        ntk_format(how, size,
+                   "sample %lld is a combination of those before it (its pivot is %.1e, rounding "
+                   "error is %.1e)",
+                   (long long)where, least, limit);
+    else if (dtype == NTK_F32 && least <= rounding)
+        ntk_log(ctx, 1,
+                "to rounding errors of float32 sample %lld is a combination of those before it (its pivot is %.1e, "
+                "they are about %.1e), and what is solved along it is noise: compute the kernel in float64, or add "
+                "more to its diagonal",
+                (long long)where, least, rounding);
 }
 
-ntk_status ntk_ridge_factor(ntk_ctx *ctx, struct ntk_rfp *k, double ridge, char *how, size_t size)
+ntk_status ntk_ridge_factor(ntk_ctx *ctx, struct ntk_rfp *k, ntk_dtype dtype, double ridge, char *how,
+                            size_t size)
 {
     double largest = 0;
     int minor;
@@ -55,7 +64,7 @@ ntk_status ntk_ridge_factor(ntk_ctx *ctx, struct ntk_rfp *k, double ridge, char 
     if (minor)
         snprintf(how, size, "its leading minor of order %d is not positive", minor);
     else
-        check_pivots(k, largest, how, size);
+        check_pivots(ctx, k, dtype, largest, how, size);
     return NTK_OK;
 }
 
@@ -126,8 +135,8 @@ void ntk_ridge_say(const struct ntk_ridge *r, double number, char *hint, size_t 
 {
     *hint = '\0';
     if (number > 0)
-        snprintf(hint, size, "; try %s%g (%s)", r->spelling, number,
-                 r->absolute ? "absolute" : "times the mean of the diagonal");
+        ntk_format(hint, size, "; try %s%g (%s)", r->spelling, number,
+                   r->absolute ? "absolute" : "times the mean of the diagonal");
 }
 
 ntk_status ntk_ridge_hint(ntk_ctx *ctx, const struct ntk_ridge *r, ntk_dtype dtype, struct ntk_rfp *k,
@@ -144,7 +153,7 @@ ntk_status ntk_ridge_hint(ntk_ctx *ctx, const struct ntk_ridge *r, ntk_dtype dty
     if (next.given > 0 && next.given <= r->given)
         next.given = round_up(2 * r->given);
     for (int i = 0; i < TRIES && next.given > 0; i++) {
-        NTK_TRY(ntk_ridge_factor(ctx, k, ntk_ridge_value(&next, k), how, sizeof how));
+        NTK_TRY(ntk_ridge_factor(ctx, k, NTK_F64, ntk_ridge_value(&next, k), how, sizeof how));
         if (!*how) {
             ntk_ridge_say(&next, next.given, hint, size);
             return NTK_OK;

@@ -18,8 +18,11 @@ struct ntk_ridge {
 double ntk_ridge_value(const struct ntk_ridge *r, const struct ntk_rfp *k);
 
 /* K to the factor of K + ridge, in place. how: "", or why it is none: the matrix is not positive definite, or
- * its smallest pivot is rounding error, so that the factor solves nothing. Fails only if it is cancelled. */
-ntk_status ntk_ridge_factor(ntk_ctx *ctx, struct ntk_rfp *k, double ridge, char *how, size_t size);
+ * its smallest pivot is rounding error, so that the factor solves nothing. A pivot that is rounding error of entries
+ * of that dtype (NTK_F64: none) is warned of: no pivot is below lambda_min + ridge, so that this is a null direction of
+ * ntk_spectral_decompose. Fails only if it is cancelled. */
+ntk_status ntk_ridge_factor(ntk_ctx *ctx, struct ntk_rfp *k, ntk_dtype dtype, double ridge, char *how,
+                            size_t size);
 
 /* Fills k with the kernel matrix, without a ridge. */
 typedef ntk_status ntk_fill_fn(struct ntk_rfp *k, void *user);

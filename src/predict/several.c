@@ -144,6 +144,8 @@ ntk_status ntk_models_predict(ntk_model *const *models, size_t n_models, const n
     ntk_status status;
     struct ntk_blas blas;
 
+    for (size_t k = 0; k < n_models; k++)
+        NTK_TRY(ntk_kernel_check_shape(models[k]->mean, "x", x));
     for (size_t k = 0; k < n_models && !alike(models, n_models); k++)
         NTK_TRY(ntk_model_predict(models[k], x, mean[k], NULL));
     if (!alike(models, n_models))

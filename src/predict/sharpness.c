@@ -66,12 +66,40 @@ static double flat(int64_t n, int64_t outputs, const double *f, const double *y)
     return exp((low + high) / 2);
 }
 
+/* Whether targets of a sample, y[k * stride], are 1 for one class and 0 for the others; or these minus 1 / outputs. */
+static bool is_class(const double *y, int64_t stride, int64_t outputs)
+{
+    const double tiny = 1e-6, shift = 1 / (double)outputs; /* of rounding, in float32 too */
+    double most = y[0], least = y[0], below = 0;
+
+    for (int64_t k = 1; k < outputs; k++) {
+        most = fmax(most, y[k * stride]);
+        least = fmin(least, y[k * stride]);
+    }
+    for (int64_t k = 0; k < outputs; k++)
+        below += most - y[k * stride];
+    return (fabs(most - 1) < tiny || fabs(most - (1 - shift)) < tiny) && most - least < 1 + tiny &&
+           fabs(below - (double)(outputs - 1)) < tiny * (double)outputs;
+}
+
+static ntk_status check_classes(const ntk_model *m)
+{
+    for (int64_t i = 0; i < m->n; i++)
+        if (!is_class(m->y + i, m->n, m->outputs))
+            return ntk_fail(m->ctx, NTK_EINVAL,
+                            "class probabilities need targets of classes (NTK_ONEHOT or NTK_CENTERED): those of "
+                            "sample %lld are of none",
+                            (long long)i);
+    return NTK_OK;
+}
+
 ntk_status ntk_model_sharpness(const ntk_model *model, double *b)
 {
     const size_t bytes = (size_t)(model->n * model->outputs) * sizeof(double);
     double *f;
     ntk_status status;
 
+    NTK_TRY(check_classes(model));
     NTK_TRY(ntk_ctx_hold(model->ctx, bytes, "the leave-one-out outputs"));
     f = ntk_alloc(model->ctx, bytes, 1);
     status = f ? ntk_model_leave_one_out(model, f, NULL) : NTK_ENOMEM;

@@ -15,10 +15,12 @@ struct source {
     int64_t block;
     ntk_rows_fn *rows;
     void *user;
+    bool single; /* all entries so far are float32 numbers, whatever dtype says */
 };
 
-static ntk_status check_rows(const struct source *from, const ntk_block *b)
+static ntk_status check_rows(struct source *from, const ntk_block *b)
 {
+    from->single = from->single && (from->dtype == NTK_F32 || ntk_all_single(b->k, b->ni * b->ld));
     for (int64_t i = 0; i < b->ni; i++)
         for (int64_t j = 0; j < b->nj; j++) {
             const int64_t at = i * b->ld + j;
@@ -34,7 +36,7 @@ static ntk_status check_rows(const struct source *from, const ntk_block *b)
 
 static ntk_status fill(struct ntk_rfp *k, void *user)
 {
-    const struct source *from = user;
+    struct source *from = user;
     const int64_t rows = from->block;
     void *block = ntk_alloc(from->ctx, (size_t)(rows * k->n), from->dtype);
     ntk_status status = block ? NTK_OK : NTK_ENOMEM;
@@ -54,16 +56,16 @@ static ntk_status fill(struct ntk_rfp *k, void *user)
     return status;
 }
 
-static ntk_status factor(const struct source *from, const struct ntk_ridge *ridge,
+static ntk_status factor(struct source *from, const struct ntk_ridge *ridge,
                          struct ntk_rfp *k)
 {
     char how[160], hint[160];
-    struct source again = *from;
+    const ntk_dtype computed = from->single ? NTK_F32 : NTK_F64;
 
-    NTK_TRY(ntk_ridge_factor(from->ctx, k, ntk_ridge_value(ridge, k), how, sizeof how));
+    NTK_TRY(ntk_ridge_factor(from->ctx, k, computed, ntk_ridge_value(ridge, k), how, sizeof how));
     if (!*how)
         return NTK_OK;
-    NTK_TRY(ntk_ridge_hint(from->ctx, ridge, from->dtype, k, fill, &again, hint, sizeof hint));
+    NTK_TRY(ntk_ridge_hint(from->ctx, ridge, from->dtype, k, fill, from, hint, sizeof hint));
     return ntk_fail(from->ctx, NTK_ENUMERIC,
                     "the %lld x %lld kernel matrix is not positive definite: %s%s", (long long)k->n,
                     (long long)k->n, how, hint);
@@ -94,7 +96,7 @@ ntk_status ntk_kernel_solve(ntk_ctx *ctx, int64_t n, ntk_dtype dtype, int64_t bl
                             ntk_rows_fn *rows, void *user, const double *y, int64_t outputs,
                             double diag_reg, double *alpha)
 {
-    struct source from = {ctx, dtype, block, rows, user};
+    struct source from = {ctx, dtype, block, rows, user, true};
     const struct ntk_ridge ridge = {.given = diag_reg, .spelling = "diag_reg = "};
     const size_t rows_bytes = ntk_bytes((double)(block < n ? block : n) * (double)n * dtype);
     const size_t columns_bytes = ntk_bytes((double)outputs * (double)n * sizeof(double));

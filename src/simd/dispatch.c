@@ -5,8 +5,8 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "simd/simd.h"
 
 static bool runs_always(void) { return true; }
@@ -100,14 +100,6 @@ ntk_status ntk_ctx_isa(ntk_ctx *ctx, const char **isa)
     return NTK_OK;
 }
 
-static double seconds(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 ntk_status ntk_ctx_peak(ntk_ctx *ctx, ntk_dtype dtype, double *rate, int *lanes)
 {
     const size_t rounds = 100000;
@@ -118,11 +110,11 @@ ntk_status ntk_ctx_peak(ntk_ctx *ctx, ntk_dtype dtype, double *rate, int *lanes)
     NTK_TRY(ntk_isa_resolve(ctx));
     simd = dtype == NTK_F32 ? ctx->isa->f32 : ctx->isa->f64;
     for (int k = 0; k < 20; k++) {
-        const double start = seconds();
+        const double start = ntk_seconds();
         double now;
 
         sink = simd->peak(rounds);
-        now = NTK_PEAK_CHAINS * (double)rounds / (seconds() - start);
+        now = NTK_PEAK_CHAINS * (double)rounds / (ntk_seconds() - start);
         best = now > best ? now : best;
     }
     (void)sink;

@@ -49,6 +49,18 @@ ntk kernel --net 'fc()' --x1 six.csv --out K.npy --quiet >&- && echo "no report,
 train="ntk train --net Dense(2) --train six.csv --steps 2 --every 1 --quiet"
 try $train --out q.h5 --log /dev/full
 try $train --out q.h5 --log .
+# To standard output, by each option that names a file, or a sentence.
+$train --out q.h5 --log - | cut -d , -f 1,3
+try ntk train --net 'Dense(2)' --train missing.csv --steps 2 --out -
+try ntk train --net 'Dense(2)' --train missing.csv --steps 2 --out q.h5 --checkpoint -
+try ntk train --net 'Dense(2)' --train missing.csv --steps 2 --out q.h5 --record -
+try ntk init --net 'Dense(2)' --input-shape 2 --out -
+try ntk fit --net 'fc()' --train missing.csv --out -
+try ntk lab init --out -
+try ntk demo --out -
+$train --out q.h5 --log - >/dev/full
+echo "-> $?"
+ls -d ./- 2>/dev/null
 limited() {
     (ulimit -f "$1" && shift && "$@" 2>&1; echo "-> $?") | cat
 }

@@ -886,6 +886,11 @@ static void other_labels_are_numbered(void **state)
     ntk_data_free(test);
     assert_fails(f->ctx, NTK_EINVAL, "are words, such as '10'",
                  ntk_data_targets(train, NTK_RAW, 1, y));
+    test = load(f, write_text(f, "b.csv", "5,1,2\n6,2,1\n"), &(ntk_load_opts){.dtype = NTK_F64, .target = "1,2"});
+    unseen = -7;
+    assert_fails(f->ctx, NTK_EINVAL, "one number per sample", ntk_schema_number(s, test, &unseen));
+    assert_int_equal(unseen, -7);
+    ntk_data_free(test);
     ntk_schema_free(s);
     ntk_data_free(train);
 }

@@ -216,6 +216,51 @@ static void closed_form_of_a_singular_kernel(void **state)
     assert_near(test[2], 2 * (1 - exp(-1)), 1e-12, 1);
 }
 
+/* What fails leaves numbers as they were. */
+static void failing_counts_nothing(void **state)
+{
+    const double K[] = {1, 1, 1, 1}, large[] = {1e308, 1e308}, y[] = {100, 100}, t = 1;
+    int64_t nulls = -7;
+    double test[1];
+    ntk_flow_opts o;
+
+    (void)state;
+    ntk_flow_opts_init(&o);
+    o.closed_form = 1;
+    o.null_directions = &nulls;
+    assert_fails(ctx, NTK_ENUMERIC, "of the test outputs at t = 1",
+                 ntk_flow(ctx, &o, 2, 1, 1, K, large, y, NULL, NULL, &t, 1, NULL, test));
+    assert_int_equal(nulls, -7);
+    assert_ok(ctx, ntk_flow(ctx, &o, 2, 0, 1, K, NULL, y, NULL, NULL, &t, 1, NULL, NULL));
+    assert_int_equal(nulls, 1);
+}
+
+static void note_warning(int level, const char *text, void *user)
+{
+    if (level > 0)
+        snprintf(user, 300, "%s", text);
+}
+
+/* A kernel in float64 whose numbers are float32's is hinted at, if that makes a difference. */
+static void float32_in_float64_is_hinted_at(void **state)
+{
+    const double values[] = {(double)0.9999999f, 0.9999999, 0.5}, y[] = {1, 2}, t = 1;
+
+    (void)state;
+    for (int k = 0; k < 3; k++) {
+        const double K[] = {1, values[k], values[k], 1};
+        char warning[300] = "";
+        ntk_flow_opts o;
+
+        ntk_flow_opts_init(&o);
+        o.closed_form = 1;
+        ntk_ctx_set_log(ctx, note_warning, warning);
+        assert_ok(ctx, ntk_flow(ctx, &o, 2, 0, 1, K, NULL, y, NULL, NULL, &t, 1, NULL, NULL));
+        ntk_ctx_set_log(ctx, NULL, NULL);
+        assert_int_equal(strstr(warning, "dtype is to be NTK_F32") != NULL, k == 0);
+    }
+}
+
 /* ---- kernels whose eigenvalues are rounding error */
 
 #define PROP_N 14
@@ -523,6 +568,8 @@ int main(void)
         cmocka_unit_test(squared_loss_is_the_closed_form),
         cmocka_unit_test(closed_form_is_exact),
         cmocka_unit_test(closed_form_of_a_singular_kernel),
+        cmocka_unit_test(failing_counts_nothing),
+        cmocka_unit_test(float32_in_float64_is_hinted_at),
         cmocka_unit_test(loss_never_rises),
         cmocka_unit_test(null_directions_stay),
         cmocka_unit_test(indefinite_matrices_are_refused),
@@ -537,6 +584,8 @@ int main(void)
         cmocka_unit_test(needs_sundials),
         cmocka_unit_test(closed_form_is_exact),
         cmocka_unit_test(closed_form_of_a_singular_kernel),
+        cmocka_unit_test(failing_counts_nothing),
+        cmocka_unit_test(float32_in_float64_is_hinted_at),
         cmocka_unit_test(loss_never_rises),
         cmocka_unit_test(null_directions_stay),
         cmocka_unit_test(indefinite_matrices_are_refused),

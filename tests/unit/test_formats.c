@@ -9,6 +9,7 @@
 #include <hdf5.h>
 #include <unistd.h>
 
+#include "base/h5.h"
 #include "context.h"
 
 #define FORMATS NTK_SOURCE_ROOT "/tests/golden/formats/"
@@ -557,9 +558,140 @@ static void samples_that_are_not_in_the_file(void **state)
     assert_fails(ctx, NTK_ENOMEM, "the data needs", ntk_data_load(ctx, path, NULL, &x));
 }
 
+/* ---- what HDF5 has no room for */
+
+enum { LONG_NET = 800, LAYER_TEXT = 100 };
+
+/* More than 64 KiB, which an attribute cannot hold. */
+static ntk_net *long_net(void)
+{
+    char *text = malloc(LONG_NET * LAYER_TEXT), *at = text;
+    ntk_net *net;
+
+    at += sprintf(at, "serial(");
+    for (int k = 0; k < LONG_NET; k++)
+        at += sprintf(at, "Dense(1, W_std=1.0000000000000%03d, b_std=0.0000000123456789%03d, parameterization='standard'), ",
+                      k + 2, k);
+    sprintf(at, "Dense(1))");
+    assert_ok(ctx, ntk_net_parse(ctx, text, &net));
+    free(text);
+    assert_ok(ctx, ntk_net_print(net, &text));
+    assert_true(strlen(text) > 65536);
+    ntk_text_free(text);
+    return net;
+}
+
+static void long_nets_are_saved(void **state)
+{
+    const double x[] = {1, 2, 3, -1}, y[] = {1, -1};
+    double f[2], again[2];
+    ntk_net *net = long_net();
+    ntk_data *data;
+    ntk_params *params, *loaded;
+    ntk_train *train;
+    ntk_train_opts t;
+    ntk_model *model, *loaded_model;
+    ntk_fit_opts o;
+
+    (void)state;
+    assert_ok(ctx, ntk_data_view(ctx, x, NTK_F64, 2, (ntk_shape){0, 1, 1, 2}, &data));
+    assert_ok(ctx, ntk_params_new(ctx, net, (ntk_shape){0, 1, 1, 2}, NTK_F64, 1, &params));
+    assert_ok(ctx, ntk_params_save(params, path));
+    assert_ok(ctx, ntk_params_load(ctx, path, &loaded));
+    assert_ok(ctx, ntk_params_apply(params, data, f));
+    assert_ok(ctx, ntk_params_apply(loaded, data, again));
+    assert_memory_equal(f, again, sizeof f);
+    ntk_train_opts_init(&t);
+    t.learning_rate = 1e-6;
+    assert_ok(ctx, ntk_train_new(params, data, y, &t, &train));
+    assert_ok(ctx, ntk_train_save(train, path));
+    assert_ok(ctx, ntk_train_load(train, path));
+    ntk_train_free(train);
+    ntk_params_free(params);
+    ntk_params_free(loaded);
+    ntk_fit_opts_init(&o);
+    o.diag_reg = 0.1;
+    assert_ok(ctx, ntk_model_fit(ctx, net, data, y, 1, &o, &model));
+    assert_ok(ctx, ntk_model_save(model, path, 0));
+    assert_ok(ctx, ntk_model_load(ctx, path, &loaded_model));
+    assert_ok(ctx, ntk_model_predict(model, data, f, NULL));
+    assert_ok(ctx, ntk_model_predict(loaded_model, data, again, NULL));
+    assert_memory_equal(f, again, sizeof f);
+    ntk_model_free(model);
+    ntk_model_free(loaded_model);
+    ntk_data_free(data);
+    ntk_net_free(net);
+}
+
+/* ---- HDF5 without memory */
+
+/* A filter that lets everything through, but has no memory to read it. */
+static size_t no_memory(unsigned flags, size_t n, const unsigned *values, size_t bytes, size_t *room,
+                        void **buffer)
+{
+    (void)n, (void)values, (void)room, (void)buffer;
+    if (!(flags & H5Z_FLAG_REVERSE))
+        return bytes;
+    H5Epush2(H5E_DEFAULT, __FILE__, __func__, __LINE__, H5E_ERR_CLS, H5E_DATASET, H5E_NOSPACE,
+             "memory allocation failed");
+    return 0;
+}
+
+static const H5Z_class2_t without_memory = {
+    .version = H5Z_CLASS_T_VERS, .id = 300, .encoder_present = 1, .decoder_present = 1,
+    .name = "without memory", .filter = no_memory};
+
+static void write_without_memory(void)
+{
+    const hsize_t n[] = {2, 2};
+    const double x[] = {1, 2, 3, 4};
+    const hid_t f = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+    const hid_t space = H5Screate_simple(2, n, NULL), plist = H5Pcreate(H5P_DATASET_CREATE);
+    hid_t set;
+
+    assert_true(H5Zregister(&without_memory) >= 0);
+    H5Pset_chunk(plist, 2, n);
+    H5Pset_filter(plist, 300, H5Z_FLAG_MANDATORY, 0, NULL);
+    set = H5Dcreate2(f, "x", H5T_NATIVE_DOUBLE, space, H5P_DEFAULT, plist, H5P_DEFAULT);
+    assert_true(H5Dwrite(set, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, x) >= 0);
+    H5Dclose(set);
+    H5Pclose(plist);
+    H5Sclose(space);
+    assert_true(H5Fclose(f) >= 0);
+}
+
+/* What failed for lack of memory is remembered, though HDF5 forgets it with the next call. */
+static void lack_of_memory_is_remembered(void **state)
+{
+    double x[4];
+
+    (void)state;
+    write_without_memory();
+    for (int noticed = 0; noticed < 2; noticed++) { /* a part that need not be there is not noticed */
+        struct ntk_h5 f = {.ctx = ctx};
+        hid_t set;
+
+        assert_ok(ctx, ntk_h5_open(&f, path, "the test"));
+        set = H5Dopen2(f.id, "x", H5P_DEFAULT);
+        assert_true(H5Dread(set, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, x) < 0);
+        assert_true(H5Dclose(set) >= 0);
+        if (noticed)
+            assert_true(ntk_h5_broken(&f, "x", false));
+        assert_fails(ctx, NTK_ENOMEM, "no memory for the part", ntk_h5_end(&f, path, "test", NTK_OK));
+    }
+    {
+        ntk_data *data;
+
+        assert_fails(ctx, NTK_ENOMEM, "no memory to read the file", ntk_data_load(ctx, path, NULL, &data));
+    }
+    H5Zunregister(300);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(long_nets_are_saved),
+        cmocka_unit_test(lack_of_memory_is_remembered),
         cmocka_unit_test(models_of_every_format),
         cmocka_unit_test(parameters_of_every_format),
         cmocka_unit_test(trained_parameters_keep_their_encoding),

@@ -2,6 +2,8 @@
  *
  * Kernels of whole nets: golden values, symmetry, threads, instruction sets, shared work, refusals.
  */
+#include <unistd.h>
+
 #include "golden.h"
 #include "context.h"
 
@@ -334,6 +336,50 @@ static void work_can_be_cancelled(void **state)
     free(x);
 }
 
+struct first_call {
+    bool called, stop; /* stop: once something is done */
+    double done;
+};
+
+static int note_first(const char *what, double done, double total, void *user)
+{
+    struct first_call *first = user;
+
+    (void)what, (void)total;
+    if (!first->called) {
+        first->called = true;
+        first->done = done;
+    }
+    return first->stop && done > 0;
+}
+
+/* What is said first is not what earlier work had come to, long enough ago to be said again. */
+static void progress_starts_anew(void **state)
+{
+    double *x = random_samples(5, N);
+    ntk_data *data = vectors(x, NTK_F64, N, D);
+    ntk_kernel *k = compile(deep, NTK_NTK, NTK_F64, D);
+    double *out = malloc(N * N * sizeof *out), *diagonal[] = {out};
+    void *outs[] = {out};
+
+    (void)state;
+    for (int stop = 0; stop < 2; stop++) {
+        struct first_call first = {.called = false, .stop = stop};
+
+        ntk_ctx_set_progress(ctx, note_first, &first);
+        assert_int_equal(ntk_kernel_compute(k, data, NULL, outs), stop ? NTK_ECANCEL : NTK_OK);
+        usleep(100000);
+        first = (struct first_call){.called = false};
+        assert_ok(ctx, ntk_kernel_diagonal(k, data, diagonal));
+        assert_true(first.called && first.done == 0);
+        ntk_ctx_set_progress(ctx, NULL, NULL);
+    }
+    free(out);
+    ntk_kernel_free(k);
+    ntk_data_free(data);
+    free(x);
+}
+
 static void refuses_what_does_not_fit(void **state)
 {
     const ntk_shape image = {2, 4, 4, 1}, vector = {0, 1, 1, D};
@@ -392,6 +438,7 @@ int main(void)
         cmocka_unit_test(instruction_sets_agree),
         cmocka_unit_test(nets_share_work),
         cmocka_unit_test(work_can_be_cancelled),
+        cmocka_unit_test(progress_starts_anew),
         cmocka_unit_test(refuses_what_does_not_fit),
         cmocka_unit_test(refuses_what_overflows),
     };

@@ -591,6 +591,57 @@ static void solving_a_given_matrix(void **state)
                  ntk_kernel_solve(ctx, 6, NTK_F64, 4, indefinite_rows, &cancel, y, 1, 1, alpha));
 }
 
+static void note_warning(int level, const char *text, void *user)
+{
+    if (level > 0)
+        snprintf(user, 300, "%s", text);
+}
+
+struct pair {
+    double k; /* of two samples */
+    ntk_dtype dtype;
+};
+
+static int pair_rows(int64_t i0, int64_t ni, void *k, void *user)
+{
+    const struct pair *p = user;
+
+    for (int64_t i = 0; i < 2 - i0; i++) { /* one row */
+        const double value = i == 0 ? 1 : p->k;
+
+        if (p->dtype == NTK_F32)
+            ((float *)k)[i] = (float)value;
+        else
+            ((double *)k)[i] = value;
+    }
+    (void)ni;
+    return 0;
+}
+
+/* Cholesky works, but what it solves is what float32 rounded. */
+static void rounding_errors_of_float32_are_warned_of(void **state)
+{
+    const double y[] = {1, 2}, near = (double)0.9999999f;
+    const struct {
+        struct pair pair;
+        double diag_reg;
+        bool warned;
+    } cases[] = {{{near, NTK_F32}, 0, true},          {{near, NTK_F64}, 0, true}, {{near, NTK_F32}, 1e-5, false},
+                 {{0.9999999, NTK_F64}, 0, false}, {{0.5, NTK_F32}, 0, false}};
+
+    (void)state;
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        char warning[300] = "";
+        struct pair p = cases[k].pair;
+        double alpha[2];
+
+        ntk_ctx_set_log(ctx, note_warning, warning);
+        assert_ok(ctx, ntk_kernel_solve(ctx, 2, p.dtype, 1, pair_rows, &p, y, 1, cases[k].diag_reg, alpha));
+        ntk_ctx_set_log(ctx, NULL, NULL);
+        assert_int_equal(strstr(warning, "to rounding errors of float32 sample 1") != NULL, cases[k].warned);
+    }
+}
+
 /* At the training samples nothing is left but rounding error, of either sign. */
 static void variances_are_not_negative(void **state)
 {
@@ -728,6 +779,25 @@ static void sharpness_is_the_most_likely(void **state)
     assert_true(cross_entropy(f, y, N, C, 1.01 * b) > best);
     assert_true(cross_entropy(f, y, N, C, 0.99 * b) > best);
     ntk_model_free(model);
+    assert_ok(ctx, ntk_data_targets(x, NTK_CENTERED, C, y));
+    assert_ok(ctx, ntk_model_fit(ctx, net, x, y, C, &o, &model));
+    assert_ok(ctx, ntk_model_sharpness(model, &b));
+    ntk_model_free(model);
+    /* no class, two classes, and regression */
+    for (int wrong = 0; wrong < 3; wrong++) {
+        assert_ok(ctx, ntk_data_targets(x, NTK_ONEHOT, C, y));
+        for (int k = 0; k < C; k++)
+            y[3 * C + k] = wrong == 0 ? 0 : wrong == 1 ? k < 2 : 0.1 * k;
+        assert_ok(ctx, ntk_model_fit(ctx, net, x, y, C, &o, &model));
+        b = -1;
+        assert_fails(ctx, NTK_EINVAL, "those of sample 3", ntk_model_sharpness(model, &b));
+        assert_true(b == -1);
+        ntk_model_free(model);
+    }
+    assert_ok(ctx, ntk_data_targets(x, NTK_RAW, 0, y));
+    assert_ok(ctx, ntk_model_fit(ctx, net, x, y, 1, &o, &model));
+    assert_fails(ctx, NTK_EINVAL, "targets of classes", ntk_model_sharpness(model, &b));
+    ntk_model_free(model);
     ntk_net_free(net);
     ntk_data_free(x);
 }
@@ -849,6 +919,48 @@ static void refuses_what_cannot_be_solved(void **state)
     fixture_free(&f);
 }
 
+/* Arrays stay as they were where arguments are refused. */
+static void refusing_writes_nothing(void **state)
+{
+    struct fixture f;
+    ntk_fit_opts o;
+    ntk_model *models[2];
+    ntk_data *wrong;
+    double t = 1, one[64], two[64];
+    double *const means[] = {one, two};
+
+    (void)state;
+    fixture_read(&f);
+    wrong = vectors(f.x_test, 2, f.d - 1);
+    for (int k = 0; k < 64; k++)
+        one[k] = two[k] = -7;
+    ntk_fit_opts_init(&o);
+    o.finite_time = 1;
+    o.diag_reg = 0.1;
+    models[0] = fit(&f, "serial(Dense(8), Relu(), Dense(1))", &o);
+    assert_fails(ctx, NTK_EINVAL, "covariance = 1",
+                 ntk_model_dynamics(models[0], &t, 1, NULL, f.test, NULL, one, NULL, two));
+    assert_fails(ctx, NTK_ESHAPE, "samples of x have shape",
+                 ntk_model_dynamics(models[0], &t, 1, NULL, wrong, NULL, one, two, NULL));
+    o.posterior = NTK_POSTERIOR_NTKGP;
+    models[1] = fit(&f, "serial(Dense(8), Relu(), Dense(1))", &o);
+    assert_fails(ctx, NTK_EINVAL, "at t = infinity only",
+                 ntk_model_dynamics(models[1], &t, 1, NULL, f.test, NULL, one, NULL, two));
+    ntk_model_free(models[1]);
+    ntk_data_free(wrong);
+    wrong = f.train;
+    f.train = vectors(f.x_train, f.n, f.d - 1);
+    models[1] = fit(&f, "serial(Dense(8), Relu(), Dense(1))", &o);
+    assert_fails(ctx, NTK_ESHAPE, "samples of x have shape",
+                 ntk_models_predict(models, 2, f.test, means));
+    for (int k = 0; k < 64; k++)
+        assert_true(one[k] == -7 && two[k] == -7);
+    for (int k = 0; k < 2; k++)
+        ntk_model_free(models[k]);
+    ntk_data_free(wrong);
+    fixture_free(&f);
+}
+
 /* Every stage names itself: targets that are too large for the solution, for predictions, for what
  * is said of them. */
 static void stages_hand_on_finite_numbers(void **state)
@@ -950,12 +1062,14 @@ int main(void)
         cmocka_unit_test(with_a_ridge_the_limit_is_choleskys),
         cmocka_unit_test(hints_of_a_ridge_work),
         cmocka_unit_test(solving_a_given_matrix),
+        cmocka_unit_test(rounding_errors_of_float32_are_warned_of),
         cmocka_unit_test(variances_are_not_negative),
         cmocka_unit_test(models_are_saved),
         cmocka_unit_test(schemas_are_saved),
         cmocka_unit_test(sharpness_is_the_most_likely),
         cmocka_unit_test(broken_files_are_refused),
         cmocka_unit_test(refuses_what_cannot_be_solved),
+        cmocka_unit_test(refusing_writes_nothing),
         cmocka_unit_test(stages_hand_on_finite_numbers),
         cmocka_unit_test(a_given_matrix_must_be_finite),
     };

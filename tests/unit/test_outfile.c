@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <sys/file.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -121,6 +122,59 @@ static void a_file_keeps_its_mode(void **state)
         assert_int_equal(chmod(path, 0400), 0);
         assert_int_equal(ntk_outfile_open(path, &out), EACCES); /* it is to stay as it is */
         assert_int_equal(ntk_outfile_check(path), EACCES);
+    }
+}
+
+enum { USER = 4321, OWN_GROUP, SHARED_GROUP };
+
+/* A file of root and the shared group is replaced by a user. false: the system has no such users. */
+static bool replace_as_user(const char *path, bool is_in_group, mode_t mode, struct stat *file)
+{
+    const gid_t groups[] = {SHARED_GROUP};
+    int status = 0;
+    pid_t pid;
+
+    put(path, "old");
+    if (chown(path, 0, SHARED_GROUP) != 0)
+        return false;
+    assert_int_equal(chmod(path, mode), 0);
+    pid = fork();
+    if (pid == 0) {
+        if (setgroups(is_in_group ? 1 : 0, groups) != 0 || setgid(OWN_GROUP) != 0 || setuid(USER) != 0)
+            _exit(1);
+        put(path, "new");
+        _exit(0);
+    }
+    assert_true(pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status));
+    if (WEXITSTATUS(status) != 0)
+        return false;
+    assert_holds(path, "new");
+    assert_int_equal(stat(path, file), 0);
+    assert_int_equal(file->st_uid, USER);
+    assert_int_equal(unlink(path), 0);
+    return true;
+}
+
+/* Who may not give files away keeps the group if it is one of his; else nobody may do more than before. */
+static void a_file_keeps_its_group(void **state)
+{
+    const struct {
+        bool is_in_group;
+        mode_t mode, then;
+    } cases[] = {{true, 0660, 0660},   {true, 06664, 02664},  {false, 0666, 0666},
+                 {false, 0646, 0644},  {false, 06606, 0600}, {false, 0626, 0622}};
+    const char *path = in_folder("file");
+    struct stat file;
+
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    assert_int_equal(chmod(folder, 0777), 0);
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        if (!replace_as_user(path, cases[k].is_in_group, cases[k].mode, &file))
+            skip();
+        assert_int_equal(file.st_gid, cases[k].is_in_group ? SHARED_GROUP : OWN_GROUP);
+        assert_int_equal(file.st_mode & 07777, cases[k].then);
     }
 }
 
@@ -288,6 +342,7 @@ int main(void)
         TEST(files_appear_whole),
         TEST(what_cannot_be_written_is_an_error),
         TEST(a_file_keeps_its_mode),
+        TEST(a_file_keeps_its_group),
         TEST(links_are_followed),
         TEST(devices_and_pipes_are_written_in_place),
         TEST(files_are_written_on),
