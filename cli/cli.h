@@ -78,6 +78,8 @@ void say_memory(const char *what, size_t bytes);
 /* ---- files (files.c) */
 #define FOLDER_MAX 4000 /* bytes of a folder's path */
 #define PATH_ROOM  4200 /* for a file in it */
+/* Refuses an output that is another one's file, or that of something that the command reads. */
+int check_files(const struct args *a);
 /* Refuses an output that cannot be written, before work starts. */
 int check_output(const char *path);
 int check_hdf5_output(const char *option, const char *path);

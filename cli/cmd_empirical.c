@@ -75,7 +75,7 @@ static int several(ntk_ctx *ctx, const struct args *a, struct job *j)
     ntk_dtype dtype;
     ntk_status status;
 
-    TRY(ctx, ntk_ctx_check_memory(ctx, ntk_bytes((double)n1 * (double)n2 * 4 * sizeof *j->mean),
+    TRY(ctx, ntk_ctx_check_memory(ctx, ntk_bytes((double)n1 * (double)n2 * 6 * sizeof *j->mean),
                                   "the kernel's mean"));
     arrays[0].x = j->mean = malloc((size_t)(n1 * n2) * sizeof *j->mean);
     arrays[1].x = j->error = malloc((size_t)(n1 * n2) * sizeof *j->error);

@@ -261,11 +261,17 @@ static int open_log(const struct args *a, struct run *r)
     return error ? cannot_write(a->log, error) : EXIT_OK;
 }
 
-static int open_records(const struct args *a, struct run *r)
+static int64_t interval(const struct args *a)
+{
+    return a->every ? a->every : a->steps < 50 ? 1 : a->steps / 50;
+}
+
+static int open_records(ntk_ctx *ctx, const struct args *a, struct run *r)
 {
     char path[PATH_ROOM];
 
-    records_init(&r->r, r->n, r->m, r->c, a->record, a->kernels);
+    records_init(&r->r, ctx, a->steps / interval(a) + 2, r->n, r->m, r->c, a->record, a->kernels);
+    STEP(records_room(&r->r));
     if (!a->record || !a->checkpoint)
         return EXIT_OK;
     snprintf(path, sizeof path, "%s.records", a->checkpoint);
@@ -276,7 +282,7 @@ static int open_records(const struct args *a, struct run *r)
 
 static int train(ntk_ctx *ctx, const struct args *a, struct run *r)
 {
-    const int64_t every = a->every ? a->every : a->steps < 50 ? 1 : a->steps / 50;
+    const int64_t every = interval(a);
 
     while (true) {
         const int64_t done = ntk_train_step(r->train);
@@ -333,7 +339,7 @@ static int run(ntk_ctx *ctx, const struct args *a, struct run *r)
     STEP(load(ctx, a, r));
     STEP(start_training(ctx, a, r));
     STEP(open_log(a, r));
-    STEP(open_records(a, r));
+    STEP(open_records(ctx, a, r));
     r->began = ntk_seconds();
     code = train(ctx, a, r);
     if (r->log.f)

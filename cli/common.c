@@ -16,26 +16,31 @@ bool ends_with(const char *path, const char *end)
     return n >= m && strcmp(path + n - m, end) == 0;
 }
 
-static char *read_text(const char *path)
+#define NET_MAX ((size_t)1 << 20) /* bytes of a net's file: no text is longer, a device may be */
+
+/* The text of a net's file, to be freed. */
+static int read_net(const char *path, char **text)
 {
     FILE *f = fopen(path, "rb");
-    char *text = NULL;
     size_t n = 0;
+    int code = EXIT_OK;
 
-    if (!f)
-        return NULL;
-    for (size_t got = 1; got > 0; n += got) {
-        char *more = realloc(text, n + 4097);
-
-        if (!more)
-            break;
-        text = more;
-        got = fread(text + n, 1, 4096, f);
+    *text = calloc(NET_MAX + 1, 1);
+    if (f && *text) {
+        errno = 0;
+        n = fread(*text, 1, NET_MAX + 1, f);
     }
-    fclose(f);
-    if (text)
-        text[n] = '\0';
-    return text;
+    if (!f || !*text || ferror(f))
+        code = usage("cannot read the net %s: %s", path, strerror(errno));
+    else if (n > NET_MAX)
+        code = usage("the net %s has more than %zu bytes", path, NET_MAX);
+    else if (strlen(*text) < n)
+        code = usage("the net %s has a NUL byte: this is no text", path);
+    if (f)
+        fclose(f);
+    if (code != EXIT_OK)
+        free(*text);
+    return code;
 }
 
 int parse_net(ntk_ctx *ctx, const struct args *a, size_t i, ntk_net **net)
@@ -50,9 +55,7 @@ int parse_net(ntk_ctx *ctx, const struct args *a, size_t i, ntk_net **net)
         TRY(ctx, ntk_net_parse(ctx, spec, net));
         return EXIT_OK;
     }
-    text = read_text(spec + 1);
-    if (!text)
-        return usage("cannot read the net %s: %s", spec + 1, strerror(errno));
+    STEP(read_net(spec + 1, &text));
     status = ntk_net_parse(ctx, text, net);
     free(text);
     TRY(ctx, status);

@@ -19,6 +19,48 @@ int check_output(const char *path)
     return error ? usage("cannot write %s: %s", path, strerror(error)) : EXIT_OK;
 }
 
+/* Whether two paths lead to one file, or would. */
+static bool same_file(const char *a, const char *b)
+{
+    struct stat x, y;
+
+    if (!a || !b || strcmp(a, "-") == 0)
+        return false;
+    if (stat(a, &x) == 0 && stat(b, &y) == 0)
+        return S_ISREG(x.st_mode) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+    return strcmp(a, b) == 0;
+}
+
+int check_files(const struct args *a)
+{
+    const struct {
+        const char *option, *path;
+    } files[] = {{"out", a->out},       {"log", a->log},
+                 {"record", a->record}, {"checkpoint", a->checkpoint},
+                 {"params", a->params}, {"x", a->x},
+                 {"x1", a->x1},         {"x2", a->x2},
+                 {"train", a->train},   {"test", a->test},
+                 {"model", a->model}};
+    enum {
+        OUTPUTS = 4,
+        PARAMS = 4,
+        ALL = sizeof files / sizeof *files
+    };
+    const bool trained = a->steps > 0; /* parameters may be trained where they are */
+
+    for (int i = 0; i < OUTPUTS; i++) {
+        for (int j = i + 1; j < ALL; j++)
+            if (!(i == 0 && j == PARAMS && trained) && same_file(files[i].path, files[j].path))
+                return usage("--%s is the file of --%s, %s, which would be lost", files[i].option,
+                             files[j].option, files[i].path);
+        for (size_t k = 0; k < a->n_nets; k++)
+            if (a->nets[k][0] == '@' && same_file(files[i].path, a->nets[k] + 1))
+                return usage("--%s is the file of --net, %s, which would be lost", files[i].option,
+                             files[i].path);
+    }
+    return EXIT_OK;
+}
+
 int check_hdf5_output(const char *option, const char *path)
 {
     if (path && strcmp(path, "-") == 0)

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,14 +52,14 @@ static bool parse_bytes(const char *text, size_t *bytes)
     double x = strtod(text, &end);
     const char *units = "kMGT", *unit = *end ? strchr(units, *end) : NULL;
 
-    if (end == text || !(x > 0))
+    if (end == text)
         return false;
     if (unit) {
         for (const char *u = units; u <= unit; u++)
             x *= 1024;
         end++;
     }
-    if (!(x < 1e18))
+    if (!(x >= 1 && x < 1e18)) /* 0 is no bound */
         return false;
     *bytes = (size_t)x;
     return *end == '\0' || strcmp(end, "B") == 0 || strcmp(end, "iB") == 0;
@@ -68,7 +69,7 @@ static int configure(ntk_ctx *ctx, const struct args *a)
 {
     size_t bytes;
 
-    TRY(ctx, ntk_ctx_set_threads(ctx, (int)a->threads));
+    TRY(ctx, ntk_ctx_set_threads(ctx, a->threads < INT_MAX ? (int)a->threads : INT_MAX));
     if (a->isa)
         TRY(ctx, ntk_ctx_set_isa(ctx, a->isa));
     if (a->memory) {
@@ -88,6 +89,8 @@ static int run(const struct command *command, const struct args *args)
         return usage("no memory");
     report_start(ctx, command->name, args->quiet);
     code = configure(ctx, args);
+    if (code == EXIT_OK)
+        code = check_files(args);
     if (code == EXIT_OK)
         code = command->run(ctx, args);
     ntk_ctx_free(ctx);

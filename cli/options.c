@@ -2,6 +2,7 @@
  *
  * options.c - all options: their names, types, help and where they go.
  */
+#include <errno.h>
 #include <math.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -192,6 +193,9 @@ static int store(const struct option *o, const char *value, struct args *a)
         a->nets[a->n_nets++] = value;
         return EXIT_OK;
     case TEXT:
+        if (*(const char **)field && strcmp(o->value, "COL,COL") == 0)
+            return usage("--%s is given twice: one list has all columns, as in --%s %s,%s", o->name, o->name,
+                         *(const char **)field, value);
         *(const char **)field = value;
         return EXIT_OK;
     case FLAG:
@@ -203,8 +207,9 @@ static int store(const struct option *o, const char *value, struct args *a)
             return usage("--%s must be a number >= 0, got '%s'", o->name, value);
         return EXIT_OK;
     default:
+        errno = 0;
         *(int64_t *)field = strtoll(value, &end, 10);
-        if (end == value || *end || *(int64_t *)field < (o->kind == COUNT ? 0 : 1))
+        if (end == value || *end || errno || *(int64_t *)field < (o->kind == COUNT ? 0 : 1))
             return usage("--%s must be an integer >= %d, got '%s'", o->name,
                          o->kind == COUNT ? 0 : 1, value);
         return EXIT_OK;

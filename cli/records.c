@@ -7,7 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-void records_init(struct records *r, int64_t n, int64_t m, int64_t c, bool outputs, bool kernels)
+#include "base/base.h"
+
+void records_init(struct records *r, ntk_ctx *ctx, int64_t most, int64_t n, int64_t m, int64_t c,
+                  bool outputs, bool kernels)
 {
     const ntk_array arrays[N_RECORD_KINDS] = {
         [AT_STEP] = {.name = "step", .ndim = 1},
@@ -20,6 +23,8 @@ void records_init(struct records *r, int64_t n, int64_t m, int64_t c, bool outpu
     const int64_t sizes[N_RECORD_KINDS] = {
         1, 1, 1, outputs ? n * c : 0, outputs ? m * c : 0, kernels ? n * n : 0};
 
+    r->ctx = ctx;
+    r->most = most;
     memcpy(r->array, arrays, sizeof arrays);
     memcpy(r->size, sizes, sizeof sizes);
 }
@@ -34,17 +39,24 @@ void records_free(struct records *r)
 
 int records_room(struct records *r)
 {
+    const int64_t room = r->room ? 2 * r->room : r->most;
+    double numbers = 0;
+
     if (r->n < r->room)
         return EXIT_OK;
+    for (int k = 0; k < N_RECORD_KINDS; k++)
+        numbers += (double)room * (double)r->size[k];
+    TRY(r->ctx, ntk_ctx_check_memory(r->ctx, ntk_bytes(numbers * sizeof(double)),
+                                     "keeping the records (a larger --every makes fewer)"));
     for (int k = 0; k < N_RECORD_KINDS; k++) {
-        const size_t size = (size_t)((2 * r->room + 64) * r->size[k]) * sizeof(double);
+        const size_t size = (size_t)(room * r->size[k]) * sizeof(double);
         double *more = size ? realloc(r->x[k], size) : NULL;
 
         if (size && !more)
             return usage("no memory for the records; a larger --every makes fewer");
         r->x[k] = more;
     }
-    r->room = 2 * r->room + 64;
+    r->room = room;
     return EXIT_OK;
 }
 

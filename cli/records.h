@@ -18,20 +18,22 @@ enum record_kind {
 };
 
 struct records {
-    int64_t n, room;
+    ntk_ctx *ctx;
+    int64_t n, room, most;
     struct ntk_array array[N_RECORD_KINDS]; /* shape[0] is n when it is written */
     int64_t size[N_RECORD_KINDS];           /* numbers of a record; 0: not kept */
     double *x[N_RECORD_KINDS];
     struct ntk_outfile file; /* the same, to go on from; f NULL: none */
 };
 
-/* Step, loss and distance; with `outputs` those of n training and m test samples, c each; with
- * `kernels` the tangent kernel. */
-void records_init(struct records *r, int64_t n, int64_t m, int64_t c, bool outputs, bool kernels);
+/* `most` records, if the run is not longer than it seems, of step, loss and distance; with `outputs` those of n
+ * training and m test samples, c each; with `kernels` the tangent kernel. */
+void records_init(struct records *r, ntk_ctx *ctx, int64_t most, int64_t n, int64_t m, int64_t c, bool outputs,
+                  bool kernels);
 void records_free(struct records *r);
 /* Keeps records in a file as they come. A run that goes on from a step has those before it back. */
 int records_file(struct records *r, const char *path, int64_t step);
-/* Room for one more; then its places, which are filled; then it counts. */
+/* Room for one more, at first for all of them, which is refused where there is no memory for it; then its places, which are filled; then it counts. */
 int records_room(struct records *r);
 double *records_at(const struct records *r, enum record_kind kind);
 int records_add(struct records *r);

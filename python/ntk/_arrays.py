@@ -62,6 +62,15 @@ def check_readable(x, name):
             raise ValueError(_ragged(x, name) or str(error)) from None
 
 
+def check_numbers(x, name):
+    """The same, and texts, dates and times, which another library would take for numbers, a date for its nanoseconds."""
+    check_readable(x, name)
+    if getattr(getattr(x, "dtype", None), "kind", "O") in "mMSU":
+        raise ValueError(f"{name} must have real numbers, got dtype {x.dtype}")
+    if any(getattr(dtype, "kind", "O") in "mM" for _, dtype in _types(x)):
+        raise ValueError(_other_columns(x, name))
+
+
 def _ragged(x, name):
     """Which rows of nested lists differ in length; None: none do."""
     if not isinstance(x, (list, tuple)):
@@ -89,19 +98,33 @@ def _numbers_of(a, name, x):
         raise ValueError(f"{name} must have real numbers, got dtype {a.dtype}")
     try:
         return a.astype(np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(_ragged(a.tolist(), name) or _other_columns(x, name) or
+    except (TypeError, ValueError, OverflowError) as error:
+        if hasattr(x, "toarray"):
+            raise ValueError(f"{name} is a sparse matrix: give {name}.toarray()") from None
+        raise ValueError(_ragged(a.tolist(), name) or _other_columns(x, name) or _missing(x, name) or
                          f"{name} must have real numbers, got objects: {error}") from None
+
+
+def _types(x):
+    """The columns of a table (of pandas) with their types; of anything else none."""
+    return zip(x.columns, x.dtypes) if hasattr(x, "columns") and hasattr(x, "dtypes") else ()
 
 
 def _other_columns(x, name):
     """Which columns of a table (of pandas) have no numbers; None: that is not known."""
-    types = zip(getattr(x, "columns", ()), getattr(x, "dtypes", ()))
-    others = [str(column) for column, dtype in types if getattr(dtype, "kind", "O") not in _KINDS]
+    others = [str(column) for column, dtype in _types(x) if getattr(dtype, "kind", "O") not in _KINDS]
     if not others:
         return None
     shown = ", ".join(others[:5]) + (", ..." if len(others) > 5 else "")
     return f"{name} must have real numbers: leave out or encode the column{'s' if len(others) > 1 else ''} {shown}"
+
+
+def _missing(x, name):
+    """Which columns of a table (of pandas) lack values; None: none, or that is not known."""
+    if not hasattr(x, "isna") or not hasattr(x, "columns"):
+        return None
+    lacking = [str(column) for column, lacks in zip(x.columns, np.asarray(x.isna()).any(0)) if lacks]
+    return f"{name} lacks values in {', '.join(lacking)}: fill them in, or leave their rows out" if lacking else None
 
 
 def as_samples(x, name, dtype=None):

@@ -17,7 +17,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from . import _core, stax
-from ._arrays import check_readable
+from ._arrays import check_numbers, check_readable
 from ._kernel import variances
 from ._net import net_of
 from .datasets import one_hot
@@ -181,7 +181,7 @@ class _NTKEstimator(BaseEstimator):
 
     def _samples(self, X):
         check_is_fitted(self)
-        check_readable(X, "X")
+        check_numbers(X, "X")
         X = validate_data(self, X, reset=False, allow_nd=True, dtype=_FLOATS)
         X = np.ascontiguousarray(_as_inputs(X, self._net, self.input_shape))
         if X.shape[1:] != self.X_fit_.shape[1:]:
@@ -283,8 +283,8 @@ class NTKRegressor(MultiOutputMixin, RegressorMixin, _NTKEstimator):
 
     def fit(self, X, y):
         """Fits to samples X [n][d], [n][w][c] or [n][h][w][c] and targets y [n] or [n][outputs]; returns self."""
-        check_readable(X, "X")
-        check_readable(y, "y")
+        check_numbers(X, "X")
+        check_numbers(y, "y")
         X, y = validate_data(self, X, y, allow_nd=True, dtype=_FLOATS, multi_output=True, y_numeric=True)
         y = np.asarray(y, dtype=np.float64)
         self._one_output = y.ndim == 1
@@ -369,7 +369,7 @@ class NTKClassifier(ClassifierMixin, _NTKEstimator):
 
     def fit(self, X, y):
         """Fits to samples X [n][d], [n][w][c] or [n][h][w][c] and labels y [n] of any type; returns self."""
-        check_readable(X, "X")
+        check_numbers(X, "X")
         check_readable(y, "y")
         X, y = validate_data(self, X, y, allow_nd=True, dtype=_FLOATS)
         check_classification_targets(y)

@@ -11,7 +11,7 @@ import re
 import numpy as np
 from sklearn.gaussian_process.kernels import Hyperparameter, Kernel
 
-from ._arrays import as_samples, check_readable
+from ._arrays import as_samples, check_numbers
 from ._kernel import WANT, kernels, variances
 from ._net import net_of
 from .estimators import _architecture_net, _as_inputs
@@ -147,7 +147,7 @@ class NTKKernel(Kernel):
             raise ValueError(f"kernel must be 'ntk' or 'nngp', got {self.kernel!r}")
 
     def _samples(self, X, net):
-        check_readable(X, "X")
+        check_numbers(X, "X")
         return _as_inputs(as_samples(np.atleast_2d(X), "X", np.float64), net, self.input_shape)
 
     def _architecture(self):

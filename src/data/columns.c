@@ -12,6 +12,14 @@
 
 /* ---- names */
 
+static int by_name(const void *a, const void *b)
+{
+    char **const x = *(char **const *)a, **const y = *(char **const *)b;
+    const int order = strcmp(*x, *y);
+
+    return order ? order : (x > y) - (x < y);
+}
+
 static ntk_status name_columns(ntk_ctx *ctx, const char *header, struct ntk_columns *c)
 {
     const char **names = ntk_alloc(ctx, (size_t)c->n, sizeof *names);
@@ -29,16 +37,57 @@ static ntk_status name_columns(ntk_ctx *ctx, const char *header, struct ntk_colu
     }
     free(names);
     free(texts);
-    return c->names ? NTK_OK : NTK_ENOMEM;
+    c->sorted = c->names ? ntk_alloc(ctx, (size_t)c->n, sizeof *c->sorted) : NULL;
+    if (!c->sorted)
+        return NTK_ENOMEM;
+    for (int64_t k = 0; k < c->n; k++)
+        c->sorted[k] = c->names + k;
+    qsort(c->sorted, (size_t)c->n, sizeof *c->sorted, by_name);
+    return NTK_OK;
 }
 
-static int64_t column_named(const struct ntk_columns *c, const char *name, bool any_case)
+/* The first of the sorted names that is not below this one. */
+static int64_t place_of(const struct ntk_columns *c, const char *name)
 {
-    for (int64_t k = 0; c->header && k < c->n; k++)
-        if (any_case ? strcasecmp(c->names[k], name) == 0 : strcmp(c->names[k], name) == 0)
-            return k;
-    return -1;
+    int64_t low = 0, high = c->n;
+
+    while (low < high) {
+        const int64_t middle = (low + high) / 2;
+
+        if (strcmp(*c->sorted[middle], name) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
 }
+
+/* The column of that name, at a place of the sorted ones; -1: there it is not. */
+static int64_t column_at(const struct ntk_columns *c, int64_t place, const char *name)
+{
+    return c->header && place < c->n && strcmp(*c->sorted[place], name) == 0 ? c->sorted[place] - c->names : -1;
+}
+
+/* The first column of that name; -1: none. */
+static int64_t column_named(const struct ntk_columns *c, const char *name)
+{
+    return column_at(c, place_of(c, name), name);
+}
+
+/* The one column of that name; -1: none. */
+static ntk_status find_only(ntk_ctx *ctx, const struct ntk_columns *c, const char *name, const char *hint,
+                            int64_t *column)
+{
+    const int64_t place = place_of(c, name), twin = column_at(c, place + 1, name);
+
+    *column = column_at(c, place, name);
+    if (*column < 0 || twin < 0)
+        return NTK_OK;
+    return ntk_fail(ctx, NTK_EINVAL, "columns %lld and %lld are both called '%.80s': %s", (long long)*column,
+                    (long long)twin, name, hint);
+}
+
+#define GIVE_NUMBERS "say by its number which is meant"
 
 /* "a, b, c", cut where it gets long; to be freed. */
 static char *list_of(char *const *names, int64_t n)
@@ -72,7 +121,7 @@ static ntk_status find_column(ntk_ctx *ctx, const struct ntk_columns *c, const c
 {
     char *end;
 
-    *column = column_named(c, name, false);
+    NTK_TRY(find_only(ctx, c, name, GIVE_NUMBERS, column));
     if (*column >= 0)
         return NTK_OK;
     *column = isdigit((unsigned char)*name) ? strtoll(name, &end, 10) : c->n;
@@ -122,10 +171,12 @@ static ntk_status take_name(ntk_ctx *ctx, char **list, const char **name)
 static ntk_status use_list(ntk_ctx *ctx, struct ntk_columns *c, const char *list, const char *purpose,
                            int64_t *count)
 {
-    int64_t column = *list == '"' ? -1 : column_named(c, list, false);
+    int64_t column = -1;
     char *copy, *rest;
     ntk_status status = NTK_OK;
 
+    if (*list != '"')
+        NTK_TRY(find_only(ctx, c, list, GIVE_NUMBERS, &column));
     if (column >= 0)
         return use(ctx, c, column, purpose, count);
     copy = rest = ntk_strdup(ctx, list);
@@ -149,12 +200,10 @@ static int64_t usual_target(const struct ntk_columns *c, const bool *drop)
     static const char *const usual[] = {"target", "label", "class", "y"};
     int64_t last = c->n - 1;
 
-    for (size_t k = 0; k < sizeof usual / sizeof *usual; k++) {
-        const int64_t column = column_named(c, usual[k], true);
-
-        if (column >= 0 && !drop[column])
-            return column;
-    }
+    for (size_t k = 0; k < sizeof usual / sizeof *usual; k++)
+        for (int64_t column = 0; c->header && column < c->n; column++)
+            if (!drop[column] && strcasecmp(c->names[column], usual[k]) == 0)
+                return column;
     while (last >= 0 && drop[last])
         last--;
     return last;
@@ -183,11 +232,15 @@ static ntk_status choose(ntk_ctx *ctx, struct ntk_columns *c, const ntk_load_opt
     int64_t last;
 
     if (!opts->target) {
+        int64_t only;
+
         last = usual_target(c, drop);
         c->guessed = true;
         if (last >= 0)
+            NTK_TRY(find_only(ctx, c, c->names[last], GIVE_NUMBERS, &only));
+        if (last >= 0)
             NTK_TRY(use(ctx, c, last, "the target", &c->n_targets));
-    } else if (strcmp(opts->target, "none") != 0 || column_named(c, "none", false) >= 0) {
+    } else if (strcmp(opts->target, "none") != 0 || column_named(c, "none") >= 0) {
         NTK_TRY(use_list(ctx, c, opts->target, "target", &c->n_targets));
     }
     for (int64_t k = 0; k < c->n_targets; k++) {
@@ -207,19 +260,6 @@ static ntk_status choose(ntk_ctx *ctx, struct ntk_columns *c, const ntk_load_opt
 
 /* ---- as a schema says */
 
-/* The one column of that name; -1: none. */
-static ntk_status find_only(ntk_ctx *ctx, const struct ntk_columns *c, const char *name, int64_t *column)
-{
-    *column = column_named(c, name, false);
-    for (int64_t k = *column + 1; *column >= 0 && k < c->n; k++)
-        if (strcmp(c->names[k], name) == 0)
-            return ntk_fail(ctx, NTK_EINVAL,
-                            "columns %lld and %lld are both called '%.80s': columns are matched by "
-                            "name, which must differ",
-                            (long long)*column, (long long)k, name);
-    return NTK_OK;
-}
-
 static ntk_status missing_columns(ntk_ctx *ctx, const struct ntk_columns *c, const ntk_schema *s)
 {
     struct ntk_text missing = {0};
@@ -227,7 +267,7 @@ static ntk_status missing_columns(ntk_ctx *ctx, const struct ntk_columns *c, con
     int n = 0;
 
     for (int64_t k = 0; k < s->n_features; k++)
-        if (column_named(c, s->names[k], false) < 0)
+        if (column_named(c, s->names[k]) < 0 && missing.n < 500)
             ntk_text_add(&missing, n++ ? ", '%.80s'" : "'%.80s'", s->names[k]);
     ntk_fail(ctx, NTK_EINVAL, "column%s %.500s of the training data %s missing; the names are %s",
              n > 1 ? "s" : "", missing.s ? missing.s : "", n > 1 ? "are" : "is", names ? names : "");
@@ -236,20 +276,22 @@ static ntk_status missing_columns(ntk_ctx *ctx, const struct ntk_columns *c, con
     return NTK_EINVAL;
 }
 
+#define MUST_DIFFER "columns are matched by name, which must differ"
+
 /* Where the names of a schema are; its targets only if all are there. */
 static ntk_status match_names(ntk_ctx *ctx, struct ntk_columns *c, const ntk_schema *s)
 {
     int64_t column, end;
 
     for (int64_t k = 0; k < s->n_features; k++) {
-        NTK_TRY(find_only(ctx, c, s->names[k], &column));
+        NTK_TRY(find_only(ctx, c, s->names[k], MUST_DIFFER, &column));
         if (column < 0)
             return missing_columns(ctx, c, s);
         NTK_TRY(use(ctx, c, column, "a feature", &c->n_features));
     }
     end = c->n_features;
     for (int64_t k = 0; k < s->n_targets; k++) {
-        NTK_TRY(find_only(ctx, c, s->names[s->n_features + k], &column));
+        NTK_TRY(find_only(ctx, c, s->names[s->n_features + k], MUST_DIFFER, &column));
         if (column < 0)
             return NTK_OK;
         NTK_TRY(use(ctx, c, column, "the target", &end));
@@ -284,7 +326,7 @@ static ntk_status other_targets(ntk_ctx *ctx, struct ntk_columns *c, const char 
     int64_t end = c->n_features;
 
     c->n_targets = 0;
-    if (strcmp(list, "none") == 0 && column_named(c, "none", false) < 0)
+    if (strcmp(list, "none") == 0 && column_named(c, "none") < 0)
         return NTK_OK;
     for (int64_t k = 0; k < c->n; k++)
         c->place[k] = NTK_DROPPED;
@@ -355,6 +397,7 @@ ntk_status ntk_columns_new(ntk_ctx *ctx, const char *header, int64_t n, const nt
 void ntk_columns_free(struct ntk_columns *c)
 {
     free(c->names);
+    free(c->sorted);
     free(c->unnamed);
     free(c->at);
     free(c->place);

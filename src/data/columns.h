@@ -13,6 +13,7 @@ struct ntk_columns {
     int64_t n;
     bool header;
     char **names;    /* [n]; without a header numbers */
+    char ***sorted;  /* [n] places in names, in the order of names, equal ones in that of columns */
     bool *unnamed;   /* [n] by the header */
     bool guessed;    /* the target */
     int matched;     /* as in ntk_table */

@@ -116,6 +116,15 @@ static ntk_status find_distinct(ntk_ctx *ctx, const double *y, int64_t n, double
         return NTK_ENOMEM;
     memcpy(sorted, y, (size_t)n * sizeof *sorted);
     qsort(sorted, (size_t)n, sizeof *sorted, ascending);
+    if (sorted[0] <= -0x1p53 || sorted[n - 1] >= 0x1p53) {
+        const double label = sorted[n - 1] >= 0x1p53 ? sorted[n - 1] : sorted[0];
+
+        free(sorted);
+        return ntk_fail(ctx, NTK_EINVAL,
+                        "a label is %.17g: whole numbers from 2^53 on have been rounded, so that classes may have "
+                        "become one; number the classes from 0",
+                        label);
+    }
     *count = 0;
     for (int64_t i = 0; i < n; i++)
         if (i == 0 || sorted[i] != sorted[*count - 1])
@@ -278,12 +287,16 @@ static int64_t class_of_number(const ntk_schema *s, double label)
     return found ? found - s->labels : -1;
 }
 
-/* By its text, or as a number if it is one. */
+static int by_text(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
+
+/* By its text, or as a number if it is one. Words are in the order of their texts, which numbers need not be. */
 static int64_t class_of_name(const ntk_schema *s, const char *name)
 {
-    char *end;
+    char *end, *const *found = bsearch(&name, s->classes, (size_t)s->n_classes, sizeof name, by_text);
     const double x = strtod(name, &end);
 
+    if (found)
+        return found - s->classes;
     for (int64_t k = 0; k < s->n_classes; k++)
         if (strcmp(s->classes[k], name) == 0)
             return k;

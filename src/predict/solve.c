@@ -98,7 +98,7 @@ ntk_status ntk_kernel_solve(ntk_ctx *ctx, int64_t n, ntk_dtype dtype, int64_t bl
 {
     struct source from = {ctx, dtype, block, rows, user, true};
     const struct ntk_ridge ridge = {.given = diag_reg, .spelling = "diag_reg = "};
-    const size_t rows_bytes = ntk_bytes((double)block * (double)n * dtype);
+    const size_t rows_bytes = ntk_bytes((double)(block < n ? block : n) * (double)n * dtype);
     const size_t columns_bytes = ntk_bytes((double)outputs * (double)n * sizeof(double));
     const size_t bytes = ntk_bytes((double)n * ((double)n + 1) / 2 * sizeof(double)) +
                          (rows_bytes > columns_bytes ? rows_bytes : columns_bytes); /* one, then the other */
@@ -115,6 +115,7 @@ ntk_status ntk_kernel_solve(ntk_ctx *ctx, int64_t n, ntk_dtype dtype, int64_t bl
     if (n > NTK_SAMPLES_MAX)
         return ntk_fail(ctx, NTK_EINVAL, "at most %d samples, got %lld", NTK_SAMPLES_MAX, (long long)n);
     NTK_TRY(ntk_check_given(ctx, "y", y, n * outputs));
+    from.block = block < n ? block : n;
     blas = ntk_blas_begin(ctx->threads);
     status = ntk_ctx_check_memory(ctx, bytes, "a kernel matrix of this many samples");
     if (status == NTK_OK)

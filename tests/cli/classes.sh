@@ -74,3 +74,6 @@ try ntk predict --model r.h5 --x price.csv --proba --out y.csv
 try ntk fit --net 'fc()' --train iris.csv --targets raw --out r.h5
 awk 'BEGIN {print "a,y"; for (i = 0; i < 600; i++) print i ".5," i % 300}' >many.csv
 try ntk fit --net 'fc()' --train many.csv --targets onehot --memory 1M --out r.h5
+# Two identifiers that are one number in float64 would be one class.
+printf 'a,b,id\n1.5,2,9007199254740992\n2,1.5,9007199254740993\n3,0.5,9007199254740992\n' >large.csv
+try ntk fit --net 'fc()' --train large.csv --diag-reg 0.1 --out large.h5

@@ -6,4 +6,5 @@ try ntk fit --net 'fc()' --train digits/train --out model.h5 --memory 2M --threa
 try ntk dynamics --net 'fc()' --train digits/train --times 1 --out F.npz --memory 1M --threads 1 --quiet
 try ntk kernel --net 'fc()' --x1 digits/train --train-limit 50 --out K.npy --memory 64M --quiet
 try ntk kernel --net 'fc()' --x1 digits/train --out K.npy --memory 0 --quiet
+try ntk train --net 'Dense(10)' --train digits/train --steps 100 --record r.npz --kernels --out p.h5 --memory 20M --quiet
 ls

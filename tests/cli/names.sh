@@ -73,3 +73,12 @@ try ntk kernel --net 'fc()' --x1 commas.csv --features '"a","b"' --out K.npy
 try ntk kernel --net 'fc()' --x1 commas.csv --features 'b,"a,b"' --target 'y,a' --out K.npy
 try ntk kernel --net 'fc()' --x1 commas.csv --drop '"a,b",1' --out K.npy
 try ntk kernel --net 'fc()' --x1 commas.csv --drop 'b,"a,b' --out K.npy
+# Two columns of one name: which is meant?
+printf 'a,a,y,y\n7,2,0,1\n3,1,1,1\n5,5,1,0\n' >twins.csv
+for option in "--drop a" "--target y" "--features a,y" "" "--target 2"; do
+    try ntk fit --net 'fc()' --train twins.csv --diag-reg 0.1 --out t.h5 --quiet $option
+done
+# Wide tables are matched in a moment: 100,000 columns took half a minute.
+awk 'BEGIN {for (i = 0; i < 100000; i++) printf "%sc%d", i ? "," : "", i; print ",y"
+            for (k = 1; k < 3; k++) {for (i = 0; i < 100000; i++) printf "%d,", k + i % 3; print k}}' >wide.csv
+try timeout 20 ntk kernel --net 'fc()' --x1 wide.csv --x2 wide.csv --out W.npy --quiet

@@ -35,3 +35,29 @@ try ntk dynamics --net 'fc()' --train four.csv --out F.npz --times 1,two
 try ntk dynamics --net 'fc()' --train four.csv --out F.npz --times 1 --loss hinge
 try ntk bench nothing
 try ntk apply --train-limit 3
+# A list of columns that is given twice would be half forgotten.
+try ntk eval --drop a --drop=b
+try ntk info --memory 0.5
+try ntk info --threads 4294967297
+try ntk init --net 'Dense(1)' --input-shape 2 --seed 99999999999999999999 --out p.h5
+# An output that is a file of the command's own, under whatever name, would be lost.
+ntk fit --net 'fc()' --train four.csv --diag-reg 0.1 --out model.h5 --quiet
+ln -s model.h5 link.h5
+cp four.csv before.csv
+try ntk predict --model model.h5 --x four.csv --out link.h5
+try ntk predict --model model.h5 --x four.csv --out ./four.csv
+cmp four.csv before.csv
+train="ntk train --train four.csv --steps 1 --quiet"
+net='serial(Dense(2), Relu(), Dense(2))'
+try $train --net "$net" --out p.h5 --record p.h5
+try $train --net "$net" --out p.h5 --log four.csv
+try $train --net "$net" --out p.h5
+try $train --params p.h5 --out p.h5
+try ntk apply --params p.h5 --x four.csv --out p.h5
+echo 'fc()' >net.npy
+try ntk kernel --net @net.npy --x1 four.csv --out net.npy
+# What is no net's file.
+printf 'fc()\0fc()' >nul
+for file in /dev/zero . missing nul; do
+    try ntk kernel --net @$file --x1 four.csv --out K.npy
+done

@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+import scipy.sparse
 
 import ntk
 
@@ -108,6 +109,29 @@ def test_columns_of_text_are_named():
         kernel_fn(Frame(**columns), None, "ntk")
     with pytest.raises(ValueError, match="the columns kind, day$"):
         kernel_fn(Frame(**columns, day=np.array(["2020-01-01"] * 2, "M8[D]")), None, "ntk")
+
+
+@everywhere({**SAMPLES, "y": OTHERS["y"]})
+def test_dates_and_texts_are_refused(name, call):
+    for other in (np.array(["2020-01-01", "2020-01-02"] * 3, "M8[D]"), np.arange(6).astype("m8[s]"),
+                  np.array(["1", "2"] * 3), np.array([b"1", b"2"] * 3)):
+        with pytest.raises(ValueError, match=rf"^{name} must have real numbers, got dtype "):
+            call(np.stack([other] * 4, 1))
+
+
+@pytest.mark.parametrize("name, call", [SAMPLES["fit"], SAMPLES["NTKKernel"], SAMPLES["kernel_fn"]])
+def test_columns_of_dates_are_named(name, call):
+    days = np.array(["2020-01-01"] * 6, "M8[D]")
+    for frame in Frame(length=[1.0] * 6, day=days), Frame(day=days):
+        with pytest.raises(ValueError, match=f"^{name} must have real numbers: leave out or encode the column day$"):
+            call(frame)
+
+
+def test_sparse_matrices_and_long_integers():
+    with pytest.raises(ValueError, match=r"x1 is a sparse matrix: give x1\.toarray\(\)"):
+        kernel_fn(scipy.sparse.csr_matrix(X), None, "ntk")
+    with pytest.raises(ValueError, match="x1 must have real numbers, got objects: int too large"):
+        kernel_fn([[10**400, 1]], None, "ntk")
 
 
 # ---- channels first

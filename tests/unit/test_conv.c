@@ -355,18 +355,28 @@ static int identity_rows(int64_t i0, int64_t ni, void *k, void *user)
     return 0;
 }
 
-/* A tridiagonal matrix, whose solution is known, in blocks that do not divide it. */
+/* A tridiagonal matrix, whose solution is known, in blocks that do not divide it, and in one that is larger. A block
+ * counts as memory. */
 static void a_given_matrix_is_solved(void **state)
 {
+    const int64_t blocks[] = {5, INT64_MAX};
     int64_t n = 23;
     double y[23], alpha[23];
 
     (void)state;
     for (int i = 0; i < n; i++) /* K (1, 1, ..., 1) */
         y[i] = i == 0 || i == n - 1 ? 3 : 4;
-    assert_ok(ctx, ntk_kernel_solve(ctx, n, NTK_F32, 5, identity_rows, &n, y, 1, 0, alpha));
-    for (int i = 0; i < n; i++)
-        assert_near(alpha[i], 1, 1e-13, 0.0);
+    for (int k = 0; k < 2; k++) {
+        memset(alpha, 0, sizeof alpha);
+        assert_ok(ctx, ntk_kernel_solve(ctx, n, NTK_F32, blocks[k], identity_rows, &n, y, 1, 0, alpha));
+        for (int i = 0; i < n; i++)
+            assert_near(alpha[i], 1, 1e-13, 0.0);
+    }
+    ntk_ctx_set_memory(ctx, 3000);
+    assert_ok(ctx, ntk_kernel_solve(ctx, n, NTK_F32, 1, identity_rows, &n, y, 1, 0, alpha));
+    assert_fails(ctx, NTK_ENOMEM, "samples needs",
+                 ntk_kernel_solve(ctx, n, NTK_F32, n, identity_rows, &n, y, 1, 0, alpha));
+    ntk_ctx_set_memory(ctx, 0);
 }
 
 /* ------------------------------------------------------------------ bad input */
