@@ -64,9 +64,9 @@ static size_t of_group(const char *folder, const char *limit, const char *usage,
 
         snprintf(file, sizeof file, "%s/%s", folder, names[k]);
         v[k] = number_in(file, keys[k]);
+        if (k < 2 && v[k] == NO_LIMIT) /* most groups: the other files cost as much again */
+            return NO_LIMIT;
     }
-    if (v[0] == NO_LIMIT || v[1] == NO_LIMIT)
-        return NO_LIMIT;
     for (int k = 2; k < 4; k++)
         v[1] -= v[k] < v[1] ? v[k] : 0;
     return v[0] > v[1] ? v[0] - v[1] : 0;

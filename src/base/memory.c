@@ -52,7 +52,7 @@ static const char *bytes_text(size_t bytes, char buf[32])
 }
 
 /* Asking the machine costs as much as a small kernel; so little is left to malloc. */
-#define WORTH_ASKING ((size_t)16 << 20)
+#define WORTH_ASKING ((size_t)64 << 20)
 
 ntk_status ntk_ctx_check_memory(ntk_ctx *ctx, size_t bytes, const char *what)
 {
