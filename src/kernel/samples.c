@@ -313,16 +313,22 @@ ntk_status ntk_samples_check_outputs(ntk_ctx *ctx, const struct ntk_plan *plan,
 
 /* Samples that were made less small are small for every node, too. */
 static ntk_status check_small(ntk_ctx *ctx, const struct ntk_plan *plan, const struct ntk_way *way,
-                              const struct ntk_samples *s, int set, int node,
-                              const struct ntk_dual *dual)
+                              const struct ntk_samples *s, int sets, int node)
 {
-    for (int64_t i = 0; way->limit && i < s->n; i++)
-        if (ntk_way_exponent(way, set, i) &&
-            !ntk_way_holds(way, &plan->graph, node, dual, s->variance + i, (size_t)s->n))
-            return ntk_fail(ctx, NTK_ENUMERIC,
-                            "sample %lld is too small for this network in float64, whose constants are "
-                            "small too; scale the samples, or the weights' deviations",
-                            (long long)i);
+    double largest = 0;
+
+    for (int t = 0; t < sets; t++)
+        for (int64_t i = 0; i < s[t].n; i++)
+            largest = fmax(largest, ntk_way_rest(way, &plan->graph, node, s[t].variance + i, (size_t)s[t].n));
+    for (int t = 0; t < sets; t++)
+        for (int64_t i = 0; i < s[t].n; i++)
+            if (ntk_way_exponent(way, t, i) && !ntk_way_holds(way, &plan->graph, node, largest,
+                                                              s[t].variance + i, (size_t)s[t].n))
+                return ntk_fail(ctx, NTK_ENUMERIC,
+                                "sample %lld is too small for this network in float64, as a constant of it "
+                                "or another sample is not of a normal size; scale the samples, or the "
+                                "weights' deviations",
+                                (long long)i);
     return NTK_OK;
 }
 
@@ -364,16 +370,15 @@ static ntk_status run_step(ntk_ctx *ctx, const struct ntk_plan *plan, const stru
         else if (step->op == NTK_OP_SELF)
             for (int64_t i = 0; i < s[t].n; i++)
                 out[i] = v->constant * row(&s[t], v->in[0])[i];
-        for (int k = 0; k < 2; k++) {
-            const int node = k ? step->dot : step->node;
-
-            if (node < 0)
-                continue;
-            NTK_TRY(check_range(ctx, &s[t], node, 1, &duals->beyond));
-            NTK_TRY(check_small(ctx, plan, way, &s[t], t, node,
-                                step->sides >= 0 ? &duals->dual[step->sides] : NULL));
-        }
+        if (step->node >= 0)
+            NTK_TRY(check_range(ctx, &s[t], step->node, 1, &duals->beyond));
+        if (step->dot >= 0)
+            NTK_TRY(check_range(ctx, &s[t], step->dot, 1, &duals->beyond));
     }
+    if (way->limit && step->node >= 0)
+        NTK_TRY(check_small(ctx, plan, way, s, sets, step->node));
+    if (way->limit && step->dot >= 0)
+        NTK_TRY(check_small(ctx, plan, way, s, sets, step->dot));
     return NTK_OK;
 }
 
@@ -468,7 +473,7 @@ ntk_status ntk_samples_prepare(ntk_ctx *ctx, const struct ntk_plan *plan,
         NTK_TRY(ntk_fields_make(ctx, plan->space, way, sets, s, (int)x1->shape.c, f));
         duals->beyond = f->beyond;
     }
-    if (!variances || duals->beyond)
+    if ((!variances && !way->limit) || duals->beyond)
         return NTK_OK;
     for (int t = 0; t < sets; t++) {
         NTK_TRY(input_variances(plan, &s[t], t, f));

@@ -278,18 +278,37 @@ static void tiny_samples_are_not_zero(void **state)
         }
 }
 
-/* Constants that are not large beside small samples. */
-static void tiny_samples_beside_tiny_constants_are_refused(void **state)
+/* Where the limit of small samples is not that of their pairs, with a large sample or with one as small as the net's
+ * constants: nothing else would be seen of it in any sample's own entry. */
+static void pairs_beyond_the_limit_are_refused(void **state)
 {
-    double x[N * D], k[2 * N * N];
+    static const struct {
+        const char *net;
+        double scale[2];
+    } cases[] = {
+        {"serial(Dense(8), Erf(), Dense(8, b_std=1e-130), Sign(), Dense(1))", {1e-160, 1e-160}},
+        {"Dense(1, b_std=1)", {1e-150, 1e150}},
+        {"Dense(1, b_std=1e-150)", {1e-156, 1e-156}},
+        {"Dense(1, b_std=4e-114)", {1e-160, 1e-114}},
+        {"serial(Dense(8), Relu(), Dense(1, b_std=1e-5))", {1e-160, 1e130}},
+        {"serial(repeat(Dense(8, W_std=1e6), 18), Dense(8, W_std=100), Gelu(), Dense(1))", {1e-160, 1}},
+    };
+    double x[N * D], y[N * D], k[2 * N * N];
 
     (void)state;
     samples(x, N * D);
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        for (int i = 0; i < N * D; i++)
+            y[i] = x[i] * cases[c].scale[i / D % 2];
+        assert_fails(ctx, NTK_ENUMERIC, "sample 0 is too small",
+                     try_kernel(cases[c].net, NTK_F64, (ntk_shape){0, 1, 1, D}, y, NTK_F64, N, k));
+    }
     for (int i = 0; i < N * D; i++)
-        x[i] *= 1e-160;
-    assert_fails(ctx, NTK_ENUMERIC, "sample 0 is too small",
-                 try_kernel("serial(Dense(8), Erf(), Dense(8, b_std=1e-130), Sign(), Dense(1))", NTK_F64,
-                            (ntk_shape){0, 1, 1, D}, x, NTK_F64, N, k));
+        y[i] = x[i] * (i / D % 2 ? 1e100 : 1e-160);
+    kernel_of("Dense(1, b_std=1)", NTK_F64, y, k);
+    for (int i = 0; i < N * N; i++)
+        if (i / N % 2 == 0 || i % N % 2 == 0)
+            assert_true(k[i] == 1);
 }
 
 /* ------------------------------------------------------------------ positions */
@@ -515,7 +534,7 @@ int main(void)
         cmocka_unit_test(float32_is_right_at_every_scale),
         cmocka_unit_test(tiny_samples_have_a_kernel),
         cmocka_unit_test(tiny_samples_are_not_zero),
-        cmocka_unit_test(tiny_samples_beside_tiny_constants_are_refused),
+        cmocka_unit_test(pairs_beyond_the_limit_are_refused),
         cmocka_unit_test(half_of_an_image_may_be_small),
         cmocka_unit_test(positions_have_scales_of_their_own),
         cmocka_unit_test(zeros_in_deep_images_are_taken),
