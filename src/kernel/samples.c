@@ -296,6 +296,35 @@ static ntk_status check_range(ntk_ctx *ctx, const struct ntk_samples *s, int nod
     return NTK_OK;
 }
 
+/* Whether some value of a node, `out`, is 0 or has lost digits only because float64 ends there. */
+static bool is_lost(const struct ntk_node *v, const struct ntk_samples *s, const double *out)
+{
+    double (*const f)(const void *, double) =
+        v->op == NTK_OP_DUAL ? v->act->f : v->op == NTK_OP_DUAL_DOT ? v->act->df : NULL;
+
+    const int n_in = v->op == NTK_OP_NORMALISE ? 0 : v->n_in; /* a quotient is not lost */
+
+    for (int64_t i = 0; i < s->n; i++) {
+        bool any = false, all = n_in > 0;
+
+        if (out[i] >= DBL_MIN)
+            continue;
+        if (out[i] != 0)
+            return true;
+        for (int k = 0; k < n_in; k++) {
+            const double x = row(s, v->in[k])[i], u = sqrt(x);
+            const bool is_zero = x == 0 || (v->op == NTK_OP_MIX && v->coef[k] == 0) ||
+                                 (f && f(v->self, u) == 0 && f(v->self, -u) == 0);
+
+            any = any || !is_zero;
+            all = all && !is_zero;
+        }
+        if (v->op == NTK_OP_PRODUCT ? all : any)
+            return true;
+    }
+    return false;
+}
+
 ntk_status ntk_samples_check_outputs(ntk_ctx *ctx, const struct ntk_plan *plan,
                                      const struct ntk_way *way, ntk_dtype dtype,
                                      const struct ntk_samples *s, int set)
@@ -370,10 +399,15 @@ static ntk_status run_step(ntk_ctx *ctx, const struct ntk_plan *plan, const stru
         else if (step->op == NTK_OP_SELF)
             for (int64_t i = 0; i < s[t].n; i++)
                 out[i] = v->constant * row(&s[t], v->in[0])[i];
-        if (step->node >= 0)
-            NTK_TRY(check_range(ctx, &s[t], step->node, 1, &duals->beyond));
-        if (step->dot >= 0)
-            NTK_TRY(check_range(ctx, &s[t], step->dot, 1, &duals->beyond));
+        for (int k = 0; k < 2; k++) {
+            const int node = k ? step->dot : step->node;
+
+            if (node < 0)
+                continue;
+            NTK_TRY(check_range(ctx, &s[t], node, 1, &duals->beyond));
+            duals->beyond = duals->beyond || (!way->last && is_lost(&plan->graph.nodes[node], &s[t],
+                                                                    row(&s[t], node)));
+        }
     }
     if (way->limit && step->node >= 0)
         NTK_TRY(check_small(ctx, plan, way, s, sets, step->node));

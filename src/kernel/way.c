@@ -152,7 +152,7 @@ ntk_status ntk_way_next(ntk_ctx *ctx, const struct ntk_plan *plan, const ntk_dat
         most = find_degrees(plan, way->degree, true);
         way->limit = most > 0;
     }
-    ntk_log(ctx, 0, "squares of some samples leave the range of float64%s",
+    ntk_log(ctx, 0, "variances of some samples leave the range of float64%s",
             most ? ": these samples are multiplied by powers of two" : "");
     if (!most)
         return NTK_OK;

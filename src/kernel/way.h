@@ -4,7 +4,8 @@
  * noticed while the samples are prepared (samples.h); then
  *
  *     float32 becomes float64, and what is finished is rounded;
- *     float64: squares of samples near 1e-154 or 1e154 are no numbers, or have lost digits. If the net is
+ *     float64: squares of samples near 1e-154 or 1e154 are no numbers, or have lost digits; or variances on
+ *     the way below the least normal number. If the net is
  *     homogeneous - scaled samples give scaled kernels, K(c x, x') = c^d K(x, x') - each sample is multiplied
  *     by a power of two, and what is finished is divided by its power. Other nets are homogeneous in the
  *     limit of small samples, to all digits: tanh(u) is u, a bias is all of a sum. There samples that are

@@ -311,6 +311,48 @@ static void pairs_beyond_the_limit_are_refused(void **state)
             assert_true(k[i] == 1);
 }
 
+static void check_close(const char *net, double s, const double *got, const double *want, double eps)
+{
+    for (int m = 0; m < 2; m++)
+        for (int i = 0; i < N * N; i++) {
+            const double *k = want + m * N * N;
+            const double scale = sqrt(k[i / N * N + i / N]) * sqrt(k[i % N * N + i % N]);
+
+            if (!(fabs(got[m * N * N + i] - k[i]) <= eps * scale))
+                fail_msg("%s, numbers times %g: %s[%d][%d] is %.17g instead of %.17g", net, s,
+                         m ? "NTK" : "NNGP", i / N, i % N, got[m * N * N + i], k[i]);
+        }
+}
+
+/* Variances that leave float64 after the first layer, of samples whose squares do not: what does not see sizes has
+ * the values of samples where they do not. */
+static void variances_on_the_way_may_be_tiny(void **state)
+{
+    static const struct {
+        const char *net;
+        double scale, normal; /* of the samples; where nothing leaves it */
+    } cases[] = {
+        {"serial(Dense(8), Monomial(2), Dense(8), LayerNorm(eps=0), Relu(), Dense(1))", 1e-79, 1},
+        {"serial(Dense(8), Monomial(2), Dense(8), LayerNorm(eps=0), Relu(), Dense(1))", 1e-120, 1},
+        {"serial(Dense(8), RectifiedMonomial(4), Dense(8), Sign(), Dense(1))", 1e-60, 1},
+        {"serial(Dense(8, W_std=1e-100), Relu(), Dense(8, W_std=1e-100), Sign(), Dense(1))", 1, 1e100},
+        {"serial(Dense(8, W_std=1e-160), Relu(), Dense(8), LayerNorm(eps=0), Tanh(), Dense(1))", 1e-20,
+         1e100},
+    };
+    double x[N * D], want[2 * N * N], got[2 * N * N];
+
+    (void)state;
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        for (int normal = 0; normal < 2; normal++) {
+            samples(x, N * D);
+            for (int i = 0; i < N * D; i++)
+                x[i] *= normal ? cases[c].normal : cases[c].scale;
+            kernel_of(cases[c].net, NTK_F64, x, normal ? want : got);
+        }
+        check_close(cases[c].net, cases[c].scale, got, want, 1e-13);
+    }
+}
+
 /* ------------------------------------------------------------------ positions */
 
 static const ntk_shape image = {2, 6, 5, 2};
@@ -323,19 +365,6 @@ static void half_images(double *x, double s)
     for (int i = 0; i < N * IMAGE; i++)
         if (i / IMAGE % 2 == 0 && i % IMAGE >= IMAGE / 2)
             x[i] = (double)(float)(x[i] * s);
-}
-
-static void check_close(const char *net, double s, const double *got, const double *want, double eps)
-{
-    for (int m = 0; m < 2; m++)
-        for (int i = 0; i < N * N; i++) {
-            const double *k = want + m * N * N;
-            const double scale = sqrt(k[i / N * N + i / N]) * sqrt(k[i % N * N + i % N]);
-
-            if (!(fabs(got[m * N * N + i] - k[i]) <= eps * scale))
-                fail_msg("%s, half of some images times %g: %s[%d][%d] is %.17g instead of %.17g", net, s,
-                         m ? "NTK" : "NNGP", i / N, i % N, got[m * N * N + i], k[i]);
-        }
 }
 
 static void half_of_an_image_may_be_small(void **state)
@@ -534,6 +563,7 @@ int main(void)
         cmocka_unit_test(float32_is_right_at_every_scale),
         cmocka_unit_test(tiny_samples_have_a_kernel),
         cmocka_unit_test(tiny_samples_are_not_zero),
+        cmocka_unit_test(variances_on_the_way_may_be_tiny),
         cmocka_unit_test(pairs_beyond_the_limit_are_refused),
         cmocka_unit_test(half_of_an_image_may_be_small),
         cmocka_unit_test(positions_have_scales_of_their_own),
