@@ -60,36 +60,37 @@ static double mean_square(const struct ntk_samples *s, int64_t i)
     return sum / (double)s->features;
 }
 
-/* ---- equal samples: equal rows have equal mean squares, so only those are compared. */
+/* ---- equal samples stand side by side when sorted. Most are told apart by their mean squares. */
 
 struct key {
     double q;
     const unsigned char *row;
+    size_t bytes; /* of a row */
     int64_t *group;
     int64_t order;
 };
 
+static int compare_rows(const struct key *p, const struct key *q)
+{
+    if (p->q != q->q)
+        return p->q < q->q ? -1 : 1;
+    return memcmp(p->row, q->row, p->bytes);
+}
+
 static int compare_keys(const void *a, const void *b)
 {
     const struct key *p = a, *q = b;
+    const int rows = compare_rows(p, q);
 
-    if (p->q != q->q)
-        return p->q < q->q ? -1 : 1;
-    return (p->order > q->order) - (p->order < q->order);
+    return rows ? rows : (p->order > q->order) - (p->order < q->order);
 }
 
-static void group_equal(struct key *keys, int64_t n, size_t row_bytes)
+static void group_equal(struct key *keys, int64_t n)
 {
     qsort(keys, (size_t)n, sizeof *keys, compare_keys);
-    for (int64_t i = 0; i < n; i++) {
-        *keys[i].group = keys[i].order;
-        for (int64_t j = i - 1; j >= 0 && keys[j].q == keys[i].q; j--)
-            if (*keys[j].group == keys[j].order &&
-                memcmp(keys[j].row, keys[i].row, row_bytes) == 0) {
-                *keys[i].group = keys[j].order;
-                break;
-            }
-    }
+    for (int64_t i = 0; i < n; i++)
+        *keys[i].group =
+            i > 0 && compare_rows(&keys[i - 1], &keys[i]) == 0 ? *keys[i - 1].group : keys[i].order;
 }
 
 /* Group numbers are below the number of samples; columns are those of the last set. */
@@ -113,9 +114,10 @@ static ntk_status find_groups(ntk_ctx *ctx, struct ntk_samples *s, int sets, con
             keys[k] = (struct key){.q = q[t][i],
                                    .row = (const unsigned char *)s[t].x +
                                           (size_t)i * s[t].features * s[t].dtype,
+                                   .bytes = s[t].features * s[t].dtype,
                                    .group = &s[t].group[i],
                                    .order = k};
-    group_equal(keys, n, s[0].features * s[0].dtype);
+    group_equal(keys, n);
     free(keys);
     for (int64_t j = 0; j < columns->n; j++)
         groups->start[columns->group[j] + 2]++;
