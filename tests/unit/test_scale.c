@@ -458,6 +458,31 @@ static void zeros_in_deep_images_are_taken(void **state)
     ntk_ctx_set_log(ctx, NULL, NULL);
 }
 
+/* Of images, too, after whose first layer float64 ends. */
+static void images_on_the_way_may_be_tiny(void **state)
+{
+    static const char *const nets[] = {
+        "serial(Conv(4, (3, 3), padding='SAME'), Monomial(2), GlobalAvgPool(), Dense(8), LayerNorm(eps=0), Relu(), "
+        "Dense(1))",
+        "serial(Conv(4, (3, 3)), Relu(), Conv(4, (3, 3)), Monomial(3), Conv(4, (2, 1)), LayerNorm(eps=0), Relu(), "
+        "Flatten(), Dense(1))",
+    };
+    static const double scales[] = {1e-54, 1e-79, 1e-120};
+    const int n = (int)(image.h * image.w * image.c);
+    double x[N * 60], want[2 * N * N], got[2 * N * N];
+
+    (void)state;
+    for (size_t k = 0; k < 2; k++)
+        for (size_t s = 0; s < 3; s++) {
+            samples(x, N * n);
+            assert_ok(ctx, try_kernel(nets[k], NTK_F64, image, x, NTK_F64, N, want));
+            for (int i = 0; i < N * n; i++)
+                x[i] *= scales[s];
+            assert_ok(ctx, try_kernel(nets[k], NTK_F64, image, x, NTK_F64, N, got));
+            check_close(nets[k], scales[s], got, want, 1e-13);
+        }
+}
+
 static void large_images_are_refused_or_right(void **state)
 {
     static const char *const nets[] = {
@@ -568,6 +593,7 @@ int main(void)
         cmocka_unit_test(half_of_an_image_may_be_small),
         cmocka_unit_test(positions_have_scales_of_their_own),
         cmocka_unit_test(zeros_in_deep_images_are_taken),
+        cmocka_unit_test(images_on_the_way_may_be_tiny),
         cmocka_unit_test(large_images_are_refused_or_right),
         cmocka_unit_test(deep_nets_pass_through_any_size),
     };
