@@ -27,7 +27,7 @@ void NTK_TYPED(ntk_affine_gather)(const struct ntk_tape_step *s, const real *x, 
 bool NTK_TYPED(ntk_share_derivatives_are_cheaper)(const struct ntk_share *s);
 void NTK_TYPED(ntk_share_differentiate)(const struct ntk_share *s, int64_t per_sample,
                                         int64_t per_copy, void *out);
-void NTK_TYPED(ntk_share_scratch)(const struct ntk_share *s, size_t *least_bytes, size_t *best);
+size_t NTK_TYPED(ntk_share_scratch)(const struct ntk_share *s);
 void NTK_TYPED(ntk_share_add)(const struct ntk_share *s);
 
 #endif

@@ -180,7 +180,6 @@ static void add_share(struct job *j, const struct factor *f, bool alone, char *k
 
     s.simd = j->workers[0].pass->simd;
     s.scratch = j->scratch;
-    s.scratch_bytes = j->scratch_bytes;
     for (int64_t c = 0; c < apart; c++) {
         s.k = k + (size_t)c * j->p->dtype;
         j->p->loops->share(&s);
@@ -345,15 +344,15 @@ static size_t scratch_for(const struct job *j, const struct factor *f)
     for (int k = 0; k < 16; k++) {
         struct job at = *j;
         struct ntk_share s;
-        size_t least, best;
+        size_t bytes;
 
         at.held[0] = piece(j->n[0], j->block, k & 1);
         at.held[1] = piece(j->n[1], j->block, k & 2);
         at.copies = piece(j->outputs, j->copies, k & 4);
         s = share_of(&at, f, k & 8);
         s.side[0].x = f->derivative ? NULL : f; /* not read: there will be inputs */
-        j->p->loops->share_scratch(&s, &least, &best);
-        most = best > most ? best : most;
+        bytes = j->p->loops->share_scratch(&s);
+        most = bytes > most ? bytes : most;
     }
     return most;
 }

@@ -11,7 +11,7 @@
 
 #define TILE         256  /* windows or cotangents along a side of a tile */
 #define SLICE        4096 /* numbers of a derivative */
-#define SCRATCH_BEST ((size_t)64 << 20)
+#define MADE_BYTES   ((int64_t)64 << 20) /* of derivatives that are made here: bounds the rows at a time */
 
 /* Multiply-adds of the two forms for n1 x n2 samples. */
 static double cost_positions(const struct ntk_share *s)
@@ -324,11 +324,19 @@ static int64_t row_elements(const struct ntk_share *s)
     return (s->side[0].n + (s->symmetric ? 0 : s->side[1].n)) * s->copies * s->step->out_shape.c;
 }
 
+/* Rows of W whose derivatives are made at a time, which sums depend on: not on the threads. */
+static int64_t rows_at_a_time(const struct ntk_share *s)
+{
+    const int64_t rows = affine_inputs(s->step) + (s->step->b >= 0);
+    const int64_t room = MADE_BYTES / (int64_t)sizeof(real) / row_elements(s);
+
+    return room < 1 ? 1 : least(rows, room);
+}
+
 static void share_derivatives(const struct ntk_share *s)
 {
     const int64_t rows = affine_inputs(s->step) + (s->step->b >= 0), width = s->step->out_shape.c;
-    const int64_t room = (int64_t)(s->scratch_bytes / sizeof(real)) - fixed_elements(s);
-    const int64_t step = least(rows, room / row_elements(s));
+    const int64_t step = rows_at_a_time(s);
     real *gathered = s->scratch, *products = gathered + s->threads * gathered_elements(s->step);
     real *a = (real *)s->scratch + fixed_elements(s);
 
@@ -364,21 +372,18 @@ void NTK_TYPED(ntk_share_differentiate)(const struct ntk_share *s, int64_t per_s
     differentiate(s, &s->side[0], &d, s->scratch);
 }
 
-void NTK_TYPED(ntk_share_scratch)(const struct ntk_share *s, size_t *least_bytes, size_t *best)
+size_t NTK_TYPED(ntk_share_scratch)(const struct ntk_share *s)
 {
-    const bool made = !s->side[0].x;
-    int64_t rows = affine_inputs(s->step) + 1;
+    int64_t elements = fixed_elements(s);
 
-    if (!made && !NTK_TYPED(ntk_share_derivatives_are_cheaper)(s)) {
+    if (s->side[0].x && NTK_TYPED(ntk_share_derivatives_are_cheaper)(s))
+        elements += rows_at_a_time(s) * row_elements(s);
+    else if (s->side[0].x) {
         const struct areas of = areas_of(s);
 
-        *least_bytes = *best = (size_t)(s->threads * areas_sum(&of)) * sizeof(real);
-        return;
+        elements = s->threads * areas_sum(&of);
     }
-    *least_bytes = (size_t)(fixed_elements(s) + (made ? 0 : row_elements(s))) * sizeof(real);
-    *best = (size_t)(fixed_elements(s) + (made ? 0 : rows * row_elements(s))) * sizeof(real);
-    if (*best > SCRATCH_BEST)
-        *best = *least_bytes > SCRATCH_BEST ? *least_bytes : SCRATCH_BEST;
+    return (size_t)elements * sizeof(real);
 }
 
 void NTK_TYPED(ntk_share_add)(const struct ntk_share *s)

@@ -59,7 +59,6 @@ struct ntk_share {
     int64_t ld, stride; /* elements */
     double factor;
     void *scratch;
-    size_t scratch_bytes;
 };
 
 /* One element type's loops. */
@@ -71,8 +70,8 @@ struct ntk_finite {
      * numbers. Needs the scratch of the step's class. */
     void (*differentiate)(const struct ntk_share *s, int64_t per_sample, int64_t per_copy,
                           void *out);
-    /* Least and best bytes of scratch of a share. */
-    void (*share_scratch)(const struct ntk_share *s, size_t *least, size_t *best);
+    /* Bytes of scratch of a share. */
+    size_t (*share_scratch)(const struct ntk_share *s);
     void (*share)(const struct ntk_share *s);
     /* y = a x + b y for n numbers; y is not read if b is 0 */
     void (*combine)(int threads, int64_t n, double a, const void *x, double b, void *y);

@@ -2,6 +2,7 @@
  *
  * fields.c - see fields.h.
  */
+#include <float.h>
 #include <limits.h>
 #include <math.h>
 #include <stdlib.h>
@@ -268,14 +269,27 @@ static bool is_dual(const struct ntk_node *v)
     return v->op == NTK_OP_DUAL || v->op == NTK_OP_DUAL_DOT;
 }
 
-/* What the type takes, all that may occur: squares of samples, in float32 all nodes. */
-static bool fits(ntk_dtype dtype, const struct ntk_node *v, struct range r)
+/* A dual whose largest moment is 0 only because float64 ends there. */
+static bool is_lost(const struct ntk_node *v, struct range r, struct range in)
+{
+    double (*f)(const void *, double);
+
+    if (r.hi > 0 || !is_dual(v))
+        return false;
+    f = v->op == NTK_OP_DUAL ? v->act->f : v->act->df;
+    return f(v->self, sqrt(in.hi)) != 0 || f(v->self, -sqrt(in.hi)) != 0;
+}
+
+/* What the type takes, all that may occur: in float64 squares of samples that have their digits, and normal numbers
+ * after them. in: of the operand. */
+static bool fits(ntk_dtype dtype, const struct ntk_node *v, struct range r, struct range in)
 {
     bool fit = true;
 
+    if (dtype == NTK_F64 && v->op == NTK_OP_INPUT)
+        return ntk_fits_f64(r.hi) && (r.tiny > r.hi || ntk_fits_f64(r.tiny));
     if (dtype == NTK_F64)
-        return v->op != NTK_OP_INPUT ||
-               (ntk_fits_f64(r.hi) && (r.tiny > r.hi || ntk_fits_f64(r.tiny)));
+        return !(r.tiny < DBL_MIN) && !is_lost(v, r, in);
     fit = ntk_fits_f32(r.hi) && (r.tiny > r.hi || ntk_fits_f32(r.tiny)) && r.tiny > 0;
 
     for (int k = 0; v->op == NTK_OP_MIX && k < v->n_in; k++)
@@ -308,8 +322,8 @@ static ntk_status setup_duals(struct ntk_fields *f, bool last)
         }
         if (status == NTK_OK)
             ranges[v] = node_range(f, x, ranges, t >= 0 ? &f->dual[t] : NULL, distance, &lost);
-        f->beyond = f->beyond ||
-                    (status == NTK_OK && !last && (lost || !fits(f->dtype, x, ranges[v])));
+        f->beyond = f->beyond || (status == NTK_OK && !last &&
+                                  (lost || !fits(f->dtype, x, ranges[v], ranges[x->n_in ? x->in[0] : v])));
     }
     for (int t = 0; ready && t < s->n_tables; t++) {
         if (s->tables[t].op == NTK_OP_DUAL && !ready[t])

@@ -60,36 +60,37 @@ static double mean_square(const struct ntk_samples *s, int64_t i)
     return sum / (double)s->features;
 }
 
-/* ---- equal samples: equal rows have equal mean squares, so only those are compared. */
+/* ---- equal samples stand side by side when sorted. Most are told apart by their mean squares. */
 
 struct key {
     double q;
     const unsigned char *row;
+    size_t bytes; /* of a row */
     int64_t *group;
     int64_t order;
 };
 
+static int compare_rows(const struct key *p, const struct key *q)
+{
+    if (p->q != q->q)
+        return p->q < q->q ? -1 : 1;
+    return memcmp(p->row, q->row, p->bytes);
+}
+
 static int compare_keys(const void *a, const void *b)
 {
     const struct key *p = a, *q = b;
+    const int rows = compare_rows(p, q);
 
-    if (p->q != q->q)
-        return p->q < q->q ? -1 : 1;
-    return (p->order > q->order) - (p->order < q->order);
+    return rows ? rows : (p->order > q->order) - (p->order < q->order);
 }
 
-static void group_equal(struct key *keys, int64_t n, size_t row_bytes)
+static void group_equal(struct key *keys, int64_t n)
 {
     qsort(keys, (size_t)n, sizeof *keys, compare_keys);
-    for (int64_t i = 0; i < n; i++) {
-        *keys[i].group = keys[i].order;
-        for (int64_t j = i - 1; j >= 0 && keys[j].q == keys[i].q; j--)
-            if (*keys[j].group == keys[j].order &&
-                memcmp(keys[j].row, keys[i].row, row_bytes) == 0) {
-                *keys[i].group = keys[j].order;
-                break;
-            }
-    }
+    for (int64_t i = 0; i < n; i++)
+        *keys[i].group =
+            i > 0 && compare_rows(&keys[i - 1], &keys[i]) == 0 ? *keys[i - 1].group : keys[i].order;
 }
 
 /* Group numbers are below the number of samples; columns are those of the last set. */
@@ -113,9 +114,10 @@ static ntk_status find_groups(ntk_ctx *ctx, struct ntk_samples *s, int sets, con
             keys[k] = (struct key){.q = q[t][i],
                                    .row = (const unsigned char *)s[t].x +
                                           (size_t)i * s[t].features * s[t].dtype,
+                                   .bytes = s[t].features * s[t].dtype,
                                    .group = &s[t].group[i],
                                    .order = k};
-    group_equal(keys, n, s[0].features * s[0].dtype);
+    group_equal(keys, n);
     free(keys);
     for (int64_t j = 0; j < columns->n; j++)
         groups->start[columns->group[j] + 2]++;
@@ -296,6 +298,35 @@ static ntk_status check_range(ntk_ctx *ctx, const struct ntk_samples *s, int nod
     return NTK_OK;
 }
 
+/* Whether some value of a node, `out`, is 0 or has lost digits only because float64 ends there. */
+static bool is_lost(const struct ntk_node *v, const struct ntk_samples *s, const double *out)
+{
+    double (*const f)(const void *, double) =
+        v->op == NTK_OP_DUAL ? v->act->f : v->op == NTK_OP_DUAL_DOT ? v->act->df : NULL;
+
+    const int n_in = v->op == NTK_OP_NORMALISE ? 0 : v->n_in; /* a quotient is not lost */
+
+    for (int64_t i = 0; i < s->n; i++) {
+        bool any = false, all = n_in > 0;
+
+        if (out[i] >= DBL_MIN)
+            continue;
+        if (out[i] != 0)
+            return true;
+        for (int k = 0; k < n_in; k++) {
+            const double x = row(s, v->in[k])[i], u = sqrt(x);
+            const bool is_zero = x == 0 || (v->op == NTK_OP_MIX && v->coef[k] == 0) ||
+                                 (f && f(v->self, u) == 0 && f(v->self, -u) == 0);
+
+            any = any || !is_zero;
+            all = all && !is_zero;
+        }
+        if (v->op == NTK_OP_PRODUCT ? all : any)
+            return true;
+    }
+    return false;
+}
+
 ntk_status ntk_samples_check_outputs(ntk_ctx *ctx, const struct ntk_plan *plan,
                                      const struct ntk_way *way, ntk_dtype dtype,
                                      const struct ntk_samples *s, int set)
@@ -313,16 +344,22 @@ ntk_status ntk_samples_check_outputs(ntk_ctx *ctx, const struct ntk_plan *plan,
 
 /* Samples that were made less small are small for every node, too. */
 static ntk_status check_small(ntk_ctx *ctx, const struct ntk_plan *plan, const struct ntk_way *way,
-                              const struct ntk_samples *s, int set, int node,
-                              const struct ntk_dual *dual)
+                              const struct ntk_samples *s, int sets, int node)
 {
-    for (int64_t i = 0; way->limit && i < s->n; i++)
-        if (ntk_way_exponent(way, set, i) &&
-            !ntk_way_holds(way, &plan->graph, node, dual, s->variance + i, (size_t)s->n))
-            return ntk_fail(ctx, NTK_ENUMERIC,
-                            "sample %lld is too small for this network in float64, whose constants are "
-                            "small too; scale the samples, or the weights' deviations",
-                            (long long)i);
+    double largest = 0;
+
+    for (int t = 0; t < sets; t++)
+        for (int64_t i = 0; i < s[t].n; i++)
+            largest = fmax(largest, ntk_way_rest(way, &plan->graph, node, s[t].variance + i, (size_t)s[t].n));
+    for (int t = 0; t < sets; t++)
+        for (int64_t i = 0; i < s[t].n; i++)
+            if (ntk_way_exponent(way, t, i) && !ntk_way_holds(way, &plan->graph, node, largest,
+                                                              s[t].variance + i, (size_t)s[t].n))
+                return ntk_fail(ctx, NTK_ENUMERIC,
+                                "sample %lld is too small for this network in float64, as a constant of it "
+                                "or another sample is not of a normal size; scale the samples, or the "
+                                "weights' deviations",
+                                (long long)i);
     return NTK_OK;
 }
 
@@ -370,10 +407,14 @@ static ntk_status run_step(ntk_ctx *ctx, const struct ntk_plan *plan, const stru
             if (node < 0)
                 continue;
             NTK_TRY(check_range(ctx, &s[t], node, 1, &duals->beyond));
-            NTK_TRY(check_small(ctx, plan, way, &s[t], t, node,
-                                step->sides >= 0 ? &duals->dual[step->sides] : NULL));
+            duals->beyond = duals->beyond || (!way->last && is_lost(&plan->graph.nodes[node], &s[t],
+                                                                    row(&s[t], node)));
         }
     }
+    if (way->limit && step->node >= 0)
+        NTK_TRY(check_small(ctx, plan, way, s, sets, step->node));
+    if (way->limit && step->dot >= 0)
+        NTK_TRY(check_small(ctx, plan, way, s, sets, step->dot));
     return NTK_OK;
 }
 
@@ -468,7 +509,7 @@ ntk_status ntk_samples_prepare(ntk_ctx *ctx, const struct ntk_plan *plan,
         NTK_TRY(ntk_fields_make(ctx, plan->space, way, sets, s, (int)x1->shape.c, f));
         duals->beyond = f->beyond;
     }
-    if (!variances || duals->beyond)
+    if ((!variances && !way->limit) || duals->beyond)
         return NTK_OK;
     for (int t = 0; t < sets; t++) {
         NTK_TRY(input_variances(plan, &s[t], t, f));

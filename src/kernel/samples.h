@@ -42,7 +42,8 @@ struct ntk_groups {
 struct ntk_fields; /* fields.h */
 
 /* Prepares 1 or 2 sets (x2 NULL: one): converts, finds equal samples, prepares positions if the plan
- * has some (f; freed by ntk_fields_free, also on failure), and if variances is true runs the variance
+ * has some (f; freed by ntk_fields_free, also on failure), and if variances is true, or the way has to check
+ * them, runs the variance
  * recursion. duals->beyond: it is to be done in another way. Sides of activations are not made.
  * s[1] is untouched if x2 is NULL. What is made is freed by ntk_samples_free, also on failure. */
 ntk_status ntk_samples_prepare(ntk_ctx *ctx, const struct ntk_plan *plan,

@@ -106,18 +106,28 @@ static void patch(const struct ntk_tiling *t, const struct run *r, int node, voi
         put(slot, t->dtype, r->equal[k] - r->j0, *variance);
 }
 
-/* equal and n_equal. A group's columns are in order. */
+/* The first of ascending columns that is j or more; end: there is none. */
+static const int64_t *column_from(const int64_t *first, const int64_t *end, int64_t j)
+{
+    while (first < end) {
+        const int64_t *half = first + (end - first) / 2;
+
+        if (*half < j)
+            first = half + 1;
+        else
+            end = half;
+    }
+    return first;
+}
+
+/* equal and n_equal. */
 static void find_equal(const struct ntk_tiling *t, struct run *r)
 {
     const int64_t *start = t->groups->start + t->rows->group[r->i];
-    const int64_t *first = t->groups->columns + start[0], *last = t->groups->columns + start[1];
+    const int64_t *first = t->groups->columns + start[0], *end = t->groups->columns + start[1];
 
-    while (first < last && *first < r->j0)
-        first++;
-    while (first < last && last[-1] >= r->j0 + r->n_valid)
-        last--;
-    r->equal = first;
-    r->n_equal = last - first;
+    r->equal = column_from(first, end, r->j0);
+    r->n_equal = column_from(r->equal, end, r->j0 + r->n_valid) - r->equal;
 }
 
 static const unsigned char *side(const struct ntk_samples *s, int table, int64_t i)

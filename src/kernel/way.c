@@ -152,7 +152,7 @@ ntk_status ntk_way_next(ntk_ctx *ctx, const struct ntk_plan *plan, const ntk_dat
         most = find_degrees(plan, way->degree, true);
         way->limit = most > 0;
     }
-    ntk_log(ctx, 0, "squares of some samples leave the range of float64%s",
+    ntk_log(ctx, 0, "variances of some samples leave the range of float64%s",
             most ? ": these samples are multiplied by powers of two" : "");
     if (!most)
         return NTK_OK;
@@ -180,37 +180,50 @@ double ntk_way_finish(const struct ntk_way *way, int node, int exponents, double
     return ldexp(value, -exponents * way->degree[node]);
 }
 
-/* A quarter of the variance gives 4^-n. */
-static bool dual_holds(const struct ntk_node *v, const struct ntk_dual *dual, double q)
+/* Whether f is its power n of x near 0, to all digits, for numbers of that size. */
+static bool is_power(double (*f)(const void *, double), const void *self, int n, double x)
 {
-    const bool dot = v->op == NTK_OP_DUAL_DOT;
-    const int n = order_at_0(dot ? v->act->df : v->act->f, v->self);
-    double now[2], next[2];
+    const double y = f(self, x), twice = f(self, 2 * x);
 
-    v->act->moments(v->self, dual, q, &now[0], &now[1]);
-    v->act->moments(v->self, dual, q / 4, &next[0], &next[1]);
-    if (n == ANY || now[dot] == 0)
-        return now[dot] == 0;
-    return fabs(ldexp(next[dot] / now[dot], 2 * n) - 1) <= SMALL;
+    return n == ANY ? y == 0 && twice == 0 : fabs(twice - ldexp(y, n)) <= SMALL * fabs(ldexp(y, n));
 }
 
-bool ntk_way_holds(const struct ntk_way *way, const struct ntk_graph *g, int node,
-                   const struct ntk_dual *dual, const double *value, size_t stride)
+/* Of a normal variable's numbers. The function, as the dual's variance has only the square of what is left out. */
+static bool dual_holds(const struct ntk_node *v, double q)
+{
+    double (*const f)(const void *, double) = v->op == NTK_OP_DUAL_DOT ? v->act->df : v->act->f;
+    const double most = 8 * sqrt(q);
+    const int n = order_at_0(f, v->self);
+
+    return is_power(f, v->self, n, most) && is_power(f, v->self, n, -most);
+}
+
+double ntk_way_rest(const struct ntk_way *way, const struct ntk_graph *g, int node, const double *value,
+                    size_t stride)
 {
     const struct ntk_node *v = &g->nodes[node];
     const int *degree = way->degree;
-    const double y = value[(size_t)node * stride];
-    bool holds = true;
+    double rest = degree[node] < 0 && v->op == NTK_OP_MIX ? v->constant : 0;
+
+    for (int k = 0; v->op == NTK_OP_MIX && k < v->n_in; k++)
+        if (degree[v->in[k]] != degree[node] && degree[v->in[k]] != ANY)
+            rest += v->coef[k] * value[(size_t)v->in[k] * stride];
+    return rest;
+}
+
+/* A pair's rest is at most the root of the product of both samples', and what is left of the pair is of the size of
+ * the root of theirs, unless it does not depend on their sizes: a constant above all. */
+bool ntk_way_holds(const struct ntk_way *way, const struct ntk_graph *g, int node, double largest,
+                   const double *value, size_t stride)
+{
+    const struct ntk_node *v = &g->nodes[node];
+    const int *degree = way->degree;
+    const double y = value[(size_t)node * stride], rest = ntk_way_rest(way, g, node, value, stride);
 
     if (v->op == NTK_OP_DUAL || v->op == NTK_OP_DUAL_DOT)
         return v->act->degree || degree[v->in[0]] <= 0 ||
-               dual_holds(v, dual, value[(size_t)v->in[0] * stride]);
+               dual_holds(v, value[(size_t)v->in[0] * stride]);
     if (v->op == NTK_OP_NORMALISE && v->constant != 0)
         return degree[v->in[1]] <= 0 || value[(size_t)v->in[1] * stride] <= SMALL * v->constant;
-    if (v->op != NTK_OP_MIX)
-        return true;
-    for (int k = 0; k < v->n_in; k++)
-        holds = holds && (degree[v->in[k]] == degree[node] || degree[v->in[k]] == ANY ||
-                          v->coef[k] * value[(size_t)v->in[k] * stride] <= SMALL * y);
-    return holds && (degree[node] >= 0 || v->constant <= SMALL * y);
+    return rest <= SMALL * SMALL * y && (degree[node] != 0 || sqrt(rest) * sqrt(largest) <= SMALL * y);
 }

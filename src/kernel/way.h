@@ -4,7 +4,8 @@
  * noticed while the samples are prepared (samples.h); then
  *
  *     float32 becomes float64, and what is finished is rounded;
- *     float64: squares of samples near 1e-154 or 1e154 are no numbers, or have lost digits. If the net is
+ *     float64: squares of samples near 1e-154 or 1e154 are no numbers, or have lost digits; or variances on
+ *     the way below the least normal number. If the net is
  *     homogeneous - scaled samples give scaled kernels, K(c x, x') = c^d K(x, x') - each sample is multiplied
  *     by a power of two, and what is finished is divided by its power. Other nets are homogeneous in the
  *     limit of small samples, to all digits: tanh(u) is u, a bias is all of a sum. There samples that are
@@ -48,9 +49,12 @@ static inline int ntk_way_exponent(const struct ntk_way *way, int set, int64_t i
 }
 /* A finished value of that node for two samples, given the sum of their exponents. */
 double ntk_way_finish(const struct ntk_way *way, int node, int exponents, double value);
-/* Whether a sample, whose values of nodes are value[node * stride], is so small, as it was made, that the node
- * is of its degree to all digits. */
-bool ntk_way_holds(const struct ntk_way *way, const struct ntk_graph *g, int node,
-                   const struct ntk_dual *dual, const double *value, size_t stride);
+/* What the limit leaves out of a sum at a node, of a sample whose values of nodes are value[node * stride]. */
+double ntk_way_rest(const struct ntk_way *way, const struct ntk_graph *g, int node, const double *value,
+                    size_t stride);
+/* Whether such a sample is so small, as it was made, that the node is of its degree to all digits, also of pairs
+ * with other samples; largest: the most that is left out of any. */
+bool ntk_way_holds(const struct ntk_way *way, const struct ntk_graph *g, int node, double largest,
+                   const double *value, size_t stride);
 
 #endif

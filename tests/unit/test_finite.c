@@ -311,6 +311,37 @@ static void threads_do_not_change_bits(void **state)
     }
 }
 
+/* Derivatives that are made some rows of the weights at a time, as they do not fit at once. */
+static void rows_at_a_time_do_not_depend_on_threads(void **state)
+{
+    static const struct net_case net = {
+        "serial(Conv(32, (3, 3), padding='SAME'), Relu(), Conv(32, (3, 3), padding='SAME', b_std=0.1), "
+        "Flatten(), Dense(8))",
+        {2, 8, 8, 1}};
+    enum { ROWS = 120, COLUMNS = 2 };
+    struct fixture f = start(&net, NTK_F64);
+    const int64_t entries = ROWS * COLUMNS * f.outputs * f.outputs;
+    double *x = random_numbers((ROWS + COLUMNS) * 64, 9), *k[2];
+    ntk_data *x1, *x2;
+
+    (void)state;
+    assert_ok(ctx, ntk_data_view(ctx, x, NTK_F64, ROWS, net.shape, &x1));
+    assert_ok(ctx, ntk_data_view(ctx, x + ROWS * 64, NTK_F64, COLUMNS, net.shape, &x2));
+    for (int t = 0; t < 2; t++) {
+        k[t] = random_numbers(entries, 1);
+        assert_ok(ctx, ntk_ctx_set_threads(ctx, t ? 3 : 1));
+        assert_ok(ctx, ntk_params_kernel(f.p, NTK_NTK, NTK_FULL, x1, x2, k[t]));
+    }
+    assert_ok(ctx, ntk_ctx_set_threads(ctx, 2));
+    assert_memory_equal(k[0], k[1], (size_t)entries * sizeof **k);
+    for (int t = 0; t < 2; t++)
+        free(k[t]);
+    ntk_data_free(x1);
+    ntk_data_free(x2);
+    free(x);
+    stop(&f);
+}
+
 static void every_layer_has_a_finite_form(void **state)
 {
     (void)state;
@@ -738,6 +769,7 @@ int main(void)
         cmocka_unit_test(product_and_largest_eigenvalue),
         cmocka_unit_test(float32_is_float64_rounded),
         cmocka_unit_test(threads_do_not_change_bits),
+        cmocka_unit_test(rows_at_a_time_do_not_depend_on_threads),
         cmocka_unit_test(every_layer_has_a_finite_form),
         cmocka_unit_test(dropout_says_so),
         cmocka_unit_test(means_are_infinite_kernels),

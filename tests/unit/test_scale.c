@@ -278,18 +278,79 @@ static void tiny_samples_are_not_zero(void **state)
         }
 }
 
-/* Constants that are not large beside small samples. */
-static void tiny_samples_beside_tiny_constants_are_refused(void **state)
+/* Where the limit of small samples is not that of their pairs, with a large sample or with one as small as the net's
+ * constants: nothing else would be seen of it in any sample's own entry. */
+static void pairs_beyond_the_limit_are_refused(void **state)
 {
-    double x[N * D], k[2 * N * N];
+    static const struct {
+        const char *net;
+        double scale[2];
+    } cases[] = {
+        {"serial(Dense(8), Erf(), Dense(8, b_std=1e-130), Sign(), Dense(1))", {1e-160, 1e-160}},
+        {"Dense(1, b_std=1)", {1e-150, 1e150}},
+        {"Dense(1, b_std=1e-150)", {1e-156, 1e-156}},
+        {"Dense(1, b_std=4e-114)", {1e-160, 1e-114}},
+        {"serial(Dense(8), Relu(), Dense(1, b_std=1e-5))", {1e-160, 1e130}},
+        {"serial(repeat(Dense(8, W_std=1e6), 18), Dense(8, W_std=100), Gelu(), Dense(1))", {1e-160, 1}},
+    };
+    double x[N * D], y[N * D], k[2 * N * N];
 
     (void)state;
     samples(x, N * D);
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        for (int i = 0; i < N * D; i++)
+            y[i] = x[i] * cases[c].scale[i / D % 2];
+        assert_fails(ctx, NTK_ENUMERIC, "sample 0 is too small",
+                     try_kernel(cases[c].net, NTK_F64, (ntk_shape){0, 1, 1, D}, y, NTK_F64, N, k));
+    }
     for (int i = 0; i < N * D; i++)
-        x[i] *= 1e-160;
-    assert_fails(ctx, NTK_ENUMERIC, "sample 0 is too small",
-                 try_kernel("serial(Dense(8), Erf(), Dense(8, b_std=1e-130), Sign(), Dense(1))", NTK_F64,
-                            (ntk_shape){0, 1, 1, D}, x, NTK_F64, N, k));
+        y[i] = x[i] * (i / D % 2 ? 1e100 : 1e-160);
+    kernel_of("Dense(1, b_std=1)", NTK_F64, y, k);
+    for (int i = 0; i < N * N; i++)
+        if (i / N % 2 == 0 || i % N % 2 == 0)
+            assert_true(k[i] == 1);
+}
+
+static void check_close(const char *net, double s, const double *got, const double *want, double eps)
+{
+    for (int m = 0; m < 2; m++)
+        for (int i = 0; i < N * N; i++) {
+            const double *k = want + m * N * N;
+            const double scale = sqrt(k[i / N * N + i / N]) * sqrt(k[i % N * N + i % N]);
+
+            if (!(fabs(got[m * N * N + i] - k[i]) <= eps * scale))
+                fail_msg("%s, numbers times %g: %s[%d][%d] is %.17g instead of %.17g", net, s,
+                         m ? "NTK" : "NNGP", i / N, i % N, got[m * N * N + i], k[i]);
+        }
+}
+
+/* Variances that leave float64 after the first layer, of samples whose squares do not: what does not see sizes has
+ * the values of samples where they do not. */
+static void variances_on_the_way_may_be_tiny(void **state)
+{
+    static const struct {
+        const char *net;
+        double scale, normal; /* of the samples; where nothing leaves it */
+    } cases[] = {
+        {"serial(Dense(8), Monomial(2), Dense(8), LayerNorm(eps=0), Relu(), Dense(1))", 1e-79, 1},
+        {"serial(Dense(8), Monomial(2), Dense(8), LayerNorm(eps=0), Relu(), Dense(1))", 1e-120, 1},
+        {"serial(Dense(8), RectifiedMonomial(4), Dense(8), Sign(), Dense(1))", 1e-60, 1},
+        {"serial(Dense(8, W_std=1e-100), Relu(), Dense(8, W_std=1e-100), Sign(), Dense(1))", 1, 1e100},
+        {"serial(Dense(8, W_std=1e-160), Relu(), Dense(8), LayerNorm(eps=0), Tanh(), Dense(1))", 1e-20,
+         1e100},
+    };
+    double x[N * D], want[2 * N * N], got[2 * N * N];
+
+    (void)state;
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        for (int normal = 0; normal < 2; normal++) {
+            samples(x, N * D);
+            for (int i = 0; i < N * D; i++)
+                x[i] *= normal ? cases[c].normal : cases[c].scale;
+            kernel_of(cases[c].net, NTK_F64, x, normal ? want : got);
+        }
+        check_close(cases[c].net, cases[c].scale, got, want, 1e-13);
+    }
 }
 
 /* ------------------------------------------------------------------ positions */
@@ -304,19 +365,6 @@ static void half_images(double *x, double s)
     for (int i = 0; i < N * IMAGE; i++)
         if (i / IMAGE % 2 == 0 && i % IMAGE >= IMAGE / 2)
             x[i] = (double)(float)(x[i] * s);
-}
-
-static void check_close(const char *net, double s, const double *got, const double *want, double eps)
-{
-    for (int m = 0; m < 2; m++)
-        for (int i = 0; i < N * N; i++) {
-            const double *k = want + m * N * N;
-            const double scale = sqrt(k[i / N * N + i / N]) * sqrt(k[i % N * N + i % N]);
-
-            if (!(fabs(got[m * N * N + i] - k[i]) <= eps * scale))
-                fail_msg("%s, half of some images times %g: %s[%d][%d] is %.17g instead of %.17g", net, s,
-                         m ? "NTK" : "NNGP", i / N, i % N, got[m * N * N + i], k[i]);
-        }
 }
 
 static void half_of_an_image_may_be_small(void **state)
@@ -408,6 +456,31 @@ static void zeros_in_deep_images_are_taken(void **state)
     assert_int_equal(said, 1);
     check_close(net, 0, got, want, 1e-5);
     ntk_ctx_set_log(ctx, NULL, NULL);
+}
+
+/* Of images, too, after whose first layer float64 ends. */
+static void images_on_the_way_may_be_tiny(void **state)
+{
+    static const char *const nets[] = {
+        "serial(Conv(4, (3, 3), padding='SAME'), Monomial(2), GlobalAvgPool(), Dense(8), LayerNorm(eps=0), Relu(), "
+        "Dense(1))",
+        "serial(Conv(4, (3, 3)), Relu(), Conv(4, (3, 3)), Monomial(3), Conv(4, (2, 1)), LayerNorm(eps=0), Relu(), "
+        "Flatten(), Dense(1))",
+    };
+    static const double scales[] = {1e-54, 1e-79, 1e-120};
+    const int n = (int)(image.h * image.w * image.c);
+    double x[N * 60], want[2 * N * N], got[2 * N * N];
+
+    (void)state;
+    for (size_t k = 0; k < 2; k++)
+        for (size_t s = 0; s < 3; s++) {
+            samples(x, N * n);
+            assert_ok(ctx, try_kernel(nets[k], NTK_F64, image, x, NTK_F64, N, want));
+            for (int i = 0; i < N * n; i++)
+                x[i] *= scales[s];
+            assert_ok(ctx, try_kernel(nets[k], NTK_F64, image, x, NTK_F64, N, got));
+            check_close(nets[k], scales[s], got, want, 1e-13);
+        }
 }
 
 static void large_images_are_refused_or_right(void **state)
@@ -515,10 +588,12 @@ int main(void)
         cmocka_unit_test(float32_is_right_at_every_scale),
         cmocka_unit_test(tiny_samples_have_a_kernel),
         cmocka_unit_test(tiny_samples_are_not_zero),
-        cmocka_unit_test(tiny_samples_beside_tiny_constants_are_refused),
+        cmocka_unit_test(variances_on_the_way_may_be_tiny),
+        cmocka_unit_test(pairs_beyond_the_limit_are_refused),
         cmocka_unit_test(half_of_an_image_may_be_small),
         cmocka_unit_test(positions_have_scales_of_their_own),
         cmocka_unit_test(zeros_in_deep_images_are_taken),
+        cmocka_unit_test(images_on_the_way_may_be_tiny),
         cmocka_unit_test(large_images_are_refused_or_right),
         cmocka_unit_test(deep_nets_pass_through_any_size),
     };
