@@ -471,7 +471,7 @@ NTK_API NTK_NODISCARD ntk_status ntk_models_fit(ntk_ctx *ctx, const ntk_net *con
                                                 int64_t outputs, const ntk_fit_opts *opts,
                                                 ntk_model **models);
 /* Predictions of several models at m samples, mean[k] [m][outputs], as ntk_model_predict's; common
- * work of models that were fitted together is done once. */
+ * work of models that were fitted together is done once. n_models 0: nothing is done. */
 NTK_API NTK_NODISCARD ntk_status ntk_models_predict(ntk_model *const *models, size_t n_models,
                                                     const ntk_data *x, double *const *mean);
 

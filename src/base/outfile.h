@@ -49,6 +49,8 @@ int ntk_outfile_open(const char *path, struct ntk_outfile *out);
 int ntk_outfile_append(const char *path, int64_t keep, struct ntk_outfile *out);
 /* Whether open would work; changes nothing. */
 int ntk_outfile_check(const char *path);
+/* Whether two paths lead to one file that is there, or that open would make. */
+bool ntk_outfile_same(const char *a, const char *b);
 
 /* n bytes at an offset, past the stream, of a file that was opened for it; read: zeros after its
  * end. */
