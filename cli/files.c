@@ -26,6 +26,16 @@ static bool same_file(const char *a, const char *b)
     return a && b && strcmp(a, "-") != 0 && strcmp(b, "-") != 0 && ntk_outfile_same(a, b);
 }
 
+/* The report and a result on one stream would be neither. */
+static int check_report(const struct args *a)
+{
+    const bool out = a->out && strcmp(a->out, "-") == 0, log = a->log && strcmp(a->log, "-") == 0;
+
+    if (a->json && (out || log))
+        return usage("--json reports on standard output, where --%s goes, too: give it a file", out ? "out" : "log");
+    return EXIT_OK;
+}
+
 int check_files(const struct args *a)
 {
     char records[PATH_ROOM];
@@ -45,6 +55,7 @@ int check_files(const struct args *a)
     };
     const bool trained = a->steps > 0; /* parameters may be trained where they are */
 
+    STEP(check_report(a));
     if (a->checkpoint)
         records_path(a->checkpoint, records);
     for (int i = 0; i < OUTPUTS; i++) {

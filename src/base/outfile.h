@@ -5,8 +5,8 @@
  * A file is written where nobody sees it and gets its name when all of it is on disk: its name
  * always stands for the old file or the new one, whole, also after a crash. Symbolic links are
  * followed; a file that is there keeps its mode, and its owner and group where the system allows it (else its mode
- * gives nobody more than before). What is not a regular file (a pipe, a device), and what is reached through /proc (/dev/stdout), is
- * written in place.
+ * gives nobody more than before). What is not a regular file (a pipe, a device), and what is reached through /proc
+ * (/dev/stdout), is written in place.
  *
  * The first error of any step is remembered, nothing is written after it, and commit returns it:
  * nobody has to look before. All functions return 0 or a number of errno.h. They need no context

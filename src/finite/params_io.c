@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * params_io.c - parameters of finite networks in HDF5 files: attributes format, net, input_shape,
- * dtype, multiplier, seed (net: a data set if it is longer than an attribute can be); one group a layer with its arrays, `00_Dense/W`; how the samples that it was trained on
- * were standardised (data/scaler_io.c), their columns and classes (data/schema_io.c).
+ * dtype, multiplier, seed (net: a data set if it is longer than an attribute can be); one group a layer with its
+ * arrays, `00_Dense/W`; how the samples that it was trained on were standardised (data/scaler_io.c), their columns
+ * and classes (data/schema_io.c).
  */
 #include <math.h>
 #include <stdlib.h>
