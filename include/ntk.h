@@ -642,6 +642,7 @@ NTK_API int64_t ntk_params_count(const ntk_params *params);   /* numbers in thet
 NTK_API int64_t ntk_params_outputs(const ntk_params *params); /* numbers of an output */
 NTK_API ntk_shape ntk_params_shape(const ntk_params *params); /* of a sample */
 NTK_API ntk_dtype ntk_params_dtype(const ntk_params *params);
+NTK_API const ntk_net *ntk_params_net(const ntk_params *params); /* it belongs to the parameters */
 /* theta, [count] of dtype, which may be written to. */
 NTK_API void *ntk_params_theta(ntk_params *params);
 
