@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/base.h"
 #include "dynamics.h"
 
 static int compute(ntk_ctx *ctx, const struct args *a, const ntk_net *net, const struct samples *s,
@@ -25,6 +26,8 @@ static int compute(ntk_ctx *ctx, const struct args *a, const ntk_net *net, const
     o.covariance = a->std;
     TRY(ctx, ntk_model_bytes(ctx, net, s->train, s->outputs, &o, &bytes));
     say_memory("the eigen-decomposition", bytes);
+    TRY(ctx, ntk_ctx_hold(ctx, ntk_bytes((double)t->n_times * (double)(n + m) * (double)(s->outputs + 1) * sizeof *t->train),
+                          "the trajectory"));
     t->train = malloc(t->n_times * n * (size_t)s->outputs * sizeof *t->train);
     t->test = malloc((t->n_times * m * (size_t)s->outputs + 1) * sizeof *t->test);
     t->var = malloc((t->n_times * m + 1) * sizeof *t->var);

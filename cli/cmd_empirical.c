@@ -55,7 +55,7 @@ static int one(ntk_ctx *ctx, const struct args *a, struct job *j)
         size *= (double)array->shape[k];
     bytes = ntk_bytes(size * (int)array->dtype);
     say_memory("the kernel", bytes);
-    TRY(ctx, ntk_ctx_check_memory(ctx, bytes, "the kernel"));
+    TRY(ctx, ntk_ctx_hold(ctx, bytes, "the kernel"));
     array->x = j->k = malloc(bytes);
     if (!j->k)
         return usage("no memory for the kernel");
@@ -75,8 +75,8 @@ static int several(ntk_ctx *ctx, const struct args *a, struct job *j)
     ntk_dtype dtype;
     ntk_status status;
 
-    TRY(ctx, ntk_ctx_check_memory(ctx, ntk_bytes((double)n1 * (double)n2 * 6 * sizeof *j->mean),
-                                  "the kernel's mean"));
+    TRY(ctx, ntk_ctx_hold(ctx, ntk_bytes((double)n1 * (double)n2 * 2 * sizeof *j->mean),
+                          "the kernel's mean and error"));
     arrays[0].x = j->mean = malloc((size_t)(n1 * n2) * sizeof *j->mean);
     arrays[1].x = j->error = malloc((size_t)(n1 * n2) * sizeof *j->error);
     if (!j->mean || !j->error)

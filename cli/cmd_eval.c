@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "base/base.h"
 #include "cli.h"
 
 struct result {
@@ -221,6 +222,9 @@ static int evaluate_all(ntk_ctx *ctx, const struct args *a, struct samples *s, n
     int code;
 
     STEP(samples_load(ctx, a, nets[0], NULL, true, s));
+    TRY(ctx, ntk_ctx_hold(ctx,
+                          ntk_bytes((double)a->n_nets * (double)ntk_data_n(s->test) * (double)s->outputs * sizeof **f),
+                          "the predictions"));
     code = EXIT_OK;
     for (size_t i = 0; i < a->n_nets; i++) {
         r[i].load = ntk_seconds() - start;

@@ -59,8 +59,8 @@ static int compute(ntk_ctx *ctx, const struct args *a, struct job *j)
 {
     double b;
 
-    TRY(ctx, ntk_ctx_check_memory(ctx, (size_t)j->m * (size_t)(j->outputs + 2) * sizeof *j->mean,
-                                  "the predictions"));
+    TRY(ctx, ntk_ctx_hold(ctx, (size_t)j->m * (size_t)(j->outputs + 2) * sizeof *j->mean,
+                          "the predictions"));
     j->mean = malloc((size_t)(j->m * j->outputs) * sizeof *j->mean);
     j->var = malloc((size_t)j->m * sizeof *j->var);
     j->chosen = malloc((size_t)j->m * sizeof *j->chosen);

@@ -94,7 +94,7 @@ static int begin(ntk_ctx *ctx, const struct args *a, const ntk_net *net, const n
         ntk_bytes((double)(n + m) * (double)n * (double)c * (double)c * sizeof(double));
 
     say_memory("the kernels", bytes);
-    TRY(ctx, ntk_ctx_check_memory(ctx, bytes, "the kernels"));
+    TRY(ctx, ntk_ctx_hold(ctx, bytes, "the kernels"));
     b->k_train = malloc(n * n * c * c * sizeof *b->k_train);
     b->k_test = m ? malloc(m * n * c * c * sizeof *b->k_test) : NULL;
     if (!b->k_train || (m && !b->k_test))
@@ -120,6 +120,8 @@ static int follow(ntk_ctx *ctx, const struct args *a, const ntk_params *params,
     o.dtype = params ? ntk_params_dtype(params) : NTK_F64;
     t->null_directions = -1;
     o.null_directions = &t->null_directions;
+    TRY(ctx, ntk_ctx_hold(ctx, ntk_bytes((double)t->n_times * (double)(n + m) * (double)s->outputs * sizeof *t->train),
+                          "the trajectory"));
     t->train = malloc(t->n_times * n * c * sizeof *t->train);
     t->test = m ? malloc(t->n_times * m * c * sizeof *t->test) : NULL;
     if (!t->train || (m && !t->test))

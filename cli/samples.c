@@ -185,7 +185,7 @@ static int make_targets(ntk_ctx *ctx, const struct args *a, const ntk_schema *li
     if (s->targets != NTK_RAW)
         s->outputs = (int64_t)classes;
     snprintf(what, sizeof what, "a table of %lld x %lld targets", (long long)n, (long long)s->outputs);
-    TRY(ctx, ntk_ctx_check_memory(ctx, (size_t)n * (size_t)s->outputs * sizeof *s->y, what));
+    TRY(ctx, ntk_ctx_hold(ctx, (size_t)n * (size_t)s->outputs * sizeof *s->y, what));
     s->y = malloc((size_t)(n * s->outputs) * sizeof *s->y);
     if (!s->y)
         return usage("no memory for the targets");

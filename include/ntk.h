@@ -88,6 +88,7 @@ typedef struct ntk_model ntk_model;   /* a kernel fitted to targets */
 
 /* Fails only for lack of memory. */
 NTK_API NTK_NODISCARD ntk_status ntk_ctx_new(ntk_ctx **ctx);
+/* After what was made with it. */
 NTK_API void ntk_ctx_free(ntk_ctx *ctx);
 
 /* Number of threads, 1 to 1024; 0 (the default) is one for each processor this process may use. */
@@ -110,8 +111,8 @@ NTK_API const char *ntk_isa_available(void);
 NTK_API NTK_NODISCARD ntk_status ntk_ctx_peak(ntk_ctx *ctx, ntk_dtype dtype, double *rate,
                                               int *lanes);
 
-/* Upper bound in bytes on what the library holds at once; work that needs more is refused before
- * it starts, with the number. 0 (the default): what this process can have when work starts: the
+/* Upper bound in bytes on what the library holds at once, samples, models and parameters of this context
+ * included; work that needs more is refused before it starts, with the number. 0 (the default): what this process can have when work starts: the
  * machine's available memory, or less under the limit of a control group or of address space. */
 NTK_API void ntk_ctx_set_memory(ntk_ctx *ctx, size_t bytes);
 /* The bound in bytes: what was set, or else what this process can have now. */
@@ -119,6 +120,10 @@ NTK_API size_t ntk_ctx_memory(const ntk_ctx *ctx);
 /* NTK_ENOMEM ("WHAT needs 12.30 GiB, 8.00 GiB are available") if bytes is above that bound: for
  * callers who allocate results themselves. */
 NTK_API NTK_NODISCARD ntk_status ntk_ctx_check_memory(ntk_ctx *ctx, size_t bytes, const char *what);
+/* The same for bytes that stay while other work is done, which counts them too if a bound was set (what a machine
+ * has available is without them anyway); unless it fails, they are to be released. */
+NTK_API NTK_NODISCARD ntk_status ntk_ctx_hold(ntk_ctx *ctx, size_t bytes, const char *what);
+NTK_API void ntk_ctx_release(ntk_ctx *ctx, size_t bytes);
 
 /* One line of text without a newline; level 0 is a note, 1 a warning. Default: nothing is said. */
 typedef void ntk_log_fn(int level, const char *text, void *user);

@@ -38,7 +38,7 @@ struct ntk_ctx {
     int threads;               /* > 0 */
     const struct ntk_isa *isa; /* NULL until first use */
     size_t memory;             /* bound in bytes, 0: what the machine has available */
-    size_t held;               /* bytes that operations under way hold: ntk_ctx_hold */
+    _Atomic size_t held;       /* bytes that objects and operations under way hold: ntk_ctx_hold, _keep */
     ntk_log_fn *log;
     void *log_user;
     ntk_progress_fn *progress;
@@ -90,10 +90,8 @@ char *ntk_strdup(ntk_ctx *ctx, const char *s);
 /* Bytes, from a product of sizes in floating point, which cannot overflow: what is beyond any memory comes out as such,
  * so that ntk_ctx_check_memory refuses it before sizes are multiplied as integers. Some of them can be added. */
 static inline size_t ntk_bytes(double bytes) { return (size_t)(bytes < 0x1p60 ? bytes : 0x1p60); }
-/* ntk_ctx_check_memory for bytes that are held while other operations work, which then count them too if a bound was
- * set (what the machine has available is without them anyway). Unless it fails, to be released. */
-ntk_status ntk_ctx_hold(ntk_ctx *ctx, size_t bytes, const char *what);
-void ntk_ctx_release(ntk_ctx *ctx, size_t bytes);
+/* ntk_ctx_hold of an object's bytes, which were checked before; *held, what it releases when it is freed, grows by them. */
+void ntk_ctx_keep(ntk_ctx *ctx, size_t bytes, size_t *held);
 /* Next multiple of m (a power of two). */
 static inline size_t ntk_round_up(size_t n, size_t m) { return (n + m - 1) & ~(m - 1); }
 

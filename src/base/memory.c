@@ -77,6 +77,12 @@ ntk_status ntk_ctx_hold(ntk_ctx *ctx, size_t bytes, const char *what)
     return NTK_OK;
 }
 
+void ntk_ctx_keep(ntk_ctx *ctx, size_t bytes, size_t *held)
+{
+    ctx->held += bytes;
+    *held += bytes;
+}
+
 void ntk_ctx_release(ntk_ctx *ctx, size_t bytes) { ctx->held -= bytes; }
 
 struct ntk_arena_chunk {

@@ -56,6 +56,7 @@ ntk_status ntk_data_alloc(ntk_ctx *ctx, ntk_dtype dtype, int64_t n, ntk_shape sh
         ntk_data_free(d);
         return NTK_ENOMEM;
     }
+    ntk_ctx_keep(ctx, bytes, &d->held);
     *data = d;
     return NTK_OK;
 }
@@ -63,15 +64,14 @@ ntk_status ntk_data_alloc(ntk_ctx *ctx, ntk_dtype dtype, int64_t n, ntk_shape sh
 ntk_status ntk_data_add_targets(ntk_data *data, int64_t outputs)
 {
     const ntk_shape shape = {.spatial = 0, .h = 1, .w = 1, .c = outputs};
-    const size_t x_bytes = (size_t)(data->n * ntk_features_of(data->shape)) * data->dtype;
     size_t bytes = 0;
 
     NTK_TRY(check(data->ctx, NTK_F64, data->n, shape, &bytes));
-    NTK_TRY(ntk_ctx_check_memory(data->ctx, bytes + (data->ctx->memory ? x_bytes : 0),
-                                 "the data with its targets"));
+    NTK_TRY(ntk_ctx_check_memory(data->ctx, bytes, "the data with its targets"));
     data->y = ntk_alloc(data->ctx, bytes, 1);
     if (!data->y)
         return NTK_ENOMEM;
+    ntk_ctx_keep(data->ctx, bytes, &data->held);
     data->owned_y = true;
     data->outputs = outputs;
     return NTK_OK;
@@ -81,6 +81,7 @@ void ntk_data_free(ntk_data *data)
 {
     if (!data)
         return;
+    ntk_ctx_release(data->ctx, data->held);
     free(data->owned_x);
     if (data->owned_y)
         free(data->y);
@@ -158,6 +159,7 @@ ntk_status ntk_data_slice(const ntk_data *data, int64_t first, int64_t n, ntk_da
         return NTK_ENOMEM;
     d->x = (const char *)data->x + at;
     d->owned_x = NULL;
+    d->held = 0;
     d->n = n;
     d->y = data->y ? data->y + first * data->outputs : NULL;
     d->owned_y = false;

@@ -21,6 +21,7 @@ struct ntk_data {
     int64_t outputs;
     int64_t classes;           /* labels are 0 ... classes - 1, or -1; 0: not known to be so */
     struct ntk_schema *schema; /* NULL: none; held */
+    size_t held;               /* bytes that are ours: ntk_ctx_keep */
 };
 
 /* Shared by what refers to it, and never changed once it is. */

@@ -197,8 +197,8 @@ static ntk_status read_rows(const struct dataset *d, int64_t rows, void *out, nt
     for (int k = 1; k < d->ndim; k++)
         row *= d->dims[k];
     block = rows_of_block(d, row, rows);
-    NTK_TRY(ntk_ctx_check_memory(d->ctx, (size_t)(rows * row) * dtype + (size_t)(block * row) * sizeof *values,
-                                 "the data, and a part of them in float64,"));
+    NTK_TRY(ntk_ctx_check_memory(d->ctx, (size_t)(block * row) * sizeof *values,
+                                 "a part of the data in float64"));
     values = ntk_alloc(d->ctx, (size_t)(block * row), sizeof *values);
     if (!values)
         return NTK_ENOMEM;

@@ -442,6 +442,9 @@ static ntk_status make_data(ntk_ctx *ctx, struct table *t, const ntk_load_opts *
         d->outputs = t->c.n_targets;
         t->y = NULL;
     }
+    ntk_ctx_keep(ctx,
+                 (size_t)t->n * ((size_t)t->c.n_features * opts->dtype + (size_t)t->c.n_targets * sizeof *d->y),
+                 &d->held);
     status = describe(t, opts, d);
     if (status != NTK_OK) {
         ntk_data_free(d);

@@ -19,6 +19,7 @@ struct ntk_params {
     const struct ntk_finite *loops;
     void *theta;
     double multiplier;
+    size_t held;        /* bytes of theta: ntk_ctx_keep */
     ntk_schema *schema; /* of the data that it was trained on; NULL: none; held */
     ntk_scaler *scaler; /* likewise; NULL: not known */
     bool *depends;      /* [n_values] on parameters: its cotangent is wanted */

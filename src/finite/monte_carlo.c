@@ -54,15 +54,9 @@ static ntk_status one_network(struct estimate *e, uint64_t seed)
     const struct ntk_data values = {.x = e->k, .dtype = e->dtype};
     ntk_params *p;
     ntk_status status;
-    size_t bytes;
 
     NTK_TRY(ntk_params_new(e->ctx, e->net, ntk_data_shape(e->x1), e->dtype, seed, &p));
-    bytes = (size_t)ntk_params_count(p) * e->dtype;
-    status = ntk_ctx_hold(e->ctx, bytes, "a network");
-    if (status == NTK_OK) {
-        status = ntk_params_kernel(p, e->which, NTK_TRACE, e->x1, e->x2, e->k);
-        ntk_ctx_release(e->ctx, bytes);
-    }
+    status = ntk_params_kernel(p, e->which, NTK_TRACE, e->x1, e->x2, e->k);
     ntk_params_free(p);
     for (int64_t i = 0; i < e->n && status == NTK_OK; i++)
         e->k64[i] = ntk_data_get(&values, (size_t)i);

@@ -159,7 +159,10 @@ ntk_status ntk_params_allocate(ntk_params *p)
     NTK_TRY(ntk_ctx_check_memory(p->ctx, (size_t)p->tape.n_params * p->dtype,
                                  "the network's parameters"));
     p->theta = ntk_alloc(p->ctx, (size_t)p->tape.n_params, p->dtype);
-    return p->theta ? NTK_OK : NTK_ENOMEM;
+    if (!p->theta)
+        return NTK_ENOMEM;
+    ntk_ctx_keep(p->ctx, (size_t)p->tape.n_params * p->dtype, &p->held);
+    return NTK_OK;
 }
 
 ntk_status ntk_params_new(ntk_ctx *ctx, const ntk_net *net, ntk_shape shape, ntk_dtype dtype,
@@ -205,6 +208,7 @@ void ntk_params_free(ntk_params *params)
 {
     if (!params)
         return;
+    ntk_ctx_release(params->ctx, params->held);
     ntk_tape_free(&params->tape);
     ntk_net_free(params->net);
     ntk_schema_free(params->schema);

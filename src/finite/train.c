@@ -26,6 +26,7 @@ struct ntk_train {
     struct ntk_pass *pass;
     int64_t epoch, *order; /* the epoch's permutation of samples; NULL: all samples in each step */
     ntk_data *drawn;       /* samples of a batch */
+    size_t held;           /* bytes, without those: ntk_ctx_keep */
 };
 
 void ntk_train_opts_init(ntk_train_opts *opts)
@@ -285,15 +286,15 @@ static ntk_status allocate(struct ntk_train *t, const double *y)
     const int64_t block = ntk_pass_block(t->p, NTK_PASS_BYTES, t->batch, 1, false);
 
     const double vectors = (t->opts.momentum > 0 ? 2 : 1) * (double)count * (double)size;
+    const double targets_bytes = (double)t->n * (double)t->outputs * sizeof *y;
+    const size_t passes = ntk_pass_bytes(t->p, ctx->threads, block, 1, false);
     const double drawn = t->batch < t->n ? (double)t->batch * (double)ntk_features_of(t->p->shape) *
                                                (double)ntk_data_dtype(t->x)
                                          : 0;
 
     NTK_TRY(ntk_ctx_check_memory(
         ctx,
-        ntk_pass_bytes(t->p, ctx->threads, block, 1, false) +
-            ntk_bytes(vectors + drawn + (double)t->n * (double)t->outputs * sizeof *y),
-        "training"));
+        passes + ntk_bytes(vectors + drawn + targets_bytes), "training"));
     targets = (size_t)(t->n * t->outputs);
     t->y = ntk_alloc(ctx, targets, sizeof *t->y);
     t->f = ntk_alloc(ctx, (size_t)t->outputs, sizeof *t->f);
@@ -311,7 +312,9 @@ static ntk_status allocate(struct ntk_train *t, const double *y)
         t->order[i] = i;
     if (t->batch < t->n)
         NTK_TRY(ntk_data_alloc(ctx, ntk_data_dtype(t->x), t->batch, t->p->shape, &t->drawn));
-    return ntk_pass_new(t->p, t->p->ctx->threads, block, 1, false, &t->pass);
+    NTK_TRY(ntk_pass_new(t->p, t->p->ctx->threads, block, 1, false, &t->pass));
+    ntk_ctx_keep(ctx, passes + ntk_bytes(vectors + targets_bytes), &t->held);
+    return NTK_OK;
 }
 
 ntk_status ntk_train_new(ntk_params *params, const ntk_data *x, const double *y,
@@ -346,6 +349,7 @@ void ntk_train_free(ntk_train *train)
 {
     if (!train)
         return;
+    ntk_ctx_release(train->p->ctx, train->held);
     free(train->y);
     free(train->f);
     free(train->gradient);

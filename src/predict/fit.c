@@ -273,6 +273,12 @@ static void forget(struct ntk_solution *s)
     *s = (struct ntk_solution){0};
 }
 
+void ntk_model_ready(const ntk_model *m)
+{
+    m->solution->ready = true;
+    ntk_ctx_keep(m->ctx, ntk_model_matrices(&m->opts, m->n, m->outputs), &m->solution->held);
+}
+
 ntk_status ntk_model_solve(const ntk_model *m)
 {
     const struct ntk_blas blas = ntk_blas_begin(m->ctx->threads);
@@ -281,7 +287,7 @@ ntk_status ntk_model_solve(const ntk_model *m)
     if (!m->solution->ready) {
         status = m->opts.finite_time ? solve_eigen(m) : solve_cholesky(m);
         if (status == NTK_OK)
-            m->solution->ready = true;
+            ntk_model_ready(m);
         else
             forget(m->solution);
     }
@@ -394,8 +400,10 @@ void ntk_model_free(ntk_model *m)
     ntk_schema_free(m->schema);
     free(m->y);
     free(m->alpha);
-    if (m->solution)
+    if (m->solution) {
+        ntk_ctx_release(m->ctx, m->solution->held);
         forget(m->solution);
+    }
     free(m->solution);
     free(m);
 }

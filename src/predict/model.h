@@ -17,6 +17,7 @@
 /* What is computed from samples and targets; a loaded model may not have it yet. */
 struct ntk_solution {
     bool ready;
+    size_t held;           /* bytes of its matrices, once it is: ntk_ctx_keep */
     double ridge;          /* what was added to the diagonal */
     struct ntk_rfp factor; /* Cholesky: L of K + ridge */
     struct ntk_rfp nngp;   /* NTK_POSTERIOR_NTK with covariance: the NNGP matrix */
@@ -57,6 +58,8 @@ ntk_status ntk_model_factor(const ntk_model *model);
 ntk_status ntk_model_start(ntk_model *model);
 /* Computes the solution (and alpha) if it is not there. */
 ntk_status ntk_model_solve(const ntk_model *model);
+/* Its solution is there. */
+void ntk_model_ready(const ntk_model *model);
 
 /* Rows of test samples that are worked on at once: a panel is n times this many doubles. */
 int64_t ntk_model_panel_rows(int64_t n);

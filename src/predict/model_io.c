@@ -240,7 +240,8 @@ static void read_solution(struct ntk_h5 *f, ntk_model *m)
         return;
     solution(f, m, false);
     check_solution(f, m);
-    s->ready = !f->what;
+    if (!f->what)
+        ntk_model_ready(m);
 }
 
 static ntk_status read_model(struct ntk_h5 *f, ntk_model *m)

@@ -61,7 +61,8 @@ static ntk_status solve(ntk_model *const *models, size_t n)
     ntk_kernel_free(kernel);
     for (size_t k = 0; k < n && status == NTK_OK; k++) {
         status = ntk_model_factor(models[k]);
-        models[k]->solution->ready = status == NTK_OK;
+        if (status == NTK_OK)
+            ntk_model_ready(models[k]);
     }
     return status;
 }
