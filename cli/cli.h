@@ -83,8 +83,8 @@ int check_files(const struct args *a);
 /* Refuses an output that cannot be written, before work starts. */
 int check_output(const char *path);
 int check_hdf5_output(const char *option, const char *path);
-/* The same for n arrays: the name must be of a format that holds them. */
-int check_array_output(const char *path, size_t n);
+/* The same for n arrays, which may be written as a table, too: the name must be of a format that holds them. */
+int check_array_output(const char *path, size_t n, bool table);
 bool holds_several(const char *path); /* .npz or .h5 */
 int check_folder(const char *dir);
 /* A file of the command's own; an exit code, what failed is said. Closing puts it in place if code, how its

@@ -51,7 +51,7 @@ int cmd_apply(ntk_ctx *ctx, const struct args *a)
 
     if (!a->x)
         return usage("--x is missing, e.g. --x digits/test");
-    STEP(check_array_output(a->out, 1));
+    STEP(check_array_output(a->out, 1, false));
     code = network_x(ctx, a, a->x, a->test_limit, NULL, &p, &x);
     if (code == EXIT_OK)
         code = run(ctx, a, x, p);

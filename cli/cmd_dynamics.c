@@ -156,7 +156,7 @@ int cmd_dynamics(ntk_ctx *ctx, const struct args *a)
     if (a->trace && !a->params)
         return usage("--trace is of the kernel of --params");
     if (a->out)
-        STEP(check_array_output(a->out, a->test ? (a->std ? 4 : 3) : 2));
+        STEP(check_array_output(a->out, a->test ? (a->std ? 4 : 3) : 2, false));
     STEP(parse_times(a->times, &t.times, &t.n_times));
     t.xent = a->loss && strcmp(a->loss, "xent") == 0;
     if (t.xent)

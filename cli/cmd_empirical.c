@@ -31,7 +31,7 @@ static int load(ntk_ctx *ctx, const struct args *a, struct job *j)
     if (j->get == (NTK_NNGP | NTK_NTK))
         return usage("--get both is for 'ntk kernel'; here it is ntk or nngp");
     j->form = a->full ? NTK_FULL : a->diagonal ? NTK_DIAGONAL : NTK_TRACE;
-    STEP(check_array_output(a->out, a->networks ? 2 : 1));
+    STEP(check_array_output(a->out, a->networks ? 2 : 1, false));
     STEP(network_x(ctx, a, a->x1, a->train_limit, NULL, a->networks ? NULL : &j->p, &j->x1));
     return a->x2 ? network_x(ctx, a, a->x2, a->test_limit, ntk_data_schema(j->x1),
                              a->networks ? NULL : &j->p, &j->x2)

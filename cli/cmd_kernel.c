@@ -23,7 +23,7 @@ static int load(ntk_ctx *ctx, const struct args *a, struct job *j)
         return usage("--x1 is missing, e.g. --x1 digits/test");
     STEP(parse_dtype(a->dtype, &j->dtype));
     STEP(parse_get(a->get, &j->get));
-    STEP(check_array_output(a->out, a->n_nets * (j->get == (NTK_NNGP | NTK_NTK) ? 2 : 1)));
+    STEP(check_array_output(a->out, a->n_nets * (j->get == (NTK_NNGP | NTK_NTK) ? 2 : 1), false));
     for (size_t i = 0; i < a->n_nets || i == 0; i++)
         STEP(parse_net(ctx, a, i, &j->nets[i]));
     STEP(load_x(ctx, a, x1, a->train_limit, j->nets[0], NULL, &j->x1));

@@ -221,10 +221,7 @@ int cmd_predict(ntk_ctx *ctx, const struct args *a)
 
     if (!a->model || !a->x)
         return usage("--%s is missing", a->model ? "x" : "model");
-    if (a->out && ends_with(a->out, ".csv"))
-        STEP(check_output(a->out));
-    else
-        STEP(check_array_output(a->out, a->std ? 2 : 1));
+    STEP(check_array_output(a->out, a->std ? 2 : 1, true));
     code = run(ctx, a, &j);
     ntk_model_free(j.model);
     ntk_data_free(j.x);

@@ -274,7 +274,7 @@ static int open_records(ntk_ctx *ctx, const struct args *a, struct run *r)
     STEP(records_room(&r->r));
     if (!a->record || !a->checkpoint)
         return EXIT_OK;
-    snprintf(path, sizeof path, "%s.records", a->checkpoint);
+    records_path(a->checkpoint, path);
     return records_file(&r->r, path, ntk_train_step(r->train));
 }
 

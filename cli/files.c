@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "cli.h"
+#include "records.h"
 
 int check_output(const char *path)
 {
@@ -19,35 +20,44 @@ int check_output(const char *path)
     return error ? usage("cannot write %s: %s", path, strerror(error)) : EXIT_OK;
 }
 
-/* Whether two paths lead to one file, or would. */
+/* "-" is no file. */
 static bool same_file(const char *a, const char *b)
 {
-    struct stat x, y;
+    return a && b && strcmp(a, "-") != 0 && strcmp(b, "-") != 0 && ntk_outfile_same(a, b);
+}
 
-    if (!a || !b || strcmp(a, "-") == 0)
-        return false;
-    if (stat(a, &x) == 0 && stat(b, &y) == 0)
-        return S_ISREG(x.st_mode) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
-    return strcmp(a, b) == 0;
+/* The report and a result on one stream would be neither. */
+static int check_report(const struct args *a)
+{
+    const bool out = a->out && strcmp(a->out, "-") == 0, log = a->log && strcmp(a->log, "-") == 0;
+
+    if (a->json && (out || log))
+        return usage("--json reports on standard output, where --%s goes, too: give it a file", out ? "out" : "log");
+    return EXIT_OK;
 }
 
 int check_files(const struct args *a)
 {
+    char records[PATH_ROOM];
     const struct {
         const char *option, *path;
     } files[] = {{"out", a->out},       {"log", a->log},
                  {"record", a->record}, {"checkpoint", a->checkpoint},
+                 {"checkpoint", a->checkpoint && a->record ? records : NULL},
                  {"params", a->params}, {"x", a->x},
                  {"x1", a->x1},         {"x2", a->x2},
                  {"train", a->train},   {"test", a->test},
                  {"model", a->model}};
     enum {
-        OUTPUTS = 4,
-        PARAMS = 4,
+        OUTPUTS = 5,
+        PARAMS = OUTPUTS,
         ALL = sizeof files / sizeof *files
     };
     const bool trained = a->steps > 0; /* parameters may be trained where they are */
 
+    STEP(check_report(a));
+    if (a->checkpoint)
+        records_path(a->checkpoint, records);
     for (int i = 0; i < OUTPUTS; i++) {
         for (int j = i + 1; j < ALL; j++)
             if (!(i == 0 && j == PARAMS && trained) && same_file(files[i].path, files[j].path))
@@ -73,16 +83,16 @@ bool holds_several(const char *path)
     return ends_with(path, ".npz") || ends_with(path, ".h5");
 }
 
-int check_array_output(const char *path, size_t n)
+int check_array_output(const char *path, size_t n, bool table)
 {
     STEP(check_output(path));
-    if (holds_several(path))
+    if (holds_several(path) || (table && ends_with(path, ".csv")))
         return EXIT_OK;
     if (n > 1)
-        return usage("the result is %zu arrays: --out must end with .npz or .h5, got '%s'", n,
-                     path);
+        return usage("the result is %zu arrays: --out must end with %s.npz or .h5, got '%s'", n,
+                     table ? ".csv, " : "", path);
     if (!ends_with(path, ".npy") && strcmp(path, "-") != 0)
-        return usage("--out must end with .npy, .npz or .h5, or be -, got '%s'", path);
+        return usage("--out must end with %s.npy, .npz or .h5, or be -, got '%s'", table ? ".csv, " : "", path);
     return EXIT_OK;
 }
 

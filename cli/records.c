@@ -101,6 +101,11 @@ static int read_back(struct records *r, const char *path, FILE *from, int64_t st
     }
 }
 
+void records_path(const char *checkpoint, char path[PATH_ROOM])
+{
+    snprintf(path, PATH_ROOM, "%s.records", checkpoint);
+}
+
 int records_file(struct records *r, const char *path, int64_t step)
 {
     FILE *from = step > 0 ? fopen(path, "rb") : NULL;

@@ -31,9 +31,12 @@ struct records {
 void records_init(struct records *r, ntk_ctx *ctx, int64_t most, int64_t n, int64_t m, int64_t c, bool outputs,
                   bool kernels);
 void records_free(struct records *r);
+/* The file of records beside a checkpoint. */
+void records_path(const char *checkpoint, char path[PATH_ROOM]);
 /* Keeps records in a file as they come. A run that goes on from a step has those before it back. */
 int records_file(struct records *r, const char *path, int64_t step);
-/* Room for one more, at first for all of them, which is refused where there is no memory for it; then its places, which are filled; then it counts. */
+/* Room for one more, at first for all of them, which is refused where there is no memory for it; then its places, which
+ * are filled; then it counts. */
 int records_room(struct records *r);
 double *records_at(const struct records *r, enum record_kind kind);
 int records_add(struct records *r);

@@ -476,7 +476,7 @@ NTK_API NTK_NODISCARD ntk_status ntk_models_fit(ntk_ctx *ctx, const ntk_net *con
                                                 int64_t outputs, const ntk_fit_opts *opts,
                                                 ntk_model **models);
 /* Predictions of several models at m samples, mean[k] [m][outputs], as ntk_model_predict's; common
- * work of models that were fitted together is done once. */
+ * work of models that were fitted together is done once. n_models 0: nothing is done. */
 NTK_API NTK_NODISCARD ntk_status ntk_models_predict(ntk_model *const *models, size_t n_models,
                                                     const ntk_data *x, double *const *mean);
 
@@ -647,6 +647,7 @@ NTK_API int64_t ntk_params_count(const ntk_params *params);   /* numbers in thet
 NTK_API int64_t ntk_params_outputs(const ntk_params *params); /* numbers of an output */
 NTK_API ntk_shape ntk_params_shape(const ntk_params *params); /* of a sample */
 NTK_API ntk_dtype ntk_params_dtype(const ntk_params *params);
+NTK_API const ntk_net *ntk_params_net(const ntk_params *params); /* it belongs to the parameters */
 /* theta, [count] of dtype, which may be written to. */
 NTK_API void *ntk_params_theta(ntk_params *params);
 

@@ -319,11 +319,37 @@ static PyObject *get_dtype(PyObject *self, void *unused)
     return PyUnicode_FromString(ntk_params_dtype(((struct params *)self)->p) == NTK_F32 ? "f" : "d");
 }
 
+static PyObject *get_multiplier(PyObject *self, void *unused)
+{
+    (void)unused;
+    return PyFloat_FromDouble(ntk_params_multiplier(((struct params *)self)->p));
+}
+
+static PyObject *get_net(PyObject *self, void *unused)
+{
+    struct params *p = (struct params *)self;
+    PyObject *net = NULL;
+    ntk_status status;
+    char *text;
+
+    (void)unused;
+    status = ntk_net_print(ntk_params_net(p->p), &text);
+    if (status != NTK_OK) {
+        raise_status(p->owner.ctx, status);
+        return NULL;
+    }
+    net = PyUnicode_FromString(text);
+    ntk_text_free(text);
+    return net;
+}
+
 static PyGetSetDef attributes[] = {
     {"outputs", get_outputs, NULL, "Numbers of an output.", NULL},
     {"count", get_count, NULL, "Numbers in theta.", NULL},
     {"shape", get_shape, NULL, "Shape of a sample.", NULL},
     {"dtype", get_dtype, NULL, "'f' or 'd'", NULL},
+    {"net", get_net, NULL, "Its text.", NULL},
+    {"multiplier", get_multiplier, NULL, "Of the outputs.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 

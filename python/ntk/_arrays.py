@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: MIT
 """Arrays in: whatever NumPy can see without a copy, as contiguous float32 or float64; named tuples of results."""
 from collections import namedtuple
+from collections.abc import Iterable
 from functools import cache
 
 import numpy as np
 
 _KINDS = "biuf"  # what converts to a real number: bool, integers, floats
+# Objects that NumPy, too, converts, but which are none.
+_OTHERS = (str, bytes, bytearray, complex, np.complexfloating, np.datetime64, np.timedelta64)
 
 
 def as_array(x, name, dtype=None):
@@ -65,10 +68,23 @@ def check_readable(x, name):
 def check_numbers(x, name):
     """The same, and texts, dates and times, which another library would take for numbers, a date for its nanoseconds."""
     check_readable(x, name)
-    if getattr(getattr(x, "dtype", None), "kind", "O") in "mMSU":
-        raise ValueError(f"{name} must have real numbers, got dtype {x.dtype}")
     if any(getattr(dtype, "kind", "O") in "mM" for _, dtype in _types(x)):
         raise ValueError(_other_columns(x, name))
+    kinds = {getattr(dtype, "kind", None) for dtype in (getattr(x, "dtype", None), *(dtype for _, dtype in _types(x)))}
+    if not isinstance(x, (list, tuple)) and not kinds & set("OmMSU"):
+        return
+    a = np.asarray(x)
+    if a.dtype.kind in "mMSU":
+        raise ValueError(f"{name} must have real numbers, got dtype {a.dtype}")
+    if a.dtype.kind == "O":
+        _check_objects(a, name, x)
+
+
+def _check_objects(a, name, x):
+    """Refuses objects that are no numbers in an array of objects, which was made of x: ValueError."""
+    others = sorted(kind.__name__ for kind in set(map(type, a.flat)) if issubclass(kind, _OTHERS))
+    if others:
+        raise ValueError(_other_columns(x, name) or f"{name} must have real numbers, got objects: {', '.join(others)}")
 
 
 def _ragged(x, name):
@@ -96,6 +112,7 @@ def _numbers_of(a, name, x):
     """Numbers that hide in an array of objects; other types are refused. x: what the array was made of."""
     if a.dtype.kind != "O":
         raise ValueError(f"{name} must have real numbers, got dtype {a.dtype}")
+    _check_objects(a, name, x)
     try:
         return a.astype(np.float64)
     except (TypeError, ValueError, OverflowError) as error:
@@ -178,3 +195,11 @@ def _named_class(name, fields):
 def named(name, fields, values):
     """A named tuple of a class that exists once for these fields."""
     return _named_class(name, tuple(fields))(*values)
+
+
+def names_of(get, allowed):
+    """What `get` asks for, as a tuple: one of the names that are allowed, or several; else ValueError."""
+    names = tuple(get) if isinstance(get, Iterable) and not isinstance(get, (str, bytes)) else (get,)
+    if not names or not all(isinstance(name, str) and name in allowed for name in names):
+        raise ValueError(f"get must be {', '.join(map(repr, allowed))} or a tuple of these, got {get!r}")
+    return names

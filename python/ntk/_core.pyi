@@ -48,6 +48,8 @@ class Params:
     count: int
     shape: _Shape
     dtype: str
+    net: str
+    multiplier: float
     @staticmethod
     def init(text: str, shape: _Shape, dtype: str, seed: int, /) -> Params: ...
     @staticmethod

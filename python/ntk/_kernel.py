@@ -3,7 +3,7 @@
 import numpy as np
 
 from . import _core
-from ._arrays import named, pair
+from ._arrays import named, names_of, pair
 
 WANT = {"nngp": 1, "ntk": 2}
 _FIELDS = ("nngp", "ntk", "cov1", "cov2", "x1_is_x2", "shape1", "shape2")
@@ -87,10 +87,7 @@ class KernelFn:
         if get is None:
             x1, x2, _ = pair(x1, x2)
             return Kernel(net, x1, x2)
-        names = (get,) if isinstance(get, str) else tuple(get)
-        for name in names:
-            if name not in _FIELDS:
-                raise ValueError(f"get must be 'nngp', 'ntk' or a tuple of these, got {name!r}")
+        names = names_of(get, _FIELDS)
         if set(names) <= set(WANT):
             found = matrices([net], x1, x2, set(names))[0]
         else:
@@ -113,7 +110,7 @@ def kernels(nets, x1, x2=None, get=("nngp", "ntk")):
     from ._net import net_of
 
     nets = [net_of(net) for net in nets]
-    names = (get,) if isinstance(get, str) else tuple(get)
+    names = names_of(get, tuple(WANT))
     found = matrices(nets, x1, x2, set(names))
     if isinstance(get, str):
         return [f[get] for f in found]

@@ -9,7 +9,7 @@ from numbers import Integral
 import numpy as np
 
 from . import _core
-from ._arrays import as_array, as_samples, named, pair, seed_of
+from ._arrays import as_array, as_samples, named, names_of, pair, seed_of
 from ._kernel import WANT
 from ._net import flatten, nest, net_of
 
@@ -86,10 +86,7 @@ def empirical_nngp_fn(f, trace_axes=(-1,), diagonal_axes=()):
 
 def _by_name(get, name, make):
     """make(name) for one name, a named tuple of a tuple of names; None: both kernels."""
-    names = ("nngp", "ntk") if get is None else (get,) if isinstance(get, str) else tuple(get)
-    for n in names:
-        if n not in ("nngp", "ntk"):
-            raise ValueError(f"get must be 'nngp', 'ntk' or a tuple of these, got {n!r}")
+    names = ("nngp", "ntk") if get is None else names_of(get, ("nngp", "ntk"))
     return make(get) if isinstance(get, str) else named(name, names, map(make, names))
 
 

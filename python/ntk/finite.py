@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -76,7 +77,7 @@ def save_params(path: str | os.PathLike[str], apply_fn: Any, params: Any, input_
     input_shape: of one sample, (c,), (w, c) or (h, w, c). Names of columns and a standardisation are not in the file:
     the command line then takes samples as they are, and says so of a table.
     """
-    net_of(apply_fn, "apply_fn").with_theta(params, tuple(input_shape), dtype, lambda network: network.save(str(path)))
+    net_of(apply_fn, "apply_fn").with_theta(params, tuple(input_shape), dtype, lambda network: network.save(os.fsdecode(path)))
 
 
 class Scaling(NamedTuple):
@@ -99,20 +100,36 @@ def load_params(path: str | os.PathLike[str], apply_fn: Any, scaling: bool = Fal
     """The parameters in an HDF5 file of `ntk init`, `ntk train` or save_params, for apply_fn's network.
 
     scaling=True: (params, scaling), of which apply_fn(params, scaling(x)) is what `ntk apply` gives: a network that
-    `ntk train` trained on a table takes standardised samples. Without it that is a RuntimeWarning.
+    `ntk train` trained on a table takes standardised samples. Without it that is a RuntimeWarning, and so is what
+    apply_fn does not do: another network with arrays of these shapes, and the file's multiplier of outputs. OSError if
+    the file cannot be read, ValueError if it has other arrays.
     """
     net = net_of(apply_fn, "apply_fn")
-    network = _core.Params.load(str(path))
+    path = os.fsdecode(path)
+    network = _core.Params.load(path)
     dtype = np.dtype(network.dtype)
     arrays = network.arrays()
     own = net.network(network.shape, dtype, 0).arrays()
-    if [a[:2] for a in own] != [a[:2] for a in arrays]:
-        raise ValueError(f"{path} has the arrays {[a[:2] for a in arrays]}, the network {[a[:2] for a in own]}")
+    _check_arrays(path, [a[:2] for a in arrays], [a[:2] for a in own])
+    if network.net != net.canonical:
+        _warn(f"{path} is of another network, {network.net[:300]}, which has arrays of the same shapes")
+    if network.multiplier != 1:
+        _warn(f"{path} is of a network whose outputs are multiplied by {network.multiplier:g}: those of apply_fn are not")
     params = nest(net.canonical, arrays, np.frombuffer(network, dtype).copy())
     kept = network.scaling()
     if scaling:
         return params, Scaling(*map(np.frombuffer, kept)) if kept else Scaling(np.zeros(1), np.ones(1))
     if kept:
-        warnings.warn(f"{path} was trained on standardised samples: load_params(path, apply_fn, scaling=True) says how",
-                      RuntimeWarning, stacklevel=2)
+        _warn(f"{path} was trained on standardised samples: load_params(path, apply_fn, scaling=True) says how")
     return params
+
+
+def _warn(text):
+    warnings.warn(text, RuntimeWarning, stacklevel=3)
+
+
+def _check_arrays(path, arrays, own):
+    """Refuses arrays, (name, shape), that are not the network's own: ValueError, with the first that differs."""
+    for one, other in zip_longest(arrays, own, fillvalue=("no more", "arrays")):
+        if one != other:
+            raise ValueError(f"{path} has {one[0]} {one[1]} where the network has {other[0]} {other[1]}")

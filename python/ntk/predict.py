@@ -17,7 +17,7 @@ from functools import cached_property
 import numpy as np
 
 from . import _core
-from ._arrays import as_array, named
+from ._arrays import as_array, named, names_of
 
 Gaussian = namedtuple("Gaussian", "mean covariance")
 Gaussian.__doc__ = "mean [m][outputs] and covariance [m][m] of predictions, the same for each output."
@@ -261,14 +261,6 @@ def _gaussians(get, values):
     return named("Gaussians", get, [values[name] for name in get])
 
 
-def _regimes(get, allowed):
-    names = (get,) if isinstance(get, str) else tuple(get)
-    for name in names:
-        if name not in allowed:
-            raise ValueError(f"get must be one of {allowed} or a tuple of them, got {name!r}")
-    return names
-
-
 def gp_inference(k_train_train, y_train, diag_reg=0.0, diag_reg_absolute_scale=False, trace_axes=(-1,)):
     """Posterior mean and covariance of infinite networks (Lee et al. 2019, eqs. 13 to 16; He et al. 2020).
 
@@ -318,7 +310,7 @@ def gp_inference(k_train_train, y_train, diag_reg=0.0, diag_reg_absolute_scale=F
 
     def predict_fn(get=None, k_test_train=None, k_test_test=None):
         get = ("nngp", "ntk") if get is None else get
-        names = _regimes(get, ("nngp", "ntk", "ntkgp"))
+        names = names_of(get, ("nngp", "ntk", "ntkgp"))
         return _gaussians(get, {name: one(name, k_test_train, k_test_test) for name in names})
 
     return predict_fn
@@ -387,7 +379,7 @@ def gradient_descent_mse_ensemble(kernel_fn, x_train, y_train, learning_rate=1.0
 
     def predict_fn(t=None, x_test=None, get=None, compute_cov=False, **kwargs):
         get = ("nngp", "ntk") if get is None else get
-        names = _regimes(get, ("nngp", "ntk"))
+        names = names_of(get, ("nngp", "ntk"))
         need = tuple(n for n in ("nngp", "ntk") if n in names or (compute_cov and n == "nngp"))
         kwargs = {**kernel_fn_train_train_kwargs, **kwargs}
         k_dd = train_kernels(need)

@@ -5,7 +5,6 @@
 #ifndef NTK_BUILD_H
 #define NTK_BUILD_H
 
-
 #include "arch/arch.h"
 
 enum ntk_value_kind {
@@ -69,6 +68,5 @@ ntk_status ntk_build_net(struct ntk_builder *b, const struct ntk_expr *e, struct
 struct ntk_tree *ntk_tree_new(struct ntk_builder *b, enum ntk_tree_kind kind, struct ntk_where at,
                               int n_kids);
 ntk_status ntk_build_no_memory(const struct ntk_builder *b);
-
 
 #endif

@@ -421,7 +421,7 @@ ntk_status ntk_h5_open(struct ntk_h5 *f, const char *path, const char *what)
     struct stat file;
 
     if (access(path, R_OK) != 0 || stat(path, &file) != 0)
-        return ntk_fail(f->ctx, NTK_EIO, "cannot read %s %s", what, path);
+        return ntk_fail(f->ctx, NTK_EIO, "cannot read %s %s: %s", what, path, strerror(errno));
     f->size = (uint64_t)file.st_size;
     ntk_h5_errors_begin(&f->errors);
     f->id = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);

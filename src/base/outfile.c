@@ -361,6 +361,24 @@ int ntk_outfile_check(const char *path)
     return error;
 }
 
+bool ntk_outfile_same(const char *a, const char *b)
+{
+    const char *const paths[2] = {a, b};
+    struct ntk_outfile out[2] = {{.folder = -1}, {.folder = -1}};
+    struct stat file[2], folder[2];
+    bool same = true;
+
+    if (stat(a, &file[0]) == 0 && stat(b, &file[1]) == 0) /* hard links are one file, too */
+        return S_ISREG(file[0].st_mode) && file[0].st_dev == file[1].st_dev && file[0].st_ino == file[1].st_ino;
+    for (int k = 0; k < 2; k++) {
+        same = same && find(&out[k], paths[k]) == 0 && fstat(out[k].folder, &folder[k]) == 0;
+        if (out[k].folder >= 0)
+            close(out[k].folder);
+    }
+    return same && folder[0].st_dev == folder[1].st_dev && folder[0].st_ino == folder[1].st_ino &&
+           strcmp(out[0].name, out[1].name) == 0;
+}
+
 /* ---- the end */
 
 static int link_as(const struct ntk_outfile *out, const char *name)

@@ -5,8 +5,8 @@
  * A file is written where nobody sees it and gets its name when all of it is on disk: its name
  * always stands for the old file or the new one, whole, also after a crash. Symbolic links are
  * followed; a file that is there keeps its mode, and its owner and group where the system allows it (else its mode
- * gives nobody more than before). What is not a regular file (a pipe, a device), and what is reached through /proc (/dev/stdout), is
- * written in place.
+ * gives nobody more than before). What is not a regular file (a pipe, a device), and what is reached through /proc
+ * (/dev/stdout), is written in place.
  *
  * The first error of any step is remembered, nothing is written after it, and commit returns it:
  * nobody has to look before. All functions return 0 or a number of errno.h. They need no context
@@ -49,6 +49,8 @@ int ntk_outfile_open(const char *path, struct ntk_outfile *out);
 int ntk_outfile_append(const char *path, int64_t keep, struct ntk_outfile *out);
 /* Whether open would work; changes nothing. */
 int ntk_outfile_check(const char *path);
+/* Whether two paths lead to one file that is there, or that open would make. */
+bool ntk_outfile_same(const char *a, const char *b);
 
 /* n bytes at an offset, past the stream, of a file that was opened for it; read: zeros after its
  * end. */

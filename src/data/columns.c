@@ -278,8 +278,8 @@ static ntk_status missing_columns(ntk_ctx *ctx, const struct ntk_columns *c, con
 
 #define MUST_DIFFER "columns are matched by name, which must differ"
 
-/* Where the names of a schema are; its targets only if all are there. */
-static ntk_status match_names(ntk_ctx *ctx, struct ntk_columns *c, const ntk_schema *s)
+/* Where the names of a schema are; its targets, if they are wanted, only if all are there. */
+static ntk_status match_names(ntk_ctx *ctx, struct ntk_columns *c, const ntk_schema *s, bool targets)
 {
     int64_t column, end;
 
@@ -290,7 +290,7 @@ static ntk_status match_names(ntk_ctx *ctx, struct ntk_columns *c, const ntk_sch
         NTK_TRY(use(ctx, c, column, "a feature", &c->n_features));
     }
     end = c->n_features;
-    for (int64_t k = 0; k < s->n_targets; k++) {
+    for (int64_t k = 0; targets && k < s->n_targets; k++) {
         NTK_TRY(find_only(ctx, c, s->names[s->n_features + k], MUST_DIFFER, &column));
         if (column < 0)
             return NTK_OK;
@@ -345,7 +345,7 @@ static ntk_status match(ntk_ctx *ctx, struct ntk_columns *c, const ntk_load_opts
         return ntk_fail(ctx, NTK_EINVAL, "columns are those of the training data: drop and features "
                                          "must not be given");
     c->matched = c->header && s->header ? 1 : 2;
-    NTK_TRY(c->matched == 1 ? match_names(ctx, c, s) : match_numbers(ctx, c, s));
+    NTK_TRY(c->matched == 1 ? match_names(ctx, c, s, !opts->target) : match_numbers(ctx, c, s));
     return opts->target ? other_targets(ctx, c, opts->target) : NTK_OK;
 }
 

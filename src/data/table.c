@@ -308,8 +308,25 @@ static void note(struct notes *notes, const char *fmt, ...)
     va_end(ap);
 }
 
+/* Of columns that are used: other tables, this one too, could not be matched with these. */
+static void find_twins(const struct ntk_columns *c, struct notes *notes)
+{
+    for (int64_t k = 1; c->header && k < c->n; k++) {
+        const int64_t one = c->sorted[k - 1] - c->names, two = c->sorted[k] - c->names;
+        const bool used = c->place[one] != NTK_DROPPED || c->place[two] != NTK_DROPPED;
+
+        if (used && strcmp(c->names[one], c->names[two]) == 0) {
+            note(notes, "columns %lld and %lld are both called '%.60s': other tables are matched by name, which must differ",
+                 (long long)one, (long long)two, c->names[one]);
+            return;
+        }
+    }
+}
+
 static void find_notes(const struct table *t, const ntk_data *data, struct notes *notes)
 {
+    if (!t->c.matched)
+        find_twins(&t->c, notes);
     if (!t->c.matched && is_index(t, data))
         note(notes, "column '%.60s' looks like an index of the rows, and is a feature: drop it",
              t->c.names[0]);

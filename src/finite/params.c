@@ -262,6 +262,10 @@ ntk_shape ntk_params_shape(const ntk_params *params)
 {
     return params->shape;
 }
+const ntk_net *ntk_params_net(const ntk_params *params)
+{
+    return params->net;
+}
 ntk_dtype ntk_params_dtype(const ntk_params *params)
 {
     return params->dtype;

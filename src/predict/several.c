@@ -138,19 +138,21 @@ static bool alike(ntk_model *const *models, size_t n)
 ntk_status ntk_models_predict(ntk_model *const *models, size_t n_models, const ntk_data *x,
                               double *const *mean)
 {
-    const ntk_model *m = models[0];
-    const size_t entries = (size_t)ntk_model_panel_rows(m->n) * (size_t)m->n;
+    const bool together = alike(models, n_models);
+    const ntk_model *m = together ? models[0] : NULL;
     ntk_kernel *kernel = NULL;
+    size_t entries;
     double **panel;
     ntk_status status;
     struct ntk_blas blas;
 
     for (size_t k = 0; k < n_models; k++)
         NTK_TRY(ntk_kernel_check_shape(models[k]->mean, "x", x));
-    for (size_t k = 0; k < n_models && !alike(models, n_models); k++)
+    for (size_t k = 0; k < n_models && !together; k++)
         NTK_TRY(ntk_model_predict(models[k], x, mean[k], NULL));
-    if (!alike(models, n_models))
+    if (!together)
         return NTK_OK;
+    entries = (size_t)ntk_model_panel_rows(m->n) * (size_t)m->n;
     blas = ntk_blas_begin(m->ctx->threads);
     panel = ntk_alloc_zero(m->ctx, n_models, sizeof *panel);
     status = panel ? joint_kernel(models, n_models, &kernel) : NTK_ENOMEM;

@@ -78,6 +78,14 @@ printf 'a,a,y,y\n7,2,0,1\n3,1,1,1\n5,5,1,0\n' >twins.csv
 for option in "--drop a" "--target y" "--features a,y" "" "--target 2"; do
     try ntk fit --net 'fc()' --train twins.csv --diag-reg 0.1 --out t.h5 --quiet $option
 done
+# Where it is said, this is a warning, of columns that are used.
+ntk fit --net 'fc()' --train twins.csv --diag-reg 0.1 --out t.h5 --target 2 --features 0 2>&1 | grep warning
+try ntk predict --model t.h5 --x twins.csv --out Y.csv
+cut -d , -f 2-4 twins.csv >targets.csv
+ntk fit --net 'fc()' --train targets.csv --diag-reg 0.1 --out t.h5 --target 1 --drop 2 2>&1 | grep warning
+try ntk predict --model t.h5 --x targets.csv --out Y.csv
+try ntk predict --model t.h5 --x targets.csv --out Y.csv --target 1
+try ntk predict --model t.h5 --x targets.csv --out Y.csv --target none
 # Wide tables are matched in a moment: 100,000 columns took half a minute.
 awk 'BEGIN {for (i = 0; i < 100000; i++) printf "%sc%d", i ? "," : "", i; print ",y"
             for (k = 1; k < 3; k++) {for (i = 0; i < 100000; i++) printf "%d,", k + i % 3; print k}}' >wide.csv

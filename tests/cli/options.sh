@@ -30,6 +30,8 @@ try ntk eval --net 'fc()' --train four.csv
 try ntk kernel --net 'fc()' --out K.npy
 try ntk kernel --net 'fc()' --x1 four.csv
 try ntk predict --x four.csv --out Y.npy
+try ntk predict --model model.h5 --x four.csv --out Y.txt
+try ntk predict --model model.h5 --x four.csv --out Y.npy --std
 try ntk dynamics --net 'fc()' --train four.csv --out F.npz
 try ntk dynamics --net 'fc()' --train four.csv --out F.npz --times 1,two
 try ntk dynamics --net 'fc()' --train four.csv --out F.npz --times 1 --loss hinge
@@ -51,6 +53,13 @@ train="ntk train --train four.csv --steps 1 --quiet"
 net='serial(Dense(2), Relu(), Dense(2))'
 try $train --net "$net" --out p.h5 --record p.h5
 try $train --net "$net" --out p.h5 --log four.csv
+# Also of one that is not there yet.
+mkdir folder
+ln -s folder way
+ln -s new.h5 to_new.h5
+try $train --net "$net" --out way/new.h5 --checkpoint folder/new.h5
+try $train --net "$net" --out to_new.h5 --checkpoint ./new.h5
+try $train --net "$net" --out p.h5 --record r.npz --checkpoint c.h5 --log ./c.h5.records
 try $train --net "$net" --out p.h5
 try $train --params p.h5 --out p.h5
 try ntk apply --params p.h5 --x four.csv --out p.h5

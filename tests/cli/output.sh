@@ -57,6 +57,8 @@ try ntk train --net 'Dense(2)' --train missing.csv --steps 2 --out q.h5 --record
 try ntk init --net 'Dense(2)' --input-shape 2 --out -
 try ntk fit --net 'fc()' --train missing.csv --out -
 try ntk lab init --out -
+try ntk kernel --net 'fc()' --x1 six.csv --json --out -
+try $train --out q.h5 --json --log -
 try ntk demo --out -
 $train --out q.h5 --log - >/dev/full
 echo "-> $?"

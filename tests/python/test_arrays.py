@@ -229,7 +229,10 @@ def test_arguments_are_not_changed():
     (X.astype("S3"), ValueError, "x1 must have real numbers"),
     (X.astype("M8[s]"), ValueError, "x1 must have real numbers"),
     (np.array([["a", 1]], object), ValueError, "x1 must have real numbers, got objects"),
-    (np.array([[1j, 1]], object), ValueError, "x1 must have real numbers, got objects"),
+    (np.array([[1j, 1]], object), ValueError, "x1 must have real numbers, got objects: complex$"),
+    (np.array([["1", 1]], object), ValueError, "x1 must have real numbers, got objects: str$"),
+    (np.array([[b"1", np.complex64(1)]], object), ValueError, "x1 must have real numbers, got objects: bytes, complex64$"),
+    (np.array([[np.datetime64("2020-01-01"), 1]], object), ValueError, "got objects: datetime64$"),
     ({}, ValueError, "x1 must have real numbers, got objects"),
     (OtherDevice(X), TypeError, "x1 cannot be read as an array: on another device"),
     ([[1, 2], [3]], ValueError, "rows of x1 must be alike: row 1 has 1 number, row 0 has 2 numbers"),
@@ -259,7 +262,14 @@ def test_wrong_second_set():
 
 
 @pytest.mark.parametrize("call, kind, says", [
-    (lambda: kernel_fn(X, None, "nope"), ValueError, "get must be"),
+    (lambda: kernel_fn(X, None, "nope"), ValueError, "get must be 'nngp', 'ntk',.* or a tuple of these, got 'nope'$"),
+    (lambda: kernel_fn(X, None, 3), ValueError, "get must be .*, got 3$"),
+    (lambda: kernel_fn(X, None, b"ntk"), ValueError, "get must be .*, got b'ntk'$"),
+    (lambda: kernel_fn(X, None, ()), ValueError, r"get must be .*, got \(\)$"),
+    (lambda: ntk.kernels([kernel_fn], X, get=3), ValueError, "get must be 'nngp', 'ntk' or a tuple of these, got 3$"),
+    (lambda: ntk.kernels([kernel_fn], X, get="cov1"), ValueError, "get must be 'nngp', 'ntk' or a tuple"),
+    (lambda: ntk.empirical_kernel_fn(apply_fn)(X, None, 3, PARAMS), ValueError, "get must be .*, got 3$"),
+    (lambda: ntk.predict.gp_inference(kernel_fn(X), X, 1e-3)(3), ValueError, "get must be .*'ntkgp' or .*, got 3$"),
     (lambda: kernel_fn(X, None, "ntk", mask=3), TypeError, "does not have the argument 'mask'"),
     (lambda: apply_fn(PARAMS[:1], X), ValueError, "do not belong to this network: it has 6 arrays"),
     (lambda: apply_fn(PARAMS, X[:, :3]), ValueError, "do not belong to this network"),

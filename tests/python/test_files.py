@@ -4,6 +4,7 @@ import os
 import resource
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -86,3 +87,25 @@ def test_names_of_classes_are_arrays_of_text(tmp_path):
     _command(tmp_path, "predict", "--model", "m.h5", "--x", "k.csv", "--proba", "--out", "p.npz")
     found = np.load(tmp_path / "p.npz")
     assert found["classes"][found["proba"].argmax(1)].tolist() == ["größer, so", "日本"] * 2
+
+
+def test_parameters_of_another_network(tmp_path):
+    file = os.fsencode(tmp_path / "p.h5")
+    net = "serial(Dense(8), Relu(), Dense(1))"
+    apply_fn = ntk.stax.parse(net)[1]
+    _command(tmp_path, "init", "--net", net, "--input-shape", "3", "--multiplier", "4", "--out", "p.h5")
+    with pytest.warns(RuntimeWarning, match="p.h5 is of a network whose outputs are multiplied by 4"):
+        params = ntk.load_params(file, apply_fn)
+    ntk.save_params(file, apply_fn, params, (3,))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ntk.load_params(file, apply_fn)
+    with pytest.warns(RuntimeWarning, match=r"p.h5 is of another network, serial\(Dense\(8\), Relu\(\), Dense\(1\)\),"):
+        ntk.load_params(file, ntk.stax.parse("serial(Dense(8, W_std=3), Erf(), Dense(1))")[1])
+    with pytest.raises(ValueError, match=r"p.h5 has 01_Dense/W \(8, 1\) where the network has 01_Dense/W \(8, 2\)$"):
+        ntk.load_params(file, ntk.stax.parse("serial(Dense(8), Relu(), Dense(2))")[1])
+    with pytest.raises(ValueError, match=r"p.h5 has 01_Dense/W \(8, 1\) where the network has no more arrays$"):
+        ntk.load_params(file, ntk.stax.parse("Dense(8)")[1])
+    for path in None, 3:  # no files of these names
+        with pytest.raises(TypeError, match="expected str"):
+            ntk.save_params(path, apply_fn, params, (3,))

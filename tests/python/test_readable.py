@@ -127,6 +127,14 @@ def test_columns_of_dates_are_named(name, call):
             call(frame)
 
 
+@pytest.mark.parametrize("name, call", [SAMPLES["fit"], SAMPLES["NTKKernel"], SAMPLES["kernel_fn"]])
+def test_texts_are_no_numbers(name, call):
+    texts = X.astype(str)
+    for x in texts, texts.tolist(), texts.astype(object):
+        with pytest.raises(ValueError, match=f"^{name} must have real numbers, got (dtype <U|objects: str$)"):
+            call(x)
+
+
 def test_sparse_matrices_and_long_integers():
     with pytest.raises(ValueError, match=r"x1 is a sparse matrix: give x1\.toarray\(\)"):
         kernel_fn(scipy.sparse.csr_matrix(X), None, "ntk")

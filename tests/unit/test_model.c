@@ -1016,6 +1016,7 @@ static void stages_hand_on_finite_numbers(void **state)
                      ntk_models_predict(&model, 1, f.test, (double *const[]){test}));
         ntk_model_free(model);
     }
+    assert_ok(ctx, ntk_models_predict(NULL, 0, f.test, NULL));
     ntk_net_free(net);
     free(test);
     free(train);
