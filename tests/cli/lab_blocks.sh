@@ -1,15 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Blocks of kernel rows that a restart finds: of these images, whole, finite; on images of random pixels.
-images() { # directory
-    mkdir -p "$1"
-    for file in data_batch_1 data_batch_2 data_batch_3 data_batch_4 data_batch_5 test_batch; do
-        for label in 0 1 2 3 4 5; do
-            printf "\\00$label" && head -c 3072 /dev/urandom
-        done >"$1/$file.bin"
-    done
-}
-images one
-images two
+cifar10_images one
+cifar10_images two
 lab="ntk lab cifar10 --depths 3 --train-limit 12 --test-limit 5 --out lab --quiet"
 $lab --data one >/dev/null || exit 1
 $lab --data one >/dev/null && echo "the same images again"

@@ -42,3 +42,13 @@ two_classes() {
         }
     }'
 }
+
+# cifar10_images DIR: the files of CIFAR-10, of random pixels, six images each.
+cifar10_images() {
+    mkdir -p "$1"
+    for file in data_batch_1 data_batch_2 data_batch_3 data_batch_4 data_batch_5 test_batch; do
+        for label in 0 1 2 3 4 5; do
+            printf "\\00$label" && head -c 3072 /dev/urandom
+        done >"$1/$file.bin"
+    done
+}
