@@ -527,15 +527,19 @@ static void nngp_entries(const struct job *j, const void *f1, const void *f2)
 
 static ntk_status output_kernel(struct job *j)
 {
+    const double samples = (double)j->n[0] + (j->symmetric ? 0 : (double)j->n[1]);
+    const size_t bytes = ntk_bytes(samples * (double)j->outputs * (int)j->p->dtype);
     void *f[2] = {NULL, NULL};
     ntk_status status = NTK_OK;
 
+    NTK_TRY(ntk_ctx_hold(j->p->ctx, bytes, "the outputs"));
     for (int side = 0; side < (j->symmetric ? 1 : 2) && status == NTK_OK; side++) {
         f[side] = ntk_alloc(j->p->ctx, (size_t)(j->n[side] * j->outputs), j->p->dtype);
         status = f[side] ? ntk_params_apply(j->p, j->x[side], f[side]) : NTK_ENOMEM;
     }
     if (status == NTK_OK)
         nngp_entries(j, f[0], j->symmetric ? f[0] : f[1]);
+    ntk_ctx_release(j->p->ctx, bytes);
     free(f[0]);
     free(f[1]);
     return status;
