@@ -13,7 +13,7 @@ static int run(ntk_ctx *ctx, const struct args *a, const ntk_data *x, ntk_params
     void *f;
     ntk_status status;
 
-    TRY(ctx, ntk_ctx_hold(ctx, ntk_bytes((double)n * (double)c * (int)ntk_params_dtype(p)), "the outputs"));
+    TRY(ctx, ntk_ctx_hold(ctx, ntk_bytes((double)n * (double)c * (int)ntk_params_dtype(p)), "a table of outputs"));
     f = malloc((size_t)(n * c) * ntk_params_dtype(p));
     if (!f)
         return usage("no memory for the outputs");

@@ -76,7 +76,7 @@ static int several(ntk_ctx *ctx, const struct args *a, struct job *j)
     ntk_status status;
 
     TRY(ctx, ntk_ctx_hold(ctx, ntk_bytes((double)n1 * (double)n2 * 2 * sizeof *j->mean),
-                          "the kernel's mean and error"));
+                          "the kernel's mean, with its error,"));
     arrays[0].x = j->mean = malloc((size_t)(n1 * n2) * sizeof *j->mean);
     arrays[1].x = j->error = malloc((size_t)(n1 * n2) * sizeof *j->error);
     if (!j->mean || !j->error)

@@ -224,7 +224,7 @@ static int evaluate_all(ntk_ctx *ctx, const struct args *a, struct samples *s, n
     STEP(samples_load(ctx, a, nets[0], NULL, true, s));
     TRY(ctx, ntk_ctx_hold(ctx,
                           ntk_bytes((double)a->n_nets * (double)ntk_data_n(s->test) * (double)s->outputs * sizeof **f),
-                          "the predictions"));
+                          "a table of predictions"));
     code = EXIT_OK;
     for (size_t i = 0; i < a->n_nets; i++) {
         r[i].load = ntk_seconds() - start;

@@ -60,7 +60,7 @@ static int compute(ntk_ctx *ctx, const struct args *a, struct job *j)
     double b;
 
     TRY(ctx, ntk_ctx_hold(ctx, (size_t)j->m * (size_t)(j->outputs + 2) * sizeof *j->mean,
-                          "the predictions"));
+                          "a table of predictions"));
     j->mean = malloc((size_t)(j->m * j->outputs) * sizeof *j->mean);
     j->var = malloc((size_t)j->m * sizeof *j->var);
     j->chosen = malloc((size_t)j->m * sizeof *j->chosen);

@@ -94,7 +94,7 @@ static int begin(ntk_ctx *ctx, const struct args *a, const ntk_net *net, const n
         ntk_bytes((double)(n + m) * (double)n * (double)c * (double)c * sizeof(double));
 
     say_memory("the kernels", bytes);
-    TRY(ctx, ntk_ctx_hold(ctx, bytes, "the kernels"));
+    TRY(ctx, ntk_ctx_hold(ctx, bytes, "the kernel between all samples"));
     b->k_train = malloc(n * n * c * c * sizeof *b->k_train);
     b->k_test = m ? malloc(m * n * c * c * sizeof *b->k_test) : NULL;
     if (!b->k_train || (m && !b->k_test))

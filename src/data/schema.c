@@ -110,7 +110,7 @@ static ntk_status find_distinct(ntk_ctx *ctx, const double *y, int64_t n, double
 {
     double *sorted;
 
-    NTK_TRY(ntk_ctx_check_memory(ctx, (size_t)n * sizeof *sorted, "the distinct labels"));
+    NTK_TRY(ntk_ctx_check_memory(ctx, (size_t)n * sizeof *sorted, "a table of labels"));
     sorted = ntk_alloc(ctx, (size_t)n, sizeof *sorted);
     if (!sorted)
         return NTK_ENOMEM;

@@ -85,7 +85,7 @@ static ntk_status add_word(ntk_ctx *ctx, struct words *w, int64_t at, const char
         const int64_t capacity = w->capacity ? 2 * w->capacity : 16;
         struct word *word;
 
-        NTK_TRY(ntk_ctx_check_memory(ctx, (size_t)capacity * sizeof *word, "the classes"));
+        NTK_TRY(ntk_ctx_check_memory(ctx, (size_t)capacity * sizeof *word, "a table of classes"));
         word = realloc(w->word, (size_t)capacity * sizeof *word);
         if (!word)
             return ntk_fail(ctx, NTK_ENOMEM, "no memory for the classes");

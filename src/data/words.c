@@ -62,7 +62,7 @@ ntk_status ntk_words_pack(ntk_ctx *ctx, const ntk_array *words, bool utf32, ntk_
         width = length > width ? length : width;
     }
     width *= utf32 ? sizeof(uint32_t) : 1;
-    NTK_TRY(ntk_ctx_check_memory(ctx, ntk_bytes((double)n * (double)width), "the names"));
+    NTK_TRY(ntk_ctx_check_memory(ctx, ntk_bytes((double)n * (double)width), "a table of names"));
     bytes = ntk_alloc_zero(ctx, (size_t)n, width);
     if (!bytes)
         return NTK_ENOMEM;

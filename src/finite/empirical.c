@@ -382,7 +382,7 @@ static ntk_status allocate_scratch(struct job *j)
             (size_t)j->n_workers * (ntk_pass_bytes(j->p, 1, j->chunk, j->copies, false) +
                                     2 * (size_t)j->chunk * mask_bytes(j)) +
             (size_t)(j->chunk * j->copies * j->outputs) * j->p->dtype + j->scratch_bytes,
-        "factors of a tangent kernel"));
+        "a tangent kernel, with its factors,"));
     j->scratch = ntk_alloc(j->p->ctx, j->scratch_bytes, 1);
     return j->scratch ? NTK_OK : NTK_ENOMEM;
 }
@@ -532,7 +532,7 @@ static ntk_status output_kernel(struct job *j)
     void *f[2] = {NULL, NULL};
     ntk_status status = NTK_OK;
 
-    NTK_TRY(ntk_ctx_hold(j->p->ctx, bytes, "the outputs"));
+    NTK_TRY(ntk_ctx_hold(j->p->ctx, bytes, "a table of outputs"));
     for (int side = 0; side < (j->symmetric ? 1 : 2) && status == NTK_OK; side++) {
         f[side] = ntk_alloc(j->p->ctx, (size_t)(j->n[side] * j->outputs), j->p->dtype);
         status = f[side] ? ntk_params_apply(j->p, j->x[side], f[side]) : NTK_ENOMEM;

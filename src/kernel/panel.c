@@ -33,7 +33,7 @@ ntk_status ntk_panel_new(const struct ntk_fields *f, int64_t n, struct ntk_panel
 
     *p = (struct ntk_panel){.n = n};
     NTK_TRY(ntk_ctx_check_memory(f->ctx, ntk_bytes((double)n * (double)ntk_panel_bytes(f)),
-                                 "the samples' side values"));
+                                 "a table of side values"));
     p->sides = ntk_alloc_zero(f->ctx, (size_t)s->n_tables, sizeof *p->sides);
     p->exits = ntk_alloc_zero(f->ctx, (size_t)s->n_exits, sizeof *p->exits);
     if (!p->sides || !p->exits)

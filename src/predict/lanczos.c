@@ -50,7 +50,7 @@ ntk_status ntk_lanczos_largest(ntk_ctx *ctx, int64_t n, ntk_operator_fn *apply, 
     double *v, *w, *h;
     ntk_status status = NTK_ENOMEM;
 
-    NTK_TRY(ntk_ctx_hold(ctx, bytes, "Lanczos' vectors"));
+    NTK_TRY(ntk_ctx_hold(ctx, bytes, "Lanczos' basis"));
     v = ntk_alloc(ctx, (size_t)most * (size_t)n, sizeof *v);
     w = ntk_alloc(ctx, (size_t)n, sizeof *w);
     h = ntk_alloc(ctx, (size_t)most, sizeof *h);

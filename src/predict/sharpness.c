@@ -100,7 +100,7 @@ ntk_status ntk_model_sharpness(const ntk_model *model, double *b)
     ntk_status status;
 
     NTK_TRY(check_classes(model));
-    NTK_TRY(ntk_ctx_hold(model->ctx, bytes, "the leave-one-out outputs"));
+    NTK_TRY(ntk_ctx_hold(model->ctx, bytes, "a table of leave-one-out outputs"));
     f = ntk_alloc(model->ctx, bytes, 1);
     status = f ? ntk_model_leave_one_out(model, f, NULL) : NTK_ENOMEM;
     ntk_ctx_release(model->ctx, bytes);
