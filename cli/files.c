@@ -20,16 +20,17 @@ int check_output(const char *path)
     return error ? usage("cannot write %s: %s", path, strerror(error)) : EXIT_OK;
 }
 
-/* "-" is no file. */
+static bool is_standard(const char *path) { return path && strcmp(path, "-") == 0; }
+
 static bool same_file(const char *a, const char *b)
 {
-    return a && b && strcmp(a, "-") != 0 && strcmp(b, "-") != 0 && ntk_outfile_same(a, b);
+    return a && b && !is_standard(a) && !is_standard(b) && ntk_outfile_same(a, b);
 }
 
 /* The report and a result on one stream would be neither. */
 static int check_report(const struct args *a)
 {
-    const bool out = a->out && strcmp(a->out, "-") == 0, log = a->log && strcmp(a->log, "-") == 0;
+    const bool out = is_standard(a->out), log = is_standard(a->log);
 
     if (a->json && (out || log))
         return usage("--json reports on standard output, where --%s goes, too: give it a file", out ? "out" : "log");
@@ -68,6 +69,11 @@ int check_files(const struct args *a)
                 return usage("--%s is the file of --net, %s, which would be lost", files[i].option,
                              files[i].path);
     }
+    for (int i = OUTPUTS; i < ALL; i++)
+        for (int j = i + 1; j < ALL; j++)
+            if (is_standard(files[i].path) && is_standard(files[j].path))
+                return usage("--%s and --%s are both standard input, which can be read once",
+                             files[i].option, files[j].option);
     return EXIT_OK;
 }
 

@@ -65,6 +65,7 @@ try $train --params p.h5 --out p.h5
 try ntk apply --params p.h5 --x four.csv --out p.h5
 echo 'fc()' >net.npy
 try ntk kernel --net @net.npy --x1 four.csv --out net.npy
+try ntk kernel --net 'fc()' --x1 - --x2 - --out K.npy
 # What is no net's file.
 printf 'fc()\0fc()' >nul
 for file in /dev/zero . missing nul; do
