@@ -107,7 +107,7 @@ ntk_status ntk_monte_carlo(ntk_ctx *ctx, const ntk_net *net, unsigned which, con
                          .x2 = x2,
                          .dtype = dtype,
                          .n = ntk_data_n(x1) * ntk_data_n(x2 ? x2 : x1)};
-    const size_t bytes = ntk_bytes((double)e.n * (double)(3 * sizeof(double) + dtype));
+    const size_t bytes = ntk_bytes((double)e.n * (double)(3 * sizeof(double) + (size_t)dtype));
     ntk_status status;
 
     if (n_nets < (error ? 2 : 1))

@@ -98,7 +98,7 @@ ntk_status ntk_kernel_solve(ntk_ctx *ctx, int64_t n, ntk_dtype dtype, int64_t bl
 {
     struct source from = {ctx, dtype, block, rows, user, true};
     const struct ntk_ridge ridge = {.given = diag_reg, .spelling = "diag_reg = "};
-    const size_t rows_bytes = ntk_bytes((double)(block < n ? block : n) * (double)n * dtype);
+    const size_t rows_bytes = ntk_bytes((double)(block < n ? block : n) * (double)n * (int)dtype);
     const size_t columns_bytes = ntk_bytes((double)outputs * (double)n * sizeof(double));
     const size_t bytes = ntk_bytes((double)n * ((double)n + 1) / 2 * sizeof(double)) +
                          (rows_bytes > columns_bytes ? rows_bytes : columns_bytes); /* one, then the other */
