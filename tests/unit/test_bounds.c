@@ -83,7 +83,19 @@ static void end(ntk_ctx *ctx, ntk_status status)
     snprintf(report->message, sizeof report->message, "%s", ntk_errmsg(ctx));
 }
 
-/* ---- jobs */
+/* ---- jobs, in processes of their own, which a failed assertion would not end */
+
+static void must(ntk_ctx *ctx, ntk_status status)
+{
+    report->status = status;
+    if (status == NTK_ENOTSUP)
+        _exit(0);
+    if (status == NTK_OK)
+        return;
+    fprintf(stderr, "%s\n", ntk_errmsg(ctx));
+    _exit(1);
+}
+
 
 static ntk_data *samples(ntk_ctx *ctx, const struct job *job, int64_t n, uint64_t seed)
 {
@@ -95,7 +107,7 @@ static ntk_data *samples(ntk_ctx *ctx, const struct job *job, int64_t n, uint64_
         x[i] = test_normal(&seed);
     for (size_t i = 0; job->data == NTK_F32 && i < (size_t)n * features; i++)
         ((float *)(void *)x)[i] = (float)x[i];
-    assert_ok(ctx, ntk_data_view(ctx, x, job->data, n, job->shape, &data));
+    must(ctx, ntk_data_view(ctx, x, job->data, n, job->shape, &data));
     return data;
 }
 
@@ -103,7 +115,7 @@ static ntk_net *net_of(ntk_ctx *ctx, const struct job *job)
 {
     ntk_net *net;
 
-    assert_ok(ctx, ntk_net_parse(ctx, job->net, &net));
+    must(ctx, ntk_net_parse(ctx, job->net, &net));
     return net;
 }
 
@@ -116,7 +128,7 @@ static ntk_status kernel(ntk_ctx *ctx, const struct job *job)
     ntk_status status;
     void *out;
 
-    assert_ok(ctx, ntk_kernel_new(ctx, &net, 1, NTK_NTK, job->dtype, job->shape, &k));
+    must(ctx, ntk_kernel_new(ctx, &net, 1, NTK_NTK, job->dtype, job->shape, &k));
     begin(ctx);
     out = malloc((size_t)job->n1 * columns * job->dtype);
     status = ntk_kernel_compute(k, x1, x2, &out);
@@ -164,7 +176,7 @@ static ntk_status predict(ntk_ctx *ctx, const struct job *job)
 
     ntk_ctx_set_memory(ctx, 0);
     model = fitted(ctx, job, &status);
-    assert_ok(ctx, status);
+    must(ctx, status);
     ntk_ctx_set_memory(ctx, bound);
     mean = calloc((size_t)(job->n2 * job->outputs), sizeof *mean);
     var = calloc((size_t)job->n2, sizeof *var);
@@ -206,7 +218,7 @@ static ntk_status asked(ntk_ctx *ctx, const struct job *job,
     memset(out, 1, bytes);
     ntk_ctx_set_memory(ctx, 0);
     model = fitted(ctx, job, &status);
-    assert_ok(ctx, status);
+    must(ctx, status);
     ntk_ctx_set_memory(ctx, bound);
     begin(ctx);
     status = ask(model, job, out);
@@ -228,11 +240,12 @@ static ntk_status load_model(ntk_ctx *ctx, const struct job *job)
     ntk_status status;
     ntk_model *model;
 
-    assert_true(close(mkstemp(path)) == 0);
+    if (close(mkstemp(path)) != 0)
+        _exit(1);
     ntk_ctx_set_memory(ctx, 0);
     model = fitted(ctx, job, &status);
-    assert_ok(ctx, status);
-    assert_ok(ctx, ntk_model_save(model, path, 1));
+    must(ctx, status);
+    must(ctx, ntk_model_save(model, path, 1));
     ntk_model_free(model);
     ntk_ctx_set_memory(ctx, bound);
     begin(ctx);
@@ -313,7 +326,8 @@ static void write_text(const struct job *job, const char *path)
     for (int64_t i = 0; f && i < job->n1; i++)
         for (int64_t k = 0; k <= job->shape.c; k++)
             fprintf(f, "%.17g%c", sin((double)(i * job->shape.c + k)), k < job->shape.c ? ',' : '\n');
-    assert_true(f && fclose(f) == 0);
+    if (!f || fclose(f) != 0)
+        _exit(1);
 }
 
 static ntk_status load(ntk_ctx *ctx, const struct job *job)
@@ -333,7 +347,7 @@ static ntk_status load(ntk_ctx *ctx, const struct job *job)
         const ntk_array x_array = {.name = "x", .x = x, .dtype = NTK_F64, .ndim = 2, .shape = {job->n1, d}};
 
         ntk_ctx_set_memory(ctx, 0);
-        assert_ok(ctx, ntk_array_write(ctx, path, &x_array, 1));
+        must(ctx, ntk_array_write(ctx, path, &x_array, 1));
         ntk_ctx_set_memory(ctx, bound);
         free(x);
     }
@@ -365,7 +379,7 @@ static ntk_params *network_for(ntk_ctx *ctx, const struct job *job)
     ntk_params *params;
 
     ntk_ctx_set_memory(ctx, 0);
-    assert_ok(ctx, ntk_params_new(ctx, net_of(ctx, job), job->shape, job->dtype, 5, &params));
+    must(ctx, ntk_params_new(ctx, net_of(ctx, job), job->shape, job->dtype, 5, &params));
     ntk_ctx_set_memory(ctx, bound);
     return params;
 }
@@ -588,6 +602,8 @@ static void said_is_used(void **state)
         skip(); /* its own memory is more than a job's */
     for (int tries = 0; tries < 16; tries++) {
         run(job, (size_t)(said * MIB));
+        if (report->status == NTK_ENOTSUP)
+            skip();
         if (report->status != NTK_ENOMEM)
             break;
         if (needed() + 0.02 <= said)
