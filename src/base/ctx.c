@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <omp.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,10 +14,13 @@
 #include "base/base.h"
 #include "base/clock.h"
 
-static int available_processors(void)
+/* OpenMP's number if one was asked for, else that of the processors this process may use. */
+static int default_threads(void)
 {
     cpu_set_t set;
 
+    if (getenv("OMP_NUM_THREADS"))
+        return omp_get_max_threads();
     if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0)
         return CPU_COUNT(&set);
     return 1;
@@ -32,7 +36,7 @@ ntk_status ntk_ctx_new(ntk_ctx **ctx)
     if (!c)
         return NTK_ENOMEM;
     pthread_mutex_init(&c->lock, NULL);
-    c->threads = available_processors();
+    c->threads = default_threads();
     *ctx = c;
     return NTK_OK;
 }
@@ -48,7 +52,7 @@ ntk_status ntk_ctx_set_threads(ntk_ctx *ctx, int threads)
 {
     if (threads < 0 || threads > 1024)
         return ntk_fail(ctx, NTK_EINVAL, "threads must be 0 (all) to 1024, got %d", threads);
-    ctx->threads = threads ? threads : available_processors();
+    ctx->threads = threads ? threads : default_threads();
     return NTK_OK;
 }
 

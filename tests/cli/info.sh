@@ -7,3 +7,4 @@ NTK_ISA=baseline ntk info | grep '^instruction set'
 NTK_ISA=mmx ntk info
 echo "-> $?"
 OPENBLAS_CORETYPE=Nehalem ntk info | grep warning
+OMP_NUM_THREADS=1 ntk info | grep '^threads'
