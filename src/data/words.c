@@ -13,10 +13,11 @@ static uint32_t next_character(const unsigned char **text)
 {
     const unsigned char first = *(*text)++;
     const int more = first < 0x80 ? 0 : first < 0xc2 ? -1 : first < 0xe0 ? 1 : first < 0xf0 ? 2 : first < 0xf5 ? 3 : -1;
-    uint32_t c = more == 0 ? first : first & (0x3fu >> more);
+    uint32_t c;
 
     if (more < 0)
         return REPLACEMENT;
+    c = more == 0 ? first : first & (0x3fu >> more);
     for (int k = 0; k < more; k++) {
         if ((**text & 0xc0) != 0x80)
             return REPLACEMENT;
