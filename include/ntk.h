@@ -112,8 +112,9 @@ NTK_API NTK_NODISCARD ntk_status ntk_ctx_peak(ntk_ctx *ctx, ntk_dtype dtype, dou
                                               int *lanes);
 
 /* Upper bound in bytes on what the library holds at once, samples, models and parameters of this context
- * included; work that needs more is refused before it starts, with the number. 0 (the default): what this process can have when work starts: the
- * machine's available memory, or less under the limit of a control group or of address space. */
+ * included; work that needs more is refused before it starts, with the number. 0 (the default): what this
+ * process can have when work starts: the machine's available memory, or less under the limit of a control
+ * group or of address space. */
 NTK_API void ntk_ctx_set_memory(ntk_ctx *ctx, size_t bytes);
 /* The bound in bytes: what was set, or else what this process can have now. */
 NTK_API size_t ntk_ctx_memory(const ntk_ctx *ctx);

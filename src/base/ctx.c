@@ -14,13 +14,15 @@
 #include "base/base.h"
 #include "base/clock.h"
 
+#define THREADS_MAX 1024
+
 /* OpenMP's number if one was asked for, else that of the processors this process may use. */
 static int default_threads(void)
 {
     cpu_set_t set;
 
     if (getenv("OMP_NUM_THREADS"))
-        return omp_get_max_threads();
+        return omp_get_max_threads() < THREADS_MAX ? omp_get_max_threads() : THREADS_MAX;
     if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0)
         return CPU_COUNT(&set);
     return 1;
@@ -50,8 +52,8 @@ void ntk_ctx_free(ntk_ctx *ctx)
 
 ntk_status ntk_ctx_set_threads(ntk_ctx *ctx, int threads)
 {
-    if (threads < 0 || threads > 1024)
-        return ntk_fail(ctx, NTK_EINVAL, "threads must be 0 (all) to 1024, got %d", threads);
+    if (threads < 0 || threads > THREADS_MAX)
+        return ntk_fail(ctx, NTK_EINVAL, "threads must be 0 (all) to %d, got %d", THREADS_MAX, threads);
     ctx->threads = threads ? threads : default_threads();
     return NTK_OK;
 }

@@ -365,9 +365,12 @@ static size_t mask_bytes(const struct job *j)
                : (size_t)ntk_features_of(j->p->tape.steps[j->mask_step].out_shape) * j->p->dtype;
 }
 
+/* One where the only block is paired with itself. */
+static int sides_held(const struct job *j) { return j->symmetric && j->block >= j->n[0] ? 1 : 2; }
+
 static ntk_status allocate_scratch(struct job *j)
 {
-    const int sides = j->symmetric && j->block >= j->n[0] ? 1 : 2;
+    const int sides = sides_held(j);
     size_t fixed, each;
 
     factor_bytes(j, &fixed, &each);
@@ -389,7 +392,7 @@ static ntk_status allocate_scratch(struct job *j)
 
 static ntk_status allocate_factors(struct job *j)
 {
-    const int sides = j->symmetric && j->block >= j->n[0] ? 1 : 2;
+    const int sides = sides_held(j);
 
     for (int k = 0; k < j->n_factors; k++)
         for (int side = 0; side < sides; side++) {

@@ -98,10 +98,7 @@ ntk_status ntk_kernel_solve(ntk_ctx *ctx, int64_t n, ntk_dtype dtype, int64_t bl
 {
     struct source from = {ctx, dtype, block, rows, user, true};
     const struct ntk_ridge ridge = {.given = diag_reg, .spelling = "diag_reg = "};
-    const size_t rows_bytes = ntk_bytes((double)(block < n ? block : n) * (double)n * (int)dtype);
-    const size_t columns_bytes = ntk_bytes((double)outputs * (double)n * sizeof(double));
-    const size_t bytes = ntk_bytes((double)n * ((double)n + 1) / 2 * sizeof(double)) +
-                         (rows_bytes > columns_bytes ? rows_bytes : columns_bytes); /* one, then the other */
+    double beside; /* bytes: rows of the matrix, then the right-hand sides */
     struct ntk_rfp k = {0};
     ntk_status status;
     struct ntk_blas blas;
@@ -116,8 +113,10 @@ ntk_status ntk_kernel_solve(ntk_ctx *ctx, int64_t n, ntk_dtype dtype, int64_t bl
         return ntk_fail(ctx, NTK_EINVAL, "at most %d samples, got %lld", NTK_SAMPLES_MAX, (long long)n);
     NTK_TRY(ntk_check_given(ctx, "y", y, n * outputs));
     from.block = block < n ? block : n;
+    beside = (double)n * fmax((double)from.block * (int)dtype, (double)outputs * sizeof(double));
     blas = ntk_blas_begin(ctx->threads);
-    status = ntk_ctx_check_memory(ctx, bytes, "a kernel matrix of this many samples");
+    status = ntk_ctx_check_memory(ctx, ntk_rfp_size(n) * sizeof(double) + ntk_bytes(beside),
+                                  "a kernel matrix of this many samples");
     if (status == NTK_OK)
         status = ntk_rfp_new(ctx, n, &k);
     if (status == NTK_OK)

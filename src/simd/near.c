@@ -7,8 +7,6 @@
 
 #include "simd/near.h"
 
-#define CHAINS 4 /* of maxima, side by side: one waits for its last */
-
 typedef signed char bytes __attribute__((vector_size(LANES)));
 typedef double W __attribute__((vector_size(LANES * sizeof(double))));
 

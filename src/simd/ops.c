@@ -59,8 +59,6 @@ static void scale(size_t n, const void *x, const void *a1, size_t step1, const v
         store(po + i, load(px + i) * (step1 == LANES ? load(p1) : splat(*p1)) * load(p2 + i));
 }
 
-#define CHAINS 4 /* of sums, side by side: one waits for its last */
-
 static bool all_finite(size_t n, const void *x)
 {
     const real *p = x;

@@ -37,6 +37,7 @@
 typedef NTK_REAL real;
 #define LANES (NTK_VBYTES / sizeof(real))
 #define IS_F32 (sizeof(real) == 4)
+#define CHAINS 4 /* sums or maxima side by side in loops with nothing else: one alone waits for its last */
 
 typedef real V __attribute__((vector_size(NTK_VBYTES)));
 typedef real VU __attribute__((vector_size(NTK_VBYTES), aligned(sizeof(real)), may_alias));

@@ -8,3 +8,4 @@ NTK_ISA=mmx ntk info
 echo "-> $?"
 OPENBLAS_CORETYPE=Nehalem ntk info | grep warning
 OMP_NUM_THREADS=1 ntk info | grep '^threads'
+OMP_NUM_THREADS=100000 ntk info | grep '^threads'
