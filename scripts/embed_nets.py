@@ -50,7 +50,7 @@ def main(out, paths):
         table.append('    {"%s",\n    %s,\n    %s,\n    %s_params, %d},'
                      % (name, c_string(text), c_string(summary), name, len(rows)))
     with open(out, "w") as f:
-        f.write("/* Made by scripts/embed_nets.py from nets/. */\n#include \"arch/arch.h\"\n\n")
+        f.write("/* Made by scripts/embed_nets.py from nets/. */\n#include \"language/net.h\"\n\n")
         f.write("\n".join(body))
         f.write("\nconst struct ntk_preset ntk_presets[] = {\n%s\n};\n" % "\n".join(table))
         f.write("const size_t ntk_n_presets = sizeof ntk_presets / sizeof *ntk_presets;\n")

@@ -35,7 +35,7 @@
 
 #include <float.h>
 
-#include "arch/class.h"
+#include "base/class.h"
 
 #define NTK_DUAL_PARS 64
 

@@ -5,9 +5,9 @@
 #ifndef NTK_FINITE_H
 #define NTK_FINITE_H
 
-#include "arch/arch.h"
+#include "language/net.h"
 #include "data/data.h"
-#include "finite/step.h"
+#include "steps/step.h"
 
 struct ntk_params {
     ntk_ctx *ctx;

@@ -4,7 +4,7 @@
  */
 #include <stdlib.h>
 
-#include "arch/arch.h"
+#include "language/net.h"
 #include "kernel/blocks.h"
 #include "kernel/kernel.h"
 

@@ -18,7 +18,7 @@
 #ifndef NTK_SPACE_H
 #define NTK_SPACE_H
 
-#include "arch/graph.h"
+#include "graph/graph.h"
 
 /* One dimension of a link: how source offsets and positions map to those of the target. Links are
  * products of two of these. Positions are indices into planes. */

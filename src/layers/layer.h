@@ -5,14 +5,14 @@
  *
  * A layer says what it does to a shape, to random fields, and to the samples of a finite network.
  * It never allocates, threads or prints: its infinite-width rule is a few calls of the graph's
- * builders (arch/graph.h), its finite one of the tape's (arch/tape.h).
+ * builders (graph/graph.h), its finite one of the tape's (steps/tape.h).
  */
 #ifndef NTK_LAYER_H
 #define NTK_LAYER_H
 
-#include "arch/class.h"
-#include "arch/graph.h"
-#include "arch/tape.h"
+#include "base/class.h"
+#include "graph/graph.h"
+#include "steps/tape.h"
 
 /* The random field that a layer puts out, in the limit of infinite width. */
 struct ntk_field {

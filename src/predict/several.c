@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "arch/arch.h"
+#include "language/net.h"
 #include "kernel/kernel.h"
 #include "predict/model.h"
 

@@ -67,7 +67,7 @@ struct ntk_tail_args {
 };
 typedef void ntk_tail_fn(const struct ntk_tail_args *args);
 
-/* out = scale (sum of in over windows (arch/window.h)) + constant; in is a plane of in_rows x
+/* out = scale (sum of in over windows (base/window.h)) + constant; in is a plane of in_rows x
  * in_columns, zero outside, or around the other side. */
 struct ntk_box_args {
     int in_rows, in_columns, out_rows, out_columns;

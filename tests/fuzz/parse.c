@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "arch/arch.h"
+#include "language/net.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 

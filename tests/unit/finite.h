@@ -12,7 +12,7 @@
 #define NTK_TEST_FINITE_H
 
 #include "activations/activation.h"
-#include "arch/arch.h"
+#include "language/net.h"
 #include "test.h"
 
 #define WITNESSES 3 /* samples */

@@ -3,7 +3,7 @@
  * The architecture language: what is read, what is refused and with which words, and the catalogue
  * of all words. (What it means: test_net.c.)
  */
-#include "arch/arch.h"
+#include "language/net.h"
 #include "context.h"
 
 static ntk_net *parse(const char *text)

@@ -2,7 +2,7 @@
  *
  * test_conv.c - kernels of nets with positions.
  */
-#include "arch/arch.h"
+#include "language/net.h"
 #include "context.h"
 #include "golden.h"
 

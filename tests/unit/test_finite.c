@@ -5,7 +5,7 @@
  */
 #include <unistd.h>
 
-#include "arch/arch.h"
+#include "language/net.h"
 #include "context.h"
 
 #define SAMPLES 3

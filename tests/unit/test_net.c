@@ -2,7 +2,7 @@
  *
  * What architectures mean: printing, equal nets, shapes, and what branches and the theory require.
  */
-#include "arch/arch.h"
+#include "language/net.h"
 #include "context.h"
 
 static const ntk_shape vector = {0, 1, 1, 7}, image = {2, 4, 6, 3};
