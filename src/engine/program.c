@@ -367,19 +367,21 @@ ntk_status ntk_program_make(struct ntk_graph *graph, int n_outputs, const int *o
                             struct ntk_program **program)
 {
     struct ntk_program *p = program_new(graph, -1);
-    ntk_status status = p ? check_size(graph) : NTK_ENOMEM;
+    ntk_status status;
 
     if (!p)
-        return status;
+        return NTK_ENOMEM;
     p->owned = *graph;
     p->graph = &p->owned;
     *graph = (struct ntk_graph){0};
-    if (status == NTK_OK)
+    status = check_size(p->graph);
+    if (status == NTK_OK) {
         status = compile(p, n_outputs, outputs, n_outputs, outputs);
-    if (status == NTK_OK)
-        status = make_own(p);
-    if (status == NTK_ENOMEM && p->graph->n)
-        ntk_fail(p->ctx, status, "no memory for a program of %d nodes", p->graph->n);
+        if (status == NTK_OK)
+            status = make_own(p);
+        if (status == NTK_ENOMEM)
+            ntk_fail(p->ctx, status, "no memory for a program of %d nodes", p->graph->n);
+    }
     if (status != NTK_OK) {
         ntk_program_free(p);
         return status;
