@@ -3,7 +3,8 @@
  * sized.h - structs of ntk.h that may grow: what a program gives that was compiled with another version's header.
  *
  * Such a struct begins with its size as the program knows it. A version adds fields at its end, whole multiples of 8
- * bytes, so that there is no padding that an older program leaves undefined; 0 is what an older library would do.
+ * bytes, so that there is no padding that an older program leaves undefined. Bytes that a library does not know are 0
+ * when it has initialised the struct, and are not set for it as long as they are.
  */
 #ifndef NTK_SIZED_H
 #define NTK_SIZED_H
