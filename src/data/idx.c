@@ -10,6 +10,7 @@
 #include "data/data.h"
 #include "data/stream.h"
 
+#define PREFIX   "mnist:"
 #define DIMS_MAX 4
 #define CLASSES  10 /* of MNIST */
 
@@ -20,7 +21,13 @@ struct idx {
     int64_t dims[DIMS_MAX];
 };
 
-bool ntk_is_idx(const char *path)
+static bool begins(const unsigned char *head, size_t n)
+{
+    return ntk_begins("\0\0\x08", 3, head, n);
+}
+
+/* ...idxN-ubyte or ...idxN-ubyte.gz */
+static bool called(const char *path)
 {
     const size_t tail = strlen("idx3-ubyte"), gz = ntk_ends_with(path, ".gz") ? 3 : 0;
     const size_t n = strlen(path) - gz;
@@ -187,9 +194,9 @@ static ntk_status find_labels(ntk_ctx *ctx, const char *images, char **labels)
     return find_packing(ctx, labels);
 }
 
-ntk_status ntk_read_idx(ntk_ctx *ctx, struct ntk_stream *s, const char *path,
-                        const ntk_load_opts *opts, ntk_data **data)
+static ntk_status read_stream(struct ntk_stream *s, const char *path, const ntk_load_opts *opts, ntk_data **data)
 {
+    ntk_ctx *ctx = s->ctx;
     struct idx idx = {.ctx = ctx, .s = s};
     char *labels = NULL;
     ntk_data *d = NULL;
@@ -211,8 +218,14 @@ ntk_status ntk_read_idx(ntk_ctx *ctx, struct ntk_stream *s, const char *path,
     return NTK_OK;
 }
 
-ntk_status ntk_read_mnist(ntk_ctx *ctx, const char *part, const ntk_load_opts *opts,
-                          ntk_data **data)
+/* ---- MNIST: the official files in a folder */
+
+static bool is_source(const char *source)
+{
+    return strncmp(source, PREFIX, strlen(PREFIX)) == 0;
+}
+
+static ntk_status read_source(ntk_ctx *ctx, const char *source, const ntk_load_opts *opts, ntk_data **data)
 {
     struct ntk_text name = {0};
     ntk_data *d = NULL;
@@ -220,7 +233,7 @@ ntk_status ntk_read_mnist(ntk_ctx *ctx, const char *part, const ntk_load_opts *o
     bool test;
     ntk_status status;
 
-    NTK_TRY(ntk_split_part(ctx, part, &dir, &test));
+    NTK_TRY(ntk_split_part(ctx, source + strlen(PREFIX), &dir, &test));
     ntk_text_add(&name, "%s/%s-images-idx3-ubyte", dir, test ? "t10k" : "train");
     images = name.failed ? NULL : ntk_strdup(ctx, name.s);
     status = images ? find_packing(ctx, &images) : NTK_ENOMEM;
@@ -245,3 +258,13 @@ ntk_status ntk_read_mnist(ntk_ctx *ctx, const char *part, const ntk_load_opts *o
     *data = d;
     return NTK_OK;
 }
+
+const struct ntk_reader ntk_reader_idx = {
+    .begins = begins,
+    .called = called,
+    .files = "idx",
+    .read = read_stream,
+    .sources = "mnist:DIR/train|test",
+    .is_source = is_source,
+    .read_source = read_source,
+};
