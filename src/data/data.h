@@ -123,6 +123,8 @@ bool ntk_ends_with(const char *s, const char *end);
 ntk_status ntk_open(ntk_ctx *ctx, const char *path, FILE **f);
 /* Length of a file that has one, else UINT64_MAX (a pipe). The position is left alone. */
 uint64_t ntk_file_size(FILE *f);
+/* Whichever of path and the same with .gz added, or taken away, exists, in *path; NULL if neither does. */
+ntk_status ntk_find_packing(ntk_ctx *ctx, char **path);
 /* Splits "DIR/train" or "DIR/test"; *dir is for the caller to free. */
 ntk_status ntk_split_part(ntk_ctx *ctx, const char *part, char **dir, bool *test);
 /* n samples, limited. */
