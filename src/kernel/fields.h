@@ -9,9 +9,9 @@
 #ifndef NTK_FIELDS_H
 #define NTK_FIELDS_H
 
+#include "activations/loops.h"
 #include "kernel/samples.h"
 #include "kernel/space.h"
-#include "simd/simd.h"
 
 struct ntk_fields {
     ntk_ctx *ctx;

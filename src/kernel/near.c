@@ -277,7 +277,7 @@ static void dual(struct ntk_near *s, const struct ntk_step *step, int64_t i, siz
             for (size_t m = 0; m < sides; m++)
                 s->sides[m * NTK_LANES_MAX + c - at] =
                     s->shared->second[step->sides][(size_t)s->columns[c] * sides + m];
-        t->ctx->isa->f64->near_dual[t->plan->graph.nodes[table->dual_node].act->dual](&args);
+        ntk_dual_loops_of(t->ctx->isa, NTK_F64)->near[t->plan->graph.nodes[table->dual_node].act->dual](&args);
     }
 }
 

@@ -13,8 +13,8 @@
 #ifndef NTK_PLAN_H
 #define NTK_PLAN_H
 
+#include "activations/loops.h"
 #include "kernel/space.h"
-#include "simd/simd.h"
 
 struct ntk_step {
     enum ntk_op op;    /* MIX, PRODUCT, DUAL (both moments), NORMALISE, SELF; inputs have no step */

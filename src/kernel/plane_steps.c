@@ -151,7 +151,7 @@ static void run_dual(const struct ntk_planes *p, const struct ntk_plane *x, int 
                      unsigned char *d)
 {
     const size_t row = a->pitch * ntk_vector_bytes(p), w = (size_t)a->node->w, size = p->f->dtype;
-    ntk_dual_fn *fn = p->f->simd->dual[activation_of(p->f, table)->dual];
+    ntk_dual_fn *fn = ntk_dual_loops_of(p->f->ctx->isa, p->f->dtype)->dual[activation_of(p->f, table)->dual];
 
     for (int i = 0; i < a->n; i++) {
         const struct ntk_rect *r = &a->rect[i];
@@ -232,7 +232,7 @@ static void run_sweep(const struct ntk_planes *p, const struct ntk_plane *x,
             if (o > 0)
                 args.theta[to] = plane_of(p, x, step->frame, step->in_slot[o]) + at;
         }
-        p->f->simd->sweep[activation_of(p->f, step->table)->dual](&args);
+        ntk_dual_loops_of(p->f->ctx->isa, p->f->dtype)->sweep[activation_of(p->f, step->table)->dual](&args);
     }
 }
 
@@ -425,7 +425,7 @@ static void run_tail(const struct ntk_planes *p, struct ntk_plane *x,
                 args.theta[n++] = plane_of(p, x, step->frame, step->in_slot[i]) + at;
                 args.sum[n] = sums[i];
             }
-        p->f->simd->tail[activation_of(p->f, step->table)->dual](&args);
+        ntk_dual_loops_of(p->f->ctx->isa, p->f->dtype)->tail[activation_of(p->f, step->table)->dual](&args);
     }
     for (int i = 0; i < step->n_in; i++)
         for (int j = 0; j < step->tail[i].n; j++) {

@@ -19,18 +19,10 @@
 #define NTK_SPACE_H
 
 #include "graph/graph.h"
+#include "simd/simd.h"
 
 /* One dimension of a link: how source offsets and positions map to those of the target. Links are
- * products of two of these. Positions are indices into planes. */
-struct ntk_link_term {
-    int from, to; /* position in the source's plane and in the target's */
-    double weight;
-};
-struct ntk_link_group { /* all terms from one source offset to one target offset */
-    int offset;         /* the target's, as an index 0 ... */
-    int n;
-    const struct ntk_link_term *terms;
-};
+ * products of two of these. Positions are indices into planes (struct ntk_link_term). */
 struct ntk_link_dim {
     int *n_groups;                  /* [source offsets] */
     struct ntk_link_group **groups; /* [source offsets][n_groups] */

@@ -157,7 +157,7 @@ static void run_dual(const struct ntk_tile *s, const struct ntk_step *step, cons
 
     if (s->near)
         ntk_near_mark(s->near, step->sides, s->slot[step->in[0]], r->n, r->i, r->j0);
-    t->simd->dual[act->dual](&args);
+    ntk_dual_loops_of(t->ctx->isa, t->dtype)->dual[act->dual](&args);
 }
 
 static void run_step(const struct ntk_tile *s, const struct ntk_step *step, const struct run *r)

@@ -4,7 +4,6 @@
  */
 #include <string.h>
 
-#include "kernel/space.h"
 #include "simd/lines.h"
 #include "simd/planes.h"
 #include "simd/vmath.h"
