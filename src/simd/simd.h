@@ -3,8 +3,8 @@
  * simd.h - the hot loops: written once, compiled once per instruction set and element type.
  *
  * A table is the only symbol that ops.c exports; dispatch.c, compiled without any instruction set flags, chooses one
- * when a context first computes. The loops of activations are compiled likewise (activations/loops.h). Arrays of `real` are float
- * or double by table; they are passed as void pointers and must be aligned to their element only,
+ * when a context first computes. The loops of activations are compiled likewise (activations/loops.h). Arrays of
+ * `real` are float or double by table; they are passed as void pointers and must be aligned to their element only,
  * though aligned to NTK_ALIGN they are faster.
  */
 #ifndef NTK_SIMD_H
@@ -34,13 +34,15 @@ struct ntk_box_args {
     void *lines; /* scratch, 3 in_columns vectors */
 };
 
-/* One dimension of a sum over pairs of positions of two planes. */
+/* Along one axis: entry `to` of a target plane is given weight times entry `from` of a source plane. Positions are
+ * indices into planes. */
 struct ntk_link_term {
-    int from, to; /* position in the source's plane and in the target's */
+    int from, to;
     double weight;
 };
-struct ntk_link_group { /* all terms from one source offset to one target offset */
-    int offset;         /* the target's, as an index 0 ... */
+/* All terms from one source offset to one target offset. */
+struct ntk_link_group {
+    int offset; /* the target's, as an index 0 ... */
     int n;
     const struct ntk_link_term *terms;
 };

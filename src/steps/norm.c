@@ -6,7 +6,7 @@
  */
 #include <math.h>
 
-#include "graph/graph.h"
+#include "ops/graph.h"
 #include "steps/typed.h"
 
 /* A group: `rows` by `columns` positions from `first` on, a row `w` positions long. */

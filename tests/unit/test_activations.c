@@ -6,7 +6,7 @@
 #include <float.h>
 
 #include "activations/loops.h"
-#include "kernel/way.h"
+#include "engine/way.h"
 #include "test.h"
 
 #define PAIRS 64 /* most pairs in one call; a multiple of every number of lanes */
