@@ -8,12 +8,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/sized.h"
 #include "data/data.h"
 #include "data/stream.h"
 
-void ntk_load_opts_init(ntk_load_opts *opts)
+static const ntk_load_opts defaults = {.size = sizeof defaults, .dtype = NTK_F64};
+static const struct ntk_sized sized = NTK_SIZED(ntk_load_opts, weights, &defaults);
+
+void ntk_load_opts_init_sized(ntk_load_opts *opts, size_t size)
 {
-    *opts = (ntk_load_opts){.dtype = NTK_F64};
+    ntk_sized_init(&sized, opts, size);
 }
 
 bool ntk_ends_with(const char *s, const char *end)
@@ -203,30 +207,32 @@ static void say_notes(const ntk_data *data, const char *name)
         ntk_log(data->ctx, 1, "%s: %s", name, t->notes[k]);
 }
 
+static ntk_status check_options(ntk_ctx *ctx, const ntk_load_opts *o)
+{
+    if (o->dtype != NTK_F32 && o->dtype != NTK_F64)
+        return ntk_fail(ctx, NTK_EINVAL, "dtype must be NTK_F32 or NTK_F64, got %d", (int)o->dtype);
+    if (o->limit < 0)
+        return ntk_fail(ctx, NTK_EINVAL, "limit must be >= 0, got %lld", (long long)o->limit);
+    if (o->header != NTK_HEADER_AUTO && o->header != NTK_HEADER_YES && o->header != NTK_HEADER_NO)
+        return ntk_fail(ctx, NTK_EINVAL,
+                        "header must be NTK_HEADER_AUTO, NTK_HEADER_YES or NTK_HEADER_NO, got %d",
+                        (int)o->header);
+    return NTK_OK;
+}
+
 ntk_status ntk_data_load(ntk_ctx *ctx, const char *source, const ntk_load_opts *opts,
                          ntk_data **data)
 {
     const char *name = source && strcmp(source, "-") == 0 ? "standard input" : source;
-    ntk_load_opts defaults;
+    ntk_load_opts o;
     ntk_data *d = NULL;
     ntk_status status;
 
-    ntk_load_opts_init(&defaults);
-    if (!opts)
-        opts = &defaults;
+    NTK_TRY(ntk_sized_read(ctx, &sized, opts, &o));
     if (!source)
         return fail_expected(ctx, NTK_EINVAL, "source is NULL");
-    if (opts->dtype != NTK_F32 && opts->dtype != NTK_F64)
-        return ntk_fail(ctx, NTK_EINVAL, "dtype must be NTK_F32 or NTK_F64, got %d",
-                        (int)opts->dtype);
-    if (opts->limit < 0)
-        return ntk_fail(ctx, NTK_EINVAL, "limit must be >= 0, got %lld", (long long)opts->limit);
-    if (opts->header != NTK_HEADER_AUTO && opts->header != NTK_HEADER_YES &&
-        opts->header != NTK_HEADER_NO)
-        return ntk_fail(ctx, NTK_EINVAL,
-                        "header must be NTK_HEADER_AUTO, NTK_HEADER_YES or NTK_HEADER_NO, got %d",
-                        (int)opts->header);
-    status = load(ctx, source, opts, &d);
+    NTK_TRY(check_options(ctx, &o));
+    status = load(ctx, source, &o, &d);
     if (status == NTK_OK)
         status = ntk_data_check_finite(d);
     if (status != NTK_OK) {

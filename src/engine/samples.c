@@ -256,6 +256,7 @@ void ntk_samples_release(struct ntk_samples *s)
     free(s->order);
     free(s->owned_x);
     free(s->exponent);
+    ntk_ctx_release(s->ctx, s->held);
     reference_release(s->reference);
     free(s);
 }
@@ -272,6 +273,7 @@ static ntk_status start(struct ntk_preparation *x, const ntk_data *data, struct 
     s->ctx = x->ctx;
     s->program = p;
     s->reference = x->reference;
+    s->data = data;
     s->n = data->n;
     s->stride = stride_of(data->n);
     s->dtype = x->reference->way.dtype;

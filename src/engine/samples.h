@@ -33,6 +33,8 @@ struct ntk_samples {
     ntk_ctx *ctx;
     const struct ntk_program *program;
     struct ntk_reference *reference;
+    const ntk_data *data; /* what it was made of, which outlives it */
+    size_t held;          /* bytes: ntk_ctx_keep */
     int64_t n;
     size_t stride;   /* n, padded so that a run of whole vectors may start anywhere below n */
     ntk_dtype dtype; /* of reference->way */

@@ -29,7 +29,7 @@ static const char *const files[] = {
 static ntk_data *load_file(struct fixture *f, size_t k, int64_t limit)
 {
     assert_ok(f->ctx, ntk_array_write(f->ctx, path_of(f, files[k]), good, ARRAYS));
-    return load(f, f->path, &(ntk_load_opts){.dtype = NTK_F32, .limit = limit});
+    return load(f, f->path, &LOAD_OPTS(.dtype = NTK_F32, .limit = limit));
 }
 
 /* Samples first ... first + n - 1 of what is above; edge offsets count from `origin`. */
@@ -261,7 +261,7 @@ static void columns_of_weights(void **state)
 
     for (int i = 0; i < 100; i++)
         snprintf(text + strlen(text), 32, "%d,%d,%d.5\n", i, 2 * i, i);
-    d = load_table(f, text, &(ntk_load_opts){.dtype = NTK_F64, .weights = "w"});
+    d = load_table(f, text, &LOAD_OPTS(.dtype = NTK_F64, .weights = "w"));
     assert_shape(d, 100, 0, 1, 1, 1);
     for (int i = 0; i < 100; i++) {
         assert_near(x_at(d, i, 0), i, 0, 1);
@@ -270,7 +270,7 @@ static void columns_of_weights(void **state)
     }
     assert_int_equal(ntk_schema_table(ntk_data_schema(d))->n_dropped, 0);
     ntk_data_free(d);
-    d = load_table(f, "1,2,3\n4,5,6\n", &(ntk_load_opts){.dtype = NTK_F64, .weights = "0", .target = "none"});
+    d = load_table(f, "1,2,3\n4,5,6\n", &LOAD_OPTS(.dtype = NTK_F64, .weights = "0", .target = "none"));
     assert_shape(d, 2, 0, 1, 1, 2);
     assert_near(((const double *)ntk_data_part(d, NTK_PART_WEIGHTS))[1], 4, 0, 1);
     ntk_data_free(d);
@@ -282,8 +282,8 @@ static void columns_of_weights(void **state)
 static void weights_beside_a_schema(void **state)
 {
     struct fixture *f = *state;
-    ntk_data *train = load_table(f, "a,w,y\n1,2,3\n4,5,6\n", &(ntk_load_opts){.dtype = NTK_F64, .weights = "w"});
-    ntk_load_opts opts = {.dtype = NTK_F64, .weights = "w", .schema = ntk_data_schema(train)};
+    ntk_data *train = load_table(f, "a,w,y\n1,2,3\n4,5,6\n", &LOAD_OPTS(.dtype = NTK_F64, .weights = "w"));
+    ntk_load_opts opts = LOAD_OPTS(.dtype = NTK_F64, .weights = "w", .schema = ntk_data_schema(train));
     ntk_data *test = load_table(f, "w,y,a\n7,8,9\n", &opts);
 
     assert_shape(test, 1, 0, 1, 1, 1);
@@ -302,17 +302,17 @@ static void wrong_columns_of_weights(void **state)
     const char *text = "a,b,w\n1,2,3\n";
 
     table_fails(f, "no column 'v' for the weights: give a name, a number 0 to 2; the names are a, b, w", text,
-                &(ntk_load_opts){.dtype = NTK_F64, .weights = "v"});
+                &LOAD_OPTS(.dtype = NTK_F64, .weights = "v"));
     table_fails(f, "column 'w' has the weights, and is to be dropped", text,
-                &(ntk_load_opts){.dtype = NTK_F64, .weights = "w", .drop = "w"});
+                &LOAD_OPTS(.dtype = NTK_F64, .weights = "w", .drop = "w"));
     table_fails(f, "column 'w' has the weights: it cannot be a target too", text,
-                &(ntk_load_opts){.dtype = NTK_F64, .weights = "w", .target = "w"});
+                &LOAD_OPTS(.dtype = NTK_F64, .weights = "w", .target = "w"));
     table_fails(f, "column 'a' has the weights: it cannot be a feature too", text,
-                &(ntk_load_opts){.dtype = NTK_F64, .weights = "a", .features = "a"});
+                &LOAD_OPTS(.dtype = NTK_F64, .weights = "a", .features = "a"));
     table_fails(f, "line 2, column 2 (w): '-3' is less than 0: a weight must be >= 0", "a,b,w\n1,2,-3\n",
-                &(ntk_load_opts){.dtype = NTK_F64, .weights = "w"});
+                &LOAD_OPTS(.dtype = NTK_F64, .weights = "w"));
     table_fails(f, "line 3, column 2 (w): 'x' is not a number", "a,b,w\n1,2,3\n1,2,x\n",
-                &(ntk_load_opts){.dtype = NTK_F64, .weights = "w"});
+                &LOAD_OPTS(.dtype = NTK_F64, .weights = "w"));
 }
 
 int main(void)
