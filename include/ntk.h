@@ -243,6 +243,8 @@ typedef struct ntk_load_opts {
                                * names, else by number; its targets are read if they are all there. A
                                * missing feature is NTK_EINVAL, other columns are dropped. Not together
                                * with drop or features. NULL (default): none */
+    const char *weights;  /* CSV: the column of the samples' weights (NTK_PART_WEIGHTS), which is then neither a
+                           * feature nor a target; NULL (default): none */
 } ntk_load_opts;
 NTK_API void ntk_load_opts_init_sized(ntk_load_opts *opts, size_t size);
 static inline void ntk_load_opts_init(ntk_load_opts *opts) { ntk_load_opts_init_sized(opts, sizeof *opts); }
@@ -252,7 +254,7 @@ static inline void ntk_load_opts_init(ntk_load_opts *opts) { ntk_load_opts_init_
  *                                   1,297 and the last 500
  *   FILE.csv, or other text         columns of numbers, header or not; one target column may be words
  *   FILE.npy  FILE.npz  FILE.h5     array [n][d], [n][w][c] or [n][h][w][c] of bool, integers or floats;
- *                                   npz and h5: x and y, or X and Y
+ *                                   npz and h5: x and y, or X and Y, and other parts by their names (ntk_part)
  *   FILE-idxN-ubyte                 idx images, values / 255
  *   -                               text, npy or idx from standard input
  *   mnist:DIR/train|test  cifar10:DIR/train|test     the official files in DIR, values / 255
@@ -268,10 +270,24 @@ NTK_API ntk_dtype ntk_data_dtype(const ntk_data *data);
 NTK_API const void *ntk_data_x(const ntk_data *data);
 /* Targets [n][outputs] as they were read (labels: outputs = 1); NULL if there are none. */
 NTK_API const double *ntk_data_y(const ntk_data *data, int64_t *outputs);
-/* A view of samples [first, first + n) of data, which must outlive it. */
+/* What data may have. In .npz and HDF5 these are the arrays x, y, weights, mask, edge_offsets and edges; an array of
+ * such a name must be that part, or loading fails with what it should be. Positions of a sample are numbered row by
+ * row, from 0 to h w - 1; sequences have h = 1, their mask is [n][w] in files. Kernels and fits use x and y only. */
+typedef enum ntk_part {
+    NTK_PART_X,            /* ntk_data_x */
+    NTK_PART_Y,            /* ntk_data_y */
+    NTK_PART_WEIGHTS,      /* double [n], finite, >= 0: the weight of each sample */
+    NTK_PART_MASK,         /* unsigned char [n][h][w]: 1 for the positions that a sample has, else 0 */
+    NTK_PART_EDGE_OFFSETS, /* int64_t [n + 1], ascending from 0 (in slices from where they begin): sample i has the
+                            * edges edge_offsets[i] ... edge_offsets[i + 1] - 1 */
+    NTK_PART_EDGES         /* int32_t [edges of all samples][2]: the positions that each goes from and to */
+} ntk_part;
+/* NULL if data has no such part. It belongs to data. */
+NTK_API const void *ntk_data_part(const ntk_data *data, ntk_part part);
+/* A view of samples [first, first + n) of data, with all parts; data must outlive it. */
 NTK_API NTK_NODISCARD ntk_status ntk_data_slice(const ntk_data *data, int64_t first, int64_t n,
                                                 ntk_data **slice);
-/* Treats each sample as the vector [h * w * c]. */
+/* Treats each sample as the vector [h * w * c]. Mask and edges go on to speak of the h w positions that it had. */
 NTK_API void ntk_data_flatten(ntk_data *data);
 
 /* How labels become regression targets: as they are; 0/1 indicators; indicators minus 1/classes. */
@@ -325,7 +341,7 @@ NTK_API NTK_NODISCARD ntk_status ntk_schema_number(const ntk_schema *schema, ntk
 typedef enum ntk_standardize { NTK_STD_NONE, NTK_STD_FEATURE, NTK_STD_CHANNEL } ntk_standardize;
 NTK_API NTK_NODISCARD ntk_status ntk_scaler_fit(ntk_standardize kind, const ntk_data *data,
                                                 ntk_scaler **scaler);
-/* A standardised copy of data, labels included. NTK_ESHAPE if shapes differ from the learned (NTK_STD_NONE takes
+/* A standardised copy of data, all other parts included. NTK_ESHAPE if shapes differ from the learned (NTK_STD_NONE takes
  * any). */
 NTK_API NTK_NODISCARD ntk_status ntk_scaler_apply(const ntk_scaler *scaler, const ntk_data *data,
                                                   ntk_data **scaled);

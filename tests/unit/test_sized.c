@@ -124,7 +124,7 @@ static const struct use {
     ntk_status (*call)(const struct fixture *f, void *given);
     bool result; /* the struct is filled in by the call */
 } uses[] = {
-    {"ntk_load_opts", 64, sizeof(ntk_load_opts), ntk_load_opts_of, data_load, false},
+    {"ntk_load_opts", 72, sizeof(ntk_load_opts), ntk_load_opts_of, data_load, false},
     {"ntk_fit_opts", 48, sizeof(ntk_fit_opts), ntk_fit_opts_of, model_bytes, false},
     {"ntk_fit_opts", 48, sizeof(ntk_fit_opts), ntk_fit_opts_of, model_fit, false},
     {"ntk_fit_opts", 48, sizeof(ntk_fit_opts), ntk_fit_opts_of, models_fit, false},
