@@ -40,8 +40,7 @@ struct ntk_run {
 struct ntk_side {
     int64_t n;
     const void *const *x; /* inputs; of ntk_finite.contract: not read */
-    const void
-        *g; /* cotangents [n][copies][size]; of contract: derivatives, [n][copies][n_theta] */
+    const void *g;        /* cotangents [n][copies][size]; of contract: derivatives [n][copies][n_theta] */
 };
 
 /* Where a step's share of the tangent kernel goes: sum over its parameters of
@@ -90,11 +89,10 @@ struct ntk_step_loops {
 
 struct ntk_step_class {
     const char *name;
-    size_t size; /* bytes of the private struct */
-    bool linear; /* in its inputs, up to a constant: a cotangent goes back alike for all samples */
+    size_t size;      /* bytes of the private struct */
+    bool linear;      /* in its inputs, up to a constant: a cotangent goes back alike for all samples */
     bool elementwise; /* it has one input, and y[i] is a function of x[i] alone */
-    bool
-        by_channel; /* each parameter is of one channel of the output: others do not depend on it */
+    bool by_channel;  /* each parameter is of one channel of the output: others do not depend on it */
     const struct ntk_step_loops *f32, *f64;
 };
 
