@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * step.h - what a step of a finite network is. One file a step, one line in steps.def.
+ * step.h - what a step of a finite network is. One file a step, one entry in steps.def.
  *
  * The file is compiled as plain C, and once for each element type with NTK_REAL defined:
  *
@@ -73,13 +73,15 @@ struct ntk_step_loops {
     /* Bytes of scratch of these and of differentiate; NULL: none. */
     size_t (*scratch)(const struct ntk_tape_step *step, int threads);
 
-    /* The share of the tangent kernel. Without these derivatives are made by vjp, one cotangent at
-     * a time, and multiplied (derivatives.c). */
-    /* What vjp adds to dtheta for each cotangent apart: that of cotangent c of sample i to
-     * out + i per_sample + c per_copy numbers; NULL: by vjp. */
+    /* The share of the tangent kernel, of a step with parameters: without the faces below these are
+     * the products of derivatives, which vjp makes, one cotangent at a time (derivatives.c). */
+
+    /* The derivatives, faster: what vjp adds to dtheta for each cotangent apart, that of cotangent c
+     * of sample i to out + i per_sample + c per_copy numbers. NULL: by vjp. */
     void (*differentiate)(const struct ntk_run *r, const void *const *x, const void *y,
                           const void *g, int64_t per_sample, int64_t per_copy, void *out);
-    /* Adds the share from inputs and cotangents; NULL: from derivatives always. */
+    /* Adds the share from inputs and cotangents, which are kept if that is cheaper. NULL: derivatives
+     * are kept, always. */
     void (*share)(const struct ntk_share *s);
     size_t (*share_scratch)(const struct ntk_share *s); /* bytes; needed with share */
     /* Whether derivatives need fewer multiplications than share; needed with it. Pointers of s are
