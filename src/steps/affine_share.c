@@ -2,19 +2,20 @@
  *
  * affine_share.c - an affine step's share of the tangent kernel (Novak et al. 2022, "structured
  * derivatives"): with cols the gathered inputs [windows][K] and g the cotangents [windows][width]
- * of a sample, df/dW = scale cols' g,    Theta[i, j] = scale^2 <cols_i' g_i, cols_j' g_j> = scale^2
- * sum over p, q of (cols_i cols_j')[p, q] (g_i g_j')[p, q] Products of positions (the second form)
- * are cheaper where windows are few, always if there is one; otherwise the derivatives themselves
- * are, which a side brings along, or they are made here for some of W's rows at a time.
+ * of a sample, df/dW = scale cols' g,
+ *     Theta[i, j] = scale^2 <cols_i' g_i, cols_j' g_j>
+ *                 = scale^2 sum over p, q of (cols_i cols_j')[p, q] (g_i g_j')[p, q].
+ * Products of positions (the second form) are cheaper where windows are few, always if there is one;
+ * otherwise the derivatives themselves are, which are made here for some of W's rows at a time.
  */
 #include "steps/affine.h"
 
 #ifdef NTK_REAL
 #include "steps/derivatives.h"
 
-#define TILE 256 /* windows or cotangents along a side of a tile */
-#define MADE_BYTES \
-    ((int64_t)64 << 20) /* of derivatives that are made here: bounds the rows at a time */
+#define TILE       256 /* windows or cotangents along a side of a tile */
+/* Of derivatives that are made here: bounds the rows at a time. */
+#define MADE_BYTES ((int64_t)64 << 20)
 
 /* Multiply-adds of the two forms for n1 x n2 samples. */
 static double cost_positions(const struct ntk_share *s)
