@@ -71,6 +71,7 @@ struct ntk_dual {
      * `near_from` at least are computed by the near dual (simd/near.h). */
     double near, near_from;
     int near_sides;            /* float64 values per sample that the near dual reads */
+    double takes[2];           /* variances that it is good for; comes as 0, DBL_MAX */
     bool beyond;               /* float32 does not take what the dual makes of these variances */
 };
 
@@ -98,6 +99,8 @@ static inline double ntk_near_width(const struct ntk_dual_range *range)
  * say only that there is none. */
 static inline void ntk_near_from(struct ntk_dual *dual, const struct ntk_dual_range *range, double q)
 {
+    if (range->q_max < q && q < dual->takes[1])
+        dual->takes[1] = q;
     dual->near = range->q_max < q ? 0 : ntk_near_width(range);
     dual->near_from = q;
 }
@@ -138,7 +141,7 @@ struct ntk_activation {
     void (*finish)(struct ntk_dual *dual); /* frees dual->state; NULL: nothing to free */
 };
 
-/* For setup: the largest number that a dual makes of the variances, where that is not a moment. In float32
+/* For setup: the largest number that a dual makes of the variances, where that is not a moment; it grows as they do. In float32
  * the kernel is computed in float64 if it is too large, and there it is an error. */
 ntk_status ntk_dual_largest(const struct ntk_where *at, const struct ntk_dual_range *range,
                             double largest, struct ntk_dual *dual);

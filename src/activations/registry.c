@@ -2,6 +2,7 @@
  *
  * registry.c - the list of all activations.
  */
+#include <math.h>
 #include <ctype.h>
 
 #include "activations/activation.h"
@@ -41,7 +42,11 @@ const struct ntk_activation *ntk_activation_get(size_t i)
 ntk_status ntk_dual_largest(const struct ntk_where *at, const struct ntk_dual_range *range,
                             double largest, struct ntk_dual *dual)
 {
+    const double most = range->dtype == NTK_F32 ? 0x1p100 : 0x1p1000;
+
     dual->beyond = !(largest <= 0x1p100);
+    if (largest > 0)
+        dual->takes[1] = fmin(dual->takes[1], range->q_max * (most / largest));
     if (largest <= 0x1p1000)
         return NTK_OK;
     return ntk_fail_at(at, NTK_ENUMERIC,

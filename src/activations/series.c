@@ -459,6 +459,7 @@ ntk_status ntk_series_setup(ntk_series_fn *f, ntk_series_fn *df, const void *sel
     }
     if (status == NTK_OK) {
         interpolate(s, rows);
+        dual->takes[1] = top;
         dual->sides = s->terms + 2;
         dual->par[0] = s->stride;
         dual->near = near_below(s, range);
@@ -486,7 +487,7 @@ void ntk_series_finish(struct ntk_dual *dual)
 static void row_at(const struct series *s, double q, int first, int last, double *out)
 {
     const int height = ROW_E + s->near_terms + TAILS;
-    const double x = fmin((2 * log(q) - s->lo - s->hi) / (s->hi - s->lo), 1);
+    const double x = (2 * log(q) - s->lo - s->hi) / (s->hi - s->lo);
 
     if (x < -1) { /* tiny beside q_max: rare enough to integrate */
         double rows[ROW_E + DEGREE_MAX + TAILS], work[3 * NODES];

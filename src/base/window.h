@@ -41,7 +41,7 @@ struct ntk_window_axis {
     bool wrap;
 };
 /* Axis k of windows on n positions. */
-static inline struct ntk_window_axis ntk_window_axis(const struct ntk_window *w, int k, int n)
+static inline struct ntk_window_axis ntk_window_along(const struct ntk_window *w, int k, int n)
 {
     return (struct ntk_window_axis){
         .n = n, .size = w->size[k], .stride = w->stride[k], .low = w->low[k], .wrap = w->wrap};

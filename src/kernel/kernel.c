@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * kernel.c - nets compiled for a sample shape, and their kernels.
+ * kernel.c - nets compiled for a sample shape, their kernels, and samples prepared for them.
  */
 #include <stdlib.h>
 
-#include "language/net.h"
-#include "kernel/blocks.h"
+#include "backend/registry.h"
+#include "engine/run.h"
 #include "kernel/kernel.h"
+#include "language/net.h"
 
 #define NETS_MAX 64
 #define COSTLY   1e8 /* positions a pair from which the log warns */
@@ -15,8 +16,11 @@ struct ntk_kernel {
     ntk_ctx *ctx;
     ntk_dtype dtype;
     ntk_shape shape;
-    struct ntk_plan plan;
+    struct ntk_program *program;
+    struct ntk_machine machine;
 };
+
+/* ---- kernels */
 
 /* A node that is one number a pair: an image of one position counts as a vector. */
 static int output(struct ntk_graph *g, int v)
@@ -57,18 +61,33 @@ static ntk_status lower_all(const ntk_net *const *nets, size_t n_nets, unsigned 
     return g->status;
 }
 
-ntk_status ntk_kernel_new(ntk_ctx *ctx, const ntk_net *const *nets, size_t n_nets, unsigned want,
-                          ntk_dtype dtype, ntk_shape shape, ntk_kernel **kernel)
+static ntk_status compile(ntk_kernel *k, const ntk_net *const *nets, size_t n_nets, unsigned want)
 {
     const int per_net = (want & NTK_NNGP ? 1 : 0) + (want & NTK_NTK ? 1 : 0);
     int outputs[2 * NETS_MAX];
     struct ntk_graph g;
+    ntk_status status;
+
+    NTK_TRY(ntk_backend_find(k->ctx, NULL, &k->machine.backend));
+    ntk_graph_init(&g, k->ctx);
+    status = lower_all(nets, n_nets, want, k->shape, &g, outputs);
+    if (status == NTK_OK)
+        status = ntk_program_make(&g, per_net * (int)n_nets, outputs, &k->program);
+    ntk_graph_free(&g);
+    NTK_TRY(status);
+    k->machine.program = k->program;
+    return k->machine.backend->compile(k->program, &k->machine.compiled);
+}
+
+ntk_status ntk_kernel_new(ntk_ctx *ctx, const ntk_net *const *nets, size_t n_nets, unsigned want,
+                          ntk_dtype dtype, ntk_shape shape, ntk_kernel **kernel)
+{
     ntk_kernel *k;
     ntk_status status;
 
     if (n_nets < 1 || n_nets > NETS_MAX)
         return ntk_fail(ctx, NTK_EINVAL, "1 to %d nets at once, got %zu", NETS_MAX, n_nets);
-    if (per_net == 0 || want > (NTK_NNGP | NTK_NTK))
+    if (want == 0 || want > (NTK_NNGP | NTK_NTK))
         return ntk_fail(ctx, NTK_EINVAL, "want must be NTK_NNGP, NTK_NTK or both, got %u", want);
     if (dtype != NTK_F32 && dtype != NTK_F64)
         return ntk_fail(ctx, NTK_EINVAL, "dtype must be NTK_F32 or NTK_F64, got %d", (int)dtype);
@@ -81,13 +100,9 @@ ntk_status ntk_kernel_new(ntk_ctx *ctx, const ntk_net *const *nets, size_t n_net
     k->shape = shape;
     for (size_t i = 0; i < n_nets; i++)
         ntk_net_check_axes(ctx, nets[i], shape);
-    ntk_graph_init(&g, ctx);
-    status = lower_all(nets, n_nets, want, shape, &g, outputs);
-    if (status == NTK_OK)
-        status = ntk_plan_make(&g, per_net * (int)n_nets, outputs, &k->plan);
-    ntk_graph_free(&g);
+    status = compile(k, nets, n_nets, want);
     if (status != NTK_OK) {
-        free(k);
+        ntk_kernel_free(k);
         return status;
     }
     if (ntk_kernel_positions(k) > COSTLY)
@@ -100,59 +115,19 @@ ntk_status ntk_kernel_new(ntk_ctx *ctx, const ntk_net *const *nets, size_t n_net
     return NTK_OK;
 }
 
-void ntk_kernel_free(ntk_kernel *kernel)
+void ntk_kernel_free(ntk_kernel *k)
 {
-    if (!kernel)
+    if (!k)
         return;
-    ntk_plan_free(&kernel->plan);
-    free(kernel);
+    if (k->machine.compiled)
+        k->machine.backend->close(k->machine.compiled);
+    ntk_program_free(k->program);
+    free(k);
 }
 
-size_t ntk_kernel_outputs(const ntk_kernel *kernel)
-{
-    return (size_t)kernel->plan.n_outputs;
-}
+size_t ntk_kernel_outputs(const ntk_kernel *kernel) { return (size_t)kernel->program->n_outputs; }
 
-double ntk_kernel_positions(const ntk_kernel *kernel)
-{
-    return kernel->plan.space ? kernel->plan.space->entries : 0;
-}
-
-static const struct ntk_simd *simd_of(const ntk_kernel *k, ntk_dtype dtype)
-{
-    return dtype == NTK_F32 ? k->ctx->isa->f32 : k->ctx->isa->f64;
-}
-
-/* What one computation has of the samples. */
-struct prepared {
-    struct ntk_way way;
-    struct ntk_samples s[2];
-    struct ntk_duals duals;
-    struct ntk_groups groups;
-    struct ntk_fields fields;
-};
-
-/* Everything but the output matrices, computed in that way; before samples are prepared (p NULL) without
- * positions and without side values that depend on variances. */
-static size_t work_bytes(const ntk_kernel *k, const struct ntk_way *way, const ntk_data *x1,
-                         const ntk_data *x2, const struct prepared *p)
-{
-    const struct ntk_duals *duals = p ? &p->duals : NULL;
-    size_t bytes = ntk_samples_bytes(&k->plan, way, x1, duals) +
-                   (x2 ? ntk_samples_bytes(&k->plan, way, x2, duals) : 0) +
-                   (size_t)k->ctx->threads * (ntk_tile_bytes(&k->plan, way->dtype) +
-                                              (k->plan.near ? ntk_near_bytes(&k->plan) : 0));
-
-    if (k->plan.space && p)
-        bytes += ntk_blocks_bytes(&p->fields, x1->n, x2 ? x2->n : 0);
-    return bytes;
-}
-
-static size_t matrix_bytes(const ntk_kernel *k, const ntk_data *x1, const ntk_data *x2)
-{
-    return ntk_bytes((double)ntk_kernel_outputs(k) * (double)x1->n *
-                     (double)(x2 ? x2->n : x1->n) * (double)k->dtype);
-}
+double ntk_kernel_positions(const ntk_kernel *kernel) { return kernel->program->entries; }
 
 ntk_status ntk_kernel_check_shape(const ntk_kernel *k, const char *name, const ntk_data *x)
 {
@@ -166,125 +141,110 @@ ntk_status ntk_kernel_check_shape(const ntk_kernel *k, const char *name, const n
     return NTK_OK;
 }
 
-static void forget(const ntk_kernel *k, struct prepared *p)
-{
-    if (k->plan.space)
-        ntk_fields_free(&p->fields);
-    ntk_samples_free(p->s, &k->plan, &p->duals, &p->groups);
-    ntk_way_free(&p->way);
-    *p = (struct prepared){.way = {.dtype = p->way.dtype}};
-}
-
-/* In the kernel's type, or where that does not take what is met on the way in another way. The caller
- * forgets p, also on failure. */
-static ntk_status prepare(const ntk_kernel *k, const ntk_data *x1, const ntk_data *x2,
-                          bool variances, struct prepared *p)
-{
-    bool another = false;
-
-    *p = (struct prepared){.way = {.dtype = k->dtype}};
-    for (;; another = true) {
-        NTK_TRY(ntk_samples_prepare(k->ctx, &k->plan, &p->way, x1, x2, p->s, variances, &p->fields,
-                                    &p->duals, &p->groups));
-        if (!p->duals.beyond)
-            break;
-        forget(k, p);
-        NTK_TRY(ntk_way_next(k->ctx, &k->plan, x1, x2, &p->way));
-        NTK_TRY(ntk_ctx_check_memory(k->ctx, work_bytes(k, &p->way, x1, x2, NULL),
-                                     "computing the kernel in float64"));
-    }
-    for (int t = 0; another && variances && t < (x2 ? 2 : 1); t++)
-        NTK_TRY(ntk_samples_check_outputs(k->ctx, &k->plan, &p->way, k->dtype, &p->s[t], t));
-    return NTK_OK;
-}
-
-/* What a computation is for, and the bytes that are held beside its scratch. */
-struct purpose {
-    const char *what;
-    size_t held;
-};
-
-/* All memory is checked before the first pair and before side values are made. */
-static ntk_status prepare_all(const ntk_kernel *k, const ntk_data *x1, const ntk_data *x2,
-                              struct purpose purpose, struct prepared *p)
-{
-    NTK_TRY(prepare(k, x1, x2, k->plan.needs_variances, p));
-    NTK_TRY(ntk_ctx_check_memory(k->ctx, work_bytes(k, &p->way, x1, x2, p) + purpose.held, purpose.what));
-    return ntk_samples_sides(k->ctx, &p->duals, x2 ? 2 : 1, p->s);
-}
-
-/* What progress counts: pairs of samples with positions, else tiles. n2 = 0: symmetric. */
-static double units(const ntk_kernel *k, int64_t n1, int64_t n2)
-{
-    const int64_t size = k->plan.space ? 1 : NTK_TILE;
-    const double rows = (double)((n1 + size - 1) / size), columns = (double)((n2 + size - 1) / size);
-
-    return n2 ? rows * columns : rows * (rows + 1) / 2;
-}
-
-static ntk_status run(const ntk_kernel *k, const ntk_data *x1, const ntk_data *x2, struct purpose purpose,
-                      ntk_sink_fn *sink, void *user)
-{
-    struct prepared p;
-    ntk_status status;
-
-    NTK_TRY(ntk_progress(k->ctx, k->plan.space ? "pairs" : "tiles", 0,
-                         units(k, x1->n, x2 ? x2->n : 0)));
-    status = prepare_all(k, x1, x2, purpose, &p);
-    if (status == NTK_OK) {
-        const struct ntk_tiling tiling = {.ctx = k->ctx,
-                                          .plan = &k->plan,
-                                          .simd = simd_of(k, p.way.dtype),
-                                          .rows = &p.s[0],
-                                          .columns = x2 ? &p.s[1] : &p.s[0],
-                                          .duals = &p.duals,
-                                          .groups = &p.groups,
-                                          .dtype = p.way.dtype,
-                                          .out_dtype = k->dtype,
-                                          .way = &p.way};
-
-        status = k->plan.space ? ntk_blocks_run(&tiling, &p.fields, sink, user)
-                               : ntk_tiles_run(&tiling, sink, user);
-    }
-    forget(k, &p);
-    return status;
-}
-
 static ntk_status check_shapes(const ntk_kernel *k, const ntk_data *x1, const ntk_data *x2)
 {
     NTK_TRY(ntk_kernel_check_shape(k, "x1", x1));
     return x2 ? ntk_kernel_check_shape(k, "x2", x2) : NTK_OK;
 }
 
-/* What is known before samples are prepared. */
-static ntk_status check_preparation(const ntk_kernel *k, const ntk_data *x1, const ntk_data *x2,
-                                    struct purpose purpose)
-{
-    const struct ntk_way way = {.dtype = k->dtype};
-    const size_t bytes = work_bytes(k, &way, x1, x2, NULL);
+/* ---- one computation */
 
-    if (ntk_samples_wait(&k->plan))
-        return ntk_ctx_check_memory(k->ctx, bytes, "the kernel's preparation");
-    return ntk_ctx_check_memory(k->ctx, bytes + purpose.held, purpose.what);
+/* What it is for, and the bytes that are held beside its scratch. */
+struct purpose {
+    const char *what;
+    size_t held;
+};
+
+/* Both sets, or the one, of a computation. */
+struct prepared {
+    struct ntk_samples *s[2];
+    struct ntk_job run;
+};
+
+static void forget(struct prepared *p)
+{
+    ntk_samples_release(p->s[0]);
+    ntk_samples_release(p->s[1]);
 }
 
-ntk_status ntk_kernel_scratch(const ntk_kernel *kernel, const ntk_data *x1, const ntk_data *x2,
-                              size_t *bytes)
+static ntk_status prepare(const ntk_kernel *k, const ntk_data *x1, const ntk_data *x2, bool variances,
+                          struct prepared *p)
 {
-    struct prepared p = {.way = {.dtype = kernel->dtype}};
-    const bool wait = ntk_samples_wait(&kernel->plan);
-    ntk_log_fn *const log = kernel->ctx->log;
-    ntk_status status = NTK_OK;
+    const ntk_data *const data[] = {x1, x2};
 
-    NTK_TRY(check_shapes(kernel, x1, x2));
-    kernel->ctx->log = NULL; /* computing says the same again */
-    if (wait)
-        status = prepare(kernel, x1, x2, kernel->plan.needs_variances, &p);
-    kernel->ctx->log = log;
+    *p = (struct prepared){0};
+    NTK_TRY(ntk_samples_make(&k->machine, k->dtype, x2 ? 2 : 1, data, variances, NULL, NULL, p->s));
+    p->run = (struct ntk_job){.machine = &k->machine,
+                              .rows = p->s[0],
+                              .columns = p->s[x2 ? 1 : 0],
+                              .symmetric = !x2,
+                              .out_dtype = k->dtype};
+    return NTK_OK;
+}
+
+/* Everything but the output matrices. */
+static size_t work_bytes(const ntk_kernel *k, const ntk_data *x1, const ntk_data *x2, const struct prepared *p)
+{
+    const ntk_data *const data[] = {x1, x2};
+    size_t bytes = ntk_job_bytes(&p->run);
+
+    for (int t = 0; t < (x2 ? 2 : 1); t++)
+        bytes += ntk_samples_bytes(k->program, p->s[t], data[t], p->s[t]->dtype);
+    return bytes;
+}
+
+/* Before samples are prepared, where the numbers of side values are known. */
+static size_t unprepared_bytes(const ntk_kernel *k, const ntk_data *x1, const ntk_data *x2)
+{
+    const struct ntk_samples rows = {.ctx = k->ctx, .program = k->program, .n = x1->n, .dtype = k->dtype};
+    struct ntk_samples columns = rows;
+    const struct ntk_job job = {.machine = &k->machine,
+                                .rows = &rows,
+                                .columns = x2 ? &columns : &rows,
+                                .symmetric = !x2,
+                                .out_dtype = k->dtype};
+
+    columns.n = x2 ? x2->n : 0;
+    return ntk_job_bytes(&job) + ntk_samples_bytes(k->program, NULL, x1, k->dtype) +
+           (x2 ? ntk_samples_bytes(k->program, NULL, x2, k->dtype) : 0);
+}
+
+/* What is known before samples are prepared. */
+static ntk_status check_preparation(const ntk_kernel *k, const ntk_data *x1, const ntk_data *x2, struct purpose purpose)
+{
+    size_t bytes;
+
+    if (!ntk_samples_wait(k->program))
+        return ntk_ctx_check_memory(k->ctx, unprepared_bytes(k, x1, x2) + purpose.held, purpose.what);
+    bytes = ntk_samples_bytes(k->program, NULL, x1, k->dtype);
+    if (x2)
+        bytes += ntk_samples_bytes(k->program, NULL, x2, k->dtype);
+    return ntk_ctx_check_memory(k->ctx, bytes, "the kernel's preparation");
+}
+
+static size_t matrix_bytes(const ntk_kernel *k, const ntk_data *x1, const ntk_data *x2)
+{
+    return ntk_bytes((double)ntk_kernel_outputs(k) * (double)x1->n *
+                     (double)(x2 ? x2->n : x1->n) * (double)k->dtype);
+}
+
+ntk_status ntk_kernel_scratch(const ntk_kernel *k, const ntk_data *x1, const ntk_data *x2, size_t *bytes)
+{
+    ntk_log_fn *const log = k->ctx->log;
+    struct prepared p;
+    ntk_status status;
+
+    NTK_TRY(check_shapes(k, x1, x2));
+    if (!ntk_samples_wait(k->program)) {
+        *bytes = unprepared_bytes(k, x1, x2);
+        return NTK_OK;
+    }
+    k->ctx->log = NULL; /* computing says the same again */
+    status = prepare(k, x1, x2, false, &p);
+    k->ctx->log = log;
     if (status == NTK_OK)
-        *bytes = work_bytes(kernel, &p.way, x1, x2, wait ? &p : NULL);
-    if (wait)
-        forget(kernel, &p);
+        *bytes = work_bytes(k, x1, x2, &p);
+    forget(&p);
     return status;
 }
 
@@ -294,6 +254,27 @@ ntk_status ntk_kernel_bytes(const ntk_kernel *kernel, const ntk_data *x1, const 
     NTK_TRY(ntk_kernel_scratch(kernel, x1, x2, bytes));
     *bytes += matrix_bytes(kernel, x1, x2);
     return NTK_OK;
+}
+
+/* All memory is checked before the first pair and before side values are made. */
+static ntk_status run(const ntk_kernel *k, const ntk_data *x1, const ntk_data *x2, struct purpose purpose,
+                      ntk_sink_fn *sink, void *user)
+{
+    struct prepared p;
+    const char *units;
+    const double all = k->machine.backend->units(k->machine.compiled, x1->n, x2 ? x2->n : 0, &units);
+    ntk_status status;
+
+    NTK_TRY(ntk_progress(k->ctx, units, 0, all));
+    status = prepare(k, x1, x2, false, &p);
+    if (status == NTK_OK)
+        status = ntk_ctx_check_memory(k->ctx, work_bytes(k, x1, x2, &p) + purpose.held, purpose.what);
+    for (int t = 0; t < (x2 ? 2 : 1) && status == NTK_OK; t++)
+        status = ntk_samples_sides(p.s[t]);
+    if (status == NTK_OK)
+        status = ntk_run(&p.run, sink, user);
+    forget(&p);
+    return status;
 }
 
 ntk_status ntk_kernel_stream_for(const ntk_kernel *kernel, const ntk_data *x1, const ntk_data *x2,
@@ -334,11 +315,8 @@ ntk_status ntk_kernel_diagonal(const ntk_kernel *kernel, const ntk_data *x, doub
 
     NTK_TRY(ntk_kernel_check_shape(kernel, "x", x));
     status = prepare(kernel, x, NULL, true, &p);
-    for (int m = 0; status == NTK_OK && m < kernel->plan.n_outputs; m++)
-        for (int64_t i = 0; i < x->n; i++)
-            out[m][i] = ntk_way_finish(
-                &p.way, kernel->plan.outputs[m], 2 * ntk_way_exponent(&p.way, 0, i),
-                p.s[0].variance[(size_t)kernel->plan.outputs[m] * (size_t)x->n + (size_t)i]);
-    forget(kernel, &p);
+    if (status == NTK_OK)
+        ntk_samples_diagonal(p.s[0], out);
+    forget(&p);
     return status;
 }

@@ -10,7 +10,7 @@
 #ifndef NTK_NET_H
 #define NTK_NET_H
 
-#include "graph/graph.h"
+#include "ops/graph.h"
 #include "layers/layer.h"
 
 /* ---- expressions, in the net's arena */

@@ -5,13 +5,13 @@
  *
  * A layer says what it does to a shape, to random fields, and to the samples of a finite network.
  * It never allocates, threads or prints: its infinite-width rule is a few calls of the graph's
- * builders (graph/graph.h), its finite one of the tape's (steps/tape.h, steps/steps.def).
+ * builders (ops/graph.h), its finite one of the tape's (steps/tape.h, steps/steps.def).
  */
 #ifndef NTK_LAYER_H
 #define NTK_LAYER_H
 
 #include "base/class.h"
-#include "graph/graph.h"
+#include "ops/graph.h"
 #include "steps/tape.h"
 
 /* The random field that a layer puts out, in the limit of infinite width. */

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/window.h"
-#include "kernel/space.h"
 #include "simd/lines.h"
 #include "simd/planes.h"
 #include "simd/vmath.h"

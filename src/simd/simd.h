@@ -116,7 +116,18 @@ typedef void ntk_near_fn(const struct ntk_near_args *args);
 
 #define NTK_PEAK_CHAINS 12
 
-struct ntk_link_group; /* kernel/space.h */
+/* Along one axis: entry `to` of a target plane is given weight times entry `from` of a source plane. Positions are
+ * indices into planes. */
+struct ntk_link_term {
+    int from, to;
+    double weight;
+};
+/* All terms from one source offset to one target offset. */
+struct ntk_link_group {
+    int offset; /* the target's, as an index 0 ... */
+    int n;
+    const struct ntk_link_term *terms;
+};
 
 #define NTK_LANES_MAX 16 /* most lanes of any table: what padding must allow for */
 

@@ -14,7 +14,7 @@ struct norm {
 #ifdef NTK_REAL
 #include <math.h>
 
-#include "graph/graph.h"
+#include "ops/graph.h"
 #include "steps/typed.h"
 
 /* A group: `rows` by `columns` positions from `first` on, a row `w` positions long. */

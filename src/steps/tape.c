@@ -112,8 +112,8 @@ struct ntk_tape_step *ntk_tape_append(struct ntk_tape *t, const struct ntk_step_
 bool ntk_tape_places(struct ntk_tape *t, const struct ntk_window *w, ntk_shape in,
                      struct ntk_places *places)
 {
-    const struct ntk_window_axis rows = ntk_window_axis(w, 0, (int)in.h),
-                                 columns = ntk_window_axis(w, 1, (int)in.w);
+    const struct ntk_window_axis rows = ntk_window_along(w, 0, (int)in.h),
+                                 columns = ntk_window_along(w, 1, (int)in.w);
     const int64_t windows = (int64_t)w->out[0] * w->out[1];
     size_t count;
 

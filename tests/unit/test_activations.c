@@ -6,7 +6,7 @@
 #include <float.h>
 
 #include "activations/activation.h"
-#include "kernel/way.h"
+#include "engine/way.h"
 #include "simd/simd.h"
 #include "test.h"
 

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * run.c - see run.h.
+ */
+#include "engine/run.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* One run, for the threads that finish tiles. */
+struct loop {
+    const struct ntk_job *r;
+    const struct ntk_simd *simd; /* of the sink's type */
+    int64_t *match;
+    struct ntk_panel rows, columns;
+    ntk_sink_fn *sink;
+    void *user;
+    const char *units;
+    double done, all; /* of batches before this one; of all */
+    bool failed;      /* why is said */
+};
+
+/* ---- a tile */
+
+static double entry(const void *row, ntk_dtype dtype, int64_t j)
+{
+    return dtype == NTK_F32 ? (double)((const float *)row)[j] : ((const double *)row)[j];
+}
+
+static int exponent(const struct ntk_samples *s, int64_t i) { return s->exponent ? s->exponent[i] : 0; }
+
+/* Only one thread says why. */
+static ntk_status fail(struct loop *x, ntk_status status, const struct ntk_tile *t, int64_t i, int64_t j, double value)
+{
+    ntk_ctx *ctx = x->r->rows->ctx;
+
+    ntk_lock(ctx);
+    if (!x->failed && status == NTK_ENUMERIC)
+        ntk_fail(ctx, status,
+                 "the kernel of samples %lld and %lld is %g, not finite in float%d; scale the "
+                 "samples, or the weights' deviations",
+                 (long long)(t->i0 + i), (long long)(t->j0 + j), fabs(value), 8 * (int)x->r->out_dtype);
+    else if (!x->failed)
+        ntk_fail(ctx, status, "cancelled by the receiver of the kernel's blocks");
+    x->failed = true;
+    ntk_unlock(ctx);
+    return status;
+}
+
+/* A row of float64, from column j on, is finished and becomes one of the sink's type that begins at `to`, not
+ * after it. */
+static void convert_row(const struct loop *x, const struct ntk_tile *t, int output, int64_t row, int64_t j,
+                        const unsigned char *from, unsigned char *to)
+{
+    const struct ntk_job *r = x->r;
+    const struct ntk_way *way = &r->rows->reference->way;
+    const int of_row = exponent(r->rows, t->i0 + row), node = r->machine->program->outputs[output];
+
+    for (; j < t->nj; j++) {
+        double value;
+        float narrow;
+
+        memcpy(&value, from + (size_t)j * sizeof value, sizeof value);
+        value = ntk_way_finish(way, node, of_row + exponent(r->columns, t->j0 + j), value);
+        narrow = (float)value;
+        if (r->out_dtype == NTK_F32)
+            memcpy(to + (size_t)j * sizeof narrow, &narrow, sizeof narrow);
+        else
+            memcpy(to + (size_t)j * sizeof value, &value, sizeof value);
+    }
+}
+
+static ntk_status finish_rows(struct loop *x, const struct ntk_tile *t, int output)
+{
+    const struct ntk_samples *s = x->r->rows;
+    const bool converted = s->dtype != x->r->out_dtype || s->exponent || x->r->columns->exponent;
+    unsigned char *k = t->k[output];
+
+    for (int64_t i = 0; i < t->ni && (converted || !t->finite); i++) {
+        const int64_t from = t->upper ? i : 0;
+        unsigned char *row = k + (size_t)i * t->ld * x->r->out_dtype;
+
+        if (converted)
+            convert_row(x, t, output, i, from, k + (size_t)i * t->ld * s->dtype, row);
+        if (x->simd->all_finite((size_t)(t->nj - from), row + (size_t)from * x->r->out_dtype))
+            continue;
+        for (int64_t j = from; j < t->nj; j++)
+            if (!isfinite(entry(row, x->r->out_dtype, j)))
+                return fail(x, NTK_ENUMERIC, t, i, j, entry(row, x->r->out_dtype, j));
+    }
+    return NTK_OK;
+}
+
+static void mirror(void *k, ntk_dtype dtype, int64_t n, size_t ld)
+{
+    for (size_t i = 0; i < (size_t)n; i++)
+        for (size_t j = 0; j < i; j++)
+            if (dtype == NTK_F32)
+                ((float *)k)[i * ld + j] = ((float *)k)[j * ld + i];
+            else
+                ((double *)k)[i * ld + j] = ((double *)k)[j * ld + i];
+}
+
+static ntk_status tile_done(const struct ntk_tile *t, void *user)
+{
+    struct loop *x = user;
+
+    for (int m = 0; m < x->r->machine->program->n_outputs; m++) {
+        const ntk_block block = {.output = (size_t)m,
+                                 .i0 = t->i0,
+                                 .ni = t->ni,
+                                 .j0 = t->j0,
+                                 .nj = t->nj,
+                                 .k = t->k[m],
+                                 .ld = (int64_t)t->ld};
+
+        NTK_TRY(finish_rows(x, t, m));
+        if (t->upper)
+            mirror(t->k[m], x->r->out_dtype, t->ni, t->ld);
+        if (x->sink(&block, x->user))
+            return fail(x, NTK_ECANCEL, t, 0, 0, 0);
+    }
+    return NTK_OK;
+}
+
+static ntk_status progress(double done, void *user)
+{
+    const struct loop *x = user;
+
+    return ntk_progress(x->r->rows->ctx, x->units, x->done + done, x->all);
+}
+
+/* ---- batches */
+
+static int64_t panel_size(const struct ntk_job *r, int64_t n)
+{
+    const struct ntk_machine *m = r->machine;
+
+    return m->backend->panel ? m->backend->panel(m->compiled, r->rows, n) : n;
+}
+
+/* Backends that take all samples at once read no panels. */
+static bool has_panels(const struct ntk_job *r) { return r->machine->backend->panel && !r->machine->program->vectors; }
+
+static int64_t most_samples(const struct ntk_job *r)
+{
+    return r->rows->n > r->columns->n ? r->rows->n : r->columns->n;
+}
+
+size_t ntk_job_bytes(const struct ntk_job *r)
+{
+    const struct ntk_machine *m = r->machine;
+    const int64_t width = panel_size(r, most_samples(r));
+    const int64_t rows = width < r->rows->n ? width : r->rows->n;
+    const int64_t columns = width < r->columns->n ? width : r->columns->n;
+    const size_t panels = has_panels(r) ? (size_t)rows + (r->symmetric && width >= r->rows->n ? 0 : (size_t)columns) : 0;
+
+    return m->backend->bytes(m->compiled, r->rows, rows, columns) + panels * ntk_panel_bytes(r->rows) +
+           (size_t)r->rows->n * sizeof(int64_t);
+}
+
+/* Samples first ... first + n - 1 as one side of a batch. */
+static ntk_status fill(const struct ntk_job *r, const struct ntk_samples *s, int64_t first, int64_t n,
+                       struct ntk_panel *panel)
+{
+    if (has_panels(r))
+        return ntk_panel_fill(s, first, n, INT_MAX, panel);
+    *panel = (struct ntk_panel){.samples = s, .first = first, .n = n};
+    return NTK_OK;
+}
+
+static ntk_status run_batch(struct loop *x, const struct ntk_panel *columns, bool diagonal)
+{
+    const struct ntk_job *r = x->r;
+    const struct ntk_batch batch = {.rows = r->rows,
+                                    .columns = r->columns,
+                                    .row_panel = &x->rows,
+                                    .column_panel = columns,
+                                    .symmetric = r->symmetric,
+                                    .diagonal = diagonal,
+                                    .match = x->match,
+                                    .done = tile_done,
+                                    .progress = progress,
+                                    .user = x};
+    const char *what;
+
+    NTK_TRY(r->machine->backend->run(r->machine->compiled, &batch));
+    x->done += r->machine->backend->units(r->machine->compiled, x->rows.n, diagonal ? 0 : columns->n, &what);
+    return NTK_OK;
+}
+
+static ntk_status run_row(struct loop *x, int64_t i, int64_t width)
+{
+    const struct ntk_job *r = x->r;
+
+    NTK_TRY(fill(r, r->rows, i, r->rows->n - i < width ? r->rows->n - i : width, &x->rows));
+    for (int64_t j = r->symmetric ? i : 0; j < r->columns->n; j += width) {
+        const bool diagonal = r->symmetric && j == i;
+
+        if (!diagonal)
+            NTK_TRY(fill(r, r->columns, j, r->columns->n - j < width ? r->columns->n - j : width, &x->columns));
+        NTK_TRY(run_batch(x, diagonal ? &x->rows : &x->columns, diagonal));
+    }
+    return NTK_OK;
+}
+
+ntk_status ntk_run(const struct ntk_job *r, ntk_sink_fn *sink, void *user)
+{
+    const int64_t width = panel_size(r, most_samples(r));
+    struct loop x = {.r = r, .sink = sink, .user = user};
+    ntk_ctx *ctx = r->rows->ctx;
+    ntk_status status = NTK_OK;
+
+    x.simd = r->out_dtype == NTK_F32 ? ctx->isa->f32 : ctx->isa->f64;
+    x.all = r->machine->backend->units(r->machine->compiled, r->rows->n, r->symmetric ? 0 : r->columns->n, &x.units);
+    x.match = ntk_alloc(ctx, (size_t)r->rows->n, sizeof *x.match);
+    if (!x.match)
+        return NTK_ENOMEM;
+    ntk_samples_match(r->rows, r->columns, x.match);
+    if (has_panels(r))
+        status = ntk_panel_new(r->rows, width < r->rows->n ? width : r->rows->n, &x.rows);
+    if (status == NTK_OK && has_panels(r) && !(r->symmetric && width >= r->rows->n))
+        status = ntk_panel_new(r->columns, width < r->columns->n ? width : r->columns->n, &x.columns);
+    for (int64_t i = 0; i < r->rows->n && status == NTK_OK; i += width)
+        status = run_row(&x, i, width);
+    ntk_panel_free(&x.rows);
+    ntk_panel_free(&x.columns);
+    free(x.match);
+    return status;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * run.h - the one loop: prepared samples through a backend, batch by batch, to a sink.
+ *
+ * It makes panels of side values, hands the backend one batch after the other, and takes finished tiles:
+ * brings them to the sink's type, checks that they are finite, mirrors those on the diagonal, reports
+ * progress, cancels.
+ */
+#ifndef NTK_RUN_H
+#define NTK_RUN_H
+
+#include "engine/backend.h"
+
+/* All pairs of rows and columns, or, if symmetric, of rows with themselves (columns is rows). Both have one
+ * reference, and their sides (ntk_samples_sides). */
+struct ntk_job {
+    const struct ntk_machine *machine;
+    const struct ntk_samples *rows, *columns;
+    bool symmetric;
+    ntk_dtype out_dtype; /* of the sink's blocks: that of the samples, or float32 */
+};
+ntk_status ntk_run(const struct ntk_job *r, ntk_sink_fn *sink, void *user);
+/* Bytes that it holds beside samples. */
+size_t ntk_job_bytes(const struct ntk_job *r);
+
+/* A sink that stores every block in out[m], [n1][n2], and mirrors it if symmetric. */
+struct ntk_memory_sink {
+    void *const *out;
+    int64_t n2;
+    ntk_dtype dtype;
+    bool symmetric;
+};
+int ntk_memory_sink_write(const ntk_block *block, void *sink);
+
+#endif

@@ -1,0 +1,426 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * samples.c - conversion, equal samples, and what of a reference is common.
+ */
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/prepare.h"
+
+/* Whole chunks (variances.c), and a run of whole vectors from anywhere below n. */
+static size_t stride_of(int64_t n) { return ntk_round_up((size_t)n, 64) + NTK_LANES_MAX; }
+
+/* *lost: float32 makes 0 of some number that is not. */
+static ntk_status convert(struct ntk_samples *s, const ntk_data *data, bool *lost)
+{
+    const struct ntk_way *way = &s->reference->way;
+    const size_t total = (size_t)data->n * s->features;
+    int gone = 0;
+
+    if (data->dtype == way->dtype && !way->degree) {
+        s->x = data->x;
+        return NTK_OK;
+    }
+    s->x = s->owned_x = ntk_alloc(s->ctx, total, way->dtype);
+    if (!s->owned_x)
+        return NTK_ENOMEM;
+    if (way->degree) {
+        s->exponent = ntk_alloc(s->ctx, (size_t)s->n, sizeof *s->exponent);
+        if (!s->exponent)
+            return NTK_ENOMEM;
+        ntk_way_exponents(way, data, s->exponent);
+        for (size_t i = 0; i < total; i++)
+            ((double *)s->owned_x)[i] = ldexp(ntk_data_get(data, i), s->exponent[i / s->features]);
+    } else if (way->dtype == NTK_F32)
+        for (size_t i = 0; i < total; i++) {
+            const double x = ((const double *)data->x)[i];
+
+            ((float *)s->owned_x)[i] = (float)x;
+            gone |= (x != 0) & ((float)x == 0);
+        }
+    else
+        for (size_t i = 0; i < total; i++)
+            ((double *)s->owned_x)[i] = (double)((const float *)data->x)[i];
+    *lost = *lost || gone;
+    return NTK_OK;
+}
+
+/* x . x / features, in float64 whatever the type: row 0 of the variances. */
+static double mean_square(const struct ntk_samples *s, int64_t i)
+{
+    double sum = 0;
+
+    if (s->dtype == NTK_F32) {
+        const float *x = (const float *)s->x + (size_t)i * s->features;
+        for (size_t k = 0; k < s->features; k++)
+            sum += (double)x[k] * (double)x[k];
+    } else {
+        const double *x = (const double *)s->x + (size_t)i * s->features;
+        for (size_t k = 0; k < s->features; k++)
+            sum += x[k] * x[k];
+    }
+    return sum / (double)s->features;
+}
+
+/* In float64 the squares of samples, which are 0 only if the sample is. */
+static bool squares_fit(const struct ntk_samples *s)
+{
+    for (int64_t i = 0; i < s->n; i++) {
+        const double q = ntk_variances_of(s, 0)[i];
+
+        if (!ntk_fits_f64(q))
+            return false;
+        for (size_t k = 0; q == 0 && k < s->features; k++)
+            if (ntk_sample_number(s, (size_t)i * s->features + k) != 0)
+                return false;
+    }
+    return true;
+}
+
+/* ---- equal samples stand side by side when sorted. Most are told apart by their mean squares. */
+
+struct key {
+    double q;
+    const unsigned char *row;
+    int64_t number;
+    size_t bytes; /* of a row */
+};
+
+static struct key key_of(const struct ntk_samples *s, int64_t i)
+{
+    const size_t bytes = s->features * s->dtype;
+
+    return (struct key){ntk_variances_of(s, 0)[i], (const unsigned char *)s->x + (size_t)i * bytes, i, bytes};
+}
+
+static int compare_rows(const struct key *p, const struct key *q)
+{
+    if (p->q != q->q)
+        return p->q < q->q ? -1 : 1;
+    return memcmp(p->row, q->row, p->bytes);
+}
+
+static int compare_keys(const void *a, const void *b)
+{
+    const struct key *p = a, *q = b;
+    const int rows = compare_rows(p, q);
+
+    return rows ? rows : (p->number > q->number) - (p->number < q->number);
+}
+
+static ntk_status find_twins(struct ntk_samples *s)
+{
+    struct key *keys = ntk_alloc(s->ctx, (size_t)s->n, sizeof *keys);
+    int64_t twin = 0;
+
+    if (!keys)
+        return NTK_ENOMEM;
+    for (int64_t i = 0; i < s->n; i++)
+        keys[i] = key_of(s, i);
+    qsort(keys, (size_t)s->n, sizeof *keys, compare_keys);
+    for (int64_t k = 0; k < s->n; k++) {
+        if (k == 0 || compare_rows(&keys[k - 1], &keys[k])) {
+            twin = keys[k].number;
+            s->first[twin] = k;
+        }
+        s->order[k] = keys[k].number;
+        s->twin[keys[k].number] = twin;
+        s->last[twin] = k + 1;
+    }
+    free(keys);
+    return NTK_OK;
+}
+
+void ntk_samples_match(const struct ntk_samples *rows, const struct ntk_samples *columns, int64_t *match)
+{
+    for (int64_t i = 0; i < rows->n; i++) {
+        const struct key key = key_of(rows, i);
+        int64_t from = 0, to = columns->n;
+
+        if (rows == columns) {
+            match[i] = rows->twin[i];
+            continue;
+        }
+        while (from < to) { /* the first that is not less */
+            const struct key half = key_of(columns, columns->order[from + (to - from) / 2]);
+
+            if (compare_rows(&half, &key) < 0)
+                from = from + (to - from) / 2 + 1;
+            else
+                to = from + (to - from) / 2;
+        }
+        match[i] = -1;
+        if (from < columns->n) {
+            const struct key found = key_of(columns, columns->order[from]);
+
+            if (compare_rows(&found, &key) == 0)
+                match[i] = found.number;
+        }
+    }
+}
+
+/* ---- references */
+
+static void reference_release(struct ntk_reference *r)
+{
+    if (!r || --r->users > 0)
+        return;
+    for (int t = 0; r->ready && t < r->program->n_side_sets; t++) {
+        const struct ntk_node *v = &r->program->graph->nodes[r->program->side_sets[t].node];
+
+        if (r->ready[t] && v->op->finish)
+            v->op->finish(v, &r->dual[t]);
+    }
+    free(r->dual);
+    free(r->ready);
+    free(r->par);
+    free(r->way.degree);
+    free(r);
+}
+
+/* Takes over the way's array. */
+static ntk_status reference_new(const struct ntk_program *p, struct ntk_way *way, struct ntk_reference **reference)
+{
+    const size_t n = (size_t)p->n_side_sets;
+    struct ntk_reference *r = ntk_alloc_zero(p->ctx, 1, sizeof *r);
+
+    *reference = r;
+    if (!r)
+        return NTK_ENOMEM;
+    r->users = 1;
+    r->program = p;
+    r->way = *way;
+    way->degree = NULL;
+    r->dual = ntk_alloc_zero(p->ctx, n, sizeof *r->dual);
+    r->ready = ntk_alloc_zero(p->ctx, n, sizeof *r->ready);
+    r->par = ntk_alloc_zero(p->ctx, n * NTK_DUAL_PARS, way->dtype);
+    return r->dual && r->ready && r->par ? NTK_OK : NTK_ENOMEM;
+}
+
+static int count_setups(const struct ntk_program *p)
+{
+    int n = 0;
+
+    for (int t = 0; p->vectors && t < p->n_side_sets; t++)
+        n += p->side_sets[t].op->setup != NULL || p->side_sets[t].op->sides != NULL;
+    return n;
+}
+
+static void store_par(struct ntk_preparation *x, int side_set)
+{
+    struct ntk_reference *r = x->reference;
+
+    for (int k = 0; k < NTK_DUAL_PARS; k++)
+        if (r->way.dtype == NTK_F32) {
+            ((float *)r->par)[side_set * NTK_DUAL_PARS + k] = (float)r->dual[side_set].par[k];
+            x->beyond = x->beyond || !ntk_fits_f32(r->dual[side_set].par[k]);
+        } else
+            ((double *)r->par)[side_set * NTK_DUAL_PARS + k] = r->dual[side_set].par[k];
+}
+
+ntk_status ntk_prepare_setup(struct ntk_preparation *x, int side_set, double q_min, double q_max)
+{
+    struct ntk_reference *r = x->reference;
+    struct ntk_dual *dual = &r->dual[side_set];
+    const struct ntk_dual_range range = {
+        .q_min = q_min, .q_max = q_max, .dtype = r->way.dtype, .layers = count_setups(r->program)};
+    const struct ntk_node *v = &r->program->graph->nodes[r->program->side_sets[side_set].node];
+
+    if (r->ready[side_set]) {
+        x->beyond = x->beyond || (x->fixed && !(q_min >= dual->takes[0] && q_max <= dual->takes[1]));
+        return NTK_OK;
+    }
+    dual->takes[1] = DBL_MAX;
+    NTK_TRY(v->op->setup(v, x->ctx, &range, dual));
+    r->ready[side_set] = true;
+    x->beyond = x->beyond || (r->way.dtype == NTK_F32 && dual->beyond);
+    store_par(x, side_set);
+    return NTK_OK;
+}
+
+/* ---- a set */
+
+void ntk_samples_release(struct ntk_samples *s)
+{
+    if (!s)
+        return;
+    for (int t = 0; s->sides && t < s->program->n_side_sets; t++)
+        free(s->sides[t]);
+    for (int v = 0; s->own && v < s->program->graph->n; v++)
+        free(s->own[v]);
+    free(s->sides);
+    free(s->own);
+    free(s->variance);
+    free(s->order);
+    free(s->owned_x);
+    free(s->exponent);
+    reference_release(s->reference);
+    free(s);
+}
+
+static ntk_status start(struct ntk_preparation *x, const ntk_data *data, struct ntk_samples **samples)
+{
+    const struct ntk_program *p = x->program;
+    struct ntk_samples *s = ntk_alloc_zero(x->ctx, 1, sizeof *s);
+
+    *samples = s;
+    if (!s)
+        return NTK_ENOMEM;
+    x->reference->users++;
+    s->ctx = x->ctx;
+    s->program = p;
+    s->reference = x->reference;
+    s->n = data->n;
+    s->stride = stride_of(data->n);
+    s->dtype = x->reference->way.dtype;
+    s->features = (size_t)ntk_features_of(data->shape);
+    s->channels = (size_t)data->shape.c;
+    s->variance = ntk_alloc_zero(x->ctx, (size_t)p->graph->n * s->stride, sizeof *s->variance);
+    s->sides = ntk_alloc_zero(x->ctx, (size_t)p->n_side_sets, sizeof *s->sides);
+    s->own = ntk_alloc_zero(x->ctx, (size_t)p->graph->n, sizeof *s->own);
+    s->order = ntk_alloc_zero(x->ctx, 4 * (size_t)s->n, sizeof *s->order);
+    if (!s->variance || !s->sides || !s->own || !s->order)
+        return NTK_ENOMEM;
+    s->twin = s->order + s->n;
+    s->first = s->twin + s->n;
+    s->last = s->first + s->n;
+    NTK_TRY(convert(s, data, &x->beyond));
+#pragma omp parallel for schedule(static) num_threads(s->ctx->threads)
+    for (int64_t i = 0; i < s->n; i++)
+        ntk_variances_of(s, 0)[i] = mean_square(s, i);
+    if (s->dtype == NTK_F64 && !x->reference->way.last && !squares_fit(s))
+        x->beyond = true;
+    if (x->beyond)
+        return NTK_OK;
+    if (p->vectors)
+        memcpy(ntk_variances_of(s, p->frames[p->points].entries[0]), ntk_variances_of(s, 0),
+               s->stride * sizeof(double));
+    return find_twins(s);
+}
+
+/* In the way of the reference. */
+static ntk_status prepare(struct ntk_preparation *x, const ntk_data *const *data)
+{
+    const struct ntk_frame *points = &x->program->frames[x->program->points];
+
+    for (int t = 0; t < x->sets; t++)
+        NTK_TRY(start(x, data[t], &x->s[t]));
+    if (!x->beyond)
+        NTK_TRY(ntk_prepare_ranges(x));
+    if (!x->beyond)
+        NTK_TRY(ntk_prepare_own(x));
+    if (x->beyond || !(x->variances || x->reference->way.limit))
+        return NTK_OK;
+    if (!x->program->vectors && points->n_entries)
+        NTK_TRY(ntk_prepare_sums(x));
+    return ntk_prepare_points(x);
+}
+
+static void forget(struct ntk_preparation *x)
+{
+    for (int t = 0; t < x->sets; t++) {
+        ntk_samples_release(x->s[t]);
+        x->s[t] = NULL;
+    }
+}
+
+/* In the kernel's type, or where that does not take what is met on the way in another way. */
+static ntk_status prepare_new(struct ntk_preparation *x, ntk_dtype dtype, const ntk_data *const *data)
+{
+    struct ntk_way way = {.dtype = dtype};
+    ntk_status status;
+
+    for (bool another = false;; another = true) {
+        x->beyond = false;
+        status = reference_new(x->program, &way, &x->reference);
+        if (status == NTK_OK)
+            status = prepare(x, data);
+        for (int t = 0; another && x->variances && t < x->sets && status == NTK_OK && !x->beyond; t++)
+            status = ntk_samples_check_outputs(x->s[t], dtype);
+        if (status == NTK_OK && x->beyond) {
+            way = (struct ntk_way){.dtype = x->reference->way.dtype, .last = x->reference->way.last};
+            forget(x);
+            reference_release(x->reference);
+            NTK_TRY(ntk_way_next(x->program, &way));
+            continue;
+        }
+        reference_release(x->reference);
+        ntk_way_free(&way);
+        return status;
+    }
+}
+
+ntk_status ntk_samples_make(const struct ntk_machine *machine, ntk_dtype dtype, int sets, const ntk_data *const *data,
+                            bool variances, const struct ntk_samples *like, bool *beyond,
+                            struct ntk_samples **samples)
+{
+    struct ntk_preparation x = {.ctx = machine->program->ctx,
+                                .program = machine->program,
+                                .machine = machine,
+                                .sets = sets,
+                                .variances = variances || machine->program->variances,
+                                .fixed = like != NULL};
+    ntk_status status;
+
+    if (like) {
+        x.reference = like->reference;
+        x.beyond = like->reference->way.limit; /* what is small beside which samples: all must be there */
+        status = x.beyond ? NTK_OK : prepare(&x, data);
+        *beyond = status == NTK_OK && x.beyond;
+    } else {
+        status = prepare_new(&x, dtype, data);
+    }
+    if (status != NTK_OK || x.beyond) {
+        forget(&x);
+        return status;
+    }
+    for (int t = 0; t < sets; t++)
+        samples[t] = x.s[t];
+    return NTK_OK;
+}
+
+/* ---- bytes */
+
+#define SIDES_MOST 4 /* of activations whose sides do not depend on variances */
+
+bool ntk_samples_wait(const struct ntk_program *p)
+{
+    bool wait = !p->vectors && p->frames[p->points].n_entries;
+
+    for (int t = 0; t < p->n_side_sets; t++) {
+        struct ntk_instruction run = {0};
+        const struct ntk_node *v = &p->graph->nodes[p->side_sets[t].node];
+
+        v->op->instruct(v, &run);
+        wait = wait || (run.act && run.act->near_side);
+    }
+    return wait;
+}
+
+size_t ntk_samples_bytes(const struct ntk_program *p, const struct ntk_samples *s, const ntk_data *x, ntk_dtype dtype)
+{
+    const int64_t n = s ? s->n : x->n;
+    const size_t stride = stride_of(n);
+    const bool converted = s ? s->owned_x != NULL : x->dtype != dtype;
+    size_t bytes = (size_t)p->graph->n * stride * sizeof(double) + (size_t)n * (sizeof(struct key) + 4 * sizeof(int64_t));
+
+    if (converted)
+        bytes += (size_t)n * (size_t)ntk_features_of(x->shape) * dtype;
+    if (s && s->exponent)
+        bytes += (size_t)n * sizeof *s->exponent;
+    for (int t = 0; t < p->n_side_sets; t++) {
+        const size_t sides = s ? ntk_side_count(s->reference, t) : SIDES_MOST;
+
+        if (p->graph->nodes[p->side_sets[t].node].plane)
+            continue;
+        bytes += stride * (sides + 1) * dtype;
+        if (s && p->vectors)
+            bytes += (size_t)n * (size_t)s->reference->dual[t].near_sides * sizeof(double);
+    }
+    for (int k = 0; k < p->points; k++)
+        for (int e = 0; e < p->frames[k].n_entries; e++)
+            bytes += (size_t)n * ntk_node_positions(&p->graph->nodes[p->frames[k].entries[e]]) * dtype;
+    return bytes;
+}

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * variances.c - the recursion of each sample with itself at points, step by step, and its side values.
+ */
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "engine/prepare.h"
+
+#define CHUNK 64 /* samples: asking whether to go on costs as much as a closed form's values of one */
+
+static const struct ntk_node *node(const struct ntk_samples *s, int v) { return &s->program->graph->nodes[v]; }
+
+/* One step for all samples of a set, or its side values into `side`, [sides + 1][stride] of the set's type. */
+struct sweep {
+    const struct ntk_samples *s;
+    const struct ntk_step *step;
+    void *side;
+    size_t sides;
+};
+
+static void store_sides(const struct sweep *w, const double *side, size_t first, size_t n)
+{
+    const double *q = ntk_variances_of(w->s, w->s->program->side_sets[w->step->side_set].sigma) + first;
+
+    for (size_t k = 0; k <= w->sides; k++)
+        for (size_t i = 0; i < n; i++) {
+            const double x = k < w->sides ? side[k * CHUNK + i] : sqrt(q[i]);
+
+            if (w->s->dtype == NTK_F32)
+                ((float *)w->side)[k * w->s->stride + first + i] = (float)x;
+            else
+                ((double *)w->side)[k * w->s->stride + first + i] = x;
+        }
+}
+
+/* Samples first ... first + CHUNK - 1, some of them padding. scratch: room for their sides, and for one's. */
+static void run_chunk(const struct sweep *w, size_t first, const void **in, double *scratch)
+{
+    const struct ntk_samples *s = w->s;
+    struct ntk_variances x = {.g = s->program->graph,
+                              .v = node(s, w->step->node),
+                              .simd = s->ctx->isa->f64,
+                              .lanes = CHUNK,
+                              .in = in,
+                              .one = scratch + (w->sides + 1) * CHUNK};
+
+    if (w->step->side_set >= 0)
+        x.dual = &s->reference->dual[w->step->side_set];
+    for (int k = 0; k < w->step->n_in; k++)
+        in[k] = ntk_variances_of(s, w->step->in[k]) + first;
+    for (int k = 0; k < w->step->n_out && !w->side; k++)
+        x.out[k] = w->step->out[k] < 0 ? NULL : ntk_variances_of(s, w->step->out[k]) + first;
+    if (w->side || !x.v->op->setup)
+        x.side = scratch;
+    x.v->op->variance(&x);
+    if (w->side)
+        store_sides(w, scratch, first, (size_t)s->n - first < CHUNK ? (size_t)s->n - first : CHUNK);
+}
+
+static ntk_status run_all(const struct sweep *w)
+{
+    const struct ntk_samples *s = w->s;
+    const size_t n = (w->sides + 1) * CHUNK + w->sides + 1;
+    ntk_status status = NTK_OK;
+
+#pragma omp parallel num_threads(s->ctx->threads)
+    {
+        double *scratch = ntk_alloc(NULL, n, sizeof *scratch);
+        const void **in = ntk_alloc(NULL, (size_t)w->step->n_in, sizeof *in);
+        const bool ready = ntk_go_on(s->ctx, &status, scratch && in ? NTK_OK : NTK_ENOMEM);
+
+#pragma omp for schedule(static)
+        for (int64_t i = 0; i < s->n; i += CHUNK)
+            if (ready && ntk_go_on(s->ctx, &status, NTK_OK))
+                run_chunk(w, (size_t)i, in, scratch);
+        free(scratch);
+        free(in);
+    }
+    return status == NTK_ENOMEM ? ntk_fail(s->ctx, status, "no memory for %zu side values", w->sides) : status;
+}
+
+static ntk_status too_large(ntk_ctx *ctx, int64_t i, double variance, ntk_dtype dtype)
+{
+    return ntk_fail(ctx, NTK_ENUMERIC,
+                    "sample %lld: its variance, %g, is too large for float%d; scale the samples, or "
+                    "the weights' deviations",
+                    (long long)i, variance, 8 * (int)dtype);
+}
+
+/* The set's values at a node must be numbers of the kernel's type, also times `factor`. */
+static ntk_status check_range(const struct ntk_samples *s, int v, double factor, bool *beyond)
+{
+    for (int64_t i = 0; i < s->n; i++) {
+        const double q = ntk_variances_of(s, v)[i];
+
+        if (s->dtype == NTK_F32)
+            *beyond = *beyond || !ntk_fits_f32(q) || q * factor > (double)FLT_MAX;
+        else if (!(q <= DBL_MAX / factor))
+            return too_large(s->ctx, i, q, NTK_F64);
+    }
+    return NTK_OK;
+}
+
+ntk_status ntk_samples_check_outputs(const struct ntk_samples *s, ntk_dtype dtype)
+{
+    const struct ntk_program *p = s->program;
+
+    for (int m = 0; m < p->n_outputs; m++)
+        for (int64_t i = 0; i < s->n; i++) {
+            const double q = ntk_way_finish(&s->reference->way, p->outputs[m], s->exponent ? 2 * s->exponent[i] : 0,
+                                            ntk_variances_of(s, p->outputs[m])[i]);
+
+            if (q > (dtype == NTK_F32 ? (double)FLT_MAX : DBL_MAX))
+                return too_large(s->ctx, i, q, dtype);
+        }
+    return NTK_OK;
+}
+
+void ntk_samples_diagonal(const struct ntk_samples *s, double *const *out)
+{
+    const struct ntk_program *p = s->program;
+
+    for (int m = 0; m < p->n_outputs; m++)
+        for (int64_t i = 0; i < s->n; i++)
+            out[m][i] = ntk_way_finish(&s->reference->way, p->outputs[m], s->exponent ? 2 * s->exponent[i] : 0,
+                                       ntk_variances_of(s, p->outputs[m])[i]);
+}
+
+/* Whether some value of a node is 0 or has lost digits only because float64 ends there. */
+static ntk_status find_lost(const struct ntk_samples *s, int v, bool *lost)
+{
+    const struct ntk_node *x = node(s, v);
+    double *in = ntk_alloc(s->ctx, (size_t)x->n_in, sizeof *in);
+
+    if (!in)
+        return NTK_ENOMEM;
+    for (int64_t i = 0; i < s->n && !*lost; i++) {
+        const double q = ntk_variances_of(s, v)[i];
+
+        if (q >= DBL_MIN)
+            continue;
+        for (int k = 0; k < x->n_in; k++)
+            in[k] = ntk_variances_of(s, x->in[k])[i];
+        *lost = q != 0 || !(x->op->vanishes ? x->op->vanishes(x, in) : x->n_in == 0 || in[0] == 0);
+    }
+    free(in);
+    return NTK_OK;
+}
+
+/* Samples that were made less small are small for every node, too. */
+static ntk_status check_small(const struct ntk_preparation *x, int v)
+{
+    const struct ntk_way *way = &x->reference->way;
+    const struct ntk_graph *g = x->program->graph;
+    double largest = 0;
+
+    for (int t = 0; t < x->sets; t++)
+        for (int64_t i = 0; i < x->s[t]->n; i++)
+            largest = fmax(largest, ntk_way_rest(way, g, v, x->s[t]->variance + i, x->s[t]->stride));
+    for (int t = 0; t < x->sets; t++)
+        for (int64_t i = 0; i < x->s[t]->n; i++)
+            if (x->s[t]->exponent[i] &&
+                !ntk_way_holds(way, g, v, largest, x->s[t]->variance + i, x->s[t]->stride))
+                return ntk_fail(x->ctx, NTK_ENUMERIC,
+                                "sample %lld is too small for this network in float64, as a constant of it "
+                                "or another sample is not of a normal size; scale the samples, or the "
+                                "weights' deviations",
+                                (long long)i);
+    return NTK_OK;
+}
+
+static ntk_status setup(struct ntk_preparation *x, const struct ntk_step *step)
+{
+    double q_min = 1e300, q_max = 0;
+
+    for (int t = 0; t < x->sets; t++)
+        for (int64_t i = 0; i < x->s[t]->n; i++) {
+            const double q = ntk_variances_of(x->s[t], step->in[0])[i];
+
+            q_min = q < q_min ? q : q_min;
+            q_max = q > q_max ? q : q_max;
+        }
+    return ntk_prepare_setup(x, step->side_set, q_min, q_max);
+}
+
+static void check_constants(struct ntk_preparation *x, const struct ntk_step *step)
+{
+    const struct ntk_node *v = &x->program->graph->nodes[step->node];
+    int n = 0;
+    const double *c = v->op->constants ? v->op->constants(v, &n) : NULL;
+
+    for (int k = 0; k < n && x->reference->way.dtype == NTK_F32; k++)
+        x->beyond = x->beyond || !ntk_fits_f32(c[k]);
+}
+
+static ntk_status run_step(struct ntk_preparation *x, const struct ntk_step *step)
+{
+    if (step->op->setup)
+        NTK_TRY(setup(x, step));
+    check_constants(x, step);
+    for (int t = 0; t < x->sets && !x->beyond; t++) {
+        const struct sweep w = {
+            .s = x->s[t],
+            .step = step,
+            .sides = step->side_set < 0 ? 0 : ntk_side_count(x->reference, step->side_set)};
+
+        NTK_TRY(run_all(&w));
+        for (int o = 0; o < step->n_out; o++) {
+            if (step->out[o] < 0)
+                continue;
+            NTK_TRY(check_range(x->s[t], step->out[o], 1, &x->beyond));
+            if (!x->reference->way.last)
+                NTK_TRY(find_lost(x->s[t], step->out[o], &x->beyond));
+        }
+    }
+    for (int o = 0; o < step->n_out && x->reference->way.limit && !x->beyond; o++)
+        if (step->out[o] >= 0)
+            NTK_TRY(check_small(x, step->out[o]));
+    return NTK_OK;
+}
+
+ntk_status ntk_prepare_points(struct ntk_preparation *x)
+{
+    const struct ntk_frame *f = &x->program->frames[x->program->points];
+
+    for (int t = 0; t < x->sets; t++)
+        for (int e = 0; e < f->n_entries; e++)
+            NTK_TRY(check_range(x->s[t], f->entries[e],
+                                x->program->vectors ? (double)x->s[t]->features : 1, &x->beyond));
+    for (int k = 0; k < f->n_steps && !x->beyond; k++)
+        NTK_TRY(run_step(x, &f->steps[k]));
+    return NTK_OK;
+}
+
+ntk_status ntk_samples_sides(struct ntk_samples *s)
+{
+    const struct ntk_frame *f = &s->program->frames[s->program->points];
+
+    for (int k = 0; k < f->n_steps; k++) {
+        const int t = f->steps[k].side_set;
+        const struct sweep none = {.s = s};
+        struct sweep w = none;
+
+        if (t < 0 || s->sides[t])
+            continue;
+        w.step = &f->steps[k];
+        w.sides = ntk_side_count(s->reference, t);
+        w.side = ntk_alloc_zero(s->ctx, (w.sides + 1) * s->stride, s->dtype);
+        if (!w.side)
+            return NTK_ENOMEM;
+        s->sides[t] = w.side;
+        NTK_TRY(run_all(&w));
+    }
+    return NTK_OK;
+}
