@@ -1,24 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
- * kernel.c - nets compiled for a sample shape, their kernels, and samples prepared for them.
+ * kernel.c - nets compiled for a sample shape, and their kernels.
  */
 #include <stdlib.h>
 
 #include "backend/registry.h"
-#include "engine/run.h"
-#include "kernel/kernel.h"
+#include "kernel/compiled.h"
 #include "language/net.h"
 
 #define NETS_MAX 64
 #define COSTLY   1e8 /* positions a pair from which the log warns */
-
-struct ntk_kernel {
-    ntk_ctx *ctx;
-    ntk_dtype dtype;
-    ntk_shape shape;
-    struct ntk_program *program;
-    struct ntk_machine machine;
-};
 
 /* ---- kernels */
 
