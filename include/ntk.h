@@ -84,6 +84,7 @@ typedef struct ntk_net ntk_net;       /* a parsed architecture */
 typedef struct ntk_data ntk_data;     /* n samples of one shape, with labels or targets if known */
 typedef struct ntk_scaler ntk_scaler; /* a standardisation learned on training samples */
 typedef struct ntk_kernel ntk_kernel; /* nets compiled for a sample shape */
+typedef struct ntk_samples ntk_samples; /* samples prepared for a kernel */
 typedef struct ntk_model ntk_model;   /* a kernel fitted to targets */
 
 /* Fails only for lack of memory. */
@@ -416,6 +417,26 @@ typedef int ntk_sink_fn(const ntk_block *block, void *user);
 NTK_API NTK_NODISCARD ntk_status ntk_kernel_stream(const ntk_kernel *kernel, const ntk_data *x1,
                                                    const ntk_data *x2, ntk_sink_fn *sink,
                                                    void *user);
+
+/* Samples prepared for a kernel: converted, with all that depends on one sample alone. Made once, for any number of
+ * calls: of one sample with many, say. The kernel and data must outlive them.
+ * reference: samples of the same kernel that they are to meet, which decide what depends on all samples: the type in
+ * which the kernel is computed, and how activations without a closed form are; NULL: these decide themselves.
+ * NTK_ENUMERIC if the reference does not take some sample: a variance that is larger than all of the reference's
+ * where an activation is a series or a quadrature, or a size that float32 does not have. */
+NTK_API NTK_NODISCARD ntk_status ntk_samples_new(const ntk_kernel *kernel, const ntk_data *data,
+                                                 const ntk_samples *reference, ntk_samples **samples);
+NTK_API void ntk_samples_free(ntk_samples *samples);
+NTK_API int64_t ntk_samples_n(const ntk_samples *samples);
+/* Bytes that they hold beside the data. */
+NTK_API size_t ntk_samples_memory(const ntk_samples *samples);
+/* ntk_kernel_compute and ntk_kernel_stream. x1 and x2 have a common reference (one is the other's); x2 NULL: x1 with
+ * itself. NTK_EINVAL if not, or if they were prepared for another kernel. An entry that is computed beside other
+ * samples agrees to 4 eps sqrt(K_ii K_jj): a matrix product may round otherwise. */
+NTK_API NTK_NODISCARD ntk_status ntk_samples_compute(const ntk_kernel *kernel, const ntk_samples *x1,
+                                                     const ntk_samples *x2, void *const *out);
+NTK_API NTK_NODISCARD ntk_status ntk_samples_stream(const ntk_kernel *kernel, const ntk_samples *x1,
+                                                    const ntk_samples *x2, ntk_sink_fn *sink, void *user);
 
 /* K(x[i], x[i]) into out[m], [n] in float64, for every output m. */
 NTK_API NTK_NODISCARD ntk_status ntk_kernel_diagonal(const ntk_kernel *kernel, const ntk_data *x,

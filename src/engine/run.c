@@ -148,7 +148,7 @@ static int64_t most_samples(const struct ntk_job *r)
     return r->rows->n > r->columns->n ? r->rows->n : r->columns->n;
 }
 
-size_t ntk_run_bytes(const struct ntk_job *r)
+size_t ntk_job_bytes(const struct ntk_job *r)
 {
     const struct ntk_machine *m = r->machine;
     const int64_t width = panel_size(r, most_samples(r));

@@ -256,6 +256,7 @@ void ntk_samples_release(struct ntk_samples *s)
     free(s->order);
     free(s->owned_x);
     free(s->exponent);
+    ntk_ctx_release(s->ctx, s->held);
     reference_release(s->reference);
     free(s);
 }
@@ -272,6 +273,7 @@ static ntk_status start(struct ntk_preparation *x, const ntk_data *data, struct 
     s->ctx = x->ctx;
     s->program = p;
     s->reference = x->reference;
+    s->data = data;
     s->n = data->n;
     s->stride = stride_of(data->n);
     s->dtype = x->reference->way.dtype;
@@ -311,7 +313,7 @@ static ntk_status prepare(struct ntk_preparation *x, const ntk_data *const *data
         NTK_TRY(ntk_prepare_ranges(x));
     if (!x->beyond)
         NTK_TRY(ntk_prepare_own(x));
-    if (x->beyond)
+    if (x->beyond || !(x->variances || x->reference->way.limit))
         return NTK_OK;
     if (!x->program->vectors && points->n_entries)
         NTK_TRY(ntk_prepare_sums(x));
@@ -337,7 +339,7 @@ static ntk_status prepare_new(struct ntk_preparation *x, ntk_dtype dtype, const 
         status = reference_new(x->program, &way, &x->reference);
         if (status == NTK_OK)
             status = prepare(x, data);
-        for (int t = 0; another && t < x->sets && status == NTK_OK && !x->beyond; t++)
+        for (int t = 0; another && x->variances && t < x->sets && status == NTK_OK && !x->beyond; t++)
             status = ntk_samples_check_outputs(x->s[t], dtype);
         if (status == NTK_OK && x->beyond) {
             way = (struct ntk_way){.dtype = x->reference->way.dtype, .last = x->reference->way.last};
@@ -353,12 +355,14 @@ static ntk_status prepare_new(struct ntk_preparation *x, ntk_dtype dtype, const 
 }
 
 ntk_status ntk_samples_make(const struct ntk_machine *machine, ntk_dtype dtype, int sets, const ntk_data *const *data,
-                            const struct ntk_samples *like, bool *beyond, struct ntk_samples **samples)
+                            bool variances, const struct ntk_samples *like, bool *beyond,
+                            struct ntk_samples **samples)
 {
     struct ntk_preparation x = {.ctx = machine->program->ctx,
                                 .program = machine->program,
                                 .machine = machine,
                                 .sets = sets,
+                                .variances = variances || machine->program->variances,
                                 .fixed = like != NULL};
     ntk_status status;
 

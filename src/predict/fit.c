@@ -302,6 +302,9 @@ ntk_status ntk_model_start(ntk_model *m)
     const bool nngp = m->opts.posterior == NTK_POSTERIOR_NNGP;
     const ntk_net *net = m->net;
 
+    m->prepared = ntk_alloc_zero(m->ctx, 1, sizeof *m->prepared);
+    if (!m->prepared)
+        return NTK_ENOMEM;
     NTK_TRY(ntk_kernel_new(m->ctx, &net, 1, nngp ? NTK_NNGP : NTK_NTK, m->opts.dtype, m->x->shape,
                            &m->mean));
     if (m->opts.posterior == NTK_POSTERIOR_NTK && m->opts.covariance)
@@ -393,6 +396,11 @@ void ntk_model_free(ntk_model *m)
     if (!m)
         return;
     ntk_net_free(m->net);
+    if (m->prepared) {
+        ntk_samples_free(m->prepared->mean);
+        ntk_samples_free(m->prepared->both);
+    }
+    free(m->prepared);
     ntk_kernel_free(m->mean);
     ntk_kernel_free(m->both);
     ntk_data_free(m->owned_x);

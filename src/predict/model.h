@@ -25,6 +25,11 @@ struct ntk_solution {
     double *values;        /* finite_time: eigenvalues of K + ridge, ascending */
 };
 
+/* Training samples prepared for the model's kernels, when they are first asked for. */
+struct ntk_prepared {
+    ntk_samples *mean, *both;
+};
+
 struct ntk_model {
     ntk_ctx *ctx;
     ntk_net *net;       /* our copy */
@@ -37,6 +42,7 @@ struct ntk_model {
     double *y;          /* [outputs][n] */
     double *alpha;      /* [outputs][n] = (K + ridge)^-1 y; finite_time: too */
     struct ntk_solution *solution;
+    struct ntk_prepared *prepared;
     ntk_scaler *scaler; /* NULL: none */
     ntk_targets targets;
     ntk_schema *schema; /* NULL: none; held */

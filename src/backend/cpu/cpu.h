@@ -195,7 +195,7 @@ struct ntk_points_work {
     unsigned char *outputs; /* [n_outputs][NTK_TILE][NTK_TILE] */
     void **tiles;           /* [n_outputs]: outputs */
     const void **in;        /* [most_in] operands of the current step */
-    unsigned char **slot;   /* [entries, slots, outputs] run buffers; entries and outputs change from row to row */
+    unsigned char **slot;   /* [slots of points] run buffers; entries' and outputs' change from row to row */
     struct ntk_near *near;  /* NULL: almost parallel pairs are not looked for */
 };
 
