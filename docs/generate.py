@@ -248,7 +248,7 @@ def python_page(_):
             continue
         names = public(module)
         if name == "ntk":
-            names = ["kernels", "batch", "set_threads", "set_memory", "set_isa", "info", "progress"]
+            names = ["kernels", "graph", "batch", "set_threads", "set_memory", "set_isa", "info", "progress"]
         out.append(f"## {name}: {title}")
         if name != "ntk" and module.__doc__:
             out.append(paragraphs(module.__doc__))

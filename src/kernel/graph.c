@@ -10,7 +10,7 @@
 #include "ops/op.h"
 
 /* Columns of the text; a net alone has none of nets, vectors have none of positions. */
-enum { COLUMN_POSITIONS = 44, COLUMN_NETS = 56, COLUMN_OUTPUTS = 70 };
+enum { COLUMN_POSITIONS = 50, COLUMN_NETS = 60, COLUMN_OUTPUTS = 72 };
 
 struct picture {
     struct ntk_graph g;
