@@ -248,6 +248,9 @@ void ntk_samples_release(struct ntk_samples *s)
         return;
     for (int t = 0; s->sides && t < s->program->n_side_sets; t++)
         free(s->sides[t]);
+    for (int64_t k = 0; s->kept && k * s->kept_width < s->n; k++)
+        ntk_panel_free(&s->kept[k]);
+    free(s->kept);
     for (int v = 0; s->own && v < s->program->graph->n; v++)
         free(s->own[v]);
     free(s->sides);
@@ -383,6 +386,27 @@ ntk_status ntk_samples_make(const struct ntk_machine *machine, ntk_dtype dtype, 
     return NTK_OK;
 }
 
+ntk_status ntk_samples_keep(const struct ntk_machine *machine, struct ntk_samples *s, size_t most)
+{
+    const struct ntk_backend *b = machine->backend;
+    const int64_t width = b->panel && !s->program->vectors ? b->panel(machine->compiled, s, s->n) : 0;
+    const int64_t n = width ? (s->n + width - 1) / width : 0;
+
+    if (n == 0 || ntk_bytes((double)s->n * (double)ntk_panel_bytes(s)) > most)
+        return NTK_OK;
+    s->kept_width = width;
+    s->kept = ntk_alloc_zero(s->ctx, (size_t)n, sizeof *s->kept);
+    if (!s->kept)
+        return NTK_ENOMEM;
+    for (int64_t k = 0; k < n; k++) {
+        const int64_t first = k * width, m = s->n - first < width ? s->n - first : width;
+
+        NTK_TRY(ntk_panel_new(s, m, &s->kept[k]));
+        NTK_TRY(ntk_panel_fill(s, first, m, INT_MAX, &s->kept[k]));
+    }
+    return NTK_OK;
+}
+
 /* ---- bytes */
 
 #define SIDES_MOST 4 /* of activations whose sides do not depend on variances */
@@ -421,6 +445,8 @@ size_t ntk_samples_bytes(const struct ntk_program *p, const struct ntk_samples *
         if (s && p->vectors)
             bytes += (size_t)n * (size_t)s->reference->dual[t].near_sides * sizeof(double);
     }
+    if (s && s->kept)
+        bytes += (size_t)n * ntk_panel_bytes(s);
     for (int k = 0; k < p->points; k++)
         for (int e = 0; e < p->frames[k].n_entries; e++)
             bytes += (size_t)n * ntk_node_positions(&p->graph->nodes[p->frames[k].entries[e]]) * dtype;

@@ -54,6 +54,8 @@ struct ntk_samples {
                        * of points, or not made yet */
     /* Positions. */
     void **own;       /* [graph.n] -> [n][positions] of dtype: variances of frames' entries */
+    struct ntk_panel *kept; /* [ceil(n / kept_width)]: all of its panels; NULL: made when they are needed */
+    int64_t kept_width;
 };
 
 /* Side values and exits of samples first ... first + n - 1 at all positions. */
@@ -74,6 +76,8 @@ ntk_status ntk_samples_make(const struct ntk_machine *machine, ntk_dtype dtype, 
 /* Side values of points take most of the memory of vectors: they are made before the first run, after its memory was
  * checked. */
 ntk_status ntk_samples_sides(struct ntk_samples *s);
+/* Side values at positions, if they take no more than `most` bytes: otherwise every run makes them again. */
+ntk_status ntk_samples_keep(const struct ntk_machine *machine, struct ntk_samples *s, size_t most);
 void ntk_samples_release(struct ntk_samples *s);
 /* NTK_ENUMERIC if an output that was computed in another way is too large for the kernel's type. */
 ntk_status ntk_samples_check_outputs(const struct ntk_samples *s, ntk_dtype dtype);

@@ -4,6 +4,8 @@
  */
 #include "kernel/compiled.h"
 
+#define KEPT_PART 4 /* of the memory that there is, for side values at positions: 1 / KEPT_PART */
+
 static ntk_status check_kernel(const ntk_kernel *k, const char *name, const ntk_samples *s)
 {
     if (s->program == k->program)
@@ -37,11 +39,13 @@ static ntk_status make(const ntk_kernel *k, const ntk_data *x, const ntk_samples
     status = ntk_ctx_check_memory(k->ctx, bytes + held, what);
     if (status == NTK_OK)
         status = ntk_samples_sides(s);
+    if (status == NTK_OK && !reference)
+        status = ntk_samples_keep(&k->machine, s, (ntk_ctx_memory(k->ctx) - held) / KEPT_PART);
     if (status != NTK_OK) {
         ntk_samples_release(s);
         return status;
     }
-    ntk_ctx_keep(k->ctx, bytes, &s->held);
+    ntk_ctx_keep(k->ctx, ntk_samples_bytes(k->program, s, x, s->dtype), &s->held);
     *samples = s;
     return NTK_OK;
 }

@@ -51,7 +51,9 @@ struct ntk_model {
 /* Bytes of what a solution keeps, targets included, and of dsyevd with its workspace of two more matrices. */
 size_t ntk_model_matrices(const ntk_fit_opts *opts, int64_t n, int64_t outputs);
 size_t ntk_model_eigen_bytes(int64_t n, int64_t outputs);
-/* A model that is not solved yet. */
+/* Options as a program gives them, NULL for the defaults, as this version's. */
+ntk_status ntk_fit_opts_read(ntk_ctx *ctx, const ntk_fit_opts *given, ntk_fit_opts *own);
+/* A model that is not solved yet; opts are this version's. */
 ntk_status ntk_model_new(ntk_ctx *ctx, const ntk_net *net, const ntk_data *x, const double *y,
                          int64_t outputs, const ntk_fit_opts *opts, ntk_model **model);
 /* finite_time: which directions of the solution are null. */

@@ -71,14 +71,19 @@ ntk_status ntk_models_fit(ntk_ctx *ctx, const ntk_net *const *nets, size_t n_net
                           const ntk_data *x, const double *y, int64_t outputs,
                           const ntk_fit_opts *opts, ntk_model **models)
 {
-    const bool together = share(ctx, n_nets, x->n, outputs, opts);
-    ntk_model **fitted = ntk_alloc(ctx, n_nets, sizeof *fitted);
-    ntk_status status = fitted ? NTK_OK : NTK_ENOMEM;
+    ntk_fit_opts o;
+    bool together;
+    ntk_model **fitted;
+    ntk_status status;
     size_t made = 0;
 
+    NTK_TRY(ntk_fit_opts_read(ctx, opts, &o));
+    together = share(ctx, n_nets, x->n, outputs, &o);
+    fitted = ntk_alloc(ctx, n_nets, sizeof *fitted);
+    status = fitted ? NTK_OK : NTK_ENOMEM;
     while (made < n_nets && status == NTK_OK) {
-        status = together ? ntk_model_new(ctx, nets[made], x, y, outputs, opts, &fitted[made])
-                          : ntk_model_fit(ctx, nets[made], x, y, outputs, opts, &fitted[made]);
+        status = together ? ntk_model_new(ctx, nets[made], x, y, outputs, &o, &fitted[made])
+                          : ntk_model_fit(ctx, nets[made], x, y, outputs, &o, &fitted[made]);
         made += status == NTK_OK;
     }
     if (status == NTK_OK && together) {

@@ -10,6 +10,7 @@
 #ifndef NTK_CPU_H
 #define NTK_CPU_H
 
+#include "activations/loops.h"
 #include "engine/prepare.h"
 
 #define NTK_TILE 256 /* rows and columns; 256 x 256 doubles fill half a second-level cache */
@@ -103,6 +104,10 @@ void ntk_cpu_close(void *compiled);
 static inline const struct ntk_simd *ntk_cpu_simd(const struct ntk_samples *s)
 {
     return s->dtype == NTK_F32 ? s->ctx->isa->f32 : s->ctx->isa->f64;
+}
+static inline const struct ntk_dual_loops *ntk_cpu_duals(const struct ntk_samples *s)
+{
+    return ntk_dual_loops_of(s->ctx->isa, s->dtype);
 }
 
 /* ---- planes.c, steps.c */

@@ -265,7 +265,7 @@ static void dual(struct ntk_near *s, const struct ntk_step *step, int64_t i, siz
             for (size_t m = 0; m < sides; m++)
                 s->sides[m * NTK_LANES_MAX + c - at] =
                     s->shared->second[step->side_set][(size_t)s->columns[c] * sides + m];
-        t->rows->ctx->isa->f64->near_dual[step->run.act->dual](&args);
+        ntk_dual_loops_of(t->rows->ctx->isa, NTK_F64)->near[step->run.act->dual](&args);
     }
 }
 

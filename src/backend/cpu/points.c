@@ -173,7 +173,7 @@ static void run_dual(const struct ntk_points_work *w, const struct ntk_step *ste
 
     if (w->near)
         ntk_near_mark(w->near, step->side_set, w->slot[step->in_slot[0]], r->n, r->i, r->j0);
-    t->simd->dual[step->run.act->dual](&args);
+    ntk_cpu_duals(t->rows)->dual[step->run.act->dual](&args);
 }
 
 static void run_step(const struct ntk_points_work *w, const struct ntk_step *step, const struct run *r)
