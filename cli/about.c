@@ -27,24 +27,9 @@ static const struct {
 } lists[] = {{"features", ntk_schema_features}, {"target", ntk_schema_targets}, {"classes", classes}};
 #define N_LISTS (sizeof lists / sizeof *lists)
 
-/* The sizes of a sample; how many. */
-static int sizes(const struct about *f, int64_t size[3])
-{
-    const ntk_shape s = f->shape;
-    const int64_t all[] = {s.h, s.w, s.c};
-
-    memcpy(size, all + 2 - s.spatial, (size_t)(s.spatial + 1) * sizeof *size);
-    return s.spatial + 1;
-}
-
 static void print(const struct about *f)
 {
-    int64_t size[3];
-    const int ndim = sizes(f, size);
-
-    printf("sample           ");
-    for (int k = 0; k < ndim; k++)
-        printf("%s%lld%s", k ? " x " : "", (long long)size[k], k + 1 < ndim ? "" : "\n");
+    print_shape("sample           ", f->shape);
     printf("outputs          %lld\n", (long long)f->outputs);
     printf("standardisation  %s\n", f->standardised);
     for (size_t k = 0; k < N_LISTS && f->schema; k++) {
@@ -72,14 +57,9 @@ static void print_json(const struct about *f)
 {
     struct json j = {.f = stdout};
     const double *mean, *deviation;
-    int64_t size[3];
-    const int ndim = sizes(f, size);
 
     json_open(&j, NULL, '{');
-    json_open(&j, "sample", '[');
-    for (int k = 0; k < ndim; k++)
-        json_integer(&j, NULL, size[k]);
-    json_close(&j, ']');
+    json_shape(&j, "sample", f->shape);
     json_integer(&j, "outputs", f->outputs);
     json_text(&j, "standardisation", f->standardised);
     if (f->scaler && ntk_scaler_numbers(f->scaler, &mean, &deviation)) {

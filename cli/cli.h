@@ -27,7 +27,7 @@ struct args {
     int64_t train_limit, test_limit, repeat, n, m, d, outputs;
     double diag_reg, time;
     const char *data, *depths, *columns;
-    const char *input_shape, *lr, *log, *record, *checkpoint;
+    const char *input_shape, *graph, *lr, *log, *record, *checkpoint;
     int64_t seed, networks, steps, batch, every;
     double momentum, multiplier, rtol, atol; /* multiplier: NAN: not given */
     bool full, trace, diagonal, kernels;
@@ -124,6 +124,11 @@ void json_texts(struct json *j, const char *key, const char *const *texts, size_
 
 /* Parses --net number i: a text, or @FILE. */
 int parse_net(ntk_ctx *ctx, const struct args *a, size_t i, ntk_net **net);
+/* The shape of --input-shape: "784", "100,4" or "32,32,3". (network.c) */
+int parse_shape(const char *text, ntk_shape *shape);
+/* A line "<before>32 x 32 x 3"; the same as an array. */
+void print_shape(const char *before, ntk_shape s);
+void json_shape(struct json *j, const char *key, ntk_shape s);
 /* --dtype, --get as a mask, --targets, as numbers; an exit code. */
 int parse_dtype(const char *text, ntk_dtype *dtype);
 int parse_get(const char *text, unsigned *get);

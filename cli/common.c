@@ -62,6 +62,38 @@ int parse_net(ntk_ctx *ctx, const struct args *a, size_t i, ntk_net **net)
     return EXIT_OK;
 }
 
+/* ---- shapes */
+
+/* The sizes of a sample; how many. */
+static int sizes(ntk_shape s, int64_t size[3])
+{
+    const int64_t all[] = {s.h, s.w, s.c};
+
+    memcpy(size, all + 2 - s.spatial, (size_t)(s.spatial + 1) * sizeof *size);
+    return s.spatial + 1;
+}
+
+void print_shape(const char *before, ntk_shape s)
+{
+    int64_t size[3];
+    const int ndim = sizes(s, size);
+
+    for (int k = 0; k < ndim; k++)
+        printf("%s%lld", k ? " x " : before, (long long)size[k]);
+    putchar('\n');
+}
+
+void json_shape(struct json *j, const char *key, ntk_shape s)
+{
+    int64_t size[3];
+    const int ndim = sizes(s, size);
+
+    json_open(j, key, '[');
+    for (int k = 0; k < ndim; k++)
+        json_integer(j, NULL, size[k]);
+    json_close(j, ']');
+}
+
 /* ---- words */
 
 int parse_word(const char *option, const char *text, int n, const char *const *words, int *index)

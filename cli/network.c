@@ -8,8 +8,7 @@
 
 #include "cli.h"
 
-/* "784", "100,4" or "32,32,3". */
-static int parse_shape(const char *text, ntk_shape *shape)
+int parse_shape(const char *text, ntk_shape *shape)
 {
     int64_t v[3];
     int n = 0;

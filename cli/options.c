@@ -16,8 +16,9 @@ enum kind {
     INTEGER,
     COUNT,
     FLAG,
+    MAYBE,
     NET
-}; /* INTEGER: from 1; COUNT: from 0 */
+}; /* INTEGER: from 1; COUNT: from 0; MAYBE: a text, "" if there is none */
 
 struct option {
     const char *name;
@@ -39,7 +40,7 @@ static const struct option options[] = {
     {"model", TEXT, AT(model), "FILE", "a model saved by 'ntk fit'"},
     {"train-limit", INTEGER, AT(train_limit), "N", "only the first N training samples (rows)"},
     {"test-limit", INTEGER, AT(test_limit), "N", "only the first N test samples (columns)"},
-    {"get", TEXT, AT(get), "K", "ntk (default), nngp; for 'ntk kernel' also both"},
+    {"get", TEXT, AT(get), "K", "ntk (default), nngp; for 'ntk kernel' also both, for 'ntk net' both is the default"},
     {"dtype", TEXT, AT(dtype), "T", "kernel entries in float64 (default) or float32"},
     {"standardize", TEXT, AT(standardize), "S",
      "none, feature or channel; default: channel for cifar10, feature for tables, else none"},
@@ -71,6 +72,8 @@ static const struct option options[] = {
     {"columns", TEXT, AT(columns), "C",
      "v (default), gap or v,gap: networks that flatten, or pool globally"},
     {"input-shape", TEXT, AT(input_shape), "SHAPE", "of a sample: 784, 100,4 or 32,32,3"},
+    {"graph", MAYBE, AT(graph), "[dot]",
+     "the graph of operations; dot: for Graphviz's dot -Tsvg"},
     {"seed", COUNT, AT(seed), "S", "of the random numbers, from 0; default 0"},
     {"params", TEXT, AT(params), "FILE", "parameters of a finite network: 'ntk init', 'ntk train'"},
     {"full", FLAG, AT(full), NULL, "all pairs of outputs: [n1][n2][c][c]"},
@@ -192,6 +195,7 @@ static int store(const struct option *o, const char *value, struct args *a)
             return usage("at most %d --net are allowed", NETS_MAX);
         a->nets[a->n_nets++] = value;
         return EXIT_OK;
+    case MAYBE:
     case TEXT:
         if (*(const char **)field && strcmp(o->value, "COL,COL") == 0)
             return usage("--%s is given twice: one list has all columns, as in --%s %s,%s", o->name, o->name,
@@ -233,6 +237,8 @@ static int parse_option(const struct command *c, int argc, char **argv, struct a
     if (o->kind == FLAG) {
         if (value)
             return usage("--%s takes no value", name);
+    } else if (!value && o->kind == MAYBE && (argc < 2 || *argv[1] == '-')) {
+        value = "";
     } else if (!value) {
         if (argc < 2)
             return usage("--%s needs a value: %s", name, o->value);

@@ -390,6 +390,16 @@ NTK_API NTK_NODISCARD ntk_status ntk_kernel_new(ntk_ctx *ctx, const ntk_net *con
                                                 ntk_shape shape, ntk_kernel **kernel);
 NTK_API void ntk_kernel_free(ntk_kernel *kernel);
 
+/* How ntk_nets_graph writes. */
+typedef enum ntk_graph_format { NTK_GRAPH_TEXT, NTK_GRAPH_DOT } ntk_graph_format;
+/* The graph of operations by which the kernels of nets (as for ntk_kernel_new) are computed for samples of a shape,
+ * without what a backend makes of it: a line for each operation, its operands before it; which nets need it, which
+ * kernels are its result; and of which layer's parameter its numbers come from. NTK_GRAPH_DOT: the same for Graphviz.
+ * Free it with ntk_text_free. */
+NTK_API NTK_NODISCARD ntk_status ntk_nets_graph(ntk_ctx *ctx, const ntk_net *const *nets, size_t n_nets,
+                                                unsigned want, ntk_shape shape, ntk_graph_format format,
+                                                char **text);
+
 /* Number of matrices that the kernel computes: n_nets, or 2 n_nets if both kernels are wanted.
  * Matrix m belongs to net m / 2 and is its NNGP (even m) or NTK (odd m) if both are wanted, else
  * to net m. */

@@ -21,37 +21,87 @@ static void compiled_free(struct compiled *k)
     ntk_ctx_free(k->ctx);
 }
 
-static bool compile(struct compiled *k, PyObject *texts, unsigned want, ntk_dtype dtype,
-                    ntk_shape shape)
-{
-    ntk_net *nets[MOST_NETS];
-    const Py_ssize_t n = PyTuple_Size(texts);
-    Py_ssize_t parsed = 0;
-    ntk_status status;
+/* Nets of a tuple of texts, which are freed by nets_free. */
+struct nets {
+    ntk_net *net[MOST_NETS];
+    size_t n;
+};
 
+static void nets_free(struct nets *nets)
+{
+    while (nets->n > 0)
+        ntk_net_free(nets->net[--nets->n]);
+}
+
+static bool nets_get(ntk_ctx *ctx, PyObject *texts, struct nets *nets)
+{
+    const Py_ssize_t n = PyTuple_Size(texts);
+
+    nets->n = 0;
     if (n < 1 || n > MOST_NETS) {
         PyErr_Format(PyExc_ValueError, "1 to %d nets are computed at once, got %zd", MOST_NETS, n);
         return false;
     }
-    for (; parsed < n; parsed++) {
-        PyObject *text = PyUnicode_AsUTF8String(PyTuple_GetItem(texts, parsed));
+    for (Py_ssize_t i = 0; i < n; i++) {
+        PyObject *text = PyUnicode_AsUTF8String(PyTuple_GetItem(texts, i));
 
-        nets[parsed] = text ? net_parse(k->ctx, PyBytes_AsString(text)) : NULL;
+        nets->net[i] = text ? net_parse(ctx, PyBytes_AsString(text)) : NULL;
         Py_XDECREF(text);
-        if (!nets[parsed])
-            break;
+        if (!nets->net[i]) {
+            nets_free(nets);
+            return false;
+        }
+        nets->n++;
     }
-    if (parsed == n) {
-        status = ntk_kernel_new(k->ctx, (const ntk_net *const *)nets, (size_t)n, want, dtype, shape,
-                                &k->kernel);
-        if (status == NTK_OK)
-            k->outputs = ntk_kernel_outputs(k->kernel);
-        else
-            raise_status(k->ctx, status);
-    }
-    while (parsed > 0)
-        ntk_net_free(nets[--parsed]);
+    return true;
+}
+
+static bool compile(struct compiled *k, PyObject *texts, unsigned want, ntk_dtype dtype,
+                    ntk_shape shape)
+{
+    struct nets nets;
+    ntk_status status;
+
+    if (!nets_get(k->ctx, texts, &nets))
+        return false;
+    status = ntk_kernel_new(k->ctx, (const ntk_net *const *)nets.net, nets.n, want, dtype, shape, &k->kernel);
+    if (status == NTK_OK)
+        k->outputs = ntk_kernel_outputs(k->kernel);
+    else
+        raise_status(k->ctx, status);
+    nets_free(&nets);
     return k->kernel != NULL;
+}
+
+/* graph(texts, want, shape, dot) */
+static PyObject *graph(PyObject *self, PyObject *args)
+{
+    PyObject *texts, *tuple, *result = NULL;
+    struct nets nets;
+    unsigned want;
+    ntk_shape shape;
+    int dot;
+    ntk_ctx *ctx;
+
+    (void)self;
+    if (!PyArg_ParseTuple(args, "O!IOp", &PyTuple_Type, &texts, &want, &tuple, &dot) ||
+        !shape_get(tuple, &shape) || !(ctx = context_new()))
+        return NULL;
+    if (nets_get(ctx, texts, &nets)) {
+        char *text;
+        const ntk_status status = ntk_nets_graph(ctx, (const ntk_net *const *)nets.net, nets.n, want, shape,
+                                                 dot ? NTK_GRAPH_DOT : NTK_GRAPH_TEXT, &text);
+
+        if (status == NTK_OK) {
+            result = PyUnicode_FromString(text);
+            ntk_text_free(text);
+        } else {
+            raise_status(ctx, status);
+        }
+        nets_free(&nets);
+    }
+    ntk_ctx_free(ctx);
+    return result;
 }
 
 /* The writable arrays of a tuple, as many as the kernel has outputs. */
@@ -141,6 +191,7 @@ static PyObject *diagonal(PyObject *self, PyObject *args)
 }
 
 PyMethodDef kernel_methods[] = {
+    {"graph", graph, METH_VARARGS, "graph(texts, want, shape, dot): the graph of several nets as a text."},
     {"kernel", kernel, METH_VARARGS, "kernel(texts, want, dtype, x1, x2, outs)"},
     {"diagonal", diagonal, METH_VARARGS, "diagonal(texts, want, dtype, x, outs)"},
     {NULL, NULL, 0, NULL},

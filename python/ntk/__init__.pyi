@@ -7,6 +7,7 @@ from . import plot as plot
 from . import predict as predict
 from . import stax as stax
 from ._kernel import Kernel as Kernel
+from ._kernel import graph as graph
 from ._kernel import kernels as kernels
 from .empirical import NtkImplementation as NtkImplementation
 from .empirical import empirical_kernel_fn as empirical_kernel_fn

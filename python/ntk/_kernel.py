@@ -115,3 +115,18 @@ def kernels(nets, x1, x2=None, get=("nngp", "ntk")):
     if isinstance(get, str):
         return [f[get] for f in found]
     return [named("AnalyticKernel", names, [f[name] for name in names]) for f in found]
+
+
+def graph(nets, shape, get=("nngp", "ntk"), dot=False):
+    """The graph of operations by which kernels are computed, as a text; dot: for Graphviz.
+
+    nets: a text, layer or triple, or a list of 1 to 64, whose graphs share what they have in common. shape: of a sample,
+    (c,), (w, c) or (h, w, c). get: 'nngp', 'ntk' or a tuple of these. A line for each operation says which nets need it
+    and which kernels are its result; lines below it, of which layer's parameter its numbers come from. ValueError
+    if shapes do not fit the network, or the theory does not cover it.
+    """
+    from ._net import net_of
+
+    nets = [net_of(net) for net in (nets if isinstance(nets, list) else [nets])]
+    mask = sum(WANT[name] for name in names_of(get, tuple(WANT)))
+    return nets[0].call(_core.graph, tuple(net.text for net in nets), mask, tuple(int(n) for n in shape), dot)

@@ -6,64 +6,24 @@
 
 #include "backend/registry.h"
 #include "kernel/compiled.h"
+#include "kernel/nets.h"
 #include "language/net.h"
 
-#define NETS_MAX 64
 #define COSTLY   1e8 /* positions a pair from which the log warns */
 
 /* ---- kernels */
 
-/* A node that is one number a pair: an image of one position counts as a vector. */
-static int output(struct ntk_graph *g, int v)
-{
-    if (v != NTK_ZERO && g->status == NTK_OK && g->nodes[v].plane)
-        v = ntk_graph_trace(g, v, 1);
-    return ntk_graph_materialise(g, v);
-}
-
-/* Adds all nets to one graph, so that they share what is equal. */
-static ntk_status lower_all(const ntk_net *const *nets, size_t n_nets, unsigned want,
-                            ntk_shape shape, struct ntk_graph *g, int *outputs)
-{
-    int n = 0;
-
-    for (size_t k = 0; k < n_nets; k++) {
-        g->planes = g->planes || (shape.spatial > 0 && ntk_net_uses_positions(nets[k]));
-        g->cyclic = g->cyclic || ntk_net_wraps(nets[k]);
-    }
-    g->h = (int)shape.h;
-    g->w = (int)shape.w;
-    ntk_graph_input(g);
-    for (size_t k = 0; k < n_nets; k++) {
-        struct ntk_field out;
-        char text[64];
-
-        NTK_TRY(ntk_net_lower(nets[k], shape, g, &out));
-        if (ntk_positions(out.shape) > 1)
-            return ntk_fail(g->ctx, NTK_ETHEORY,
-                            "the net's output still has positions (%s): end with Flatten() or "
-                            "GlobalAvgPool()",
-                            ntk_shape_text(out.shape, text));
-        if (want & NTK_NNGP)
-            outputs[n++] = output(g, out.sigma);
-        if (want & NTK_NTK)
-            outputs[n++] = output(g, out.theta);
-    }
-    return g->status;
-}
-
 static ntk_status compile(ntk_kernel *k, const ntk_net *const *nets, size_t n_nets, unsigned want)
 {
-    const int per_net = (want & NTK_NNGP ? 1 : 0) + (want & NTK_NTK ? 1 : 0);
-    int outputs[2 * NETS_MAX];
+    int outputs[2 * NTK_NETS_MAX], n_outputs;
     struct ntk_graph g;
     ntk_status status;
 
     NTK_TRY(ntk_backend_find(k->ctx, NULL, &k->machine.backend));
     ntk_graph_init(&g, k->ctx);
-    status = lower_all(nets, n_nets, want, k->shape, &g, outputs);
+    status = ntk_nets_lower(nets, n_nets, want, k->shape, &g, outputs, &n_outputs);
     if (status == NTK_OK)
-        status = ntk_program_make(&g, per_net * (int)n_nets, outputs, &k->program);
+        status = ntk_program_make(&g, n_outputs, outputs, &k->program);
     ntk_graph_free(&g);
     NTK_TRY(status);
     k->machine.program = k->program;
@@ -76,10 +36,6 @@ ntk_status ntk_kernel_new(ntk_ctx *ctx, const ntk_net *const *nets, size_t n_net
     ntk_kernel *k;
     ntk_status status;
 
-    if (n_nets < 1 || n_nets > NETS_MAX)
-        return ntk_fail(ctx, NTK_EINVAL, "1 to %d nets at once, got %zu", NETS_MAX, n_nets);
-    if (want == 0 || want > (NTK_NNGP | NTK_NTK))
-        return ntk_fail(ctx, NTK_EINVAL, "want must be NTK_NNGP, NTK_NTK or both, got %u", want);
     if (dtype != NTK_F32 && dtype != NTK_F64)
         return ntk_fail(ctx, NTK_EINVAL, "dtype must be NTK_F32 or NTK_F64, got %d", (int)dtype);
     NTK_TRY(ntk_isa_resolve(ctx));

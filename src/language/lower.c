@@ -156,6 +156,8 @@ static ntk_status leaf(struct walk *w, const struct ntk_tree *t, const struct bu
     struct ntk_field fields[NTK_BRANCHES_MAX];
 
     *out = (struct bundle){.field = in->field, .value = in->value};
+    if (w->g)
+        w->g->layer = (struct ntk_graph_layer){w->g->layer.net, w->g->layer.number + 1, t->cls->name};
     if (t->cls->kind == NTK_CLASS_ACTIVATION && in->n == 0)
         return activation(w, t, (const struct ntk_activation *)t->cls, out);
     if (!many && in->n == 0) {
@@ -306,6 +308,7 @@ ntk_status ntk_net_lower(const ntk_net *net, ntk_shape in, struct ntk_graph *g,
     struct bundle end;
 
     NTK_TRY(check_input(net, in));
+    g->layer = (struct ntk_graph_layer){.net = g->layer.net + 1};
     start.field.sigma = ntk_graph_input(g);
     NTK_TRY(g->status);
     NTK_TRY(run(net, &w, &start, &end));

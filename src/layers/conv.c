@@ -84,8 +84,9 @@ static ntk_status infinite(const void *self, const struct ntk_where *at, struct 
 {
     const struct conv *c = self;
     const bool biased = !isnan(c->b_std);
-    const double w2 = c->W_std * c->W_std, b2 = biased ? c->b_std * c->b_std : 0;
-    double from_sigma = w2, constant = b2;
+    const struct ntk_number w2 = ntk_power("W_std", c->W_std, 2), zero = ntk_constant(0);
+    const struct ntk_number b2 = biased ? ntk_power("b_std", c->b_std, 2) : zero;
+    struct ntk_number from_sigma = w2, ratio = ntk_constant(1), constant = b2;
     struct ntk_window w;
     int sum;
 
@@ -93,21 +94,19 @@ static ntk_status infinite(const void *self, const struct ntk_where *at, struct 
     NTK_TRY(ntk_window_make(at, "filter_shape", &c->filter_shape, &c->strides, c->padding,
                             in->shape, &w));
     if (c->parameterization == 1) {
-        from_sigma = (double)in->shape.c * w.size[0] * w.size[1] / (double)c->s.v[0];
-        constant = biased ? 1 : 0;
+        from_sigma = ntk_constant((double)in->shape.c * w.size[0] * w.size[1] / (double)c->s.v[0]);
+        ratio = ntk_power("W_std", c->W_std, -2);
+        ratio.x = from_sigma.x / w2.x;
+        constant = ntk_constant(biased ? 1 : 0);
     }
-    if (!c->trainable)
-        from_sigma = constant = 0;
     ntk_field_new_root(g, out);
     out->sigma = ntk_graph_affine(g, ntk_graph_conv(g, in->sigma, &w), w2, b2);
     /* Linear in both: one sum over the window for the two of them. */
-    if (w2 > 0) {
-        const double ratio = from_sigma / w2;
-
-        sum = c->trainable
-                  ? ntk_graph_mix(g, 2, (int[]){in->sigma, in->theta}, (double[]){ratio, 1}, 0)
-                  : in->theta;
-        out->theta = ntk_graph_affine(g, ntk_graph_conv(g, sum, &w), w2, constant);
+    if (w2.x > 0) {
+        sum = c->trainable ? ntk_graph_mix(g, 2, (int[]){in->sigma, in->theta},
+                                           (struct ntk_number[]){ratio, ntk_constant(1)}, zero)
+                           : in->theta;
+        out->theta = ntk_graph_affine(g, ntk_graph_conv(g, sum, &w), w2, c->trainable ? constant : zero);
     } else {
         sum = ntk_graph_conv(g, in->sigma, &w);
         out->theta = c->trainable ? ntk_graph_affine(g, sum, from_sigma, constant) : NTK_ZERO;

@@ -67,19 +67,21 @@ static ntk_status infinite(const void *self, const struct ntk_where *at, struct 
 {
     const struct dense *d = self;
     const bool biased = !isnan(d->b_std);
-    const double w2 = d->W_std * d->W_std, b2 = biased ? d->b_std * d->b_std : 0;
+    const struct ntk_number w2 = ntk_power("W_std", d->W_std, 2);
+    const struct ntk_number b2 = biased ? ntk_power("b_std", d->b_std, 2) : ntk_constant(0);
+    const double ratio = (double)in->shape.c / (double)d->s.v[0];
     const int from[] = {in->sigma, in->theta};
 
     (void)at, (void)n_in;
     ntk_field_new_root(g, out);
     out->sigma = ntk_graph_affine(g, in->sigma, w2, b2);
     if (!d->trainable)
-        out->theta = ntk_graph_affine(g, in->theta, w2, 0);
+        out->theta = ntk_graph_affine(g, in->theta, w2, ntk_constant(0));
     else if (d->parameterization == 0)
-        out->theta = ntk_graph_mix(g, 2, from, (double[]){w2, w2}, b2);
+        out->theta = ntk_graph_mix(g, 2, from, (struct ntk_number[]){w2, w2}, b2);
     else
-        out->theta = ntk_graph_mix(g, 2, from, (double[]){(double)in->shape.c / (double)d->s.v[0], w2},
-                                   biased ? 1 : 0);
+        out->theta = ntk_graph_mix(g, 2, from, (struct ntk_number[]){ntk_constant(ratio), w2},
+                                   ntk_constant(biased ? 1 : 0));
     return NTK_OK;
 }
 

@@ -24,6 +24,7 @@ static ntk_status infinite(const void *self, const struct ntk_where *at, struct 
                            int n_in, const struct ntk_field *in, struct ntk_field *out)
 {
     const struct dropout *d = self;
+    const struct ntk_number factor = ntk_power("rate", d->rate, -1);
 
     (void)n_in;
     if (d->mode == 1)
@@ -31,8 +32,8 @@ static ntk_status infinite(const void *self, const struct ntk_where *at, struct 
     if (ntk_field_is_input(in))
         return ntk_fail_at(at, NTK_ETHEORY,
                            "cannot be the first layer: put it after an activation");
-    out->sigma = ntk_graph_self(g, in->sigma, 1 / d->rate);
-    out->theta = ntk_graph_self(g, in->theta, 1 / d->rate);
+    out->sigma = ntk_graph_self(g, in->sigma, factor);
+    out->theta = ntk_graph_self(g, in->theta, factor);
     out->gaussian = false;
     return NTK_OK;
 }

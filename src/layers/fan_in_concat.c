@@ -35,17 +35,17 @@ static ntk_status shape(const void *self, const struct ntk_where *at, int n_in, 
 static ntk_status infinite(const void *self, const struct ntk_where *at, struct ntk_graph *g,
                            int n_in, const struct ntk_field *in, struct ntk_field *out)
 {
-    double share[NTK_BRANCHES_MAX];
+    struct ntk_number share[NTK_BRANCHES_MAX];
     int sigma[NTK_BRANCHES_MAX], theta[NTK_BRANCHES_MAX];
 
     (void)self, (void)at;
     for (int i = 0; i < n_in; i++) {
-        share[i] = (double)in[i].shape.c / (double)out->shape.c;
+        share[i] = ntk_constant((double)in[i].shape.c / (double)out->shape.c);
         sigma[i] = in[i].sigma;
         theta[i] = in[i].theta;
     }
-    out->sigma = ntk_graph_mix(g, n_in, sigma, share, 0);
-    out->theta = ntk_graph_mix(g, n_in, theta, share, 0);
+    out->sigma = ntk_graph_mix(g, n_in, sigma, share, ntk_constant(0));
+    out->theta = ntk_graph_mix(g, n_in, theta, share, ntk_constant(0));
     out->gaussian = out->gaussian && n_in == 1;
     return NTK_OK;
 }

@@ -7,7 +7,7 @@
 static ntk_status infinite(const void *self, const struct ntk_where *at, struct ntk_graph *g,
                            int n_in, const struct ntk_field *in, struct ntk_field *out)
 {
-    double ones[NTK_BRANCHES_MAX];
+    struct ntk_number ones[NTK_BRANCHES_MAX];
     int sigma[NTK_BRANCHES_MAX], terms[NTK_BRANCHES_MAX];
 
     (void)self;
@@ -15,13 +15,13 @@ static ntk_status infinite(const void *self, const struct ntk_where *at, struct 
     for (int i = 0; i < n_in; i++)
         sigma[i] = in[i].sigma;
     for (int i = 0; i < n_in; i++) {
-        ones[i] = 1;
+        ones[i] = ntk_constant(1);
         sigma[i] = in[i].theta;
         terms[i] = ntk_graph_product(g, n_in, sigma);
         sigma[i] = in[i].sigma;
     }
     out->sigma = ntk_graph_product(g, n_in, sigma);
-    out->theta = ntk_graph_mix(g, n_in, terms, ones, 0);
+    out->theta = ntk_graph_mix(g, n_in, terms, ones, ntk_constant(0));
     out->gaussian = out->gaussian && n_in == 1;
     return NTK_OK;
 }

@@ -8,7 +8,7 @@
 static ntk_status infinite(const void *self, const struct ntk_where *at, struct ntk_graph *g,
                            int n_in, const struct ntk_field *in, struct ntk_field *out)
 {
-    double ones[NTK_BRANCHES_MAX];
+    struct ntk_number ones[NTK_BRANCHES_MAX];
     int sigma[NTK_BRANCHES_MAX], theta[NTK_BRANCHES_MAX];
 
     (void)self;
@@ -18,12 +18,12 @@ static ntk_status infinite(const void *self, const struct ntk_where *at, struct 
             return ntk_fail_at(at, NTK_ETHEORY,
                                "branch %d is not Gaussian: end it with an affine layer (Dense, Conv)",
                                i + 1);
-        ones[i] = 1;
+        ones[i] = ntk_constant(1);
         sigma[i] = in[i].sigma;
         theta[i] = in[i].theta;
     }
-    out->sigma = ntk_graph_mix(g, n_in, sigma, ones, 0);
-    out->theta = ntk_graph_mix(g, n_in, theta, ones, 0);
+    out->sigma = ntk_graph_mix(g, n_in, sigma, ones, ntk_constant(0));
+    out->theta = ntk_graph_mix(g, n_in, theta, ones, ntk_constant(0));
     return NTK_OK;
 }
 

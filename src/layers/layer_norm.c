@@ -82,6 +82,7 @@ static ntk_status infinite(const void *self, const struct ntk_where *at, struct 
                            int n_in, const struct ntk_field *in, struct ntk_field *out)
 {
     const struct layer_norm *l = self;
+    const struct ntk_number eps = ntk_power("eps", l->eps, 1);
     int axes;
 
     (void)n_in;
@@ -89,8 +90,8 @@ static ntk_status infinite(const void *self, const struct ntk_where *at, struct 
     if (!in->gaussian)
         return ntk_fail_at(at, NTK_ETHEORY,
                            "needs a Gaussian input: put an affine layer (Dense, Conv) before it");
-    out->sigma = ntk_graph_normalise(g, in->sigma, in->sigma, axes, l->eps);
-    out->theta = ntk_graph_normalise(g, in->theta, in->sigma, axes, l->eps);
+    out->sigma = ntk_graph_normalise(g, in->sigma, in->sigma, axes, eps);
+    out->theta = ntk_graph_normalise(g, in->theta, in->sigma, axes, eps);
     return NTK_OK;
 }
 

@@ -39,5 +39,7 @@ const struct ntk_op ntk_op_carry = {.name = "carry",
 
 int ntk_graph_carry(struct ntk_graph *g, int in, int frame)
 {
-    return g->nodes[in].frame == frame ? in : ntk_graph_add(g, &ntk_op_carry, 1, &in, &frame, sizeof frame);
+    return g->nodes[in].frame == frame
+               ? in
+               : ntk_graph_add(g, &ntk_op_carry, 1, &in, &frame, sizeof frame, NULL);
 }

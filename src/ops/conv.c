@@ -126,5 +126,5 @@ const struct ntk_op ntk_op_conv = {.name = "conv",
 
 int ntk_graph_conv(struct ntk_graph *g, int in, const struct ntk_window *w)
 {
-    return in == NTK_ZERO ? NTK_ZERO : ntk_graph_add(g, &ntk_op_conv, 1, &in, w, sizeof *w);
+    return in == NTK_ZERO ? NTK_ZERO : ntk_graph_add(g, &ntk_op_conv, 1, &in, w, sizeof *w, NULL);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * The two dual moments of an activation (activations/activation.h): result 0 is E[f(u) f(v)], result 1
- * E[f'(u) f'(v)], (u, v) Gaussian with covariance in[0] and its variances.
+ * E[f'(u) f'(v)], (u, v) Gaussian with covariance in[0] and its variances. Its numbers are those of the activation's
+ * parameters, in the order of their table.
  */
 #include <math.h>
 #include <string.h>
@@ -187,6 +188,23 @@ const struct ntk_op ntk_op_dual = {.name = "dual",
                                    .holds = holds,
                                    .print = print};
 
+static const struct ntk_origin *origins(struct ntk_graph *g, const struct ntk_class *cls, const char *self)
+{
+    const struct ntk_origin *list = NULL;
+    int k = 0;
+
+    for (const struct ntk_param *p = cls->params; p && p->name; p++) {
+        const struct ntk_numbers *many = (const void *)(self + p->offset);
+
+        if (p->type == NTK_TYPE_NUMBER)
+            list = ntk_graph_origin(g, list, k++, -1,
+                                    ntk_power(p->name, *(const double *)(const void *)(self + p->offset), 1));
+        for (int i = 0; p->type == NTK_TYPE_NUMBERS && i < many->n; i++)
+            list = ntk_graph_origin(g, list, k++, i, ntk_power(p->name, many->v[i], 1));
+    }
+    return list;
+}
+
 int ntk_graph_dual(struct ntk_graph *g, const struct ntk_activation *act, const void *self, int sigma)
 {
     const size_t bytes = sizeof(struct dual) + act->base.size;
@@ -198,7 +216,7 @@ int ntk_graph_dual(struct ntk_graph *g, const struct ntk_activation *act, const 
     if (act->base.size)
         memcpy(d->self, self, act->base.size);
     sigma = ntk_graph_materialise(g, sigma);
-    return ntk_graph_add(g, &ntk_op_dual, 1, &sigma, d, bytes);
+    return ntk_graph_add(g, &ntk_op_dual, 1, &sigma, d, bytes, origins(g, &act->base, self));
 }
 
 int ntk_graph_dual_dot(struct ntk_graph *g, const struct ntk_activation *act, const void *self, int sigma)

@@ -25,21 +25,89 @@ int ntk_graph_no_memory(struct ntk_graph *g)
     return NTK_ZERO;
 }
 
-static uint64_t node_hash(const struct ntk_node *v)
+/* ---- origins */
+
+bool ntk_same_origin(const struct ntk_number *a, const struct ntk_number *b)
+{
+    if (!a->parameter || !b->parameter)
+        return a->parameter == b->parameter;
+    return a->power == b->power && strcmp(a->parameter, b->parameter) == 0;
+}
+
+static bool same_layer(const struct ntk_origin *a, const struct ntk_origin *b)
+{
+    return a->layer.net == b->layer.net && a->layer.number == b->layer.number;
+}
+
+static bool origin_equal(const struct ntk_origin *a, const struct ntk_origin *b)
+{
+    return a->number == b->number && a->index == b->index && same_layer(a, b) &&
+           ntk_same_origin(&a->from, &b->from);
+}
+
+static const struct ntk_origin *origin_add(struct ntk_graph *g, const struct ntk_origin *origins,
+                                           struct ntk_origin o)
+{
+    struct ntk_origin *added = ntk_arena_alloc(&g->arena, 1, sizeof *added);
+
+    if (!added) {
+        ntk_graph_no_memory(g);
+        return origins;
+    }
+    *added = o;
+    added->next = origins;
+    return added;
+}
+
+const struct ntk_origin *ntk_graph_origin(struct ntk_graph *g, const struct ntk_origin *origins, int k,
+                                          int index, struct ntk_number from)
+{
+    struct ntk_origin o = {.number = k, .index = index, .from = from, .layer = g->layer};
+
+    return from.parameter ? origin_add(g, origins, o) : origins;
+}
+
+/* Layers come one after the other: what the one at work has said of a node is first in its list. */
+static void unite(struct ntk_graph *g, int node, const struct ntk_origin *more)
+{
+    for (; g->nodes[node].origins != more && more; more = more->next) {
+        const struct ntk_origin *o = g->nodes[node].origins;
+
+        while (o && same_layer(o, more) && !origin_equal(o, more))
+            o = o->next;
+        if (!o || !same_layer(o, more))
+            g->nodes[node].origins = origin_add(g, g->nodes[node].origins, *more);
+    }
+}
+
+static bool same_origins(const struct ntk_origin *a, const struct ntk_origin *b)
+{
+    for (; a && b && origin_equal(a, b); b = b->next)
+        a = a->next;
+    return !a && !b;
+}
+
+/* ---- equal nodes */
+
+static uint64_t node_hash(const struct ntk_graph *g, const struct ntk_node *v)
 {
     uint64_t h = (uint64_t)(uintptr_t)v->op + (uint64_t)v->result;
 
     h = h * 0x9e3779b97f4a7c15u + ntk_hash(v->in, (size_t)v->n_in * sizeof *v->in);
-    return h * 31 + ntk_hash(v->args, v->bytes);
+    h = h * 31 + ntk_hash(v->args, v->bytes);
+    if (g->derivatives && v->origins) /* the parameters of one layer are few */
+        h = h * 31 + ntk_hash(&v->origins->layer.number, sizeof v->origins->layer.number);
+    return h;
 }
 
 static bool bytes_equal(const void *a, const void *b, size_t n) { return n == 0 || !memcmp(a, b, n); }
 
-static bool node_equal(const struct ntk_node *a, const struct ntk_node *b)
+static bool node_equal(const struct ntk_graph *g, const struct ntk_node *a, const struct ntk_node *b)
 {
     return a->op == b->op && a->result == b->result && a->n_in == b->n_in && a->bytes == b->bytes &&
            bytes_equal(a->in, b->in, (size_t)a->n_in * sizeof *a->in) &&
-           bytes_equal(a->args, b->args, a->bytes);
+           bytes_equal(a->args, b->args, a->bytes) &&
+           (!g->derivatives || same_origins(a->origins, b->origins));
 }
 
 static bool table_grow(struct ntk_graph *g)
@@ -52,7 +120,7 @@ static bool table_grow(struct ntk_graph *g)
     for (int i = 0; i < size; i++)
         table[i] = -1;
     for (int v = 0; v < g->n; v++) {
-        uint64_t at = node_hash(&g->nodes[v]) & (uint64_t)(size - 1);
+        uint64_t at = node_hash(g, &g->nodes[v]) & (uint64_t)(size - 1);
 
         while (table[at] >= 0)
             at = (at + 1) & (uint64_t)(size - 1);
@@ -180,9 +248,9 @@ static int intern(struct ntk_graph *g, struct ntk_node v)
 
     if (2 * (g->n + 1) > g->table_size && !table_grow(g))
         return ntk_graph_no_memory(g);
-    at = node_hash(&v) & (uint64_t)(g->table_size - 1);
+    at = node_hash(g, &v) & (uint64_t)(g->table_size - 1);
     for (; g->table[at] >= 0; at = (at + 1) & (uint64_t)(g->table_size - 1))
-        if (node_equal(&g->nodes[g->table[at]], &v))
+        if (node_equal(g, &g->nodes[g->table[at]], &v))
             return g->table[at];
     if ((g->n == g->capacity && !nodes_grow(g)) || !node_own(g, &v))
         return ntk_graph_no_memory(g);
@@ -196,10 +264,12 @@ static int intern(struct ntk_graph *g, struct ntk_node v)
 }
 
 int ntk_graph_add(struct ntk_graph *g, const struct ntk_op *op, int n_in, const int *in,
-                  const void *args, size_t bytes)
+                  const void *args, size_t bytes, const struct ntk_origin *origins)
 {
     int *operands = ntk_arena_alloc(&g->arena, (size_t)n_in, sizeof *operands);
-    const struct ntk_node v = {.op = op, .n_in = n_in, .in = operands, .args = args, .bytes = bytes};
+    const struct ntk_node v = {
+        .op = op, .n_in = n_in, .in = operands, .args = args, .bytes = bytes, .origins = origins};
+    int node;
 
     if (g->status != NTK_OK)
         return NTK_ZERO;
@@ -209,12 +279,16 @@ int ntk_graph_add(struct ntk_graph *g, const struct ntk_op *op, int n_in, const 
         operands[i] = in[i];
     if (n_in > 1 && g->nodes[in[0]].plane)
         unify_frames(g, &v);
-    return intern(g, v);
+    node = intern(g, v);
+    if (node != NTK_ZERO)
+        unite(g, node, origins);
+    return node;
 }
 
 int ntk_graph_result(struct ntk_graph *g, int node, int result)
 {
     struct ntk_node v;
+    int other;
 
     if (g->status != NTK_OK)
         return NTK_ZERO;
@@ -223,6 +297,10 @@ int ntk_graph_result(struct ntk_graph *g, int node, int result)
                           .n_in = g->nodes[node].n_in,
                           .in = g->nodes[node].in,
                           .args = g->nodes[node].args,
-                          .bytes = g->nodes[node].bytes};
-    return intern(g, v);
+                          .bytes = g->nodes[node].bytes,
+                          .origins = g->nodes[node].origins};
+    other = intern(g, v);
+    if (other != NTK_ZERO)
+        g->nodes[other].origins = g->nodes[node].origins;
+    return other;
 }

@@ -31,4 +31,4 @@ static int degree(const struct ntk_node *v, const int *in, bool limit)
 const struct ntk_op ntk_op_input = {
     .name = "input", .results = 1, .positions = positions, .instruct = instruct, .degree = degree};
 
-int ntk_graph_input(struct ntk_graph *g) { return ntk_graph_add(g, &ntk_op_input, 0, NULL, NULL, 0); }
+int ntk_graph_input(struct ntk_graph *g) { return ntk_graph_add(g, &ntk_op_input, 0, NULL, NULL, 0, NULL); }

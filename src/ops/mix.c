@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * A linear combination, with a constant: affine layers, sums of branches.
+ * A linear combination, with a constant: affine layers, sums of branches. Number 0 is the constant, number 1 + k the
+ * coefficient of in[k].
  */
 #include <math.h>
 
@@ -114,36 +115,66 @@ const struct ntk_op ntk_op_mix = {.name = "mix",
                                   .rest = rest,
                                   .print = print};
 
-int ntk_graph_mix(struct ntk_graph *g, int n, const int *in, const double *coef, double constant)
+/* What a mix is made of, before it is a node. Terms of one node are one. */
+struct terms {
+    int n, *in;
+    struct ntk_number *coef; /* the origin of the first part */
+    struct mix *m;
+    const struct ntk_origin *origins;
+};
+
+static bool same_term(const struct ntk_graph *g, const struct ntk_number *a, const struct ntk_number *b)
 {
-    const size_t most = sizeof(struct mix) + (size_t)n * sizeof(double);
-    struct mix *m = ntk_arena_alloc(&g->arena, most, 1);
-    int *terms = ntk_arena_alloc(&g->arena, (size_t)n, sizeof *terms), n_in = 0;
-
-    if (!m || !terms)
-        return ntk_graph_no_memory(g);
-    m->constant = constant;
-    for (int i = 0; i < n; i++) {
-        int j = 0;
-
-        /* with positions a term of coefficient 0 stays: it says how many there are */
-        if (in[i] == NTK_ZERO || (coef[i] == 0 && !g->nodes[in[i]].plane))
-            continue;
-        while (j < n_in && terms[j] != in[i])
-            j++;
-        terms[j] = in[i];
-        m->coef[j] += coef[i];
-        n_in += j == n_in;
-    }
-    if (n_in == 0 && constant == 0)
-        return NTK_ZERO;
-    if (n_in == 1 && m->coef[0] == 1 && constant == 0)
-        return terms[0];
-    return ntk_graph_add(g, &ntk_op_mix, n_in, terms, m,
-                         sizeof(struct mix) + (size_t)n_in * sizeof(double));
+    return !g->derivatives || ntk_same_origin(a, b);
 }
 
-int ntk_graph_affine(struct ntk_graph *g, int in, double a, double b)
+static void add_term(struct ntk_graph *g, struct terms *t, int in, const struct ntk_number *coef)
+{
+    int j = 0;
+
+    /* with positions a term of coefficient 0 stays: it says how many there are */
+    if (in == NTK_ZERO || (coef->x == 0 && !ntk_is_kept(g, coef) && !g->nodes[in].plane))
+        return;
+    while (j < t->n && !(t->in[j] == in && same_term(g, &t->coef[j], coef)))
+        j++;
+    t->in[j] = in;
+    t->m->coef[j] += coef->x;
+    if (j < t->n && ntk_same_origin(&t->coef[j], coef)) {
+        t->coef[j].x += coef->x;
+        return;
+    }
+    if (j < t->n)
+        t->origins = ntk_graph_origin(g, t->origins, 1 + j, -1, *coef);
+    else
+        t->coef[t->n++] = *coef;
+}
+
+int ntk_graph_mix(struct ntk_graph *g, int n, const int *in, const struct ntk_number *coef,
+                  struct ntk_number constant)
+{
+    const size_t most = sizeof(struct mix) + (size_t)n * sizeof(double);
+    struct terms t = {.in = ntk_arena_alloc(&g->arena, (size_t)n, sizeof *t.in),
+                      .coef = ntk_arena_alloc(&g->arena, (size_t)n, sizeof *t.coef),
+                      .m = ntk_arena_alloc(&g->arena, most, 1)};
+
+    if (!t.in || !t.coef || !t.m)
+        return ntk_graph_no_memory(g);
+    t.m->constant = constant.x;
+    for (int i = 0; i < n; i++)
+        add_term(g, &t, in[i], &coef[i]);
+    if (constant.x == 0 && !ntk_is_kept(g, &constant)) {
+        if (t.n == 0)
+            return NTK_ZERO;
+        if (t.n == 1 && t.m->coef[0] == 1 && !ntk_is_kept(g, &t.coef[0]))
+            return t.in[0];
+    }
+    for (int j = 0; j < t.n; j++)
+        t.origins = ntk_graph_origin(g, t.origins, 1 + j, -1, t.coef[j]);
+    return ntk_graph_add(g, &ntk_op_mix, t.n, t.in, t.m, sizeof(struct mix) + (size_t)t.n * sizeof(double),
+                         ntk_graph_origin(g, t.origins, 0, -1, constant));
+}
+
+int ntk_graph_affine(struct ntk_graph *g, int in, struct ntk_number a, struct ntk_number b)
 {
     return ntk_graph_mix(g, 1, &in, &a, b);
 }
@@ -152,5 +183,5 @@ int ntk_graph_materialise(struct ntk_graph *g, int in)
 {
     static const struct mix none = {0};
 
-    return in == NTK_ZERO ? ntk_graph_add(g, &ntk_op_mix, 0, NULL, &none, sizeof none) : in;
+    return in == NTK_ZERO ? ntk_graph_add(g, &ntk_op_mix, 0, NULL, &none, sizeof none, NULL) : in;
 }

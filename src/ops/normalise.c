@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * in[0] / sqrt((q1 + eps) (q2 + eps)), q the variances of in[1], averaged over axes of positions:
- * LayerNorm, whose mean is 0 in the limit.
+ * LayerNorm, whose mean is 0 in the limit. Number 0 is eps.
  */
 #include <math.h>
 
@@ -111,12 +111,12 @@ const struct ntk_op ntk_op_normalise = {.name = "normalise",
                                         .holds = holds,
                                         .print = print};
 
-int ntk_graph_normalise(struct ntk_graph *g, int in, int sigma, int axes, double eps)
+int ntk_graph_normalise(struct ntk_graph *g, int in, int sigma, int axes, struct ntk_number eps)
 {
-    const struct normalise n = {.eps = eps, .axes = axes};
+    const struct normalise n = {.eps = eps.x, .axes = axes};
 
     if (in == NTK_ZERO)
         return NTK_ZERO;
     return ntk_graph_add(g, &ntk_op_normalise, 2, (int[]){in, ntk_graph_materialise(g, sigma)}, &n,
-                         sizeof n);
+                         sizeof n, ntk_graph_origin(g, NULL, 0, -1, eps));
 }

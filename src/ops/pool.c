@@ -63,5 +63,5 @@ int ntk_graph_pool(struct ntk_graph *g, int in, const struct ntk_window *w, doub
 {
     const struct pool p = {.scale = scale, .window = *w};
 
-    return in == NTK_ZERO ? NTK_ZERO : ntk_graph_add(g, &ntk_op_pool, 1, &in, &p, sizeof p);
+    return in == NTK_ZERO ? NTK_ZERO : ntk_graph_add(g, &ntk_op_pool, 1, &in, &p, sizeof p, NULL);
 }

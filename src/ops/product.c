@@ -62,5 +62,5 @@ int ntk_graph_product(struct ntk_graph *g, int n, const int *in)
     for (int i = 0; i < n; i++)
         if (in[i] == NTK_ZERO)
             return NTK_ZERO;
-    return n == 1 ? in[0] : ntk_graph_add(g, &ntk_op_product, n, in, NULL, 0);
+    return n == 1 ? in[0] : ntk_graph_add(g, &ntk_op_product, n, in, NULL, 0, NULL);
 }

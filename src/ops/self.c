@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * in[0], times a factor for a sample with itself at the same position: Dropout, whose noise two samples
- * do not share even if they are equal.
+ * do not share even if they are equal. Number 0 is the factor.
  */
 #include "ops/op.h"
 
@@ -52,9 +52,9 @@ const struct ntk_op ntk_op_self = {.name = "self",
                                    .degree = ntk_degree_of_input,
                                    .print = print};
 
-int ntk_graph_self(struct ntk_graph *g, int in, double f)
+int ntk_graph_self(struct ntk_graph *g, int in, struct ntk_number f)
 {
-    if (in == NTK_ZERO || f == 1)
+    if (in == NTK_ZERO || (f.x == 1 && !ntk_is_kept(g, &f)))
         return in;
-    return ntk_graph_add(g, &ntk_op_self, 1, &in, &f, sizeof f);
+    return ntk_graph_add(g, &ntk_op_self, 1, &in, &f.x, sizeof f.x, ntk_graph_origin(g, NULL, 0, -1, f));
 }

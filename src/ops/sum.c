@@ -53,7 +53,7 @@ static int sum(struct ntk_graph *g, int in, double scale, bool trace)
 {
     const struct sum s = {.scale = scale, .trace = trace};
 
-    return in == NTK_ZERO ? NTK_ZERO : ntk_graph_add(g, &ntk_op_sum, 1, &in, &s, sizeof s);
+    return in == NTK_ZERO ? NTK_ZERO : ntk_graph_add(g, &ntk_op_sum, 1, &in, &s, sizeof s, NULL);
 }
 
 int ntk_graph_trace(struct ntk_graph *g, int in, double scale) { return sum(g, in, scale, true); }

@@ -44,6 +44,15 @@ static void print_round_trip(ntk_ctx *ctx, const ntk_net *net)
     ntk_net_free(again);
 }
 
+/* A graph has a text for people if the kernel can be planned. */
+static void draw(ntk_ctx *ctx, const ntk_net *net, ntk_shape in, bool planned)
+{
+    char *text = NULL;
+
+    check(!planned || ntk_nets_graph(ctx, &net, 1, NTK_NNGP | NTK_NTK, in, NTK_GRAPH_TEXT, &text) == NTK_OK);
+    ntk_text_free(text);
+}
+
 /* A kernel is planned or refused with a sentence. */
 static void plan(ntk_ctx *ctx, const ntk_net *net, ntk_shape in)
 {
@@ -53,6 +62,7 @@ static void plan(ntk_ctx *ctx, const ntk_net *net, ntk_shape in)
 
     check((status == NTK_OK) == (kernel != NULL));
     check(status == NTK_OK || ntk_errmsg(ctx)[0] != '\0');
+    draw(ctx, net, in, kernel != NULL);
     ntk_kernel_free(kernel);
 }
 

@@ -709,6 +709,20 @@ def test_kernels_of_several_networks():
         ntk.kernels(["Dense(1)"] * 65, X)
 
 
+def test_graph_of_several_networks():
+    text = ntk.graph(["serial(Dense(8, W_std=3), Relu(), Dense(1))", ntk.stax.Dense(1, W_std=3)], (4,), "ntk")
+    assert "\n  1  mix(0): 9 + 0" in text and "all nets" in text and text.count("-> net") == 2
+    assert "9 = W_std^2 of net 1 layer 1 Dense, net 2 layer 1 Dense" in text
+    assert ntk.graph("Dense(1)", (4,)) == "net 1: Dense(1)\n  0  input" + 40 * " " + "-> NNGP, NTK\n"
+    assert ntk.graph(ntk.stax.Dense(1), (3,), dot=True).startswith("digraph ntk {")
+    with pytest.raises(ValueError, match="still has positions"):
+        ntk.graph("Conv(2, (3, 3))", (5, 6, 3))
+    with pytest.raises(ValueError, match="unknown layer 'Dence'"):
+        ntk.graph(["Dense(1)", "Dence(1)"], (3,))
+    with pytest.raises(ValueError, match="get must be 'nngp', 'ntk' or a tuple"):
+        ntk.graph("Dense(1)", (3,), get="both")
+
+
 def test_a_kernel_as_argument():
     first, second = ntk.stax.serial(ntk.stax.Dense(3), ntk.stax.Relu()), ntk.stax.Dense(1)
     both = ntk.stax.serial(first, second)[2]

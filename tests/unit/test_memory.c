@@ -209,6 +209,8 @@ static struct command commands[] = {
      "resumed.h5|--out|t.h5",
      false, "hdf5"},
     {"layers|Dense", false, ""},
+    {"net|--net|" BRANCHES "|--net|" DENSE "|--input-shape|2|--graph", false, ""},
+    {"net|--net|" CONV "|--input-shape|8,8,3|--graph|dot|--json", false, ""},
     {"nets|fc", false, ""},
     {"info", false, ""},
     {"bench|kernel|--n|8|--d|3|--repeat|1", false, ""},
