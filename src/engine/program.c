@@ -61,19 +61,27 @@ static bool same_args(const struct ntk_node *a, const struct ntk_node *b)
     return a->op == b->op && a->bytes == b->bytes && (!a->bytes || !memcmp(a->args, b->args, a->bytes));
 }
 
+int ntk_program_side_set(const struct ntk_program *p, int v)
+{
+    const struct ntk_node *x = node(p, v);
+    int t = x->op->sides ? p->last_set[x->in[x->n_in - 1]] : -1;
+
+    while (t >= 0 && !same_args(node(p, p->side_sets[t].node), x))
+        t = p->side_sets[t].before;
+    return t;
+}
+
 static int side_set_of(struct ntk_program *p, int v)
 {
     const struct ntk_node *x = node(p, v);
-    const int sigma = x->in[x->n_in - 1];
-    int t = 0;
+    const int sigma = x->n_in ? x->in[x->n_in - 1] : -1;
+    int t = ntk_program_side_set(p, v);
 
-    if (!x->op->sides)
-        return -1;
-    while (t < p->n_side_sets &&
-           (p->side_sets[t].sigma != sigma || !same_args(node(p, p->side_sets[t].node), x)))
-        t++;
-    if (t == p->n_side_sets)
-        p->side_sets[p->n_side_sets++] = (struct ntk_side_set){x->op, v, sigma};
+    if (t >= 0 || !x->op->sides)
+        return t;
+    t = p->n_side_sets++;
+    p->side_sets[t] = (struct ntk_side_set){x->op, v, sigma, p->last_set[sigma]};
+    p->last_set[sigma] = t;
     return t;
 }
 
@@ -136,18 +144,12 @@ static bool make_link(struct ntk_program *p, int v, const struct ntk_instruction
 
 /* ---- steps */
 
-/* The step that computes another result of the node's operation; NULL: there is none. */
+/* The step that computes another result of the node's operation, which has side values; NULL: there is none. */
 static struct ntk_step *twin(struct ntk_program *p, const struct ntk_frame *f, int v)
 {
-    const struct ntk_node *x = node(p, v);
+    const int t = node(p, v)->op->results > 1 ? side_set_of(p, v) : -1;
 
-    for (int k = f->n_steps - 1; x->op->results > 1 && k >= 0; k--) {
-        const struct ntk_node *y = node(p, f->steps[k].node);
-
-        if (same_args(x, y) && !memcmp(x->in, y->in, (size_t)x->n_in * sizeof *x->in))
-            return &f->steps[k];
-    }
-    return NULL;
+    return t < 0 || p->set_step[t] < 0 ? NULL : &f->steps[p->set_step[t]];
 }
 
 static bool make_step(struct ntk_program *p, int v)
@@ -182,8 +184,10 @@ static bool make_step(struct ntk_program *p, int v)
     for (int k = 0; k < s->n_out; k++)
         s->out[k] = k == x->result ? v : -1;
     x->op->instruct(x, &s->run);
-    if (s->side_set >= 0)
+    if (s->side_set >= 0) {
         p->reads[s->side_set] = x->plane;
+        p->set_step[s->side_set] = f->n_steps;
+    }
     p->variances = p->variances || (!x->plane && !links && (s->side_set >= 0 || s->run.id == NTK_DO_COPY));
     if (s->run.id == NTK_DO_COPY && x->plane)
         s->exit = exit_of(p, s->in[0]);
@@ -252,17 +256,23 @@ static ntk_status allocate(struct ntk_program *p, int n_outputs, const int *outp
     p->output_from = ntk_arena_alloc(&p->arena, (size_t)n_outputs, sizeof *p->output_from);
     p->links = ntk_arena_alloc(&p->arena, n, sizeof *p->links);
     p->reads = ntk_arena_alloc(&p->arena, n, sizeof *p->reads);
+    p->set_step = ntk_arena_alloc(&p->arena, n, sizeof *p->set_step);
     p->used = ntk_arena_alloc(&p->arena, n, sizeof *p->used);
     p->needed = ntk_arena_alloc(&p->arena, n, sizeof *p->needed);
     if (p->wanted < 0) {
         p->side_sets = ntk_arena_alloc(&p->arena, n, sizeof *p->side_sets);
+        p->last_set = ntk_arena_alloc(&p->arena, n, sizeof *p->last_set);
         p->exits = ntk_arena_alloc(&p->arena, n + 1, sizeof *p->exits);
     }
-    if (!p->outputs || !p->output_from || !p->side_sets || !p->links || !p->exits || !p->reads || !p->used || !p->needed ||
+    if (!p->outputs || !p->output_from || !p->side_sets || !p->links || !p->exits || !p->reads || !p->set_step || !p->last_set || !p->used || !p->needed ||
         !make_frames(p))
         return NTK_ENOMEM;
     if (n_outputs)
         memcpy(p->outputs, outputs, (size_t)n_outputs * sizeof *outputs);
+    for (size_t k = 0; k < n; k++) {
+        p->set_step[k] = -1;
+        p->last_set[k] = p->wanted < 0 ? -1 : p->last_set[k];
+    }
     return NTK_OK;
 }
 
@@ -342,6 +352,7 @@ static void share_numbers(struct ntk_program *own, const struct ntk_program *p)
 {
     own->n_side_sets = p->n_side_sets;
     own->side_sets = p->side_sets;
+    own->last_set = p->last_set;
     own->n_exits = p->n_exits;
     own->exits = p->exits;
 }

@@ -38,6 +38,7 @@ struct ntk_side_set {
     const struct ntk_op *op;
     int node;  /* with the arguments */
     int sigma; /* whose variances they are made of */
+    int before; /* another of the same sigma; -1: none */
 };
 
 /* One axis of a link: how source offsets and positions map to those of the target. Positions are indices
@@ -84,6 +85,8 @@ struct ntk_program {
     struct ntk_frame *frames;
     int n_side_sets;
     struct ntk_side_set *side_sets;
+    int *last_set;          /* [graph.n]: the last side set of that sigma; -1 */
+    int *set_step;          /* [n_side_sets]: the step in its frame that reads it; -1: none */
     bool *reads;            /* [n_side_sets]: some step at positions reads it */
     int n_links;
     struct ntk_link *links;
@@ -112,6 +115,8 @@ bool ntk_slots_assign(const struct ntk_program *p, struct ntk_arena *arena, int 
                       struct ntk_step *const *steps, int n_steps, bool in_place, int *n_slots);
 #define NTK_OUTPUT_SLOT(m) (INT_MAX - (m))
 
+/* The side set that a node's step reads; -1: none. */
+int ntk_program_side_set(const struct ntk_program *p, int node);
 /* The offset of a node in a plane at offset d of its frame; false: it has none there, or nobody needs it. */
 bool ntk_node_offset(const struct ntk_program *p, int v, const int d[2], int offset[2]);
 /* Numbers of offsets along an axis of n positions; index of offset d; offset of index k; positions of a plane. */

@@ -124,16 +124,6 @@ static bool fits(ntk_dtype dtype, const struct ntk_node *v, struct ntk_range r, 
     return ntk_fits_f32(r.hi) && (r.tiny > r.hi || ntk_fits_f32(r.tiny)) && r.tiny > 0 && constants_fit(v);
 }
 
-static int side_set_of(const struct ntk_program *p, int v)
-{
-    for (int k = 0; k < p->n_frames; k++)
-        for (int i = 0; i < p->frames[k].n_steps; i++)
-            for (int o = 0; o < p->frames[k].steps[i].n_out; o++)
-                if (p->frames[k].steps[i].out[o] == v)
-                    return p->frames[k].steps[i].side_set;
-    return -1;
-}
-
 /* Nodes with positions, in order: those that have a setup are set up for the bounds of what they read. */
 ntk_status ntk_prepare_ranges(struct ntk_preparation *x)
 {
@@ -144,11 +134,13 @@ ntk_status ntk_prepare_ranges(struct ntk_preparation *x)
 
     for (int v = 0; v < p->graph->n && status == NTK_OK; v++) {
         const struct ntk_node *node = &p->graph->nodes[v];
-        const int side_set = p->used[v] && node->op->setup ? side_set_of(p, v) : -1;
-        const struct ntk_dual *dual = side_set < 0 ? NULL : &x->reference->dual[side_set];
+        const struct ntk_dual *dual;
+        int side_set;
 
         if (!p->used[v] || !node->plane)
             continue;
+        side_set = node->op->setup ? ntk_program_side_set(p, v) : -1;
+        dual = side_set < 0 ? NULL : &x->reference->dual[side_set];
         if (node->place == NTK_SAMPLES) {
             status = first_range(x, node, &all[v], &lost);
         } else {

@@ -192,20 +192,12 @@ static ntk_status reference_new(const struct ntk_program *p, struct ntk_way *way
     r->users = 1;
     r->program = p;
     r->way = *way;
+    r->layers = p->vectors ? p->n_side_sets : 0;
     way->degree = NULL;
     r->dual = ntk_alloc_zero(p->ctx, n, sizeof *r->dual);
     r->ready = ntk_alloc_zero(p->ctx, n, sizeof *r->ready);
     r->par = ntk_alloc_zero(p->ctx, n * NTK_DUAL_PARS, way->dtype);
     return r->dual && r->ready && r->par ? NTK_OK : NTK_ENOMEM;
-}
-
-static int count_setups(const struct ntk_program *p)
-{
-    int n = 0;
-
-    for (int t = 0; p->vectors && t < p->n_side_sets; t++)
-        n += p->side_sets[t].op->setup != NULL || p->side_sets[t].op->sides != NULL;
-    return n;
 }
 
 static void store_par(struct ntk_preparation *x, int side_set)
@@ -225,7 +217,7 @@ ntk_status ntk_prepare_setup(struct ntk_preparation *x, int side_set, double q_m
     struct ntk_reference *r = x->reference;
     struct ntk_dual *dual = &r->dual[side_set];
     const struct ntk_dual_range range = {
-        .q_min = q_min, .q_max = q_max, .dtype = r->way.dtype, .layers = count_setups(r->program)};
+        .q_min = q_min, .q_max = q_max, .dtype = r->way.dtype, .layers = r->layers};
     const struct ntk_node *v = &r->program->graph->nodes[r->program->side_sets[side_set].node];
 
     if (r->ready[side_set]) {

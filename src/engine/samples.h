@@ -26,6 +26,7 @@ struct ntk_reference {
     struct ntk_way way;
     struct ntk_dual *dual; /* [n_side_sets] */
     bool *ready;           /* [n_side_sets]: dual is set up */
+    int layers;            /* of activations, whose errors add up: ntk_dual_range */
     void *par;             /* [n_side_sets][NTK_DUAL_PARS] of way.dtype */
 };
 
