@@ -46,18 +46,30 @@ static bool need_of_link(struct ntk_program *p, const struct ntk_link *l, unsign
     return true;
 }
 
-/* Offsets of a result are needed: those of an operand with `stride` times its offsets are. */
-static void need_of_operand(const struct ntk_graph *g, const struct ntk_node *to, const unsigned char *need,
-                            const struct ntk_node *in, unsigned char *from)
+/* Offsets `need` on a grid of h x w positions are needed: those of another with `stride` times them are. */
+static void carry_over(const struct ntk_graph *g, int h, int w, const unsigned char *need, const int stride[2],
+                       int to_h, int to_w, unsigned char *to)
 {
-    const int rows = ntk_offsets(g, to->h), columns = ntk_offsets(g, to->w);
-    const int stride[] = {to->stride[0] / in->stride[0], to->stride[1] / in->stride[1]};
+    const int rows = ntk_offsets(g, h), columns = ntk_offsets(g, w);
 
+    if (stride[0] == 1 && stride[1] == 1 && h == to_h && w == to_w) {
+        for (int i = 0; i < rows * columns; i++)
+            to[i] |= need[i];
+        return;
+    }
     for (int i = 0; i < rows; i++)
         for (int j = 0; j < columns; j++)
             if (need[i * columns + j])
-                *at_offset(g, from, in->h, in->w, stride[0] * ntk_offset_at(g, to->h, i),
-                           stride[1] * ntk_offset_at(g, to->w, j)) = 1;
+                *at_offset(g, to, to_h, to_w, stride[0] * ntk_offset_at(g, h, i),
+                           stride[1] * ntk_offset_at(g, w, j)) = 1;
+}
+
+static void need_of_operand(const struct ntk_graph *g, const struct ntk_node *to, const unsigned char *need,
+                            const struct ntk_node *in, unsigned char *from)
+{
+    const int stride[] = {to->stride[0] / in->stride[0], to->stride[1] / in->stride[1]};
+
+    carry_over(g, to->h, to->w, need, stride, in->h, in->w, from);
 }
 
 static bool step_needs(struct ntk_program *p, const struct ntk_step *s)
@@ -78,14 +90,9 @@ static bool step_needs(struct ntk_program *p, const struct ntk_step *s)
 static void frame_needs(struct ntk_program *p, int v)
 {
     const struct ntk_node *x = node(p, v);
-    struct ntk_frame *f = &p->frames[x->frame];
-    const int rows = ntk_offsets(p->graph, x->h), columns = ntk_offsets(p->graph, x->w);
+    const struct ntk_frame *f = &p->frames[x->frame];
 
-    for (int i = 0; i < rows; i++)
-        for (int j = 0; j < columns; j++)
-            if (p->needed[v][i * columns + j])
-                *at_offset(p->graph, f->needed, f->h, f->w, x->stride[0] * ntk_offset_at(p->graph, x->h, i),
-                           x->stride[1] * ntk_offset_at(p->graph, x->w, j)) = 1;
+    carry_over(p->graph, x->h, x->w, p->needed[v], x->stride, f->h, f->w, f->needed);
 }
 
 /* Entries of the planes of a node that are needed. */
