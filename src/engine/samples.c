@@ -272,6 +272,7 @@ static ntk_status start(struct ntk_preparation *x, const ntk_data *data, struct 
     s->ctx = x->ctx;
     s->program = p;
     s->reference = x->reference;
+    s->bare = !x->machine->backend->own;
     s->n = data->n;
     s->stride = stride_of(data->n);
     s->dtype = x->reference->way.dtype;
@@ -307,6 +308,8 @@ static ntk_status prepare(struct ntk_preparation *x, const ntk_data *const *data
 
     for (int t = 0; t < x->sets; t++)
         NTK_TRY(start(x, data[t], &x->s[t]));
+    if (x->s[0]->bare)
+        return NTK_OK;
     if (!x->beyond)
         NTK_TRY(ntk_prepare_ranges(x));
     if (!x->beyond)
