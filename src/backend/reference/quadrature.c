@@ -16,7 +16,8 @@
 #define REACH_MOST  36 /* beyond that the density is no number of float64 */
 #define TAIL        1e-17L /* of the largest value, where panels end */
 #define WIDTH       3.6L   /* of panels, at most */
-#define HALVINGS    10
+#define NARROWER    0.75L /* from one width that is tried to the next */
+#define TRIALS      24
 #define AGREE       4e-15L /* of two widths */
 #define BREAKS_MOST 64
 
@@ -148,20 +149,20 @@ static void squares(const struct integral *g, long double z, long double y[2])
 static bool find_reach(struct integral *g)
 {
     long double most[2] = {0}, y[2];
-    bool far = true;
 
     for (long double z = 0; z < REACH_LEAST; z += 0.125L) {
         squares(g, z, y);
         most[0] = fmaxl(most[0], y[0]);
         most[1] = fmaxl(most[1], y[1]);
     }
-    for (g->reach = REACH_LEAST; far && g->reach < REACH_MOST; g->reach += far) {
+    for (g->reach = REACH_LEAST; g->reach <= REACH_MOST; g->reach++) {
         squares(g, g->reach, y);
-        far = y[0] > TAIL * most[0] || y[1] > TAIL * most[1];
+        if (y[0] <= TAIL * most[0] && y[1] <= TAIL * most[1])
+            return true;
         most[0] = fmaxl(most[0], y[0]);
         most[1] = fmaxl(most[1], y[1]);
     }
-    return !far;
+    return false;
 }
 
 static bool agree(const long double *a, const long double *b)
@@ -169,7 +170,7 @@ static bool agree(const long double *a, const long double *b)
     return fabsl(a[0] - b[0]) <= AGREE * fabsl(b[0]) && fabsl(a[1] - b[1]) <= AGREE * fabsl(b[1]);
 }
 
-/* Of the larger of both variances: the widest panels that agree with those half as wide. */
+/* Of the larger of both variances: the widest panels that agree with the next narrower ones. */
 static bool find_panels(struct integral *x)
 {
     struct integral g = *x;
@@ -180,16 +181,15 @@ static bool find_panels(struct integral *x)
     if (!find_reach(&g))
         return false;
     line(&g, product, narrow);
-    for (int k = 0; k < HALVINGS; k++) {
+    for (int k = 0; k < TRIALS; k++) {
         wide[0] = narrow[0];
         wide[1] = narrow[1];
-        g.width /= 2;
+        x->reach = g.reach;
+        x->width = g.width;
+        g.width *= NARROWER;
         line(&g, product, narrow);
-        if (agree(wide, narrow)) {
-            x->reach = g.reach;
-            x->width = 2 * g.width;
+        if (agree(wide, narrow))
             return true;
-        }
     }
     return false;
 }
@@ -273,7 +273,7 @@ static bool integral(struct integral *g, long double q1, long double q2, long do
         return one_is_0(g, sqrtl(fmaxl(q1, q2)), sum);
     g->s1 = sqrtl(q1);
     g->s2 = sqrtl(q2);
-    g->rho = fmaxl(-1, fminl(1, k / (g->s1 * g->s2)));
+    g->rho = fmaxl(-1, fminl(1, k / sqrtl(q1 * q2))); /* exactly 1 for k = q1 = q2 */
     g->r = sqrtl((1 - g->rho) * (1 + g->rho));
     if (!find_panels(g))
         return false;
