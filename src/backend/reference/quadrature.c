@@ -267,12 +267,14 @@ static bool one_is_0(struct integral *g, long double s, long double *sum)
 
 /* ---- */
 
+/* u and v change places if they are not in order, so that both orders give the same bits: equal samples then have, at
+ * equal positions, covariances that are their variances. */
 static bool integral(struct integral *g, long double q1, long double q2, long double k, long double *sum)
 {
     if (q1 == 0 || q2 == 0)
         return one_is_0(g, sqrtl(fmaxl(q1, q2)), sum);
-    g->s1 = sqrtl(q1);
-    g->s2 = sqrtl(q2);
+    g->s1 = sqrtl(fmaxl(q1, q2));
+    g->s2 = sqrtl(fminl(q1, q2));
     g->rho = fmaxl(-1, fminl(1, k / sqrtl(q1 * q2))); /* exactly 1 for k = q1 = q2 */
     g->r = sqrtl((1 - g->rho) * (1 + g->rho));
     if (!find_panels(g))
