@@ -22,6 +22,7 @@ static int compute(ntk_ctx *ctx, const struct args *a, const ntk_net *net, const
     size_t bytes;
 
     STEP(fit_options(a, &o));
+    ntk_spectrum_init(&spectrum);
     o.finite_time = 1;
     o.covariance = a->std;
     TRY(ctx, ntk_model_bytes(ctx, net, s->train, s->outputs, &o, &bytes));

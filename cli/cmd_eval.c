@@ -94,6 +94,7 @@ static int measure(ntk_ctx *ctx, const struct args *a, const struct samples *s,
                    const ntk_model *model, const double *f, struct result *r)
 {
     STEP(score(ctx, a->test, s, f, r));
+    ntk_spectrum_init(&r->spectrum);
     TRY(ctx, ntk_model_spectrum(model, &r->spectrum));
     r->log_likelihood = (double)NAN; /* that of a singular matrix */
     if (r->spectrum.null_directions == 0)

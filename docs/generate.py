@@ -247,8 +247,9 @@ def python_page(_):
                 raise
             continue
         names = public(module)
-        if name == "ntk":
-            names = ["kernels", "batch", "set_threads", "set_memory", "set_isa", "info", "progress"]
+        if name == "ntk":  # with what is defined in modules that have no section
+            names = [n for part in (ntk, ntk._kernel, ntk.settings) for n in public(part)
+                     if n in vars(ntk) and n != "Kernel"]
         out.append(f"## {name}: {title}")
         if name != "ntk" and module.__doc__:
             out.append(paragraphs(module.__doc__))

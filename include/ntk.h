@@ -17,6 +17,14 @@
  *     is used by one thread at a time; inside, the library uses the context's threads. Contexts may work
  *     at the same time; where their numbers of threads differ, one's BLAS waits for the other's.
  *   - Every _free accepts NULL.
+ *   - Options (ntk_..._opts) and ntk_spectrum get new fields at their end in later versions, and begin with their size
+ *     as the program's header has it. Their _init, an inline function, fills it in with the defaults; other languages
+ *     call _init_sized with the size that they have. Fields that a program does not know are the defaults; a size that no
+ *     version has (as 0) and fields that are set but unknown to this version are NTK_EINVAL. Options that are NULL are
+ *     the defaults.
+ *   - Structs that the library hands out by pointer, one at a time (ntk_block, ntk_layer_info, ntk_table), get new
+ *     fields at their end, too; their size is the library's. Those that come in arrays or by value (ntk_shape,
+ *     ntk_array, ntk_column, ntk_param_info, ntk_param_array) never change.
  *   - The library never prints and never exits.
  *
  * Theory: Jacot et al. 2018 (arXiv 1806.07572), Lee et al. 2019 (1902.06720), Arora et al. 2019
@@ -84,6 +92,7 @@ typedef struct ntk_net ntk_net;       /* a parsed architecture */
 typedef struct ntk_data ntk_data;     /* n samples of one shape, with labels or targets if known */
 typedef struct ntk_scaler ntk_scaler; /* a standardisation learned on training samples */
 typedef struct ntk_kernel ntk_kernel; /* nets compiled for a sample shape */
+typedef struct ntk_samples ntk_samples; /* samples prepared for a kernel */
 typedef struct ntk_model ntk_model;   /* a kernel fitted to targets */
 
 /* Fails only for lack of memory. */
@@ -232,6 +241,7 @@ typedef enum ntk_header { NTK_HEADER_AUTO, NTK_HEADER_YES, NTK_HEADER_NO } ntk_h
  * commas, or that begins with a quote, is written in quotes, as in a CSV: "a,b",c; without quotes a list that as a whole
  * is the name of a column is that column. */
 typedef struct ntk_load_opts {
+    size_t size;          /* of the struct: ntk_load_opts_init */
     ntk_dtype dtype;      /* element type of the samples in memory; default NTK_F64 */
     const char *target;   /* CSV: list of target columns, "none" for no target; NULL (default): a column
                            * named target, label, class or y, else the last */
@@ -244,16 +254,18 @@ typedef struct ntk_load_opts {
                                * names, else by number; its targets are read if they are all there. A
                                * missing feature is NTK_EINVAL, other columns are dropped. Not together
                                * with drop or features. NULL (default): none */
+    const char *weights;  /* CSV: the column of the samples' weights (NTK_PART_WEIGHTS), which is then neither a
+                           * feature nor a target; NULL (default): none */
 } ntk_load_opts;
-NTK_API void ntk_load_opts_init(ntk_load_opts *opts);
+NTK_API void ntk_load_opts_init_sized(ntk_load_opts *opts, size_t size);
+static inline void ntk_load_opts_init(ntk_load_opts *opts) { ntk_load_opts_init_sized(opts, sizeof *opts); }
 
-/* Loads samples and, where the source has them, labels or targets. opts may be NULL. source is one
- * of
+/* Loads samples and, where the source has them, labels or targets. source is one of
  *   digits[/train|/test]            the embedded UCI digits, values / 16: all 1,797, or the first
  *                                   1,297 and the last 500
  *   FILE.csv, or other text         columns of numbers, header or not; one target column may be words
  *   FILE.npy  FILE.npz  FILE.h5     array [n][d], [n][w][c] or [n][h][w][c] of bool, integers or floats;
- *                                   npz and h5: x and y, or X and Y
+ *                                   npz and h5: x and y, or X and Y, and other parts by their names (ntk_part)
  *   FILE-idxN-ubyte                 idx images, values / 255
  *   -                               text, npy or idx from standard input
  *   mnist:DIR/train|test  cifar10:DIR/train|test     the official files in DIR, values / 255
@@ -269,10 +281,24 @@ NTK_API ntk_dtype ntk_data_dtype(const ntk_data *data);
 NTK_API const void *ntk_data_x(const ntk_data *data);
 /* Targets [n][outputs] as they were read (labels: outputs = 1); NULL if there are none. */
 NTK_API const double *ntk_data_y(const ntk_data *data, int64_t *outputs);
-/* A view of samples [first, first + n) of data, which must outlive it. */
+/* What data may have. In .npz and HDF5 these are the arrays x, y, weights, mask, edge_offsets and edges; an array of
+ * such a name must be that part, or loading fails with what it should be. Positions of a sample are numbered row by
+ * row, from 0 to h w - 1; sequences have h = 1, their mask is [n][w] in files. Kernels and fits use x and y only. */
+typedef enum ntk_part {
+    NTK_PART_X,            /* ntk_data_x */
+    NTK_PART_Y,            /* ntk_data_y */
+    NTK_PART_WEIGHTS,      /* double [n], finite, >= 0: the weight of each sample */
+    NTK_PART_MASK,         /* unsigned char [n][h][w]: 1 for the positions that a sample has, else 0 */
+    NTK_PART_EDGE_OFFSETS, /* int64_t [n + 1], ascending from 0 (in slices from where they begin): sample i has the
+                            * edges edge_offsets[i] ... edge_offsets[i + 1] - 1 */
+    NTK_PART_EDGES         /* int32_t [edges of all samples][2]: the positions that each goes from and to */
+} ntk_part;
+/* NULL if data has no such part. It belongs to data. */
+NTK_API const void *ntk_data_part(const ntk_data *data, ntk_part part);
+/* A view of samples [first, first + n) of data, with all parts; data must outlive it. */
 NTK_API NTK_NODISCARD ntk_status ntk_data_slice(const ntk_data *data, int64_t first, int64_t n,
                                                 ntk_data **slice);
-/* Treats each sample as the vector [h * w * c]. */
+/* Treats each sample as the vector [h * w * c]. Mask and edges go on to speak of the h w positions that it had. */
 NTK_API void ntk_data_flatten(ntk_data *data);
 
 /* How labels become regression targets: as they are; 0/1 indicators; indicators minus 1/classes. */
@@ -326,7 +352,7 @@ NTK_API NTK_NODISCARD ntk_status ntk_schema_number(const ntk_schema *schema, ntk
 typedef enum ntk_standardize { NTK_STD_NONE, NTK_STD_FEATURE, NTK_STD_CHANNEL } ntk_standardize;
 NTK_API NTK_NODISCARD ntk_status ntk_scaler_fit(ntk_standardize kind, const ntk_data *data,
                                                 ntk_scaler **scaler);
-/* A standardised copy of data, labels included. NTK_ESHAPE if shapes differ from the learned (NTK_STD_NONE takes
+/* A standardised copy of data, all other parts included. NTK_ESHAPE if shapes differ from the learned (NTK_STD_NONE takes
  * any). */
 NTK_API NTK_NODISCARD ntk_status ntk_scaler_apply(const ntk_scaler *scaler, const ntk_data *data,
                                                   ntk_data **scaled);
@@ -418,6 +444,26 @@ NTK_API NTK_NODISCARD ntk_status ntk_kernel_stream(const ntk_kernel *kernel, con
                                                    const ntk_data *x2, ntk_sink_fn *sink,
                                                    void *user);
 
+/* Samples prepared for a kernel: converted, with all that depends on one sample alone. Made once, for any number of
+ * calls: of one sample with many, say. The kernel and data must outlive them.
+ * reference: samples of the same kernel that they are to meet, which decide what depends on all samples: the type in
+ * which the kernel is computed, and how activations without a closed form are; NULL: these decide themselves.
+ * NTK_ENUMERIC if the reference does not take some sample: a variance that is larger than all of the reference's
+ * where an activation is a series or a quadrature, or a size that float32 does not have. */
+NTK_API NTK_NODISCARD ntk_status ntk_samples_new(const ntk_kernel *kernel, const ntk_data *data,
+                                                 const ntk_samples *reference, ntk_samples **samples);
+NTK_API void ntk_samples_free(ntk_samples *samples);
+NTK_API int64_t ntk_samples_n(const ntk_samples *samples);
+/* Bytes that they hold beside the data. */
+NTK_API size_t ntk_samples_memory(const ntk_samples *samples);
+/* ntk_kernel_compute and ntk_kernel_stream. x1 and x2 have a common reference (one is the other's); x2 NULL: x1 with
+ * itself. NTK_EINVAL if not, or if they were prepared for another kernel. An entry that is computed beside other
+ * samples agrees to 4 eps sqrt(K_ii K_jj): a matrix product may round otherwise. */
+NTK_API NTK_NODISCARD ntk_status ntk_samples_compute(const ntk_kernel *kernel, const ntk_samples *x1,
+                                                     const ntk_samples *x2, void *const *out);
+NTK_API NTK_NODISCARD ntk_status ntk_samples_stream(const ntk_kernel *kernel, const ntk_samples *x1,
+                                                    const ntk_samples *x2, ntk_sink_fn *sink, void *user);
+
 /* K(x[i], x[i]) into out[m], [n] in float64, for every output m. */
 NTK_API NTK_NODISCARD ntk_status ntk_kernel_diagonal(const ntk_kernel *kernel, const ntk_data *x,
                                                      double *const *out);
@@ -453,6 +499,7 @@ typedef enum ntk_posterior {
 
 /* How a model is fitted. ntk_fit_opts_init fills in the defaults. */
 typedef struct ntk_fit_opts {
+    size_t size;                /* of the struct: ntk_fit_opts_init */
     ntk_posterior posterior;    /* default NTK_POSTERIOR_NTK */
     ntk_dtype dtype;            /* of kernel entries; the solve is float64. Default NTK_F64 */
     double diag_reg;            /* >= 0, added to the diagonal; default 0 */
@@ -466,7 +513,8 @@ typedef struct ntk_fit_opts {
     const char *diag_reg_spelling; /* what messages write before a diag_reg that would help; a constant;
                                     * NULL (default): "diag_reg = " */
 } ntk_fit_opts;
-NTK_API void ntk_fit_opts_init(ntk_fit_opts *opts);
+NTK_API void ntk_fit_opts_init_sized(ntk_fit_opts *opts, size_t size);
+static inline void ntk_fit_opts_init(ntk_fit_opts *opts) { ntk_fit_opts_init_sized(opts, sizeof *opts); }
 
 /* Peak bytes of ntk_model_fit: matrices, and as ntk_kernel_bytes the kernel's scratch; not the samples. */
 NTK_API NTK_NODISCARD ntk_status ntk_model_bytes(ntk_ctx *ctx, const ntk_net *net, const ntk_data *x,
@@ -547,12 +595,15 @@ NTK_API NTK_NODISCARD ntk_status ntk_model_evidence(const ntk_model *model, doub
 /* Extreme eigenvalues of K + r, to 1e-3 relative or better (exact with opts.finite_time). With null
  * directions the condition is INFINITY. */
 typedef struct ntk_spectrum {
+    size_t size; /* of the struct: ntk_spectrum_init */
     double lambda_min, lambda_max, condition;
     double max_learning_rate; /* of plain gradient descent on the model's loss: 2 / lambda_max, for
                                * the mean loss times n * outputs */
     int64_t null_directions; /* eigenvectors that do not move (opts.finite_time; else 0): see
                               * ntk_spectral_decompose */
 } ntk_spectrum;
+NTK_API void ntk_spectrum_init_sized(ntk_spectrum *s, size_t size);
+static inline void ntk_spectrum_init(ntk_spectrum *s) { ntk_spectrum_init_sized(s, sizeof *s); }
 NTK_API NTK_NODISCARD ntk_status ntk_model_spectrum(const ntk_model *model, ntk_spectrum *spectrum);
 /* All n eigenvalues of K + r, ascending (needs opts.finite_time). */
 NTK_API NTK_NODISCARD ntk_status ntk_model_eigenvalues(const ntk_model *model, double *values);
@@ -576,6 +627,7 @@ typedef enum ntk_loss { NTK_LOSS_MSE, NTK_LOSS_XENT } ntk_loss;
 
 /* How a flow is integrated. ntk_flow_opts_init fills in the defaults. */
 typedef struct ntk_flow_opts {
+    size_t size;       /* of the struct: ntk_flow_opts_init */
     ntk_loss loss;     /* default NTK_LOSS_MSE */
     int mean_loss;     /* 1: of the loss divided by n * outputs (MSE) or by n (XENT); default 0 */
     double momentum;   /* 0 <= momentum < 1: f'' + (1 - momentum) / sqrt(learning_rate) f' = -K grad L,
@@ -597,7 +649,8 @@ typedef struct ntk_flow_opts {
     const double *q0_train, *q0_test;
     double *q_train, *q_test;
 } ntk_flow_opts;
-NTK_API void ntk_flow_opts_init(ntk_flow_opts *opts);
+NTK_API void ntk_flow_opts_init_sized(ntk_flow_opts *opts, size_t size);
+static inline void ntk_flow_opts_init(ntk_flow_opts *opts) { ntk_flow_opts_init_sized(opts, sizeof *opts); }
 
 /* Integrates df/dt(X) = -K(X, X) grad L(f(X)), and df/dt(x) = -K(x, X) grad L(f(X)) at m test samples
  * beside it (Lee et al. 2019, eq. 4), through SUNDIALS' CVODE (variable-order BDF, matrix-free) or, with
@@ -740,6 +793,7 @@ NTK_API NTK_NODISCARD ntk_status ntk_monte_carlo(ntk_ctx *ctx, const ntk_net *ne
 
 /* How a finite network is trained. ntk_train_opts_init fills in the defaults. */
 typedef struct ntk_train_opts {
+    size_t size;          /* of the struct: ntk_train_opts_init */
     ntk_loss loss;        /* default NTK_LOSS_MSE */
     int mean_loss;        /* as in ntk_flow_opts; default 0. A minibatch's loss is scaled by n / batch
                            * if the loss is a sum */
@@ -752,7 +806,8 @@ typedef struct ntk_train_opts {
     int64_t batch;        /* samples of a step, drawn without replacement in every epoch; 0 (default): all */
     uint64_t seed;        /* of the batches */
 } ntk_train_opts;
-NTK_API void ntk_train_opts_init(ntk_train_opts *opts);
+NTK_API void ntk_train_opts_init_sized(ntk_train_opts *opts, size_t size);
+static inline void ntk_train_opts_init(ntk_train_opts *opts) { ntk_train_opts_init_sized(opts, sizeof *opts); }
 
 /* A run of gradient descent on params, which it changes, as it needs x; both must outlive it. y is
  * [n][outputs], copied. */

@@ -62,6 +62,7 @@ static int formula(ntk_ctx *ctx, int kind, int width, const ntk_data *x, double 
 
     STEP(lab_mlp(ctx, 2, width, "Relu", 1, kinds[kind], &net));
     ntk_fit_opts_init(&o);
+    ntk_spectrum_init(&spectrum);
     code = lab_infinite(ctx, net, NTK_NTK, x, NULL, k);
     status = ntk_model_fit(ctx, net, x, y, 1, &o, &model);
     ntk_net_free(net);

@@ -41,6 +41,7 @@ static int prepare(ntk_ctx *ctx, int n, struct set *s)
     STEP(lab_mlp(ctx, 2, 64, "Tanh", 1, "ntk", &net));
     lab_high_digits(s->x, s->y);
     ntk_fit_opts_init(&o);
+    ntk_spectrum_init(&s->spectrum);
     status = ntk_model_fit(ctx, net, s->x, s->y, 1, &o, &model);
     ntk_net_free(net);
     TRY(ctx, status);

@@ -46,6 +46,7 @@ def tests(build):
     rest = [Test(path.name, [*os.environ.get("WRAPPER", "").split(), str(path)], cmocka=True)
             for path in sorted(build.glob("tests/unit/test_*")) if path.is_file() and os.access(path, os.X_OK)]
     rest.append(Test("library", ["sh", f"{ROOT}/tests/library.sh", str(build)]))
+    rest.append(Test("includes", ["sh", f"{ROOT}/tests/includes.sh"]))
     rest += [Test(f"cli/{path.stem}", ["sh", f"{ROOT}/tests/cli/run.sh", str(build / "ntk"), path.stem])
              for path in sorted(ROOT.glob("tests/cli/*.sh")) if path.stem not in ("run", "lib")]
     if found:

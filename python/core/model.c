@@ -237,6 +237,7 @@ static PyObject *spectrum(PyObject *self, PyObject *unused)
     (void)unused;
     if (!owner_lock(&m->owner))
         return NULL;
+    ntk_spectrum_init(&s);
     call_begin(&call, m->owner.ctx);
     ok = call_end(&call, ntk_model_spectrum(m->model, &s));
     owner_unlock(&m->owner);

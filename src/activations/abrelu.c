@@ -11,7 +11,7 @@
 
 #ifdef NTK_REAL
 
-#include "simd/sweep.h"
+#include "activations/sweep.h"
 
 /* sides: s, 1 / s (0 where s is 0, which makes rho 0); par: (b - a)^2, a b */
 NTK_INLINE void point(V k, const V *a, const V *b, const real *par, V *f, V *d)
@@ -36,7 +36,7 @@ NTK_SWEEP(abrelu, 2, point, bare, par[1] == 0, par[0] / 2)
 
 #ifdef NTK_IS_F64
 
-#include "simd/near.h"
+#include "activations/near_dual.h"
 
 /* 2 pi R = sin t + (pi - t) cos t = pi cos t + arc(t) = arc(pi - t), arc(t) = sin t - t cos t: the
  * first for small t, the second for small pi - t, where Abs has minus near 0 again */

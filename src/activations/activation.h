@@ -11,17 +11,17 @@
  *     side     once per sample and position: values that depend on q alone (a standard deviation
  *              and its inverse, say), stored as arrays
  *     moments  once per sample and position: F(q; q, q) and D(q; q, q), exact
- *     dual     once per pair: F and D from k, the two samples' sides and par (simd/dual.h)
+ *     dual     once per pair: F and D from k, the two samples' sides and par (dual.h)
  *
  * The file is compiled as plain C for the first three, and once per instruction set and element
  * type, with NTK_REAL defined, for the fourth:
  *
  *     #include "activations/activation.h"
  *     #ifdef NTK_REAL
- *     #include "simd/dual.h"
+ *     #include "activations/dual.h"
  *     ... static inline void point(...)  and NTK_DUAL(name, point)
  *     #ifdef NTK_IS_F64
- *     ... the same for almost parallel pairs (simd/near.h): NTK_NEAR(name, near_point)
+ *     ... the same for almost parallel pairs (near_dual.h): NTK_NEAR(name, near_point)
  *     #endif
  *     #else
  *     ... const struct ntk_activation *const ntk_activations_name[] = {&relu, &abs, ..., NULL};
@@ -68,7 +68,7 @@ struct ntk_dual {
     double par[NTK_DUAL_PARS]; /* constants; unused ones 0 */
     void *state;               /* the activation's own; freed by ntk_activation.finish */
     /* Pairs with 1 - |correlation| below `near` (0: none) and s1 s2, the roots of their variances, of
-     * `near_from` at least are computed by the near dual (simd/near.h). */
+     * `near_from` at least are computed by the near dual (near_dual.h). */
     double near, near_from;
     int near_sides;            /* float64 values per sample that the near dual reads */
     double takes[2];           /* variances that it is good for; comes as 0, DBL_MAX */

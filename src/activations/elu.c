@@ -34,7 +34,7 @@ enum {
 
 #ifdef NTK_REAL
 
-#include "simd/dual.h"
+#include "activations/dual.h"
 
 #define PI             ((real)3.14159265358979323846)
 #define TWO_PI_INVERSE ((real)0.15915494309189533577)
@@ -140,7 +140,7 @@ NTK_DUAL(elu, 3, point)
 
 #ifdef NTK_IS_F64
 
-#include "simd/near.h"
+#include "activations/near_dual.h"
 
 /* M is MILLS_0 - 2 (1 - y) P(2 y - 1) in y = 2 / (2 + p): *first = M[y1, y2] and *second =
  * M[y0, y1, y2], divided differences. */

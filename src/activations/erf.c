@@ -12,7 +12,7 @@
 
 #ifdef NTK_REAL
 
-#include "simd/dual.h"
+#include "activations/dual.h"
 
 /* side: i; par: 2 b^2, 2 a^2 / pi, c^2, 4 a^2 b^2 / pi */
 NTK_INLINE void point(V k, const V *a, const V *b, const real *par, V *f, V *d)
@@ -27,7 +27,7 @@ NTK_DUAL(erf, 1, point)
 
 #ifdef NTK_IS_F64
 
-#include "simd/near_arcsine.h"
+#include "activations/near_arcsine.h"
 
 NTK_INLINE void near_point(const struct near *x, const real *par, struct near *y, V *dot)
 {

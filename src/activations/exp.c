@@ -6,7 +6,7 @@
 
 #ifdef NTK_REAL
 
-#include "simd/dual.h"
+#include "activations/dual.h"
 
 /* side: |a| exp(b^2 q / 2); par: b^2 */
 NTK_INLINE void point(V k, const V *a, const V *b, const real *par, V *f, V *d)
@@ -18,7 +18,7 @@ NTK_DUAL(exp, 1, point)
 
 #ifdef NTK_IS_F64
 
-#include "simd/near.h"
+#include "activations/near_dual.h"
 
 /* F = s1' s2' exp(-b^2 (d^2 / 2 + minus)) */
 NTK_INLINE void near_point(const struct near *x, const real *par, struct near *y, V *dot)

@@ -11,7 +11,7 @@
 
 #ifdef NTK_REAL
 
-#include "simd/dual.h"
+#include "activations/dual.h"
 
 /* side: i; par: 2 |b|, a^2, b */
 NTK_INLINE void point(V k, const V *a, const V *b, const real *par, V *f, V *d)
@@ -26,7 +26,7 @@ NTK_DUAL(gaussian, 1, point)
 
 #ifdef NTK_IS_F64
 
-#include "simd/near.h"
+#include "activations/near_dual.h"
 
 /* With m = 1 - 4 b q: F = a^2 / sqrt(M), s'^2 = a^2 / sqrt(m), where
  *     M = e (1 + g),  e = 1 - 2 b (q + q'),  g = 4 b^2 minus plus / e,

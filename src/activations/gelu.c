@@ -13,7 +13,7 @@
 
 #ifdef NTK_REAL
 
-#include "simd/dual.h"
+#include "activations/dual.h"
 
 #define HALF_PI_INVERSE ((real)0.15915494309189533577) /* 1 / (2 pi) */
 
@@ -42,7 +42,7 @@ void NTK_DUAL_SYMBOL(gelu)(const struct ntk_dual_args *p)
 
 #ifdef NTK_IS_F64
 
-#include "simd/near_arcsine.h"
+#include "activations/near_arcsine.h"
 
 /* T = asin(x) / (2 pi) + 1 / 4, given the first term */
 NTK_INLINE struct near turn(const struct near_arcsine *t)

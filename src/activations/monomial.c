@@ -9,7 +9,7 @@
 
 #ifdef NTK_REAL
 
-#include "simd/dual.h"
+#include "activations/dual.h"
 
 /* side: q; par: number of terms, lowest power of k (0 or 1), then c_l from the highest l down */
 NTK_INLINE void point(V k, const V *a, const V *b, const real *par, V *f, V *d)
@@ -34,7 +34,7 @@ NTK_DUAL(monomial, 1, point)
 
 #ifdef NTK_IS_F64
 
-#include "simd/near.h"
+#include "activations/near_dual.h"
 
 /* F = (s s')^n sum_l c_l rho^l, D its derivative by k; with g = 1 - |rho|, 1 - |rho|^l is a sum of
  * g |rho|^i. For odd n F is odd. */

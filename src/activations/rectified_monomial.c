@@ -22,7 +22,7 @@ enum {
 
 #ifdef NTK_REAL
 
-#include "simd/dual.h"
+#include "activations/dual.h"
 
 NTK_INLINE V horner(V x, const real *coef, int degree)
 {
@@ -55,7 +55,7 @@ NTK_DUAL(rectified_monomial, 2, point)
 
 #ifdef NTK_IS_F64
 
-#include "simd/near.h"
+#include "activations/near_dual.h"
 
 /* (B(1) - B(rho)) / (1 - rho) */
 NTK_INLINE V quotient(V x, const real *coef, int degree)

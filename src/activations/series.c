@@ -8,7 +8,7 @@
 
 #ifdef NTK_REAL
 
-#include "simd/dual.h"
+#include "activations/dual.h"
 
 /* Vectors [i, i + count LANES) of the pairs: several at once, as each Horner step waits for the
  * step before. */
@@ -68,7 +68,7 @@ void NTK_DUAL_SYMBOL(series)(const struct ntk_dual_args *p)
 
 #ifdef NTK_IS_F64
 
-#include "simd/near.h"
+#include "activations/near_dual.h"
 
 /* Sums over the Hermite coefficients c_j = s e_(j - 1) of f(s z), c_0 = a: of (c / s' - c' /
  * s'')^2, and for even or odd j of c c', of c c' (1 - |rho|^j), and of its derivative by k. */

@@ -7,7 +7,7 @@
 
 #ifdef NTK_REAL
 
-#include "simd/dual.h"
+#include "activations/dual.h"
 
 /* side: 1 / sqrt(q), 0 if q is 0 */
 NTK_INLINE void point(V k, const V *a, const V *b, const real *par, V *f, V *d)
@@ -22,7 +22,7 @@ NTK_DUAL(sign, 1, point)
 
 #ifdef NTK_IS_F64
 
-#include "simd/near.h"
+#include "activations/near_dual.h"
 
 NTK_INLINE void near_point(const struct near *x, const real *par, struct near *y, V *dot)
 {

@@ -12,7 +12,7 @@
 
 #ifdef NTK_REAL
 
-#include "simd/dual.h"
+#include "activations/dual.h"
 
 /* side: b^2 q / 2; par: b^2, a^2 sin^2 c, a^2 cos^2 c */
 NTK_INLINE void point(V k, const V *a, const V *b, const real *par, V *f, V *d)
@@ -28,7 +28,7 @@ NTK_DUAL(sin, 1, point)
 
 #ifdef NTK_IS_F64
 
-#include "simd/near.h"
+#include "activations/near_dual.h"
 
 /* sqrt(S1 S2) - S of sinh(z) = z S(z^2), S1 at q1, S2 at q2, S at sqrt(q1 q2), none above 1. */
 NTK_INLINE V near_sinh(V q1, V q2, V dq)

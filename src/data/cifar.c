@@ -8,6 +8,7 @@
 
 #include "data/data.h"
 
+#define PREFIX   "cifar10:"
 #define SIDE     32
 #define CHANNELS 3
 #define CLASSES  10
@@ -119,8 +120,12 @@ static ntk_status read_batches(const struct batches *b, ntk_data *data)
     return NTK_OK;
 }
 
-ntk_status ntk_read_cifar10(ntk_ctx *ctx, const char *part, const ntk_load_opts *opts,
-                            ntk_data **data)
+static bool is_source(const char *source)
+{
+    return strncmp(source, PREFIX, strlen(PREFIX)) == 0;
+}
+
+static ntk_status read_source(ntk_ctx *ctx, const char *source, const ntk_load_opts *opts, ntk_data **data)
 {
     const ntk_shape shape = {.spatial = 2, .h = SIDE, .w = SIDE, .c = CHANNELS};
     struct batches b = {.ctx = ctx};
@@ -130,7 +135,7 @@ ntk_status ntk_read_cifar10(ntk_ctx *ctx, const char *part, const ntk_load_opts 
     bool test;
     ntk_status status;
 
-    NTK_TRY(ntk_split_part(ctx, part, &dir, &test));
+    NTK_TRY(ntk_split_part(ctx, source + strlen(PREFIX), &dir, &test));
     status = find_batches(&b, dir, test, opts->limit, &n);
     if (status == NTK_OK)
         status = ntk_data_alloc(ctx, opts->dtype, ntk_limited(opts, n), shape, &d);
@@ -146,3 +151,9 @@ ntk_status ntk_read_cifar10(ntk_ctx *ctx, const char *part, const ntk_load_opts 
     *data = d;
     return NTK_OK;
 }
+
+const struct ntk_reader ntk_reader_cifar = {
+    .sources = "cifar10:DIR/train|test",
+    .is_source = is_source,
+    .read_source = read_source,
+};

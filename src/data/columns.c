@@ -245,7 +245,7 @@ static ntk_status choose(ntk_ctx *ctx, struct ntk_columns *c, const ntk_load_opt
     }
     for (int64_t k = 0; k < c->n_targets; k++) {
         targets[k] = c->at[k];
-        if (drop[targets[k]])
+        if (drop[targets[k]] && targets[k] != c->weights)
             return ntk_fail(ctx, NTK_EINVAL, "column '%.80s' is a target, and to be dropped",
                             c->names[targets[k]]);
     }
@@ -351,25 +351,51 @@ static ntk_status match(ntk_ctx *ctx, struct ntk_columns *c, const ntk_load_opts
 
 /* ---- all of it */
 
+/* The column of weights, which is not to be guessed as a target, nor be a feature because it is left. */
+static ntk_status find_weights(ntk_ctx *ctx, struct ntk_columns *c, const char *name, bool *drop)
+{
+    c->weights = -1;
+    if (!name)
+        return NTK_OK;
+    NTK_TRY(find_column(ctx, c, name, "weights", &c->weights));
+    if (drop[c->weights])
+        return ntk_fail(ctx, NTK_EINVAL, "column '%.80s' has the weights, and is to be dropped", c->names[c->weights]);
+    drop[c->weights] = true;
+    return NTK_OK;
+}
+
+static ntk_status place_columns(ntk_ctx *ctx, struct ntk_columns *c)
+{
+    for (int64_t k = 0; k < c->n; k++)
+        c->place[k] = NTK_DROPPED;
+    if (c->weights >= 0)
+        c->place[c->weights] = NTK_WEIGHT;
+    for (int64_t k = 0; k < c->n_features + c->n_targets; k++) {
+        if (c->at[k] == c->weights)
+            return ntk_fail(ctx, NTK_EINVAL, "column '%.80s' has the weights: it cannot be a %s too",
+                            c->names[c->weights], k < c->n_features ? "feature" : "target");
+        c->place[c->at[k]] = k;
+    }
+    return NTK_OK;
+}
+
 static ntk_status arrange(ntk_ctx *ctx, struct ntk_columns *c, const ntk_load_opts *opts)
 {
+    const bool like = opts->schema && opts->schema->columns;
     bool *drop = ntk_alloc_zero(ctx, (size_t)c->n, sizeof *drop);
     ntk_status status = drop ? NTK_OK : NTK_ENOMEM;
 
     for (int64_t k = 0; k < c->n; k++)
         c->place[k] = NTK_DROPPED;
-    if (status == NTK_OK && opts->schema && opts->schema->columns) {
-        status = match(ctx, c, opts);
-    } else if (status == NTK_OK) {
+    if (status == NTK_OK && !like)
         status = mark(ctx, c, opts->drop, drop);
-        if (status == NTK_OK)
-            status = choose(ctx, c, opts, drop);
-    }
+    if (status == NTK_OK)
+        status = find_weights(ctx, c, opts->weights, drop);
+    if (status == NTK_OK)
+        status = like ? match(ctx, c, opts) : choose(ctx, c, opts, drop);
     free(drop);
-    for (int64_t k = 0; k < c->n; k++)
-        c->place[k] = NTK_DROPPED;
-    for (int64_t k = 0; status == NTK_OK && k < c->n_features + c->n_targets; k++)
-        c->place[c->at[k]] = k;
+    if (status == NTK_OK)
+        status = place_columns(ctx, c);
     if (status == NTK_OK && c->n_features == 0)
         return ntk_fail(ctx, NTK_EINVAL,
                         c->n_targets

@@ -7,7 +7,7 @@
 
 #include "data/data.h"
 
-enum { NTK_DROPPED = -1 };
+enum { NTK_DROPPED = -1, NTK_WEIGHT = -2 };
 
 struct ntk_columns {
     int64_t n;
@@ -19,7 +19,8 @@ struct ntk_columns {
     int matched;     /* as in ntk_table */
     int64_t n_features, n_targets;
     int64_t *at;     /* features, then targets: columns; [2 n] */
-    int64_t *place;  /* [n] feature k: k; target k: n_features + k; or NTK_DROPPED */
+    int64_t weights; /* the column of weights; -1: none */
+    int64_t *place;  /* [n] feature k: k; target k: n_features + k; or NTK_WEIGHT, NTK_DROPPED */
 };
 
 /* Names are the n cells of a header, one after the other; NULL: there is none. */

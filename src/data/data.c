@@ -5,7 +5,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "data/data.h"
+#include "data/parts.h"
 
 /* n samples of a valid shape in bytes; false if no machine can hold them. */
 static bool bytes_of(int64_t n, ntk_shape s, size_t size, size_t *bytes)
@@ -48,7 +48,7 @@ ntk_status ntk_data_alloc(ntk_ctx *ctx, ntk_dtype dtype, int64_t n, ntk_shape sh
 
     NTK_TRY(check(ctx, dtype, n, shape, &bytes));
     NTK_TRY(ntk_ctx_check_memory(ctx, bytes, "the data"));
-    d = new_data(ctx, (ntk_data){.ctx = ctx, .dtype = dtype, .n = n, .shape = shape});
+    d = new_data(ctx, (ntk_data){.ctx = ctx, .dtype = dtype, .n = n, .shape = shape, .positions = ntk_positions(shape)});
     if (!d)
         return NTK_ENOMEM;
     d->x = d->owned_x = ntk_alloc(ctx, bytes, 1);
@@ -85,6 +85,7 @@ void ntk_data_free(ntk_data *data)
     free(data->owned_x);
     if (data->owned_y)
         free(data->y);
+    ntk_parts_free(data);
     ntk_schema_free(data->schema);
     free(data);
 }
@@ -130,7 +131,7 @@ ntk_status ntk_data_check_finite(const ntk_data *data)
 ntk_status ntk_data_view(ntk_ctx *ctx, const void *x, ntk_dtype dtype, int64_t n, ntk_shape shape,
                          ntk_data **data)
 {
-    const ntk_data view = {.ctx = ctx, .x = x, .dtype = dtype, .n = n, .shape = shape};
+    const ntk_data view = {.ctx = ctx, .x = x, .dtype = dtype, .n = n, .shape = shape, .positions = ntk_positions(shape)};
     size_t bytes = 0;
     ntk_data *d;
 
@@ -163,6 +164,7 @@ ntk_status ntk_data_slice(const ntk_data *data, int64_t first, int64_t n, ntk_da
     d->n = n;
     d->y = data->y ? data->y + first * data->outputs : NULL;
     d->owned_y = false;
+    ntk_parts_skip(d, first);
     ntk_schema_hold(d->schema);
     *slice = d;
     return NTK_OK;
@@ -211,8 +213,7 @@ void ntk_data_set_bytes(ntk_data *data, size_t first, const unsigned char *b, si
         ntk_store(data->owned_x, data->dtype, first + k, value[b[k]]);
 }
 
-/* "(3, 4)" into a buffer of at least 128 bytes. */
-static const char *dims_text(int ndim, const int64_t *dims, char *buf)
+const char *ntk_dims_text(int ndim, const int64_t *dims, char *buf)
 {
     int n = snprintf(buf, 128, "(");
 
@@ -234,7 +235,7 @@ ntk_status ntk_dims_to_samples(ntk_ctx *ctx, int ndim, const int64_t *dims, int6
         return ntk_fail(ctx, NTK_ESHAPE,
                         "samples must be [n][d], [n][w][c] or [n][h][w][c] with sizes >= 1, got an "
                         "array of shape %s",
-                        dims_text(ndim, dims, buf));
+                        ntk_dims_text(ndim, dims, buf));
     *n = dims[0];
     *shape = (ntk_shape){.spatial = ndim - 2,
                          .h = ndim == 4 ? dims[1] : 1,
@@ -252,7 +253,7 @@ ntk_status ntk_dims_to_targets(ntk_ctx *ctx, int ndim, const int64_t *dims, int6
         return ntk_fail(ctx, NTK_ESHAPE,
                         "targets y must be [n] or [n][outputs] with n = %lld as in x, got an array "
                         "of shape %s",
-                        (long long)n, dims_text(ndim, dims, buf));
+                        (long long)n, ntk_dims_text(ndim, dims, buf));
     *outputs = ndim == 2 ? dims[1] : 1;
     return NTK_OK;
 }

@@ -19,6 +19,12 @@ struct ntk_data {
     double *y;    /* [n][outputs]; NULL: none */
     bool owned_y; /* y is ours */
     int64_t outputs;
+    double *weights;           /* [n]; NULL: none, as of what follows */
+    unsigned char *mask;       /* [n][positions] */
+    int64_t *edge_offsets;     /* [n + 1] */
+    int32_t *edges;            /* [edge_offsets[n]][2] */
+    bool owned_parts;          /* these four are ours */
+    int64_t positions;         /* of a sample, before it was flattened */
     int64_t classes;           /* labels are 0 ... classes - 1, or -1; 0: not known to be so */
     struct ntk_schema *schema; /* NULL: none; held */
     size_t held;               /* bytes that are ours: ntk_ctx_keep */
@@ -86,38 +92,39 @@ ntk_status ntk_scaler_copy(const ntk_scaler *scaler, ntk_scaler **copy);
 /* ---- readers. Their messages do not name the source, ntk_data_load puts it before them. opts is
  * never NULL, limit >= 0. */
 
-ntk_status ntk_read_digits(ntk_ctx *ctx, const char *source, const ntk_load_opts *opts,
-                           ntk_data **data);
 struct ntk_stream;
-/* Text. */
-ntk_status ntk_read_csv(ntk_ctx *ctx, struct ntk_stream *s, const ntk_load_opts *opts,
-                        ntk_data **data);
-ntk_status ntk_read_npy(ntk_ctx *ctx, struct ntk_stream *s, const ntk_load_opts *opts,
-                        ntk_data **data);
-/* Of the stream only its file is used, which is regular. */
-ntk_status ntk_read_npz(ntk_ctx *ctx, struct ntk_stream *s, const ntk_load_opts *opts,
-                        ntk_data **data);
-ntk_status ntk_read_hdf5(ntk_ctx *ctx, const char *path, const ntk_load_opts *opts,
-                         ntk_data **data);
-/* Labels come from the file beside path that has the official name, if there is one. */
-ntk_status ntk_read_idx(ntk_ctx *ctx, struct ntk_stream *s, const char *path,
-                        const ntk_load_opts *opts, ntk_data **data);
-/* part: DIR/train or DIR/test. */
-ntk_status ntk_read_mnist(ntk_ctx *ctx, const char *part, const ntk_load_opts *opts,
-                          ntk_data **data);
-ntk_status ntk_read_cifar10(ntk_ctx *ctx, const char *part, const ntk_load_opts *opts,
-                            ntk_data **data);
 
-/* Any of these but digits and CIFAR-10: what it is, its first bytes say. */
+/* One file each, one line in readers.def. A reader has files (read), sources that are no files (read_source), or both. */
+struct ntk_reader {
+    /* Of files: whether it is one of them by its first bytes, n of them; if those say nothing to any reader, by its
+     * name. NULL: that says nothing. What no reader knows is a table. */
+    bool (*begins)(const unsigned char *head, size_t n);
+    bool (*called)(const char *path);
+    const char *plain; /* "an npz", if it must be a regular file that is not compressed; else NULL */
+    const char *files; /* the list of what is expected says so; NULL: it reads none */
+    ntk_status (*read)(struct ntk_stream *s, const char *path, const ntk_load_opts *opts, ntk_data **data);
+
+    const char *sources; /* likewise */
+    bool (*is_source)(const char *source);
+    ntk_status (*read_source)(ntk_ctx *ctx, const char *source, const ntk_load_opts *opts, ntk_data **data);
+};
+
+/* Any file: what it is, its first bytes say. */
 ntk_status ntk_read_file(ntk_ctx *ctx, const char *path, const ntk_load_opts *opts, ntk_data **data);
 
-/* Whether path is the name of an idx file: ...idxN-ubyte or ...idxN-ubyte.gz. */
-bool ntk_is_idx(const char *path);
+/* Whether path ends so, or so with .gz behind it: it may be compressed. */
+bool ntk_is_called(const char *path, const char *end);
+static inline bool ntk_begins(const char *bytes, size_t count, const unsigned char *head, size_t n)
+{
+    return n >= count && memcmp(head, bytes, count) == 0;
+}
 /* In upper or lower case. */
 bool ntk_ends_with(const char *s, const char *end);
 ntk_status ntk_open(ntk_ctx *ctx, const char *path, FILE **f);
 /* Length of a file that has one, else UINT64_MAX (a pipe). The position is left alone. */
 uint64_t ntk_file_size(FILE *f);
+/* Whichever of path and the same with .gz added, or taken away, exists, in *path; NULL if neither does. */
+ntk_status ntk_find_packing(ntk_ctx *ctx, char **path);
 /* Splits "DIR/train" or "DIR/test"; *dir is for the caller to free. */
 ntk_status ntk_split_part(ntk_ctx *ctx, const char *part, char **dir, bool *test);
 /* n samples, limited. */
@@ -126,6 +133,8 @@ static inline int64_t ntk_limited(const ntk_load_opts *opts, int64_t n)
     return opts->limit && opts->limit < n ? opts->limit : n;
 }
 
+/* "(3, 4)" into a buffer of at least 128 bytes. */
+const char *ntk_dims_text(int ndim, const int64_t *dims, char *buf);
 /* Samples from an array's sizes: [n][d], [n][w][c] or [n][h][w][c], all >= 1. */
 ntk_status ntk_dims_to_samples(ntk_ctx *ctx, int ndim, const int64_t *dims, int64_t *n,
                                ntk_shape *shape);

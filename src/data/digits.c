@@ -16,8 +16,13 @@ static unsigned char level(char c)
     return (unsigned char)(c <= '9' ? c - '0' : c - 'a' + 10);
 }
 
-ntk_status ntk_read_digits(ntk_ctx *ctx, const char *source, const ntk_load_opts *opts,
-                           ntk_data **data)
+static bool is_source(const char *source)
+{
+    return strcmp(source, "digits") == 0 || strcmp(source, "digits/train") == 0 ||
+           strcmp(source, "digits/test") == 0;
+}
+
+static ntk_status read_source(ntk_ctx *ctx, const char *source, const ntk_load_opts *opts, ntk_data **data)
 {
     const bool train = ntk_ends_with(source, "/train"), test = ntk_ends_with(source, "/test");
     const int64_t first = test ? TRAIN : 0, end = train ? TRAIN : NTK_DIGITS;
@@ -45,3 +50,9 @@ ntk_status ntk_read_digits(ntk_ctx *ctx, const char *source, const ntk_load_opts
     *data = d;
     return NTK_OK;
 }
+
+const struct ntk_reader ntk_reader_digits = {
+    .sources = "digits[/train|/test]",
+    .is_source = is_source,
+    .read_source = read_source,
+};

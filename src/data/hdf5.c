@@ -5,13 +5,14 @@
 #include <stdlib.h>
 
 #include "data/data.h"
+#include "data/stream.h"
 
 #ifndef NTK_HDF5
 
-ntk_status ntk_read_hdf5(ntk_ctx *ctx, const char *path, const ntk_load_opts *opts, ntk_data **data)
+static ntk_status read_stream(struct ntk_stream *s, const char *path, const ntk_load_opts *opts, ntk_data **data)
 {
     (void)path, (void)opts, (void)data;
-    return ntk_fail(ctx, NTK_ENOTSUP,
+    return ntk_fail(s->ctx, NTK_ENOTSUP,
                     "this build has no HDF5 (Meson option -Dhdf5=enabled): use .npz");
 }
 
@@ -27,6 +28,7 @@ ntk_status ntk_write_hdf5(ntk_ctx *ctx, const char *path, const ntk_array *array
 #include <string.h>
 
 #include "base/h5.h"
+#include "data/parts.h"
 
 #define DIMS_MAX 8
 
@@ -233,91 +235,77 @@ static ntk_status no_samples(ntk_ctx *ctx, hid_t file)
     return NTK_EINVAL;
 }
 
-/* The key that file has: lower or upper case, or NULL. */
-static ntk_status find_key(ntk_ctx *ctx, hid_t file, const char *lower, const char *upper,
-                           const char **key)
+/* What the file calls a part; NULL: it has none. */
+static ntk_status find_key(ntk_ctx *ctx, hid_t file, const struct ntk_part_kind *kind, const char **key)
 {
-    const bool has_lower = H5Lexists(file, lower, H5P_DEFAULT) > 0,
-               has_upper = H5Lexists(file, upper, H5P_DEFAULT) > 0;
+    const bool has = H5Lexists(file, kind->name, H5P_DEFAULT) > 0,
+               has_other = kind->other && H5Lexists(file, kind->other, H5P_DEFAULT) > 0;
 
-    if (has_lower && has_upper)
+    if (has && has_other)
         return ntk_fail(ctx, NTK_EINVAL,
                         "has two datasets called %s or %s, which of them is meant cannot be known: leave "
                         "one out",
-                        lower, upper);
-    *key = has_lower ? lower : has_upper ? upper : NULL;
+                        kind->name, kind->other);
+    *key = has ? kind->name : has_other ? kind->other : NULL;
     return NTK_OK;
 }
 
-static ntk_status read_samples(ntk_ctx *ctx, hid_t file, const char *key, const ntk_load_opts *opts,
-                               int64_t *n, ntk_data **data)
+static ntk_status rows_of_array(void *array, int64_t rows, void *out, ntk_dtype dtype)
 {
-    struct dataset x;
-    ntk_shape shape;
+    return read_rows(array, rows, out, dtype);
+}
+
+static ntk_status read_part(hid_t file, const char *key, ntk_part part, struct ntk_filling *f)
+{
+    struct dataset d;
     ntk_status status;
 
-    NTK_TRY(open_dataset(ctx, file, key, &x));
-    status = ntk_dims_to_samples(ctx, x.ndim, x.dims, n, &shape);
-    if (status == NTK_OK)
-        status = ntk_data_alloc(ctx, opts->dtype, ntk_limited(opts, *n), shape, data);
-    if (status == NTK_OK)
-        status = read_rows(&x, (*data)->n, (*data)->owned_x, opts->dtype);
-    close_dataset(&x);
+    NTK_TRY(open_dataset(f->ctx, file, key, &d));
+    status = ntk_part_fill(f, part, d.ndim, d.dims, rows_of_array, &d);
+    close_dataset(&d);
     return status;
 }
 
-static ntk_status read_targets(ntk_ctx *ctx, hid_t file, const char *key, int64_t n, ntk_data *data)
+static ntk_status read_file(hid_t file, struct ntk_filling *f)
 {
-    struct dataset y;
-    int64_t outputs = 0;
-    ntk_status status;
+    const char *keys[NTK_N_PARTS] = {NULL};
 
-    NTK_TRY(open_dataset(ctx, file, key, &y));
-    status = ntk_dims_to_targets(ctx, y.ndim, y.dims, n, &outputs);
-    if (status == NTK_OK)
-        status = ntk_data_add_targets(data, outputs);
-    if (status == NTK_OK)
-        status = read_rows(&y, data->n, data->y, NTK_F64);
-    close_dataset(&y);
-    return status;
+    for (int k = 0; k < NTK_N_PARTS; k++)
+        NTK_TRY(find_key(f->ctx, file, &ntk_part_kinds[k], &keys[k]));
+    if (!keys[NTK_PART_X])
+        return no_samples(f->ctx, file);
+    for (int k = 0; k < NTK_N_PARTS; k++)
+        if (keys[k])
+            NTK_TRY(read_part(file, keys[k], (ntk_part)k, f));
+    return ntk_parts_end(f);
 }
 
-static ntk_status read_file(ntk_ctx *ctx, hid_t file, const ntk_load_opts *opts, ntk_data **data)
+/* Of the stream only its file's name is used. */
+static ntk_status read_stream(struct ntk_stream *s, const char *path, const ntk_load_opts *opts, ntk_data **data)
 {
-    const char *x = NULL, *y = NULL;
-    int64_t n = 0;
-
-    NTK_TRY(find_key(ctx, file, "x", "X", &x));
-    NTK_TRY(find_key(ctx, file, "y", "Y", &y));
-    if (!x)
-        return no_samples(ctx, file);
-    NTK_TRY(read_samples(ctx, file, x, opts, &n, data));
-    return y ? read_targets(ctx, file, y, n, *data) : NTK_OK;
-}
-
-ntk_status ntk_read_hdf5(ntk_ctx *ctx, const char *path, const ntk_load_opts *opts, ntk_data **data)
-{
+    ntk_ctx *ctx = s->ctx;
     struct ntk_h5_errors errors = {.memory = false};
-    ntk_data *d = NULL;
+    struct ntk_filling filling = {.ctx = ctx, .opts = opts};
     ntk_status status;
     hid_t file;
     FILE *f;
 
+    path = strcmp(path, "-") == 0 ? "/dev/stdin" : path;
     NTK_TRY(ntk_open(ctx, path, &f)); /* says why a file cannot be opened better than HDF5 does */
     fclose(f);
     ntk_h5_errors_begin(&errors);
     file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
-    status = file < 0 ? ntk_fail(ctx, NTK_EIO, "is not a whole HDF5 file") : read_file(ctx, file, opts, &d);
+    status = file < 0 ? ntk_fail(ctx, NTK_EIO, "is not a whole HDF5 file") : read_file(file, &filling);
     if (file >= 0)
         H5Fclose(file);
     ntk_h5_errors_end(&errors);
     if (errors.memory) /* whatever became of it: what is not found may be there */
         status = ntk_fail(ctx, NTK_ENOMEM, "no memory to read the file");
     if (status != NTK_OK) {
-        ntk_data_free(d);
+        ntk_data_free(filling.data);
         return status;
     }
-    *data = d;
+    *data = filling.data;
     return NTK_OK;
 }
 
@@ -355,3 +343,21 @@ ntk_status ntk_write_hdf5(ntk_ctx *ctx, const char *path, const ntk_array *array
 }
 
 #endif
+
+static bool begins(const unsigned char *head, size_t n)
+{
+    return ntk_begins("\x89HDF\r\n\x1a\n", 8, head, n);
+}
+
+static bool called(const char *path)
+{
+    return ntk_is_called(path, ".h5") || ntk_is_called(path, ".hdf5");
+}
+
+const struct ntk_reader ntk_reader_hdf5 = {
+    .begins = begins,
+    .called = called,
+    .plain = "an HDF5 file",
+    .files = "HDF5",
+    .read = read_stream,
+};

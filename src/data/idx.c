@@ -11,7 +11,6 @@
 #include "data/stream.h"
 
 #define DIMS_MAX 4
-#define CLASSES  10 /* of MNIST */
 
 struct idx {
     ntk_ctx *ctx;
@@ -20,7 +19,13 @@ struct idx {
     int64_t dims[DIMS_MAX];
 };
 
-bool ntk_is_idx(const char *path)
+static bool begins(const unsigned char *head, size_t n)
+{
+    return ntk_begins("\0\0\x08", 3, head, n);
+}
+
+/* ...idxN-ubyte or ...idxN-ubyte.gz */
+static bool called(const char *path)
 {
     const size_t tail = strlen("idx3-ubyte"), gz = ntk_ends_with(path, ".gz") ? 3 : 0;
     const size_t n = strlen(path) - gz;
@@ -147,8 +152,7 @@ static char *other_packing(ntk_ctx *ctx, const char *path)
     return other;
 }
 
-/* Whichever of path and its other packing exists, in *path; NULL if neither does. */
-static ntk_status find_packing(ntk_ctx *ctx, char **path)
+ntk_status ntk_find_packing(ntk_ctx *ctx, char **path)
 {
     char *other = other_packing(ctx, *path);
 
@@ -184,12 +188,12 @@ static ntk_status find_labels(ntk_ctx *ctx, const char *images, char **labels)
     memcpy(path + n - tail, "labels", 6);
     path[n - tail + 10] = '1';
     *labels = path;
-    return find_packing(ctx, labels);
+    return ntk_find_packing(ctx, labels);
 }
 
-ntk_status ntk_read_idx(ntk_ctx *ctx, struct ntk_stream *s, const char *path,
-                        const ntk_load_opts *opts, ntk_data **data)
+static ntk_status read_stream(struct ntk_stream *s, const char *path, const ntk_load_opts *opts, ntk_data **data)
 {
+    ntk_ctx *ctx = s->ctx;
     struct idx idx = {.ctx = ctx, .s = s};
     char *labels = NULL;
     ntk_data *d = NULL;
@@ -211,37 +215,9 @@ ntk_status ntk_read_idx(ntk_ctx *ctx, struct ntk_stream *s, const char *path,
     return NTK_OK;
 }
 
-ntk_status ntk_read_mnist(ntk_ctx *ctx, const char *part, const ntk_load_opts *opts,
-                          ntk_data **data)
-{
-    struct ntk_text name = {0};
-    ntk_data *d = NULL;
-    char *dir, *images;
-    bool test;
-    ntk_status status;
-
-    NTK_TRY(ntk_split_part(ctx, part, &dir, &test));
-    ntk_text_add(&name, "%s/%s-images-idx3-ubyte", dir, test ? "t10k" : "train");
-    images = name.failed ? NULL : ntk_strdup(ctx, name.s);
-    status = images ? find_packing(ctx, &images) : NTK_ENOMEM;
-    if (status == NTK_OK && !images)
-        status = ntk_fail(ctx, NTK_EIO, "there is no %s, nor %s.gz", name.s, name.s);
-    if (status == NTK_OK) {
-        status = ntk_read_file(ctx, images, opts, &d);
-        if (status != NTK_OK)
-            ntk_fail_in(ctx, status, "%s", images);
-    }
-    if (status == NTK_OK && !d->y)
-        status = ntk_fail(ctx, NTK_EIO, "there are no labels beside %s", images);
-    if (status == NTK_OK && d->schema->labels[d->schema->n_classes - 1] < CLASSES)
-        status = ntk_data_declare(d, NULL, CLASSES);
-    free(images);
-    free(name.s);
-    free(dir);
-    if (status != NTK_OK) {
-        ntk_data_free(d);
-        return status;
-    }
-    *data = d;
-    return NTK_OK;
-}
+const struct ntk_reader ntk_reader_idx = {
+    .begins = begins,
+    .called = called,
+    .files = "idx",
+    .read = read_stream,
+};

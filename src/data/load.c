@@ -8,12 +8,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/sized.h"
 #include "data/data.h"
 #include "data/stream.h"
 
-void ntk_load_opts_init(ntk_load_opts *opts)
+static const ntk_load_opts defaults = {.size = sizeof defaults, .dtype = NTK_F64};
+static const struct ntk_sized sized = NTK_SIZED(ntk_load_opts, weights, &defaults);
+
+void ntk_load_opts_init_sized(ntk_load_opts *opts, size_t size)
 {
-    *opts = (ntk_load_opts){.dtype = NTK_F64};
+    ntk_sized_init(&sized, opts, size);
 }
 
 bool ntk_ends_with(const char *s, const char *end)
@@ -63,37 +67,39 @@ ntk_status ntk_split_part(ntk_ctx *ctx, const char *part, char **dir, bool *test
     return NTK_OK;
 }
 
-/* ---- kinds of files */
+/* ---- readers */
 
-enum kind { TEXT, NPY, NPZ, HDF5, IDX, OTHER };
+#define READER(name) extern const struct ntk_reader ntk_reader_##name;
+#include "data/readers.def"
+#undef READER
 
-/* What files begin with, and what those are called that are not read. */
+static const struct ntk_reader *const readers[] = {
+#define READER(name) &ntk_reader_##name,
+#include "data/readers.def"
+#undef READER
+};
+#define N_READERS (sizeof readers / sizeof *readers)
+
+/* What files begin with that are not read, and what those are called. */
 static const struct start {
     const char *bytes;
     size_t n;
-    enum kind kind;
     const char *name;
-} starts[] = {
-    {"\x93NUMPY", 6, NPY, NULL},
-    {"PK\3\4", 4, NPZ, NULL},
-    {"PK\5\6", 4, NPZ, NULL},
-    {"\x89HDF\r\n\x1a\n", 8, HDF5, NULL},
-    {"\0\0\x08", 3, IDX, NULL},
-    {"BZh", 3, OTHER, "compressed by bzip2"},
-    {"\xfd""7zXZ", 5, OTHER, "compressed by xz"},
-    {"\x28\xb5\x2f\xfd", 4, OTHER, "compressed by zstd"},
-    {"PAR1", 4, OTHER, "a Parquet file"},
-    {"ARROW1", 6, OTHER, "an Arrow file"},
-    {"MATLAB", 6, OTHER, "a MATLAB file"},
-    {"\xd0\xcf\x11\xe0", 4, OTHER, "a spreadsheet"},
-    {"\x80\2", 2, OTHER, "a Python pickle"},
-    {"\x80\3", 2, OTHER, "a Python pickle"},
-    {"\x80\4", 2, OTHER, "a Python pickle"},
-    {"\x80\5", 2, OTHER, "a Python pickle"},
+} others[] = {
+    {"BZh", 3, "compressed by bzip2"},
+    {"\xfd""7zXZ", 5, "compressed by xz"},
+    {"\x28\xb5\x2f\xfd", 4, "compressed by zstd"},
+    {"PAR1", 4, "a Parquet file"},
+    {"ARROW1", 6, "an Arrow file"},
+    {"MATLAB", 6, "a MATLAB file"},
+    {"\xd0\xcf\x11\xe0", 4, "a spreadsheet"},
+    {"\x80\2", 2, "a Python pickle"},
+    {"\x80\3", 2, "a Python pickle"},
+    {"\x80\4", 2, "a Python pickle"},
+    {"\x80\5", 2, "a Python pickle"},
 };
 
-/* Without .gz: it may be compressed. */
-static bool is_called(const char *path, const char *end)
+bool ntk_is_called(const char *path, const char *end)
 {
     const size_t n = strlen(path), k = strlen(end);
 
@@ -101,71 +107,50 @@ static bool is_called(const char *path, const char *end)
            (ntk_ends_with(path, ".gz") && n >= k + 3 && strncasecmp(path + n - 3 - k, end, k) == 0);
 }
 
-/* By the name; text if that says nothing. */
-static enum kind kind_of_name(const char *path)
+/* What a file is, its first bytes say, else its name; a table if that says nothing. Text is not taken for text under
+ * the name of another kind. */
+static const struct ntk_reader *reader_of(const unsigned char *head, size_t n, const char *path)
 {
-    return is_called(path, ".npy")                                 ? NPY
-           : is_called(path, ".npz")                               ? NPZ
-           : is_called(path, ".h5") || is_called(path, ".hdf5") ? HDF5
-           : ntk_is_idx(path)                                      ? IDX
-                                                                   : TEXT;
+    for (size_t k = 0; k < N_READERS; k++)
+        if (readers[k]->begins && readers[k]->begins(head, n))
+            return readers[k];
+    for (size_t k = 0; k < N_READERS; k++)
+        if (readers[k]->called && readers[k]->called(path))
+            return readers[k];
+    return &ntk_reader_table;
 }
 
-/* What a file is, its first bytes say; text is not taken for text under the name of another kind. */
-static ntk_status find_kind(struct ntk_stream *s, const char *path, enum kind *kind)
+static ntk_status find_reader(struct ntk_stream *s, const char *path, const struct ntk_reader **reader)
 {
     const unsigned char *head;
+    const char *plain;
     size_t n;
 
     NTK_TRY(ntk_stream_look(s, &head, &n));
-    *kind = kind_of_name(path);
-    for (size_t k = 0; k < sizeof starts / sizeof *starts; k++)
-        if (n >= starts[k].n && memcmp(head, starts[k].bytes, starts[k].n) == 0) {
-            *kind = starts[k].kind;
-            if (*kind == OTHER)
-                return ntk_fail(s->ctx, NTK_ENOTSUP,
-                                "is %s, which is not read: save it as CSV, .npy, .npz or HDF5",
-                                starts[k].name);
-        }
-    if (*kind != NPZ && *kind != HDF5)
-        return NTK_OK;
-    if (s->packing == NTK_GZIPPED)
-        return ntk_fail(s->ctx, NTK_ENOTSUP, "is %s that is compressed: unpack it with gunzip",
-                        *kind == NPZ ? "an npz" : "an HDF5 file");
-    if (ntk_file_size(s->f) == UINT64_MAX)
-        return ntk_fail(s->ctx, NTK_ENOTSUP, "is no regular file, which %s must be",
-                        *kind == NPZ ? "an npz" : "an HDF5 file");
+    for (size_t k = 0; k < sizeof others / sizeof *others; k++)
+        if (ntk_begins(others[k].bytes, others[k].n, head, n))
+            return ntk_fail(s->ctx, NTK_ENOTSUP,
+                            "is %s, which is not read: save it as CSV, .npy, .npz or HDF5", others[k].name);
+    *reader = reader_of(head, n, path);
+    plain = (*reader)->plain;
+    if (plain && s->packing == NTK_GZIPPED)
+        return ntk_fail(s->ctx, NTK_ENOTSUP, "is %s that is compressed: unpack it with gunzip", plain);
+    if (plain && ntk_file_size(s->f) == UINT64_MAX)
+        return ntk_fail(s->ctx, NTK_ENOTSUP, "is no regular file, which %s must be", plain);
     return NTK_OK;
-}
-
-static ntk_status read_stream(ntk_ctx *ctx, struct ntk_stream *s, const char *path,
-                              const ntk_load_opts *opts, ntk_data **data)
-{
-    enum kind kind;
-
-    NTK_TRY(find_kind(s, path, &kind));
-    switch (kind) {
-    case NPY:
-        return ntk_read_npy(ctx, s, opts, data);
-    case NPZ:
-        return ntk_read_npz(ctx, s, opts, data);
-    case HDF5:
-        return ntk_read_hdf5(ctx, strcmp(path, "-") == 0 ? "/dev/stdin" : path, opts, data);
-    case IDX:
-        return ntk_read_idx(ctx, s, path, opts, data);
-    default:
-        return ntk_read_csv(ctx, s, opts, data);
-    }
 }
 
 static ntk_status read_open(ntk_ctx *ctx, FILE *f, const char *path, const ntk_load_opts *opts,
                             ntk_data **data)
 {
     struct ntk_stream s;
+    const struct ntk_reader *reader = NULL;
     ntk_status status = ntk_stream_file(ctx, f, &s);
 
     if (status == NTK_OK)
-        status = read_stream(ctx, &s, path, opts, data);
+        status = find_reader(&s, path, &reader);
+    if (status == NTK_OK)
+        status = reader->read(&s, path, opts, data);
     ntk_stream_end(&s);
     return status;
 }
@@ -183,28 +168,34 @@ ntk_status ntk_read_file(ntk_ctx *ctx, const char *path, const ntk_load_opts *op
 
 /* ---- sources */
 
-static const char expected[] =
-    "expected digits[/train|/test], mnist:DIR/train|test, cifar10:DIR/train|test, or a file: a table as "
-    "text (CSV), .npy (either may be gzipped), .npz, HDF5 or idx, or - for standard input";
-
-static bool is_digits(const char *source)
+/* Says what sources there are. */
+static ntk_status fail_expected(ntk_ctx *ctx, ntk_status status, const char *what)
 {
-    return strcmp(source, "digits") == 0 || strcmp(source, "digits/train") == 0 ||
-           strcmp(source, "digits/test") == 0;
+    struct ntk_text list = {0};
+    size_t files = 0, n = 0;
+
+    for (size_t k = 0; k < N_READERS; k++) {
+        if (readers[k]->sources)
+            ntk_text_add(&list, "%s, ", readers[k]->sources);
+        files += readers[k]->files != NULL;
+    }
+    for (size_t k = 0; k < N_READERS; k++)
+        if (readers[k]->files)
+            ntk_text_add(&list, "%s%s", n == 0 ? "or a file: " : n + 1 == files ? " or " : ", ", readers[k]->files), n++;
+    ntk_fail(ctx, status, "%s: expected %s, or - for standard input", what, list.s ? list.s : "a file");
+    free(list.s);
+    return status;
 }
 
 static ntk_status load(ntk_ctx *ctx, const char *source, const ntk_load_opts *opts, ntk_data **data)
 {
-    if (is_digits(source))
-        return ntk_read_digits(ctx, source, opts, data);
+    for (size_t k = 0; k < N_READERS; k++)
+        if (readers[k]->is_source && readers[k]->is_source(source))
+            return readers[k]->read_source(ctx, source, opts, data);
     if (strcmp(source, "-") == 0)
         return read_open(ctx, stdin, source, opts, data);
-    if (strncmp(source, "mnist:", 6) == 0)
-        return ntk_read_mnist(ctx, source + 6, opts, data);
-    if (strncmp(source, "cifar10:", 8) == 0)
-        return ntk_read_cifar10(ctx, source + 8, opts, data);
     if (!strchr(source, '.') && access(source, F_OK) != 0)
-        return ntk_fail(ctx, NTK_EIO, "No such file: %s", expected);
+        return fail_expected(ctx, NTK_EIO, "No such file");
     return ntk_read_file(ctx, source, opts, data);
 }
 
@@ -216,30 +207,32 @@ static void say_notes(const ntk_data *data, const char *name)
         ntk_log(data->ctx, 1, "%s: %s", name, t->notes[k]);
 }
 
+static ntk_status check_options(ntk_ctx *ctx, const ntk_load_opts *o)
+{
+    if (o->dtype != NTK_F32 && o->dtype != NTK_F64)
+        return ntk_fail(ctx, NTK_EINVAL, "dtype must be NTK_F32 or NTK_F64, got %d", (int)o->dtype);
+    if (o->limit < 0)
+        return ntk_fail(ctx, NTK_EINVAL, "limit must be >= 0, got %lld", (long long)o->limit);
+    if (o->header != NTK_HEADER_AUTO && o->header != NTK_HEADER_YES && o->header != NTK_HEADER_NO)
+        return ntk_fail(ctx, NTK_EINVAL,
+                        "header must be NTK_HEADER_AUTO, NTK_HEADER_YES or NTK_HEADER_NO, got %d",
+                        (int)o->header);
+    return NTK_OK;
+}
+
 ntk_status ntk_data_load(ntk_ctx *ctx, const char *source, const ntk_load_opts *opts,
                          ntk_data **data)
 {
     const char *name = source && strcmp(source, "-") == 0 ? "standard input" : source;
-    ntk_load_opts defaults;
+    ntk_load_opts o;
     ntk_data *d = NULL;
     ntk_status status;
 
-    ntk_load_opts_init(&defaults);
-    if (!opts)
-        opts = &defaults;
+    NTK_TRY(ntk_sized_read(ctx, &sized, opts, &o));
     if (!source)
-        return ntk_fail(ctx, NTK_EINVAL, "source is NULL: %s", expected);
-    if (opts->dtype != NTK_F32 && opts->dtype != NTK_F64)
-        return ntk_fail(ctx, NTK_EINVAL, "dtype must be NTK_F32 or NTK_F64, got %d",
-                        (int)opts->dtype);
-    if (opts->limit < 0)
-        return ntk_fail(ctx, NTK_EINVAL, "limit must be >= 0, got %lld", (long long)opts->limit);
-    if (opts->header != NTK_HEADER_AUTO && opts->header != NTK_HEADER_YES &&
-        opts->header != NTK_HEADER_NO)
-        return ntk_fail(ctx, NTK_EINVAL,
-                        "header must be NTK_HEADER_AUTO, NTK_HEADER_YES or NTK_HEADER_NO, got %d",
-                        (int)opts->header);
-    status = load(ctx, source, opts, &d);
+        return fail_expected(ctx, NTK_EINVAL, "source is NULL");
+    NTK_TRY(check_options(ctx, &o));
+    status = load(ctx, source, &o, &d);
     if (status == NTK_OK)
         status = ntk_data_check_finite(d);
     if (status != NTK_OK) {

@@ -253,15 +253,26 @@ ntk_status ntk_npy_values(struct ntk_stream *s, const struct ntk_npy *npy, int64
     return rows == npy->shape[0] || npy->fortran ? ntk_stream_finish(s, "array") : NTK_OK;
 }
 
-ntk_status ntk_read_npy(ntk_ctx *ctx, struct ntk_stream *s, const ntk_load_opts *opts,
-                        ntk_data **data)
+static bool begins(const unsigned char *head, size_t n)
 {
+    return ntk_begins("\x93NUMPY", 6, head, n);
+}
+
+static bool called(const char *path)
+{
+    return ntk_is_called(path, ".npy");
+}
+
+static ntk_status read_stream(struct ntk_stream *s, const char *path, const ntk_load_opts *opts, ntk_data **data)
+{
+    ntk_ctx *ctx = s->ctx;
     struct ntk_npy npy;
     ntk_shape shape;
     int64_t n;
     ntk_data *d;
     ntk_status status;
 
+    (void)path;
     NTK_TRY(ntk_npy_begin(s, &npy));
     NTK_TRY(ntk_dims_to_samples(ctx, npy.ndim, npy.shape, &n, &shape));
     n = ntk_limited(opts, n);
@@ -274,6 +285,13 @@ ntk_status ntk_read_npy(ntk_ctx *ctx, struct ntk_stream *s, const ntk_load_opts 
     *data = d;
     return NTK_OK;
 }
+
+const struct ntk_reader ntk_reader_npy = {
+    .begins = begins,
+    .called = called,
+    .files = ".npy (either may be gzipped)",
+    .read = read_stream,
+};
 
 size_t ntk_npy_header(const ntk_array *a, char *header)
 {

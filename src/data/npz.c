@@ -9,6 +9,7 @@
 
 #include "data/data.h"
 #include "data/npy.h"
+#include "data/parts.h"
 
 #define EOCD_SIZE       22u
 #define LOCATOR_SIZE    20u
@@ -42,7 +43,7 @@ struct archive {
     FILE *f;
     uint64_t file_size;
     uint64_t entries, directory_size, directory_at;
-    struct member x, y;
+    struct member parts[NTK_N_PARTS];
     bool arrays;          /* some member is a .npy */
     struct ntk_text keys; /* all of them, for the message */
 };
@@ -141,9 +142,12 @@ static bool read_zip64(const unsigned char *extra, size_t n, struct member *m)
     return true;
 }
 
-static bool is_key(const unsigned char *name, size_t n, char lower)
+/* Whether a member of that name is the array `key` (NULL: none is). */
+static bool is_key(const unsigned char *name, size_t n, const char *key)
 {
-    return n == 5 && (name[0] | 0x20) == lower && memcmp(name + 1, ".npy", 4) == 0;
+    const size_t length = key ? strlen(key) : 0;
+
+    return key && n == length + 4 && memcmp(name, key, length) == 0 && memcmp(name + length, ".npy", 4) == 0;
 }
 
 static void note_key(struct archive *a, const unsigned char *name, size_t n)
@@ -157,14 +161,15 @@ static void note_key(struct archive *a, const unsigned char *name, size_t n)
                      length < NAME_MAX_LENGTH ? length : NAME_MAX_LENGTH, (const char *)name);
 }
 
-static ntk_status keep(const struct archive *a, const struct member *m, char key, struct member *kept)
+static ntk_status keep(struct archive *a, const struct member *m, ntk_part part)
 {
-    if (kept->found)
+    const struct ntk_part_kind *kind = &ntk_part_kinds[part];
+
+    if (a->parts[part].found)
         return ntk_fail(a->ctx, NTK_EINVAL,
-                        "has two arrays called %c or %c, which of them is meant cannot be known: leave "
-                        "one out",
-                        key, key - 'a' + 'A');
-    *kept = *m;
+                        "has two arrays called %s%s%s, which of them is meant cannot be known: leave one out",
+                        kind->name, kind->other ? " or " : "", kind->other ? kind->other : "");
+    a->parts[part] = *m;
     return NTK_OK;
 }
 
@@ -192,10 +197,9 @@ static ntk_status read_entry(struct archive *a, const unsigned char *p, size_t n
     note_key(a, p + ENTRY_SIZE, name);
     if (a->keys.failed)
         return ntk_fail(a->ctx, NTK_ENOMEM, "no memory for the names of its members");
-    if (is_key(p + ENTRY_SIZE, name, 'x'))
-        return keep(a, &m, 'x', &a->x);
-    if (is_key(p + ENTRY_SIZE, name, 'y'))
-        return keep(a, &m, 'y', &a->y);
+    for (int k = 0; k < NTK_N_PARTS; k++)
+        if (is_key(p + ENTRY_SIZE, name, ntk_part_kinds[k].name) || is_key(p + ENTRY_SIZE, name, ntk_part_kinds[k].other))
+            return keep(a, &m, (ntk_part)k);
     return NTK_OK;
 }
 
@@ -247,77 +251,77 @@ static ntk_status begin_member(const struct archive *a, const struct member *m,
     return status;
 }
 
-/* Targets for n samples in the file, of which data may have fewer. */
-static ntk_status read_targets(const struct archive *a, int64_t n, ntk_data *data)
-{
+/* An open member, for ntk_part_fill. */
+struct array {
     struct ntk_stream s;
     struct ntk_npy npy;
-    int64_t outputs = 0;
-    ntk_status status;
+};
 
-    NTK_TRY(begin_member(a, &a->y, &s, &npy));
-    status = ntk_dims_to_targets(a->ctx, npy.ndim, npy.shape, n, &outputs);
-    if (status == NTK_OK)
-        status = ntk_data_add_targets(data, outputs);
-    if (status == NTK_OK)
-        status = ntk_npy_values(&s, &npy, data->n, data->y, NTK_F64);
-    ntk_stream_end(&s);
-    return status;
+static ntk_status read_rows(void *array, int64_t rows, void *out, ntk_dtype dtype)
+{
+    struct array *x = array;
+
+    return ntk_npy_values(&x->s, &x->npy, rows, out, dtype);
 }
 
-static ntk_status read_samples(const struct archive *a, const ntk_load_opts *opts, int64_t *n,
-                               ntk_data **data)
+static ntk_status read_part(const struct archive *a, ntk_part part, struct ntk_filling *f)
 {
-    struct ntk_stream s;
-    struct ntk_npy npy;
-    ntk_shape shape;
-    ntk_status status;
+    struct array x;
+    ntk_status status = begin_member(a, &a->parts[part], &x.s, &x.npy);
 
-    NTK_TRY(begin_member(a, &a->x, &s, &npy));
-    status = ntk_dims_to_samples(a->ctx, npy.ndim, npy.shape, n, &shape);
-    if (status == NTK_OK)
-        status = ntk_data_alloc(a->ctx, opts->dtype, ntk_limited(opts, *n), shape, data);
-    if (status == NTK_OK)
-        status = ntk_npy_values(&s, &npy, (*data)->n, (*data)->owned_x, opts->dtype);
-    ntk_stream_end(&s);
-    return status;
+    if (status == NTK_OK) {
+        status = ntk_part_fill(f, part, x.npy.ndim, x.npy.shape, read_rows, &x);
+        ntk_stream_end(&x.s);
+    }
+    return status == NTK_OK ? NTK_OK : ntk_fail_in(a->ctx, status, "array %s", ntk_part_kinds[part].name);
 }
 
-static ntk_status read_archive(struct archive *a, const ntk_load_opts *opts, ntk_data **data)
+static ntk_status read_archive(struct archive *a, struct ntk_filling *f)
 {
-    int64_t n = 0;
-    ntk_status status;
-
     NTK_TRY(find_directory(a));
     NTK_TRY(read_directory(a));
     if (!a->arrays && a->keys.s)
         return ntk_fail(a->ctx, NTK_EINVAL, "is a zip file, but no npz: it has %s, and no arrays",
                         a->keys.s);
-    if (!a->x.found)
+    if (!a->parts[NTK_PART_X].found)
         return ntk_fail(a->ctx, NTK_EINVAL, "has no array x; its keys are %s",
                         a->keys.s ? a->keys.s : "none");
-    status = read_samples(a, opts, &n, data);
-    if (status != NTK_OK)
-        return ntk_fail_in(a->ctx, status, "array x");
-    if (!a->y.found)
-        return NTK_OK;
-    status = read_targets(a, n, *data);
-    return status == NTK_OK ? NTK_OK : ntk_fail_in(a->ctx, status, "array y");
+    for (int k = 0; k < NTK_N_PARTS; k++)
+        if (a->parts[k].found)
+            NTK_TRY(read_part(a, (ntk_part)k, f));
+    return ntk_parts_end(f);
 }
 
-ntk_status ntk_read_npz(ntk_ctx *ctx, struct ntk_stream *s, const ntk_load_opts *opts,
-                        ntk_data **data)
+static bool begins(const unsigned char *head, size_t n)
 {
-    struct archive a = {.ctx = ctx, .f = s->f, .file_size = ntk_file_size(s->f)};
-    ntk_data *d = NULL;
-    ntk_status status;
+    return ntk_begins("PK\3\4", 4, head, n) || ntk_begins("PK\5\6", 4, head, n);
+}
 
-    status = read_archive(&a, opts, &d);
+static bool called(const char *path)
+{
+    return ntk_is_called(path, ".npz");
+}
+
+static ntk_status read_stream(struct ntk_stream *s, const char *path, const ntk_load_opts *opts, ntk_data **data)
+{
+    struct archive a = {.ctx = s->ctx, .f = s->f, .file_size = ntk_file_size(s->f)};
+    struct ntk_filling f = {.ctx = s->ctx, .opts = opts};
+    const ntk_status status = read_archive(&a, &f);
+
+    (void)path;
     free(a.keys.s);
     if (status != NTK_OK) {
-        ntk_data_free(d);
+        ntk_data_free(f.data);
         return status;
     }
-    *data = d;
+    *data = f.data;
     return NTK_OK;
 }
+
+const struct ntk_reader ntk_reader_npz = {
+    .begins = begins,
+    .called = called,
+    .plain = "an npz",
+    .files = ".npz",
+    .read = read_stream,
+};

@@ -6,7 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "data/data.h"
+#include "data/parts.h"
 
 static int64_t stats_of(ntk_standardize kind, ntk_shape shape)
 {
@@ -184,6 +184,8 @@ ntk_status ntk_scaler_apply(const ntk_scaler *scaler, const ntk_data *data, ntk_
         status = ntk_data_add_targets(d, data->outputs);
     if (status == NTK_OK && data->y)
         memcpy(d->y, data->y, (size_t)(d->n * d->outputs) * sizeof *d->y);
+    if (status == NTK_OK)
+        status = ntk_parts_copy(data, d);
     d->classes = data->classes;
     d->schema = ntk_schema_hold(data->schema);
     if (scaler->n)

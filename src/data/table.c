@@ -27,6 +27,7 @@ struct table {
     struct ntk_columns c;
     void *x;         /* [capacity][features] of dtype */
     double *y;       /* [capacity][targets] */
+    double *weights; /* [capacity]; NULL: no column has them */
     int64_t n, capacity;
     bool in_words;   /* the target is */
     struct words words;
@@ -140,30 +141,43 @@ static void free_words(struct words *w)
 
 /* ---- rows */
 
+/* Bytes of a row's features, targets and weight. */
+static size_t row_bytes(const struct table *t, ntk_dtype dtype)
+{
+    return (size_t)t->c.n_features * dtype + (size_t)t->c.n_targets * sizeof *t->y +
+           (t->c.weights >= 0 ? sizeof *t->weights : 0);
+}
+
+/* The first t->n rows of *array move to a larger one. */
+static bool grow_array(ntk_ctx *ctx, const struct table *t, int64_t capacity, size_t row, void **array)
+{
+    void *larger = ntk_alloc(ctx, (size_t)capacity, row);
+
+    if (!larger)
+        return false;
+    if (t->n)
+        memcpy(larger, *array, (size_t)t->n * row);
+    free(*array);
+    *array = larger;
+    return true;
+}
+
 static ntk_status grow(struct reader *r, struct table *t, ntk_dtype dtype)
 {
-    const size_t row = (size_t)t->c.n_features * dtype, targets = (size_t)t->c.n_targets * sizeof *t->y;
     const int64_t capacity = t->capacity ? t->capacity + t->capacity / 2 : 64;
-    void *x;
-    double *y;
+    void *y = t->y, *weights = t->weights;
+    bool grown;
 
     /* Old and new are there at once. */
-    NTK_TRY(ntk_ctx_check_memory(r->ctx, (size_t)(capacity + t->n) * (row + targets), "the table"));
-    x = ntk_alloc(r->ctx, (size_t)capacity, row);
-    y = ntk_alloc(r->ctx, (size_t)capacity, targets);
-    if (!x || !y) {
-        free(x);
-        free(y);
-        return NTK_ENOMEM;
-    }
-    if (t->n) {
-        memcpy(x, t->x, (size_t)t->n * row);
-        memcpy(y, t->y, (size_t)t->n * targets);
-    }
-    free(t->x);
-    free(t->y);
-    t->x = x;
+    NTK_TRY(ntk_ctx_check_memory(r->ctx, (size_t)(capacity + t->n) * row_bytes(t, dtype), "the table"));
+    grown = grow_array(r->ctx, t, capacity, (size_t)t->c.n_features * dtype, &t->x) &&
+            grow_array(r->ctx, t, capacity, (size_t)t->c.n_targets * sizeof *t->y, &y);
+    if (grown && t->c.weights >= 0)
+        grown = grow_array(r->ctx, t, capacity, sizeof *t->weights, &weights);
     t->y = y;
+    t->weights = weights;
+    if (!grown)
+        return NTK_ENOMEM;
     t->capacity = capacity;
     return NTK_OK;
 }
@@ -172,8 +186,9 @@ static ntk_status bad_cell(const struct reader *r, const struct table *t, int64_
                            const char *cell)
 {
     const char *name = t->c.header ? t->c.names[column] : NULL;
-    const bool label = t->c.place[column] >= t->c.n_features;
-    const char *reason = !is_word(cell) ? ntk_csv_fault(cell)
+    const bool label = t->c.place[column] >= t->c.n_features, negative = *cell == '-' && is_number(cell);
+    const char *reason = negative && t->c.place[column] == NTK_WEIGHT ? "is less than 0: a weight must be >= 0"
+                         : !is_word(cell) ? ntk_csv_fault(cell)
                          : label        ? "is not a number, as the labels before it are"
                                         : "is not a number: encode words as numbers, or drop their column";
 
@@ -196,7 +211,11 @@ static ntk_status add_cell(const struct reader *r, struct table *t, ntk_dtype dt
     }
     if (!ntk_csv_number(cell, &value) || !isfinite(value))
         return bad_cell(r, t, column, cell);
-    if (target >= 0)
+    if (place == NTK_WEIGHT && value < 0)
+        return bad_cell(r, t, column, cell);
+    if (place == NTK_WEIGHT)
+        t->weights[t->n] = value;
+    else if (target >= 0)
         t->y[t->n * t->c.n_targets + target] = value;
     else
         ntk_store(t->x, dtype, (size_t)(t->n * t->c.n_features + place), value);
@@ -442,9 +461,10 @@ static ntk_status make_data(ntk_ctx *ctx, struct table *t, const ntk_load_opts *
         d->outputs = t->c.n_targets;
         t->y = NULL;
     }
-    ntk_ctx_keep(ctx,
-                 (size_t)t->n * ((size_t)t->c.n_features * opts->dtype + (size_t)t->c.n_targets * sizeof *d->y),
-                 &d->held);
+    d->weights = t->weights;
+    d->owned_parts = true;
+    t->weights = NULL;
+    ntk_ctx_keep(ctx, (size_t)t->n * row_bytes(t, opts->dtype), &d->held);
     status = describe(t, opts, d);
     if (status != NTK_OK) {
         ntk_data_free(d);
@@ -454,24 +474,30 @@ static ntk_status make_data(ntk_ctx *ctx, struct table *t, const ntk_load_opts *
     return NTK_OK;
 }
 
-ntk_status ntk_read_csv(ntk_ctx *ctx, struct ntk_stream *s, const ntk_load_opts *opts,
-                        ntk_data **data)
+static ntk_status read_stream(struct ntk_stream *s, const char *path, const ntk_load_opts *opts, ntk_data **data)
 {
     struct reader r;
     struct table t = {0};
     locale_t before;
     ntk_status status;
 
+    (void)path;
     ntk_csv_begin(&r, s);
     before = ntk_plain_begin();
     status = read_table(&r, &t, opts);
     ntk_plain_end(before);
     if (status == NTK_OK)
-        status = make_data(ctx, &t, opts, data);
+        status = make_data(s->ctx, &t, opts, data);
     ntk_csv_end(&r);
     free_words(&t.words);
     ntk_columns_free(&t.c);
     free(t.x);
     free(t.y);
+    free(t.weights);
     return status;
 }
+
+const struct ntk_reader ntk_reader_table = {
+    .files = "a table as text (CSV)",
+    .read = read_stream,
+};

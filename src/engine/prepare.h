@@ -14,6 +14,7 @@ struct ntk_preparation {
     const struct ntk_machine *machine; /* makes values that come from pairs of positions */
     struct ntk_reference *reference;
     bool fixed; /* the reference is there already: sets must be within what it takes */
+    bool variances; /* of points are wanted */
     int sets;
     struct ntk_samples *s[2];
     bool beyond; /* some number is not one that the way takes, or not within the reference: what was prepared

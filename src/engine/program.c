@@ -48,7 +48,7 @@ static void find_vectors(struct ntk_program *p)
     }
     if (flat < 0 || planes != (node(p, flat)->place == NTK_SUMS))
         return;
-    p->vectors = true;
+    p->vectors = p->variances = true; /* they cost little, and make equal samples exact */
     for (int v = 0; v < p->graph->n; v++)
         p->used[v] = p->used[v] && !node(p, v)->plane;
     p->frames[p->points].entries[p->frames[p->points].n_entries++] = flat;
@@ -184,6 +184,7 @@ static bool make_step(struct ntk_program *p, int v)
     x->op->instruct(x, &s->run);
     if (s->side_set >= 0)
         p->reads[s->side_set] = x->plane;
+    p->variances = p->variances || (!x->plane && !links && (s->side_set >= 0 || s->run.id == NTK_DO_COPY));
     if (s->run.id == NTK_DO_COPY && x->plane)
         s->exit = exit_of(p, s->in[0]);
     p->most_in = s->n_in > p->most_in ? s->n_in : p->most_in;
@@ -197,7 +198,6 @@ static ntk_status make_steps(struct ntk_program *p)
     for (int v = 0; v < p->graph->n; v++) {
         if (!p->used[v] || (p->vectors && v == p->frames[p->points].entries[0]))
             continue;
-        NTK_TRY(ntk_op_check(p->ctx, node(p, v)));
         if (!make_step(p, v))
             return NTK_ENOMEM;
     }
@@ -242,6 +242,14 @@ static ntk_status check_size(const struct ntk_graph *g)
                                 "planning a kernel of images of this size");
 }
 
+/* Before any face is called: of nodes that steps read through, too. */
+static ntk_status check_faces(const struct ntk_graph *g)
+{
+    for (int v = 0; v < g->n; v++)
+        NTK_TRY(ntk_op_check(g->ctx, &g->nodes[v]));
+    return NTK_OK;
+}
+
 static ntk_status allocate(struct ntk_program *p, int n_outputs, const int *outputs)
 {
     const size_t n = (size_t)p->graph->n;
@@ -279,6 +287,38 @@ static bool assign_slots(struct ntk_program *p)
     return true;
 }
 
+static int points_number(const struct ntk_program *p, int slot)
+{
+    const struct ntk_frame *f = &p->frames[p->points];
+
+    if (slot < 0)
+        return ~slot;
+    if (slot > NTK_OUTPUT_SLOT(p->n_outputs))
+        return f->n_entries + f->n_slots + (INT_MAX - slot);
+    return f->n_entries + slot;
+}
+
+/* Slots of points from 0 on, and where outputs are after the last step. */
+static void number_points(struct ntk_program *p)
+{
+    const struct ntk_frame *f = &p->frames[p->points];
+
+    for (int m = 0; m < p->n_outputs; m++)
+        for (int e = 0; e < f->n_entries; e++)
+            p->output_from[m] = f->entries[e] == p->outputs[m] ? e : p->output_from[m];
+    for (int k = 0; k < f->n_steps; k++) {
+        struct ntk_step *s = &f->steps[k];
+
+        for (int i = 0; i < s->n_in; i++)
+            s->in_slot[i] = points_number(p, s->in_slot[i]);
+        for (int o = 0; o < s->n_out; o++)
+            s->out_slot[o] = s->out[o] < 0 ? -1 : points_number(p, s->out_slot[o]);
+        for (int m = 0; m < p->n_outputs; m++)
+            for (int o = 0; o < s->n_out; o++)
+                p->output_from[m] = s->out[o] == p->outputs[m] ? s->out_slot[o] : p->output_from[m];
+    }
+}
+
 /* Steps of what leads to the given nodes, of a program whose graph is there. */
 static ntk_status compile(struct ntk_program *p, int n_outputs, const int *outputs, int n_wanted, const int *wanted)
 {
@@ -286,7 +326,10 @@ static ntk_status compile(struct ntk_program *p, int n_outputs, const int *outpu
     find_used(p, n_wanted, wanted);
     find_vectors(p);
     NTK_TRY(make_steps(p));
-    return ntk_program_needs(p) && assign_slots(p) ? NTK_OK : NTK_ENOMEM;
+    if (!ntk_program_needs(p) || !assign_slots(p))
+        return NTK_ENOMEM;
+    number_points(p);
+    return NTK_OK;
 }
 
 static struct ntk_program *program_new(const struct ntk_graph *g, int wanted)
@@ -331,19 +374,23 @@ ntk_status ntk_program_make(struct ntk_graph *graph, int n_outputs, const int *o
                             struct ntk_program **program)
 {
     struct ntk_program *p = program_new(graph, -1);
-    ntk_status status = p ? check_size(graph) : NTK_ENOMEM;
+    ntk_status status;
 
     if (!p)
-        return status;
+        return NTK_ENOMEM;
     p->owned = *graph;
     p->graph = &p->owned;
     *graph = (struct ntk_graph){0};
+    status = check_faces(p->graph);
     if (status == NTK_OK)
+        status = check_size(p->graph);
+    if (status == NTK_OK) {
         status = compile(p, n_outputs, outputs, n_outputs, outputs);
-    if (status == NTK_OK)
-        status = make_own(p);
-    if (status == NTK_ENOMEM && p->graph->n)
-        ntk_fail(p->ctx, status, "no memory for a program of %d nodes", p->graph->n);
+        if (status == NTK_OK)
+            status = make_own(p);
+        if (status == NTK_ENOMEM)
+            ntk_fail(p->ctx, status, "no memory for a program of %d nodes", p->graph->n);
+    }
     if (status != NTK_OK) {
         ntk_program_free(p);
         return status;

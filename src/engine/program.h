@@ -18,7 +18,8 @@
 #include "ops/op.h"
 
 /* One operation with all its results that are wanted. Slots: >= 0, a buffer that is reused as soon as nothing
- * needs what is in it; NTK_OUTPUT(m), one of its own for output m; ~e, entry e of the frame. */
+ * needs what is in it; ~e, entry e of the frame. Those of points are all numbered from 0: entries, buffers, and one of
+ * its own for each output (ntk_points_slots). */
 struct ntk_step {
     const struct ntk_op *op;
     struct ntk_instruction run;
@@ -31,7 +32,6 @@ struct ntk_step {
     int link;      /* LINK: its axis tables; -1 */
     int exit;      /* COPY: number of its operand among the exits, if it has positions; -1 */
 };
-#define NTK_OUTPUT(m) (INT_MAX - (m))
 
 /* Values of each sample that a step reads. Steps with equal arguments and variances share them. */
 struct ntk_side_set {
@@ -78,6 +78,7 @@ struct ntk_program {
     int *output_from;        /* the slot of points that has output m: its own, or another's if two outputs are
                               * the same node or one is an entry itself */
     int wanted;             /* the program of a frame: that frame, whose entries at offset 0 are wanted; else -1 */
+    bool variances;         /* steps of points read them, or take them for equal samples */
     bool vectors;           /* entry 0 of points is the first covariance of samples as vectors */
     int n_frames, points;   /* points: the last frame */
     struct ntk_frame *frames;
@@ -100,10 +101,16 @@ ntk_status ntk_program_make(struct ntk_graph *graph, int n_outputs, const int *o
                             struct ntk_program **program);
 void ntk_program_free(struct ntk_program *program);
 
-/* Gives a frame's steps their slots: in_place: results may lie where operands that nobody else needs do (but those
+static inline int ntk_points_slots(const struct ntk_program *p)
+{
+    return p->frames[p->points].n_entries + p->frames[p->points].n_slots + p->n_outputs;
+}
+
+/* Gives a frame's steps their slots, results that are outputs NTK_OUTPUT_SLOT(m): in_place: results may lie where operands that nobody else needs do (but those
  * of boxes). False: no memory. */
 bool ntk_slots_assign(const struct ntk_program *p, struct ntk_arena *arena, int frame,
                       struct ntk_step *const *steps, int n_steps, bool in_place, int *n_slots);
+#define NTK_OUTPUT_SLOT(m) (INT_MAX - (m))
 
 /* The offset of a node in a plane at offset d of its frame; false: it has none there, or nobody needs it. */
 bool ntk_node_offset(const struct ntk_program *p, int v, const int d[2], int offset[2]);

@@ -133,49 +133,62 @@ static ntk_status progress(double done, void *user)
 
 /* ---- batches */
 
-static int64_t panel_size(const struct ntk_job *r, int64_t n)
-{
-    const struct ntk_machine *m = r->machine;
-
-    return m->backend->panel ? m->backend->panel(m->compiled, r->rows, n) : n;
-}
-
 /* Backends that take all samples at once read no panels. */
 static bool has_panels(const struct ntk_job *r) { return r->machine->backend->panel && !r->machine->program->vectors; }
 
-static int64_t most_samples(const struct ntk_job *r)
+/* Samples of one side in a batch; what is computed does not depend on it. */
+static int64_t width_of(const struct ntk_job *r, const struct ntk_samples *s)
 {
-    return r->rows->n > r->columns->n ? r->rows->n : r->columns->n;
+    return has_panels(r) ? r->machine->backend->panel(r->machine->compiled, s, s->n) : s->n;
 }
 
-size_t ntk_run_bytes(const struct ntk_job *r)
+static bool is_kept(const struct ntk_job *r, const struct ntk_samples *s)
+{
+    return s->kept && s->kept_width == width_of(r, s);
+}
+
+/* Panels of that side are made for the run; the one of the rows serves a symmetric kernel in one batch. */
+static bool makes_rows(const struct ntk_job *r) { return has_panels(r) && !is_kept(r, r->rows); }
+
+static bool makes_columns(const struct ntk_job *r)
+{
+    return has_panels(r) && !is_kept(r, r->columns) && !(r->symmetric && width_of(r, r->rows) >= r->rows->n);
+}
+
+size_t ntk_job_bytes(const struct ntk_job *r)
 {
     const struct ntk_machine *m = r->machine;
-    const int64_t width = panel_size(r, most_samples(r));
-    const int64_t rows = width < r->rows->n ? width : r->rows->n;
-    const int64_t columns = width < r->columns->n ? width : r->columns->n;
-    const size_t panels = has_panels(r) ? (size_t)rows + (r->symmetric && width >= r->rows->n ? 0 : (size_t)columns) : 0;
+    const int64_t rows = width_of(r, r->rows), columns = width_of(r, r->columns);
+    const int64_t panels = (makes_rows(r) ? rows : 0) + (makes_columns(r) ? columns : 0);
 
-    return m->backend->bytes(m->compiled, r->rows, rows, columns) + panels * ntk_panel_bytes(r->rows) +
-           (size_t)r->rows->n * sizeof(int64_t);
+    return m->backend->bytes(m->compiled, r->rows, rows, columns) +
+           (panels ? (size_t)panels * ntk_panel_bytes(r->rows) : 0) + (size_t)r->rows->n * sizeof(int64_t);
 }
 
-/* Samples first ... first + n - 1 as one side of a batch. */
-static ntk_status fill(const struct ntk_job *r, const struct ntk_samples *s, int64_t first, int64_t n,
-                       struct ntk_panel *panel)
+/* Samples from `first` on as one side of a batch: a panel that is kept, or `own`, filled. */
+static ntk_status fill(const struct ntk_job *r, const struct ntk_samples *s, int64_t first, struct ntk_panel *own,
+                       const struct ntk_panel **panel)
 {
+    const int64_t width = width_of(r, s), n = s->n - first < width ? s->n - first : width;
+
+    *panel = own;
+    if (is_kept(r, s)) {
+        *panel = &s->kept[first / width];
+        return NTK_OK;
+    }
     if (has_panels(r))
-        return ntk_panel_fill(s, first, n, INT_MAX, panel);
-    *panel = (struct ntk_panel){.samples = s, .first = first, .n = n};
+        return ntk_panel_fill(s, first, n, INT_MAX, own);
+    *own = (struct ntk_panel){.samples = s, .first = first, .n = n};
     return NTK_OK;
 }
 
-static ntk_status run_batch(struct loop *x, const struct ntk_panel *columns, bool diagonal)
+static ntk_status run_batch(struct loop *x, const struct ntk_panel *rows, const struct ntk_panel *columns)
 {
     const struct ntk_job *r = x->r;
+    const bool diagonal = r->symmetric && rows->first == columns->first;
     const struct ntk_batch batch = {.rows = r->rows,
                                     .columns = r->columns,
-                                    .row_panel = &x->rows,
+                                    .row_panel = rows,
                                     .column_panel = columns,
                                     .symmetric = r->symmetric,
                                     .diagonal = diagonal,
@@ -186,28 +199,27 @@ static ntk_status run_batch(struct loop *x, const struct ntk_panel *columns, boo
     const char *what;
 
     NTK_TRY(r->machine->backend->run(r->machine->compiled, &batch));
-    x->done += r->machine->backend->units(r->machine->compiled, x->rows.n, diagonal ? 0 : columns->n, &what);
+    x->done += r->machine->backend->units(r->machine->compiled, rows->n, diagonal ? 0 : columns->n, &what);
     return NTK_OK;
 }
 
-static ntk_status run_row(struct loop *x, int64_t i, int64_t width)
+static ntk_status run_row(struct loop *x, int64_t i)
 {
     const struct ntk_job *r = x->r;
+    const struct ntk_panel *rows, *columns;
 
-    NTK_TRY(fill(r, r->rows, i, r->rows->n - i < width ? r->rows->n - i : width, &x->rows));
-    for (int64_t j = r->symmetric ? i : 0; j < r->columns->n; j += width) {
-        const bool diagonal = r->symmetric && j == i;
-
-        if (!diagonal)
-            NTK_TRY(fill(r, r->columns, j, r->columns->n - j < width ? r->columns->n - j : width, &x->columns));
-        NTK_TRY(run_batch(x, diagonal ? &x->rows : &x->columns, diagonal));
+    NTK_TRY(fill(r, r->rows, i, &x->rows, &rows));
+    for (int64_t j = r->symmetric ? i : 0; j < r->columns->n; j += width_of(r, r->columns)) {
+        columns = rows;
+        if (!r->symmetric || j != i)
+            NTK_TRY(fill(r, r->columns, j, &x->columns, &columns));
+        NTK_TRY(run_batch(x, rows, columns));
     }
     return NTK_OK;
 }
 
 ntk_status ntk_run(const struct ntk_job *r, ntk_sink_fn *sink, void *user)
 {
-    const int64_t width = panel_size(r, most_samples(r));
     struct loop x = {.r = r, .sink = sink, .user = user};
     ntk_ctx *ctx = r->rows->ctx;
     ntk_status status = NTK_OK;
@@ -218,12 +230,12 @@ ntk_status ntk_run(const struct ntk_job *r, ntk_sink_fn *sink, void *user)
     if (!x.match)
         return NTK_ENOMEM;
     ntk_samples_match(r->rows, r->columns, x.match);
-    if (has_panels(r))
-        status = ntk_panel_new(r->rows, width < r->rows->n ? width : r->rows->n, &x.rows);
-    if (status == NTK_OK && has_panels(r) && !(r->symmetric && width >= r->rows->n))
-        status = ntk_panel_new(r->columns, width < r->columns->n ? width : r->columns->n, &x.columns);
-    for (int64_t i = 0; i < r->rows->n && status == NTK_OK; i += width)
-        status = run_row(&x, i, width);
+    if (makes_rows(r))
+        status = ntk_panel_new(r->rows, width_of(r, r->rows), &x.rows);
+    if (status == NTK_OK && makes_columns(r))
+        status = ntk_panel_new(r->columns, width_of(r, r->columns), &x.columns);
+    for (int64_t i = 0; i < r->rows->n && status == NTK_OK; i += width_of(r, r->rows))
+        status = run_row(&x, i);
     ntk_panel_free(&x.rows);
     ntk_panel_free(&x.columns);
     free(x.match);

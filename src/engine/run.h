@@ -21,7 +21,7 @@ struct ntk_job {
 };
 ntk_status ntk_run(const struct ntk_job *r, ntk_sink_fn *sink, void *user);
 /* Bytes that it holds beside samples. */
-size_t ntk_run_bytes(const struct ntk_job *r);
+size_t ntk_job_bytes(const struct ntk_job *r);
 
 /* A sink that stores every block in out[m], [n1][n2], and mirrors it if symmetric. */
 struct ntk_memory_sink {

@@ -248,6 +248,9 @@ void ntk_samples_release(struct ntk_samples *s)
         return;
     for (int t = 0; s->sides && t < s->program->n_side_sets; t++)
         free(s->sides[t]);
+    for (int64_t k = 0; s->kept && k * s->kept_width < s->n; k++)
+        ntk_panel_free(&s->kept[k]);
+    free(s->kept);
     for (int v = 0; s->own && v < s->program->graph->n; v++)
         free(s->own[v]);
     free(s->sides);
@@ -256,6 +259,7 @@ void ntk_samples_release(struct ntk_samples *s)
     free(s->order);
     free(s->owned_x);
     free(s->exponent);
+    ntk_ctx_release(s->ctx, s->held);
     reference_release(s->reference);
     free(s);
 }
@@ -272,6 +276,7 @@ static ntk_status start(struct ntk_preparation *x, const ntk_data *data, struct 
     s->ctx = x->ctx;
     s->program = p;
     s->reference = x->reference;
+    s->data = data;
     s->bare = !x->machine->backend->own;
     s->n = data->n;
     s->stride = stride_of(data->n);
@@ -291,7 +296,7 @@ static ntk_status start(struct ntk_preparation *x, const ntk_data *data, struct 
 #pragma omp parallel for schedule(static) num_threads(s->ctx->threads)
     for (int64_t i = 0; i < s->n; i++)
         ntk_variances_of(s, 0)[i] = mean_square(s, i);
-    if (s->dtype == NTK_F64 && !x->reference->way.last && !squares_fit(s))
+    if (s->dtype == NTK_F64 && !x->reference->way.last && !s->bare && !squares_fit(s))
         x->beyond = true;
     if (x->beyond)
         return NTK_OK;
@@ -314,7 +319,7 @@ static ntk_status prepare(struct ntk_preparation *x, const ntk_data *const *data
         NTK_TRY(ntk_prepare_ranges(x));
     if (!x->beyond)
         NTK_TRY(ntk_prepare_own(x));
-    if (x->beyond)
+    if (x->beyond || !(x->variances || x->reference->way.limit))
         return NTK_OK;
     if (!x->program->vectors && points->n_entries)
         NTK_TRY(ntk_prepare_sums(x));
@@ -340,7 +345,7 @@ static ntk_status prepare_new(struct ntk_preparation *x, ntk_dtype dtype, const 
         status = reference_new(x->program, &way, &x->reference);
         if (status == NTK_OK)
             status = prepare(x, data);
-        for (int t = 0; another && t < x->sets && status == NTK_OK && !x->beyond; t++)
+        for (int t = 0; another && x->variances && t < x->sets && status == NTK_OK && !x->beyond; t++)
             status = ntk_samples_check_outputs(x->s[t], dtype);
         if (status == NTK_OK && x->beyond) {
             way = (struct ntk_way){.dtype = x->reference->way.dtype, .last = x->reference->way.last};
@@ -356,12 +361,14 @@ static ntk_status prepare_new(struct ntk_preparation *x, ntk_dtype dtype, const 
 }
 
 ntk_status ntk_samples_make(const struct ntk_machine *machine, ntk_dtype dtype, int sets, const ntk_data *const *data,
-                            const struct ntk_samples *like, bool *beyond, struct ntk_samples **samples)
+                            bool variances, const struct ntk_samples *like, bool *beyond,
+                            struct ntk_samples **samples)
 {
     struct ntk_preparation x = {.ctx = machine->program->ctx,
                                 .program = machine->program,
                                 .machine = machine,
                                 .sets = sets,
+                                .variances = variances || machine->program->variances,
                                 .fixed = like != NULL};
     ntk_status status;
 
@@ -379,6 +386,27 @@ ntk_status ntk_samples_make(const struct ntk_machine *machine, ntk_dtype dtype, 
     }
     for (int t = 0; t < sets; t++)
         samples[t] = x.s[t];
+    return NTK_OK;
+}
+
+ntk_status ntk_samples_keep(const struct ntk_machine *machine, struct ntk_samples *s, size_t most)
+{
+    const struct ntk_backend *b = machine->backend;
+    const int64_t width = b->panel && !s->program->vectors ? b->panel(machine->compiled, s, s->n) : 0;
+    const int64_t n = width ? (s->n + width - 1) / width : 0;
+
+    if (n == 0 || ntk_bytes((double)s->n * (double)ntk_panel_bytes(s)) > most)
+        return NTK_OK;
+    s->kept_width = width;
+    s->kept = ntk_alloc_zero(s->ctx, (size_t)n, sizeof *s->kept);
+    if (!s->kept)
+        return NTK_ENOMEM;
+    for (int64_t k = 0; k < n; k++) {
+        const int64_t first = k * width, m = s->n - first < width ? s->n - first : width;
+
+        NTK_TRY(ntk_panel_new(s, m, &s->kept[k]));
+        NTK_TRY(ntk_panel_fill(s, first, m, INT_MAX, &s->kept[k]));
+    }
     return NTK_OK;
 }
 
@@ -420,6 +448,8 @@ size_t ntk_samples_bytes(const struct ntk_program *p, const struct ntk_samples *
         if (s && p->vectors)
             bytes += (size_t)n * (size_t)s->reference->dual[t].near_sides * sizeof(double);
     }
+    if (s && s->kept)
+        bytes += (size_t)n * ntk_panel_bytes(s);
     for (int k = 0; k < p->points; k++)
         for (int e = 0; e < p->frames[k].n_entries; e++)
             bytes += (size_t)n * ntk_node_positions(&p->graph->nodes[p->frames[k].entries[e]]) * dtype;

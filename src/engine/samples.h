@@ -33,6 +33,8 @@ struct ntk_samples {
     ntk_ctx *ctx;
     const struct ntk_program *program;
     struct ntk_reference *reference;
+    const ntk_data *data; /* what it was made of, which outlives it */
+    size_t held;          /* bytes: ntk_ctx_keep */
     int64_t n;
     size_t stride;   /* n, padded so that a run of whole vectors may start anywhere below n */
     ntk_dtype dtype; /* of reference->way */
@@ -47,11 +49,14 @@ struct ntk_samples {
     int64_t *order, *twin, *first, *last; /* [n] each; twin[i]: the first that is equal to i */
 
     /* Points. */
-    double *variance; /* [graph.n][stride]; rows of nodes that points do not have are not written */
+    double *variance; /* [graph.n][stride]; rows of nodes that points do not have are not written; 0, and the input,
+                       * are all if none were wanted */
     void **sides;     /* [n_side_sets] -> [sides + 1][stride] of dtype, the last the roots of variances; NULL: not
                        * of points, or not made yet */
     /* Positions. */
     void **own;       /* [graph.n] -> [n][positions] of dtype: variances of frames' entries */
+    struct ntk_panel *kept; /* [ceil(n / kept_width)]: all of its panels; NULL: made when they are needed */
+    int64_t kept_width;
 };
 
 /* Side values and exits of samples first ... first + n - 1 at all positions. */
@@ -64,12 +69,16 @@ struct ntk_panel {
 
 /* Prepares one or two sets of samples. like NULL: for a reference of their own, which they share; dtype is the one
  * that is wanted, and where it does not take what is met on the way it is another. Else one set, for that of `like`;
- * *beyond, and no samples, if it does not take them: then both are to be prepared together. */
+ * *beyond, and no samples, if it does not take them: then both are to be prepared together. variances: of points
+ * are wanted even if no step reads them. */
 ntk_status ntk_samples_make(const struct ntk_machine *machine, ntk_dtype dtype, int sets, const ntk_data *const *x,
-                            const struct ntk_samples *like, bool *beyond, struct ntk_samples **samples);
+                            bool variances, const struct ntk_samples *like, bool *beyond,
+                            struct ntk_samples **samples);
 /* Side values of points take most of the memory of vectors: they are made before the first run, after its memory was
  * checked. */
 ntk_status ntk_samples_sides(struct ntk_samples *s);
+/* Side values at positions, if they take no more than `most` bytes: otherwise every run makes them again. */
+ntk_status ntk_samples_keep(const struct ntk_machine *machine, struct ntk_samples *s, size_t most);
 void ntk_samples_release(struct ntk_samples *s);
 /* NTK_ENUMERIC if an output that was computed in another way is too large for the kernel's type. */
 ntk_status ntk_samples_check_outputs(const struct ntk_samples *s, ntk_dtype dtype);

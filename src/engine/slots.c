@@ -15,7 +15,7 @@ static int take(bool *used, int *most)
     return k;
 }
 
-static bool is_buffer(int slot, int n_outputs) { return slot >= 0 && slot < NTK_OUTPUT(n_outputs); }
+static bool is_buffer(int slot, int n_outputs) { return slot >= 0 && slot < NTK_OUTPUT_SLOT(n_outputs); }
 
 /* Operands that nothing reads later make room. */
 static void release(const struct ntk_program *p, const struct ntk_step *s, int number, const int *last,
@@ -31,7 +31,7 @@ static int output_slot(const struct ntk_program *p, int v)
 {
     for (int m = 0; m < p->n_outputs; m++)
         if (p->outputs[m] == v)
-            return NTK_OUTPUT(m);
+            return NTK_OUTPUT_SLOT(m);
     return -1;
 }
 
@@ -79,7 +79,5 @@ bool ntk_slots_assign(const struct ntk_program *p, struct ntk_arena *arena, int 
             if (s->out[o] >= 0 && last[s->out[o]] <= k && is_buffer(s->out_slot[o], p->n_outputs))
                 used[s->out_slot[o]] = false; /* nobody reads it */
     }
-    for (int m = 0; frame == p->points && m < p->n_outputs; m++)
-        p->output_from[m] = slot[p->outputs[m]];
     return true;
 }

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "base/sized.h"
 #include "finite/params_io.h"
 
 #define DIVERGED       1e6 /* times the first loss, or that of outputs 0 if it is larger */
@@ -29,9 +30,13 @@ struct ntk_train {
     size_t held;           /* bytes, without those: ntk_ctx_keep */
 };
 
-void ntk_train_opts_init(ntk_train_opts *opts)
+static const ntk_train_opts defaults = {
+    .size = sizeof defaults, .loss = NTK_LOSS_MSE, .fraction = 0.5};
+static const struct ntk_sized sized = NTK_SIZED(ntk_train_opts, seed, &defaults);
+
+void ntk_train_opts_init_sized(ntk_train_opts *opts, size_t size)
 {
-    *opts = (struct ntk_train_opts){.loss = NTK_LOSS_MSE, .fraction = 0.5};
+    ntk_sized_init(&sized, opts, size);
 }
 
 /* ---- losses */
@@ -320,20 +325,22 @@ static ntk_status allocate(struct ntk_train *t, const double *y)
 ntk_status ntk_train_new(ntk_params *params, const ntk_data *x, const double *y,
                          const ntk_train_opts *opts, ntk_train **train)
 {
+    ntk_train_opts o;
     struct ntk_train *t;
     ntk_status status;
 
-    NTK_TRY(check(params, x, y, opts));
+    NTK_TRY(ntk_sized_read(params->ctx, &sized, opts, &o));
+    NTK_TRY(check(params, x, y, &o));
     t = ntk_alloc_zero(params->ctx, 1, sizeof *t);
     if (!t)
         return NTK_ENOMEM;
     *t = (struct ntk_train){.p = params,
                             .x = x,
-                            .opts = *opts,
+                            .opts = o,
                             .n = ntk_data_n(x),
                             .outputs = ntk_params_outputs(params),
                             .epoch = -1};
-    t->batch = opts->batch ? opts->batch : t->n;
+    t->batch = o.batch ? o.batch : t->n;
     status = allocate(t, y);
     if (status == NTK_OK)
         status = choose_rate(t);

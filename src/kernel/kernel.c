@@ -1,25 +1,16 @@
 /* SPDX-License-Identifier: MIT
  *
- * kernel.c - nets compiled for a sample shape, their kernels, and samples prepared for them.
+ * kernel.c - nets compiled for a sample shape, and their kernels.
  */
 #include <stdlib.h>
 
 #include "backend/registry.h"
-#include "engine/run.h"
-#include "kernel/kernel.h"
+#include "kernel/compiled.h"
 #include "language/net.h"
 
 #define NETS_MAX 64
 #define SECONDS_MOST 60 /* of a backend that is slow, unless it is forced */
 #define COSTLY   1e8 /* positions a pair from which the log warns */
-
-struct ntk_kernel {
-    ntk_ctx *ctx;
-    ntk_dtype dtype;
-    ntk_shape shape;
-    struct ntk_program *program;
-    struct ntk_machine machine;
-};
 
 /* ---- kernels */
 
@@ -168,12 +159,13 @@ static void forget(struct prepared *p)
     ntk_samples_release(p->s[1]);
 }
 
-static ntk_status prepare(const ntk_kernel *k, ntk_dtype dtype, const ntk_data *x1, const ntk_data *x2, struct prepared *p)
+static ntk_status prepare(const ntk_kernel *k, ntk_dtype dtype, const ntk_data *x1, const ntk_data *x2, bool variances,
+                          struct prepared *p)
 {
     const ntk_data *const data[] = {x1, x2};
 
     *p = (struct prepared){0};
-    NTK_TRY(ntk_samples_make(&k->machine, dtype, x2 ? 2 : 1, data, NULL, NULL, p->s));
+    NTK_TRY(ntk_samples_make(&k->machine, dtype, x2 ? 2 : 1, data, variances, NULL, NULL, p->s));
     p->run = (struct ntk_job){.machine = &k->machine,
                               .rows = p->s[0],
                               .columns = p->s[x2 ? 1 : 0],
@@ -186,23 +178,40 @@ static ntk_status prepare(const ntk_kernel *k, ntk_dtype dtype, const ntk_data *
 static size_t work_bytes(const ntk_kernel *k, const ntk_data *x1, const ntk_data *x2, const struct prepared *p)
 {
     const ntk_data *const data[] = {x1, x2};
-    size_t bytes = ntk_run_bytes(&p->run);
+    size_t bytes = ntk_job_bytes(&p->run);
 
     for (int t = 0; t < (x2 ? 2 : 1); t++)
         bytes += ntk_samples_bytes(k->program, p->s[t], data[t], p->s[t]->dtype);
     return bytes;
 }
 
+/* Before samples are prepared, where the numbers of side values are known. */
+static size_t unprepared_bytes(const ntk_kernel *k, const ntk_data *x1, const ntk_data *x2)
+{
+    const struct ntk_samples rows = {.ctx = k->ctx, .program = k->program, .n = x1->n, .dtype = k->dtype};
+    struct ntk_samples columns = rows;
+    const struct ntk_job job = {.machine = &k->machine,
+                                .rows = &rows,
+                                .columns = x2 ? &columns : &rows,
+                                .symmetric = !x2,
+                                .out_dtype = k->dtype};
+
+    columns.n = x2 ? x2->n : 0;
+    return ntk_job_bytes(&job) + ntk_samples_bytes(k->program, NULL, x1, k->dtype) +
+           (x2 ? ntk_samples_bytes(k->program, NULL, x2, k->dtype) : 0);
+}
+
 /* What is known before samples are prepared. */
 static ntk_status check_preparation(const ntk_kernel *k, const ntk_data *x1, const ntk_data *x2, struct purpose purpose)
 {
-    size_t bytes = ntk_samples_bytes(k->program, NULL, x1, k->dtype);
+    size_t bytes;
 
+    if (!ntk_samples_wait(k->program))
+        return ntk_ctx_check_memory(k->ctx, unprepared_bytes(k, x1, x2) + purpose.held, purpose.what);
+    bytes = ntk_samples_bytes(k->program, NULL, x1, k->dtype);
     if (x2)
         bytes += ntk_samples_bytes(k->program, NULL, x2, k->dtype);
-    if (ntk_samples_wait(k->program))
-        return ntk_ctx_check_memory(k->ctx, bytes, "the kernel's preparation");
-    return ntk_ctx_check_memory(k->ctx, bytes + purpose.held, purpose.what);
+    return ntk_ctx_check_memory(k->ctx, bytes, "the kernel's preparation");
 }
 
 static size_t matrix_bytes(const ntk_kernel *k, const ntk_data *x1, const ntk_data *x2)
@@ -218,8 +227,12 @@ ntk_status ntk_kernel_scratch(const ntk_kernel *k, const ntk_data *x1, const ntk
     ntk_status status;
 
     NTK_TRY(check_shapes(k, x1, x2));
+    if (!ntk_samples_wait(k->program)) {
+        *bytes = unprepared_bytes(k, x1, x2);
+        return NTK_OK;
+    }
     k->ctx->log = NULL; /* computing says the same again */
-    status = prepare(k, k->dtype, x1, x2, &p);
+    status = prepare(k, k->dtype, x1, x2, false, &p);
     k->ctx->log = log;
     if (status == NTK_OK)
         *bytes = work_bytes(k, x1, x2, &p);
@@ -235,8 +248,7 @@ ntk_status ntk_kernel_bytes(const ntk_kernel *kernel, const ntk_data *x1, const 
     return NTK_OK;
 }
 
-/* What takes long is said, and is not begun unless it is forced. */
-static ntk_status check_seconds(const ntk_kernel *k, double pairs)
+ntk_status ntk_kernel_check_seconds(const ntk_kernel *k, double pairs)
 {
     const struct ntk_backend *b = k->machine.backend;
     const double seconds = b->seconds ? b->seconds(k->machine.compiled, pairs) : 0;
@@ -266,7 +278,7 @@ static ntk_status run(const ntk_kernel *k, const ntk_data *x1, const ntk_data *x
     ntk_status status;
 
     NTK_TRY(ntk_progress(k->ctx, units, 0, all));
-    status = prepare(k, k->dtype, x1, x2, &p);
+    status = prepare(k, k->dtype, x1, x2, false, &p);
     if (status == NTK_OK)
         status = ntk_ctx_check_memory(k->ctx, work_bytes(k, x1, x2, &p) + purpose.held, purpose.what);
     for (int t = 0; t < (x2 ? 2 : 1) && status == NTK_OK; t++)
@@ -283,7 +295,7 @@ ntk_status ntk_kernel_stream_for(const ntk_kernel *kernel, const ntk_data *x1, c
     const struct purpose purpose = {what, held};
 
     NTK_TRY(check_shapes(kernel, x1, x2));
-    NTK_TRY(check_seconds(kernel, pairs_of(x1, x2)));
+    NTK_TRY(ntk_kernel_check_seconds(kernel, pairs_of(x1, x2)));
     NTK_TRY(check_preparation(kernel, x1, x2, purpose));
     return run(kernel, x1, x2, purpose, sink, user);
 }
@@ -313,7 +325,7 @@ ntk_status ntk_kernel_compute(const ntk_kernel *kernel, const ntk_data *x1, cons
 static ntk_status run_diagonal(const ntk_kernel *k, const ntk_data *x, double *const *out)
 {
     void **entry = ntk_alloc(k->ctx, ntk_kernel_outputs(k), sizeof *entry);
-    ntk_status status = entry ? check_seconds(k, (double)x->n) : NTK_ENOMEM;
+    ntk_status status = entry ? ntk_kernel_check_seconds(k, (double)x->n) : NTK_ENOMEM;
 
     for (int64_t i = 0; i < x->n && status == NTK_OK; i++) {
         struct ntk_memory_sink sink = {.out = entry, .n2 = 1, .dtype = NTK_F64, .symmetric = true};
@@ -325,7 +337,7 @@ static ntk_status run_diagonal(const ntk_kernel *k, const ntk_data *x, double *c
         status = ntk_data_slice(x, i, 1, &one);
         if (status != NTK_OK)
             break;
-        status = prepare(k, NTK_F64, one, NULL, &p);
+        status = prepare(k, NTK_F64, one, NULL, false, &p);
         if (status == NTK_OK)
             status = ntk_run(&p.run, ntk_memory_sink_write, &sink);
         forget(&p);
@@ -343,7 +355,7 @@ ntk_status ntk_kernel_diagonal(const ntk_kernel *kernel, const ntk_data *x, doub
     NTK_TRY(ntk_kernel_check_shape(kernel, "x", x));
     if (!kernel->machine.backend->own)
         return run_diagonal(kernel, x, out);
-    status = prepare(kernel, kernel->dtype, x, NULL, &p);
+    status = prepare(kernel, kernel->dtype, x, NULL, true, &p);
     if (status == NTK_OK)
         ntk_samples_diagonal(p.s[0], out);
     forget(&p);

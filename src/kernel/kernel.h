@@ -13,6 +13,9 @@ ntk_status ntk_kernel_stream_for(const ntk_kernel *kernel, const ntk_data *x1, c
 /* ntk_kernel_compute; the entries are among what is held. */
 ntk_status ntk_kernel_compute_for(const ntk_kernel *kernel, const ntk_data *x1, const ntk_data *x2,
                                   size_t held, const char *what, void *const *out);
+/* The same for x1 and samples that are prepared, and hold what they hold already. */
+ntk_status ntk_kernel_compute_with(const ntk_kernel *kernel, const ntk_data *x1, ntk_samples *x2, size_t held,
+                                   const char *what, void *const *out);
 /* NTK_ESHAPE if samples, called `name`, are not of the shape that the kernel was made for. */
 ntk_status ntk_kernel_check_shape(const ntk_kernel *kernel, const char *name, const ntk_data *x);
 /* ntk_kernel_bytes without the entries. */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/sized.h"
 #include "predict/lanczos.h"
 #include "predict/model.h"
 
@@ -182,12 +183,21 @@ static ntk_status extremes_by_lanczos(const ntk_model *m, double *least, double 
     return status;
 }
 
+static const ntk_spectrum empty = {.size = sizeof empty};
+static const struct ntk_sized sized = NTK_SIZED(ntk_spectrum, null_directions, &empty);
+
+void ntk_spectrum_init_sized(ntk_spectrum *spectrum, size_t size)
+{
+    ntk_sized_init(&sized, spectrum, size);
+}
+
 ntk_status ntk_model_spectrum(const ntk_model *m, ntk_spectrum *spectrum)
 {
-    ntk_spectrum s = {0};
+    ntk_spectrum s = empty;
     struct ntk_blas blas;
     ntk_status status = NTK_OK;
 
+    NTK_TRY(ntk_sized_check(m->ctx, &sized, spectrum));
     NTK_TRY(ntk_model_solve(m));
     blas = ntk_blas_begin(m->ctx->threads);
     if (m->opts.finite_time) {
@@ -203,7 +213,7 @@ ntk_status ntk_model_spectrum(const ntk_model *m, ntk_spectrum *spectrum)
     s.condition = s.null_directions ? (double)INFINITY : s.lambda_max / s.lambda_min;
     s.max_learning_rate =
         2 / s.lambda_max * (m->opts.mean_loss ? (double)(m->n * m->outputs) : 1);
-    *spectrum = s;
+    ntk_sized_write(&sized, &s, spectrum);
     return NTK_OK;
 }
 

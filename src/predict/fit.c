@@ -7,13 +7,23 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/sized.h"
 #include "kernel/kernel.h"
 #include "predict/lapack.h"
 #include "predict/model.h"
 
-void ntk_fit_opts_init(ntk_fit_opts *opts)
+static const ntk_fit_opts defaults = {
+    .size = sizeof defaults, .posterior = NTK_POSTERIOR_NTK, .dtype = NTK_F64};
+static const struct ntk_sized sized = NTK_SIZED(ntk_fit_opts, diag_reg_spelling, &defaults);
+
+void ntk_fit_opts_init_sized(ntk_fit_opts *opts, size_t size)
 {
-    *opts = (ntk_fit_opts){.posterior = NTK_POSTERIOR_NTK, .dtype = NTK_F64};
+    ntk_sized_init(&sized, opts, size);
+}
+
+ntk_status ntk_fit_opts_read(ntk_ctx *ctx, const ntk_fit_opts *given, ntk_fit_opts *own)
+{
+    return ntk_sized_read(ctx, &sized, given, own);
 }
 
 int64_t ntk_model_panel_rows(int64_t n)
@@ -43,18 +53,22 @@ size_t ntk_model_eigen_bytes(int64_t n, int64_t outputs)
 ntk_status ntk_model_bytes(ntk_ctx *ctx, const ntk_net *net, const ntk_data *x, int64_t outputs,
                            const ntk_fit_opts *opts, size_t *bytes)
 {
-    const bool nngp = opts->posterior == NTK_POSTERIOR_NNGP;
-    const bool ensemble = opts->posterior == NTK_POSTERIOR_NTK && opts->covariance;
-    const size_t eigen = opts->finite_time ? ntk_model_eigen_bytes(x->n, outputs) : 0;
+    ntk_fit_opts o;
+    bool ensemble;
+    unsigned want;
+    size_t eigen;
     ntk_kernel *kernel;
     ntk_status status;
 
-    NTK_TRY(ntk_kernel_new(ctx, &net, 1, nngp ? NTK_NNGP : ensemble ? NTK_NNGP | NTK_NTK : NTK_NTK,
-                           opts->dtype, x->shape, &kernel));
+    NTK_TRY(ntk_fit_opts_read(ctx, opts, &o));
+    ensemble = o.posterior == NTK_POSTERIOR_NTK && o.covariance;
+    want = o.posterior == NTK_POSTERIOR_NNGP ? NTK_NNGP : ensemble ? NTK_NNGP | NTK_NTK : NTK_NTK;
+    eigen = o.finite_time ? ntk_model_eigen_bytes(x->n, outputs) : 0;
+    NTK_TRY(ntk_kernel_new(ctx, &net, 1, want, o.dtype, x->shape, &kernel));
     status = ntk_kernel_scratch(kernel, x, NULL, bytes);
     ntk_kernel_free(kernel);
     NTK_TRY(status);
-    *bytes += ntk_model_matrices(opts, x->n, outputs);
+    *bytes += ntk_model_matrices(&o, x->n, outputs);
     if (*bytes < eigen)
         *bytes = eigen;
     return NTK_OK;
@@ -302,6 +316,9 @@ ntk_status ntk_model_start(ntk_model *m)
     const bool nngp = m->opts.posterior == NTK_POSTERIOR_NNGP;
     const ntk_net *net = m->net;
 
+    m->prepared = ntk_alloc_zero(m->ctx, 1, sizeof *m->prepared);
+    if (!m->prepared)
+        return NTK_ENOMEM;
     NTK_TRY(ntk_kernel_new(m->ctx, &net, 1, nngp ? NTK_NNGP : NTK_NTK, m->opts.dtype, m->x->shape,
                            &m->mean));
     if (m->opts.posterior == NTK_POSTERIOR_NTK && m->opts.covariance)
@@ -375,10 +392,12 @@ ntk_status ntk_model_new(ntk_ctx *ctx, const ntk_net *net, const ntk_data *x, co
 ntk_status ntk_model_fit(ntk_ctx *ctx, const ntk_net *net, const ntk_data *x, const double *y,
                          int64_t outputs, const ntk_fit_opts *opts, ntk_model **model)
 {
+    ntk_fit_opts o;
     ntk_model *m;
     ntk_status status;
 
-    NTK_TRY(ntk_model_new(ctx, net, x, y, outputs, opts, &m));
+    NTK_TRY(ntk_fit_opts_read(ctx, opts, &o));
+    NTK_TRY(ntk_model_new(ctx, net, x, y, outputs, &o, &m));
     status = ntk_model_solve(m);
     if (status != NTK_OK) {
         ntk_model_free(m);
@@ -393,6 +412,11 @@ void ntk_model_free(ntk_model *m)
     if (!m)
         return;
     ntk_net_free(m->net);
+    if (m->prepared) {
+        ntk_samples_free(m->prepared->mean);
+        ntk_samples_free(m->prepared->both);
+    }
+    free(m->prepared);
     ntk_kernel_free(m->mean);
     ntk_kernel_free(m->both);
     ntk_data_free(m->owned_x);

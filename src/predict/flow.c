@@ -8,14 +8,20 @@
 #include <math.h>
 #include <stdlib.h>
 
-void ntk_flow_opts_init(ntk_flow_opts *opts)
+#include "base/sized.h"
+
+static const ntk_flow_opts defaults = {.size = sizeof defaults,
+                                       .loss = NTK_LOSS_MSE,
+                                       .momentum = (double)NAN,
+                                       .learning_rate = 1,
+                                       .dtype = NTK_F64,
+                                       .rtol = 1e-6,
+                                       .atol = 1e-8};
+static const struct ntk_sized sized = NTK_SIZED(ntk_flow_opts, q_test, &defaults);
+
+void ntk_flow_opts_init_sized(ntk_flow_opts *opts, size_t size)
 {
-    *opts = (struct ntk_flow_opts){.loss = NTK_LOSS_MSE,
-                                   .momentum = (double)NAN,
-                                   .learning_rate = 1,
-                                   .dtype = NTK_F64,
-                                   .rtol = 1e-6,
-                                   .atol = 1e-8};
+    ntk_sized_init(&sized, opts, size);
 }
 
 static ntk_status check_options(ntk_ctx *ctx, const ntk_flow_opts *o)
@@ -154,27 +160,30 @@ ntk_status ntk_flow(ntk_ctx *ctx, const ntk_flow_opts *opts, int64_t n, int64_t 
                     const double *f0_train, const double *f0_test, const double *times,
                     size_t n_times, double *train, double *test)
 {
-    const double per = opts->loss == NTK_LOSS_MSE ? (double)outputs : 1;
+    ntk_flow_opts o;
     struct ntk_flow_problem p = {.ctx = ctx,
-                                 .opts = opts,
+                                 .opts = &o,
                                  .n = n,
                                  .m = k_test ? m : 0,
                                  .c = outputs,
                                  .k = {k_train, k_test},
                                  .y = y,
                                  .f0 = {f0_train, f0_test},
-                                 .scale = opts->mean_loss ? 1 / ((double)n * per) : 1,
+                                 .scale = 1,
                                  .times = times,
                                  .n_times = n_times,
                                  .f = {train, test}};
 
-    NTK_TRY(check_options(ctx, opts));
+    NTK_TRY(ntk_sized_read(ctx, &sized, opts, &o));
+    NTK_TRY(check_options(ctx, &o));
     if (n < 1 || outputs < 1 || m < 0 || (test && !k_test))
         return ntk_fail(ctx, NTK_EINVAL, "n = %lld, m = %lld, outputs = %lld%s", (long long)n,
                         (long long)m, (long long)outputs,
                         test && !k_test ? " and no k_test for test" : "");
-    NTK_TRY(check_times(ctx, opts, times, n_times));
-    NTK_TRY(check_targets(ctx, opts->loss, n, outputs, y));
+    if (o.mean_loss)
+        p.scale = 1 / ((double)n * (o.loss == NTK_LOSS_MSE ? (double)outputs : 1));
+    NTK_TRY(check_times(ctx, &o, times, n_times));
+    NTK_TRY(check_targets(ctx, o.loss, n, outputs, y));
     NTK_TRY(check_arrays(&p));
     NTK_TRY(ntk_ctx_check_memory(ctx, (size_t)bytes(&p), "the flow"));
     return solve(&p);

@@ -25,6 +25,11 @@ struct ntk_solution {
     double *values;        /* finite_time: eigenvalues of K + ridge, ascending */
 };
 
+/* Training samples prepared for the model's kernels, when they are first asked for. */
+struct ntk_prepared {
+    ntk_samples *mean, *both;
+};
+
 struct ntk_model {
     ntk_ctx *ctx;
     ntk_net *net;       /* our copy */
@@ -37,6 +42,7 @@ struct ntk_model {
     double *y;          /* [outputs][n] */
     double *alpha;      /* [outputs][n] = (K + ridge)^-1 y; finite_time: too */
     struct ntk_solution *solution;
+    struct ntk_prepared *prepared;
     ntk_scaler *scaler; /* NULL: none */
     ntk_targets targets;
     ntk_schema *schema; /* NULL: none; held */
@@ -45,7 +51,9 @@ struct ntk_model {
 /* Bytes of what a solution keeps, targets included, and of dsyevd with its workspace of two more matrices. */
 size_t ntk_model_matrices(const ntk_fit_opts *opts, int64_t n, int64_t outputs);
 size_t ntk_model_eigen_bytes(int64_t n, int64_t outputs);
-/* A model that is not solved yet. */
+/* Options as a program gives them, NULL for the defaults, as this version's. */
+ntk_status ntk_fit_opts_read(ntk_ctx *ctx, const ntk_fit_opts *given, ntk_fit_opts *own);
+/* A model that is not solved yet; opts are this version's. */
 ntk_status ntk_model_new(ntk_ctx *ctx, const ntk_net *net, const ntk_data *x, const double *y,
                          int64_t outputs, const ntk_fit_opts *opts, ntk_model **model);
 /* finite_time: which directions of the solution are null. */

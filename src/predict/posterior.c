@@ -22,16 +22,29 @@ void ntk_model_widen(double *k, size_t n)
     }
 }
 
+static ntk_status training_samples(const ntk_model *m, bool both, ntk_samples **samples)
+{
+    ntk_samples **s = both ? &m->prepared->both : &m->prepared->mean;
+
+    if (!*s)
+        NTK_TRY(ntk_samples_new(both ? m->both : m->mean, m->x, NULL, s));
+    *samples = *s;
+    return NTK_OK;
+}
+
 ntk_status ntk_model_panel(const ntk_model *m, const ntk_data *test, int64_t first, int64_t rows,
                            int panels, double *k, double *nngp)
 {
     void *out[2] = {nngp ? nngp : k, k};
+    ntk_samples *training;
     ntk_data *slice;
     ntk_status status;
 
+    NTK_TRY(ntk_kernel_check_shape(m->mean, "x1", test));
+    NTK_TRY(training_samples(m, nngp, &training));
     NTK_TRY(ntk_data_slice(test, first, rows, &slice));
-    status = ntk_kernel_compute_for(
-        nngp ? m->both : m->mean, slice, m->x,
+    status = ntk_kernel_compute_with(
+        nngp ? m->both : m->mean, slice, training,
         ntk_bytes((double)panels * (double)rows * (double)m->n * sizeof *k), "predicting", out);
     ntk_data_free(slice);
     if (status == NTK_OK && m->opts.dtype == NTK_F32) {

@@ -71,14 +71,19 @@ ntk_status ntk_models_fit(ntk_ctx *ctx, const ntk_net *const *nets, size_t n_net
                           const ntk_data *x, const double *y, int64_t outputs,
                           const ntk_fit_opts *opts, ntk_model **models)
 {
-    const bool together = share(ctx, n_nets, x->n, outputs, opts);
-    ntk_model **fitted = ntk_alloc(ctx, n_nets, sizeof *fitted);
-    ntk_status status = fitted ? NTK_OK : NTK_ENOMEM;
+    ntk_fit_opts o;
+    bool together;
+    ntk_model **fitted;
+    ntk_status status;
     size_t made = 0;
 
+    NTK_TRY(ntk_fit_opts_read(ctx, opts, &o));
+    together = share(ctx, n_nets, x->n, outputs, &o);
+    fitted = ntk_alloc(ctx, n_nets, sizeof *fitted);
+    status = fitted ? NTK_OK : NTK_ENOMEM;
     while (made < n_nets && status == NTK_OK) {
-        status = together ? ntk_model_new(ctx, nets[made], x, y, outputs, opts, &fitted[made])
-                          : ntk_model_fit(ctx, nets[made], x, y, outputs, opts, &fitted[made]);
+        status = together ? ntk_model_new(ctx, nets[made], x, y, outputs, &o, &fitted[made])
+                          : ntk_model_fit(ctx, nets[made], x, y, outputs, &o, &fitted[made]);
         made += status == NTK_OK;
     }
     if (status == NTK_OK && together) {
@@ -96,7 +101,7 @@ ntk_status ntk_models_fit(ntk_ctx *ctx, const ntk_net *const *nets, size_t n_net
 }
 
 static ntk_status predict(ntk_model *const *models, size_t n, const ntk_kernel *kernel,
-                          const ntk_data *x, double *const *mean, double **panel)
+                          const ntk_data *x, ntk_samples *training, double *const *mean, double **panel)
 {
     const ntk_model *m = models[0];
     const int64_t most = ntk_model_panel_rows(m->n);
@@ -107,8 +112,8 @@ static ntk_status predict(ntk_model *const *models, size_t n, const ntk_kernel *
         ntk_status status;
 
         NTK_TRY(ntk_data_slice(x, first, rows, &slice));
-        status = ntk_kernel_compute_for(kernel, slice, m->x,
-                                        n * (size_t)rows * (size_t)m->n * sizeof(double), "predicting",
+        status = ntk_kernel_compute_with(kernel, slice, training,
+                                         n * (size_t)rows * (size_t)m->n * sizeof(double), "predicting",
                                         (void *const *)panel);
         ntk_data_free(slice);
         NTK_TRY(status);
@@ -141,6 +146,7 @@ ntk_status ntk_models_predict(ntk_model *const *models, size_t n_models, const n
     const bool together = alike(models, n_models);
     const ntk_model *m = together ? models[0] : NULL;
     ntk_kernel *kernel = NULL;
+    ntk_samples *training = NULL;
     size_t entries;
     double **panel;
     ntk_status status;
@@ -161,7 +167,10 @@ ntk_status ntk_models_predict(ntk_model *const *models, size_t n_models, const n
         status = panel[k] ? NTK_OK : NTK_ENOMEM;
     }
     if (status == NTK_OK)
-        status = predict(models, n_models, kernel, x, mean, panel);
+        status = ntk_samples_new(kernel, m->x, NULL, &training);
+    if (status == NTK_OK)
+        status = predict(models, n_models, kernel, x, training, mean, panel);
+    ntk_samples_free(training);
     for (size_t k = 0; panel && k < n_models; k++)
         free(panel[k]);
     free(panel);

@@ -22,50 +22,32 @@ static bool runs_avx512(void)
 }
 #endif
 
-#define DECLARE(isa) extern const struct ntk_simd ntk_simd_##isa##_f32, ntk_simd_##isa##_f64
-DECLARE(baseline);
-#ifdef NTK_HAVE_avx2
-DECLARE(avx2);
-#endif
-#ifdef NTK_HAVE_avx512
-DECLARE(avx512);
-#endif
-#ifdef NTK_HAVE_neon
-DECLARE(neon);
-#endif
+#define ISA(isa, runs) extern const struct ntk_simd ntk_simd_##isa##_f32, ntk_simd_##isa##_f64;
+#include "simd/isas.def"
+#undef ISA
 
-#define ENTRY(isa, test) {{#isa, &ntk_simd_##isa##_f32, &ntk_simd_##isa##_f64}, test}
-/* Best first. */
+enum place {
+#define ISA(isa, runs) PLACE_##isa,
+#include "simd/isas.def"
+#undef ISA
+};
+
 static const struct {
     struct ntk_isa isa;
     bool (*runs)(void);
 } built[] = {
-#ifdef NTK_HAVE_avx512
-    ENTRY(avx512, runs_avx512),
-#endif
-#ifdef NTK_HAVE_avx2
-    ENTRY(avx2, runs_avx2),
-#endif
-#ifdef NTK_HAVE_neon
-    ENTRY(neon, runs_always),
-#endif
-    ENTRY(baseline, runs_always),
+#define ISA(isa, runs) {{#isa, &ntk_simd_##isa##_f32, &ntk_simd_##isa##_f64, PLACE_##isa}, runs},
+#include "simd/isas.def"
+#undef ISA
 };
 static const size_t n_built = sizeof built / sizeof *built;
 
-/* The same names in the same order. A processor that runs one runs all after it, so the list of
- * those that work is an end of this text. */
+/* The same names in the same order: the list of those that work is an end of this text. */
 static const char names[] =
-#ifdef NTK_HAVE_avx512
-    "avx512, "
-#endif
-#ifdef NTK_HAVE_avx2
-    "avx2, "
-#endif
-#ifdef NTK_HAVE_neon
-    "neon, "
-#endif
-    "baseline";
+#define ISA(isa, runs) ", " #isa
+#include "simd/isas.def"
+#undef ISA
+    ;
 
 const char *ntk_isa_available(void)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * near.h - duals of almost parallel pairs, in float64 (kernel/near.c).
+ * near.h - covariances of almost parallel pairs, in float64; activations/near_dual.h has their duals.
  *
  * The angle t between two samples, cos t = k / (s1 s2), is lost in a rounded covariance k where t
  * is small: 1 - cos t = t^2 / 2. Carried from layer to layer are therefore minus = s1 s2 - k = s1
@@ -10,12 +10,6 @@
  * squared distance, (q1 + q2) / 2 - k, will not do: where s1 and s2 differ it is dominated by d^2 /
  * 2, and t is lost in it again.) plus is for samples that are almost opposite: they stay so through
  * odd functions, and become parallel through even ones.
- *
- * What a file writes is
- *
- *     NTK_INLINE void near_point(const struct near *x, const real *par, struct near *y, V *dot)
- *     { ... x: the covariance; y: E[f f], its s1 and s2 given; *dot: E[f' f'] ... }
- *     NTK_NEAR(erf, near_point)
  */
 #ifndef NTK_NEAR_H
 #define NTK_NEAR_H
@@ -23,8 +17,7 @@
 #include "simd/simd.h"
 #include "simd/vmath.h"
 
-#define NTK_NEAR_SYMBOL(name) NTK_CAT4(ntk_near_, name, NTK_SUFFIX, )
-#define NTK_NEAR_OP(name)     NTK_CAT4(ntk_near_op_, name, NTK_SUFFIX, )
+#define NTK_NEAR_OP(name) NTK_CAT4(ntk_near_op_, name, NTK_SUFFIX, )
 
 bool NTK_NEAR_OP(mark)(size_t n, const void *k, double s1, const void *s2, double from,
                        unsigned char *flags);
@@ -133,27 +126,6 @@ NTK_INLINE void near_join(int parts, const V *a, const V *b, const V *e, struct 
     y->minus += more;
     y->plus += more;
 }
-
-#define NTK_NEAR_LOOPS(name, point)                                            \
-    static void name##_near_loops(const struct ntk_near_args *p)               \
-    {                                                                          \
-        for (size_t i = 0; i < p->n; i += LANES) {                             \
-            const struct near x = near_load(p->k, i);                          \
-            struct near y = {.s1 = splat(p->f->s1), .s2 = load(p->f->s2 + i)}; \
-            V dot;                                                             \
-            point(&x, p->par, &y, &dot);                                       \
-            near_store(p->f, i, &y);                                           \
-            store(p->dot + i, dot);                                            \
-        }                                                                      \
-    }
-
-#define NTK_NEAR(name, point)                                 \
-    NTK_NEAR_LOOPS(name, point)                               \
-    ntk_near_fn NTK_NEAR_SYMBOL(name);                        \
-    void NTK_NEAR_SYMBOL(name)(const struct ntk_near_args *p) \
-    {                                                         \
-        name##_near_loops(p);                                 \
-    }
 
 #endif
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * ops.c - the loops that are not duals, and the table of all loops, for one instruction set and
+ * ops.c - the loops that have no file of their own, and the table of all loops, for one instruction set and
  * element type.
  */
 #include "simd/near.h"
@@ -97,26 +97,6 @@ static double peak(size_t rounds)
     return (double)sum[0];
 }
 
-#define ACTIVATION(name) ntk_dual_fn NTK_CAT4(ntk_dual_, name, NTK_SUFFIX, );
-#define ACTIVATION_SERIES(name)
-#include "activations/activations.def"
-#undef ACTIVATION
-#undef ACTIVATION_SERIES
-
-#define SWEEP(name)                                        \
-    ntk_sweep_fn NTK_CAT4(ntk_sweep_, name, NTK_SUFFIX, ); \
-    ntk_tail_fn NTK_CAT4(ntk_tail_, name, NTK_SUFFIX, );
-#include "activations/sweeps.def"
-#undef SWEEP
-
-#ifdef NTK_IS_F64
-#define ACTIVATION(name) ntk_near_fn NTK_NEAR_SYMBOL(name);
-#define ACTIVATION_SERIES(name)
-#include "activations/activations.def"
-#undef ACTIVATION
-#undef ACTIVATION_SERIES
-#endif
-
 extern const struct ntk_simd NTK_CAT4(ntk_simd, NTK_SUFFIX, , );
 
 const struct ntk_simd NTK_CAT4(ntk_simd, NTK_SUFFIX, , ) = {
@@ -126,26 +106,6 @@ const struct ntk_simd NTK_CAT4(ntk_simd, NTK_SUFFIX, , ) = {
     .scale = scale,
     .all_finite = all_finite,
     .peak = peak,
-    .dual =
-        {
-#define ACTIVATION(name) [NTK_DUAL_##name] = NTK_CAT4(ntk_dual_, name, NTK_SUFFIX, ),
-#define ACTIVATION_SERIES(name)
-#include "activations/activations.def"
-#undef ACTIVATION
-#undef ACTIVATION_SERIES
-        },
-    .sweep =
-        {
-#define SWEEP(name) [NTK_DUAL_##name] = NTK_CAT4(ntk_sweep_, name, NTK_SUFFIX, ),
-#include "activations/sweeps.def"
-#undef SWEEP
-        },
-    .tail =
-        {
-#define SWEEP(name) [NTK_DUAL_##name] = NTK_CAT4(ntk_tail_, name, NTK_SUFFIX, ),
-#include "activations/sweeps.def"
-#undef SWEEP
-        },
     .first = NTK_PLANES(first),
     .box = NTK_PLANES(box),
     .spread = NTK_PLANES(spread),
@@ -155,14 +115,6 @@ const struct ntk_simd NTK_CAT4(ntk_simd, NTK_SUFFIX, , ) = {
     .square_difference = NTK_NEAR_OP(square_difference),
     .rejection = NTK_NEAR_OP(rejection),
 #ifdef NTK_IS_F64
-    .near_dual =
-        {
-#define ACTIVATION(name) [NTK_DUAL_##name] = NTK_NEAR_SYMBOL(name),
-#define ACTIVATION_SERIES(name)
-#include "activations/activations.def"
-#undef ACTIVATION
-#undef ACTIVATION_SERIES
-        },
     .near_mix = NTK_NEAR_OP(mix),
     .near_product = NTK_NEAR_OP(product),
     .near_normalise = NTK_NEAR_OP(normalise),

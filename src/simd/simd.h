@@ -2,32 +2,15 @@
  *
  * simd.h - the hot loops: written once, compiled once per instruction set and element type.
  *
- * A table is the only symbol that ops.c exports, a dual the only one of an activation's object; dispatch.c, compiled without
- * any instruction set flags, chooses one when a context first computes. Arrays of `real` are float
- * or double by table; they are passed as void pointers and must be aligned to their element only,
+ * A table is the only symbol that ops.c exports; dispatch.c, compiled without any instruction set flags, chooses one
+ * when a context first computes. The loops of activations are compiled likewise (activations/loops.h). Arrays of
+ * `real` are float or double by table; they are passed as void pointers and must be aligned to their element only,
  * though aligned to NTK_ALIGN they are faster.
  */
 #ifndef NTK_SIMD_H
 #define NTK_SIMD_H
 
-#include "activations/activation.h"
-
-/* A run of pairs through one activation. Lanes are pairs; a vector has `lanes` of them. */
-struct ntk_dual_args {
-    size_t n;          /* pairs, a multiple of lanes */
-    const void *k;     /* [n] covariances */
-    const void *side1; /* first samples' sides: side s of vector v is at side1 + s * stride1 + v * step1 */
-    size_t stride1;    /* elements between sides */
-    size_t step1;      /* elements from one vector to the next: 0 or 1: one value for all its lanes,
-                        * lanes: one per lane */
-    const void *side2; /* second samples' sides, [sides][n] with rows stride2 apart */
-    size_t stride2;
-    const void *par;   /* [NTK_DUAL_PARS] constants */
-    int sides;
-    void *f;           /* [n] E[f f]; NULL: not wanted */
-    void *d;           /* [n] E[f' f']; NULL: not wanted */
-};
-typedef void ntk_dual_fn(const struct ntk_dual_args *args);
+#include "base/base.h"
 
 /* A rectangle of positions whose rows are `pitch` vectors apart in planes. The first samples' values
  * (side1, x1) have step1 elements a value: 1, the same for all lanes, or lanes, one for each. Those
@@ -37,35 +20,6 @@ struct ntk_rect_args {
     size_t rows, columns, pitch;
     size_t step1, row1, row2;
 };
-
-#define NTK_SWEEP_OUTPUTS 3
-
-/* The moments f, d of a dual and the sums over 3 x 3 neighbours (zero outside the rectangle) of
- *     out[0] = a[0] box(f) + b[0],    out[i] = a[i] box(mix[i] f + d theta[i]) + b[i],  i = 1, 2
- * Outputs may lie where k or theta do. */
-struct ntk_sweep_args {
-    struct ntk_rect_args rect;
-    const void *k, *theta[NTK_SWEEP_OUTPUTS]; /* theta[0] is not used */
-    void *out[NTK_SWEEP_OUTPUTS];             /* NULL: not wanted; out[2] only beside out[1] */
-    double a[NTK_SWEEP_OUTPUTS], b[NTK_SWEEP_OUTPUTS], mix[NTK_SWEEP_OUTPUTS];
-    const void *side1, *side2;
-    size_t stride1, stride2;
-    const void *par;
-    void *lines; /* scratch, NTK_SWEEP_LINES * columns vectors */
-};
-#define NTK_SWEEP_LINES (3 * NTK_SWEEP_OUTPUTS)
-typedef void ntk_sweep_fn(const struct ntk_sweep_args *args);
-
-/* sum[0] += sum of f, sum[i] += sum of d theta[i - 1] over the rectangle, for every lane. */
-struct ntk_tail_args {
-    struct ntk_rect_args rect;
-    const void *k, *theta[2]; /* NULL: none; theta[1] only beside theta[0] */
-    const void *side1, *side2;
-    size_t stride1, stride2;
-    const void *par;
-    double *sum[3];
-};
-typedef void ntk_tail_fn(const struct ntk_tail_args *args);
 
 /* out = scale (sum of in over windows (base/window.h)) + constant; in is a plane of in_rows x
  * in_columns, zero outside, or around the other side. */
@@ -78,6 +32,19 @@ struct ntk_box_args {
     const void *in;
     void *out;
     void *lines; /* scratch, 3 in_columns vectors */
+};
+
+/* Along one axis: entry `to` of a target plane is given weight times entry `from` of a source plane. Positions are
+ * indices into planes. */
+struct ntk_link_term {
+    int from, to;
+    double weight;
+};
+/* All terms from one source offset to one target offset. */
+struct ntk_link_group {
+    int offset; /* the target's, as an index 0 ... */
+    int n;
+    const struct ntk_link_term *terms;
 };
 
 /* out[k] += sum over j < m of coef[j][k] rows[list[j]], k < sums: vectors of n numbers, rows `stride`
@@ -101,33 +68,7 @@ struct ntk_near_run {
     double *value;        /* k */
 };
 
-/* The dual of almost parallel pairs. */
-struct ntk_near_args {
-    size_t n;
-    const struct ntk_near_run *k;
-    const double *par;                  /* [NTK_DUAL_PARS] */
-    int sides;                          /* dual->near_sides */
-    const double *side1, *side2;        /* first: side s at s * stride1; second: [sides][stride2] */
-    size_t stride1, stride2;
-    struct ntk_near_run *f;             /* E[f f]; s1 and s2 are given */
-    double *dot;                        /* E[f' f'] */
-};
-typedef void ntk_near_fn(const struct ntk_near_args *args);
-
 #define NTK_PEAK_CHAINS 12
-
-/* Along one axis: entry `to` of a target plane is given weight times entry `from` of a source plane. Positions are
- * indices into planes. */
-struct ntk_link_term {
-    int from, to;
-    double weight;
-};
-/* All terms from one source offset to one target offset. */
-struct ntk_link_group {
-    int offset; /* the target's, as an index 0 ... */
-    int n;
-    const struct ntk_link_term *terms;
-};
 
 #define NTK_LANES_MAX 16 /* most lanes of any table: what padding must allow for */
 
@@ -142,14 +83,11 @@ struct ntk_simd {
     void (*scale)(size_t n, const void *x, const void *a1, size_t step1, const void *a2, void *out);
     /* none of n numbers, any n, is infinite or not a number */
     bool (*all_finite)(size_t n, const void *x);
-    ntk_dual_fn *dual[NTK_N_DUALS];
     /* rounds * NTK_PEAK_CHAINS multiply-adds of vectors, as many at once as there are chains; returns
      * some number that depends on them */
     double (*peak)(size_t rounds);
 
     /* Planes: one vector a position. */
-    ntk_sweep_fn *sweep[NTK_N_DUALS]; /* NULL: that dual has none */
-    ntk_tail_fn *tail[NTK_N_DUALS];   /* likewise */
     /* out = scale sum over channels of x1 x2; x1, x2 are [rows][columns][channels] */
     void (*first)(const struct ntk_rect_args *rect, size_t channels, const void *x1, const void *x2,
                   double scale, void *out);
@@ -172,7 +110,7 @@ struct ntk_simd {
     /* |x1|^2 sin^2 of the angle between x1 and x2, given square = |x2|^2 and some r near
      * x1 . x2 / |x2|^2, as a sum of squares: it keeps its digits however small it is. 0 below 2^-100 */
     double (*rejection)(size_t features, const void *x1, const void *x2, double r, double square);
-    ntk_near_fn *near_dual[NTK_N_DUALS]; /* the rest in float64 only */
+    /* the rest in float64 only */
     void (*near_mix)(size_t n, int m, const struct ntk_near_run *const *in, const double *coef,
                      double constant, struct ntk_near_run *out);
     void (*near_product)(size_t n, int m, const struct ntk_near_run *const *in,
@@ -188,6 +126,7 @@ struct ntk_simd {
 struct ntk_isa {
     const char *name; /* "baseline", "avx2", "avx512", "neon" */
     const struct ntk_simd *f32, *f64;
+    int place; /* in the list of those that are built in (isas.def) */
 };
 
 /* Sets ctx->isa on first use; see ntk_ctx_set_isa. */

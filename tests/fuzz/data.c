@@ -66,7 +66,7 @@ static void match(ntk_ctx *ctx, const char *source, ntk_load_opts opts, const nt
     if (ntk_schema_new(data, NTK_ONEHOT, &schema) != NTK_OK)
         return;
     opts.schema = schema;
-    opts.target = opts.drop = NULL;
+    opts.target = opts.drop = opts.weights = NULL;
     if (ntk_data_load(ctx, source, &opts, &again) == NTK_OK) {
         if (ntk_features_of(again->shape) != ntk_features_of(data->shape) ||
             (ntk_schema_number(schema, again, &unseen) == NTK_OK && unseen))
@@ -82,6 +82,9 @@ static void use(ntk_data *data)
     ntk_scaler *scaler = NULL;
     int64_t classes;
 
+    for (int64_t i = 0; data->weights && i < data->n; i++)
+        if (!(data->weights[i] >= 0))
+            abort();
     if (ntk_data_classes(data, &classes) == NTK_OK && classes < 1)
         abort();
     if (ntk_scaler_fit(NTK_STD_CHANNEL, data, &scaler) == NTK_OK)
@@ -111,6 +114,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
     opts.target = bytes[0] & 0x20 ? "1" : NULL;
     opts.header = (ntk_header)((bytes[0] & 0x0f) / FILES);
     opts.drop = n % 5 == 0 ? "0" : NULL;
+    opts.weights = n % 7 == 0 ? "0" : NULL;
     if (ntk_data_load(ctx, source, &opts, &data) == NTK_OK) {
         use(data);
         match(ctx, source, opts, data);

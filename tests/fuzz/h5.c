@@ -149,7 +149,7 @@ static void samples(ntk_ctx *ctx)
     ntk_data *data = NULL;
 
     ntk_load_opts_init(&opts);
-    if (worked(ctx, ntk_read_hdf5(ctx, path, &opts, &data)))
+    if (worked(ctx, ntk_read_file(ctx, path, &opts, &data)))
         worked(ctx, ntk_data_check_finite(data));
     ntk_data_free(data);
 }

@@ -94,6 +94,18 @@ def test_what_stubs_name_exists(name):
         compare(module, ast.parse(file.read()).body, name)
 
 
+@pytest.mark.parametrize("name", ["ntk", "ntk._core"])
+def test_what_exists_has_a_stub(name):
+    path = os.path.join(PACKAGE, "__init__.pyi" if name == "ntk" else "_core.pyi")
+    with open(path, encoding="utf-8") as file:
+        body = ast.parse(file.read()).body
+    named = {alias.asname for node in body if isinstance(node, ast.ImportFrom) for alias in node.names}
+    named |= {node.name for node in body if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
+    public = {key for key, value in vars(importlib.import_module(name)).items() if not key.startswith("_")
+              and not inspect.ismodule(value) and getattr(value, "__module__", "") != "ntk.stax"}
+    assert public <= named
+
+
 def compare(thing, body, where):
     for node in body:
         if isinstance(node, ast.ImportFrom) and where == "ntk":

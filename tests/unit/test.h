@@ -47,6 +47,9 @@
                      test_want_, fabs(test_got_ - test_want_) / test_scale_, test_scale_); \
     } while (0)
 
+/* ntk_load_opts with these fields, dtype among them; the others are 0, their default. */
+#define LOAD_OPTS(...) ((ntk_load_opts){.size = sizeof(ntk_load_opts), __VA_ARGS__})
+
 /* Standard normal numbers that are the same everywhere (splitmix64, Box-Muller). */
 static inline double test_normal(uint64_t *state)
 {

@@ -5,9 +5,8 @@
  */
 #include <float.h>
 
-#include "activations/activation.h"
+#include "activations/loops.h"
 #include "engine/way.h"
-#include "simd/simd.h"
 #include "test.h"
 
 #define PAIRS 64 /* most pairs in one call; a multiple of every number of lanes */
@@ -179,7 +178,7 @@ static void pairs(const struct use *u, ntk_dtype dtype, enum mode mode, size_t n
         .f = f ? fv : NULL,
         .d = d ? dv : NULL,
     };
-    simd->dual[u->act->dual](&args);
+    ntk_dual_loops_of(ctx->isa, dtype)->dual[u->act->dual](&args);
     for (size_t i = 0; i < n; i++) {
         if (f)
             f[i] = get(dtype, fv, i);

@@ -200,9 +200,11 @@ static ntk_status ask_leave_one_out(const ntk_model *m, const struct job *job, d
 static ntk_status ask_spectrum(const ntk_model *m, const struct job *job, double *out)
 {
     ntk_spectrum spectrum;
-    const ntk_status status = ntk_model_spectrum(m, &spectrum);
+    ntk_status status;
 
     (void)job;
+    ntk_spectrum_init(&spectrum);
+    status = ntk_model_spectrum(m, &spectrum);
     *out = spectrum.lambda_max;
     return status;
 }

@@ -131,7 +131,7 @@ static void csv_with_a_header(void **state)
     assert_near(ntk_data_y(d, NULL)[1], 5, 0, 1);
     assert_near(x_at(d, 1, 1), 6, 0, 1);
     ntk_data_free(d);
-    d = load(f, path, &(ntk_load_opts){.dtype = NTK_F32, .target = "a \"1\"; x", .limit = 1});
+    d = load(f, path, &LOAD_OPTS(.dtype = NTK_F32, .target = "a \"1\"; x", .limit = 1));
     assert_int_equal(ntk_data_dtype(d), NTK_F32);
     assert_shape(d, 1, 0, 1, 1, 2);
     assert_near(ntk_data_y(d, NULL)[0], 1, 0, 1);
@@ -143,7 +143,7 @@ static void csv_targets_are_chosen(void **state)
 {
     struct fixture *f = *state;
     const char *path = write_text(f, "a.tsv", "a\tb\t\tc\n1\t2\t3\t4\n");
-    ntk_load_opts opts = {.dtype = NTK_F64, .target = "1"};
+    ntk_load_opts opts = LOAD_OPTS(.dtype = NTK_F64, .target = "1");
     ntk_data *d = load(f, path, &opts);
 
     assert_near(ntk_data_y(d, NULL)[0], 2, 0, 1);
@@ -201,19 +201,19 @@ static void csv_headers_as_told(void **state)
 {
     struct fixture *f = *state;
     const char *path = write_text(f, "a.csv", "0,1,2\n5,6,7\n");
-    ntk_data *d = load(f, path, &(ntk_load_opts){.dtype = NTK_F64, .header = NTK_HEADER_NO});
+    ntk_data *d = load(f, path, &LOAD_OPTS(.dtype = NTK_F64, .header = NTK_HEADER_NO));
 
     assert_shape(d, 2, 0, 1, 1, 2);
     ntk_data_free(d);
     write_text(f, "a.csv", "1,2,1\n5,6,7\n");
-    d = load(f, path, &(ntk_load_opts){.dtype = NTK_F64, .header = NTK_HEADER_YES, .target = "2"});
+    d = load(f, path, &LOAD_OPTS(.dtype = NTK_F64, .header = NTK_HEADER_YES, .target = "2"));
     assert_shape(d, 1, 0, 1, 1, 2);
     assert_near(ntk_data_y(d, NULL)[0], 6, 0, 1); /* the column called 2, not number 2 */
     ntk_data_free(d);
     fails(f, NTK_EINVAL, "line 1, column 0: 'a' is not a number", write_text(f, "a.csv", "a,b\n1,2\n"),
-          &(ntk_load_opts){.dtype = NTK_F64, .header = NTK_HEADER_NO});
+          &LOAD_OPTS(.dtype = NTK_F64, .header = NTK_HEADER_NO));
     fails(f, NTK_EINVAL, "header must be", f->path,
-          &(ntk_load_opts){.dtype = NTK_F64, .header = (ntk_header)7});
+          &LOAD_OPTS(.dtype = NTK_F64, .header = (ntk_header)7));
 }
 
 static void csv_columns_are_chosen(void **state)
@@ -221,29 +221,29 @@ static void csv_columns_are_chosen(void **state)
     struct fixture *f = *state;
     const char *path = write_text(f, "a.csv", "id,a,\"b,c\",d,e\nx,1,2,3,4\ny,5,6,7,8\n");
     const double both[] = {3, 1, 7, 5};
-    ntk_load_opts opts = {.dtype = NTK_F64, .drop = "id"};
+    ntk_load_opts opts = LOAD_OPTS(.dtype = NTK_F64, .drop = "id");
     ntk_data *d = load(f, path, &opts);
 
     assert_shape(d, 2, 0, 1, 1, 3);
     assert_near(ntk_data_y(d, NULL)[1], 8, 0, 1);
     assert_string_equal(ntk_schema_table(ntk_data_schema(d))->dropped[0], "id");
     ntk_data_free(d);
-    opts = (ntk_load_opts){.dtype = NTK_F64, .target = "d,1", .features = "b,c"};
+    opts = LOAD_OPTS(.dtype = NTK_F64, .target = "d,1", .features = "b,c");
     d = load(f, path, &opts);
     assert_shape(d, 2, 0, 1, 1, 1);
     assert_near(x_at(d, 1, 0), 6, 0, 1);
     for (int k = 0; k < 4; k++)
         assert_near(ntk_data_y(d, NULL)[k], both[k], 0, 1);
     ntk_data_free(d);
-    opts = (ntk_load_opts){.dtype = NTK_F64, .drop = "id,e"};
+    opts = LOAD_OPTS(.dtype = NTK_F64, .drop = "id,e");
     d = load(f, path, &opts); /* the last that is left */
     assert_near(ntk_data_y(d, NULL)[0], 3, 0, 1);
     ntk_data_free(d);
-    opts = (ntk_load_opts){.dtype = NTK_F64, .features = "a,e"};
+    opts = LOAD_OPTS(.dtype = NTK_F64, .features = "a,e");
     fails(f, NTK_EINVAL, "column 'e' is named twice", path, &opts);
-    opts = (ntk_load_opts){.dtype = NTK_F64, .drop = "f"};
+    opts = LOAD_OPTS(.dtype = NTK_F64, .drop = "f");
     fails(f, NTK_EINVAL, "no column 'f' for the columns to drop", path, &opts);
-    opts = (ntk_load_opts){.dtype = NTK_F64, .drop = "e", .target = "e"};
+    opts = LOAD_OPTS(.dtype = NTK_F64, .drop = "e", .target = "e");
     fails(f, NTK_EINVAL, "column 'e' is a target, and to be dropped", path, &opts);
     fails(f, NTK_EINVAL, "'x' is not a number: encode words as numbers, or drop their column", path, NULL);
 }
@@ -267,7 +267,7 @@ static void csv_lists_have_quotes(void **state)
     const char *path = write_text(f, "a.csv", "\"a,b\",a,b,\"\"\"q\"\"\",y\n1,2,3,4,5\n");
 
     for (size_t k = 0; k < sizeof lists / sizeof *lists; k++) {
-        ntk_data *d = load(f, path, &(ntk_load_opts){.dtype = NTK_F64, .features = lists[k].list});
+        ntk_data *d = load(f, path, &LOAD_OPTS(.dtype = NTK_F64, .features = lists[k].list));
 
         assert_shape(d, 1, 0, 1, 1, lists[k].n);
         assert_near(x_at(d, 0, 0), lists[k].first, 0, 1);
@@ -276,9 +276,9 @@ static void csv_lists_have_quotes(void **state)
     }
     for (size_t k = 0; k < sizeof wrong / sizeof *wrong; k++)
         fails(f, NTK_EINVAL, "a quote that is not closed before a comma", path,
-              &(ntk_load_opts){.dtype = NTK_F64, .drop = wrong[k]});
+              &LOAD_OPTS(.dtype = NTK_F64, .drop = wrong[k]));
     fails(f, NTK_EINVAL, "the names are \"a,b\", a, b, \"q\", y", path,
-          &(ntk_load_opts){.dtype = NTK_F64, .drop = "\"b,a\""});
+          &LOAD_OPTS(.dtype = NTK_F64, .drop = "\"b,a\""));
 }
 
 static void csv_words_are_labels(void **state)
@@ -305,8 +305,8 @@ static void csv_columns_are_matched(void **state)
 {
     struct fixture *f = *state;
     ntk_data *train = load(f, write_text(f, "a.csv", "q,a,b\n1,2,3\n"),
-                           &(ntk_load_opts){.dtype = NTK_F64, .target = "q"});
-    ntk_load_opts like = {.dtype = NTK_F64, .schema = ntk_data_schema(train)};
+                           &LOAD_OPTS(.dtype = NTK_F64, .target = "q"));
+    ntk_load_opts like = LOAD_OPTS(.dtype = NTK_F64, .schema = ntk_data_schema(train));
     static const char *const same[] = {"q,a,b\n1,2,3\n", "b,id,q,a\n3,x,1,2\n", "1,2,3\n", "a,b\n2,3\n",
                                        "2,3\n"};
     ntk_data *d;
@@ -384,7 +384,7 @@ static void csv_errors_name_the_place(void **state)
     fails(f, NTK_EINVAL, "line 2 has a NUL byte", write_bytes(f, "bad.csv", "1,2\n3,\0\n", 8),
           NULL);
     fails(f, NTK_EINVAL, "sample 1, feature 0 is inf", write_text(f, "a.csv", "1,1\n1e40,1\n"),
-          &(ntk_load_opts){.dtype = NTK_F32});
+          &LOAD_OPTS(.dtype = NTK_F32));
 }
 
 static void csv_grows(void **state)
@@ -456,7 +456,7 @@ static void npy_types(void **state)
 
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++)
         for (int pass = 0; pass < 2; pass++) {
-            const ntk_load_opts opts = {.dtype = pass ? NTK_F32 : NTK_F64};
+            const ntk_load_opts opts = LOAD_OPTS(.dtype = pass ? NTK_F32 : NTK_F64);
             ntk_data *d = load(f, npy_of_type(f, cases[k].type, cases[k].bytes, cases[k].n), &opts);
 
             assert_shape(d, 1, 0, 1, 1, 2);
@@ -472,7 +472,7 @@ static void npy_order(void **state)
     const unsigned char values[] = {0, 1, 2, 3, 4, 5};
     const char *path =
         make_npy(f, "{'descr': '|u1', 'fortran_order': True, 'shape': (3, 2), }     \n", values, 6);
-    ntk_data *d = load(f, path, &(ntk_load_opts){.dtype = NTK_F64, .limit = 2});
+    ntk_data *d = load(f, path, &LOAD_OPTS(.dtype = NTK_F64, .limit = 2));
 
     assert_shape(d, 2, 0, 1, 1, 2);
     assert_near(x_at(d, 0, 0), 0, 0, 1);
@@ -540,7 +540,7 @@ static void npz_of_numpy(void **state)
     for (int i = 0; i < 200; i++)
         assert_near(ntk_data_y(d, NULL)[i], i % 3, 0, 1);
     ntk_data_free(d);
-    d = load(f, GOLDEN "deflated.npz", &(ntk_load_opts){.dtype = NTK_F32, .limit = 7});
+    d = load(f, GOLDEN "deflated.npz", &LOAD_OPTS(.dtype = NTK_F32, .limit = 7));
     assert_shape(d, 7, 0, 1, 1, 4);
     assert_golden(d);
     ntk_data_free(d);
@@ -612,7 +612,7 @@ static void hdf5(void **state)
 #ifdef NTK_HDF5
     const double values[] = {1, 2, 3, 4, 5, 6};
     const ntk_array arrays[] = {{"x", values, NTK_F64, 2, {3, 2}, NULL}, {"y", values, NTK_F64, 1, {3}, NULL}};
-    ntk_data *d = load(f, GOLDEN "xy.h5", &(ntk_load_opts){.dtype = NTK_F64, .limit = 4});
+    ntk_data *d = load(f, GOLDEN "xy.h5", &LOAD_OPTS(.dtype = NTK_F64, .limit = 4));
 
     assert_shape(d, 4, 2, 2, 2, 3);
     assert_golden(d);
@@ -653,14 +653,14 @@ static void idx(void **state)
     snprintf(source, sizeof source, "mnist:%s/test", f->dir);
     fails(f, NTK_EIO, "no labels beside", source, NULL);
     write_gz(f, "t10k-labels-idx1-ubyte.gz", labels, sizeof labels);
-    d = load(f, source, &(ntk_load_opts){.dtype = NTK_F32, .limit = 1});
+    d = load(f, source, &LOAD_OPTS(.dtype = NTK_F32, .limit = 1));
     assert_shape(d, 1, 2, 1, 2, 1);
     assert_near(ntk_data_y(d, NULL)[0], 7, 0, 1);
     assert_true(((const float *)ntk_data_x(d))[1] == (float)(51 / 255.0));
     assert_ok(f->ctx, ntk_data_classes(d, &classes));
     assert_int_equal(classes, 10); /* MNIST has ten */
     ntk_data_free(d);
-    d = load(f, path_of(f, "t10k-images-idx3-ubyte"), &(ntk_load_opts){.dtype = NTK_F64, .limit = 1});
+    d = load(f, path_of(f, "t10k-images-idx3-ubyte"), &LOAD_OPTS(.dtype = NTK_F64, .limit = 1));
     assert_ok(f->ctx, ntk_data_classes(d, &classes));
     assert_int_equal(classes, 2); /* the file's labels, 3 and 7 */
     ntk_data_free(d);
@@ -710,7 +710,7 @@ static void cifar10(void **state)
     assert_near(ntk_data_y(d, NULL)[0], 9, 0, 1);
     ntk_data_free(d);
     snprintf(source, sizeof source, "cifar10:%s/train", f->dir);
-    d = load(f, source, &(ntk_load_opts){.dtype = NTK_F64, .limit = 2});
+    d = load(f, source, &LOAD_OPTS(.dtype = NTK_F64, .limit = 2));
     for (int c = 0; c < 3; c++)
         assert_near(x_at(d, 1, (5 * 32 + 7) * 3 + c), (c * 100 + 7) / 255.0, 0, 1);
     ntk_data_free(d);
@@ -718,7 +718,7 @@ static void cifar10(void **state)
     records[1][0] = 10;
     write_bytes(f, "data_batch_1.bin", records, sizeof records);
     fails(f, NTK_EINVAL, "data_batch_1.bin: record 1 has label 10", source,
-          &(ntk_load_opts){.dtype = NTK_F64, .limit = 2});
+          &LOAD_OPTS(.dtype = NTK_F64, .limit = 2));
     write_bytes(f, "data_batch_1.bin", records, 3072);
     fails(f, NTK_EINVAL, "has 3072 bytes", source, NULL);
 }
@@ -736,7 +736,7 @@ static void digits(void **state)
 {
     struct fixture *f = *state;
     ntk_data *all = load(f, "digits", NULL), *train = load(f, "digits/train", NULL),
-             *test = load(f, "digits/test", &(ntk_load_opts){.dtype = NTK_F32});
+             *test = load(f, "digits/test", &LOAD_OPTS(.dtype = NTK_F32));
     int64_t classes = 0;
 
     assert_shape(all, 1797, 2, 8, 8, 1);
@@ -762,7 +762,7 @@ static void official_mnist(void **state)
 
     if (access(SHARED "mnist", F_OK) != 0)
         skip();
-    d = load(f, "mnist:" SHARED "mnist/train", &(ntk_load_opts){.dtype = NTK_F32});
+    d = load(f, "mnist:" SHARED "mnist/train", &LOAD_OPTS(.dtype = NTK_F32));
     assert_shape(d, 60000, 2, 28, 28, 1);
     for (int64_t i = 0; i < 60000; i++)
         count[(int)ntk_data_y(d, NULL)[i]]++;
@@ -780,7 +780,7 @@ static void official_cifar10(void **state)
 
     if (access(SHARED "cifar10", F_OK) != 0)
         skip();
-    d = load(f, "cifar10:" SHARED "cifar10/train", &(ntk_load_opts){.dtype = NTK_F32});
+    d = load(f, "cifar10:" SHARED "cifar10/train", &LOAD_OPTS(.dtype = NTK_F32));
     assert_shape(d, 50000, 2, 32, 32, 3);
     assert_ok(f->ctx, ntk_scaler_fit(NTK_STD_CHANNEL, d, &scaler));
     for (int c = 0; c < 3; c++) {
@@ -886,7 +886,7 @@ static void other_labels_are_numbered(void **state)
     ntk_data_free(test);
     assert_fails(f->ctx, NTK_EINVAL, "are words, such as '10'",
                  ntk_data_targets(train, NTK_RAW, 1, y));
-    test = load(f, write_text(f, "b.csv", "5,1,2\n6,2,1\n"), &(ntk_load_opts){.dtype = NTK_F64, .target = "1,2"});
+    test = load(f, write_text(f, "b.csv", "5,1,2\n6,2,1\n"), &LOAD_OPTS(.dtype = NTK_F64, .target = "1,2"));
     unseen = -7;
     assert_fails(f->ctx, NTK_EINVAL, "one number per sample", ntk_schema_number(s, test, &unseen));
     assert_int_equal(unseen, -7);
@@ -898,7 +898,7 @@ static void other_labels_are_numbered(void **state)
 static void few_digits_have_ten_classes(void **state)
 {
     struct fixture *f = *state;
-    ntk_data *d = load(f, "digits", &(ntk_load_opts){.dtype = NTK_F64, .limit = 3}), *part;
+    ntk_data *d = load(f, "digits", &LOAD_OPTS(.dtype = NTK_F64, .limit = 3)), *part;
     int64_t classes = 0;
 
     assert_ok(f->ctx, ntk_data_slice(d, 1, 2, &part));
@@ -978,7 +978,7 @@ static void arrays_come_back(void **state)
     ntk_data *d;
 
     assert_ok(f->ctx, ntk_array_write(f->ctx, path_of(f, "a.npy"), arrays, 1));
-    d = load(f, f->path, &(ntk_load_opts){.dtype = NTK_F32});
+    d = load(f, f->path, &LOAD_OPTS(.dtype = NTK_F32));
     assert_shape(d, 2, 2, 2, 1, 2);
     assert_memory_equal(ntk_data_x(d), x, sizeof x);
     ntk_data_free(d);

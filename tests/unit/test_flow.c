@@ -382,6 +382,7 @@ static void null_directions_stay(void **state)
             assert_near(closed[side][i], i % 3 < 2 ? 1.5 : -1, 1e-12, 1);
             assert_near(model_says[side][i], i % 3 < 2 ? 1.5 : -1, 1e-12, 1);
         }
+    ntk_spectrum_init(&spectrum);
     assert_ok(ctx, ntk_model_spectrum(model, &spectrum));
     assert_int_equal(spectrum.null_directions, 1);
     assert_true(isinf(spectrum.condition));

@@ -145,6 +145,7 @@ static void check_spectrum(const struct fixture *f, const cJSON *item, const ntk
     const cJSON *rates = cJSON_GetObjectItem(item, "max_learning_rate");
 
     assert_int_equal(n, f->n);
+    ntk_spectrum_init(&s);
     assert_ok(ctx, ntk_model_spectrum(model, &s));
     assert_near(s.condition, cJSON_GetObjectItem(item, "condition")->valuedouble, tolerance, 0);
     assert_near(s.condition, s.lambda_max / s.lambda_min, 1e-15, 0);
@@ -395,6 +396,7 @@ static void training_error_never_rises(void **state)
         ntk_ctx_set_log(ctx, count_warnings, NULL);
         assert_ok(ctx, ntk_model_fit(ctx, net, data, y, 1, &o, &model));
         ntk_ctx_set_log(ctx, NULL, NULL);
+        ntk_spectrum_init(&spectrum);
         assert_ok(ctx, ntk_model_spectrum(model, &spectrum));
         assert_int_equal(warnings, spectrum.null_directions > 0);
         assert_true(dtype == NTK_F32 ? spectrum.null_directions > 0 : spectrum.null_directions == 0);
@@ -436,6 +438,7 @@ static void no_digit_is_lost_in_float32(void **state)
     ntk_fit_opts_init(&o);
     o.dtype = NTK_F32;
     assert_ok(ctx, ntk_model_fit(ctx, net, x, y, 1, &o, &model));
+    ntk_spectrum_init(&spectrum);
     assert_ok(ctx, ntk_model_spectrum(model, &spectrum));
     assert_true(spectrum.lambda_min > 2 * ntk_spectral_rounding(1400, NTK_F32, spectrum.lambda_max));
     assert_true(spectrum.lambda_min < 1400 * 1.1920929e-7 * spectrum.lambda_max);
@@ -763,7 +766,7 @@ static void sharpness_is_the_most_likely(void **state)
     ntk_net *net;
 
     (void)state;
-    assert_ok(ctx, ntk_data_load(ctx, "digits", &(ntk_load_opts){.dtype = NTK_F64, .limit = N}, &x));
+    assert_ok(ctx, ntk_data_load(ctx, "digits", &LOAD_OPTS(.dtype = NTK_F64, .limit = N), &x));
     ntk_data_flatten(x);
     assert_ok(ctx, ntk_data_targets(x, NTK_ONEHOT, C, y));
     ntk_fit_opts_init(&o);
@@ -822,7 +825,7 @@ static void schemas_are_saved(void **state)
     if (!strstr(ntk_features(), "hdf5"))
         skip();
     assert_int_equal(write(fd, text, sizeof text - 1), sizeof text - 1);
-    assert_ok(ctx, ntk_data_load(ctx, path, &(ntk_load_opts){.dtype = NTK_F64, .target = "kind"}, &x));
+    assert_ok(ctx, ntk_data_load(ctx, path, &LOAD_OPTS(.dtype = NTK_F64, .target = "kind"), &x));
     assert_ok(ctx, ntk_schema_new(x, NTK_ONEHOT, &schema));
     assert_ok(ctx, ntk_data_targets(x, NTK_ONEHOT, 2, y));
     ntk_fit_opts_init(&o);

@@ -210,7 +210,7 @@ static void all_types_in_all_formats(void **state)
     for (size_t k = 0; k < sizeof types / sizeof *types; k++)
         for (int pass = 0; pass < 2; pass++) {
             const struct type_case *c = &types[k];
-            const ntk_load_opts opts = {.dtype = pass ? NTK_F32 : NTK_F64};
+            const ntk_load_opts opts = LOAD_OPTS(.dtype = pass ? NTK_F32 : NTK_F64);
             char type[8];
             struct bytes file;
 
@@ -300,7 +300,7 @@ static void large_hdf5(void **state)
     H5Sclose(space);
     H5Fclose(file);
     for (int64_t limit = 0; limit < ROWS; limit += 950) {
-        ntk_data *d = load(f, path, &(ntk_load_opts){.dtype = NTK_F32, .limit = limit});
+        ntk_data *d = load(f, path, &LOAD_OPTS(.dtype = NTK_F32, .limit = limit));
 
         assert_shape(d, limit ? limit : ROWS, 0, 1, 1, COLUMNS);
         for (int64_t k = 0; k < d->n * COLUMNS; k++)
@@ -656,7 +656,7 @@ static void long_lines(void **state)
         for (int k = 0; k < COLUMNS; k++)
             ntk_text_add(&text, "%s%d.5", k ? "," : "", i * k);
     }
-    d = load(f, write_text(f, "a.csv", text.s), &(ntk_load_opts){.dtype = NTK_F64, .target = "none"});
+    d = load(f, write_text(f, "a.csv", text.s), &LOAD_OPTS(.dtype = NTK_F64, .target = "none"));
     assert_shape(d, 3, 0, 1, 1, COLUMNS);
     for (int k = 0; k < COLUMNS; k++)
         assert_true(x_at(d, 2, k) == 2 * k + 0.5);

@@ -10,6 +10,7 @@
 #ifndef NTK_CPU_H
 #define NTK_CPU_H
 
+#include "activations/loops.h"
 #include "engine/prepare.h"
 
 #define NTK_TILE 256 /* rows and columns; 256 x 256 doubles fill half a second-level cache */
@@ -104,6 +105,10 @@ static inline const struct ntk_simd *ntk_cpu_simd(const struct ntk_samples *s)
 {
     return s->dtype == NTK_F32 ? s->ctx->isa->f32 : s->ctx->isa->f64;
 }
+static inline const struct ntk_dual_loops *ntk_cpu_duals(const struct ntk_samples *s)
+{
+    return ntk_dual_loops_of(s->ctx->isa, s->dtype);
+}
 
 /* ---- planes.c, steps.c */
 
@@ -195,7 +200,7 @@ struct ntk_points_work {
     unsigned char *outputs; /* [n_outputs][NTK_TILE][NTK_TILE] */
     void **tiles;           /* [n_outputs]: outputs */
     const void **in;        /* [most_in] operands of the current step */
-    unsigned char **slot;   /* [entries, slots, outputs] run buffers; entries and outputs change from row to row */
+    unsigned char **slot;   /* [slots of points] run buffers; entries' and outputs' change from row to row */
     struct ntk_near *near;  /* NULL: almost parallel pairs are not looked for */
 };
 

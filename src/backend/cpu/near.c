@@ -11,20 +11,8 @@
 #define TILE   NTK_TILE
 #define ARRAYS 5 /* of a struct ntk_near_run */
 
-/* The first covariance, slots, outputs, and one for what nothing reads. */
-static size_t slots_of(const struct ntk_program *p)
-{
-    return (size_t)(1 + p->frames[p->points].n_slots + p->n_outputs) + 1;
-}
-
-static struct ntk_near_run *run_of(const struct ntk_near *s, int slot)
-{
-    const struct ntk_program *p = s->t->c->p;
-
-    if (slot < 0)
-        return &s->slot[0];
-    return &s->slot[slot > NTK_OUTPUT(p->n_outputs) ? 1 + p->frames[p->points].n_slots + (INT_MAX - slot) : 1 + slot];
-}
+/* Those of points, and one for what nothing reads. */
+static size_t slots_of(const struct ntk_program *p) { return (size_t)ntk_points_slots(p) + 1; }
 
 size_t ntk_near_bytes(const struct ntk_program *p)
 {
@@ -249,8 +237,8 @@ static void dual(struct ntk_near *s, const struct ntk_step *step, int64_t i, siz
     const struct ntk_dual *dual = &t->rows->reference->dual[step->side_set];
     const size_t sides = (size_t)dual->near_sides, most = sides ? NTK_LANES_MAX : TILE;
     struct ntk_near_run *none = &s->slot[slots_of(t->c->p) - 1];
-    struct ntk_near_run *out = step->out[0] >= 0 ? run_of(s, step->out_slot[0]) : none;
-    double *dot = step->out[1] >= 0 ? run_of(s, step->out_slot[1])->value : none->value;
+    struct ntk_near_run *out = step->out[0] >= 0 ? &s->slot[step->out_slot[0]] : none;
+    double *dot = step->out[1] >= 0 ? s->slot[step->out_slot[1]].value : none->value;
 
     if (sides && !have_sides(s, step->side_set)) {
         s->failed = true;
@@ -260,7 +248,7 @@ static void dual(struct ntk_near *s, const struct ntk_step *step, int64_t i, siz
         roots(s, step->out[0], i, out);
     const double *side1 = sides ? s->shared->first[step->side_set] + (size_t)i * sides : NULL;
     for (size_t at = 0; at < n; at += most) {
-        const struct ntk_near_run k = from(run_of(s, step->in_slot[0]), (int64_t)at);
+        const struct ntk_near_run k = from(&s->slot[step->in_slot[0]], (int64_t)at);
         struct ntk_near_run f = from(out, (int64_t)at);
         const struct ntk_near_args args = {.n = n - at < most ? n - at : most,
                                            .k = &k,
@@ -277,7 +265,7 @@ static void dual(struct ntk_near *s, const struct ntk_step *step, int64_t i, siz
             for (size_t m = 0; m < sides; m++)
                 s->sides[m * NTK_LANES_MAX + c - at] =
                     s->shared->second[step->side_set][(size_t)s->columns[c] * sides + m];
-        t->rows->ctx->isa->f64->near_dual[step->run.act->dual](&args);
+        ntk_dual_loops_of(t->rows->ctx->isa, NTK_F64)->near[step->run.act->dual](&args);
     }
 }
 
@@ -299,7 +287,7 @@ static void run_carried(struct ntk_near *s, const struct ntk_step *step, int64_t
 {
     const struct ntk_simd *simd = s->t->rows->ctx->isa->f64;
     const struct ntk_instruction *run = &step->run;
-    struct ntk_near_run *out = run_of(s, step->out_slot[0]);
+    struct ntk_near_run *out = &s->slot[step->out_slot[0]];
 
     roots(s, step->out[0], i, out);
     if (run->id == NTK_DO_MIX)
@@ -317,7 +305,7 @@ static void run_value(struct ntk_near *s, const struct ntk_step *step, int64_t i
 {
     const struct ntk_simd *simd = s->t->rows->ctx->isa->f64;
     const struct ntk_instruction *run = &step->run;
-    double *out = run_of(s, step->out_slot[0])->value;
+    double *out = s->slot[step->out_slot[0]].value;
 
     if (run->id == NTK_DO_MIX)
         simd->mix(n, step->n_in, s->values, run->coef, run->constant, out);
@@ -336,7 +324,7 @@ static void run_step(struct ntk_near *s, const struct ntk_step *step, int64_t i,
         return;
     }
     for (int k = 0; k < step->n_in; k++) {
-        s->in[k] = run_of(s, step->in_slot[k]);
+        s->in[k] = &s->slot[step->in_slot[k]];
         s->values[k] = s->in[k]->value;
     }
     if (s->t->c->carried[step->out[0]])
@@ -377,7 +365,7 @@ void ntk_near_row(struct ntk_near *s, int64_t i, int64_t j0, int64_t n, const vo
         run_step(s, &f->steps[m], i, padded);
     for (int m = 0; m < p->n_outputs; m++)
         for (int64_t c = 0; c < s->n; c++) {
-            const double value = run_of(s, p->output_from[m])->value[c];
+            const double value = s->slot[p->output_from[m]].value[c];
 
             if (s->t->dtype == NTK_F32)
                 ((float *)out[m])[s->columns[c] - j0] = (float)value;

@@ -27,7 +27,7 @@ struct ntk_near {
     bool failed;          /* no memory */
     bool *ready;          /* [n_side_sets]: shared has that side set's values */
     double *block;
-    struct ntk_near_run *slot; /* [entry, slots, outputs + 1]; the last is for what nothing reads */
+    struct ntk_near_run *slot; /* [slots of points + 1]; the last is for what nothing reads */
     const struct ntk_near_run **in;
     const void **values; /* [most_in] both */
     double *sides;       /* [most near_sides][NTK_LANES_MAX] */

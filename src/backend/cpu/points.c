@@ -32,22 +32,6 @@ size_t ntk_points_bytes(const struct ntk_program *p, ntk_dtype dtype)
     return (tiles + (size_t)f->n_slots * TILE) * dtype;
 }
 
-/* Where a slot's buffer stands in w->slot. */
-static size_t number_of(const struct ntk_program *p, int slot)
-{
-    const struct ntk_frame *f = points_of(p);
-
-    if (slot < 0)
-        return (size_t)~slot;
-    return (size_t)f->n_entries +
-           (slot > NTK_OUTPUT(p->n_outputs) ? (size_t)f->n_slots + (size_t)(INT_MAX - slot) : (size_t)slot);
-}
-
-static unsigned char *buffer(const struct ntk_points_work *w, int slot)
-{
-    return w->slot[number_of(w->t->c->p, slot)];
-}
-
 bool ntk_points_new(struct ntk_points_work *w, const struct ntk_points *t)
 {
     const struct ntk_program *p = t->c->p;
@@ -56,7 +40,7 @@ bool ntk_points_new(struct ntk_points_work *w, const struct ntk_points *t)
 
     *w = (struct ntk_points_work){.t = t};
     w->block = ntk_alloc_zero(NULL, ntk_points_bytes(p, t->dtype), 1);
-    w->slot = ntk_alloc_zero(NULL, (size_t)(f->n_entries + f->n_slots) + n_out, sizeof *w->slot);
+    w->slot = ntk_alloc_zero(NULL, (size_t)ntk_points_slots(p), sizeof *w->slot);
     w->tiles = ntk_alloc_zero(NULL, n_out, sizeof *w->tiles);
     w->in = ntk_alloc_zero(NULL, (size_t)p->most_in, sizeof *w->in);
     if (!w->block || !w->slot || !w->tiles || !w->in)
@@ -124,6 +108,8 @@ static void patch(const struct ntk_points *t, const struct run *r, int node, voi
 {
     const double *variance = ntk_variances_of(t->rows, node) + r->i;
 
+    if (!t->c->p->variances)
+        return;
     if (t->c->p->graph->nodes[node].flags & NTK_NOISY) {
         if (t->b->symmetric && r->i >= r->j0 && r->i < r->j0 + r->n_valid)
             put(slot, t->dtype, r->i - r->j0, *variance);
@@ -173,7 +159,7 @@ static void run_dual(const struct ntk_points_work *w, const struct ntk_step *ste
     const struct ntk_reference *reference = t->rows->reference;
     const struct ntk_dual_args args = {
         .n = r->n,
-        .k = buffer(w, step->in_slot[0]),
+        .k = w->slot[step->in_slot[0]],
         .side1 = side(t->rows, step->side_set, r->i),
         .stride1 = t->rows->stride,
         .step1 = 0,
@@ -181,13 +167,13 @@ static void run_dual(const struct ntk_points_work *w, const struct ntk_step *ste
         .stride2 = t->columns->stride,
         .par = (const unsigned char *)reference->par + (size_t)step->side_set * NTK_DUAL_PARS * t->dtype,
         .sides = reference->dual[step->side_set].sides,
-        .f = step->out[0] >= 0 ? buffer(w, step->out_slot[0]) : NULL,
-        .d = step->out[1] >= 0 ? buffer(w, step->out_slot[1]) : NULL,
+        .f = step->out[0] >= 0 ? w->slot[step->out_slot[0]] : NULL,
+        .d = step->out[1] >= 0 ? w->slot[step->out_slot[1]] : NULL,
     };
 
     if (w->near)
-        ntk_near_mark(w->near, step->side_set, buffer(w, step->in_slot[0]), r->n, r->i, r->j0);
-    t->simd->dual[step->run.act->dual](&args);
+        ntk_near_mark(w->near, step->side_set, w->slot[step->in_slot[0]], r->n, r->i, r->j0);
+    ntk_cpu_duals(t->rows)->dual[step->run.act->dual](&args);
 }
 
 static void run_step(const struct ntk_points_work *w, const struct ntk_step *step, const struct run *r)
@@ -199,24 +185,24 @@ static void run_step(const struct ntk_points_work *w, const struct ntk_step *ste
         run_dual(w, step, r);
         break;
     case NTK_DO_SCALE:
-        t->simd->scale(r->n, buffer(w, step->in_slot[0]), side(t->rows, step->side_set, r->i), 0,
-                       side(t->columns, step->side_set, r->j0), buffer(w, step->out_slot[0]));
+        t->simd->scale(r->n, w->slot[step->in_slot[0]], side(t->rows, step->side_set, r->i), 0,
+                       side(t->columns, step->side_set, r->j0), w->slot[step->out_slot[0]]);
         break;
     case NTK_DO_COPY:
-        memcpy(buffer(w, step->out_slot[0]), buffer(w, step->in_slot[0]), r->n * t->dtype);
+        memcpy(w->slot[step->out_slot[0]], w->slot[step->in_slot[0]], r->n * t->dtype);
         break;
     default:
         for (int k = 0; k < step->n_in; k++)
-            w->in[k] = buffer(w, step->in_slot[k]);
+            w->in[k] = w->slot[step->in_slot[k]];
         if (step->run.id == NTK_DO_PRODUCT)
-            t->simd->product(r->n, step->n_in, w->in, buffer(w, step->out_slot[0]));
+            t->simd->product(r->n, step->n_in, w->in, w->slot[step->out_slot[0]]);
         else
             t->simd->mix(r->n, step->n_in, w->in, step->run.coef, step->run.constant,
-                         buffer(w, step->out_slot[0]));
+                         w->slot[step->out_slot[0]]);
     }
     for (int o = 0; o < step->n_out; o++)
         if (step->out[o] >= 0)
-            patch(t, r, step->out[o], buffer(w, step->out_slot[o]));
+            patch(t, r, step->out[o], w->slot[step->out_slot[o]]);
 }
 
 /* Almost parallel pairs of a finished row. */
@@ -253,8 +239,8 @@ static bool run_row(struct ntk_points_work *w, int64_t i0, int64_t j0, int64_t n
     for (int k = 0; k < f->n_steps; k++)
         run_step(w, &f->steps[k], &r);
     for (int m = 0; m < p->n_outputs; m++)
-        if (buffer(w, p->output_from[m]) != outputs[m])
-            memcpy(outputs[m], buffer(w, p->output_from[m]), r.n * size);
+        if (w->slot[p->output_from[m]] != outputs[m])
+            memcpy(outputs[m], w->slot[p->output_from[m]], r.n * size);
     if (w->near && w->near->any)
         run_near(w, &r, outputs);
     for (int m = 0; m < p->n_outputs; m++)

@@ -149,7 +149,7 @@ static void run_dual(const struct ntk_planes *p, const struct ntk_plane *x, cons
                      unsigned char *d)
 {
     const size_t row = a->pitch * vector_bytes(p), w = (size_t)a->node->w, size = p->s->dtype;
-    ntk_dual_fn *fn = p->simd->dual[step->run.act->dual];
+    ntk_dual_fn *fn = ntk_cpu_duals(p->s)->dual[step->run.act->dual];
 
     for (int i = 0; i < a->n; i++) {
         const struct ntk_rect *r = &a->rect[i];
@@ -230,7 +230,7 @@ static void run_sweep(const struct ntk_planes *p, const struct ntk_plane *x,
             if (o > 0)
                 args.theta[to] = plane_of(p, x, step->s.frame, step->s.in_slot[o]) + at;
         }
-        p->simd->sweep[step->s.run.act->dual](&args);
+        ntk_cpu_duals(p->s)->sweep[step->s.run.act->dual](&args);
     }
 }
 
@@ -423,7 +423,7 @@ static void run_tail(const struct ntk_planes *p, struct ntk_plane *x,
                 args.theta[n++] = plane_of(p, x, step->s.frame, step->s.in_slot[i]) + at;
                 args.sum[n] = sums[i];
             }
-        p->simd->tail[step->s.run.act->dual](&args);
+        ntk_cpu_duals(p->s)->tail[step->s.run.act->dual](&args);
     }
     for (int i = 0; i < step->s.n_in; i++)
         for (int j = 0; j < step->tail[i].n; j++) {

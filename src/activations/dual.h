@@ -14,7 +14,7 @@
 #ifndef NTK_DUAL_H
 #define NTK_DUAL_H
 
-#include "simd/simd.h"
+#include "activations/loops.h"
 #include "simd/vmath.h"
 
 #define NTK_DUAL_SYMBOL(name) NTK_CAT4(ntk_dual_, name, NTK_SUFFIX, )

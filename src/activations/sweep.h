@@ -16,7 +16,7 @@
 #ifndef NTK_SWEEP_H
 #define NTK_SWEEP_H
 
-#include "simd/dual.h"
+#include "activations/dual.h"
 #include "simd/lines.h"
 
 #define NTK_SWEEP_SYMBOL(name) NTK_CAT4(ntk_sweep_, name, NTK_SUFFIX, )

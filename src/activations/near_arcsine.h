@@ -6,7 +6,7 @@
 #ifndef NTK_NEAR_ARCSINE_H
 #define NTK_NEAR_ARCSINE_H
 
-#include "simd/near.h"
+#include "activations/near_dual.h"
 
 #ifdef NTK_IS_F64
 

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT
  *
- * ntk lab: the theory's experiments.
+ * cmd_lab.c - ntk lab: the theory's experiments.
  */
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../lab/lab.h"
+#include "lab.h"
 
 static const struct experiment experiments[] = {
 #define EXPERIMENT(name, threads, summary, explanation) \
     {#name, threads, summary, explanation, lab_##name},
-#include "../lab/experiments.def"
+#include "experiments.def"
 #undef EXPERIMENT
 };
 static const size_t n_experiments = sizeof experiments / sizeof *experiments;

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * loops.h - the hot loops of activations: written once each, in the activation's file, compiled once per instruction
+ * set and element type. The rules for arrays are those of simd/simd.h.
+ */
+#ifndef NTK_LOOPS_H
+#define NTK_LOOPS_H
+
+#include "activations/activation.h"
+#include "simd/simd.h"
+
+/* A run of pairs through one activation. Lanes are pairs; a vector has `lanes` of them. */
+struct ntk_dual_args {
+    size_t n;          /* pairs, a multiple of lanes */
+    const void *k;     /* [n] covariances */
+    const void *side1; /* first samples' sides: side s of vector v is at side1 + s * stride1 + v * step1 */
+    size_t stride1;    /* elements between sides */
+    size_t step1;      /* elements from one vector to the next: 0 or 1: one value for all its lanes,
+                        * lanes: one per lane */
+    const void *side2; /* second samples' sides, [sides][n] with rows stride2 apart */
+    size_t stride2;
+    const void *par;   /* [NTK_DUAL_PARS] constants */
+    int sides;
+    void *f;           /* [n] E[f f]; NULL: not wanted */
+    void *d;           /* [n] E[f' f']; NULL: not wanted */
+};
+typedef void ntk_dual_fn(const struct ntk_dual_args *args);
+
+#define NTK_SWEEP_OUTPUTS 3
+
+/* The moments f, d of a dual and the sums over 3 x 3 neighbours (zero outside the rectangle) of
+ *     out[0] = a[0] box(f) + b[0],    out[i] = a[i] box(mix[i] f + d theta[i]) + b[i],  i = 1, 2
+ * Outputs may lie where k or theta do. */
+struct ntk_sweep_args {
+    struct ntk_rect_args rect;
+    const void *k, *theta[NTK_SWEEP_OUTPUTS]; /* theta[0] is not used */
+    void *out[NTK_SWEEP_OUTPUTS];             /* NULL: not wanted; out[2] only beside out[1] */
+    double a[NTK_SWEEP_OUTPUTS], b[NTK_SWEEP_OUTPUTS], mix[NTK_SWEEP_OUTPUTS];
+    const void *side1, *side2;
+    size_t stride1, stride2;
+    const void *par;
+    void *lines; /* scratch, NTK_SWEEP_LINES * columns vectors */
+};
+#define NTK_SWEEP_LINES (3 * NTK_SWEEP_OUTPUTS)
+typedef void ntk_sweep_fn(const struct ntk_sweep_args *args);
+
+/* sum[0] += sum of f, sum[i] += sum of d theta[i - 1] over the rectangle, for every lane. */
+struct ntk_tail_args {
+    struct ntk_rect_args rect;
+    const void *k, *theta[2]; /* NULL: none; theta[1] only beside theta[0] */
+    const void *side1, *side2;
+    size_t stride1, stride2;
+    const void *par;
+    double *sum[3];
+};
+typedef void ntk_tail_fn(const struct ntk_tail_args *args);
+
+/* The dual of almost parallel pairs. */
+struct ntk_near_args {
+    size_t n;
+    const struct ntk_near_run *k;
+    const double *par;                  /* [NTK_DUAL_PARS] */
+    int sides;                          /* dual->near_sides */
+    const double *side1, *side2;        /* first: side s at s * stride1; second: [sides][stride2] */
+    size_t stride1, stride2;
+    struct ntk_near_run *f;             /* E[f f]; s1 and s2 are given */
+    double *dot;                        /* E[f' f'] */
+};
+typedef void ntk_near_fn(const struct ntk_near_args *args);
+
+/* The loops of one instruction set and element type. */
+struct ntk_dual_loops {
+    ntk_dual_fn *dual[NTK_N_DUALS];
+    ntk_sweep_fn *sweep[NTK_N_DUALS]; /* NULL: that dual has none */
+    ntk_tail_fn *tail[NTK_N_DUALS];   /* likewise */
+    ntk_near_fn *near[NTK_N_DUALS];   /* of almost parallel pairs; float64 only */
+};
+const struct ntk_dual_loops *ntk_dual_loops_of(const struct ntk_isa *isa, ntk_dtype dtype);
+
+#endif
