@@ -107,7 +107,7 @@ static const struct option options[] = {
 };
 #define N_OPTIONS (sizeof options / sizeof *options)
 
-static const char common[] = "json quiet threads memory isa backend force help";
+static const char common[] = "json quiet threads memory isa help";
 
 static bool listed(const char *list, const char *name)
 {
