@@ -18,7 +18,7 @@
 #define BEST64  2e-13 /* a layer of activations */
 #define BEST32  2e-6
 
-static const ntk_shape vector = {0, 1, 1, 5}, image = {2, 3, 4, 2}, small = {2, 3, 3, 2}, wide = {2, 4, 6, 2}, sequence = {1, 1, 6, 2};
+static const ntk_shape vector = {0, 1, 1, 5}, image = {2, 3, 4, 2}, square = {2, 3, 3, 2}, wide = {2, 4, 6, 2}, sequence = {1, 1, 6, 2};
 
 struct net {
     const char *text;
@@ -240,16 +240,16 @@ static int bad; /* nets that do not agree */
 static void witness(const struct net *net, double *one, double *two)
 {
     static const int apart[] = {0, 1, 2, 0};
-    double small[2 * APART * APART];
+    double found[2 * APART * APART];
 
     if (strstr(net->text, "Dropout") || !net->shape->spatial) {
         compute("reference", net, NTK_F64, N, false, one);
         compute("reference", net, NTK_F64, N, true, two);
         return;
     }
-    compute("reference", net, NTK_F64, APART, false, small);
+    compute("reference", net, NTK_F64, APART, false, found);
     for (int e = 0; e < 2 * N; e++) {
-        const double *row = small + (e / N * APART + apart[e % N]) * APART;
+        const double *row = found + (e / N * APART + apart[e % N]) * APART;
 
         for (int j = 0; j < N; j++)
             one[e * N + j] = row[apart[j]];
@@ -358,7 +358,7 @@ static void activations_agree(void **state)
             compare(&(struct net){text, &vector});
             snprintf(text, sizeof text, "serial(Conv(1, (2, 2), padding='SAME', b_std=0.1), %s%s(%s), %s", norm, name, setting,
                      which ? FLAT ")" : POOL ")");
-            compare(&(struct net){text, &small});
+            compare(&(struct net){text, &square});
         }
     assert_int_equal(bad, 0);
 }
