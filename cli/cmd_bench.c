@@ -32,6 +32,7 @@ struct bench {
     const char *net;
     double *x;       /* [n + m][d], standard normal */
     float *x32;      /* the same in float32 */
+    void *work;      /* [n], a product's result */
 };
 
 static double uniform(uint64_t *state)
@@ -196,6 +197,94 @@ static int bench_kernel(const struct bench *b, bool as_json)
     json_number(&j, "entries_per_second", entries / kernel.median);
     json_number(&j, "syrk_seconds", syrk.median);
     json_number(&j, "ratio_to_syrk", kernel.median / syrk.median);
+    json_close(&j, '}');
+    putchar('\n');
+    return EXIT_OK;
+}
+
+/* ---- one row beside the samples of a model that is fitted, or prepared, already */
+
+struct row_work {
+    const struct bench *b;
+    ntk_model *model;
+    ntk_data *row;
+    double mean;
+};
+
+static ntk_status run_row(void *user)
+{
+    struct row_work *w = user;
+
+    return ntk_model_predict(w->model, w->row, &w->mean, NULL);
+}
+
+static ntk_status run_product(void *user)
+{
+    struct row_work *w = user;
+    const int n = (int)w->b->n, d = (int)w->b->d;
+
+    if (w->b->dtype == NTK_F32)
+        cblas_sgemv(CblasRowMajor, CblasNoTrans, n, d, 1, w->b->x32, d, w->b->x32, 1, 0, w->b->work, 1);
+    else
+        cblas_dgemv(CblasRowMajor, CblasNoTrans, n, d, 1, w->b->x, d, w->b->x, 1, 0, w->b->work, 1);
+    return NTK_OK;
+}
+
+static ntk_status measure_row(struct bench *b, struct times *row, struct times *product)
+{
+    struct row_work w = {.b = b};
+    double *y = calloc((size_t)b->n, sizeof *y);
+    ntk_data *x = NULL;
+    ntk_fit_opts opts;
+    ntk_net *net = NULL;
+    ntk_status status = y ? ntk_net_parse(b->ctx, b->net, &net) : NTK_ENOMEM;
+
+    ntk_fit_opts_init(&opts);
+    opts.dtype = b->dtype;
+    opts.diag_reg = 1e-2;
+    b->work = malloc((size_t)b->n * sizeof(double));
+    for (int64_t i = 0; y && i < b->n; i++)
+        y[i] = b->x[i * b->d];
+    if (status == NTK_OK)
+        status = samples(b, b->dtype, 0, b->n, &x);
+    if (status == NTK_OK)
+        status = ntk_model_fit(b->ctx, net, x, y, 1, &opts, &w.model);
+    if (status == NTK_OK)
+        status = samples(b, b->dtype, b->n, 1, &w.row);
+    if (status == NTK_OK)
+        status = b->work ? measure(b, run_row, &w, row) : NTK_ENOMEM;
+    if (status == NTK_OK)
+        status = measure(b, run_product, &w, product);
+    ntk_model_free(w.model);
+    ntk_data_free(w.row);
+    ntk_data_free(x);
+    ntk_net_free(net);
+    free(b->work);
+    free(y);
+    return status;
+}
+
+static int bench_row(struct bench *b, bool as_json)
+{
+    struct times row = {0}, product = {0};
+    struct json j = {.f = stdout};
+
+    TRY(b->ctx, measure_row(b, &row, &product));
+    if (!as_json) {
+        printf("one row by a model of %lld samples of %lld numbers, %s, %d threads\n    %s\n", (long long)b->n,
+               (long long)b->d, b->dtype == NTK_F32 ? "float32" : "float64", ntk_ctx_threads(b->ctx), b->net);
+        printf("    %.2f ms (least %.2f), %.2f x BLAS's product of the samples with one row (%.2f ms)\n",
+               1e3 * row.median, 1e3 * row.least, row.median / product.median, 1e3 * product.median);
+        return EXIT_OK;
+    }
+    json_open(&j, NULL, '{');
+    json_text(&j, "net", b->net);
+    json_integer(&j, "n", b->n);
+    json_integer(&j, "d", b->d);
+    json_text(&j, "dtype", b->dtype == NTK_F32 ? "float32" : "float64");
+    json_number(&j, "seconds", row.median);
+    json_number(&j, "min", row.least);
+    json_number(&j, "product_seconds", product.median);
     json_close(&j, '}');
     putchar('\n');
     return EXIT_OK;
@@ -488,12 +577,14 @@ static int run(struct bench *b, const char *what, bool as_json)
         return bench_kernel(b, as_json);
     if (what && strcmp(what, "predict") == 0)
         return bench_predict(b, as_json);
+    if (what && strcmp(what, "row") == 0)
+        return bench_row(b, as_json);
     if (what && strcmp(what, "isa") == 0)
         return bench_isa(b, as_json);
     if (what && strcmp(what, "conv") == 0)
         return bench_conv(b, as_json);
     if (what)
-        return usage("there is no benchmark '%s': kernel, conv, predict, isa, empirical, train", what);
+        return usage("there is no benchmark '%s': kernel, conv, predict, row, isa, empirical, train", what);
     for (int type = 0; type < 2; type++) {
         b->dtype = type ? NTK_F64 : NTK_F32;
         STEP(bench_kernel(b, false));

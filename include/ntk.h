@@ -726,6 +726,15 @@ typedef struct ntk_param_array {
 } ntk_param_array;
 NTK_API size_t ntk_params_arrays(const ntk_params *params, const ntk_param_array **arrays);
 
+/* The arrays of one layer: their numbers among those of ntk_params_arrays, -1 for one that such a layer can have
+ * and this one has not (b with b_std=None). */
+typedef struct ntk_param_layer {
+    int n; /* 0: no parameters */
+    const int *arrays;
+} ntk_param_layer;
+/* All layers and activations, and FanOut, in the order of the net's text; those of a repeat as often as it says. */
+NTK_API size_t ntk_params_layers(const ntk_params *params, const ntk_param_layer **layers);
+
 /* As ntk_model_set_schema; copies of the parameters have it too. */
 NTK_API void ntk_params_set_schema(ntk_params *params, ntk_schema *schema);
 NTK_API const ntk_schema *ntk_params_schema(const ntk_params *params);

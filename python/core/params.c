@@ -116,6 +116,28 @@ static PyObject *arrays(PyObject *self, PyObject *unused)
     return list;
 }
 
+/* One tuple a layer: the numbers of its arrays, None for one that it has not. */
+static PyObject *layers(PyObject *self, PyObject *unused)
+{
+    const ntk_param_layer *l;
+    const size_t n = ntk_params_layers(((struct params *)self)->p, &l);
+    PyObject *list = PyTuple_New((Py_ssize_t)n);
+
+    (void)unused;
+    for (size_t i = 0; list && i < n; i++) {
+        PyObject *item = PyTuple_New(l[i].n);
+
+        for (int k = 0; item && k < l[i].n; k++)
+            if (PyTuple_SetItem(item, k,
+                                l[i].arrays[k] < 0 ? Py_NewRef(Py_None)
+                                                   : PyLong_FromLong(l[i].arrays[k])) != 0)
+                Py_CLEAR(item);
+        if (!item || PyTuple_SetItem(list, (Py_ssize_t)i, item) != 0)
+            Py_CLEAR(list);
+    }
+    return list;
+}
+
 /* What a method computes for samples: an input of theta's size, outputs, or an output of theta's size. */
 struct work {
     struct samples x;
@@ -286,6 +308,7 @@ static PyMethodDef methods[] = {
     {"load", load, METH_VARARGS | METH_STATIC, "load(path)"},
     {"save", save, METH_VARARGS, "save(path)"},
     {"arrays", arrays, METH_NOARGS, "((name, shape, offset, size, trainable), ...)"},
+    {"layers", layers, METH_NOARGS, "((number of an array or None, ...), ...)"},
     {"scaling", scaling, METH_NOARGS, "(mean, deviation) or None"},
     {"apply", apply, METH_VARARGS, "apply(x, f)"},
     {"jvp", jvp, METH_VARARGS, "jvp(x, tangent, f, df)"},

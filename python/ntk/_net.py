@@ -73,7 +73,7 @@ class Net:
             network, lock = self._finite[key]
         with lock:
             theta = np.frombuffer(network, network.dtype)
-            theta[:] = flatten(params, network.arrays(), self.canonical)
+            theta[:] = flatten(params, network)
             return use(network)
 
 
@@ -95,13 +95,14 @@ def _without_ones(shape):
     return [n for n in shape if n != 1]
 
 
-def flatten(params, arrays, canonical):
+def flatten(params, network):
     """theta [count] of parameters as nest makes them; layers of a repeat may be a list of n as well."""
+    arrays = network.arrays()
     leaves = [as_array(leaf, "params") for leaf in _leaves(params)]
     shapes = [_without_ones(leaf.shape) for leaf in leaves]
     if leaves and shapes == [_without_ones(shape) for _, shape, *_ in arrays]:
         return np.concatenate([leaf.ravel() for leaf in leaves])
-    places = list(_leaves(nest(canonical, arrays, np.arange(sum(size for _, _, _, size, _ in arrays)))))
+    places = list(_leaves(nest(network, np.arange(network.count))))
     if shapes != [_without_ones(place.shape) for place in places]:
         want = ", ".join(f"{name} {shape}" for name, shape, *_ in arrays)
         raise ValueError("these parameters do not belong to this network: it has "
@@ -119,22 +120,19 @@ def _stack(layers):
     return None if layers[0] is None else np.stack(layers)
 
 
-def nest(canonical, arrays, theta):
-    """theta as nested lists and tuples: (W, b) for Dense and Conv, b None without biases, () for other layers. A
-    repeat has the nest of one layer, each array with a leading axis n; a list of n if their shapes differ."""
+def nest(network, theta):
+    """theta as nested lists and tuples: of each layer its arrays, (W, b) for Dense and Conv, b None without biases, ()
+    without parameters; smaller ones have axes of 1 in front. A repeat has the nest of one layer, each array with a
+    leading axis n; a list of n if their shapes differ."""
     import ast
 
-    groups = {}
-    for name, shape, offset, size, _ in arrays:
-        layer, which = name.split("/")
-        array = theta[offset:offset + size].reshape(shape)
-        groups.setdefault(layer, {})[which] = array
-    layers = iter(groups.items())
+    arrays = [theta[offset:offset + size].reshape(shape) for _, shape, offset, size, _ in network.arrays()]
+    layers = iter(network.layers())
 
     def leaf():
-        _, arrays_of = next(layers)
-        W, b = arrays_of["W"], arrays_of.get("b")
-        return W, None if b is None else b.reshape((1,) * (W.ndim - 1) + b.shape)
+        own = [None if k is None else arrays[k] for k in next(layers)]
+        ndim = max((a.ndim for a in own if a is not None), default=0)
+        return tuple(None if a is None else a.reshape((1,) * (ndim - a.ndim) + a.shape) for a in own)
 
     def walk(node):
         name = node.func.id
@@ -145,9 +143,9 @@ def nest(canonical, arrays, theta):
             layers = [walk(node.args[0]) for _ in range(times[0].value)]
             shapes = [[a.shape for a in _leaves(layer)] for layer in layers]
             return _stack(layers) if all(s == shapes[0] for s in shapes) else layers
-        return leaf() if name in ("Dense", "Conv") else ()
+        return leaf()
 
-    return walk(ast.parse(canonical, mode="eval").body)
+    return walk(ast.parse(network.net, mode="eval").body)
 
 
 # ---- the triple
@@ -174,7 +172,7 @@ class InitFn:
                              f"{tuple(input_shape)}")
         network = self.net.network(input_shape[1:], dtype, seed_of(rng))
         theta = np.frombuffer(network, network.dtype).copy()
-        params = nest(self.net.canonical, network.arrays(), theta)
+        params = nest(network, theta)
         return (input_shape[0], *self.net.out_shape(input_shape[1:])), params
 
 

@@ -135,8 +135,7 @@ def linearize(f, params):
         x = as_samples(x, "x")
 
         def use(network):
-            arrays = network.arrays()
-            new, old = (flatten(p, arrays, net.canonical).astype(np.float64) for p in (new_params, params))
+            new, old = (flatten(p, network).astype(np.float64) for p in (new_params, params))
             value, change = _jvp(net, network, x, new - old)
             return value + change
 
@@ -166,7 +165,7 @@ def jvp(f, params, tangent, x):
     net, x = net_of(f, "f"), as_samples(x, "x")
 
     def use(network):
-        return _jvp(net, network, x, flatten(tangent, network.arrays(), net.canonical))
+        return _jvp(net, network, x, flatten(tangent, network))
 
     return net.with_theta(params, x.shape[1:], x.dtype, use)
 
@@ -176,10 +175,9 @@ def vjp(f, params, cotangent, x):
     net, x = net_of(f, "f"), as_samples(x, "x")
 
     def use(network):
-        arrays = network.arrays()
         gradient = np.empty(network.count, x.dtype)
         network.vjp(x, as_array(cotangent, "cotangent", x.dtype), gradient)
-        return nest(net.canonical, arrays, gradient)
+        return nest(network, gradient)
 
     return net.with_theta(params, x.shape[1:], x.dtype, use)
 

@@ -46,9 +46,8 @@ def train(apply_fn: Any, params: Any, x: ArrayLike, y: ArrayLike, loss: str | Ca
     network = net.network(x.shape[1:], x.dtype, 0)
     if y.shape != (len(x), network.outputs) and (y.shape != (len(x),) or network.outputs != 1):
         raise ValueError(f"y must have the shape {(len(x), network.outputs)}, got {y.shape}")
-    arrays = network.arrays()
     theta = np.frombuffer(network, x.dtype)
-    theta[:] = flatten(params, arrays, net.canonical)
+    theta[:] = flatten(params, network)
     if steps < 0:
         raise ValueError(f"steps must be 0 or more, got {steps}")
     if isinstance(learning_rate, str):
@@ -65,8 +64,8 @@ def train(apply_fn: Any, params: Any, x: ArrayLike, y: ArrayLike, loss: str | Ca
     while run.step < steps:
         records.append((run.run(min(every, steps - run.step)), run.step))
         if callback:
-            callback(run.step, records[-1][0], nest(net.canonical, arrays, theta.copy()))
-    return Trained(nest(net.canonical, arrays, theta.copy()), np.array([s for _, s in records], int),
+            callback(run.step, records[-1][0], nest(network, theta.copy()))
+    return Trained(nest(network, theta.copy()), np.array([s for _, s in records], int),
                    np.array([value for value, _ in records]), run.learning_rate)
 
 
@@ -108,14 +107,13 @@ def load_params(path: str | os.PathLike[str], apply_fn: Any, scaling: bool = Fal
     path = os.fsdecode(path)
     network = _core.Params.load(path)
     dtype = np.dtype(network.dtype)
-    arrays = network.arrays()
-    own = net.network(network.shape, dtype, 0).arrays()
-    _check_arrays(path, [a[:2] for a in arrays], [a[:2] for a in own])
+    own = net.network(network.shape, dtype, 0)
+    _check_arrays(path, [a[:2] for a in network.arrays()], [a[:2] for a in own.arrays()])
     if network.net != net.canonical:
         _warn(f"{path} is of another network, {network.net[:300]}, which has arrays of the same shapes")
     if network.multiplier != 1:
         _warn(f"{path} is of a network whose outputs are multiplied by {network.multiplier:g}: those of apply_fn are not")
-    params = nest(net.canonical, arrays, np.frombuffer(network, dtype).copy())
+    params = nest(own, np.frombuffer(network, dtype).copy())
     kept = network.scaling()
     if scaling:
         return params, Scaling(*map(np.frombuffer, kept)) if kept else Scaling(np.zeros(1), np.ones(1))

@@ -77,6 +77,12 @@ void ntk_unlock(ntk_ctx *ctx);
  * whether to go on. It polls. */
 bool ntk_go_on(ntk_ctx *ctx, ntk_status *status, ntk_status this);
 
+/* Threads for so many jobs: starting more costs time, above all on a busy machine. */
+static inline int ntk_threads_for(const ntk_ctx *c, int64_t jobs)
+{
+    return jobs < c->threads ? jobs < 1 ? 1 : (int)jobs : c->threads;
+}
+
 /* ---- what a stage of the work hands on. Index of the first of n numbers that is not finite, or -1. */
 int64_t ntk_not_finite(const double *x, int64_t n);
 /* Whether n numbers all are float32 numbers, as those of a matrix that was computed so are. */

@@ -10,7 +10,8 @@
 
 #include "base/base.h"
 
-#define NTK_LIST_MAX 64 /* most numbers in one list argument */
+#define NTK_LIST_MAX     64 /* most numbers in one list argument */
+#define NTK_BRANCHES_MAX 64 /* most branches of parallel(...) and FanOut: what a layer joins */
 
 /* Type of a parameter, and of the field of the private struct that holds it. */
 enum ntk_type {

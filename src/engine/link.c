@@ -45,7 +45,7 @@ static void entry(const struct ntk_graph *g, const struct ntk_link_axis *x, int 
                   int q2, double weight, struct triples *t)
 {
     const int d = p2 - p, e = q2 - q;
-    const struct triple v = {.source = ntk_offset_index(g, x->n, d),
+    const struct triple v = {.source = ntk_offset_index(g, x->window.n, d),
                              .target = ntk_offset_index(g, x->n_out, e),
                              .from = in_plane(g, p, d),
                              .to = in_plane(g, q, e),
@@ -54,30 +54,11 @@ static void entry(const struct ntk_graph *g, const struct ntk_link_axis *x, int 
     add(t, &v);
 }
 
-/* The position that place a of window q covers, -1: none. */
-static int covered(const struct ntk_link_axis *x, int q, int a)
-{
-    const int p = x->stride * q - x->low + a;
-
-    if (x->wrap)
-        return (p % x->n + x->n) % x->n;
-    return p >= 0 && p < x->n ? p : -1;
-}
-
-/* The first and last + 1 place of window q that covers a position. */
-static void places(const struct ntk_link_axis *x, int q, int *first, int *last)
-{
-    const int start = x->stride * q - x->low;
-
-    *first = x->wrap || start >= 0 ? 0 : -start;
-    *last = x->wrap || x->size < x->n - start ? x->size : x->n - start;
-}
-
 static double window_weight(const struct ntk_link_axis *x, int q)
 {
     int first, last;
 
-    places(x, q, &first, &last);
+    ntk_window_inside(&x->window, q, &first, &last);
     return x->true_count ? 1.0 / (last - first) : 1;
 }
 
@@ -88,11 +69,11 @@ static void window_triples(const struct ntk_graph *g, const struct ntk_link_axis
     const double weight = window_weight(x, q) * window_weight(x, q2);
     int a0, a1, b0, b1;
 
-    places(x, q, &a0, &a1);
-    places(x, q2, &b0, &b1);
+    ntk_window_inside(&x->window, q, &a0, &a1);
+    ntk_window_inside(&x->window, q2, &b0, &b1);
     for (int a = a0; a < a1; a++)
         for (int b = x->together ? a : b0; b < (x->together ? a + 1 : b1); b++) {
-            const int p = covered(x, q, a), p2 = covered(x, q2, b);
+            const int p = ntk_window_position(&x->window, q, a), p2 = ntk_window_position(&x->window, q2, b);
 
             if (p >= 0 && p2 >= 0)
                 entry(g, x, p, p2, q, q2, weight, t);
@@ -171,12 +152,12 @@ static bool weigh(struct ntk_arena *arena, const struct triple *v, int n, int po
 static bool count_once(const struct ntk_graph *g, struct ntk_arena *arena, const struct ntk_link_axis *x,
                        struct ntk_link_dim *dim)
 {
-    double *ones = ntk_arena_alloc(arena, (size_t)x->n, sizeof *ones);
+    double *ones = ntk_arena_alloc(arena, (size_t)x->window.n, sizeof *ones);
 
-    for (int p = 0; ones && p < x->n; p++)
+    for (int p = 0; ones && p < x->window.n; p++)
         ones[p] = 1;
-    for (int o = 0; o < ntk_offsets(g, x->n); o++)
-        if (!x->only_trace || o == ntk_offset_index(g, x->n, 0))
+    for (int o = 0; o < ntk_offsets(g, x->window.n); o++)
+        if (!x->only_trace || o == ntk_offset_index(g, x->window.n, 0))
             dim->weights[o] = ones;
     return ones;
 }
@@ -184,7 +165,7 @@ static bool count_once(const struct ntk_graph *g, struct ntk_arena *arena, const
 bool ntk_link_dim_make(const struct ntk_graph *g, struct ntk_arena *arena, const struct ntk_link_axis *x, bool sum,
                        struct ntk_link_dim *dim)
 {
-    const size_t offsets = (size_t)ntk_offsets(g, x->n);
+    const size_t offsets = (size_t)ntk_offsets(g, x->window.n);
     struct triples t = {0};
     bool ok;
 
@@ -193,7 +174,7 @@ bool ntk_link_dim_make(const struct ntk_graph *g, struct ntk_arena *arena, const
     dim->weights = ntk_arena_alloc(arena, offsets, sizeof *dim->weights);
     if (!dim->n_groups || !dim->groups || !dim->weights)
         return false;
-    if (sum && x->size == 1 && x->stride == 1)
+    if (sum && x->window.size == 1 && x->window.stride == 1)
         return count_once(g, arena, x, dim);
     make_triples(g, x, &t);
     ok = !t.failed;
@@ -204,7 +185,7 @@ bool ntk_link_dim_make(const struct ntk_graph *g, struct ntk_arena *arena, const
     for (size_t i = 0, n; ok && i < t.n; i += n) {
         for (n = 1; i + n < t.n && t.v[i + n].source == t.v[i].source;)
             n++;
-        ok = sum ? weigh(arena, t.v + i, (int)n, x->n, dim) : group(arena, t.v + i, (int)n, dim);
+        ok = sum ? weigh(arena, t.v + i, (int)n, x->window.n, dim) : group(arena, t.v + i, (int)n, dim);
     }
     free(t.v);
     return ok;

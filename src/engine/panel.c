@@ -251,7 +251,7 @@ ntk_status ntk_panel_fill(const struct ntk_samples *s, int64_t first, int64_t n,
     panel->samples = s;
     panel->first = first;
     panel->n = n;
-#pragma omp parallel num_threads(s->ctx->threads)
+#pragma omp parallel num_threads(ntk_threads_for(s->ctx, (n + lanes - 1) / lanes))
     {
         struct work w;
         const bool ready = work_new(&w, s, panel);

@@ -293,7 +293,7 @@ static ntk_status start(struct ntk_preparation *x, const ntk_data *data, struct 
     s->first = s->twin + s->n;
     s->last = s->first + s->n;
     NTK_TRY(convert(s, data, &x->beyond));
-#pragma omp parallel for schedule(static) num_threads(s->ctx->threads)
+#pragma omp parallel for schedule(static) num_threads(ntk_threads_for(s->ctx, s->n))
     for (int64_t i = 0; i < s->n; i++)
         ntk_variances_of(s, 0)[i] = mean_square(s, i);
     if (s->dtype == NTK_F64 && !x->reference->way.last && !s->bare && !squares_fit(s))

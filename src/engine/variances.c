@@ -65,7 +65,7 @@ static ntk_status run_all(const struct sweep *w)
     const size_t n = (w->sides + 1) * CHUNK + w->sides + 1;
     ntk_status status = NTK_OK;
 
-#pragma omp parallel num_threads(s->ctx->threads)
+#pragma omp parallel num_threads(ntk_threads_for(s->ctx, (s->n + CHUNK - 1) / CHUNK))
     {
         double *scratch = ntk_alloc(NULL, n, sizeof *scratch);
         const void **in = ntk_alloc(NULL, (size_t)w->step->n_in, sizeof *in);

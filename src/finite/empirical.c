@@ -3,8 +3,8 @@
  * empirical.c - kernels of a finite network.
  *
  * Samples go through the network and back in chunks that fit the caches, each on one thread. At
- * every affine step they leave factors: inputs and cotangents, or derivatives. Two blocks of
- * samples side by side then get each step's share of their entries from its factors (share.c). Of
+ * every trained step they leave factors: inputs and cotangents, or derivatives. Two blocks of
+ * samples side by side then get each step's share of their entries from its factors (steps/step.h). Of
  * traces and diagonals some outputs go back at a time.
  */
 #include <math.h>
@@ -18,13 +18,13 @@
 #define ROUND_BYTES ((size_t)32 << 20)  /* factors of a block: bounds the outputs at a time */
 #define BLOCK_BYTES ((size_t)256 << 20) /* the same: bounds its samples */
 
-/* What the blocks of both sides left at an affine step. */
+/* What the blocks of both sides left at a trained step. */
 struct factor {
     int step;
     bool masked;             /* one cotangent a sample stands for all outputs: mask.h */
     bool derivative;         /* g are derivatives, there is no x */
-    size_t x_bytes, g_bytes; /* of a sample; of one of its cotangents */
-    void *x[2], *g[2];       /* [block]; [block][copies], of diagonals [copies][block] */
+    size_t x_bytes, g_bytes; /* of a sample's inputs; of one of its cotangents */
+    void **x[2], *g[2];      /* [n_in] inputs [block]; [block][copies], of diagonals [copies][block] */
 };
 
 /* A thread's. */
@@ -67,6 +67,16 @@ static void set_cotangent(struct job *j)
         ntk_store(j->cotangent, j->p->dtype, (size_t)(i * c + j->o + i % j->copies), 1);
 }
 
+static const struct ntk_tape_step *step_of(const struct job *j, const struct factor *f)
+{
+    return &j->p->tape.steps[f->step];
+}
+
+static size_t input_bytes(const struct job *j, const struct factor *f, int input)
+{
+    return (size_t)ntk_features_of(step_of(j, f)->in_shape[input]) * j->p->dtype;
+}
+
 static int64_t copies_of(const struct job *j, const struct factor *f)
 {
     return f->masked ? 1 : j->copies;
@@ -77,27 +87,26 @@ static void keep(const struct job *j, const struct worker *w, const struct facto
                  int64_t at)
 {
     const struct ntk_pass *pass = w->pass;
-    const struct ntk_tape_step *step = &j->p->tape.steps[f->step];
+    const struct ntk_tape_step *step = step_of(j, f);
     const bool apart = j->form == NTK_DIAGONAL;
-    const int64_t copies = copies_of(j, f);
+    const int64_t copies = copies_of(j, f), size = step->n_theta;
     const int64_t per_sample = apart ? 1 : copies, per_copy = apart ? j->block : 1;
-    const char *x = pass->value[step->in[0]];
+    const struct ntk_run r = ntk_pass_run(pass, f->step, copies);
     const char *g = f->masked ? w->mask : ntk_pass_cotangent(pass, f->step);
     char *to = (char *)f->g[side] + (size_t)(at * per_sample) * f->g_bytes;
+    const void *x[NTK_BRANCHES_MAX];
 
+    ntk_step_inputs(step, pass->value, x);
     if (f->derivative) {
-        const int64_t size = ntk_derivative_size(step);
-        const struct ntk_share s = {.step = step,
-                                    .simd = pass->simd,
-                                    .threads = pass->threads,
-                                    .copies = copies,
-                                    .side = {{.n = pass->n, .x = x, .g = g}},
-                                    .scratch = pass->scratch};
-
-        j->p->loops->differentiate(&s, per_sample * size, per_copy * size, to);
+        j->p->loops->differentiate(&r, x, pass->value[step->out], g, per_sample * size,
+                                   per_copy * size, to);
         return;
     }
-    memcpy((char *)f->x[side] + (size_t)at * f->x_bytes, x, (size_t)pass->n * f->x_bytes);
+    for (int k = 0; k < step->n_in; k++) {
+        const size_t bytes = input_bytes(j, f, k);
+
+        memcpy((char *)f->x[side][k] + (size_t)at * bytes, x[k], (size_t)pass->n * bytes);
+    }
     for (int64_t i = 0; i < pass->n * copies; i++)
         memcpy(to + (size_t)(i / copies * per_sample + i % copies * per_copy) * f->g_bytes,
                g + (size_t)i * f->g_bytes, f->g_bytes);
@@ -156,7 +165,9 @@ static ntk_status collect(struct job *j, int side, int64_t first)
 static struct ntk_share share_of(const struct job *j, const struct factor *f, bool alone)
 {
     const bool apart = j->form == NTK_DIAGONAL;
-    struct ntk_share s = {.step = &j->p->tape.steps[f->step],
+    const struct ntk_tape_step *step = step_of(j, f);
+    struct ntk_share s = {.step = step,
+                          .theta = (const char *)j->p->theta + ntk_params_before(j->p, step),
                           .threads = j->p->ctx->threads,
                           .symmetric = alone,
                           .copies = apart ? 1 : copies_of(j, f),
@@ -168,7 +179,8 @@ static struct ntk_share share_of(const struct job *j, const struct factor *f, bo
     for (int k = 0; k < 2; k++) {
         const int from = alone ? 0 : k;
 
-        s.side[k] = (struct ntk_side){.n = j->held[from], .x = f->x[from], .g = f->g[from]};
+        s.side[k] = (struct ntk_side){
+            .n = j->held[from], .x = (const void *const *)f->x[from], .g = f->g[from]};
     }
     return s;
 }
@@ -182,7 +194,7 @@ static void add_share(struct job *j, const struct factor *f, bool alone, char *k
     s.scratch = j->scratch;
     for (int64_t c = 0; c < apart; c++) {
         s.k = k + (size_t)c * j->p->dtype;
-        j->p->loops->share(&s);
+        (f->derivative ? j->p->loops->contract : ntk_step_loops(s.step, j->p->dtype)->share)(&s);
         for (int side = 0; side < 2; side++)
             s.side[side].g = (const char *)s.side[side].g + (size_t)j->block * f->g_bytes;
     }
@@ -252,25 +264,28 @@ static void mirror(const struct job *j)
 
 /* ---- what is kept, and how much at a time */
 
-/* Derivatives if they are cheaper to multiply, unless inputs and cotangents are much smaller: then
- * derivatives are made, some rows of the weights at a time, when they are multiplied. */
+/* Derivatives if they are cheaper to multiply, unless inputs and cotangents are much smaller: the
+ * step's share is then from those; derivatives, too, of a step that has no other. */
 static struct factor factor_of(const struct job *j, int step)
 {
     const struct ntk_tape_step *s = &j->p->tape.steps[step];
-    const int64_t x = ntk_features_of(*s->in_shape), g = ntk_features_of(s->out_shape);
+    const struct ntk_step_loops *l = ntk_step_loops(s, j->p->dtype);
     const bool masked = step == j->mask_step - 1;
-    const int64_t copies = masked ? 1 : j->outputs, derivative = ntk_derivative_size(s);
+    const int64_t copies = masked ? 1 : j->outputs, g = ntk_features_of(s->out_shape);
+    int64_t x = 0;
     const struct ntk_share share = {.step = s,
                                     .symmetric = j->symmetric,
                                     .copies = copies,
                                     .blocks = j->form == NTK_FULL,
                                     .side = {{.n = j->n[0]}, {.n = j->n[1]}}};
 
-    if (j->p->loops->derivatives_are_cheaper(&share) && copies * derivative < 2 * (x + copies * g))
+    for (int k = 0; k < s->n_in; k++)
+        x += ntk_features_of(s->in_shape[k]);
+    if (!l->share || (l->derivatives_are_cheaper(&share) && copies * s->n_theta < 2 * (x + copies * g)))
         return (struct factor){.step = step,
                                .masked = masked,
                                .derivative = true,
-                               .g_bytes = (size_t)derivative * j->p->dtype};
+                               .g_bytes = (size_t)s->n_theta * j->p->dtype};
     return (struct factor){.step = step,
                            .masked = masked,
                            .x_bytes = (size_t)x * j->p->dtype,
@@ -285,8 +300,7 @@ static ntk_status list_factors(struct job *j)
     if (!j->factors)
         return NTK_ENOMEM;
     for (int k = 0; k < t->n; k++)
-        if (t->steps[k].kind == NTK_STEP_affine && t->steps[k].affine.trainable &&
-            j->p->slot[t->steps[k].out] >= 0)
+        if (t->steps[k].trainable && j->p->slot[t->steps[k].out] >= 0)
             j->factors[j->n_factors++] = factor_of(j, k);
     return NTK_OK;
 }
@@ -350,8 +364,8 @@ static size_t scratch_for(const struct job *j, const struct factor *f)
         at.held[1] = piece(j->n[1], j->block, k & 2);
         at.copies = piece(j->outputs, j->copies, k & 4);
         s = share_of(&at, f, k & 8);
-        s.side[0].x = f->derivative ? NULL : f; /* not read: there will be inputs */
-        bytes = j->p->loops->share_scratch(&s);
+        bytes = (f->derivative ? j->p->loops->contract_scratch
+                               : ntk_step_loops(s.step, j->p->dtype)->share_scratch)(&s);
         most = bytes > most ? bytes : most;
     }
     return most;
@@ -390,30 +404,45 @@ static ntk_status allocate_scratch(struct job *j)
     return j->scratch ? NTK_OK : NTK_ENOMEM;
 }
 
+static ntk_status allocate_factor(const struct job *j, struct factor *f, int side)
+{
+    const int inputs = f->derivative ? 0 : step_of(j, f)->n_in;
+
+    f->g[side] = ntk_alloc(j->p->ctx, (size_t)(j->block * copies_of(j, f)), f->g_bytes);
+    f->x[side] = ntk_alloc_zero(j->p->ctx, (size_t)inputs, sizeof *f->x[side]);
+    if (!f->g[side] || !f->x[side])
+        return NTK_ENOMEM;
+    for (int k = 0; k < inputs; k++) {
+        f->x[side][k] = ntk_alloc(j->p->ctx, (size_t)j->block, input_bytes(j, f, k));
+        if (!f->x[side][k])
+            return NTK_ENOMEM;
+    }
+    return NTK_OK;
+}
+
 static ntk_status allocate_factors(struct job *j)
 {
     const int sides = sides_held(j);
 
     for (int k = 0; k < j->n_factors; k++)
-        for (int side = 0; side < sides; side++) {
-            struct factor *f = &j->factors[k];
-
-            f->g[side] = ntk_alloc(j->p->ctx, (size_t)(j->block * copies_of(j, f)), f->g_bytes);
-            if (!f->derivative)
-                f->x[side] = ntk_alloc(j->p->ctx, (size_t)j->block, f->x_bytes);
-            if (!f->g[side] || (!f->derivative && !f->x[side]))
-                return NTK_ENOMEM;
-        }
+        for (int side = 0; side < sides; side++)
+            NTK_TRY(allocate_factor(j, &j->factors[k], side));
     return NTK_OK;
+}
+
+static void free_factor(const struct job *j, struct factor *f, int side)
+{
+    for (int k = 0; f->x[side] && !f->derivative && k < step_of(j, f)->n_in; k++)
+        free(f->x[side][k]);
+    free(f->x[side]);
+    free(f->g[side]);
 }
 
 static void free_factors(struct job *j)
 {
     for (int k = 0; k < j->n_factors; k++)
-        for (int side = 0; side < 2; side++) {
-            free(j->factors[k].x[side]);
-            free(j->factors[k].g[side]);
-        }
+        for (int side = 0; side < 2; side++)
+            free_factor(j, &j->factors[k], side);
     free(j->factors);
 }
 

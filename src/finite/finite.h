@@ -7,11 +7,11 @@
 
 #include "language/net.h"
 #include "data/data.h"
-#include "steps/step.h"
+#include "steps/loops.h"
 
 struct ntk_params {
     ntk_ctx *ctx;
-    ntk_net *net; /* own copy; the tape refers to it */
+    ntk_net *net; /* own copy; the tape refers to it. NULL: of a tape alone, neither copied nor saved */
     ntk_shape shape;
     ntk_dtype dtype;
     uint64_t seed;
@@ -31,8 +31,18 @@ struct ntk_params {
 /* Parameters whose numbers are not there yet: their arrays are known, theta is NULL. */
 ntk_status ntk_params_prepare(ntk_ctx *ctx, const ntk_net *net, ntk_shape shape, ntk_dtype dtype,
                               uint64_t seed, ntk_params **params);
+/* The same of a tape, which they take over; NULL if it fails. */
+ntk_status ntk_params_of_tape(struct ntk_tape *t, ntk_shape shape, ntk_dtype dtype, uint64_t seed,
+                              ntk_params **params);
 /* Room for theta, its numbers not set. */
 ntk_status ntk_params_allocate(ntk_params *p);
+/* The numbers that theta starts with. */
+ntk_status ntk_params_draw(ntk_params *p);
+/* Bytes of theta before a step's own. */
+static inline size_t ntk_params_before(const struct ntk_params *p, const struct ntk_tape_step *s)
+{
+    return (size_t)s->theta * p->dtype;
+}
 /* NTK_ESHAPE, with both shapes, if x is not what the network takes. */
 ntk_status ntk_params_check(const ntk_params *p, const ntk_data *x);
 /* count standard normal numbers of stream `stream` of a seed, from number `first` on, in float64.
@@ -72,6 +82,9 @@ void ntk_pass_forward(struct ntk_pass *pass, const ntk_data *x, int64_t first, i
 const void *ntk_pass_output(const struct ntk_pass *pass);
 /* The output's derivative, likewise. */
 const void *ntk_pass_jvp(struct ntk_pass *pass, const void *dtheta);
+/* What a step's loops are given, for these samples; and its inputs, of the values of a pass. */
+struct ntk_run ntk_pass_run(const struct ntk_pass *pass, int step, int64_t copies);
+void ntk_step_inputs(const struct ntk_tape_step *s, void *const *values, const void **x);
 /* Backwards: first the output's cotangents, [n][copies][outputs] with the multiplier; then step
  * after step from the last to the first, dtheta (NULL: none) gets what they add. */
 void ntk_pass_back_start(struct ntk_pass *pass, const void *cotangent);

@@ -17,9 +17,10 @@ static int consumers(const struct ntk_tape *t, int value)
     return n;
 }
 
+/* Nothing else reaches its output, and cotangents go back alike for all samples. */
 static bool linear(const struct ntk_tape_step *s)
 {
-    return s->kind == NTK_STEP_affine || s->kind == NTK_STEP_pool;
+    return s->cls->linear && s->n_in == 1;
 }
 
 int ntk_mask_step(const ntk_params *p)
@@ -30,11 +31,11 @@ int ntk_mask_step(const ntk_params *p)
 
     while (k > 0 && linear(&t->steps[k]) && t->steps[k].in[0] == t->steps[k - 1].out)
         k--;
-    if (k < 1 || k == t->n - 1 || t->steps[k].kind != NTK_STEP_activation)
+    if (k < 1 || k == t->n - 1 || !t->steps[k].cls->elementwise)
         return -1;
     s = &t->steps[k];
     before = s - 1;
-    if (before->kind != NTK_STEP_affine || !before->affine.trainable || s->in[0] != before->out)
+    if (!before->trainable || !before->cls->by_channel || s->in[0] != before->out)
         return -1;
     return consumers(t, s->in[0]) == 1 && consumers(t, s->out) == 1 ? k : -1;
 }
@@ -87,16 +88,11 @@ void ntk_mask_cotangent(const struct ntk_pass *pass, int step, const void *M, vo
     const ntk_params *p = pass->p;
     const struct ntk_tape_step *s = &p->tape.steps[step];
     const size_t bytes = (size_t)ntk_features_of(s->out_shape) * p->dtype;
-    const struct ntk_run r = {.step = s,
-                              .simd = pass->simd,
-                              .threads = pass->threads,
-                              .n = pass->n,
-                              .copies = 1,
-                              .theta = p->theta};
+    const struct ntk_run r = ntk_pass_run(pass, step, 1);
     const void *x[] = {pass->value[s->in[0]]};
     const bool add[] = {false};
 
     for (int64_t i = 0; i < pass->n; i++)
         memcpy((char *)work + (size_t)i * bytes, M, bytes);
-    p->loops->step[s->kind]->vjp(&r, x, pass->value[s->out], work, (void *[]){out}, add, NULL);
+    ntk_step_loops(s, p->dtype)->vjp(&r, x, pass->value[s->out], work, (void *[]){out}, add, NULL);
 }

@@ -14,8 +14,8 @@
 
 #include "finite/finite.h"
 
-/* The step that is that activation, with a trained affine step of its own right before it; -1:
- * there is none. */
+/* The step that is that activation (elementwise), with a trained step of its own right before it whose
+ * parameters are each of one channel; -1: there is none. */
 int ntk_mask_step(const ntk_params *p);
 /* M into out [size]; *same is false, and out not written, if B depends on the position. x: any
  * sample. */

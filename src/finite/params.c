@@ -15,7 +15,7 @@ static void find_dependence(struct ntk_params *p)
     for (int k = 0; k < p->tape.n; k++) {
         const struct ntk_tape_step *s = &p->tape.steps[k];
 
-        p->depends[s->out] = s->kind == NTK_STEP_affine && s->affine.trainable;
+        p->depends[s->out] = s->trainable;
         for (int i = 0; i < s->n_in; i++)
             p->depends[s->out] = p->depends[s->out] || p->depends[s->in[i]];
     }
@@ -83,33 +83,28 @@ static ntk_status draw(struct ntk_params *p, uint32_t stream, int64_t offset, in
     return NTK_OK;
 }
 
-static ntk_status draw_all(struct ntk_params *p)
+ntk_status ntk_params_draw(ntk_params *p)
 {
     uint32_t stream = 0;
 
     for (int k = 0; k < p->tape.n; k++) {
         const struct ntk_tape_step *s = &p->tape.steps[k];
 
-        if (s->kind != NTK_STEP_affine)
-            continue;
-        NTK_TRY(draw(p, stream++, s->W, s->places * s->in_shape->c * s->out_shape.c, s->affine.W_std));
-        if (s->b >= 0)
-            NTK_TRY(draw(p, stream, s->b, s->out_shape.c, s->affine.b_std));
-        stream++; /* with biases or not, so that a layer's weights do not depend on that */
+        /* An array has its stream whether it is there or not, so that others do not depend on that. */
+        for (int i = 0; i < s->n_arrays; i++, stream++)
+            NTK_TRY(draw(p, stream, s->theta + s->arrays[i].at, s->arrays[i].size,
+                         s->arrays[i].deviation));
     }
     return NTK_OK;
 }
 
-/* net, shape, dtype, seed are set. */
+/* The tape is there. */
 static ntk_status start(struct ntk_params *p)
 {
-    size_t n;
+    const size_t n = (size_t)p->tape.n_values;
 
     p->loops = ntk_finite_of(p->dtype);
     p->multiplier = 1;
-    p->tape.ctx = p->ctx;
-    NTK_TRY(ntk_net_unroll(p->net, p->shape, &p->tape));
-    n = (size_t)p->tape.n_values;
     p->depends = ntk_alloc_zero(p->ctx, n, sizeof *p->depends);
     p->slot = ntk_alloc(p->ctx, n, sizeof *p->slot);
     p->slot_size = ntk_alloc(p->ctx, n, sizeof *p->slot_size);
@@ -130,28 +125,46 @@ static ntk_status copy_net(const ntk_net *net, ntk_net **copy)
     return status;
 }
 
+ntk_status ntk_params_of_tape(struct ntk_tape *t, ntk_shape shape, ntk_dtype dtype, uint64_t seed,
+                              ntk_params **params)
+{
+    ntk_params *p = ntk_alloc_zero(t->ctx, 1, sizeof *p);
+    ntk_status status = NTK_ENOMEM;
+
+    *params = NULL;
+    if (p) {
+        *p = (struct ntk_params){
+            .ctx = t->ctx, .shape = shape, .dtype = dtype, .seed = seed, .tape = *t};
+        status = t->status == NTK_OK ? start(p) : t->status;
+    }
+    if (status == NTK_OK) {
+        *params = p;
+        return NTK_OK;
+    }
+    if (p)
+        ntk_params_free(p);
+    else
+        ntk_tape_free(t);
+    return status;
+}
+
 ntk_status ntk_params_prepare(ntk_ctx *ctx, const ntk_net *net, ntk_shape shape, ntk_dtype dtype,
                               uint64_t seed, ntk_params **params)
 {
-    ntk_params *p;
-    ntk_status status;
+    struct ntk_tape tape = {.ctx = ctx};
+    ntk_net *copy;
 
     if (dtype != NTK_F32 && dtype != NTK_F64)
         return ntk_fail(ctx, NTK_EINVAL, "dtype must be NTK_F32 or NTK_F64, got %d", (int)dtype);
     ntk_net_check_axes(ctx, net, shape);
-    p = ntk_alloc_zero(ctx, 1, sizeof *p);
-    if (!p)
-        return NTK_ENOMEM;
-    *p = (struct ntk_params){.ctx = ctx, .shape = shape, .dtype = dtype, .seed = seed};
-    status = copy_net(net, &p->net);
-    if (status == NTK_OK)
-        status = start(p);
-    if (status != NTK_OK) {
-        ntk_params_free(p);
-        return status;
-    }
-    *params = p;
-    return NTK_OK;
+    NTK_TRY(copy_net(net, &copy));
+    tape.status = ntk_net_unroll(copy, shape, &tape);
+    tape.status = ntk_params_of_tape(&tape, shape, dtype, seed, params);
+    if (tape.status == NTK_OK)
+        (*params)->net = copy;
+    else
+        ntk_net_free(copy);
+    return tape.status;
 }
 
 ntk_status ntk_params_allocate(ntk_params *p)
@@ -174,7 +187,7 @@ ntk_status ntk_params_new(ntk_ctx *ctx, const ntk_net *net, ntk_shape shape, ntk
     NTK_TRY(ntk_params_prepare(ctx, net, shape, dtype, seed, &p));
     status = ntk_params_allocate(p);
     if (status == NTK_OK)
-        status = draw_all(p);
+        status = ntk_params_draw(p);
     if (status != NTK_OK) {
         ntk_params_free(p);
         return status;
@@ -279,6 +292,12 @@ size_t ntk_params_arrays(const ntk_params *params, const ntk_param_array **array
 {
     *arrays = params->tape.arrays;
     return (size_t)params->tape.n_arrays;
+}
+
+size_t ntk_params_layers(const ntk_params *params, const ntk_param_layer **layers)
+{
+    *layers = params->tape.layers;
+    return (size_t)params->tape.n_layers;
 }
 
 ntk_status ntk_params_set_multiplier(ntk_params *params, double s)

@@ -13,8 +13,9 @@ static size_t scratch_bytes(const struct ntk_params *p, int threads)
     size_t most = 0;
 
     for (int k = 0; k < p->tape.n; k++) {
-        const struct ntk_step_class *c = p->loops->step[p->tape.steps[k].kind];
-        const size_t bytes = c->scratch ? c->scratch(&p->tape.steps[k], threads) : 0;
+        const struct ntk_tape_step *s = &p->tape.steps[k];
+        const struct ntk_step_loops *l = ntk_step_loops(s, p->dtype);
+        const size_t bytes = l->scratch ? l->scratch(s, threads) : 0;
 
         most = bytes > most ? bytes : most;
     }
@@ -127,20 +128,20 @@ void ntk_pass_free(struct ntk_pass *pass)
 
 /* ---- forwards */
 
-#define FAN_MAX 64
-
-static struct ntk_run run_of(const struct ntk_pass *pass, int step, int64_t copies)
+struct ntk_run ntk_pass_run(const struct ntk_pass *pass, int step, int64_t copies)
 {
-    return (struct ntk_run){.step = &pass->p->tape.steps[step],
+    const struct ntk_tape_step *s = &pass->p->tape.steps[step];
+
+    return (struct ntk_run){.step = s,
                             .simd = pass->simd,
                             .threads = pass->threads,
                             .n = pass->n,
                             .copies = copies,
-                            .theta = pass->p->theta,
+                            .theta = (const char *)pass->p->theta + ntk_params_before(pass->p, s),
                             .scratch = pass->scratch};
 }
 
-static void inputs(const struct ntk_tape_step *s, void *const *values, const void **x)
+void ntk_step_inputs(const struct ntk_tape_step *s, void *const *values, const void **x)
 {
     for (int k = 0; k < s->n_in; k++)
         x[k] = values[s->in[k]];
@@ -152,16 +153,16 @@ void ntk_pass_forward(struct ntk_pass *pass, const ntk_data *x, int64_t first, i
     const int64_t size = p->tape.size[0];
     const ntk_dtype dtype = ntk_data_dtype(x);
     const char *samples = (const char *)ntk_data_x(x) + first * size * (int64_t)dtype;
-    const void *in[FAN_MAX];
+    const void *in[NTK_BRANCHES_MAX];
 
     pass->n = n;
     p->loops->convert(n * size, samples, dtype, pass->input);
     pass->value[0] = pass->input;
     for (int k = 0; k < p->tape.n; k++) {
-        const struct ntk_run r = run_of(pass, k, 1);
+        const struct ntk_run r = ntk_pass_run(pass, k, 1);
 
-        inputs(r.step, pass->value, in);
-        p->loops->step[r.step->kind]->forward(&r, in, pass->value[r.step->out]);
+        ntk_step_inputs(r.step, pass->value, in);
+        ntk_step_loops(r.step, p->dtype)->forward(&r, in, pass->value[r.step->out]);
     }
 }
 
@@ -173,21 +174,22 @@ const void *ntk_pass_output(const struct ntk_pass *pass)
 const void *ntk_pass_jvp(struct ntk_pass *pass, const void *dtheta)
 {
     const struct ntk_params *p = pass->p;
-    const void *in[FAN_MAX], *din[FAN_MAX];
+    const void *in[NTK_BRANCHES_MAX], *din[NTK_BRANCHES_MAX];
 
     for (int k = 0; k < p->tape.n; k++) {
-        const struct ntk_run r = run_of(pass, k, 1);
-        const bool trains = r.step->kind == NTK_STEP_affine && r.step->affine.trainable;
+        const struct ntk_run r = ntk_pass_run(pass, k, 1);
+        const void *own = (const char *)dtheta + ntk_params_before(p, r.step);
 
         if (!p->depends[r.step->out]) {
             memset(pass->tangent[r.step->out], 0,
                    (size_t)(pass->n * p->tape.size[r.step->out]) * p->dtype);
             continue;
         }
-        inputs(r.step, pass->value, in);
-        inputs(r.step, pass->tangent, din);
-        p->loops->step[r.step->kind]->jvp(&r, in, pass->value[r.step->out], din,
-                                          trains ? dtheta : NULL, pass->tangent[r.step->out]);
+        ntk_step_inputs(r.step, pass->value, in);
+        ntk_step_inputs(r.step, pass->tangent, din);
+        ntk_step_loops(r.step, p->dtype)
+            ->jvp(&r, in, pass->value[r.step->out], din, r.step->trainable ? own : NULL,
+                  pass->tangent[r.step->out]);
     }
     return pass->tangent[p->tape.out];
 }
@@ -217,14 +219,14 @@ const void *ntk_pass_cotangent(const struct ntk_pass *pass, int step)
 void ntk_pass_back_step(struct ntk_pass *pass, int step, void *dtheta)
 {
     const struct ntk_params *p = pass->p;
-    const struct ntk_run r = run_of(pass, step, pass->copies);
-    const void *in[FAN_MAX];
-    void *din[FAN_MAX];
-    bool add[FAN_MAX];
+    const struct ntk_run r = ntk_pass_run(pass, step, pass->copies);
+    const void *in[NTK_BRANCHES_MAX];
+    void *din[NTK_BRANCHES_MAX];
+    bool add[NTK_BRANCHES_MAX];
 
     if (!pass->there[r.step->out])
         return;
-    inputs(r.step, pass->value, in);
+    ntk_step_inputs(r.step, pass->value, in);
     for (int k = 0; k < r.step->n_in; k++) {
         const int v = r.step->in[k];
 
@@ -232,8 +234,9 @@ void ntk_pass_back_step(struct ntk_pass *pass, int step, void *dtheta)
         add[k] = pass->there[v];
         pass->there[v] = pass->there[v] || din[k];
     }
-    p->loops->step[r.step->kind]->vjp(&r, in, pass->value[r.step->out],
-                                      pass->slots[p->slot[r.step->out]], din, add, dtheta);
+    ntk_step_loops(r.step, p->dtype)
+        ->vjp(&r, in, pass->value[r.step->out], pass->slots[p->slot[r.step->out]], din, add,
+              dtheta && r.step->trainable ? (char *)dtheta + ntk_params_before(p, r.step) : NULL);
 }
 
 void ntk_pass_back(struct ntk_pass *pass, const void *cotangent, void *dtheta)

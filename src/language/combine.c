@@ -7,18 +7,20 @@
 
 #include "language/build.h"
 
-#define BRANCHES_MAX 64 /* layers/fan_in.h relies on it */
 #define REPEAT_MAX 10000
+
+#define TEXT_OF_(number) #number
+#define TEXT_OF(number)  TEXT_OF_(number)
 
 static const ntk_param_info layers_param[] = {
     {"*layers", "layers", "", "layers, in order"},
 };
 static const ntk_param_info fanout_params[] = {
-    {"num", "integer", "", "number of copies, 1 to 64"},
+    {"num", "integer", "", "number of copies, 1 to " TEXT_OF(NTK_BRANCHES_MAX)},
 };
 static const ntk_param_info repeat_params[] = {
     {"layer", "layer", "", "what is repeated"},
-    {"n", "integer", "", "how often, 1 to 10000"},
+    {"n", "integer", "", "how often, 1 to " TEXT_OF(REPEAT_MAX)},
 };
 static const ntk_param_info elementwise_params[] = {
     {"fn", "text", "", "name of an activation in quotes, in any case, with or without underscores"},
@@ -68,9 +70,9 @@ static ntk_status kids(struct ntk_builder *b, const struct ntk_expr *e, enum ntk
             return ntk_fail_at(&at, NTK_EPARSE, "takes layers, not the argument '%s'", e->keys[i]);
     for (int i = 0; i < from->n; i++)
         NTK_TRY(ntk_build_net(b, from->items[i], &(*tree)->kids[i]));
-    if (kind == NTK_TREE_PARALLEL && from->n > BRANCHES_MAX)
+    if (kind == NTK_TREE_PARALLEL && from->n > NTK_BRANCHES_MAX)
         return ntk_fail_at(&at, NTK_EPARSE, "has %d branches, at most %d are allowed", from->n,
-                           BRANCHES_MAX);
+                           NTK_BRANCHES_MAX);
     return NTK_OK;
 }
 
@@ -101,7 +103,7 @@ static ntk_status fan_out(struct ntk_builder *b, const struct ntk_expr *e, struc
     *tree = ntk_tree_new(b, NTK_TREE_FANOUT, ntk_place(b, e), 0);
     if (!*tree)
         return ntk_build_no_memory(b);
-    return count(b, e, arg[0], "num", BRANCHES_MAX, &(*tree)->n);
+    return count(b, e, arg[0], "num", NTK_BRANCHES_MAX, &(*tree)->n);
 }
 
 static ntk_status repeat(struct ntk_builder *b, const struct ntk_expr *e, struct ntk_tree **tree)

@@ -4,12 +4,9 @@
  *
  * What flows through the tree is a bundle: one field and value, or after FanOut a list of bundles.
  */
-#include <string.h>
-
 #include "activations/activation.h"
 #include "language/net.h"
 
-#define BRANCHES_MAX 64   /* the parser allows no more */
 #define LAYERS_MAX 50000  /* layers and combinators, after unrolling repeats: bounds the time */
 #define FEATURES_MAX ((int64_t)1e15) /* h w c of any layer: sizes cannot overflow */
 
@@ -59,7 +56,7 @@ bool ntk_fields_correlated(const struct ntk_field *a, const struct ntk_field *b)
 static ntk_status unite_roots(struct walk *w, int n_in, const struct ntk_field *in,
                               struct ntk_field *out)
 {
-    int at[BRANCHES_MAX] = {0}, total = 0, *roots;
+    int at[NTK_BRANCHES_MAX] = {0}, total = 0, *roots;
 
     for (int k = 0; k < n_in; k++)
         total += in[k].n_roots;
@@ -116,7 +113,7 @@ static ntk_status activation(struct walk *w, const struct ntk_tree *t,
 static ntk_status finite_form(struct walk *w, const struct ntk_tree *t, const struct ntk_layer *l,
                               int n_in, const struct bundle *in, struct bundle *out)
 {
-    struct ntk_wire from[BRANCHES_MAX], to = {.shape = out->field.shape};
+    struct ntk_wire from[NTK_BRANCHES_MAX], to = {.shape = out->field.shape};
 
     if (!l->finite)
         return ntk_fail_at(&t->at, NTK_ENOTSUP, "has no finite form, only an infinite one");
@@ -156,7 +153,7 @@ static ntk_status leaf(struct walk *w, const struct ntk_tree *t, const struct bu
 {
     const bool many = t->cls->kind == NTK_CLASS_LAYER && ((const struct ntk_layer *)t->cls)->many;
     const struct ntk_layer *l = (const struct ntk_layer *)t->cls;
-    struct ntk_field fields[BRANCHES_MAX];
+    struct ntk_field fields[NTK_BRANCHES_MAX];
 
     *out = (struct bundle){.field = in->field, .value = in->value};
     if (t->cls->kind == NTK_CLASS_ACTIVATION && in->n == 0)
@@ -189,6 +186,14 @@ static ntk_status leaf(struct walk *w, const struct ntk_tree *t, const struct bu
 
 static ntk_status walk(struct walk *w, const struct ntk_tree *t, const struct bundle *in,
                        struct bundle *out);
+
+static ntk_status end_layer(struct walk *w)
+{
+    if (!w->t)
+        return NTK_OK;
+    ntk_tape_layer(w->t);
+    return w->t->status;
+}
 
 static ntk_status fan_out(struct walk *w, const struct ntk_tree *t, const struct bundle *in,
                           struct bundle *out)
@@ -228,9 +233,11 @@ static ntk_status walk(struct walk *w, const struct ntk_tree *t, const struct bu
         return ntk_fail_at(&t->at, NTK_EPARSE, "the net has more than %d layers", LAYERS_MAX);
     switch (t->kind) {
     case NTK_TREE_LEAF:
-        return leaf(w, t, in, out);
+        NTK_TRY(leaf(w, t, in, out));
+        return end_layer(w);
     case NTK_TREE_FANOUT:
-        return fan_out(w, t, in, out);
+        NTK_TRY(fan_out(w, t, in, out));
+        return end_layer(w);
     case NTK_TREE_PARALLEL:
         return parallel(w, t, in, out);
     case NTK_TREE_SERIAL:
@@ -349,13 +356,11 @@ void ntk_net_check_axes(ntk_ctx *ctx, const ntk_net *net, ntk_shape s)
             (long long)s.h, (long long)s.w, (long long)s.c);
 }
 
-/* The padding of a layer that has one; -1. */
-static int padding_of(const struct ntk_tree *t)
+static bool leaf_wraps(const struct ntk_tree *t)
 {
-    for (const struct ntk_param *p = t->cls->params; p && p->name; p++)
-        if (strcmp(p->name, "padding") == 0)
-            return *(const int *)(const void *)((const char *)t->self + p->offset);
-    return -1;
+    const struct ntk_layer *l = (const struct ntk_layer *)t->cls;
+
+    return t->cls->kind == NTK_CLASS_LAYER && l->wraps && l->wraps(t->self);
 }
 
 static bool tree_wraps(const struct ntk_tree *t)
@@ -363,7 +368,7 @@ static bool tree_wraps(const struct ntk_tree *t)
     const int kids = t->kind == NTK_TREE_REPEAT ? 1 : t->kind == NTK_TREE_FANOUT ? 0 : t->n;
 
     if (t->kind == NTK_TREE_LEAF)
-        return padding_of(t) == NTK_CIRCULAR;
+        return leaf_wraps(t);
     for (int k = 0; k < kids; k++)
         if (tree_wraps(t->kids[k]))
             return true;

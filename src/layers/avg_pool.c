@@ -52,6 +52,11 @@ static ntk_status shape(const void *self, const struct ntk_where *at, int n_in, 
     return NTK_OK;
 }
 
+static bool wraps(const void *self)
+{
+    return ((const struct avg_pool *)self)->padding == NTK_CIRCULAR;
+}
+
 static ntk_status infinite(const void *self, const struct ntk_where *at, struct ntk_graph *g,
                            int n_in, const struct ntk_field *in, struct ntk_field *out)
 {
@@ -91,6 +96,7 @@ const struct ntk_layer ntk_layer_avg_pool = {
              .params = params,
              .size = sizeof(struct avg_pool)},
     .positions = true,
+    .wraps = wraps,
     .shape = shape,
     .infinite = infinite,
     .finite = finite_form,

@@ -74,6 +74,11 @@ static ntk_status shape(const void *self, const struct ntk_where *at, int n_in, 
     return NTK_OK;
 }
 
+static bool wraps(const void *self)
+{
+    return ((const struct conv *)self)->padding == NTK_CIRCULAR;
+}
+
 static ntk_status infinite(const void *self, const struct ntk_where *at, struct ntk_graph *g,
                            int n_in, const struct ntk_field *in, struct ntk_field *out)
 {
@@ -117,7 +122,7 @@ static ntk_status finite_form(const void *self, const struct ntk_where *at, stru
     const double s0 = (double)c->s.v[0];
     const bool ntk = c->parameterization == 0;
     struct ntk_affine affine = {
-        .bias_scale = ntk ? c->b_std : 1,
+        .b_scale = ntk ? c->b_std : 1,
         .b_std = ntk && !isnan(c->b_std) ? 1 : c->b_std,
         .trainable = c->trainable,
     };
@@ -129,7 +134,7 @@ static ntk_status finite_form(const void *self, const struct ntk_where *at, stru
                             in->shape, &w));
     n = (double)in->shape.c * w.size[0] * w.size[1];
     affine.window = &w;
-    affine.scale = ntk ? c->W_std / sqrt(n) : 1 / sqrt(s0);
+    affine.W_scale = ntk ? c->W_std / sqrt(n) : 1 / sqrt(s0);
     affine.W_std = ntk ? 1 : c->W_std * sqrt(s0 / n);
     ntk_tape_affine(t, at->name, &affine, in, out);
     return NTK_OK;
@@ -150,6 +155,7 @@ const struct ntk_layer ntk_layer_conv = {
              .size = sizeof(struct conv),
              .check = check},
     .positions = true,
+    .wraps = wraps,
     .shape = shape,
     .infinite = infinite,
     .finite = finite_form,

@@ -90,8 +90,8 @@ static ntk_status finite_form(const void *self, const struct ntk_where *at, stru
     const double n = (double)in->shape.c, s0 = (double)d->s.v[0];
     const bool ntk = d->parameterization == 0;
     const struct ntk_affine affine = {
-        .scale = ntk ? d->W_std / sqrt(n) : 1 / sqrt(s0),
-        .bias_scale = ntk ? d->b_std : 1,
+        .W_scale = ntk ? d->W_std / sqrt(n) : 1 / sqrt(s0),
+        .b_scale = ntk ? d->b_std : 1,
         .W_std = ntk ? 1 : d->W_std * sqrt(s0 / n),
         .b_std = ntk && !isnan(d->b_std) ? 1 : d->b_std,
         .trainable = d->trainable,

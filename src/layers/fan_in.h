@@ -7,8 +7,6 @@
 
 #include "layers/layer.h"
 
-#define NTK_FAN_MAX 64 /* most branches; the parser refuses more */
-
 /* Shape rule of elementwise joins: all branches alike. */
 ntk_status ntk_fan_in_same_shape(const void *self, const struct ntk_where *at, int n_in,
                                  const ntk_shape *in, ntk_shape *out);

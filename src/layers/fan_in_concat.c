@@ -35,8 +35,8 @@ static ntk_status shape(const void *self, const struct ntk_where *at, int n_in, 
 static ntk_status infinite(const void *self, const struct ntk_where *at, struct ntk_graph *g,
                            int n_in, const struct ntk_field *in, struct ntk_field *out)
 {
-    double share[NTK_FAN_MAX];
-    int sigma[NTK_FAN_MAX], theta[NTK_FAN_MAX];
+    double share[NTK_BRANCHES_MAX];
+    int sigma[NTK_BRANCHES_MAX], theta[NTK_BRANCHES_MAX];
 
     (void)self, (void)at;
     for (int i = 0; i < n_in; i++) {
@@ -54,7 +54,7 @@ static ntk_status finite_form(const void *self, const struct ntk_where *at, stru
                               int n_in, const struct ntk_wire *in, struct ntk_wire *out)
 {
     (void)self, (void)at;
-    ntk_tape_join(t, NTK_STEP_concat, n_in, in, out);
+    ntk_tape_concat(t, n_in, in, out);
     return NTK_OK;
 }
 

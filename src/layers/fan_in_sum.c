@@ -8,8 +8,8 @@
 static ntk_status infinite(const void *self, const struct ntk_where *at, struct ntk_graph *g,
                            int n_in, const struct ntk_field *in, struct ntk_field *out)
 {
-    double ones[NTK_FAN_MAX];
-    int sigma[NTK_FAN_MAX], theta[NTK_FAN_MAX];
+    double ones[NTK_BRANCHES_MAX];
+    int sigma[NTK_BRANCHES_MAX], theta[NTK_BRANCHES_MAX];
 
     (void)self;
     NTK_TRY(ntk_fan_in_uncorrelated(at, n_in, in));
@@ -31,7 +31,7 @@ static ntk_status finite_form(const void *self, const struct ntk_where *at, stru
                               int n_in, const struct ntk_wire *in, struct ntk_wire *out)
 {
     (void)self, (void)at;
-    ntk_tape_join(t, NTK_STEP_sum, n_in, in, out);
+    ntk_tape_sum(t, n_in, in, out);
     return NTK_OK;
 }
 

@@ -5,7 +5,7 @@
  *
  * A layer says what it does to a shape, to random fields, and to the samples of a finite network.
  * It never allocates, threads or prints: its infinite-width rule is a few calls of the graph's
- * builders (ops/graph.h), its finite one of the tape's (steps/tape.h).
+ * builders (ops/graph.h), its finite one of the tape's (steps/tape.h, steps/steps.def).
  */
 #ifndef NTK_LAYER_H
 #define NTK_LAYER_H
@@ -28,6 +28,7 @@ struct ntk_layer {
     struct ntk_class base;
     bool many;      /* takes the branches of a parallel(...): FanIn layers; else one input */
     bool positions; /* its meaning depends on positions: images must not be flattened before it */
+    bool (*wraps)(const void *self); /* its windows wrap around the image; NULL: it has none that do */
 
     /* Output shape from n_in input shapes; refuses what does not fit with ntk_fail_at. NULL: the
      * output has in[0]'s shape. */

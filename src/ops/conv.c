@@ -72,17 +72,17 @@ static void variance(const struct ntk_variances *x)
 /* The least part of a window that is inside. */
 static double least_inside(const struct ntk_window *w, const struct ntk_node *in)
 {
-    const int n[] = {in->h, in->w};
     double part = 1;
 
-    for (int k = 0; k < 2 && !w->wrap; k++) {
+    for (int k = 0; k < 2; k++) {
+        const struct ntk_window_axis x = ntk_window_along(w, k, k ? in->w : in->h);
         double least = 1;
 
         for (int q = 0; q < w->out[k]; q++) {
-            const int at = w->stride[k] * q - w->low[k], end = at + w->size[k];
-            const int inside = (end < n[k] ? end : n[k]) - (at > 0 ? at : 0);
+            int first, last;
 
-            least = fmin(least, (double)inside / w->size[k]);
+            ntk_window_inside(&x, q, &first, &last);
+            least = fmin(least, (double)(last - first) / x.size);
         }
         part *= least;
     }

@@ -24,14 +24,14 @@
 #include "ops/graph.h"
 #include "simd/simd.h"
 
-/* One axis of a link: windows over the n positions of the first input. Entry (p, p') of it adds to entry
+/* One axis of a link: windows over the positions of the first input. Entry (p, p') of it adds to entry
  * (q, q') if windows q and q' have p and p' at some place, once for every such place. */
 struct ntk_link_axis {
-    int n, n_out;
-    int size, stride, low; /* window q: positions stride q - low ... + size - 1 */
-    bool wrap, true_count; /* as in struct ntk_window */
-    bool together;         /* p and p' at the same place of their windows: convolutions */
-    bool only_trace;       /* NTK_SUMS: of equal windows only */
+    struct ntk_window_axis window;
+    int n_out;
+    bool true_count; /* as in struct ntk_window */
+    bool together;   /* p and p' at the same place of their windows: convolutions */
+    bool only_trace; /* NTK_SUMS: of equal windows only */
 };
 
 /* What a backend runs for the pairs of a step: an id and arguments, no code. Operands are the step's. A new one is

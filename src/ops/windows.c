@@ -6,12 +6,8 @@
 
 struct ntk_link_axis ntk_window_axis(const struct ntk_window *w, const struct ntk_node *in, int k)
 {
-    return (struct ntk_link_axis){.n = k ? in->w : in->h,
+    return (struct ntk_link_axis){.window = ntk_window_along(w, k, k ? in->w : in->h),
                                   .n_out = w->out[k],
-                                  .size = w->size[k],
-                                  .stride = w->stride[k],
-                                  .low = w->low[k],
-                                  .wrap = w->wrap,
                                   .true_count = w->true_count};
 }
 
@@ -19,7 +15,7 @@ struct ntk_link_axis ntk_every_axis(const struct ntk_node *in, int k)
 {
     const int n = k ? in->w : in->h;
 
-    return (struct ntk_link_axis){.n = n, .n_out = n, .size = 1, .stride = 1};
+    return (struct ntk_link_axis){.window = {.n = n, .size = 1, .stride = 1}, .n_out = n};
 }
 
 void ntk_window_print(const struct ntk_window *w, struct ntk_text *text)

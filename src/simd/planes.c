@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "base/window.h"
 #include "simd/lines.h"
 #include "simd/planes.h"
 #include "simd/vmath.h"
@@ -33,35 +34,16 @@ void NTK_PLANES(first)(const struct ntk_rect_args *rect, size_t channels, const 
         first_loops(rect, channels, x1, x2, (real)scale, out, true);
 }
 
-/* The first and last + 1 place a of window q that lies inside 0 ... n - 1. */
-static void inside(int q, int stride, int low, int size, int n, int *first, int *last)
-{
-    const int start = stride * q - low;
-
-    *first = start < 0 ? -start : 0;
-    *last = size < n - start ? size : n - start;
-}
-
-/* p modulo n, without a division where p is inside */
-static int around(int p, int n)
-{
-    return p >= 0 && p < n ? p : (p % n + n) % n;
-}
-
 /* One row of windows: the sum over their columns, added to out. */
-static void box_row(const struct ntk_box_args *x, const real *in, real *out)
+static void box_row(const struct ntk_window_axis *x, int windows, const real *in, real *out)
 {
-    for (int q = 0; q < x->out_columns; q++) {
+    for (int q = 0; q < windows; q++) {
         V sum = load(out + (size_t)q * LANES);
-        int first = 0, last = x->size[1];
+        int first, last;
 
-        if (!x->wrap)
-            inside(q, x->stride[1], x->low[1], x->size[1], x->in_columns, &first, &last);
-        for (int a = first; a < last; a++) {
-            const int p = around(x->stride[1] * q - x->low[1] + a, x->in_columns);
-
-            sum += load(in + (size_t)p * LANES);
-        }
+        ntk_window_inside(x, q, &first, &last);
+        for (int a = first; a < last; a++)
+            sum += load(in + (size_t)ntk_window_position(x, q, a) * LANES);
         store(out + (size_t)q * LANES, sum);
     }
 }
@@ -91,23 +73,30 @@ static bool is_box3(const struct ntk_box_args *x)
            x->out_columns == x->in_columns;
 }
 
+static struct ntk_window_axis axis(const struct ntk_box_args *x, int k, int n)
+{
+    return (struct ntk_window_axis){
+        .n = n, .size = x->size[k], .stride = x->stride[k], .low = x->low[k], .wrap = x->wrap};
+}
+
 void NTK_PLANES(box)(const struct ntk_box_args *x)
 {
+    const struct ntk_window_axis rows = axis(x, 0, x->in_rows), columns = axis(x, 1, x->in_columns);
+
     if (is_box3(x)) {
         box3(x);
         return;
     }
     for (int q = 0; q < x->out_rows; q++) {
         real *out = (real *)x->out + (size_t)q * x->out_pitch * LANES;
-        int first = 0, last = x->size[0];
+        int first, last;
 
-        if (!x->wrap)
-            inside(q, x->stride[0], x->low[0], x->size[0], x->in_rows, &first, &last);
+        ntk_window_inside(&rows, q, &first, &last);
         memset(out, 0, (size_t)x->out_columns * sizeof(V));
         for (int a = first; a < last; a++) {
-            const int p = around(x->stride[0] * q - x->low[0] + a, x->in_rows);
+            const size_t p = (size_t)ntk_window_position(&rows, q, a);
 
-            box_row(x, (const real *)x->in + (size_t)p * x->in_pitch * LANES, out);
+            box_row(&columns, x->out_columns, (const real *)x->in + p * x->in_pitch * LANES, out);
         }
         for (int j = 0; j < x->out_columns; j++)
             store(out + (size_t)j * LANES,

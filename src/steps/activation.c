@@ -4,6 +4,14 @@
  * their own; others call the activation's f and f' in float64.
  */
 #include "activations/activation.h"
+#include "steps/step.h"
+
+struct activation {
+    const struct ntk_activation *act;
+    const void *self; /* its parameters; they are the net's */
+};
+
+#ifdef NTK_REAL
 #include "steps/typed.h"
 
 /* Slope on x's side of 0; their mean at 0, as activations/abrelu.c has it. */
@@ -14,29 +22,31 @@ static inline real slope_at(real x, real mean, real half)
 
 static void values(const struct ntk_tape_step *s, int64_t n, const real *x, real *y)
 {
+    const struct activation *a = s->self;
     double below, above;
 
-    if (s->act->slopes) {
-        s->act->slopes(s->self, &below, &above);
+    if (a->act->slopes) {
+        a->act->slopes(a->self, &below, &above);
         for (int64_t i = 0; i < n; i++)
             y[i] = x[i] * (x[i] > 0 ? (real)above : (real)below);
     } else {
         for (int64_t i = 0; i < n; i++)
-            y[i] = (real)s->act->f(s->self, (double)x[i]);
+            y[i] = (real)a->act->f(a->self, (double)x[i]);
     }
 }
 
 static void derivatives(const struct ntk_tape_step *s, int64_t n, const real *x, real *slope)
 {
+    const struct activation *a = s->self;
     double below, above;
 
-    if (s->act->slopes) {
-        s->act->slopes(s->self, &below, &above);
+    if (a->act->slopes) {
+        a->act->slopes(a->self, &below, &above);
         for (int64_t i = 0; i < n; i++)
             slope[i] = slope_at(x[i], (real)(below + above) / 2, (real)(above - below) / 2);
     } else {
         for (int64_t i = 0; i < n; i++)
-            slope[i] = (real)s->act->df(s->self, (double)x[i]);
+            slope[i] = (real)a->act->df(a->self, (double)x[i]);
     }
 }
 
@@ -102,4 +112,24 @@ static void vjp(const struct ntk_run *r, const void *const *x, const void *y, co
                add[0], (real *)dx[0] + i * c * size);
 }
 
-const struct ntk_step_class NTK_TYPED(ntk_step_activation) = {NULL, forward, jvp, vjp};
+const struct ntk_step_loops NTK_TYPED(ntk_loops_activation) = {
+    .forward = forward, .jvp = jvp, .vjp = vjp};
+
+#else
+
+NTK_STEP_LOOPS(activation)
+const struct ntk_step_class ntk_step_activation = {.name = "activation",
+                                                   .size = sizeof(struct activation),
+                                                   .elementwise = true,
+                                                   NTK_STEP_TABLES(activation)};
+
+void ntk_tape_activation(struct ntk_tape *t, const struct ntk_activation *act, const void *self,
+                         const struct ntk_wire *in, struct ntk_wire *out)
+{
+    struct ntk_tape_step *s = ntk_tape_append(t, &ntk_step_activation, 1, in, out);
+
+    if (s)
+        *(struct activation *)s->self = (struct activation){.act = act, .self = self};
+}
+
+#endif

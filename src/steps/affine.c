@@ -6,6 +6,7 @@
  */
 #include "steps/affine.h"
 
+#ifdef NTK_REAL
 #define ROWS         AFFINE_ROWS /* of a piece */
 #define COLUMNS      256
 #define SLICES       16      /* most partial sums of a gradient; each is a matrix of W's size */
@@ -21,12 +22,13 @@ void NTK_TYPED(ntk_affine_gather)(const struct ntk_tape_step *s, const real *x, 
                                   int64_t n, real *out)
 {
     const int64_t D = affine_windows(s), c = s->in_shape->c, size = ntk_features_of(*s->in_shape);
+    const struct ntk_places *windows = affine_places(s);
 
     for (int64_t i = row; i < row + n; i++) {
         const real *from = x + i / D * size;
-        const int32_t *position = s->position + i % D * s->places;
+        const int32_t *position = windows->position + i % D * windows->n;
 
-        for (int a = 0; a < s->places; a++, out += c) {
+        for (int a = 0; a < windows->n; a++, out += c) {
             if (position[a] < 0)
                 memset(out, 0, (size_t)c * sizeof *out);
             else
@@ -50,7 +52,7 @@ static int64_t gathered(const struct ntk_tape_step *s)
 
 static size_t scratch(const struct ntk_tape_step *s, int threads)
 {
-    if (!s->position)
+    if (!affine_windowed(s))
         return 0;
     return (size_t)(threads * gathered(s) + slices(s) * affine_inputs(s) * s->out_shape.c) *
            sizeof(real);
@@ -67,7 +69,7 @@ static void product(const struct ntk_run *r, const real *x, const real *W, const
 {
     const struct ntk_tape_step *s = r->step;
     const int64_t rows = r->n * affine_windows(s), K = affine_inputs(s), width = s->out_shape.c;
-    const int64_t columns = s->position ? width : COLUMNS;
+    const int64_t columns = affine_windowed(s) ? width : COLUMNS;
     const int64_t across = (width + columns - 1) / columns,
                   pieces = (rows + ROWS - 1) / ROWS * across;
 
@@ -78,27 +80,27 @@ static void product(const struct ntk_run *r, const real *x, const real *W, const
         const real *from = x + i0 * K;
         real *to = y + i0 * width + j0;
 
-        if (s->position) {
+        if (affine_windowed(s)) {
             from = own_scratch(r);
             NTK_TYPED(ntk_affine_gather)(s, x, i0, n, own_scratch(r));
         }
         for (int64_t i = 0; i < n && b; i++)
             for (int64_t j = 0; j < m; j++)
                 to[i * width + j] =
-                    (add ? to[i * width + j] : 0) + (real)s->affine.bias_scale * b[j0 + j];
-        gemm(false, false, n, m, K, (real)s->affine.scale, from, K, W + j0, width, add || b ? 1 : 0,
+                    (add ? to[i * width + j] : 0) + (real)affine_bias_scale(s) * b[j0 + j];
+        gemm(false, false, n, m, K, (real)affine_scale(s), from, K, W + j0, width, add || b ? 1 : 0,
              to, width);
     }
 }
 
 static const real *biases(const struct ntk_tape_step *s, const void *theta)
 {
-    return s->b < 0 ? NULL : (const real *)theta + s->b;
+    return affine_biased(s) ? (const real *)theta + s->arrays[AFFINE_B].at : NULL;
 }
 
 static void forward(const struct ntk_run *r, const void *const *x, void *y)
 {
-    product(r, x[0], (const real *)r->theta + r->step->W, biases(r->step, r->theta), false, y);
+    product(r, x[0], r->theta, biases(r->step, r->theta), false, y);
 }
 
 static void jvp(const struct ntk_run *r, const void *const *x, const void *y, const void *const *dx,
@@ -108,11 +110,11 @@ static void jvp(const struct ntk_run *r, const void *const *x, const void *y, co
 
     (void)y;
     if (dtheta)
-        product(r, x[0], (const real *)dtheta + s->W, biases(s, dtheta), false, dy);
+        product(r, x[0], dtheta, biases(s, dtheta), false, dy);
     else if (!dx[0])
         memset(dy, 0, (size_t)(r->n * ntk_features_of(s->out_shape)) * sizeof(real));
     if (dx[0])
-        product(r, dx[0], (const real *)r->theta + s->W, NULL, dtheta != NULL, dy);
+        product(r, dx[0], r->theta, NULL, dtheta != NULL, dy);
 }
 
 /* ---- cotangents of the input */
@@ -121,12 +123,13 @@ static void scatter(const struct ntk_tape_step *s, const real *rows, int64_t row
                     real *x)
 {
     const int64_t D = affine_windows(s), c = s->in_shape->c, size = ntk_features_of(*s->in_shape);
+    const struct ntk_places *windows = affine_places(s);
 
     for (int64_t i = row; i < row + n; i++) {
         real *to = x + i / D * size;
-        const int32_t *position = s->position + i % D * s->places;
+        const int32_t *position = windows->position + i % D * windows->n;
 
-        for (int a = 0; a < s->places; a++, rows += c)
+        for (int a = 0; a < windows->n; a++, rows += c)
             for (int64_t k = 0; position[a] >= 0 && k < c; k++)
                 to[position[a] * c + k] += rows[k];
     }
@@ -139,7 +142,7 @@ static void back_windows(const struct ntk_run *r, const real *dy, bool add, real
     const int64_t D = affine_windows(s), K = affine_inputs(s), width = s->out_shape.c;
     const int64_t samples = r->n * r->copies, size = ntk_features_of(*s->in_shape);
     const int64_t group = D < ROWS ? ROWS / D : 1;
-    const real *W = (const real *)r->theta + s->W;
+    const real *W = r->theta;
 
 #pragma omp parallel for schedule(dynamic) \
     num_threads(r->threads) if (samples * D * K * width > WORTH)
@@ -152,7 +155,7 @@ static void back_windows(const struct ntk_run *r, const real *dy, bool add, real
         for (int64_t i = first * D; i < end; i += ROWS) {
             const int64_t m = least(ROWS, end - i);
 
-            gemm(false, true, m, K, width, (real)s->affine.scale, dy + i * width, width, W, width,
+            gemm(false, true, m, K, width, (real)affine_scale(s), dy + i * width, width, W, width,
                  0, rows, K);
             scatter(s, rows, i, m, dx);
         }
@@ -164,12 +167,12 @@ static const real *transposed(const struct ntk_run *r)
 {
     const struct ntk_tape_step *s = r->step;
     const int64_t K = affine_inputs(s), width = s->out_shape.c;
-    const real *W = (const real *)r->theta + s->W;
+    const real *W = r->theta;
     real *out = (real *)r->scratch + r->threads * gathered(s);
 
     for (int64_t j = 0; j < width; j++)
         for (int64_t k = 0; k < K; k++)
-            out[j * K + k] = (real)s->affine.scale * W[k * width + j];
+            out[j * K + k] = (real)affine_scale(s) * W[k * width + j];
     return out;
 }
 
@@ -197,6 +200,7 @@ static void back_sample(const struct ntk_run *r, const real *Wt, int64_t copies,
                         real *dx)
 {
     const struct ntk_tape_step *s = r->step;
+    const struct ntk_places *windows = affine_places(s);
     const int64_t c = s->in_shape->c, width = s->out_shape.c;
     int32_t list[SPARSE_WIDTH];
     real coef[SPARSE_WIDTH * SPARSE_COPIES];
@@ -208,11 +212,11 @@ static void back_sample(const struct ntk_run *r, const real *Wt, int64_t copies,
                               .out_stride = (size_t)ntk_features_of(*s->in_shape)};
 
     for (int64_t q = 0; q < affine_windows(s); q++) {
-        const int32_t *position = s->position + q * s->places;
+        const int32_t *position = windows->position + q * windows->n;
 
         a.m = (size_t)active(dy + q * width, ntk_features_of(s->out_shape), copies, width, list,
                              coef);
-        for (int p = 0; p < s->places; p++) {
+        for (int p = 0; p < windows->n; p++) {
             if (position[p] < 0)
                 continue;
             a.rows = Wt + p * c;
@@ -255,9 +259,9 @@ static void back_inputs(const struct ntk_run *r, const real *dy, bool add, real 
     const int64_t K = affine_inputs(s), width = s->out_shape.c;
     const int64_t rows = r->n * r->copies * affine_windows(s);
     const int64_t across = (K + COLUMNS - 1) / COLUMNS, pieces = (rows + ROWS - 1) / ROWS * across;
-    const real *W = (const real *)r->theta + s->W;
+    const real *W = r->theta;
 
-    if (s->position) {
+    if (affine_windowed(s)) {
         (skipping_pays(s) ? back_nonzero : back_windows)(r, dy, add, dx);
         return;
     }
@@ -266,7 +270,7 @@ static void back_inputs(const struct ntk_run *r, const real *dy, bool add, real 
         const int64_t i0 = piece / across * ROWS, j0 = piece % across * COLUMNS;
 
         gemm(false, true, least(ROWS, rows - i0), least(COLUMNS, K - j0), width,
-             (real)s->affine.scale, dy + i0 * width, width, W + j0 * width, width, add ? 1 : 0,
+             (real)affine_scale(s), dy + i0 * width, width, W + j0 * width, width, add ? 1 : 0,
              dx + i0 * K + j0, K);
     }
 }
@@ -289,7 +293,7 @@ static void back_weights_windows(const struct ntk_run *r, const real *x, const r
             real *from = own_scratch(r);
 
             NTK_TYPED(ntk_affine_gather)(s, x, i0, n, from);
-            gemm(true, false, K, width, n, (real)s->affine.scale, from, K, dy + i0 * width, width,
+            gemm(true, false, K, width, n, (real)affine_scale(s), from, K, dy + i0 * width, width,
                  piece == part ? 0 : 1, sum, width);
         }
     }
@@ -304,7 +308,7 @@ static void back_weights(const struct ntk_run *r, const real *x, const real *dy,
     const int64_t K = affine_inputs(s), width = s->out_shape.c, rows = r->n * affine_windows(s);
     const int64_t across = (width + COLUMNS - 1) / COLUMNS, pieces = (K + ROWS - 1) / ROWS * across;
 
-    if (s->position) {
+    if (affine_windowed(s)) {
         back_weights_windows(r, x, dy, dW);
         return;
     }
@@ -313,7 +317,7 @@ static void back_weights(const struct ntk_run *r, const real *x, const real *dy,
         const int64_t i0 = piece / across * ROWS, j0 = piece % across * COLUMNS;
 
         gemm(true, false, least(ROWS, K - i0), least(COLUMNS, width - j0), rows,
-             (real)s->affine.scale, x + i0, K, dy + j0, width, 1, dW + i0 * width + j0, width);
+             (real)affine_scale(s), x + i0, K, dy + j0, width, 1, dW + i0 * width + j0, width);
     }
 }
 
@@ -324,7 +328,7 @@ static void back_biases(const struct ntk_run *r, const real *dy, real *db)
 
     for (int64_t i = 0; i < rows; i++)
         for (int64_t j = 0; j < width; j++)
-            db[j] += (real)s->affine.bias_scale * dy[i * width + j];
+            db[j] += (real)affine_bias_scale(s) * dy[i * width + j];
 }
 
 static void vjp(const struct ntk_run *r, const void *const *x, const void *y, const void *dy,
@@ -333,13 +337,66 @@ static void vjp(const struct ntk_run *r, const void *const *x, const void *y, co
     const struct ntk_tape_step *s = r->step;
 
     (void)y;
-    if (dtheta && s->affine.trainable) {
-        back_weights(r, x[0], dy, (real *)dtheta + s->W);
-        if (s->b >= 0)
-            back_biases(r, dy, (real *)dtheta + s->b);
+    if (dtheta) {
+        back_weights(r, x[0], dy, dtheta);
+        if (affine_biased(s))
+            back_biases(r, dy, (real *)dtheta + s->arrays[AFFINE_B].at);
     }
     if (dx[0])
         back_inputs(r, dy, add[0], dx[0]);
 }
 
-const struct ntk_step_class NTK_TYPED(ntk_step_affine) = {scratch, forward, jvp, vjp};
+const struct ntk_step_loops NTK_TYPED(ntk_loops_affine) = {
+    .forward = forward,
+    .jvp = jvp,
+    .vjp = vjp,
+    .scratch = scratch,
+    .differentiate = NTK_TYPED(ntk_affine_differentiate),
+    .share = NTK_TYPED(ntk_affine_share),
+    .share_scratch = NTK_TYPED(ntk_affine_share_scratch),
+    .derivatives_are_cheaper = NTK_TYPED(ntk_affine_derivatives_are_cheaper),
+};
+
+#else
+
+#include <math.h>
+
+NTK_STEP_LOOPS(affine)
+const struct ntk_step_class ntk_step_affine = {.name = "affine",
+                                               .size = sizeof(struct ntk_places),
+                                               .linear = true,
+                                               .by_channel = true,
+                                               NTK_STEP_TABLES(affine)};
+
+void ntk_tape_affine(struct ntk_tape *t, const char *layer, const struct ntk_affine *a,
+                     const struct ntk_wire *in, struct ntk_wire *out)
+{
+    struct ntk_tape_step *s = ntk_tape_append(t, &ntk_step_affine, 1, in, out);
+    struct ntk_step_array arrays[] = {
+        [AFFINE_W] = {.name = "W", .deviation = a->W_std, .multiplier = a->W_scale},
+        [AFFINE_B] = {.name = "b",
+                      .absent = isnan(a->b_std),
+                      .ndim = 1,
+                      .shape = {out->shape.c},
+                      .deviation = a->b_std,
+                      .multiplier = a->b_scale},
+    };
+    struct ntk_step_array *W = &arrays[AFFINE_W];
+    struct ntk_places *places;
+
+    if (!s)
+        return;
+    places = s->self;
+    places->n = 1;
+    if (a->window && !ntk_tape_places(t, a->window, in->shape, places))
+        return;
+    if (a->window && in->shape.spatial == 2)
+        W->shape[W->ndim++] = a->window->size[0];
+    if (a->window)
+        W->shape[W->ndim++] = a->window->size[1];
+    W->shape[W->ndim++] = in->shape.c;
+    W->shape[W->ndim++] = out->shape.c;
+    ntk_tape_params(t, layer, a->trainable, 2, arrays);
+}
+
+#endif

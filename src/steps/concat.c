@@ -2,6 +2,9 @@
  *
  * FanInConcat: the channels of all x[k] side by side, at every position.
  */
+#include "steps/step.h"
+
+#ifdef NTK_REAL
 #include "steps/typed.h"
 
 static void side_by_side(const struct ntk_run *r, const void *const *x, real *y)
@@ -51,4 +54,18 @@ static void vjp(const struct ntk_run *r, const void *const *x, const void *y, co
     }
 }
 
-const struct ntk_step_class NTK_TYPED(ntk_step_concat) = {NULL, forward, jvp, vjp};
+const struct ntk_step_loops NTK_TYPED(ntk_loops_concat) = {
+    .forward = forward, .jvp = jvp, .vjp = vjp};
+
+#else
+
+NTK_STEP_LOOPS(concat)
+const struct ntk_step_class ntk_step_concat = {
+    .name = "concat", .linear = true, NTK_STEP_TABLES(concat)};
+
+void ntk_tape_concat(struct ntk_tape *t, int n_in, const struct ntk_wire *in, struct ntk_wire *out)
+{
+    ntk_tape_append(t, &ntk_step_concat, n_in, in, out);
+}
+
+#endif

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * loops.c - the loops that are not steps, and the table of all loops of one element type.
+ * loops.c - see loops.h.
  */
 #include <math.h>
 
-#include "steps/affine.h"
+#include "steps/derivatives.h"
+#include "steps/loops.h"
 
 static void combine(int threads, int64_t n, double a, const void *x, double b, void *y)
 {
@@ -14,16 +15,6 @@ static void combine(int threads, int64_t n, double a, const void *x, double b, v
 #pragma omp parallel for simd num_threads(threads) if (n > NTK_WORTH_THREADS)
     for (int64_t i = 0; i < n; i++)
         to[i] = p * from[i] + (b != 0 ? q * to[i] : 0);
-}
-
-static double dot(int64_t n, const void *x, const void *y)
-{
-    const real *a = x, *b = y;
-    double sum = 0;
-
-    for (int64_t i = 0; i < n; i++)
-        sum += (double)a[i] * (double)b[i];
-    return sum;
 }
 
 static bool all_finite(int64_t n, const void *x)
@@ -65,23 +56,16 @@ static void inner(int threads, int64_t n1, int64_t n2, int64_t c, double factor,
     }
 }
 
-#define STEP(name) extern const struct ntk_step_class NTK_TYPED(ntk_step_##name);
-#include "steps/steps.def"
-#undef STEP
+static void contract(const struct ntk_share *s)
+{
+    NTK_TYPED(ntk_contract)(s, s->step->n_theta, s->side[0].g, s->side[1].g, s->scratch);
+}
 
 const struct ntk_finite NTK_TYPED(ntk_finite) = {
-    .step =
-        {
-#define STEP(name) [NTK_STEP_##name] = &NTK_TYPED(ntk_step_##name),
-#include "steps/steps.def"
-#undef STEP
-        },
-    .derivatives_are_cheaper = NTK_TYPED(ntk_share_derivatives_are_cheaper),
-    .differentiate = NTK_TYPED(ntk_share_differentiate),
-    .share_scratch = NTK_TYPED(ntk_share_scratch),
-    .share = NTK_TYPED(ntk_share_add),
+    .differentiate = NTK_TYPED(ntk_differentiate),
+    .contract = contract,
+    .contract_scratch = NTK_TYPED(ntk_contract_scratch),
     .combine = combine,
-    .dot = dot,
     .all_finite = all_finite,
     .convert = convert,
     .inner = inner,

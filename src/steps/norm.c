@@ -4,6 +4,14 @@
  * some axes. With m(.) the mean over a group:  dy = (dx - m(dx) - y m(y dx)) / s, and its transpose
  * is itself.
  */
+#include "steps/step.h"
+
+struct norm {
+    int axes; /* of positions that are normalised together, NTK_AXIS_ bits */
+    double eps;
+};
+
+#ifdef NTK_REAL
 #include <math.h>
 
 #include "ops/graph.h"
@@ -67,8 +75,9 @@ static void differentiate(const struct group *g, const real *x, const real *y, d
 /* Group number k of a sample, and how many there are. */
 static struct group group_of(const struct ntk_tape_step *s, int64_t k, int64_t *groups)
 {
+    const int axes = ((const struct norm *)s->self)->axes;
+    const bool all_rows = axes & NTK_AXIS_H, all_columns = axes & NTK_AXIS_W;
     const ntk_shape in = *s->in_shape;
-    const bool all_rows = s->axes & NTK_AXIS_H, all_columns = s->axes & NTK_AXIS_W;
     const int64_t across = all_columns ? 1 : in.w;
     struct group g = {
         .rows = all_rows ? in.h : 1, .columns = all_columns ? in.w : 1, .w = in.w, .c = in.c};
@@ -80,6 +89,7 @@ static struct group group_of(const struct ntk_tape_step *s, int64_t k, int64_t *
 
 static void forward(const struct ntk_run *r, const void *const *x, void *y)
 {
+    const double eps = ((const struct norm *)r->step->self)->eps;
     const int64_t size = ntk_features_of(r->step->out_shape);
     int64_t groups;
 
@@ -90,7 +100,7 @@ static void forward(const struct ntk_run *r, const void *const *x, void *y)
             int64_t n;
             const struct group g = group_of(r->step, k, &n);
 
-            normalise(&g, (const real *)x[0] + i * size, r->step->eps, (real *)y + i * size);
+            normalise(&g, (const real *)x[0] + i * size, eps, (real *)y + i * size);
         }
 }
 
@@ -98,6 +108,7 @@ static void forward(const struct ntk_run *r, const void *const *x, void *y)
 static void derive(const struct ntk_run *r, int64_t copies, const real *x, const real *y,
                    const real *in, bool add, real *out)
 {
+    const double eps = ((const struct norm *)r->step->self)->eps;
     const int64_t size = ntk_features_of(r->step->out_shape);
     int64_t groups;
 
@@ -108,8 +119,8 @@ static void derive(const struct ntk_run *r, int64_t copies, const real *x, const
             int64_t n;
             const struct group g = group_of(r->step, k, &n);
 
-            differentiate(&g, x + i / copies * size, y + i / copies * size, r->step->eps,
-                          in + i * size, add, out + i * size);
+            differentiate(&g, x + i / copies * size, y + i / copies * size, eps, in + i * size, add,
+                          out + i * size);
         }
 }
 
@@ -128,4 +139,22 @@ static void vjp(const struct ntk_run *r, const void *const *x, const void *y, co
         derive(r, r->copies, x[0], y, dy, add[0], dx[0]);
 }
 
-const struct ntk_step_class NTK_TYPED(ntk_step_norm) = {NULL, forward, jvp, vjp};
+const struct ntk_step_loops NTK_TYPED(ntk_loops_norm) = {
+    .forward = forward, .jvp = jvp, .vjp = vjp};
+
+#else
+
+NTK_STEP_LOOPS(norm)
+const struct ntk_step_class ntk_step_norm = {
+    .name = "norm", .size = sizeof(struct norm), NTK_STEP_TABLES(norm)};
+
+void ntk_tape_norm(struct ntk_tape *t, int axes, double eps, const struct ntk_wire *in,
+                   struct ntk_wire *out)
+{
+    struct ntk_tape_step *s = ntk_tape_append(t, &ntk_step_norm, 1, in, out);
+
+    if (s)
+        *(struct norm *)s->self = (struct norm){.axes = axes, .eps = eps};
+}
+
+#endif

@@ -2,6 +2,9 @@
  *
  * FanInProd: y = product of x[k].
  */
+#include "steps/step.h"
+
+#ifdef NTK_REAL
 #include "steps/typed.h"
 
 /* Product of all inputs but number k (k < 0: of all) at i. */
@@ -60,4 +63,17 @@ static void vjp(const struct ntk_run *r, const void *const *x, const void *y, co
     }
 }
 
-const struct ntk_step_class NTK_TYPED(ntk_step_product) = {NULL, forward, jvp, vjp};
+const struct ntk_step_loops NTK_TYPED(ntk_loops_product) = {
+    .forward = forward, .jvp = jvp, .vjp = vjp};
+
+#else
+
+NTK_STEP_LOOPS(product)
+const struct ntk_step_class ntk_step_product = {.name = "product", NTK_STEP_TABLES(product)};
+
+void ntk_tape_product(struct ntk_tape *t, int n_in, const struct ntk_wire *in, struct ntk_wire *out)
+{
+    ntk_tape_append(t, &ntk_step_product, n_in, in, out);
+}
+
+#endif

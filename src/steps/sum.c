@@ -2,6 +2,9 @@
  *
  * FanInSum: y = sum of x[k].
  */
+#include "steps/step.h"
+
+#ifdef NTK_REAL
 #include "steps/typed.h"
 
 static void add_up(const struct ntk_run *r, const void *const *x, real *y)
@@ -47,4 +50,16 @@ static void vjp(const struct ntk_run *r, const void *const *x, const void *y, co
     }
 }
 
-const struct ntk_step_class NTK_TYPED(ntk_step_sum) = {NULL, forward, jvp, vjp};
+const struct ntk_step_loops NTK_TYPED(ntk_loops_sum) = {.forward = forward, .jvp = jvp, .vjp = vjp};
+
+#else
+
+NTK_STEP_LOOPS(sum)
+const struct ntk_step_class ntk_step_sum = {.name = "sum", .linear = true, NTK_STEP_TABLES(sum)};
+
+void ntk_tape_sum(struct ntk_tape *t, int n_in, const struct ntk_wire *in, struct ntk_wire *out)
+{
+    ntk_tape_append(t, &ntk_step_sum, n_in, in, out);
+}
+
+#endif

@@ -2,10 +2,9 @@
  *
  * tape.c - building the steps of a finite network.
  */
-#include "steps/tape.h"
-
-#include <math.h>
 #include <string.h>
+
+#include "steps/step.h"
 
 #define PARAMS_MAX ((int64_t)1 << 40)
 
@@ -51,23 +50,54 @@ void ntk_tape_free(struct ntk_tape *t)
     ntk_arena_free(&t->arena);
 }
 
-/* A step with inputs and output; NULL if there is no memory. */
-static struct ntk_tape_step *append(struct ntk_tape *t, enum ntk_step_kind kind, int n_in,
-                                    const struct ntk_wire *in, struct ntk_wire *out)
+/* The first required face that a step does not have; NULL: it has all. */
+static const char *missing(const struct ntk_step_loops *l)
+{
+    return !l                                        ? "loops"
+           : !l->forward                             ? "forward"
+           : !l->jvp                                 ? "jvp"
+           : !l->vjp                                 ? "vjp"
+           : l->share && !l->share_scratch           ? "share_scratch"
+           : l->share && !l->derivatives_are_cheaper ? "derivatives_are_cheaper"
+                                                     : NULL;
+}
+
+ntk_status ntk_step_check(ntk_ctx *ctx, const struct ntk_step_class *cls)
+{
+    const char *f32 = missing(cls->f32), *f64 = missing(cls->f64);
+
+    if (!f32 && !f64)
+        return NTK_OK;
+    return ntk_fail(ctx, NTK_ENOTSUP, "finite networks: the step '%s' has no %s in float%d",
+                    cls->name, f32 ? f32 : f64, f32 ? 32 : 64);
+}
+
+void *ntk_tape_alloc(struct ntk_tape *t, size_t count, size_t size)
+{
+    void *p = ntk_arena_alloc(&t->arena, count, size);
+
+    if (!p)
+        fail(t);
+    return p;
+}
+
+struct ntk_tape_step *ntk_tape_append(struct ntk_tape *t, const struct ntk_step_class *cls,
+                                      int n_in, const struct ntk_wire *in, struct ntk_wire *out)
 {
     struct ntk_tape_step *s;
 
+    if (t->status == NTK_OK)
+        t->status = ntk_step_check(t->ctx, cls);
     if (t->status != NTK_OK || !grow(t, &t->steps, t->n, &t->capacity, sizeof *t->steps))
         return NULL;
     s = &t->steps[t->n];
     *s = (struct ntk_tape_step){
-        .kind = kind, .n_in = n_in, .out_shape = out->shape, .places = 1, .b = -1};
-    s->in = ntk_arena_alloc(&t->arena, (size_t)n_in, sizeof *s->in);
-    s->in_shape = ntk_arena_alloc(&t->arena, (size_t)n_in, sizeof *s->in_shape);
-    if (!s->in || !s->in_shape) {
-        fail(t);
+        .cls = cls, .n_in = n_in, .out_shape = out->shape, .theta = t->n_params};
+    s->self = ntk_tape_alloc(t, 1, cls->size);
+    s->in = ntk_tape_alloc(t, (size_t)n_in, sizeof *s->in);
+    s->in_shape = ntk_tape_alloc(t, (size_t)n_in, sizeof *s->in_shape);
+    if (!s->self || !s->in || !s->in_shape)
         return NULL;
-    }
     for (int k = 0; k < n_in; k++) {
         s->in[k] = in[k].value;
         s->in_shape[k] = in[k].shape;
@@ -77,20 +107,15 @@ static struct ntk_tape_step *append(struct ntk_tape *t, enum ntk_step_kind kind,
     return t->status == NTK_OK ? s : NULL;
 }
 
-/* The position along one axis that place a of window q covers; -1 outside. */
-static int cover(const struct ntk_window *w, int axis, int q, int a, int n)
-{
-    const int p = w->stride[axis] * q - w->low[axis] + a;
+/* ---- windows */
 
-    if (w->wrap)
-        return (p % n + n) % n;
-    return p < 0 || p >= n ? -1 : p;
-}
-
-static bool set_window(struct ntk_tape *t, struct ntk_tape_step *s, const struct ntk_window *w)
+bool ntk_tape_places(struct ntk_tape *t, const struct ntk_window *w, ntk_shape in,
+                     struct ntk_places *places)
 {
+    const struct ntk_window_axis rows = ntk_window_along(w, 0, (int)in.h),
+                                 columns = ntk_window_along(w, 1, (int)in.w);
     const int64_t windows = (int64_t)w->out[0] * w->out[1];
-    const int h = (int)s->in_shape[0].h, columns = (int)s->in_shape[0].w;
+    size_t count;
 
     if (w->size[0] > INT32_MAX / w->size[1] || windows > INT32_MAX / w->size[0] / w->size[1]) {
         t->status = ntk_fail(t->ctx, NTK_ENOTSUP,
@@ -99,127 +124,81 @@ static bool set_window(struct ntk_tape *t, struct ntk_tape_step *s, const struct
                              w->size[0], w->size[1], (long long)windows);
         return false;
     }
-    s->places = w->size[0] * w->size[1];
-    t->status = ntk_ctx_check_memory(
-        t->ctx, (size_t)windows * (size_t)s->places * sizeof *s->position, "a window's positions");
+    places->n = w->size[0] * w->size[1];
+    count = (size_t)windows * (size_t)places->n;
+    t->status =
+        ntk_ctx_check_memory(t->ctx, count * sizeof *places->position, "a window's positions");
     if (t->status != NTK_OK)
         return false;
-    s->position =
-        ntk_arena_alloc(&t->arena, (size_t)windows * (size_t)s->places, sizeof *s->position);
-    if (!s->position)
-        return fail(t);
-    for (int q = 0; q < (int)windows; q++)
-        for (int a = 0; a < s->places; a++) {
-            const int i = cover(w, 0, q / w->out[1], a / w->size[1], h);
-            const int j = cover(w, 1, q % w->out[1], a % w->size[1], columns);
+    places->position = ntk_tape_alloc(t, count, sizeof *places->position);
+    for (int q = 0; q < (int)windows && places->position; q++)
+        for (int a = 0; a < places->n; a++) {
+            const int i = ntk_window_position(&rows, q / w->out[1], a / w->size[1]);
+            const int j = ntk_window_position(&columns, q % w->out[1], a % w->size[1]);
 
-            s->position[q * s->places + a] = i < 0 || j < 0 ? -1 : i * columns + j;
+            places->position[q * places->n + a] = i < 0 || j < 0 ? -1 : i * columns.n + j;
         }
-    return true;
+    return places->position != NULL;
 }
 
 /* ---- parameters */
 
-static int64_t new_array(struct ntk_tape *t, const char *layer, const char *name, int ndim,
-                         const int64_t *shape, bool trainable)
+/* Lists an array among those of the tape, and gives it its numbers. */
+static void list_array(struct ntk_tape *t, struct ntk_tape_step *s, const char *layer,
+                       struct ntk_step_array *a)
 {
-    ntk_param_array *a;
-    int64_t size = 1;
+    ntk_param_array *listed;
 
-    for (int k = 0; k < ndim; k++) {
-        if (shape[k] > (PARAMS_MAX - t->n_params) / size) {
+    a->at = s->n_theta;
+    if (a->absent || !grow(t, &t->arrays, t->n_arrays, &t->arrays_capacity, sizeof *t->arrays))
+        return;
+    a->size = 1;
+    for (int k = 0; k < a->ndim; k++) {
+        if (a->shape[k] > (PARAMS_MAX - t->n_params) / a->size) {
             t->status =
                 ntk_fail(t->ctx, NTK_ENOMEM, "%s: a finite network of more than %.2g parameters",
                          layer, (double)PARAMS_MAX);
-            return 0;
+            return;
         }
-        size *= shape[k];
+        a->size *= a->shape[k];
     }
-    if (!grow(t, &t->arrays, t->n_arrays, &t->arrays_capacity, sizeof *t->arrays))
-        return 0;
-    a = &t->arrays[t->n_arrays++];
-    *a = (ntk_param_array){
-        .ndim = ndim, .offset = t->n_params, .size = size, .trainable = trainable};
-    for (int k = 0; k < ndim; k++)
-        a->shape[k] = shape[k];
-    snprintf(a->name, sizeof a->name, "%02d_%s/%s", t->n_groups, layer, name);
-    t->n_params += size;
-    return a->offset;
+    listed = &t->arrays[t->n_arrays++];
+    *listed = (ntk_param_array){
+        .ndim = a->ndim, .offset = t->n_params, .size = a->size, .trainable = s->trainable};
+    for (int k = 0; k < a->ndim; k++)
+        listed->shape[k] = a->shape[k];
+    snprintf(listed->name, sizeof listed->name, "%02d_%s/%s", t->n_groups, layer, a->name);
+    t->n_params += a->size;
+    s->n_theta += a->size;
 }
 
-void ntk_tape_affine(struct ntk_tape *t, const char *name, const struct ntk_affine *a,
-                     const struct ntk_wire *in, struct ntk_wire *out)
+void ntk_tape_params(struct ntk_tape *t, const char *layer, bool trainable, int n,
+                     const struct ntk_step_array *arrays)
 {
-    struct ntk_tape_step *s = append(t, NTK_STEP_affine, 1, in, out);
-    int64_t shape[4];
-    int ndim = 0;
+    struct ntk_tape_step *s = &t->steps[t->n - 1];
 
-    if (!s)
+    s->arrays = ntk_tape_alloc(t, (size_t)n, sizeof *s->arrays);
+    if (!s->arrays)
         return;
-    if (a->window && !set_window(t, s, a->window))
-        return;
-    if (a->window && in->shape.spatial == 2)
-        shape[ndim++] = a->window->size[0];
-    if (a->window)
-        shape[ndim++] = a->window->size[1];
-    shape[ndim++] = in->shape.c;
-    shape[ndim++] = out->shape.c;
-    s->affine = *a;
-    s->affine.window = NULL; /* the caller's */
-    s->W = new_array(t, name, "W", ndim, shape, a->trainable);
-    if (!isnan(a->b_std))
-        s->b = new_array(t, name, "b", 1, &out->shape.c, a->trainable);
+    memcpy(s->arrays, arrays, (size_t)n * sizeof *arrays);
+    s->n_arrays = n;
+    s->trainable = trainable;
+    for (int k = 0; k < n && t->status == NTK_OK; k++)
+        list_array(t, s, layer, &s->arrays[k]);
     t->n_groups++;
 }
 
-/* ---- the others */
-
-void ntk_tape_activation(struct ntk_tape *t, const struct ntk_activation *act, const void *self,
-                         const struct ntk_wire *in, struct ntk_wire *out)
+void ntk_tape_layer(struct ntk_tape *t)
 {
-    struct ntk_tape_step *s = append(t, NTK_STEP_activation, 1, in, out);
+    int n = 0, *numbers;
 
-    if (s) {
-        s->act = act;
-        s->self = self;
-    }
-}
-
-void ntk_tape_pool(struct ntk_tape *t, const struct ntk_window *w, double scale,
-                   const struct ntk_wire *in, struct ntk_wire *out)
-{
-    struct ntk_tape_step *s = append(t, NTK_STEP_pool, 1, in, out);
-    const int64_t windows = ntk_positions(out->shape);
-
-    if (!s || !set_window(t, s, w))
+    for (int k = t->layered; k < t->n; k++)
+        n += t->steps[k].n_arrays;
+    numbers = ntk_tape_alloc(t, (size_t)n, sizeof *numbers);
+    if (!numbers || !grow(t, &t->layers, t->n_layers, &t->layers_capacity, sizeof *t->layers))
         return;
-    s->weight = ntk_arena_alloc(&t->arena, (size_t)windows, sizeof *s->weight);
-    if (!s->weight) {
-        fail(t);
-        return;
-    }
-    for (int64_t q = 0; q < windows; q++) {
-        int inside = 0;
-
-        for (int a = 0; a < s->places; a++)
-            inside += s->position[q * s->places + a] >= 0;
-        s->weight[q] = scale / (w->true_count ? inside : 1);
-    }
-}
-
-void ntk_tape_norm(struct ntk_tape *t, int axes, double eps, const struct ntk_wire *in,
-                   struct ntk_wire *out)
-{
-    struct ntk_tape_step *s = append(t, NTK_STEP_norm, 1, in, out);
-
-    if (s) {
-        s->axes = axes;
-        s->eps = eps;
-    }
-}
-
-void ntk_tape_join(struct ntk_tape *t, enum ntk_step_kind kind, int n_in, const struct ntk_wire *in,
-                   struct ntk_wire *out)
-{
-    append(t, kind, n_in, in, out);
+    t->layers[t->n_layers++] = (ntk_param_layer){.n = n, .arrays = numbers};
+    for (; t->layered < t->n; t->layered++)
+        for (int k = 0; k < t->steps[t->layered].n_arrays; k++)
+            *numbers++ = t->steps[t->layered].arrays[k].absent ? -1 : t->listed++;
 }

@@ -644,10 +644,36 @@ static void tables_are_consistent(void **state)
     }
 }
 
+/* Offsets count modulo the image where any window wraps around: a layer with such a padding says so. */
+static void windows_that_wrap_say_so(void **state)
+{
+    static const char *const paddings[] = {"VALID", "SAME", "CIRCULAR"};
+
+    (void)state;
+    for (size_t i = 0; i < ntk_n_layers; i++) {
+        const struct ntk_param *p = ntk_layers[i]->base.params;
+
+        while (p && p->name && strcmp(p->name, "padding") != 0)
+            p++;
+        for (int k = 0; p && p->name && k < 3; k++) {
+            char call[300], text[400];
+            ntk_net *net;
+
+            open_call(&ntk_layers[i]->base, call, sizeof call);
+            snprintf(text, sizeof text, "repeat(serial(Identity(), %s, padding='%s')), 2)", call,
+                     paddings[k]);
+            assert_ok(ctx, ntk_net_parse(ctx, text, &net));
+            assert_int_equal(ntk_net_wraps(net), k == 2);
+            ntk_net_free(net);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tables_are_consistent),
+        cmocka_unit_test(windows_that_wrap_say_so),
         cmocka_unit_test(bad_parameters_are_refused_by_name),
         cmocka_unit_test(missing_and_unknown_parameters_are_named),
         cmocka_unit_test(kernels_of_every_class_are_kernels),

@@ -228,7 +228,7 @@ static ntk_status run_jobs(const struct block *b)
     ntk_status status = NTK_OK;
     int64_t count = 0;
 
-#pragma omp parallel num_threads(ctx->threads)
+#pragma omp parallel num_threads(ntk_threads_for(ctx, n))
     {
         struct ntk_planes p;
         const bool ready = ntk_planes_new(b->c, b->s, &p);
@@ -277,7 +277,7 @@ static ntk_status run_tiles(const struct block *b)
     ntk_ctx *ctx = b->s->ctx;
     ntk_status status = NTK_OK;
 
-#pragma omp parallel num_threads(ctx->threads)
+#pragma omp parallel num_threads(ntk_threads_for(ctx, rows * columns))
     {
         struct ntk_points_work w;
         const bool ready = ntk_points_new(&w, &t);
@@ -368,7 +368,7 @@ ntk_status ntk_cpu_own(void *compiled, int frame, const struct ntk_panel *panel,
 
     for (size_t k = 0; sums && points && k < sums_of(whole); k++)
         sums[k] = out[k];
-#pragma omp parallel num_threads(s->ctx->threads)
+#pragma omp parallel num_threads(ntk_threads_for(s->ctx, panel->n))
     {
         struct ntk_planes p;
         const bool ready = ntk_planes_new(c, s, &p);

@@ -308,7 +308,7 @@ ntk_status ntk_points_run(const struct ntk_cpu *c, const struct ntk_batch *b)
     if (c->near)
         shared = ntk_near_sides_new(&t);
 
-#pragma omp parallel num_threads(ctx->threads)
+#pragma omp parallel num_threads(ntk_threads_for(ctx, n))
     {
         struct ntk_points_work w;
         struct ntk_near near = {0};

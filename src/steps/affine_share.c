@@ -1,17 +1,21 @@
 /* SPDX-License-Identifier: MIT
  *
- * share.c - an affine step's share of the tangent kernel (Novak et al. 2022, "structured
+ * affine_share.c - an affine step's share of the tangent kernel (Novak et al. 2022, "structured
  * derivatives"): with cols the gathered inputs [windows][K] and g the cotangents [windows][width]
- * of a sample, df/dW = scale cols' g,    Theta[i, j] = scale^2 <cols_i' g_i, cols_j' g_j> = scale^2
- * sum over p, q of (cols_i cols_j')[p, q] (g_i g_j')[p, q] Products of positions (the second form)
- * are cheaper where windows are few, always if there is one; otherwise the derivatives themselves
- * are, which a side brings along, or they are made here for some of W's rows at a time.
+ * of a sample, df/dW = scale cols' g,
+ *     Theta[i, j] = scale^2 <cols_i' g_i, cols_j' g_j>
+ *                 = scale^2 sum over p, q of (cols_i cols_j')[p, q] (g_i g_j')[p, q].
+ * Products of positions (the second form) are cheaper where windows are few, always if there is one;
+ * otherwise the derivatives themselves are, which are made here for some of W's rows at a time.
  */
 #include "steps/affine.h"
 
-#define TILE         256  /* windows or cotangents along a side of a tile */
-#define SLICE        4096 /* numbers of a derivative */
-#define MADE_BYTES   ((int64_t)64 << 20) /* of derivatives that are made here: bounds the rows at a time */
+#ifdef NTK_REAL
+#include "steps/derivatives.h"
+
+#define TILE       256 /* windows or cotangents along a side of a tile */
+/* Of derivatives that are made here: bounds the rows at a time. */
+#define MADE_BYTES ((int64_t)64 << 20)
 
 /* Multiply-adds of the two forms for n1 x n2 samples. */
 static double cost_positions(const struct ntk_share *s)
@@ -52,7 +56,7 @@ static struct areas areas_of(const struct ntk_share *s)
 {
     const int64_t t = tile_samples(s), D = affine_windows(s->step), c = s->blocks ? s->copies : 1;
 
-    return (struct areas){.cols = s->step->position ? t * D * affine_inputs(s->step) : 0,
+    return (struct areas){.cols = affine_windowed(s->step) ? t * D * affine_inputs(s->step) : 0,
                           .g = D > 1 ? t * D * s->step->out_shape.c * s->copies : 0,
                           .products = t * D * t * D,
                           .of_g = t * D * c * t * D * c};
@@ -89,10 +93,10 @@ static struct part part_of(const struct ntk_share *s, int side, int64_t i0, int6
     const int64_t D = affine_windows(step), size = ntk_features_of(step->out_shape);
     struct part p = {.i0 = i0, .n = n, .cols = cols, .g = g};
 
-    if (step->position)
-        NTK_TYPED(ntk_affine_gather)(step, from->x, i0 * D, n * D, cols);
+    if (affine_windowed(step))
+        NTK_TYPED(ntk_affine_gather)(step, from->x[0], i0 * D, n * D, cols);
     else
-        p.cols = (const real *)from->x + i0 * D * affine_inputs(step);
+        p.cols = (const real *)from->x[0] + i0 * D * affine_inputs(step);
     if (D > 1)
         by_copy(s, from, i0, n, g);
     else
@@ -100,20 +104,15 @@ static struct part part_of(const struct ntk_share *s, int side, int64_t i0, int6
     return p;
 }
 
-static real *entry(const struct ntk_share *s, int64_t i, int64_t j)
-{
-    return (real *)s->k + (i * s->ld + j) * s->stride;
-}
-
 /* k += weight cols cols' * g g' + bias g g', summed over windows. ld_g: of the product of
  * cotangents. */
 static void gather_entry(const struct ntk_share *s, const real *cc, int64_t ld, const real *gg,
                          int64_t ld_g, real *k)
 {
-    const struct ntk_affine *a = &s->step->affine;
     const int64_t D = affine_windows(s->step);
-    const double weight = a->scale * a->scale,
-                 bias = s->step->b < 0 ? 0 : a->bias_scale * a->bias_scale;
+    const double scale = affine_scale(s->step), weight = scale * scale;
+    const double of_bias = affine_biased(s->step) ? affine_bias_scale(s->step) : 0,
+                 bias = of_bias * of_bias;
     double sum = 0;
 
     for (int64_t p = 0; p < D; p++)
@@ -137,7 +136,7 @@ static void tile_sum(const struct ntk_share *s, const struct part *a, const stru
     for (int64_t i = 0; i < a->n; i++)
         for (int64_t j = same ? i : 0; j < b->n; j++)
             gather_entry(s, cc + i * D * columns + j * D, columns, gg + i * D * columns + j * D,
-                         columns, entry(s, a->i0 + i, b->i0 + j));
+                         columns, share_entry(s, a->i0 + i, b->i0 + j));
 }
 
 /* All pairs of copies; rows of the product are [sample][copy] with one window, else
@@ -157,7 +156,7 @@ static void tile_blocks(const struct ntk_share *s, const struct part *a, const s
 
                 gather_entry(s, cc + i * D * b->n * D + j * D, b->n * D,
                              gg + row * columns + column, columns,
-                             entry(s, a->i0 + i, b->i0 + j) + k);
+                             share_entry(s, a->i0 + i, b->i0 + j) + k);
             }
 }
 
@@ -206,7 +205,8 @@ struct derivatives {
 
 static int64_t gathered_elements(const struct ntk_tape_step *step)
 {
-    return step->position ? least(affine_windows(step), AFFINE_ROWS) * affine_inputs(step) : 0;
+    return affine_windowed(step) ? least(affine_windows(step), AFFINE_ROWS) * affine_inputs(step)
+                                 : 0;
 }
 
 static void bias_derivative(const struct ntk_tape_step *step, const real *g, real *out)
@@ -216,107 +216,65 @@ static void bias_derivative(const struct ntk_tape_step *step, const real *g, rea
     memset(out, 0, (size_t)width * sizeof *out);
     for (int64_t p = 0; p < affine_windows(step); p++)
         for (int64_t j = 0; j < width; j++)
-            out[j] += (real)step->affine.bias_scale * g[p * width + j];
+            out[j] += (real)affine_bias_scale(step) * g[p * width + j];
+}
+
+/* Rows of the derivatives: those of W, and the bias. */
+static int64_t derivative_rows(const struct ntk_tape_step *step)
+{
+    return affine_inputs(step) + affine_biased(step);
 }
 
 /* Rows k0 ... of df/d(W, b) of every cotangent of sample i, [k][width]. The gathered inputs serve
  * all cotangents. */
-static void differentiate_sample(const struct ntk_share *s, const struct ntk_side *side,
+static void differentiate_sample(const struct ntk_run *r, const real *x, const real *g,
                                  const struct derivatives *d, int64_t i, real *gathered)
 {
-    const struct ntk_tape_step *step = s->step;
+    const struct ntk_tape_step *step = r->step;
     const int64_t D = affine_windows(step), K = affine_inputs(step), width = step->out_shape.c;
     const int64_t weights = least(d->k, K - d->k0);
-    const real *x = side->x, *g = (const real *)side->g + i * s->copies * D * width;
     real *out = d->out + i * d->per_sample;
 
+    g += i * r->copies * D * width;
     for (int64_t p = 0; p < D; p += AFFINE_ROWS) {
         const int64_t n = least(AFFINE_ROWS, D - p);
-        const real *cols = step->position ? gathered : x + (i * D + p) * K;
+        const real *cols = affine_windowed(step) ? gathered : x + (i * D + p) * K;
 
-        if (step->position)
+        if (affine_windowed(step))
             NTK_TYPED(ntk_affine_gather)(step, x, i * D + p, n, gathered);
-        for (int64_t c = 0; c < s->copies; c++)
-            gemm(true, false, weights, width, n, (real)step->affine.scale, cols + d->k0, K,
+        for (int64_t c = 0; c < r->copies; c++)
+            gemm(true, false, weights, width, n, (real)affine_scale(step), cols + d->k0, K,
                  g + (c * D + p) * width, width, p > 0 ? 1 : 0, out + c * d->per_copy, width);
     }
-    for (int64_t c = 0; c < s->copies && weights < d->k; c++)
+    for (int64_t c = 0; c < r->copies && weights < d->k; c++)
         bias_derivative(step, g + c * D * width, out + c * d->per_copy + weights * width);
 }
 
-static void differentiate(const struct ntk_share *s, const struct ntk_side *side,
-                          const struct derivatives *d, real *gathered)
+static void differentiate(const struct ntk_run *r, const real *x, const real *g,
+                          const struct derivatives *d)
 {
-#pragma omp parallel for schedule(dynamic) num_threads(s->threads)
-    for (int64_t i = 0; i < side->n; i++)
-        differentiate_sample(s, side, d, i,
-                             gathered + omp_get_thread_num() * gathered_elements(s->step));
+#pragma omp parallel for schedule(dynamic) num_threads(r->threads)
+    for (int64_t i = 0; i < r->n; i++)
+        differentiate_sample(
+            r, x, g, d, i, (real *)r->scratch + omp_get_thread_num() * gathered_elements(r->step));
 }
 
-/* Products of derivatives are cut into tiles of samples, and each tile into slices of the
- * derivatives. */
-struct tiling {
-    int64_t each, length; /* rows of a sample, and their numbers */
-    int64_t t, across, slices;
-};
-
-static struct tiling tiling_of(const struct ntk_share *s, int64_t size)
+void NTK_TYPED(ntk_affine_differentiate)(const struct ntk_run *r, const void *const *x,
+                                         const void *y, const void *g, int64_t per_sample,
+                                         int64_t per_copy, void *out)
 {
-    struct tiling of = {.each = s->blocks ? s->copies : 1,
-                        .length = s->blocks ? size : s->copies * size};
+    const struct derivatives d = {
+        .k = derivative_rows(r->step), .per_sample = per_sample, .per_copy = per_copy, .out = out};
 
-    of.t = of.each < TILE ? TILE / of.each : 1;
-    of.across = (s->side[1].n + of.t - 1) / of.t;
-    of.slices = (of.length + SLICE - 1) / SLICE;
-    return of;
+    (void)y;
+    differentiate(r, x[0], g, &d);
 }
 
-static void add_tile(const struct ntk_share *s, int64_t i0, int64_t j0, int64_t n, int64_t m,
-                     const real *product)
+/* Of scratch: gathered inputs and a product for each thread. */
+static size_t fixed_bytes(const struct ntk_share *s)
 {
-    const int64_t each = s->blocks ? s->copies : 1;
-    const bool diagonal = s->symmetric && i0 == j0;
-
-    for (int64_t i = 0; i < n; i++)
-        for (int64_t j = diagonal ? i : 0; j < m; j++)
-            for (int64_t k = 0; k < each * each; k++)
-                entry(s, i0 + i, j0 + j)[k] +=
-                    (real)s->factor *
-                    product[(i * each + k / each) * m * each + j * each + k % each];
-}
-
-/* Adds the products of derivatives. Slices of a tile are added in their order, so that the sum
- * does not depend on the threads. */
-static void contract(const struct ntk_share *s, int64_t size, const real *a, const real *b,
-                     real *products)
-{
-    const struct tiling of = tiling_of(s, size);
-    const int64_t down = (s->side[0].n + of.t - 1) / of.t, rows = of.t * of.each;
-
-#pragma omp parallel for ordered schedule(dynamic) num_threads(s->threads)
-    for (int64_t item = 0; item < down * of.across * of.slices; item++) {
-        const int64_t tile = item / of.slices, k0 = item % of.slices * SLICE;
-        const int64_t i0 = tile / of.across * of.t, j0 = tile % of.across * of.t;
-        const int64_t n = least(of.t, s->side[0].n - i0), m = least(of.t, s->side[1].n - j0);
-        real *product = products + omp_get_thread_num() * rows * rows;
-
-        if (s->symmetric && j0 < i0)
-            continue;
-        products_of_rows(s->symmetric && i0 == j0 && !s->blocks, n * of.each, m * of.each,
-                         least(SLICE, of.length - k0), a + i0 * of.each * of.length + k0,
-                         b + j0 * of.each * of.length + k0, of.length, product);
-#pragma omp ordered
-        add_tile(s, i0, j0, n, m, product);
-    }
-}
-
-/* Of scratch: a product for each thread, and gathered inputs if derivatives are still to be made.
- */
-static int64_t fixed_elements(const struct ntk_share *s)
-{
-    const struct tiling of = tiling_of(s, 0);
-
-    return s->threads * (of.t * of.each * of.t * of.each + gathered_elements(s->step));
+    return (size_t)(s->threads * gathered_elements(s->step)) * sizeof(real) +
+           NTK_TYPED(ntk_contract_scratch)(s);
 }
 
 static int64_t row_elements(const struct ntk_share *s)
@@ -324,74 +282,61 @@ static int64_t row_elements(const struct ntk_share *s)
     return (s->side[0].n + (s->symmetric ? 0 : s->side[1].n)) * s->copies * s->step->out_shape.c;
 }
 
-/* Rows of W whose derivatives are made at a time, which sums depend on: not on the threads. */
+/* Rows whose derivatives are made at a time, which sums depend on: not on the threads. */
 static int64_t rows_at_a_time(const struct ntk_share *s)
 {
-    const int64_t rows = affine_inputs(s->step) + (s->step->b >= 0);
     const int64_t room = MADE_BYTES / (int64_t)sizeof(real) / row_elements(s);
 
-    return room < 1 ? 1 : least(rows, room);
+    return room < 1 ? 1 : least(derivative_rows(s->step), room);
 }
 
 static void share_derivatives(const struct ntk_share *s)
 {
-    const int64_t rows = affine_inputs(s->step) + (s->step->b >= 0), width = s->step->out_shape.c;
-    const int64_t step = rows_at_a_time(s);
-    real *gathered = s->scratch, *products = gathered + s->threads * gathered_elements(s->step);
-    real *a = (real *)s->scratch + fixed_elements(s);
+    const int64_t rows = derivative_rows(s->step), step = rows_at_a_time(s);
+    real *products = (real *)s->scratch + s->threads * gathered_elements(s->step);
+    real *a = (real *)((char *)s->scratch + fixed_bytes(s));
 
     for (int64_t k0 = 0; k0 < rows; k0 += step) {
-        const int64_t k = least(step, rows - k0), size = k * width;
+        const int64_t k = least(step, rows - k0), size = k * s->step->out_shape.c;
         struct derivatives d = {
             .k0 = k0, .k = k, .per_sample = s->copies * size, .per_copy = size, .out = a};
 
-        differentiate(s, &s->side[0], &d, gathered);
-        if (!s->symmetric) {
-            d.out += s->side[0].n * d.per_sample;
-            differentiate(s, &s->side[1], &d, gathered);
+        for (int side = 0; side < (s->symmetric ? 1 : 2); side++) {
+            const struct ntk_run r = {.step = s->step,
+                                      .threads = s->threads,
+                                      .n = s->side[side].n,
+                                      .copies = s->copies,
+                                      .scratch = s->scratch};
+
+            d.out = a + side * s->side[0].n * d.per_sample;
+            differentiate(&r, s->side[side].x[0], s->side[side].g, &d);
         }
-        contract(s, size, a, d.out, products);
+        NTK_TYPED(ntk_contract)(s, size, a, d.out, products);
     }
 }
 
-/* ---- what others call */
+/* ---- either */
 
-bool NTK_TYPED(ntk_share_derivatives_are_cheaper)(const struct ntk_share *s)
+bool NTK_TYPED(ntk_affine_derivatives_are_cheaper)(const struct ntk_share *s)
 {
     return affine_windows(s->step) > 1 && cost_derivatives(s) <= cost_positions(s);
 }
 
-void NTK_TYPED(ntk_share_differentiate)(const struct ntk_share *s, int64_t per_sample,
-                                        int64_t per_copy, void *out)
+size_t NTK_TYPED(ntk_affine_share_scratch)(const struct ntk_share *s)
 {
-    const struct derivatives d = {.k = affine_inputs(s->step) + (s->step->b >= 0),
-                                  .per_sample = per_sample,
-                                  .per_copy = per_copy,
-                                  .out = out};
+    const struct areas of = areas_of(s);
 
-    differentiate(s, &s->side[0], &d, s->scratch);
+    if (NTK_TYPED(ntk_affine_derivatives_are_cheaper)(s))
+        return fixed_bytes(s) + (size_t)(rows_at_a_time(s) * row_elements(s)) * sizeof(real);
+    return (size_t)(s->threads * areas_sum(&of)) * sizeof(real);
 }
 
-size_t NTK_TYPED(ntk_share_scratch)(const struct ntk_share *s)
+void NTK_TYPED(ntk_affine_share)(const struct ntk_share *s)
 {
-    int64_t elements = fixed_elements(s);
-
-    if (s->side[0].x && NTK_TYPED(ntk_share_derivatives_are_cheaper)(s))
-        elements += rows_at_a_time(s) * row_elements(s);
-    else if (s->side[0].x) {
-        const struct areas of = areas_of(s);
-
-        elements = s->threads * areas_sum(&of);
-    }
-    return (size_t)elements * sizeof(real);
-}
-
-void NTK_TYPED(ntk_share_add)(const struct ntk_share *s)
-{
-    if (!s->side[0].x)
-        contract(s, ntk_derivative_size(s->step), s->side[0].g, s->side[1].g, s->scratch);
-    else if (NTK_TYPED(ntk_share_derivatives_are_cheaper)(s))
+    if (NTK_TYPED(ntk_affine_derivatives_are_cheaper)(s))
         share_derivatives(s);
     else
         share_positions(s);
 }
+
+#endif
