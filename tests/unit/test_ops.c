@@ -67,7 +67,8 @@ static struct ntk_link_axis shift_axis(const struct ntk_graph *g, const struct n
     const struct ntk_node *in = ntk_node_in(g, v, 0);
     const int n = k ? in->w : in->h;
 
-    return (struct ntk_link_axis){.n = n, .n_out = n, .size = 1, .stride = 1, .low = k ? -1 : 0, .wrap = true};
+    return (struct ntk_link_axis){
+        .window = {.n = n, .size = 1, .stride = 1, .low = k ? -1 : 0, .wrap = true}, .n_out = n};
 }
 
 static void shift_instruct(const struct ntk_node *v, struct ntk_instruction *out)
@@ -99,8 +100,8 @@ static struct ntk_link_axis sum_axis(const struct ntk_graph *g, const struct ntk
 {
     struct ntk_link_axis x = shift_axis(g, v, k);
 
-    x.low = 0;
-    x.wrap = false;
+    x.window.low = 0;
+    x.window.wrap = false;
     x.only_trace = true;
     return x;
 }

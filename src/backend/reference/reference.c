@@ -59,7 +59,7 @@ static double seconds_of(const struct ntk_reference_program *c, const struct ntk
     for (int k = 0; k < 2 && places > 0; k++) {
         const struct ntk_link_axis x = n->v->op->axis(c->p->graph, n->v, k);
 
-        places *= (double)x.size * x.size * (n->v->place == NTK_SUMS ? (double)x.n_out * x.n_out : 1);
+        places *= (double)x.window.size * x.window.size * (n->v->place == NTK_SUMS ? (double)x.n_out * x.n_out : 1);
     }
     return places * PLACE_SECONDS;
 }
