@@ -269,6 +269,7 @@ static ntk_status start(struct ntk_preparation *x, const ntk_data *data, struct 
     s->program = p;
     s->reference = x->reference;
     s->data = data;
+    s->bare = !x->machine->backend->own;
     s->n = data->n;
     s->stride = stride_of(data->n);
     s->dtype = x->reference->way.dtype;
@@ -287,7 +288,7 @@ static ntk_status start(struct ntk_preparation *x, const ntk_data *data, struct 
 #pragma omp parallel for schedule(static) num_threads(ntk_threads_for(s->ctx, s->n))
     for (int64_t i = 0; i < s->n; i++)
         ntk_variances_of(s, 0)[i] = mean_square(s, i);
-    if (s->dtype == NTK_F64 && !x->reference->way.last && !squares_fit(s))
+    if (s->dtype == NTK_F64 && !x->reference->way.last && !s->bare && !squares_fit(s))
         x->beyond = true;
     if (x->beyond)
         return NTK_OK;
@@ -304,6 +305,8 @@ static ntk_status prepare(struct ntk_preparation *x, const ntk_data *const *data
 
     for (int t = 0; t < x->sets; t++)
         NTK_TRY(start(x, data[t], &x->s[t]));
+    if (x->s[0]->bare)
+        return NTK_OK;
     if (!x->beyond)
         NTK_TRY(ntk_prepare_ranges(x));
     if (!x->beyond)

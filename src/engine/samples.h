@@ -42,6 +42,7 @@ struct ntk_samples {
     size_t features, channels; /* x is [n][features], with positions [n][positions][channels] */
     const void *x;   /* of dtype */
     void *owned_x;   /* x if it had to be converted */
+    bool bare;       /* nothing below but equal samples is made: the backend reads nothing else */
     int *exponent;   /* [n]: samples were multiplied by 2^exponent, which the engine takes back; NULL: by 1 */
 
     /* Equal samples: `order` has all by their numbers, those that are equal side by side and ascending; those equal

@@ -238,7 +238,7 @@ ntk_status ntk_samples_sides(struct ntk_samples *s)
 {
     const struct ntk_frame *f = &s->program->frames[s->program->points];
 
-    for (int k = 0; k < f->n_steps; k++) {
+    for (int k = 0; k < f->n_steps && !s->bare; k++) {
         const int t = f->steps[k].side_set;
         const struct sweep none = {.s = s};
         struct sweep w = none;
