@@ -304,7 +304,7 @@ static void nets_agree(void **state)
 {
     (void)state;
     bad = 0;
-    for (size_t i = 0; i < NETS; i++)
+    for (size_t i = 0; i < NETS; i += SANITIZED ? 4 : 1)
         compare(&nets[i]);
     assert_int_equal(bad, 0);
 }
@@ -346,7 +346,7 @@ static void activations_agree(void **state)
 {
     (void)state;
     bad = 0;
-    for (size_t i = 0; i < ntk_n_activations(); i++)
+    for (size_t i = 0; i < ntk_n_activations(); i += SANITIZED ? 6 : 1)
         for (int which = 0; which < 2; which++) {
             const struct ntk_activation *act = ntk_activation_get(i);
             const char *norm = act->unit_variance ? "LayerNorm(), " : "", *name = act->base.name;

@@ -155,7 +155,7 @@ static int add(struct ntk_graph *g, const struct ntk_op *op, int n_in, int in)
 {
     const int none = 0;
 
-    return ntk_graph_add(g, op, n_in, (int[]){in, in}, &none, sizeof none);
+    return ntk_graph_add(g, op, n_in, (int[]){in, in}, &none, sizeof none, NULL);
 }
 
 /* A program with an operation on the samples; total: what comes after it reads through it. */
