@@ -14,7 +14,7 @@
 
 #include "data/data.h"
 #include "engine/program.h"
-#include "engine/way.h"
+#include "engine/precision.h"
 
 struct ntk_machine; /* backend.h */
 
@@ -23,7 +23,7 @@ struct ntk_machine; /* backend.h */
 struct ntk_reference {
     _Atomic int users;
     const struct ntk_program *program;
-    struct ntk_way way;
+    struct ntk_precision precision;
     struct ntk_dual *dual; /* [n_side_sets] */
     bool *ready;           /* [n_side_sets]: dual is set up */
     int layers;            /* of activations, whose errors add up: ntk_dual_range */
