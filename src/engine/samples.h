@@ -27,7 +27,7 @@ struct ntk_reference {
     struct ntk_dual *dual; /* [n_side_sets] */
     bool *ready;           /* [n_side_sets]: dual is set up */
     int layers;            /* of activations, whose errors add up: ntk_dual_range */
-    void *par;             /* [n_side_sets][NTK_DUAL_PARS] of way.dtype */
+    void *par;             /* [n_side_sets][NTK_DUAL_PARS] of precision.dtype */
 };
 
 struct ntk_samples {
@@ -38,7 +38,7 @@ struct ntk_samples {
     size_t held;          /* bytes: ntk_ctx_keep */
     int64_t n;
     size_t stride;   /* n, padded so that a run of whole vectors may start anywhere below n */
-    ntk_dtype dtype; /* of reference->way */
+    ntk_dtype dtype; /* of reference->precision */
     size_t features, channels; /* x is [n][features], with positions [n][positions][channels] */
     const void *x;   /* of dtype */
     void *owned_x;   /* x if it had to be converted */

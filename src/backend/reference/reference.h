@@ -14,6 +14,9 @@
 
 #include "engine/backend.h"
 
+/* The warning means numbers of float32 that become float64 unseen; here all become long double. */
+#pragma GCC diagnostic ignored "-Wdouble-promotion"
+
 /* ---- quadrature.c */
 
 #define NTK_RULE 20 /* points of Gauss and Legendre's rule on a panel */
