@@ -464,7 +464,8 @@ NTK_API NTK_NODISCARD ntk_status ntk_samples_new(const ntk_kernel *kernel, const
                                                  const ntk_samples *reference, ntk_samples **samples);
 NTK_API void ntk_samples_free(ntk_samples *samples);
 NTK_API int64_t ntk_samples_n(const ntk_samples *samples);
-/* Bytes that they hold beside the data. */
+/* Bytes that count for them beside the data, what preparing them took included. Side values at the positions of images are
+ * kept if they take no more than a quarter of the machine's memory and no bound was set; else every call makes them. */
 NTK_API size_t ntk_samples_memory(const ntk_samples *samples);
 /* ntk_kernel_compute and ntk_kernel_stream. x1 and x2 have a common reference (one is the other's); x2 NULL: x1 with
  * itself. NTK_EINVAL if not, or if they were prepared for another kernel. An entry that is computed beside other

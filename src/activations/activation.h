@@ -71,7 +71,7 @@ struct ntk_dual {
      * `near_from` at least are computed by the near dual (near_dual.h). */
     double near, near_from;
     int near_sides;            /* float64 values per sample that the near dual reads */
-    double takes[2];           /* variances that it is good for; comes as 0, DBL_MAX */
+    double takes;              /* the largest variance that it is good for; comes as DBL_MAX */
     bool beyond;               /* float32 does not take what the dual makes of these variances */
 };
 
@@ -99,8 +99,8 @@ static inline double ntk_near_width(const struct ntk_dual_range *range)
  * say only that there is none. */
 static inline void ntk_near_from(struct ntk_dual *dual, const struct ntk_dual_range *range, double q)
 {
-    if (range->q_max < q && q < dual->takes[1])
-        dual->takes[1] = q;
+    if (range->q_max < q && q < dual->takes)
+        dual->takes = q;
     dual->near = range->q_max < q ? 0 : ntk_near_width(range);
     dual->near_from = q;
 }

@@ -374,7 +374,7 @@ static ntk_status setup(const void *self, const struct ntk_where *at,
                            "standardise the data, or use a smaller W_std, b_std or a LayerNorm",
                            range->q_max, (double)Q_MAX);
     ntk_near_from(dual, range, p->alpha == 1 ? pow(ntk_near_steep(range), 2) : 0);
-    dual->takes[1] = range->q_max;
+    dual->takes = range->q_max;
     dual->sides = 3;
     dual->par[PAR_LAMBDA2] = p->lambda * p->lambda;
     dual->par[PAR_ALPHA] = p->alpha;

@@ -85,7 +85,7 @@ static ntk_status setup(const void *self, const struct ntk_where *at,
         return ntk_fail_at(at, NTK_ENUMERIC, "E[(%g exp(%g u))^2] overflows float64 at variance %g",
                            p->a, p->b, range->q_max);
     ntk_near_from(dual, range, ntk_near_steep(range) / (p->b * p->b));
-    dual->takes[1] = range->q_max;
+    dual->takes = range->q_max;
     dual->sides = 1;
     dual->par[0] = p->b * p->b;
     return NTK_OK;

@@ -89,7 +89,7 @@ static ntk_status setup(const void *self, const struct ntk_where *at,
         return ntk_fail_at(at, NTK_ENUMERIC,
                            "exp(%g x^2) has no second moment at variance %g: it must stay below %g",
                            p->b, range->q_max, 1 / (4 * p->b));
-    dual->takes[1] = p->b > 0 ? range->q_max : dual->takes[1];
+    dual->takes = p->b > 0 ? range->q_max : dual->takes;
     dual->sides = 1;
     dual->par[0] = 2 * fabs(p->b);
     dual->par[1] = p->a * p->a;

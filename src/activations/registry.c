@@ -46,7 +46,7 @@ ntk_status ntk_dual_largest(const struct ntk_where *at, const struct ntk_dual_ra
 
     dual->beyond = !(largest <= 0x1p100);
     if (largest > 0)
-        dual->takes[1] = fmin(dual->takes[1], range->q_max * (most / largest));
+        dual->takes = fmin(dual->takes, range->q_max * (most / largest));
     if (largest <= 0x1p1000)
         return NTK_OK;
     return ntk_fail_at(at, NTK_ENUMERIC,

@@ -459,7 +459,7 @@ ntk_status ntk_series_setup(ntk_series_fn *f, ntk_series_fn *df, const void *sel
     }
     if (status == NTK_OK) {
         interpolate(s, rows);
-        dual->takes[1] = top;
+        dual->takes = top;
         dual->sides = s->terms + 2;
         dual->par[0] = s->stride;
         dual->near = near_below(s, range);

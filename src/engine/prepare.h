@@ -24,6 +24,8 @@ struct ntk_preparation {
 /* Sets up the duals of a side set for variances from q_min to q_max, once; after that, or in a reference that is
  * fixed, checks that they are within what it takes. */
 ntk_status ntk_prepare_setup(struct ntk_preparation *x, int side_set, double q_min, double q_max);
+/* The set's variances at a node must be numbers of the kernel's type, also times `factor`: variances.c. */
+ntk_status ntk_prepare_check(const struct ntk_samples *s, int node, double factor, bool *beyond);
 /* Of nodes with positions: ranges.c. */
 ntk_status ntk_prepare_ranges(struct ntk_preparation *x);
 /* Variances of frames' entries, level by level: panel.c. */

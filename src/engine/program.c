@@ -36,17 +36,27 @@ static void find_used(struct ntk_program *p, int n, const int *from)
         p->noisy = p->noisy || (p->used[v] && (node(p, v)->flags & NTK_NOISY));
 }
 
-/* Vectors are all of the samples if nothing else reads their positions. */
-static void find_vectors(struct ntk_program *p)
+/* Vectors are all of the samples if nothing else reads their positions: no other node has some, no other sum. */
+static int find_flat(const struct ntk_program *p)
 {
-    int planes = 0, flat = -1;
+    int planes = 0, sums = 0, flat = -1;
 
     for (int v = 0; v < p->graph->n; v++) {
-        planes += p->used[v] && node(p, v)->plane;
-        if (p->used[v] && (is_flat(p, v) || (node(p, v)->place == NTK_SAMPLES && !node(p, v)->plane)))
+        if (!p->used[v])
+            continue;
+        planes += node(p, v)->plane;
+        sums += node(p, v)->place == NTK_SUMS;
+        if (is_flat(p, v) || (node(p, v)->place == NTK_SAMPLES && !node(p, v)->plane))
             flat = v;
     }
-    if (flat < 0 || planes != (node(p, flat)->place == NTK_SUMS))
+    return planes == sums && sums <= 1 ? flat : -1;
+}
+
+static void find_vectors(struct ntk_program *p)
+{
+    const int flat = find_flat(p);
+
+    if (flat < 0)
         return;
     p->vectors = p->variances = true; /* they cost little, and make equal samples exact */
     for (int v = 0; v < p->graph->n; v++)
@@ -144,20 +154,30 @@ static bool make_link(struct ntk_program *p, int v, const struct ntk_instruction
 
 /* ---- steps */
 
+/* The frame in which the step of a node stands. */
+static int step_frame(const struct ntk_program *p, int v)
+{
+    const bool links = node(p, v)->place == NTK_LINKS || node(p, v)->place == NTK_SUMS;
+    const struct ntk_node *in = links ? node(p, source(p, v, 0)) : node(p, v);
+
+    return in->plane ? in->frame : p->points;
+}
+
 /* The step that computes another result of the node's operation, which has side values; NULL: there is none. */
 static struct ntk_step *twin(struct ntk_program *p, const struct ntk_frame *f, int v)
 {
-    const int t = node(p, v)->op->results > 1 ? side_set_of(p, v) : -1;
+    const struct ntk_node *x = node(p, v);
+    const int t = x->op->results > 1 ? side_set_of(p, v) : -1;
+    struct ntk_step *s = t < 0 || p->set_step[t] < 0 ? NULL : &f->steps[p->set_step[t]];
 
-    return t < 0 || p->set_step[t] < 0 ? NULL : &f->steps[p->set_step[t]];
+    return s && s->out[x->result] < 0 ? s : NULL; /* else a node that differs in its origins */
 }
 
 static bool make_step(struct ntk_program *p, int v)
 {
     const struct ntk_node *x = node(p, v);
     const bool links = x->place == NTK_LINKS || x->place == NTK_SUMS;
-    const struct ntk_node *in = links ? node(p, source(p, v, 0)) : x;
-    struct ntk_frame *f = &p->frames[in->plane ? in->frame : p->points];
+    struct ntk_frame *f = &p->frames[step_frame(p, v)];
     struct ntk_step *s = twin(p, f, v);
 
     if (s) {
@@ -210,10 +230,32 @@ static ntk_status make_steps(struct ntk_program *p)
 
 /* ---- frames */
 
+/* Room for the steps and entries of every frame. */
+static bool make_lists(struct ntk_program *p)
+{
+    for (int v = 0; v < p->graph->n; v++) {
+        const struct ntk_node *x = node(p, v);
+
+        if (!p->used[v])
+            continue;
+        p->frames[step_frame(p, v)].n_steps++;
+        if (x->place == NTK_LINKS || x->place == NTK_SUMS)
+            p->frames[x->plane ? x->frame : p->points].n_entries++;
+    }
+    for (int k = 0; k < p->n_frames; k++) {
+        struct ntk_frame *f = &p->frames[k];
+
+        f->steps = ntk_arena_alloc(&p->arena, (size_t)f->n_steps, sizeof *f->steps);
+        f->entries = ntk_arena_alloc(&p->arena, (size_t)f->n_entries + 1, sizeof *f->entries);
+        if (!f->steps || !f->entries)
+            return false;
+        f->n_steps = f->n_entries = 0;
+    }
+    return true;
+}
+
 static bool make_frames(struct ntk_program *p)
 {
-    const size_t n = (size_t)p->graph->n + 1;
-
     p->n_frames = p->graph->n_frames + 1;
     p->points = p->n_frames - 1;
     p->frames = ntk_arena_alloc(&p->arena, (size_t)p->n_frames, sizeof *p->frames);
@@ -226,10 +268,6 @@ static bool make_frames(struct ntk_program *p)
         if (k < p->points)
             *f = (struct ntk_frame){
                 .level = p->graph->frames[k].level, .h = p->graph->frames[k].h, .w = p->graph->frames[k].w};
-        f->steps = ntk_arena_alloc(&p->arena, n, sizeof *f->steps);
-        f->entries = ntk_arena_alloc(&p->arena, n, sizeof *f->entries);
-        if (!f->steps || !f->entries)
-            return false;
     }
     return true;
 }
@@ -242,6 +280,7 @@ static ntk_status check_size(const struct ntk_graph *g)
     for (int v = 0; v < g->n; v++)
         if (g->nodes[v].plane)
             bytes += 4.0 * g->nodes[v].h * g->nodes[v].w;
+    bytes *= 1 + g->n_frames; /* programs of frames */
     return ntk_ctx_check_memory(g->ctx, bytes < 1e18 ? (size_t)bytes : SIZE_MAX,
                                 "planning a kernel of images of this size");
 }
@@ -271,7 +310,8 @@ static ntk_status allocate(struct ntk_program *p, int n_outputs, const int *outp
         p->last_set = ntk_arena_alloc(&p->arena, n, sizeof *p->last_set);
         p->exits = ntk_arena_alloc(&p->arena, n + 1, sizeof *p->exits);
     }
-    if (!p->outputs || !p->output_from || !p->side_sets || !p->links || !p->exits || !p->reads || !p->set_step || !p->last_set || !p->used || !p->needed ||
+    if (!p->outputs || !p->output_from || !p->side_sets || !p->links || !p->exits || !p->reads || !p->set_step ||
+        !p->last_set || !p->used || !p->needed ||
         !make_frames(p))
         return NTK_ENOMEM;
     if (n_outputs)
@@ -291,7 +331,7 @@ static bool assign_slots(struct ntk_program *p)
 
         for (int i = 0; list && i < f->n_steps; i++)
             list[i] = &f->steps[i];
-        if (!list || !ntk_slots_assign(p, &p->arena, k, list, f->n_steps, k != p->points, &f->n_slots))
+        if (!list || !ntk_slots_assign(p, k, list, f->n_steps, k != p->points, &f->n_slots))
             return false;
     }
     return true;
@@ -334,6 +374,8 @@ static ntk_status compile(struct ntk_program *p, int n_outputs, const int *outpu
 {
     NTK_TRY(allocate(p, n_outputs, outputs));
     find_used(p, n_wanted, wanted);
+    if (!make_lists(p))
+        return NTK_ENOMEM;
     find_vectors(p);
     NTK_TRY(make_steps(p));
     if (!ntk_program_needs(p) || !assign_slots(p))
@@ -387,8 +429,10 @@ ntk_status ntk_program_make(struct ntk_graph *graph, int n_outputs, const int *o
     struct ntk_program *p = program_new(graph, -1);
     ntk_status status;
 
-    if (!p)
+    if (!p) {
+        ntk_graph_free(graph);
         return NTK_ENOMEM;
+    }
     p->owned = *graph;
     p->graph = &p->owned;
     *graph = (struct ntk_graph){0};

@@ -111,8 +111,8 @@ static inline int ntk_points_slots(const struct ntk_program *p)
 
 /* Gives a frame's steps their slots, results that are outputs NTK_OUTPUT_SLOT(m): in_place: results may lie where operands that nobody else needs do (but those
  * of boxes). False: no memory. */
-bool ntk_slots_assign(const struct ntk_program *p, struct ntk_arena *arena, int frame,
-                      struct ntk_step *const *steps, int n_steps, bool in_place, int *n_slots);
+bool ntk_slots_assign(const struct ntk_program *p, int frame, struct ntk_step *const *steps, int n_steps,
+                      bool in_place, int *n_slots);
 #define NTK_OUTPUT_SLOT(m) (INT_MAX - (m))
 
 /* The side set that a node's step reads; -1: none. */

@@ -18,7 +18,7 @@ struct loop {
     void *user;
     const char *units;
     double done, all; /* of batches before this one; of all */
-    bool failed;      /* why is said */
+    ntk_status failed; /* the first failure, which is said; NTK_OK: none */
 };
 
 /* ---- a tile */
@@ -36,14 +36,16 @@ static ntk_status fail(struct loop *x, ntk_status status, const struct ntk_tile 
     ntk_ctx *ctx = x->r->rows->ctx;
 
     ntk_lock(ctx);
-    if (!x->failed && status == NTK_ENUMERIC)
+    if (x->failed)
+        status = x->failed;
+    else if (status == NTK_ENUMERIC)
         ntk_fail(ctx, status,
                  "the kernel of samples %lld and %lld is %g, not finite in float%d; scale the "
                  "samples, or the weights' deviations",
                  (long long)(t->i0 + i), (long long)(t->j0 + j), fabs(value), 8 * (int)x->r->out_dtype);
-    else if (!x->failed)
+    else
         ntk_fail(ctx, status, "cancelled by the receiver of the kernel's blocks");
-    x->failed = true;
+    x->failed = status;
     ntk_unlock(ctx);
     return status;
 }

@@ -221,10 +221,10 @@ ntk_status ntk_prepare_setup(struct ntk_preparation *x, int side_set, double q_m
     const struct ntk_node *v = &r->program->graph->nodes[r->program->side_sets[side_set].node];
 
     if (r->ready[side_set]) {
-        x->beyond = x->beyond || (x->fixed && !(q_min >= dual->takes[0] && q_max <= dual->takes[1]));
+        x->beyond = x->beyond || (x->fixed && q_max > dual->takes);
         return NTK_OK;
     }
-    dual->takes[1] = DBL_MAX;
+    dual->takes = DBL_MAX;
     NTK_TRY(v->op->setup(v, x->ctx, &range, dual));
     r->ready[side_set] = true;
     x->beyond = x->beyond || (r->precision.dtype == NTK_F32 && dual->beyond);
@@ -290,6 +290,8 @@ static ntk_status start(struct ntk_preparation *x, const ntk_data *data, struct 
         ntk_variances_of(s, 0)[i] = mean_square(s, i);
     if (s->dtype == NTK_F64 && !x->reference->precision.last && !s->bare && !squares_fit(s))
         x->beyond = true;
+    if (!x->beyond && !s->bare)
+        NTK_TRY(ntk_prepare_check(s, 0, (double)s->features, &x->beyond));
     if (x->beyond)
         return NTK_OK;
     if (p->vectors)

@@ -47,16 +47,19 @@ static void place_results(const struct ntk_program *p, struct ntk_step *s, int *
     }
 }
 
-bool ntk_slots_assign(const struct ntk_program *p, struct ntk_arena *arena, int frame,
-                      struct ntk_step *const *steps, int n_steps, bool in_place, int *n_slots)
+bool ntk_slots_assign(const struct ntk_program *p, int frame, struct ntk_step *const *steps, int n_steps,
+                      bool in_place, int *n_slots)
 {
     const struct ntk_frame *f = &p->frames[frame];
     const size_t n = (size_t)p->graph->n;
-    int *slot = ntk_arena_alloc(arena, n, sizeof *slot), *last = ntk_arena_alloc(arena, n, sizeof *last);
-    bool *used = ntk_arena_alloc(arena, n + 1, sizeof *used);
+    struct ntk_arena scratch = {0};
+    int *slot = ntk_arena_alloc(&scratch, n, sizeof *slot), *last = ntk_arena_alloc(&scratch, n, sizeof *last);
+    bool *used = ntk_arena_alloc(&scratch, n + 1, sizeof *used);
 
-    if (!slot || !last || !used)
+    if (!slot || !last || !used) {
+        ntk_arena_free(&scratch);
         return false;
+    }
     for (size_t v = 0; v < n; v++)
         last[v] = -1;
     for (int e = 0; e < f->n_entries; e++)
@@ -79,5 +82,6 @@ bool ntk_slots_assign(const struct ntk_program *p, struct ntk_arena *arena, int 
             if (s->out[o] >= 0 && last[s->out[o]] <= k && is_buffer(s->out_slot[o], p->n_outputs))
                 used[s->out_slot[o]] = false; /* nobody reads it */
     }
+    ntk_arena_free(&scratch);
     return true;
 }

@@ -89,8 +89,7 @@ static ntk_status too_large(ntk_ctx *ctx, int64_t i, double variance, ntk_dtype 
                     (long long)i, variance, 8 * (int)dtype);
 }
 
-/* The set's values at a node must be numbers of the kernel's type, also times `factor`. */
-static ntk_status check_range(const struct ntk_samples *s, int v, double factor, bool *beyond)
+ntk_status ntk_prepare_check(const struct ntk_samples *s, int v, double factor, bool *beyond)
 {
     for (int64_t i = 0; i < s->n; i++) {
         const double q = ntk_variances_of(s, v)[i];
@@ -210,7 +209,7 @@ static ntk_status run_step(struct ntk_preparation *x, const struct ntk_step *ste
         for (int o = 0; o < step->n_out; o++) {
             if (step->out[o] < 0)
                 continue;
-            NTK_TRY(check_range(x->s[t], step->out[o], 1, &x->beyond));
+            NTK_TRY(ntk_prepare_check(x->s[t], step->out[o], 1, &x->beyond));
             if (!x->reference->precision.last)
                 NTK_TRY(find_lost(x->s[t], step->out[o], &x->beyond));
         }
@@ -227,8 +226,7 @@ ntk_status ntk_prepare_points(struct ntk_preparation *x)
 
     for (int t = 0; t < x->sets; t++)
         for (int e = 0; e < f->n_entries; e++)
-            NTK_TRY(check_range(x->s[t], f->entries[e],
-                                x->program->vectors ? (double)x->s[t]->features : 1, &x->beyond));
+            NTK_TRY(ntk_prepare_check(x->s[t], f->entries[e], 1, &x->beyond));
     for (int k = 0; k < f->n_steps && !x->beyond; k++)
         NTK_TRY(run_step(x, &f->steps[k]));
     return NTK_OK;

@@ -4,7 +4,11 @@
  */
 #include "kernel/compiled.h"
 
-#define KEPT_PART 4 /* of the memory that there is, for side values at positions: 1 / KEPT_PART */
+#define KEPT_PART 4
+
+/* Bytes for side values at positions, which can be made again: a part of the memory that there is. Where a bound was
+ * set, none: it may be meant for other work. */
+static size_t most_kept(const ntk_ctx *ctx) { return ctx->memory ? 0 : ntk_ctx_memory(ctx) / KEPT_PART; }
 
 static ntk_status check_kernel(const ntk_kernel *k, const char *name, const ntk_samples *s)
 {
@@ -32,7 +36,7 @@ static ntk_status make(const ntk_kernel *k, const ntk_data *x, const ntk_samples
 
     NTK_TRY(ntk_ctx_check_memory(k->ctx, ntk_samples_bytes(k->program, NULL, x, k->dtype) + held, what));
     *beyond = false;
-    NTK_TRY(ntk_samples_make(&k->machine, k->dtype, 1, &x, true, reference, beyond, &s));
+    NTK_TRY(ntk_samples_make(&k->machine, k->dtype, 1, &x, false, reference, beyond, &s));
     if (*beyond)
         return NTK_OK;
     bytes = ntk_samples_bytes(k->program, s, x, s->dtype);
@@ -40,7 +44,7 @@ static ntk_status make(const ntk_kernel *k, const ntk_data *x, const ntk_samples
     if (status == NTK_OK)
         status = ntk_samples_sides(s);
     if (status == NTK_OK && !reference)
-        status = ntk_samples_keep(&k->machine, s, (ntk_ctx_memory(k->ctx) - held) / KEPT_PART);
+        status = ntk_samples_keep(&k->machine, s, most_kept(k->ctx));
     if (status != NTK_OK) {
         ntk_samples_release(s);
         return status;

@@ -279,6 +279,8 @@ int ntk_graph_add(struct ntk_graph *g, const struct ntk_op *op, int n_in, const 
         operands[i] = in[i];
     if (n_in > 1 && g->nodes[in[0]].plane)
         unify_frames(g, &v);
+    if (g->status != NTK_OK)
+        return NTK_ZERO;
     node = intern(g, v);
     if (node != NTK_ZERO)
         unite(g, node, origins);

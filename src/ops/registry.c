@@ -29,6 +29,8 @@ static const char *missing(const struct ntk_node *v)
         return "variance";
     if (v->place != NTK_SAMPLES && !op->range)
         return "range";
+    if (op->setup && !op->sides)
+        return "sides";
     if (!op->degree)
         return "degree";
     return v->bytes && !op->print ? "print" : NULL;

@@ -425,6 +425,46 @@ static void what_does_not_fit_is_said(void **state)
                  ntk_net_parse(ctx, "MaxPool((2, 2))", &net));
 }
 
+/* What reads the samples' own positions in two ways at once: as a vector, and as sums of other kinds. */
+static void images_are_read_in_several_ways(void **state)
+{
+    static const char *const pairs[][2] = {
+        {"Flatten()", "GlobalAvgPool()"},
+        {"serial(Flatten(), Dense(1))", "serial(GlobalAvgPool(), Dense(1))"},
+        {"serial(Flatten(), Dense(1))", "serial(AvgPool((2, 2)), Flatten(), Dense(1))"},
+        {"serial(FanOut(2), parallel(serial(Flatten(), Dense(1)), serial(GlobalAvgPool(), Dense(1))), FanInSum(), "
+         "Relu(), Dense(1))", "Flatten()"},
+    };
+    const ntk_shape shape = {2, 4, 4, 3};
+    double x[5 * 48], both[2][25], one[25];
+    uint64_t seed = 5;
+    ntk_data *data;
+
+    (void)state;
+    for (int i = 0; i < 5 * 48; i++)
+        x[i] = test_normal(&seed);
+    assert_ok(ctx, ntk_data_view(ctx, x, NTK_F64, 5, shape, &data));
+    for (size_t t = 0; t < sizeof pairs / sizeof *pairs; t++) {
+        ntk_net *two[2];
+        ntk_kernel *k;
+
+        for (int m = 0; m < 2; m++)
+            assert_ok(ctx, ntk_net_parse(ctx, pairs[t][m], &two[m]));
+        assert_ok(ctx, ntk_kernel_new(ctx, (const ntk_net *const *)two, 2, NTK_NNGP, NTK_F64, shape, &k));
+        assert_ok(ctx, ntk_kernel_compute(k, data, NULL, (void *[]){both[0], both[1]}));
+        ntk_kernel_free(k);
+        for (int m = 0; m < 2; m++) {
+            assert_ok(ctx, ntk_kernel_new(ctx, (const ntk_net *const *)&two[m], 1, NTK_NNGP, NTK_F64, shape, &k));
+            assert_ok(ctx, ntk_kernel_compute(k, data, NULL, (void *[]){one}));
+            ntk_kernel_free(k);
+            for (int i = 0; i < 25; i++)
+                assert_near(both[m][i], one[i], 1e-14, 1);
+            ntk_net_free(two[m]);
+        }
+    }
+    ntk_data_free(data);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -436,6 +476,7 @@ int main(void)
         cmocka_unit_test(models_share_their_work),
         cmocka_unit_test(a_given_matrix_is_solved),
         cmocka_unit_test(what_does_not_fit_is_said),
+        cmocka_unit_test(images_are_read_in_several_ways),
     };
 
     return cmocka_run_group_tests_name("conv", tests, setup, teardown);

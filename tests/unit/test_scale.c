@@ -579,6 +579,38 @@ static void almost_parallel_samples_have_any_size(void **state)
     }
 }
 
+/* Squares that leave float64 are an error before the first pair, whatever comes after them. */
+static void squares_of_images_are_looked_at(void **state)
+{
+    static const char *const nets[] = {
+        "serial(Conv(4, (3, 3), padding='SAME', b_std=0.1), LayerNorm(), Dense(3), Sign(), Flatten(), Dense(1))",
+        "serial(Conv(4, (3, 3), padding='SAME', b_std=0.1), Gelu(), GlobalAvgPool(), Dense(1))",
+    };
+    const ntk_shape shape = {2, 4, 4, 1};
+    double x[2 * 16], y[2 * 16], out[4];
+    ntk_data *a, *b;
+
+    (void)state;
+    for (int i = 0; i < 2 * 16; i++) {
+        y[i] = cos(3.0 * i + 1);
+        x[i] = 1e160 * y[i];
+    }
+    assert_ok(ctx, ntk_data_view(ctx, x, NTK_F64, 2, shape, &a));
+    assert_ok(ctx, ntk_data_view(ctx, y, NTK_F64, 2, shape, &b));
+    for (size_t t = 0; t < sizeof nets / sizeof *nets; t++) {
+        ntk_net *net;
+        ntk_kernel *k;
+
+        assert_ok(ctx, ntk_net_parse(ctx, nets[t], &net));
+        assert_ok(ctx, ntk_kernel_new(ctx, (const ntk_net *const *)&net, 1, NTK_NNGP, NTK_F64, shape, &k));
+        assert_fails(ctx, NTK_ENUMERIC, "sample 0: its variance", ntk_kernel_compute(k, a, b, (void *[]){out}));
+        ntk_kernel_free(k);
+        ntk_net_free(net);
+    }
+    ntk_data_free(a);
+    ntk_data_free(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -596,6 +628,7 @@ int main(void)
         cmocka_unit_test(images_on_the_way_may_be_tiny),
         cmocka_unit_test(large_images_are_refused_or_right),
         cmocka_unit_test(deep_nets_pass_through_any_size),
+        cmocka_unit_test(squares_of_images_are_looked_at),
     };
     return cmocka_run_group_tests(tests, setup_alone, teardown);
 }

@@ -368,7 +368,7 @@ ntk_status ntk_cpu_own(void *compiled, int frame, const struct ntk_panel *panel,
 
     for (size_t k = 0; sums && points && k < sums_of(whole); k++)
         sums[k] = out[k];
-#pragma omp parallel num_threads(ntk_threads_for(s->ctx, panel->n))
+#pragma omp parallel num_threads(ntk_threads_for(s->ctx, panel->n / (int64_t)ntk_cpu_simd(s)->lanes + 1))
     {
         struct ntk_planes p;
         const bool ready = ntk_planes_new(c, s, &p);

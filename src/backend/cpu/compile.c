@@ -49,13 +49,13 @@ static bool find_readers(struct ntk_cpu_builder *b)
 {
     const size_t n = (size_t)b->g->n;
 
-    b->first = ntk_arena_alloc(&b->c->arena, n + 2, sizeof *b->first);
+    b->first = ntk_arena_alloc(&b->scratch, n + 2, sizeof *b->first);
     if (!b->first)
         return false;
     each_edge(b, count_edge);
     for (size_t v = 0; v < n; v++)
         b->first[v + 2] += b->first[v + 1];
-    b->reader = ntk_arena_alloc(&b->c->arena, (size_t)b->first[n + 1], sizeof *b->reader);
+    b->reader = ntk_arena_alloc(&b->scratch, (size_t)b->first[n + 1], sizeof *b->reader);
     if (!b->reader)
         return false;
     each_edge(b, add_edge); /* in place: first[v + 1] ends as the end of v */
@@ -199,10 +199,10 @@ static bool make_order(struct ntk_cpu_builder *b, bool *ok)
 {
     const size_t n = (size_t)b->n_steps;
     const struct ntk_frame *wanted = b->p->wanted < 0 ? NULL : &b->p->frames[b->p->wanted];
-    unsigned char *state = ntk_arena_alloc(&b->c->arena, n, 1);
-    struct visit *stack = ntk_arena_alloc(&b->c->arena, n, sizeof *stack);
+    unsigned char *state = ntk_arena_alloc(&b->scratch, n, 1);
+    struct visit *stack = ntk_arena_alloc(&b->scratch, n, sizeof *stack);
 
-    b->order = ntk_arena_alloc(&b->c->arena, n, sizeof *b->order);
+    b->order = ntk_arena_alloc(&b->scratch, n, sizeof *b->order);
     b->n_order = 0;
     *ok = true;
     if (!state || !stack || !b->order)
@@ -223,7 +223,7 @@ static bool build(struct ntk_cpu_builder *b, bool fused, bool *ok)
 /* Results that no step reads are not computed. */
 static bool drop_results(struct ntk_cpu_builder *b)
 {
-    bool *read = ntk_arena_alloc(&b->c->arena, (size_t)b->g->n, sizeof *read);
+    bool *read = ntk_arena_alloc(&b->scratch, (size_t)b->g->n, sizeof *read);
 
     if (!read)
         return false;
@@ -243,7 +243,7 @@ static bool drop_results(struct ntk_cpu_builder *b)
 static bool make_frame(struct ntk_cpu_builder *b, int frame)
 {
     struct ntk_cpu_frame *f = &b->c->frames[frame];
-    struct ntk_step **list = ntk_arena_alloc(&b->c->arena, (size_t)b->n_order, sizeof(struct ntk_step *));
+    struct ntk_step **list = ntk_arena_alloc(&b->scratch, (size_t)b->n_order, sizeof(struct ntk_step *));
 
     f->steps = ntk_arena_alloc(&b->c->arena, (size_t)b->n_order, sizeof(struct ntk_cpu_step *));
     if (!f->steps || !list)
@@ -253,7 +253,7 @@ static bool make_frame(struct ntk_cpu_builder *b, int frame)
             f->steps[f->n_steps] = &b->steps[b->order[k]];
             list[f->n_steps++] = &b->steps[b->order[k]].s;
         }
-    return ntk_slots_assign(b->p, &b->c->arena, frame, list, f->n_steps, true, &b->c->n_slots);
+    return ntk_slots_assign(b->p, frame, list, f->n_steps, true, &b->c->n_slots);
 }
 
 static bool make_frames(struct ntk_cpu_builder *b)
@@ -273,8 +273,8 @@ static bool allocate(struct ntk_cpu_builder *b)
         steps += (size_t)b->p->frames[f].n_steps;
     /* at most a sweep for each box, and a tail for each sum */
     b->steps = ntk_arena_alloc(&b->c->arena, 2 * steps, sizeof *b->steps);
-    b->producer = ntk_arena_alloc(&b->c->arena, (size_t)b->g->n, sizeof *b->producer);
-    b->maker = ntk_arena_alloc(&b->c->arena, (size_t)b->g->n, sizeof(struct ntk_step *));
+    b->producer = ntk_arena_alloc(&b->scratch, (size_t)b->g->n, sizeof *b->producer);
+    b->maker = ntk_arena_alloc(&b->scratch, (size_t)b->g->n, sizeof(struct ntk_step *));
     if (!b->steps || !b->producer || !b->maker)
         return false;
     for (int f = 0; f < b->p->points; f++)
@@ -305,25 +305,65 @@ static bool find_carried(struct ntk_cpu *c)
     return true;
 }
 
+static bool make(struct ntk_cpu_builder *b)
+{
+    bool ok;
+
+    if (!find_readers(b) || !allocate(b) || !build(b, true, &ok))
+        return false;
+    if (!ok && !build(b, false, &ok))
+        return false;
+    return drop_results(b) && make_frames(b) && ntk_cpu_schedule(b->c) && find_carried(b->c);
+}
+
 static bool compile(struct ntk_cpu *c)
 {
     struct ntk_cpu_builder b = {.c = c, .p = c->p, .g = c->p->graph};
-    bool ok;
+    const bool made = make(&b);
 
-    if (!find_readers(&b) || !allocate(&b) || !build(&b, true, &ok))
+    ntk_arena_free(&b.scratch);
+    return made;
+}
+
+static bool is_known(enum ntk_instruction_id id, bool points)
+{
+    switch (id) {
+    case NTK_DO_MIX:
+    case NTK_DO_PRODUCT:
+    case NTK_DO_DUAL:
+    case NTK_DO_SCALE:
+    case NTK_DO_COPY:
+        return true;
+    case NTK_DO_FIRST:
+    case NTK_DO_BOX:
+    case NTK_DO_LINK:
+        return !points;
+    default:
         return false;
-    if (!ok && !build(&b, false, &ok))
-        return false;
-    return drop_results(&b) && make_frames(&b) && ntk_cpu_schedule(c) && find_carried(c);
+    }
+}
+
+static ntk_status check_instructions(const struct ntk_program *p)
+{
+    for (int f = 0; f < p->n_frames; f++)
+        for (int k = 0; k < p->frames[f].n_steps; k++) {
+            const struct ntk_step *s = &p->frames[f].steps[k];
+
+            if (!is_known(s->run.id, f == p->points))
+                return ntk_fail(p->ctx, NTK_ENOTSUP, "the backend cpu has no instruction '%s'%s, which %s needs",
+                                ntk_instruction_name(s->run.id), f == p->points ? " without positions" : "",
+                                s->op->name);
+        }
+    return NTK_OK;
 }
 
 ntk_status ntk_cpu_compile(const struct ntk_program *p, void **compiled)
 {
-    struct ntk_cpu *c = ntk_alloc_zero(p->ctx, 1, sizeof *c);
-    ntk_status status = c ? NTK_OK : NTK_ENOMEM;
+    ntk_status status = check_instructions(p);
+    struct ntk_cpu *c = status == NTK_OK ? ntk_alloc_zero(p->ctx, 1, sizeof *c) : NULL;
 
     if (!c)
-        return status;
+        return status == NTK_OK ? NTK_ENOMEM : status;
     c->p = p;
     c->own = ntk_alloc_zero(p->ctx, (size_t)p->n_frames, sizeof(struct ntk_cpu *));
     if (!c->own || !compile(c))

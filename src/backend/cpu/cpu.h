@@ -74,6 +74,7 @@ struct ntk_cpu {
 /* ---- compile.c, fuse.c, schedule.c */
 
 struct ntk_cpu_builder {
+    struct ntk_arena scratch; /* what is not kept */
     struct ntk_cpu *c;
     const struct ntk_program *p;
     const struct ntk_graph *g;
