@@ -9,6 +9,7 @@ name, parameters, q1, q2, k, F, D; q1, q2 and k are the doubles that they are wr
 f and f' count as the mean of their one-sided limits.
 
     python3 tests/golden/duals.py > tests/golden/duals.tsv       (needs mpmath; 6 minutes)
+    python3 tests/golden/duals.py NAME >> tests/golden/duals.tsv    adds an activation (seconds)
 """
 import sys
 from mpmath import acos, cos, erf, exp, expm1, log1p, mp, mpf, pi, sin, sqrt, tanh
@@ -253,7 +254,8 @@ def row(name, params, functions, point, kinked):
 
 
 def main():
-    print("# made by duals.py: name, parameters, q1, q2, k, E[f f], E[f' f']")
+    if len(sys.argv) == 1:
+        print("# made by duals.py: name, parameters, q1, q2, k, E[f f], E[f' f']")
     for group, points, kinked in ((KINKED, POINTS + FAR_POINTS + TINY_POINTS, True),
                                   (CLOSED, POINTS + TINY_POINTS, False),
                                   (SERIES, POINTS + TINY_POINTS, False),
