@@ -33,7 +33,8 @@ struct args {
     bool full, trace, diagonal, kernels;
     bool absolute, mean, std, proba, leave_one_out, factor, quick, json, quiet, help;
     int64_t threads;
-    const char *memory, *isa;
+    bool force;
+    const char *memory, *isa, *backend;
     const char *words[4]; /* arguments that are not options */
     int n_words;
 };

@@ -50,6 +50,8 @@ int cmd_info(ntk_ctx *ctx, const struct args *a)
         json_text(&j, "features", ntk_features());
         json_text(&j, "isa", isa);
         json_text(&j, "isa_available", ntk_isa_available());
+        json_text(&j, "backend", ntk_ctx_backend(ctx));
+        json_text(&j, "backends", ntk_backend_names());
         json_integer(&j, "threads", ntk_ctx_threads(ctx));
         json_integer(&j, "memory", (int64_t)ntk_ctx_memory(ctx));
         json_text(&j, "blas_core", ntk_blas_core());
@@ -62,6 +64,7 @@ int cmd_info(ntk_ctx *ctx, const struct args *a)
     printf("version          %s\n", ntk_version());
     printf("features         %s\n", ntk_features());
     printf("instruction set  %s (of %s)\n", isa, ntk_isa_available());
+    printf("backend          %s (of %s)\n", ntk_ctx_backend(ctx), ntk_backend_names());
     printf("threads          %d\n", ntk_ctx_threads(ctx));
     printf("memory           %.2f GiB\n", (double)ntk_ctx_memory(ctx) / 1073741824.0);
     printf("BLAS core        %s, %s threads\n", ntk_blas_core(), ntk_blas_threading());

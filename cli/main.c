@@ -72,6 +72,10 @@ static int configure(ntk_ctx *ctx, const struct args *a)
     TRY(ctx, ntk_ctx_set_threads(ctx, a->threads < INT_MAX ? (int)a->threads : INT_MAX));
     if (a->isa)
         TRY(ctx, ntk_ctx_set_isa(ctx, a->isa));
+    if (a->force && !a->backend)
+        return usage("--force is for a slow --backend");
+    if (a->backend)
+        TRY(ctx, ntk_ctx_set_backend(ctx, a->backend, a->force));
     if (a->memory) {
         if (!parse_bytes(a->memory, &bytes))
             return usage("--memory must be like 8G or 500M, got '%s'", a->memory);

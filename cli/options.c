@@ -104,6 +104,8 @@ static const struct option options[] = {
     {"threads", INTEGER, AT(threads), "N", "threads; default: all processors"},
     {"memory", TEXT, AT(memory), "SIZE", "refuse work that needs more, e.g. 8G"},
     {"isa", TEXT, AT(isa), "NAME", "instruction set; default: the best"},
+    {"backend", TEXT, AT(backend), "NAME", "who computes kernels: cpu (default), reference (slow; to check)"},
+    {"force", FLAG, AT(force), NULL, "a slow --backend may take more than a minute"},
     {"help", FLAG, AT(help), NULL, "this text"},
 };
 #define N_OPTIONS (sizeof options / sizeof *options)

@@ -114,6 +114,17 @@ NTK_API NTK_NODISCARD ntk_status ntk_ctx_isa(ntk_ctx *ctx, const char **isa);
 /* Names of those built in that this processor runs, best first, separated by ", ". */
 NTK_API const char *ntk_isa_available(void);
 
+/* Who computes the kernels that are made from now on (ntk_kernel_new): "cpu", this machine's processors, or
+ * "reference", which checks it: it goes through all pairs of positions in long double and integrates activations
+ * numerically, some milliseconds for each. NULL (the default): the first. NTK_EINVAL with a list if there is no such
+ * backend, NTK_ENOTSUP if this machine has it not. A backend that is slow says how long a kernel will take, and refuses
+ * (NTK_EINVAL) what takes more than a minute unless force is not 0. */
+NTK_API NTK_NODISCARD ntk_status ntk_ctx_set_backend(ntk_ctx *ctx, const char *backend, int force);
+/* Name of the backend in use. */
+NTK_API const char *ntk_ctx_backend(const ntk_ctx *ctx);
+/* Names of all, the default first, separated by ", ". */
+NTK_API const char *ntk_backend_names(void);
+
 /* Measures (in about 20 ms) how many fused multiply-adds of whole vectors one processor does in a
  * second in the instruction set in use, and how many numbers of that type are in a vector: what the
  * hot loops could reach. */

@@ -12,6 +12,8 @@ static struct {
     int threads;
     size_t memory;
     char isa[32];       /* "": the default */
+    char backend[32];   /* likewise */
+    bool force;
     PyObject *progress; /* called with (what, done, total), or NULL */
 } settings;
 
@@ -26,14 +28,32 @@ static void on_interrupt(int number)
     interrupted = 1;
 }
 
-bool settings_set(PyObject *threads, PyObject *memory, PyObject *isa, PyObject *progress)
+/* A name into a buffer of 32 bytes, None as ""; too long a name is no name either. */
+static bool set_name(PyObject *name, const char *what, char *to)
+{
+    PyObject *bytes;
+    char *text = NULL;
+    bool ok;
+
+    if (name != Py_None && !PyUnicode_Check(name)) {
+        PyErr_Format(PyExc_TypeError, "%s must be a name or None, got %R", what, name);
+        return false;
+    }
+    bytes = name == Py_None ? NULL : PyUnicode_AsUTF8String(name);
+    ok = name == Py_None || (bytes && PyBytes_AsStringAndSize(bytes, &text, NULL) == 0);
+    if (ok)
+        PyOS_snprintf(to, 32, "%s", text ? text : "");
+    Py_XDECREF(bytes);
+    return ok;
+}
+
+bool settings_set(PyObject *threads, PyObject *memory, PyObject *isa, PyObject *backend, bool force, PyObject *progress)
 {
     int overflow;
     const long count = PyLong_AsLongAndOverflow(threads, &overflow);
     const size_t bytes = PyErr_Occurred() ? 0 : PyLong_AsSize_t(memory);
-    PyObject *name, *old;
-    char *text = NULL;
-    bool ok;
+    char new_isa[sizeof settings.isa], new_backend[sizeof settings.backend];
+    PyObject *old;
 
     if (PyErr_Occurred())
         return false;
@@ -41,22 +61,17 @@ bool settings_set(PyObject *threads, PyObject *memory, PyObject *isa, PyObject *
         PyErr_Format(PyExc_ValueError, "threads must be 0 (all) to 1024, got %S", threads);
         return false;
     }
-    if (isa != Py_None && !PyUnicode_Check(isa)) {
-        PyErr_Format(PyExc_TypeError, "isa must be a name or None, got %R", isa);
+    if (!set_name(isa, "isa", new_isa) || !set_name(backend, "backend", new_backend))
         return false;
-    }
-    name = isa == Py_None ? NULL : PyUnicode_AsUTF8String(isa);
-    ok = isa == Py_None || (name && PyBytes_AsStringAndSize(name, &text, NULL) == 0);
-    if (ok) {
-        PyOS_snprintf(settings.isa, sizeof settings.isa, "%s", text ? text : ""); /* too long a name is no name either */
-        settings.threads = (int)count;
-        settings.memory = bytes;
-        old = settings.progress;
-        settings.progress = progress == Py_None ? NULL : Py_NewRef(progress);
-        Py_XDECREF(old); /* last: this may run Python code */
-    }
-    Py_XDECREF(name);
-    return ok;
+    memcpy(settings.isa, new_isa, sizeof new_isa);
+    memcpy(settings.backend, new_backend, sizeof new_backend);
+    settings.force = force;
+    settings.threads = (int)count;
+    settings.memory = bytes;
+    old = settings.progress;
+    settings.progress = progress == Py_None ? NULL : Py_NewRef(progress);
+    Py_XDECREF(old); /* last: this may run Python code */
+    return true;
 }
 
 void settings_clear(void) { Py_CLEAR(settings.progress); }
@@ -107,6 +122,8 @@ ntk_ctx *context_new(void)
     ntk_ctx_set_log(ctx, on_log, NULL);
     if (settings.isa[0])
         status = ntk_ctx_set_isa(ctx, settings.isa);
+    if (status == NTK_OK && settings.backend[0])
+        status = ntk_ctx_set_backend(ctx, settings.backend, settings.force);
     if (status != NTK_OK) {
         raise_status(ctx, status);
         ntk_ctx_free(ctx);

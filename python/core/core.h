@@ -82,7 +82,7 @@ extern PyMethodDef net_methods[], kernel_methods[], finite_methods[], data_metho
 bool model_register(PyObject *module);
 bool params_register(PyObject *module);
 bool train_register(PyObject *module);
-bool settings_set(PyObject *threads, PyObject *memory, PyObject *isa, PyObject *progress);
+bool settings_set(PyObject *threads, PyObject *memory, PyObject *isa, PyObject *backend, bool force, PyObject *progress);
 void settings_clear(void);
 
 /* A net of a text; NULL with an exception. */

@@ -6,11 +6,12 @@
 
 static PyObject *configure(PyObject *self, PyObject *args)
 {
-    PyObject *threads, *memory, *isa, *progress;
+    PyObject *threads, *memory, *isa, *backend, *progress;
+    int force;
 
     (void)self;
-    if (!PyArg_ParseTuple(args, "OOOO", &threads, &memory, &isa, &progress) ||
-        !settings_set(threads, memory, isa, progress))
+    if (!PyArg_ParseTuple(args, "OOOOpO", &threads, &memory, &isa, &backend, &force, &progress) ||
+        !settings_set(threads, memory, isa, backend, force, progress))
         return NULL;
     Py_RETURN_NONE;
 }
@@ -23,7 +24,7 @@ static PyObject *check_may_work(PyObject *self, PyObject *unused)
 }
 
 static PyMethodDef methods[] = {
-    {"configure", configure, METH_VARARGS, "configure(threads, memory, isa, progress)"},
+    {"configure", configure, METH_VARARGS, "configure(threads, memory, isa, backend, force, progress)"},
     {"check_may_work", check_may_work, METH_NOARGS, "RuntimeError in a progress function"},
     {NULL, NULL, 0, NULL},
 };

@@ -26,7 +26,7 @@ from ._kernel import Kernel, graph, kernels
 from .empirical import (NtkImplementation, empirical_kernel_fn, empirical_nngp_fn, empirical_ntk_fn,
                         empirical_ntk_vp_fn, linearize, monte_carlo_kernel_fn, taylor_expand)
 from .finite import load_params, save_params, train
-from .settings import info, progress, set_isa, set_memory, set_threads
+from .settings import info, progress, set_backend, set_isa, set_memory, set_threads
 from .stax import *
 
 __version__ = _core.info()["version"]

@@ -22,6 +22,7 @@ from .finite import save_params as save_params
 from .finite import train as train
 from .settings import info as info
 from .settings import progress as progress
+from .settings import set_backend as set_backend
 from .settings import set_isa as set_isa
 from .settings import set_memory as set_memory
 from .settings import set_threads as set_threads

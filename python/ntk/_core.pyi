@@ -13,7 +13,12 @@ _Array = NDArray[Any]
 _Shape = tuple[int, ...]
 
 def configure(
-    threads: int, memory: int, isa: str | None, progress: Callable[[str, float, float], Any] | None
+    threads: int,
+    memory: int,
+    isa: str | None,
+    backend: str | None,
+    force: bool,
+    progress: Callable[[str, float, float], Any] | None,
 ) -> None: ...
 def check_may_work() -> None: ...
 def info() -> dict[str, Any]: ...

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What holds for all calls: threads, memory, instruction set, progress."""
+"""What holds for all calls: threads, memory, instruction set, backend, progress."""
 import os
 from collections.abc import Callable
 from numbers import Real
@@ -7,13 +7,24 @@ from typing import Any
 
 from . import _core
 
-_now = {"threads": 0, "memory": 0, "isa": None, "progress": None}
+_now = {"threads": 0, "memory": 0, "isa": None, "backend": None, "force": False, "progress": None}
 
 
 def _set(**changes):
     new = {**_now, **changes}
-    _core.configure(new["threads"], new["memory"], new["isa"], new["progress"])
+    _core.configure(new["threads"], new["memory"], new["isa"], new["backend"], new["force"], new["progress"])
     _now.update(changes)
+
+
+def _try(**changes):
+    """Sets them, unless a context cannot be made with them."""
+    previous = {name: _now[name] for name in changes}
+    _set(**changes)
+    try:
+        _core.info()
+    except Exception:
+        _set(**previous)
+        raise
 
 
 def set_threads(threads: int = 0) -> None:
@@ -45,17 +56,22 @@ def set_isa(name: str | None = None) -> None:
     NotImplementedError, with those that work, if this machine or build does not have it. Models and networks with
     parameters that are in memory already keep theirs.
     """
-    previous = _now["isa"]
-    _set(isa=name)
-    try:
-        _core.info()
-    except Exception:
-        _set(isa=previous)
-        raise
+    _try(isa=name)
+
+
+def set_backend(name: str | None = None, *, force: bool = False) -> None:
+    """Who computes kernels: 'cpu', this machine's processors (None, the default), or 'reference', which checks it: all
+    pairs of positions in long double, activations integrated numerically.
+
+    A slow backend refuses (ValueError) what takes more than a minute, unless `force`. ValueError, with those that there
+    are, for another name. Models that are in memory already keep theirs.
+    """
+    _try(backend=name, force=bool(force))
 
 
 def info() -> dict[str, Any]:
-    """What this build and machine can do: version, features, isa, isa_available, blas_core, threads, memory."""
+    """What this build and machine can do: version, features, isa, isa_available, backend, backends,
+    blas_core, threads, memory."""
     return _core.info()
 
 

@@ -4,7 +4,6 @@
  */
 #include "backend/registry.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #define BACKEND(name) extern const struct ntk_backend ntk_backend_##name;
@@ -18,16 +17,15 @@ const struct ntk_backend *const ntk_backends[] = {
 };
 const size_t ntk_n_backends = sizeof ntk_backends / sizeof *ntk_backends;
 
-static ntk_status unknown(ntk_ctx *ctx, const char *name)
+const char *ntk_backend_names(void)
 {
-    struct ntk_text list = {0};
-    ntk_status status;
+    static const char names[] =
+#define BACKEND(name) ", " #name
+#include "backend/backends.def"
+#undef BACKEND
+        ;
 
-    for (size_t k = 0; k < ntk_n_backends; k++)
-        ntk_text_add(&list, "%s%s", k ? ", " : "", ntk_backends[k]->name);
-    status = ntk_fail(ctx, NTK_EINVAL, "there is no backend '%s'; there are: %s", name, list.s ? list.s : "");
-    free(list.s);
-    return status;
+    return names + strlen(", ");
 }
 
 ntk_status ntk_backend_find(ntk_ctx *ctx, const char *name, const struct ntk_backend **backend)
@@ -42,5 +40,17 @@ ntk_status ntk_backend_find(ntk_ctx *ctx, const char *name, const struct ntk_bac
         *backend = ntk_backends[k];
         return NTK_OK;
     }
-    return unknown(ctx, name);
+    return ntk_fail(ctx, NTK_EINVAL, "there is no backend '%s'; there are: %s", name, ntk_backend_names());
+}
+
+ntk_status ntk_ctx_set_backend(ntk_ctx *ctx, const char *backend, int force)
+{
+    NTK_TRY(ntk_backend_find(ctx, backend, &ctx->backend));
+    ctx->force = force != 0;
+    return NTK_OK;
+}
+
+const char *ntk_ctx_backend(const ntk_ctx *ctx)
+{
+    return ctx->backend ? ctx->backend->name : ntk_backends[0]->name;
 }

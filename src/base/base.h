@@ -32,11 +32,14 @@
             return try_status_;               \
     } while (0)
 
-struct ntk_isa; /* simd/simd.h */
+struct ntk_isa;     /* simd/simd.h */
+struct ntk_backend; /* engine/backend.h */
 
 struct ntk_ctx {
     int threads;               /* > 0 */
     const struct ntk_isa *isa; /* NULL until first use */
+    const struct ntk_backend *backend; /* NULL: the first */
+    bool force;                /* it may take long */
     size_t memory;             /* bound in bytes, 0: what the machine has available */
     _Atomic size_t held;       /* bytes that objects and operations under way hold: ntk_ctx_hold, _keep */
     ntk_log_fn *log;

@@ -65,8 +65,8 @@ struct ntk_backend {
     /* Every tile of the batch goes to batch->done, in any order, from any thread. Polls (ntk_go_on). */
     ntk_status (*run)(void *compiled, const struct ntk_batch *batch);
     /* The program of a frame: each sample of the panel with itself, entry number e at equal positions into out[e],
-     * [panel->n][positions] of its dtype; of points (the whole program) [panel->n] doubles. NULL: another backend
-     * prepares samples. */
+     * [panel->n][positions] of its dtype; of points (the whole program) [panel->n] doubles. NULL: it reads nothing
+     * of samples but their numbers, and nothing else is prepared. */
     ntk_status (*own)(void *compiled, int frame, const struct ntk_panel *panel, void *const *out);
     /* Bytes that a batch of so many samples holds beside samples and panels, tiles included. */
     size_t (*bytes)(const void *compiled, const struct ntk_samples *s, int64_t rows, int64_t columns);

@@ -202,7 +202,6 @@ static ntk_status make_steps(struct ntk_program *p)
     for (int v = 0; v < p->graph->n; v++) {
         if (!p->used[v] || (p->vectors && v == p->frames[p->points].entries[0]))
             continue;
-        NTK_TRY(ntk_op_check(p->ctx, node(p, v)));
         if (!make_step(p, v))
             return NTK_ENOMEM;
     }
@@ -245,6 +244,14 @@ static ntk_status check_size(const struct ntk_graph *g)
             bytes += 4.0 * g->nodes[v].h * g->nodes[v].w;
     return ntk_ctx_check_memory(g->ctx, bytes < 1e18 ? (size_t)bytes : SIZE_MAX,
                                 "planning a kernel of images of this size");
+}
+
+/* Before any face is called: of nodes that steps read through, too. */
+static ntk_status check_faces(const struct ntk_graph *g)
+{
+    for (int v = 0; v < g->n; v++)
+        NTK_TRY(ntk_op_check(g->ctx, &g->nodes[v]));
+    return NTK_OK;
 }
 
 static ntk_status allocate(struct ntk_program *p, int n_outputs, const int *outputs)
@@ -385,7 +392,9 @@ ntk_status ntk_program_make(struct ntk_graph *graph, int n_outputs, const int *o
     p->owned = *graph;
     p->graph = &p->owned;
     *graph = (struct ntk_graph){0};
-    status = check_size(p->graph);
+    status = check_faces(p->graph);
+    if (status == NTK_OK)
+        status = check_size(p->graph);
     if (status == NTK_OK) {
         status = compile(p, n_outputs, outputs, n_outputs, outputs);
         if (status == NTK_OK)

@@ -151,7 +151,7 @@ ntk_status ntk_prepare_ranges(struct ntk_preparation *x)
         }
         if (status != NTK_OK || x->beyond)
             break;
-        if (!x->reference->way.last && (lost || !fits(x->reference->way.dtype, node, all[v], all)))
+        if (!x->reference->precision.last && (lost || !fits(x->reference->precision.dtype, node, all[v], all)))
             x->beyond = true;
     }
     free(all);

@@ -54,7 +54,7 @@ static void convert_row(const struct loop *x, const struct ntk_tile *t, int outp
                         const unsigned char *from, unsigned char *to)
 {
     const struct ntk_job *r = x->r;
-    const struct ntk_way *way = &r->rows->reference->way;
+    const struct ntk_precision *precision = &r->rows->reference->precision;
     const int of_row = exponent(r->rows, t->i0 + row), node = r->machine->program->outputs[output];
 
     for (; j < t->nj; j++) {
@@ -62,7 +62,7 @@ static void convert_row(const struct loop *x, const struct ntk_tile *t, int outp
         float narrow;
 
         memcpy(&value, from + (size_t)j * sizeof value, sizeof value);
-        value = ntk_way_finish(way, node, of_row + exponent(r->columns, t->j0 + j), value);
+        value = ntk_precision_finish(precision, node, of_row + exponent(r->columns, t->j0 + j), value);
         narrow = (float)value;
         if (r->out_dtype == NTK_F32)
             memcpy(to + (size_t)j * sizeof narrow, &narrow, sizeof narrow);

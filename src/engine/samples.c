@@ -15,25 +15,25 @@ static size_t stride_of(int64_t n) { return ntk_round_up((size_t)n, 64) + NTK_LA
 /* *lost: float32 makes 0 of some number that is not. */
 static ntk_status convert(struct ntk_samples *s, const ntk_data *data, bool *lost)
 {
-    const struct ntk_way *way = &s->reference->way;
+    const struct ntk_precision *precision = &s->reference->precision;
     const size_t total = (size_t)data->n * s->features;
     int gone = 0;
 
-    if (data->dtype == way->dtype && !way->degree) {
+    if (data->dtype == precision->dtype && !precision->degree) {
         s->x = data->x;
         return NTK_OK;
     }
-    s->x = s->owned_x = ntk_alloc(s->ctx, total, way->dtype);
+    s->x = s->owned_x = ntk_alloc(s->ctx, total, precision->dtype);
     if (!s->owned_x)
         return NTK_ENOMEM;
-    if (way->degree) {
+    if (precision->degree) {
         s->exponent = ntk_alloc(s->ctx, (size_t)s->n, sizeof *s->exponent);
         if (!s->exponent)
             return NTK_ENOMEM;
-        ntk_way_exponents(way, data, s->exponent);
+        ntk_precision_exponents(precision, data, s->exponent);
         for (size_t i = 0; i < total; i++)
             ((double *)s->owned_x)[i] = ldexp(ntk_data_get(data, i), s->exponent[i / s->features]);
-    } else if (way->dtype == NTK_F32)
+    } else if (precision->dtype == NTK_F32)
         for (size_t i = 0; i < total; i++) {
             const double x = ((const double *)data->x)[i];
 
@@ -176,12 +176,12 @@ static void reference_release(struct ntk_reference *r)
     free(r->dual);
     free(r->ready);
     free(r->par);
-    free(r->way.degree);
+    free(r->precision.degree);
     free(r);
 }
 
 /* Takes over the way's array. */
-static ntk_status reference_new(const struct ntk_program *p, struct ntk_way *way, struct ntk_reference **reference)
+static ntk_status reference_new(const struct ntk_program *p, struct ntk_precision *precision, struct ntk_reference **reference)
 {
     const size_t n = (size_t)p->n_side_sets;
     struct ntk_reference *r = ntk_alloc_zero(p->ctx, 1, sizeof *r);
@@ -191,12 +191,12 @@ static ntk_status reference_new(const struct ntk_program *p, struct ntk_way *way
         return NTK_ENOMEM;
     r->users = 1;
     r->program = p;
-    r->way = *way;
+    r->precision = *precision;
     r->layers = p->vectors ? p->n_side_sets : 0;
-    way->degree = NULL;
+    precision->degree = NULL;
     r->dual = ntk_alloc_zero(p->ctx, n, sizeof *r->dual);
     r->ready = ntk_alloc_zero(p->ctx, n, sizeof *r->ready);
-    r->par = ntk_alloc_zero(p->ctx, n * NTK_DUAL_PARS, way->dtype);
+    r->par = ntk_alloc_zero(p->ctx, n * NTK_DUAL_PARS, precision->dtype);
     return r->dual && r->ready && r->par ? NTK_OK : NTK_ENOMEM;
 }
 
@@ -205,7 +205,7 @@ static void store_par(struct ntk_preparation *x, int side_set)
     struct ntk_reference *r = x->reference;
 
     for (int k = 0; k < NTK_DUAL_PARS; k++)
-        if (r->way.dtype == NTK_F32) {
+        if (r->precision.dtype == NTK_F32) {
             ((float *)r->par)[side_set * NTK_DUAL_PARS + k] = (float)r->dual[side_set].par[k];
             x->beyond = x->beyond || !ntk_fits_f32(r->dual[side_set].par[k]);
         } else
@@ -217,7 +217,7 @@ ntk_status ntk_prepare_setup(struct ntk_preparation *x, int side_set, double q_m
     struct ntk_reference *r = x->reference;
     struct ntk_dual *dual = &r->dual[side_set];
     const struct ntk_dual_range range = {
-        .q_min = q_min, .q_max = q_max, .dtype = r->way.dtype, .layers = r->layers};
+        .q_min = q_min, .q_max = q_max, .dtype = r->precision.dtype, .layers = r->layers};
     const struct ntk_node *v = &r->program->graph->nodes[r->program->side_sets[side_set].node];
 
     if (r->ready[side_set]) {
@@ -227,7 +227,7 @@ ntk_status ntk_prepare_setup(struct ntk_preparation *x, int side_set, double q_m
     dual->takes[1] = DBL_MAX;
     NTK_TRY(v->op->setup(v, x->ctx, &range, dual));
     r->ready[side_set] = true;
-    x->beyond = x->beyond || (r->way.dtype == NTK_F32 && dual->beyond);
+    x->beyond = x->beyond || (r->precision.dtype == NTK_F32 && dual->beyond);
     store_par(x, side_set);
     return NTK_OK;
 }
@@ -269,9 +269,10 @@ static ntk_status start(struct ntk_preparation *x, const ntk_data *data, struct 
     s->program = p;
     s->reference = x->reference;
     s->data = data;
+    s->bare = !x->machine->backend->own;
     s->n = data->n;
     s->stride = stride_of(data->n);
-    s->dtype = x->reference->way.dtype;
+    s->dtype = x->reference->precision.dtype;
     s->features = (size_t)ntk_features_of(data->shape);
     s->channels = (size_t)data->shape.c;
     s->variance = ntk_alloc_zero(x->ctx, (size_t)p->graph->n * s->stride, sizeof *s->variance);
@@ -287,7 +288,7 @@ static ntk_status start(struct ntk_preparation *x, const ntk_data *data, struct 
 #pragma omp parallel for schedule(static) num_threads(ntk_threads_for(s->ctx, s->n))
     for (int64_t i = 0; i < s->n; i++)
         ntk_variances_of(s, 0)[i] = mean_square(s, i);
-    if (s->dtype == NTK_F64 && !x->reference->way.last && !squares_fit(s))
+    if (s->dtype == NTK_F64 && !x->reference->precision.last && !s->bare && !squares_fit(s))
         x->beyond = true;
     if (x->beyond)
         return NTK_OK;
@@ -304,11 +305,13 @@ static ntk_status prepare(struct ntk_preparation *x, const ntk_data *const *data
 
     for (int t = 0; t < x->sets; t++)
         NTK_TRY(start(x, data[t], &x->s[t]));
+    if (x->s[0]->bare)
+        return NTK_OK;
     if (!x->beyond)
         NTK_TRY(ntk_prepare_ranges(x));
     if (!x->beyond)
         NTK_TRY(ntk_prepare_own(x));
-    if (x->beyond || !(x->variances || x->reference->way.limit))
+    if (x->beyond || !(x->variances || x->reference->precision.limit))
         return NTK_OK;
     if (!x->program->vectors && points->n_entries)
         NTK_TRY(ntk_prepare_sums(x));
@@ -326,25 +329,25 @@ static void forget(struct ntk_preparation *x)
 /* In the kernel's type, or where that does not take what is met on the way in another way. */
 static ntk_status prepare_new(struct ntk_preparation *x, ntk_dtype dtype, const ntk_data *const *data)
 {
-    struct ntk_way way = {.dtype = dtype};
+    struct ntk_precision precision = {.dtype = dtype};
     ntk_status status;
 
     for (bool another = false;; another = true) {
         x->beyond = false;
-        status = reference_new(x->program, &way, &x->reference);
+        status = reference_new(x->program, &precision, &x->reference);
         if (status == NTK_OK)
             status = prepare(x, data);
         for (int t = 0; another && x->variances && t < x->sets && status == NTK_OK && !x->beyond; t++)
             status = ntk_samples_check_outputs(x->s[t], dtype);
         if (status == NTK_OK && x->beyond) {
-            way = (struct ntk_way){.dtype = x->reference->way.dtype, .last = x->reference->way.last};
+            precision = (struct ntk_precision){.dtype = x->reference->precision.dtype, .last = x->reference->precision.last};
             forget(x);
             reference_release(x->reference);
-            NTK_TRY(ntk_way_next(x->program, &way));
+            NTK_TRY(ntk_precision_next(x->program, &precision));
             continue;
         }
         reference_release(x->reference);
-        ntk_way_free(&way);
+        ntk_precision_free(&precision);
         return status;
     }
 }
@@ -363,7 +366,7 @@ ntk_status ntk_samples_make(const struct ntk_machine *machine, ntk_dtype dtype, 
 
     if (like) {
         x.reference = like->reference;
-        x.beyond = like->reference->way.limit; /* what is small beside which samples: all must be there */
+        x.beyond = like->reference->precision.limit; /* what is small beside which samples: all must be there */
         status = x.beyond ? NTK_OK : prepare(&x, data);
         *beyond = status == NTK_OK && x.beyond;
     } else {

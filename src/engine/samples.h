@@ -14,7 +14,7 @@
 
 #include "data/data.h"
 #include "engine/program.h"
-#include "engine/way.h"
+#include "engine/precision.h"
 
 struct ntk_machine; /* backend.h */
 
@@ -23,11 +23,11 @@ struct ntk_machine; /* backend.h */
 struct ntk_reference {
     _Atomic int users;
     const struct ntk_program *program;
-    struct ntk_way way;
+    struct ntk_precision precision;
     struct ntk_dual *dual; /* [n_side_sets] */
     bool *ready;           /* [n_side_sets]: dual is set up */
     int layers;            /* of activations, whose errors add up: ntk_dual_range */
-    void *par;             /* [n_side_sets][NTK_DUAL_PARS] of way.dtype */
+    void *par;             /* [n_side_sets][NTK_DUAL_PARS] of precision.dtype */
 };
 
 struct ntk_samples {
@@ -38,10 +38,11 @@ struct ntk_samples {
     size_t held;          /* bytes: ntk_ctx_keep */
     int64_t n;
     size_t stride;   /* n, padded so that a run of whole vectors may start anywhere below n */
-    ntk_dtype dtype; /* of reference->way */
+    ntk_dtype dtype; /* of reference->precision */
     size_t features, channels; /* x is [n][features], with positions [n][positions][channels] */
     const void *x;   /* of dtype */
     void *owned_x;   /* x if it had to be converted */
+    bool bare;       /* nothing below but equal samples is made: the backend reads nothing else */
     int *exponent;   /* [n]: samples were multiplied by 2^exponent, which the engine takes back; NULL: by 1 */
 
     /* Equal samples: `order` has all by their numbers, those that are equal side by side and ascending; those equal

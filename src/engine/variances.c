@@ -109,7 +109,7 @@ ntk_status ntk_samples_check_outputs(const struct ntk_samples *s, ntk_dtype dtyp
 
     for (int m = 0; m < p->n_outputs; m++)
         for (int64_t i = 0; i < s->n; i++) {
-            const double q = ntk_way_finish(&s->reference->way, p->outputs[m], s->exponent ? 2 * s->exponent[i] : 0,
+            const double q = ntk_precision_finish(&s->reference->precision, p->outputs[m], s->exponent ? 2 * s->exponent[i] : 0,
                                             ntk_variances_of(s, p->outputs[m])[i]);
 
             if (q > (dtype == NTK_F32 ? (double)FLT_MAX : DBL_MAX))
@@ -124,7 +124,7 @@ void ntk_samples_diagonal(const struct ntk_samples *s, double *const *out)
 
     for (int m = 0; m < p->n_outputs; m++)
         for (int64_t i = 0; i < s->n; i++)
-            out[m][i] = ntk_way_finish(&s->reference->way, p->outputs[m], s->exponent ? 2 * s->exponent[i] : 0,
+            out[m][i] = ntk_precision_finish(&s->reference->precision, p->outputs[m], s->exponent ? 2 * s->exponent[i] : 0,
                                        ntk_variances_of(s, p->outputs[m])[i]);
 }
 
@@ -152,17 +152,17 @@ static ntk_status find_lost(const struct ntk_samples *s, int v, bool *lost)
 /* Samples that were made less small are small for every node, too. */
 static ntk_status check_small(const struct ntk_preparation *x, int v)
 {
-    const struct ntk_way *way = &x->reference->way;
+    const struct ntk_precision *precision = &x->reference->precision;
     const struct ntk_graph *g = x->program->graph;
     double largest = 0;
 
     for (int t = 0; t < x->sets; t++)
         for (int64_t i = 0; i < x->s[t]->n; i++)
-            largest = fmax(largest, ntk_way_rest(way, g, v, x->s[t]->variance + i, x->s[t]->stride));
+            largest = fmax(largest, ntk_precision_rest(precision, g, v, x->s[t]->variance + i, x->s[t]->stride));
     for (int t = 0; t < x->sets; t++)
         for (int64_t i = 0; i < x->s[t]->n; i++)
             if (x->s[t]->exponent[i] &&
-                !ntk_way_holds(way, g, v, largest, x->s[t]->variance + i, x->s[t]->stride))
+                !ntk_precision_holds(precision, g, v, largest, x->s[t]->variance + i, x->s[t]->stride))
                 return ntk_fail(x->ctx, NTK_ENUMERIC,
                                 "sample %lld is too small for this network in float64, as a constant of it "
                                 "or another sample is not of a normal size; scale the samples, or the "
@@ -191,7 +191,7 @@ static void check_constants(struct ntk_preparation *x, const struct ntk_step *st
     int n = 0;
     const double *c = v->op->constants ? v->op->constants(v, &n) : NULL;
 
-    for (int k = 0; k < n && x->reference->way.dtype == NTK_F32; k++)
+    for (int k = 0; k < n && x->reference->precision.dtype == NTK_F32; k++)
         x->beyond = x->beyond || !ntk_fits_f32(c[k]);
 }
 
@@ -211,11 +211,11 @@ static ntk_status run_step(struct ntk_preparation *x, const struct ntk_step *ste
             if (step->out[o] < 0)
                 continue;
             NTK_TRY(check_range(x->s[t], step->out[o], 1, &x->beyond));
-            if (!x->reference->way.last)
+            if (!x->reference->precision.last)
                 NTK_TRY(find_lost(x->s[t], step->out[o], &x->beyond));
         }
     }
-    for (int o = 0; o < step->n_out && x->reference->way.limit && !x->beyond; o++)
+    for (int o = 0; o < step->n_out && x->reference->precision.limit && !x->beyond; o++)
         if (step->out[o] >= 0)
             NTK_TRY(check_small(x, step->out[o]));
     return NTK_OK;
@@ -238,7 +238,7 @@ ntk_status ntk_samples_sides(struct ntk_samples *s)
 {
     const struct ntk_frame *f = &s->program->frames[s->program->points];
 
-    for (int k = 0; k < f->n_steps; k++) {
+    for (int k = 0; k < f->n_steps && !s->bare; k++) {
         const int t = f->steps[k].side_set;
         const struct sweep none = {.s = s};
         struct sweep w = none;

@@ -16,4 +16,7 @@ struct ntk_kernel {
     struct ntk_machine machine;
 };
 
+/* What takes long is said, and is not begun (NTK_EINVAL) unless it is forced. */
+ntk_status ntk_kernel_check_seconds(const ntk_kernel *kernel, double pairs);
+
 #endif

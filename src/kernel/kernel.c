@@ -9,6 +9,7 @@
 #include "kernel/nets.h"
 #include "language/net.h"
 
+#define SECONDS_MOST 60 /* of a backend that is slow, unless it is forced */
 #define COSTLY   1e8 /* positions a pair from which the log warns */
 
 /* ---- kernels */
@@ -19,7 +20,7 @@ static ntk_status compile(ntk_kernel *k, const ntk_net *const *nets, size_t n_ne
     struct ntk_graph g;
     ntk_status status;
 
-    NTK_TRY(ntk_backend_find(k->ctx, NULL, &k->machine.backend));
+    NTK_TRY(ntk_backend_find(k->ctx, ntk_ctx_backend(k->ctx), &k->machine.backend));
     ntk_graph_init(&g, k->ctx);
     status = ntk_nets_lower(nets, n_nets, want, k->shape, &g, outputs, &n_outputs);
     if (status == NTK_OK)
@@ -114,18 +115,18 @@ static void forget(struct prepared *p)
     ntk_samples_release(p->s[1]);
 }
 
-static ntk_status prepare(const ntk_kernel *k, const ntk_data *x1, const ntk_data *x2, bool variances,
+static ntk_status prepare(const ntk_kernel *k, ntk_dtype dtype, const ntk_data *x1, const ntk_data *x2, bool variances,
                           struct prepared *p)
 {
     const ntk_data *const data[] = {x1, x2};
 
     *p = (struct prepared){0};
-    NTK_TRY(ntk_samples_make(&k->machine, k->dtype, x2 ? 2 : 1, data, variances, NULL, NULL, p->s));
+    NTK_TRY(ntk_samples_make(&k->machine, dtype, x2 ? 2 : 1, data, variances, NULL, NULL, p->s));
     p->run = (struct ntk_job){.machine = &k->machine,
                               .rows = p->s[0],
                               .columns = p->s[x2 ? 1 : 0],
                               .symmetric = !x2,
-                              .out_dtype = k->dtype};
+                              .out_dtype = dtype};
     return NTK_OK;
 }
 
@@ -187,7 +188,7 @@ ntk_status ntk_kernel_scratch(const ntk_kernel *k, const ntk_data *x1, const ntk
         return NTK_OK;
     }
     k->ctx->log = NULL; /* computing says the same again */
-    status = prepare(k, x1, x2, false, &p);
+    status = prepare(k, k->dtype, x1, x2, false, &p);
     k->ctx->log = log;
     if (status == NTK_OK)
         *bytes = work_bytes(k, x1, x2, &p);
@@ -203,6 +204,26 @@ ntk_status ntk_kernel_bytes(const ntk_kernel *kernel, const ntk_data *x1, const 
     return NTK_OK;
 }
 
+ntk_status ntk_kernel_check_seconds(const ntk_kernel *k, double pairs)
+{
+    const struct ntk_backend *b = k->machine.backend;
+    const double seconds = b->seconds ? b->seconds(k->machine.compiled, pairs) : 0;
+
+    if (seconds > SECONDS_MOST && !k->ctx->force)
+        return ntk_fail(k->ctx, NTK_EINVAL,
+                        "the backend '%s' takes about %.0f s for %.0f pairs of samples, more than %d s: take fewer "
+                        "samples, or force it",
+                        b->name, seconds, pairs, SECONDS_MOST);
+    if (seconds > 1)
+        ntk_log(k->ctx, 0, "the backend '%s' takes about %.0f s", b->name, seconds);
+    return NTK_OK;
+}
+
+static double pairs_of(const ntk_data *x1, const ntk_data *x2)
+{
+    return x2 ? (double)x1->n * (double)x2->n : (double)x1->n * ((double)x1->n + 1) / 2;
+}
+
 /* All memory is checked before the first pair and before side values are made. */
 static ntk_status run(const ntk_kernel *k, const ntk_data *x1, const ntk_data *x2, struct purpose purpose,
                       ntk_sink_fn *sink, void *user)
@@ -213,7 +234,7 @@ static ntk_status run(const ntk_kernel *k, const ntk_data *x1, const ntk_data *x
     ntk_status status;
 
     NTK_TRY(ntk_progress(k->ctx, units, 0, all));
-    status = prepare(k, x1, x2, false, &p);
+    status = prepare(k, k->dtype, x1, x2, false, &p);
     if (status == NTK_OK)
         status = ntk_ctx_check_memory(k->ctx, work_bytes(k, x1, x2, &p) + purpose.held, purpose.what);
     for (int t = 0; t < (x2 ? 2 : 1) && status == NTK_OK; t++)
@@ -230,6 +251,7 @@ ntk_status ntk_kernel_stream_for(const ntk_kernel *kernel, const ntk_data *x1, c
     const struct purpose purpose = {what, held};
 
     NTK_TRY(check_shapes(kernel, x1, x2));
+    NTK_TRY(ntk_kernel_check_seconds(kernel, pairs_of(x1, x2)));
     NTK_TRY(check_preparation(kernel, x1, x2, purpose));
     return run(kernel, x1, x2, purpose, sink, user);
 }
@@ -255,13 +277,41 @@ ntk_status ntk_kernel_compute(const ntk_kernel *kernel, const ntk_data *x1, cons
     return ntk_kernel_compute_for(kernel, x1, x2, matrix_bytes(kernel, x1, x2), "the kernel", out);
 }
 
+/* From a backend that prepares nothing: one sample after the other with itself. */
+static ntk_status run_diagonal(const ntk_kernel *k, const ntk_data *x, double *const *out)
+{
+    void **entry = ntk_alloc(k->ctx, ntk_kernel_outputs(k), sizeof *entry);
+    ntk_status status = entry ? ntk_kernel_check_seconds(k, (double)x->n) : NTK_ENOMEM;
+
+    for (int64_t i = 0; i < x->n && status == NTK_OK; i++) {
+        struct ntk_memory_sink sink = {.out = entry, .n2 = 1, .dtype = NTK_F64, .symmetric = true};
+        struct prepared p = {0};
+        ntk_data *one;
+
+        for (size_t m = 0; m < ntk_kernel_outputs(k); m++)
+            entry[m] = out[m] + i;
+        status = ntk_data_slice(x, i, 1, &one);
+        if (status != NTK_OK)
+            break;
+        status = prepare(k, NTK_F64, one, NULL, false, &p);
+        if (status == NTK_OK)
+            status = ntk_run(&p.run, ntk_memory_sink_write, &sink);
+        forget(&p);
+        ntk_data_free(one);
+    }
+    free(entry);
+    return status;
+}
+
 ntk_status ntk_kernel_diagonal(const ntk_kernel *kernel, const ntk_data *x, double *const *out)
 {
     struct prepared p;
     ntk_status status;
 
     NTK_TRY(ntk_kernel_check_shape(kernel, "x", x));
-    status = prepare(kernel, x, NULL, true, &p);
+    if (!kernel->machine.backend->own)
+        return run_diagonal(kernel, x, out);
+    status = prepare(kernel, kernel->dtype, x, NULL, true, &p);
     if (status == NTK_OK)
         ntk_samples_diagonal(p.s[0], out);
     forget(&p);

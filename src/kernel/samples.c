@@ -79,6 +79,7 @@ static ntk_status run(const ntk_kernel *k, const ntk_samples *x1, const ntk_samp
     const char *units;
     const double all = k->machine.backend->units(k->machine.compiled, x1->n, x2 ? x2->n : 0, &units);
 
+    NTK_TRY(ntk_kernel_check_seconds(k, x2 ? (double)x1->n * (double)x2->n : (double)x1->n * ((double)x1->n + 1) / 2));
     NTK_TRY(ntk_progress(k->ctx, units, 0, all));
     NTK_TRY(ntk_ctx_check_memory(k->ctx, ntk_job_bytes(&job) + held, what));
     return ntk_run(&job, sink, user);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
+ * What a convolution does to a node; to Sigma and Theta together: layers/conv.c.
+ *
  * A convolution: the mean over the places a of a window of in[0][p + a, p' + a] (Arora et al. 2019,
  * arXiv 1904.11955, section 4).
  */

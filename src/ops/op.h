@@ -119,7 +119,7 @@ struct ntk_op {
                         const struct ntk_dual_range *range, struct ntk_dual *dual);
     void (*finish)(const struct ntk_node *v, struct ntk_dual *dual); /* frees what setup made; NULL: nothing */
 
-    /* ---- magnitudes (engine/way.h) */
+    /* ---- magnitudes (engine/precision.h) */
     /* Required of all but NTK_SAMPLES. Bounds of the variances, given those of all nodes before: in[node]. */
     struct ntk_range (*range)(const struct ntk_graph *g, const struct ntk_node *v,
                               const struct ntk_range *in, const struct ntk_dual *dual);

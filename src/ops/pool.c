@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * A pool: scale times the sum over places a, b of a window of in[0][p + a, p' + b].
+ * A pool: scale times the sum over places a, b of a window of in[0][p + a, p' + b]. How windows' overlaps become
+ * weights: engine/link.c.
  */
 #include "ops/windows.h"
 

@@ -3,6 +3,7 @@
 try ntk info | grep -v '^warning'
 try ntk info --json
 try ntk info --isa baseline --threads 1 | grep -E '^(threads|instruction set)'
+try ntk info --backend reference | grep '^backend'
 NTK_ISA=baseline ntk info | grep '^instruction set'
 NTK_ISA=mmx ntk info
 echo "-> $?"

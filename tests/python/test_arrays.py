@@ -34,6 +34,7 @@ def one_thread():
     ntk.set_threads()
     ntk.set_memory()
     ntk.set_isa()
+    ntk.set_backend()
     ntk.progress(False)
 
 
@@ -306,6 +307,8 @@ def test_wrong_second_set():
     (lambda: ntk.set_memory("8G"), TypeError, "bytes must be a number"),
     (lambda: ntk.set_isa("avx3"), NotImplementedError, "'avx3' is not one of those that work here: .*baseline"),
     (lambda: ntk.set_isa("x" * 100), NotImplementedError, "is not one of those"),
+    (lambda: ntk.set_backend("gpu"), ValueError, "no backend 'gpu'; there are: cpu, reference"),
+    (lambda: ntk.set_backend(3), TypeError, "backend must be a name or None"),
     (lambda: ntk.set_isa(3), TypeError, "isa must be a name or None"),
     (lambda: ntk.set_isa("a\0b"), ValueError, "null"),
     (lambda: ntk.progress(3), TypeError, "progress takes True, False or a function"),
@@ -390,6 +393,19 @@ def test_set_isa():
     with pytest.raises(NotImplementedError):
         ntk.set_isa("nothing")
     assert ntk.info()["isa"] == now
+
+
+def test_set_backend():
+    x = X[:3]
+    want = kernel_fn(x, None, "ntk")
+    ntk.set_backend("reference")
+    assert ntk.info()["backend"] == "reference"
+    np.testing.assert_allclose(kernel_fn(x, None, "ntk"), want, rtol=1e-12)
+    with pytest.raises(ValueError, match="takes about .* more than 60 s"):
+        kernel_fn(np.zeros((1000, *X.shape[1:])), None, "ntk")
+    with pytest.raises(ValueError):
+        ntk.set_backend("nothing")
+    assert ntk.info()["backend"] == "reference"
 
 
 # ---- progress

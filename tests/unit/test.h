@@ -19,6 +19,15 @@
 
 #include "ntk.h"
 
+/* 1 in a build with a sanitizer: it is many times as slow, and its memory is more than a job's. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#define SANITIZED (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
+#else
+#define SANITIZED 0
+#endif
+
 /* Fails with the library's own sentence. */
 #define assert_ok(ctx, call)                                                     \
     do {                                                                         \

@@ -6,7 +6,7 @@
 #include <float.h>
 
 #include "activations/loops.h"
-#include "engine/way.h"
+#include "engine/precision.h"
 #include "test.h"
 
 #define PAIRS 64 /* most pairs in one call; a multiple of every number of lanes */

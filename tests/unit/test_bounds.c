@@ -14,14 +14,6 @@
 #include "base/base.h"
 #include "test.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#define SANITIZED (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
-#else
-#define SANITIZED 0
-#endif
-
 #define MIB (1024.0 * 1024.0)
 #define OWN 1.0 /* MiB of the program itself that come in as it runs: code and stacks */
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * way.c - see way.h.
+ * precision.c - see precision.h.
  */
-#include "engine/way.h"
+#include "engine/precision.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -36,39 +36,39 @@ static int find_degrees(const struct ntk_program *p, int *degree, bool limit)
     return most;
 }
 
-ntk_status ntk_way_next(const struct ntk_program *p, struct ntk_way *way)
+ntk_status ntk_precision_next(const struct ntk_program *p, struct ntk_precision *precision)
 {
     int most;
 
-    if (way->dtype == NTK_F32) {
+    if (precision->dtype == NTK_F32) {
         ntk_log(p->ctx, 0, "variances leave the range of float32: computed in float64, then rounded");
-        way->dtype = NTK_F64;
+        precision->dtype = NTK_F64;
         return NTK_OK;
     }
-    way->last = true;
-    way->degree = ntk_alloc(p->ctx, (size_t)p->graph->n, sizeof *way->degree);
-    if (!way->degree)
+    precision->last = true;
+    precision->degree = ntk_alloc(p->ctx, (size_t)p->graph->n, sizeof *precision->degree);
+    if (!precision->degree)
         return NTK_ENOMEM;
-    most = find_degrees(p, way->degree, false);
+    most = find_degrees(p, precision->degree, false);
     if (!most && p->vectors) {
-        most = find_degrees(p, way->degree, true);
-        way->limit = most > 0;
+        most = find_degrees(p, precision->degree, true);
+        precision->limit = most > 0;
     }
     ntk_log(p->ctx, 0, "variances of some samples leave the range of float64%s",
             most ? ": these samples are multiplied by powers of two" : "");
     if (most) {
-        way->top = (way->limit ? BOTTOM : TOP) / most;
+        precision->top = (precision->limit ? BOTTOM : TOP) / most;
     } else {
-        free(way->degree);
-        way->degree = NULL;
+        free(precision->degree);
+        precision->degree = NULL;
     }
     return NTK_OK;
 }
 
-void ntk_way_free(struct ntk_way *way)
+void ntk_precision_free(struct ntk_precision *precision)
 {
-    free(way->degree);
-    *way = (struct ntk_way){.dtype = way->dtype};
+    free(precision->degree);
+    *precision = (struct ntk_precision){.dtype = precision->dtype};
 }
 
 static double largest_number(const ntk_data *x, int64_t i)
@@ -81,26 +81,26 @@ static double largest_number(const ntk_data *x, int64_t i)
     return most;
 }
 
-void ntk_way_exponents(const struct ntk_way *way, const ntk_data *x, int *exponent)
+void ntk_precision_exponents(const struct ntk_precision *precision, const ntk_data *x, int *exponent)
 {
     for (int64_t i = 0; i < x->n; i++) {
         const double most = largest_number(x, i);
 
-        exponent[i] = most > 0 && (!way->limit || most < 0x1p-450) ? way->top - ilogb(most) : 0;
+        exponent[i] = most > 0 && (!precision->limit || most < 0x1p-450) ? precision->top - ilogb(most) : 0;
     }
 }
 
-double ntk_way_finish(const struct ntk_way *way, int node, int exponents, double value)
+double ntk_precision_finish(const struct ntk_precision *precision, int node, int exponents, double value)
 {
-    if (!exponents || way->degree[node] == NTK_ANY_DEGREE)
+    if (!exponents || precision->degree[node] == NTK_ANY_DEGREE)
         return value;
-    return ldexp(value, -exponents * way->degree[node]);
+    return ldexp(value, -exponents * precision->degree[node]);
 }
 
-double ntk_way_rest(const struct ntk_way *way, const struct ntk_graph *g, int node, const double *value,
+double ntk_precision_rest(const struct ntk_precision *precision, const struct ntk_graph *g, int node, const double *value,
                     size_t stride)
 {
-    const struct ntk_limit x = {g, way->degree, value, stride};
+    const struct ntk_limit x = {g, precision->degree, value, stride};
     const struct ntk_node *v = &g->nodes[node];
 
     return v->op->rest ? v->op->rest(&x, v) : 0;
@@ -108,15 +108,15 @@ double ntk_way_rest(const struct ntk_way *way, const struct ntk_graph *g, int no
 
 /* A pair's rest is at most the root of the product of both samples', and what is left of the pair is of the size of
  * the root of theirs, unless it does not depend on their sizes: a constant above all. */
-bool ntk_way_holds(const struct ntk_way *way, const struct ntk_graph *g, int node, double largest,
+bool ntk_precision_holds(const struct ntk_precision *precision, const struct ntk_graph *g, int node, double largest,
                    const double *value, size_t stride)
 {
-    const struct ntk_limit x = {g, way->degree, value, stride};
+    const struct ntk_limit x = {g, precision->degree, value, stride};
     const struct ntk_node *v = &g->nodes[node];
-    const double y = value[(size_t)node * stride], rest = ntk_way_rest(way, g, node, value, stride);
+    const double y = value[(size_t)node * stride], rest = ntk_precision_rest(precision, g, node, value, stride);
 
     if (v->op->holds && !v->op->holds(&x, v))
         return false;
     return rest <= NTK_LIMIT_SMALL * NTK_LIMIT_SMALL * y &&
-           (way->degree[node] != 0 || sqrt(rest) * sqrt(largest) <= NTK_LIMIT_SMALL * y);
+           (precision->degree[node] != 0 || sqrt(rest) * sqrt(largest) <= NTK_LIMIT_SMALL * y);
 }

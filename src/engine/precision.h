@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * way.h - in what numbers a kernel is computed. Magnitudes that its type does not take on the way are
+ * precision.h - in what numbers a kernel is computed. Magnitudes that its type does not take on the way are
  * noticed while the samples are prepared (samples.h); then
  *
  *     float32 becomes float64, and what is finished is rounded;
@@ -11,13 +11,13 @@
  *     limit of small samples, to all digits: tanh(u) is u, a bias is all of a sum. There samples that are
  *     too small become less small; those that are too large are an error. Images: too small ones count as 0.
  */
-#ifndef NTK_WAY_H
-#define NTK_WAY_H
+#ifndef NTK_PRECISION_H
+#define NTK_PRECISION_H
 
 #include "data/data.h"
 #include "engine/program.h"
 
-struct ntk_way {
+struct ntk_precision {
     ntk_dtype dtype; /* of the computation */
     bool last;       /* there is no other: numbers beyond the type are 0, or an error */
     int *degree;     /* [graph.n] of nodes, d above; NULL: samples are not multiplied */
@@ -38,19 +38,19 @@ static inline bool ntk_fits_f64(double x)
     return x == 0 || (x >= 0x1p-960 && x <= 0x1p960);
 }
 
-/* The way after one that met what it does not take; freed by ntk_way_free, also on failure. */
-ntk_status ntk_way_next(const struct ntk_program *program, struct ntk_way *way);
-void ntk_way_free(struct ntk_way *way);
+/* The way after one that met what it does not take; freed by ntk_precision_free, also on failure. */
+ntk_status ntk_precision_next(const struct ntk_program *program, struct ntk_precision *precision);
+void ntk_precision_free(struct ntk_precision *precision);
 /* Exponents of samples that are multiplied; [x->n]. */
-void ntk_way_exponents(const struct ntk_way *way, const ntk_data *x, int *exponent);
+void ntk_precision_exponents(const struct ntk_precision *precision, const ntk_data *x, int *exponent);
 /* A finished value of that node for two samples, given the sum of their exponents. */
-double ntk_way_finish(const struct ntk_way *way, int node, int exponents, double value);
+double ntk_precision_finish(const struct ntk_precision *precision, int node, int exponents, double value);
 /* What the limit leaves out at a node, of a sample whose variances of nodes are value[node * stride]. */
-double ntk_way_rest(const struct ntk_way *way, const struct ntk_graph *g, int node, const double *value,
+double ntk_precision_rest(const struct ntk_precision *precision, const struct ntk_graph *g, int node, const double *value,
                     size_t stride);
 /* Whether such a sample is so small, as it was made, that the node is of its degree to all digits, also of pairs
  * with other samples; largest: the most that is left out of any. */
-bool ntk_way_holds(const struct ntk_way *way, const struct ntk_graph *g, int node, double largest,
+bool ntk_precision_holds(const struct ntk_precision *precision, const struct ntk_graph *g, int node, double largest,
                    const double *value, size_t stride);
 
 #endif
