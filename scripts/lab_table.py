@@ -4,10 +4,11 @@
 
 usage: python3 scripts/lab_table.py DIR docs/experiments.md
 
-DIR is where `ntk lab all --out DIR` wrote NAME.json. The lines between <!-- NAME --> and <!-- end -->
-become the table of experiment NAME.
+DIR is where `ntk lab` wrote NAME.json. The lines between <!-- NAME --> and <!-- end --> become the table of
+experiment NAME; they stay where DIR has none.
 """
 import json
+import os
 import re
 import sys
 
@@ -25,13 +26,15 @@ def row(r):
     return f'| {quantity} | {theory} | {number(r["measured"])} | {interval} | {MARK[r["agrees"]]} |'
 
 
-def table(directory, name):
+def table(directory, name, old):
+    if not os.path.exists(f"{directory}/{name}.json"):
+        return old
     with open(f"{directory}/{name}.json", encoding="utf-8") as f:
         report = json.load(f)
     if report["quick"]:
         sys.exit(f"{directory}/{name}.json is of a quick run")
     head = ["| | theory | measured | 95 % interval | |", "|---|---|---|---|---|"]
-    return "\n".join(head + [row(r) for r in report["results"]])
+    return "\n".join(head + [row(r) for r in report["results"]]) + "\n"
 
 
 def main():
@@ -39,8 +42,8 @@ def main():
     with open(path, encoding="utf-8") as f:
         text = f.read()
     text = re.sub(
-        r"<!-- (\w+) -->\n.*?<!-- end -->",
-        lambda m: f"<!-- {m[1]} -->\n{table(directory, m[1])}\n<!-- end -->",
+        r"<!-- (\w+) -->\n(.*?)<!-- end -->",
+        lambda m: f"<!-- {m[1]} -->\n{table(directory, m[1], m[2])}<!-- end -->",
         text,
         flags=re.S,
     )

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""usage: make_stubs.py > python/ntk/stax.pyi
+"""usage: build/venv/bin/python scripts/make_stubs.py > python/ntk/stax.pyi
 
-Writes the types of ntk.stax, whose functions are made at import from the C library's table of words.
+Writes the types of ntk.stax, whose functions are made at import from the C library's table of words; the
+package must be installed, as scripts/python.sh does.
 """
 import textwrap
 

@@ -3,8 +3,10 @@
 ntk info | grep -q sundials || exit 77
 ntk lab all --quick --quiet --out lab || exit 1
 field() { sed 's/}, {/}\n{/g' "lab/$1.json" | grep -F "$2" | head -1 | sed "s/.*\"$3\": \([^,}]*\).*/\1/"; }
+bounded=
 # between FILE QUANTITY LOW HIGH: the measured value is
 between() {
+    bounded="$bounded $1 "
     value=$(field "$1" "$2" measured)
     if [ -n "$value" ] && awk "BEGIN { exit !($value >= $3 && $value <= $4) }"; then
         echo "$1: $2: from $3 to $4"
@@ -35,5 +37,9 @@ between parameterisation "learning rate, standard" -1.3 -0.6
 between targets "centred minus one-hot accuracy, %, digits, NTK" -0.05 0.05
 between targets "test error, centred / one-hot, digits, NTK" 0.99 1
 between scale "fully connected" 1e5 1e10
+for file in lab/*.json; do
+    name=$(basename "$file" .json)
+    case $bounded in *" $name "*) ;; *) echo "$name: no interval here says where its values lie" ;; esac
+done
 grep -c '<h2 ' lab/report.html
 ntk lab all --quick --out lab 2>&1 | grep -c 'is done'

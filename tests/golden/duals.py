@@ -4,11 +4,12 @@
 
 Nothing here knows a closed form: only f and f' are given. Smooth functions are integrated by the
 trapezoidal rule in whitened coordinates, functions with a kink at 0 in polar coordinates wedge by
-wedge (between the lines u = 0 and v = 0), refined until two rules agree to 19 digits. Columns:
+wedge (between the lines u = 0 and v = 0), both refined until two rules agree. Columns:
 name, parameters, q1, q2, k, F, D; q1, q2 and k are the doubles that they are written as. At q = 0,
 f and f' count as the mean of their one-sided limits.
 
-    python3 tests/golden/duals.py > tests/golden/duals.tsv       (needs mpmath; 6 minutes)
+    python3 tests/golden/duals.py > tests/golden/duals.tsv       (needs mpmath; 10 minutes)
+    python3 tests/golden/duals.py NAME >> tests/golden/duals.tsv    adds an activation (a minute)
 """
 import sys
 from mpmath import acos, cos, erf, exp, expm1, log1p, mp, mpf, pi, sin, sqrt, tanh
@@ -195,27 +196,44 @@ def line(g, s1, s2, kinked):
     if kinked:
         return sqrt(TWO_PI) * sum(w / r * (g(s1 * r) * g(s2 * r) + g(-s1 * r) * g(-s2 * r))
                                   for r, w in radial_rule(13))
-    h, n = step(max(s1, abs(s2)))
-    return h * sum(normal(i * h) * g(s1 * i * h) * g(s2 * i * h) for i in range(-n, n + 1))
+    return refined(max(s1, abs(s2)), lambda h, n: add_up(
+        h * normal(i * h) * g(s1 * i * h) * g(s2 * i * h) for i in range(-n, n + 1)))
 
 
-def step(s):
-    h = min(mpf(1) / 5, mpf(3) / 16 / s)
-    return h, int(mpf(14) / h)
+def add_up(terms):
+    """Their sum, and that of their sizes"""
+    terms = list(terms)
+    return sum(terms), sum(abs(x) for x in terms)
+
+
+def refined(s, rule):
+    """A trapezoidal rule's value, which rule(h, n) returns with its scale: 2 n + 1 points h apart. How fast it
+    converges depends on how near to the real axis g has a pole; the finer of two rules that agree is far better."""
+    h = min(mpf(1) / 4, mpf(1) / 4 / s)
+    value, _ = rule(h, int(mpf(14) / h))
+    while True:
+        h *= mpf(3) / 4
+        finer, scale = rule(h, int(mpf(14) / h))
+        if abs(finer - value) <= mpf(10) ** -16 * scale:
+            return finer
+        value = finer
 
 
 def plane(g, rho, s1, s2):
     """E[g(u) g(v)], g smooth"""
-    h, n = step(max(s1, s2))
     rest = sqrt(1 - rho * rho)
-    total = mpf(0)
-    for i in range(-n, n + 1):
-        z = i * h
-        left = int(sqrt(max(14 * 14 - z * z, 0)) / h)
-        inner = sum(normal(j * h) * g(s2 * (rho * z + rest * j * h))
-                    for j in range(-left, left + 1))
-        total += normal(z) * g(s1 * z) * inner
-    return total * h * h
+
+    def rule(h, n):
+        total = scale = mpf(0)
+        for i in range(-n, n + 1):
+            z = i * h
+            left = int(sqrt(max(14 * 14 - z * z, 0)) / h)
+            inner, size = add_up(normal(j * h) * g(s2 * (rho * z + rest * j * h)) for j in range(-left, left + 1))
+            total += normal(z) * g(s1 * z) * inner
+            scale += normal(z) * abs(g(s1 * z)) * size
+        return total * h * h, scale * h * h
+
+    return refined(max(s1, s2), rule)
 
 
 def expectation(g, q1, q2, k, kinked):
@@ -240,8 +258,7 @@ def expectation(g, q1, q2, k, kinked):
 def line_mean(g, s, kinked):
     if kinked:
         return sqrt(TWO_PI) * sum(w / r * (g(s * r) + g(-s * r)) for r, w in radial_rule(13))
-    h, n = step(s)
-    return h * sum(normal(i * h) * g(s * i * h) for i in range(-n, n + 1))
+    return refined(s, lambda h, n: add_up(h * normal(i * h) * g(s * i * h) for i in range(-n, n + 1)))
 
 
 def row(name, params, functions, point, kinked):
@@ -253,7 +270,8 @@ def row(name, params, functions, point, kinked):
 
 
 def main():
-    print("# made by duals.py: name, parameters, q1, q2, k, E[f f], E[f' f']")
+    if len(sys.argv) == 1:
+        print("# made by duals.py: name, parameters, q1, q2, k, E[f f], E[f' f']")
     for group, points, kinked in ((KINKED, POINTS + FAR_POINTS + TINY_POINTS, True),
                                   (CLOSED, POINTS + TINY_POINTS, False),
                                   (SERIES, POINTS + TINY_POINTS, False),

@@ -79,7 +79,7 @@ def test_programs(tmp_path):
 def test_stax_stub_is_up_to_date():
     made = subprocess.run([sys.executable, MAKE_STUBS], capture_output=True, text=True, check=True).stdout
     with open(os.path.join(PACKAGE, "stax.pyi"), encoding="utf-8") as file:
-        assert file.read() == made, "run scripts/make_stubs.py > python/ntk/stax.pyi"
+        assert file.read() == made, "run build/venv/bin/python scripts/make_stubs.py > python/ntk/stax.pyi"
 
 
 def test_installed():

@@ -5,6 +5,7 @@
 #ifndef NTK_TEST_H
 #define NTK_TEST_H
 
+#include <ctype.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -58,6 +59,17 @@
 
 /* ntk_load_opts with these fields, dtype among them; the others are 0, their default. */
 #define LOAD_OPTS(...) ((ntk_load_opts){.size = sizeof(ntk_load_opts), __VA_ARGS__})
+
+/* Whether the text of a net calls the word. */
+static inline bool test_calls(const char *net, const char *word)
+{
+    const size_t n = strlen(word);
+
+    for (const char *at = net; (at = strstr(at, word)); at += n)
+        if (at[n] == '(' && (at == net || !isalpha((unsigned char)at[-1])))
+            return true;
+    return false;
+}
 
 /* Standard normal numbers that are the same everywhere (splitmix64, Box-Muller). */
 static inline double test_normal(uint64_t *state)

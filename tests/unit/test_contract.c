@@ -202,7 +202,7 @@ static void every_layer_is_used(void **state)
         bool used = strcmp(layer->kind, "layer") != 0;
 
         for (size_t k = 0; k < NETS && !used; k++)
-            used = strstr(nets[k].text, layer->name);
+            used = test_calls(nets[k].text, layer->name);
         if (!used)
             fail_msg("no net of tests/unit/test_contract.c uses the layer %s", layer->name);
     }
