@@ -4,6 +4,7 @@
  * become exceptions.
  */
 #define _GNU_SOURCE /* gettid */
+#include <string.h>
 #include <unistd.h>
 
 #include "core.h"
