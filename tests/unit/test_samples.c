@@ -268,6 +268,7 @@ static void another_type_is_refused(void **state)
 static void another_kernel_is_refused(void **state)
 {
     struct setting s = start(&nets[0], NTK_F64, 1), other = start(&nets[1], NTK_F64, 1);
+    ntk_data *narrow = view(s.x1, 2, (ntk_shape){0, 1, 1, 3});
     ntk_samples *a, *b;
 
     (void)state;
@@ -275,7 +276,8 @@ static void another_kernel_is_refused(void **state)
     assert_int_equal(ntk_samples_compute(other.k, a, NULL, s.out), NTK_EINVAL);
     assert_non_null(strstr(ntk_errmsg(ctx), "another kernel"));
     assert_int_equal(ntk_samples_new(other.k, other.d2, a, &b), NTK_EINVAL);
-    assert_int_equal(ntk_samples_new(s.k, view(s.x1, 2, (ntk_shape){0, 1, 1, 3}), NULL, &b), NTK_ESHAPE);
+    assert_int_equal(ntk_samples_new(s.k, narrow, NULL, &b), NTK_ESHAPE);
+    ntk_data_free(narrow);
     ntk_samples_free(a);
     end(&s);
     end(&other);
