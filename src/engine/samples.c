@@ -47,21 +47,22 @@ static ntk_status convert(struct ntk_samples *s, const ntk_data *data, bool *los
     return NTK_OK;
 }
 
-/* x . x / features, in float64 whatever the type: row 0 of the variances. */
+/* x . x / features, in float64 whatever the type: row 0 of the variances. Several sums at once, as each addition waits
+ * for the one before. */
+#define SUMS 8
 static double mean_square(const struct ntk_samples *s, int64_t i)
 {
-    double sum = 0;
+    const size_t at = (size_t)i * s->features, whole = s->features / SUMS * SUMS;
+    double sum[SUMS] = {0}, all = 0;
 
-    if (s->dtype == NTK_F32) {
-        const float *x = (const float *)s->x + (size_t)i * s->features;
-        for (size_t k = 0; k < s->features; k++)
-            sum += (double)x[k] * (double)x[k];
-    } else {
-        const double *x = (const double *)s->x + (size_t)i * s->features;
-        for (size_t k = 0; k < s->features; k++)
-            sum += x[k] * x[k];
-    }
-    return sum / (double)s->features;
+    for (size_t k = 0; k < whole; k += SUMS)
+        for (size_t j = 0; j < SUMS; j++)
+            sum[j] += ntk_sample_number(s, at + k + j) * ntk_sample_number(s, at + k + j);
+    for (size_t k = whole; k < s->features; k++)
+        all += ntk_sample_number(s, at + k) * ntk_sample_number(s, at + k);
+    for (size_t j = 0; j < SUMS; j++)
+        all += sum[j];
+    return all / (double)s->features;
 }
 
 /* In float64 the squares of samples, which are 0 only if the sample is. */
@@ -234,6 +235,8 @@ ntk_status ntk_prepare_setup(struct ntk_preparation *x, int side_set, double q_m
 
 /* ---- a set */
 
+#define NUMBERS_A_THREAD 16384 /* some microseconds: what starting one costs */
+
 void ntk_samples_release(struct ntk_samples *s)
 {
     if (!s)
@@ -256,6 +259,12 @@ void ntk_samples_release(struct ntk_samples *s)
     free(s);
 }
 
+/* Vectors of samples end in some that are none; what is made of them is not looked at. */
+static void pad(const struct ntk_samples *s, int node)
+{
+    memset(ntk_variances_of(s, node) + s->n, 0, (s->stride - (size_t)s->n) * sizeof(double));
+}
+
 static ntk_status start(struct ntk_preparation *x, const ntk_data *data, struct ntk_samples **samples)
 {
     const struct ntk_program *p = x->program;
@@ -275,17 +284,20 @@ static ntk_status start(struct ntk_preparation *x, const ntk_data *data, struct 
     s->dtype = x->reference->precision.dtype;
     s->features = (size_t)ntk_features_of(data->shape);
     s->channels = (size_t)data->shape.c;
-    s->variance = ntk_alloc_zero(x->ctx, (size_t)p->graph->n * s->stride, sizeof *s->variance);
+    s->variance = ntk_alloc(x->ctx, (size_t)p->graph->n * s->stride, sizeof *s->variance);
     s->sides = ntk_alloc_zero(x->ctx, (size_t)p->n_side_sets, sizeof *s->sides);
     s->own = ntk_alloc_zero(x->ctx, (size_t)p->graph->n, sizeof *s->own);
-    s->order = ntk_alloc_zero(x->ctx, 4 * (size_t)s->n, sizeof *s->order);
+    s->order = ntk_alloc(x->ctx, 4 * (size_t)s->n, sizeof *s->order);
     if (!s->variance || !s->sides || !s->own || !s->order)
         return NTK_ENOMEM;
+    pad(s, 0);
+    for (int e = 0; e < p->frames[p->points].n_entries; e++)
+        pad(s, p->frames[p->points].entries[e]);
     s->twin = s->order + s->n;
     s->first = s->twin + s->n;
     s->last = s->first + s->n;
     NTK_TRY(convert(s, data, &x->beyond));
-#pragma omp parallel for schedule(static) num_threads(ntk_threads_for(s->ctx, s->n))
+#pragma omp parallel for schedule(static) num_threads(ntk_threads_for(s->ctx, s->n * (int64_t)s->features / NUMBERS_A_THREAD))
     for (int64_t i = 0; i < s->n; i++)
         ntk_variances_of(s, 0)[i] = mean_square(s, i);
     if (s->dtype == NTK_F64 && !x->reference->precision.last && !s->bare && !squares_fit(s))

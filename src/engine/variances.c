@@ -20,13 +20,13 @@ struct sweep {
     size_t sides;
 };
 
-static void store_sides(const struct sweep *w, const double *side, size_t first, size_t n)
+static void store_sides(const struct sweep *w, const double *side, size_t lanes, size_t first, size_t n)
 {
     const double *q = ntk_variances_of(w->s, w->s->program->side_sets[w->step->side_set].sigma) + first;
 
     for (size_t k = 0; k <= w->sides; k++)
         for (size_t i = 0; i < n; i++) {
-            const double x = k < w->sides ? side[k * CHUNK + i] : sqrt(q[i]);
+            const double x = k < w->sides ? side[k * lanes + i] : sqrt(q[i]);
 
             if (w->s->dtype == NTK_F32)
                 ((float *)w->side)[k * w->s->stride + first + i] = (float)x;
@@ -35,14 +35,15 @@ static void store_sides(const struct sweep *w, const double *side, size_t first,
         }
 }
 
-/* Samples first ... first + CHUNK - 1, some of them padding. scratch: room for their sides, and for one's. */
+/* Samples first ... first + CHUNK - 1 or the last. scratch: room for their sides, and for one's. */
 static void run_chunk(const struct sweep *w, size_t first, const void **in, double *scratch)
 {
     const struct ntk_samples *s = w->s;
+    const size_t n = (size_t)s->n - first < CHUNK ? (size_t)s->n - first : CHUNK;
     struct ntk_variances x = {.g = s->program->graph,
                               .v = node(s, w->step->node),
                               .simd = s->ctx->isa->f64,
-                              .lanes = CHUNK,
+                              .lanes = ntk_round_up(n, NTK_LANES_MAX),
                               .in = in,
                               .one = scratch + (w->sides + 1) * CHUNK};
 
@@ -56,7 +57,7 @@ static void run_chunk(const struct sweep *w, size_t first, const void **in, doub
         x.side = scratch;
     x.v->op->variance(&x);
     if (w->side)
-        store_sides(w, scratch, first, (size_t)s->n - first < CHUNK ? (size_t)s->n - first : CHUNK);
+        store_sides(w, scratch, x.lanes, first, n);
 }
 
 static ntk_status run_all(const struct sweep *w)
