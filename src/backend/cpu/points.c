@@ -39,7 +39,7 @@ bool ntk_points_new(struct ntk_points_work *w, const struct ntk_points *t)
     const size_t tile_bytes = (size_t)TILE * TILE * t->dtype, n_out = (size_t)p->n_outputs;
 
     *w = (struct ntk_points_work){.t = t};
-    w->block = ntk_alloc_zero(NULL, ntk_points_bytes(p, t->dtype), 1);
+    w->block = ntk_alloc(NULL, ntk_points_bytes(p, t->dtype), 1);
     w->slot = ntk_alloc_zero(NULL, (size_t)ntk_points_slots(p), sizeof *w->slot);
     w->tiles = ntk_alloc_zero(NULL, n_out, sizeof *w->tiles);
     w->in = ntk_alloc_zero(NULL, (size_t)p->most_in, sizeof *w->in);
@@ -76,6 +76,16 @@ static void product_block(const struct ntk_points_work *w, int64_t i0, int64_t n
         cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, m, n, k, 1 / (double)k,
                     (const double *)a->x + (size_t)i0 * a->features, k,
                     (const double *)b->x + (size_t)j0 * b->features, k, 0, (double *)w->inputs, TILE);
+}
+
+/* What stands before the diagonal in a vector with it is computed, too, and must be some number. */
+static void clear_before(const struct ntk_points_work *w, int64_t n)
+{
+    const int64_t lanes = (int64_t)w->t->simd->lanes;
+
+    for (int64_t i = 0; i < n; i++)
+        memset(w->inputs + (size_t)(i * TILE + i / lanes * lanes) * w->t->dtype, 0,
+               (size_t)(i % lanes) * w->t->dtype);
 }
 
 /* The same on the diagonal, on and above it. */
@@ -271,10 +281,12 @@ static ntk_status run_tile(struct ntk_points_work *w, int64_t i0, int64_t j0)
     const int64_t ni = t->rows->n - i0 < TILE ? t->rows->n - i0 : TILE;
     const int64_t nj = t->columns->n - j0 < TILE ? t->columns->n - j0 : TILE;
 
-    if (points_of(t->c->p)->n_entries && t->b->symmetric && i0 == j0)
+    if (points_of(t->c->p)->n_entries && t->b->symmetric && i0 == j0) {
         symmetric_block(w, i0, ni);
-    else if (points_of(t->c->p)->n_entries)
+        clear_before(w, ni);
+    } else if (points_of(t->c->p)->n_entries) {
         product_block(w, i0, ni, j0, nj);
+    }
     return ntk_points_tile(w, i0, ni, j0, nj);
 }
 
