@@ -32,7 +32,6 @@ struct bench {
     const char *net;
     double *x;       /* [n + m][d], standard normal */
     float *x32;      /* the same in float32 */
-    void *work;      /* [n], a product's result */
 };
 
 static double uniform(uint64_t *state)
@@ -67,6 +66,8 @@ static ntk_status samples(const struct bench *b, ntk_dtype dtype, int64_t first,
 
     return ntk_data_view(b->ctx, x, dtype, n, shape, data);
 }
+
+static const char *dtype_name(const struct bench *b) { return b->dtype == NTK_F32 ? "float32" : "float64"; }
 
 /* ---- timing */
 
@@ -105,6 +106,16 @@ static ntk_status measure(const struct bench *b, work_fn *work, void *user, stru
         *times = summary(t, b->repeat);
     free(t);
     return status;
+}
+
+/* Opens a report: what was measured. */
+static void describe(struct json *j, const struct bench *b)
+{
+    json_open(j, NULL, '{');
+    json_text(j, "net", b->net);
+    json_integer(j, "n", b->n);
+    json_integer(j, "d", b->d);
+    json_text(j, "dtype", dtype_name(b));
 }
 
 /* ---- kernel beside the matrix product that it starts with */
@@ -176,7 +187,7 @@ static int bench_kernel(const struct bench *b, bool as_json)
     TRY(b->ctx, measure_kernel(b, &kernel, &syrk));
     if (!as_json) {
         printf("kernel of %lld samples of %lld numbers, %s, %s, %d threads\n", (long long)b->n,
-               (long long)b->d, b->dtype == NTK_F32 ? "float32" : "float64", isa,
+               (long long)b->d, dtype_name(b), isa,
                ntk_ctx_threads(b->ctx));
         printf("    %s\n", b->net);
         printf("    %.4f s (least %.4f), %.4g entries/s, %.2f x BLAS's SYRK (%.4f s)\n",
@@ -184,11 +195,7 @@ static int bench_kernel(const struct bench *b, bool as_json)
                syrk.median);
         return EXIT_OK;
     }
-    json_open(&j, NULL, '{');
-    json_text(&j, "net", b->net);
-    json_integer(&j, "n", b->n);
-    json_integer(&j, "d", b->d);
-    json_text(&j, "dtype", b->dtype == NTK_F32 ? "float32" : "float64");
+    describe(&j, b);
     json_text(&j, "isa", isa);
     json_integer(&j, "threads", ntk_ctx_threads(b->ctx));
     json_text(&j, "blas_core", ntk_blas_core());
@@ -209,6 +216,7 @@ struct row_work {
     ntk_model *model;
     ntk_data *row;
     double mean;
+    void *product; /* [n] */
 };
 
 static ntk_status run_row(void *user)
@@ -224,13 +232,13 @@ static ntk_status run_product(void *user)
     const int n = (int)w->b->n, d = (int)w->b->d;
 
     if (w->b->dtype == NTK_F32)
-        cblas_sgemv(CblasRowMajor, CblasNoTrans, n, d, 1, w->b->x32, d, w->b->x32, 1, 0, w->b->work, 1);
+        cblas_sgemv(CblasRowMajor, CblasNoTrans, n, d, 1, w->b->x32, d, w->b->x32, 1, 0, w->product, 1);
     else
-        cblas_dgemv(CblasRowMajor, CblasNoTrans, n, d, 1, w->b->x, d, w->b->x, 1, 0, w->b->work, 1);
+        cblas_dgemv(CblasRowMajor, CblasNoTrans, n, d, 1, w->b->x, d, w->b->x, 1, 0, w->product, 1);
     return NTK_OK;
 }
 
-static ntk_status measure_row(struct bench *b, struct times *row, struct times *product)
+static ntk_status measure_row(const struct bench *b, struct times *row, struct times *product)
 {
     struct row_work w = {.b = b};
     double *y = calloc((size_t)b->n, sizeof *y);
@@ -242,7 +250,7 @@ static ntk_status measure_row(struct bench *b, struct times *row, struct times *
     ntk_fit_opts_init(&opts);
     opts.dtype = b->dtype;
     opts.diag_reg = 1e-2;
-    b->work = malloc((size_t)b->n * sizeof(double));
+    w.product = malloc((size_t)b->n * sizeof(double));
     for (int64_t i = 0; y && i < b->n; i++)
         y[i] = b->x[i * b->d];
     if (status == NTK_OK)
@@ -252,19 +260,19 @@ static ntk_status measure_row(struct bench *b, struct times *row, struct times *
     if (status == NTK_OK)
         status = samples(b, b->dtype, b->n, 1, &w.row);
     if (status == NTK_OK)
-        status = b->work ? measure(b, run_row, &w, row) : NTK_ENOMEM;
+        status = w.product ? measure(b, run_row, &w, row) : NTK_ENOMEM;
     if (status == NTK_OK)
         status = measure(b, run_product, &w, product);
     ntk_model_free(w.model);
     ntk_data_free(w.row);
     ntk_data_free(x);
     ntk_net_free(net);
-    free(b->work);
+    free(w.product);
     free(y);
     return status;
 }
 
-static int bench_row(struct bench *b, bool as_json)
+static int bench_row(const struct bench *b, bool as_json)
 {
     struct times row = {0}, product = {0};
     struct json j = {.f = stdout};
@@ -272,16 +280,12 @@ static int bench_row(struct bench *b, bool as_json)
     TRY(b->ctx, measure_row(b, &row, &product));
     if (!as_json) {
         printf("one row by a model of %lld samples of %lld numbers, %s, %d threads\n    %s\n", (long long)b->n,
-               (long long)b->d, b->dtype == NTK_F32 ? "float32" : "float64", ntk_ctx_threads(b->ctx), b->net);
+               (long long)b->d, dtype_name(b), ntk_ctx_threads(b->ctx), b->net);
         printf("    %.2f ms (least %.2f), %.2f x BLAS's product of the samples with one row (%.2f ms)\n",
                1e3 * row.median, 1e3 * row.least, row.median / product.median, 1e3 * product.median);
         return EXIT_OK;
     }
-    json_open(&j, NULL, '{');
-    json_text(&j, "net", b->net);
-    json_integer(&j, "n", b->n);
-    json_integer(&j, "d", b->d);
-    json_text(&j, "dtype", b->dtype == NTK_F32 ? "float32" : "float64");
+    describe(&j, b);
     json_number(&j, "seconds", row.median);
     json_number(&j, "min", row.least);
     json_number(&j, "product_seconds", product.median);
@@ -336,7 +340,7 @@ static int bench_conv(const struct bench *b, bool as_json)
     if (!as_json) {
         printf("kernel of %lld images of %lld x %lld x %d, %s, %s, %d threads\n    %s\n",
                (long long)b->n, (long long)b->side, (long long)b->side, CHANNELS,
-               b->dtype == NTK_F32 ? "float32" : "float64", isa,
+               dtype_name(b), isa,
                ntk_ctx_threads(b->ctx), b->net);
         printf("    %.4f s (least %.4f), %.4g ms a pair and thread; %.4g positions through an "
                "activation a pair,\n    %.4g of them a second and thread: %.1f multiply-adds of %d "
@@ -349,7 +353,7 @@ static int bench_conv(const struct bench *b, bool as_json)
     json_text(&j, "net", b->net);
     json_integer(&j, "n", b->n);
     json_integer(&j, "side", b->side);
-    json_text(&j, "dtype", b->dtype == NTK_F32 ? "float32" : "float64");
+    json_text(&j, "dtype", dtype_name(b));
     json_text(&j, "isa", isa);
     json_integer(&j, "threads", ntk_ctx_threads(b->ctx));
     json_number(&j, "seconds", t.median);

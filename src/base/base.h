@@ -118,6 +118,19 @@ void *ntk_arena_alloc(struct ntk_arena *arena, size_t count, size_t size);
 char *ntk_arena_strdup(struct ntk_arena *arena, const char *s, size_t n);
 void ntk_arena_free(struct ntk_arena *arena);
 
+/* ---- number k of an array of either type */
+static inline double ntk_number(const void *from, ntk_dtype dtype, size_t k)
+{
+    return dtype == NTK_F32 ? (double)((const float *)from)[k] : ((const double *)from)[k];
+}
+static inline void ntk_store(void *to, ntk_dtype dtype, size_t k, double value)
+{
+    if (dtype == NTK_F32)
+        ((float *)to)[k] = (float)value;
+    else
+        ((double *)to)[k] = value;
+}
+
 /* ---- numbers as text: with a decimal point, whatever the program's locale. No other call turns fractions into
  * text, or text into them, unless it is between the first two. */
 /* Between the two calls the thread's numbers are the C locale's; the other's result is what end takes. */

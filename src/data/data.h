@@ -57,16 +57,7 @@ ntk_status ntk_data_declare(ntk_data *data, const bool *seen, int64_t n);
 /* Value k of n * features, whatever the dtype. */
 static inline double ntk_data_get(const ntk_data *data, size_t k)
 {
-    return data->dtype == NTK_F32 ? (double)((const float *)data->x)[k]
-                                  : ((const double *)data->x)[k];
-}
-
-static inline void ntk_store(void *to, ntk_dtype dtype, size_t k, double value)
-{
-    if (dtype == NTK_F32)
-        ((float *)to)[k] = (float)value;
-    else
-        ((double *)to)[k] = value;
+    return ntk_number(data->x, data->dtype, k);
 }
 
 /* Room for n samples, and for their targets; sizes are checked against the memory bound. */

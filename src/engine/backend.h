@@ -7,7 +7,8 @@
  * does with a program is its own: fusions, slots, the order of planes, tile size, threads. Results must
  * not depend on the number of threads, nor, up to the rounding of a matrix product, on the batch.
  *
- * Equal samples have their variances exactly, as ntk_pair_is_one says for a node:
+ * Samples that are equal (ntk_pair_is_equal) have their variance exactly, at nodes that are NTK_NOISY only a sample with
+ * itself (symmetric, i = j):
  *   1. entries of points, before the steps of points;
  *   2. at equal positions (offset 0), what a link reads, from the panel's exits, before it adds up; and the operand of a
  *      COPY, which is another node;
@@ -46,12 +47,10 @@ struct ntk_batch {
     void *user; /* of both */
 };
 
-/* Whether samples i and j, of the whole sets, have the variance of i at a node: they are equal, or if the node is
- * NTK_NOISY the same. */
-static inline bool ntk_pair_is_one(const struct ntk_batch *b, const struct ntk_node *v, int64_t i, int64_t j)
+/* Whether samples i and j, of the whole sets, are equal. */
+static inline bool ntk_pair_is_equal(const struct ntk_batch *b, int64_t i, int64_t j)
 {
-    return v->flags & NTK_NOISY ? b->symmetric && i == j
-                                : b->match[i] >= 0 && b->match[i] == b->columns->twin[j];
+    return b->match[i] >= 0 && b->match[i] == b->columns->twin[j];
 }
 
 struct ntk_backend {

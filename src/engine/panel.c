@@ -222,9 +222,7 @@ static void load_entries(const struct work *w, const struct ntk_frame *f)
 
         for (size_t l = 0; l < w->lanes; l++)
             for (size_t q = 0; q < n; q++)
-                to[q * w->lanes + l] = w->s->dtype == NTK_F32
-                                           ? (double)((const float *)own)[sample(w, l) * n + q]
-                                           : ((const double *)own)[sample(w, l) * n + q];
+                to[q * w->lanes + l] = ntk_number(own, w->s->dtype, sample(w, l) * n + q);
     }
 }
 
@@ -333,9 +331,7 @@ static void own_sums(const struct ntk_panel *panel)
             for (int q = 0; q < v->h * v->w; q++) {
                 const size_t at = (size_t)i * (size_t)(v->h * v->w) + (size_t)q;
 
-                sum += wi[q / v->w] * wj[q % v->w] *
-                       (s->dtype == NTK_F32 ? (double)((const float *)panel->exits[l->exit])[at]
-                                            : ((const double *)panel->exits[l->exit])[at]);
+                sum += wi[q / v->w] * wj[q % v->w] * ntk_number(panel->exits[l->exit], s->dtype, at);
             }
             ntk_variances_of(s, l->to)[panel->first + i] = l->scale * sum;
         }

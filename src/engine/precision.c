@@ -97,8 +97,8 @@ double ntk_precision_finish(const struct ntk_precision *precision, int node, int
     return ldexp(value, -exponents * precision->degree[node]);
 }
 
-double ntk_precision_rest(const struct ntk_precision *precision, const struct ntk_graph *g, int node, const double *value,
-                    size_t stride)
+double ntk_precision_rest(const struct ntk_precision *precision, const struct ntk_graph *g, int node,
+                          const double *value, size_t stride)
 {
     const struct ntk_limit x = {g, precision->degree, value, stride};
     const struct ntk_node *v = &g->nodes[node];
@@ -108,8 +108,8 @@ double ntk_precision_rest(const struct ntk_precision *precision, const struct nt
 
 /* A pair's rest is at most the root of the product of both samples', and what is left of the pair is of the size of
  * the root of theirs, unless it does not depend on their sizes: a constant above all. */
-bool ntk_precision_holds(const struct ntk_precision *precision, const struct ntk_graph *g, int node, double largest,
-                   const double *value, size_t stride)
+bool ntk_precision_holds(const struct ntk_precision *precision, const struct ntk_graph *g, int node,
+                         double largest, const double *value, size_t stride)
 {
     const struct ntk_limit x = {g, precision->degree, value, stride};
     const struct ntk_node *v = &g->nodes[node];

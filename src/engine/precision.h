@@ -46,11 +46,11 @@ void ntk_precision_exponents(const struct ntk_precision *precision, const ntk_da
 /* A finished value of that node for two samples, given the sum of their exponents. */
 double ntk_precision_finish(const struct ntk_precision *precision, int node, int exponents, double value);
 /* What the limit leaves out at a node, of a sample whose variances of nodes are value[node * stride]. */
-double ntk_precision_rest(const struct ntk_precision *precision, const struct ntk_graph *g, int node, const double *value,
-                    size_t stride);
+double ntk_precision_rest(const struct ntk_precision *precision, const struct ntk_graph *g, int node,
+                          const double *value, size_t stride);
 /* Whether such a sample is so small, as it was made, that the node is of its degree to all digits, also of pairs
  * with other samples; largest: the most that is left out of any. */
-bool ntk_precision_holds(const struct ntk_precision *precision, const struct ntk_graph *g, int node, double largest,
-                   const double *value, size_t stride);
+bool ntk_precision_holds(const struct ntk_precision *precision, const struct ntk_graph *g, int node,
+                         double largest, const double *value, size_t stride);
 
 #endif

@@ -38,7 +38,12 @@ ntk_status ntk_prepare_points(struct ntk_preparation *x);
 /* Number k of the samples' arrays, as float64. */
 static inline double ntk_sample_number(const struct ntk_samples *s, size_t k)
 {
-    return s->dtype == NTK_F32 ? (double)((const float *)s->x)[k] : ((const double *)s->x)[k];
+    return ntk_number(s->x, s->dtype, k);
+}
+/* What sample i was multiplied by, as a power of two. */
+static inline int ntk_sample_exponent(const struct ntk_samples *s, int64_t i)
+{
+    return s->exponent ? s->exponent[i] : 0;
 }
 /* Variances of a node of points. */
 static inline double *ntk_variances_of(const struct ntk_samples *s, int node)

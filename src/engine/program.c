@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * program.c - from a graph to steps, links and side_sets; needs.c has the offsets, slots.c the buffers.
+ * program.c - from a graph to steps, links and side sets; needs.c has the offsets, slots.c the buffers.
  */
 #include <stdlib.h>
 #include <string.h>

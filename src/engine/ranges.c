@@ -9,8 +9,6 @@
 
 #include "engine/prepare.h"
 
-static double least_positive(double x, double tiny) { return x > 0 && x < tiny ? x : tiny; }
-
 /* A pass of the distance transform: d[p] is at most 1 more than that of its neighbours before it, or after. */
 static void spread(int *d, int h, int w, int step)
 {
@@ -68,7 +66,7 @@ static struct ntk_range input_range(const struct ntk_samples *s, const struct nt
             gone = gone || ntk_sample_number(s, k) != 0;
         lo = sum / (double)c < lo ? sum / (double)c : lo;
         hi = sum / (double)c > hi ? sum / (double)c : hi;
-        tiny = least_positive(sum / (double)c, tiny);
+        tiny = ntk_least_positive(sum / (double)c, tiny);
     }
     *lost = *lost || gone;
     return (struct ntk_range){lo, hi, tiny, lo == 0 && s->dtype == NTK_F32 ? input_gap(s, v, distance) : 0};

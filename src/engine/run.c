@@ -3,6 +3,7 @@
  * run.c - see run.h.
  */
 #include "engine/run.h"
+#include "engine/prepare.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -22,13 +23,6 @@ struct loop {
 };
 
 /* ---- a tile */
-
-static double entry(const void *row, ntk_dtype dtype, int64_t j)
-{
-    return dtype == NTK_F32 ? (double)((const float *)row)[j] : ((const double *)row)[j];
-}
-
-static int exponent(const struct ntk_samples *s, int64_t i) { return s->exponent ? s->exponent[i] : 0; }
 
 /* Only one thread says why. */
 static ntk_status fail(struct loop *x, ntk_status status, const struct ntk_tile *t, int64_t i, int64_t j, double value)
@@ -57,14 +51,14 @@ static void convert_row(const struct loop *x, const struct ntk_tile *t, int outp
 {
     const struct ntk_job *r = x->r;
     const struct ntk_precision *precision = &r->rows->reference->precision;
-    const int of_row = exponent(r->rows, t->i0 + row), node = r->machine->program->outputs[output];
+    const int of_row = ntk_sample_exponent(r->rows, t->i0 + row), node = r->machine->program->outputs[output];
 
     for (; j < t->nj; j++) {
         double value;
         float narrow;
 
         memcpy(&value, from + (size_t)j * sizeof value, sizeof value);
-        value = ntk_precision_finish(precision, node, of_row + exponent(r->columns, t->j0 + j), value);
+        value = ntk_precision_finish(precision, node, of_row + ntk_sample_exponent(r->columns, t->j0 + j), value);
         narrow = (float)value;
         if (r->out_dtype == NTK_F32)
             memcpy(to + (size_t)j * sizeof narrow, &narrow, sizeof narrow);
@@ -88,8 +82,8 @@ static ntk_status finish_rows(struct loop *x, const struct ntk_tile *t, int outp
         if (x->simd->all_finite((size_t)(t->nj - from), row + (size_t)from * x->r->out_dtype))
             continue;
         for (int64_t j = from; j < t->nj; j++)
-            if (!isfinite(entry(row, x->r->out_dtype, j)))
-                return fail(x, NTK_ENUMERIC, t, i, j, entry(row, x->r->out_dtype, j));
+            if (!isfinite(ntk_number(row, x->r->out_dtype, (size_t)j)))
+                return fail(x, NTK_ENUMERIC, t, i, j, ntk_number(row, x->r->out_dtype, (size_t)j));
     }
     return NTK_OK;
 }

@@ -205,12 +205,12 @@ static void store_par(struct ntk_preparation *x, int side_set)
 {
     struct ntk_reference *r = x->reference;
 
-    for (int k = 0; k < NTK_DUAL_PARS; k++)
-        if (r->precision.dtype == NTK_F32) {
-            ((float *)r->par)[side_set * NTK_DUAL_PARS + k] = (float)r->dual[side_set].par[k];
-            x->beyond = x->beyond || !ntk_fits_f32(r->dual[side_set].par[k]);
-        } else
-            ((double *)r->par)[side_set * NTK_DUAL_PARS + k] = r->dual[side_set].par[k];
+    for (int k = 0; k < NTK_DUAL_PARS; k++) {
+        const double par = r->dual[side_set].par[k];
+
+        ntk_store(r->par, r->precision.dtype, (size_t)(side_set * NTK_DUAL_PARS + k), par);
+        x->beyond = x->beyond || (r->precision.dtype == NTK_F32 && !ntk_fits_f32(par));
+    }
 }
 
 ntk_status ntk_prepare_setup(struct ntk_preparation *x, int side_set, double q_min, double q_max)

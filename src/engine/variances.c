@@ -25,14 +25,9 @@ static void store_sides(const struct sweep *w, const double *side, size_t lanes,
     const double *q = ntk_variances_of(w->s, w->s->program->side_sets[w->step->side_set].sigma) + first;
 
     for (size_t k = 0; k <= w->sides; k++)
-        for (size_t i = 0; i < n; i++) {
-            const double x = k < w->sides ? side[k * lanes + i] : sqrt(q[i]);
-
-            if (w->s->dtype == NTK_F32)
-                ((float *)w->side)[k * w->s->stride + first + i] = (float)x;
-            else
-                ((double *)w->side)[k * w->s->stride + first + i] = x;
-        }
+        for (size_t i = 0; i < n; i++)
+            ntk_store(w->side, w->s->dtype, k * w->s->stride + first + i,
+                      k < w->sides ? side[k * lanes + i] : sqrt(q[i]));
 }
 
 /* Samples first ... first + CHUNK - 1 or the last. scratch: room for their sides, and for one's. */
@@ -103,14 +98,22 @@ ntk_status ntk_prepare_check(const struct ntk_samples *s, int v, double factor, 
     return NTK_OK;
 }
 
+/* K(x, x) of sample i at output m, in the numbers of its kind. */
+static double own_value(const struct ntk_samples *s, int m, int64_t i)
+{
+    const int node_of = s->program->outputs[m];
+
+    return ntk_precision_finish(&s->reference->precision, node_of, 2 * ntk_sample_exponent(s, i),
+                                ntk_variances_of(s, node_of)[i]);
+}
+
 ntk_status ntk_samples_check_outputs(const struct ntk_samples *s, ntk_dtype dtype)
 {
     const struct ntk_program *p = s->program;
 
     for (int m = 0; m < p->n_outputs; m++)
         for (int64_t i = 0; i < s->n; i++) {
-            const double q = ntk_precision_finish(&s->reference->precision, p->outputs[m], s->exponent ? 2 * s->exponent[i] : 0,
-                                            ntk_variances_of(s, p->outputs[m])[i]);
+            const double q = own_value(s, m, i);
 
             if (q > (dtype == NTK_F32 ? (double)FLT_MAX : DBL_MAX))
                 return too_large(s->ctx, i, q, dtype);
@@ -124,29 +127,25 @@ void ntk_samples_diagonal(const struct ntk_samples *s, double *const *out)
 
     for (int m = 0; m < p->n_outputs; m++)
         for (int64_t i = 0; i < s->n; i++)
-            out[m][i] = ntk_precision_finish(&s->reference->precision, p->outputs[m], s->exponent ? 2 * s->exponent[i] : 0,
-                                       ntk_variances_of(s, p->outputs[m])[i]);
+            out[m][i] = own_value(s, m, i);
 }
 
-/* Whether some value of a node is 0 or has lost digits only because float64 ends there. */
-static ntk_status find_lost(const struct ntk_samples *s, int v, bool *lost)
+/* Whether some value of a node is 0 or has lost digits only because float64 ends there. in: room for operands. */
+static bool is_lost(const struct ntk_samples *s, int v, double *in)
 {
     const struct ntk_node *x = node(s, v);
-    double *in = ntk_alloc(s->ctx, (size_t)x->n_in, sizeof *in);
+    bool lost = false;
 
-    if (!in)
-        return NTK_ENOMEM;
-    for (int64_t i = 0; i < s->n && !*lost; i++) {
+    for (int64_t i = 0; i < s->n && !lost; i++) {
         const double q = ntk_variances_of(s, v)[i];
 
         if (q >= DBL_MIN)
             continue;
         for (int k = 0; k < x->n_in; k++)
             in[k] = ntk_variances_of(s, x->in[k])[i];
-        *lost = q != 0 || !(x->op->vanishes ? x->op->vanishes(x, in) : x->n_in == 0 || in[0] == 0);
+        lost = q != 0 || !(x->op->vanishes ? x->op->vanishes(x, in) : x->n_in == 0 || in[0] == 0);
     }
-    free(in);
-    return NTK_OK;
+    return lost;
 }
 
 /* Samples that were made less small are small for every node, too. */
@@ -195,7 +194,7 @@ static void check_constants(struct ntk_preparation *x, const struct ntk_step *st
         x->beyond = x->beyond || !ntk_fits_f32(c[k]);
 }
 
-static ntk_status run_step(struct ntk_preparation *x, const struct ntk_step *step)
+static ntk_status run_step(struct ntk_preparation *x, const struct ntk_step *step, double *in)
 {
     if (step->op->setup)
         NTK_TRY(setup(x, step));
@@ -212,7 +211,7 @@ static ntk_status run_step(struct ntk_preparation *x, const struct ntk_step *ste
                 continue;
             NTK_TRY(ntk_prepare_check(x->s[t], step->out[o], 1, &x->beyond));
             if (!x->reference->precision.last)
-                NTK_TRY(find_lost(x->s[t], step->out[o], &x->beyond));
+                x->beyond = x->beyond || is_lost(x->s[t], step->out[o], in);
         }
     }
     for (int o = 0; o < step->n_out && x->reference->precision.limit && !x->beyond; o++)
@@ -224,13 +223,19 @@ static ntk_status run_step(struct ntk_preparation *x, const struct ntk_step *ste
 ntk_status ntk_prepare_points(struct ntk_preparation *x)
 {
     const struct ntk_frame *f = &x->program->frames[x->program->points];
+    ntk_status status = NTK_OK;
+    double *in;
 
     for (int t = 0; t < x->sets; t++)
         for (int e = 0; e < f->n_entries; e++)
             NTK_TRY(ntk_prepare_check(x->s[t], f->entries[e], 1, &x->beyond));
-    for (int k = 0; k < f->n_steps && !x->beyond; k++)
-        NTK_TRY(run_step(x, &f->steps[k]));
-    return NTK_OK;
+    in = ntk_alloc(x->ctx, (size_t)x->program->most_in, sizeof *in);
+    if (!in)
+        return NTK_ENOMEM;
+    for (int k = 0; k < f->n_steps && !x->beyond && status == NTK_OK; k++)
+        status = run_step(x, &f->steps[k], in);
+    free(in);
+    return status;
 }
 
 ntk_status ntk_samples_sides(struct ntk_samples *s)
@@ -239,12 +244,10 @@ ntk_status ntk_samples_sides(struct ntk_samples *s)
 
     for (int k = 0; k < f->n_steps && !s->bare; k++) {
         const int t = f->steps[k].side_set;
-        const struct sweep none = {.s = s};
-        struct sweep w = none;
+        struct sweep w = {.s = s, .step = &f->steps[k]};
 
         if (t < 0 || s->sides[t])
             continue;
-        w.step = &f->steps[k];
         w.sides = ntk_side_count(s->reference, t);
         w.side = ntk_alloc_zero(s->ctx, (w.sides + 1) * s->stride, s->dtype);
         if (!w.side)

@@ -83,8 +83,6 @@ static double moment(const struct ntk_node *v, const struct ntk_dual *dual, doub
     return both[v->result];
 }
 
-static double least_positive(double x, double tiny) { return x > 0 && x < tiny ? x : tiny; }
-
 /* Over a range of variances, by samples of it. */
 static struct ntk_range range(const struct ntk_graph *g, const struct ntk_node *v,
                               const struct ntk_range *in, const struct ntk_dual *dual)
@@ -99,7 +97,7 @@ static struct ntk_range range(const struct ntk_graph *g, const struct ntk_node *
 
         r.lo = x < r.lo ? x : r.lo;
         r.hi = x > r.hi ? x : r.hi;
-        r.tiny = least_positive(x, r.tiny);
+        r.tiny = ntk_least_positive(x, r.tiny);
     }
     if (q.tiny < q.hi && r.hi > 0) /* 0: too small even for float64 */
         r.tiny = fmin(r.tiny, moment(v, dual, q.tiny));

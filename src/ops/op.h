@@ -78,6 +78,7 @@ struct ntk_range {
                   * unless all of the sample are 0 */
 };
 #define NTK_ANY_GAP INT32_MAX
+static inline double ntk_least_positive(double x, double tiny) { return x > 0 && x < tiny ? x : tiny; }
 
 /* How a node's values grow with the samples: degree d: K(c x, x') = c^d K(x, x'). */
 #define NTK_NO_DEGREE  INT32_MAX /* not homogeneous */

@@ -51,22 +51,18 @@ static void put_sums(const struct block *b, const double *sums, size_t lane, int
 
     for (size_t k = 0; k < b->n_sums; k++) {
         const size_t at = k * plane + (size_t)i * (size_t)b->width + (size_t)j;
-        const double x = b->scale[k] * sums[k * lanes + lane];
 
-        if (b->s->dtype == NTK_F32)
-            ((float *)(void *)b->sums)[at] = (float)x;
-        else
-            ((double *)(void *)b->sums)[at] = x;
+        ntk_store(b->sums, b->s->dtype, at, b->scale[k] * sums[k * lanes + lane]);
     }
 }
 
 /* Sample of the row panel that both samples of a pair equal, or -1. */
 static int64_t equal_of(const struct block *b, int64_t i, int64_t j, bool *same)
 {
-    const int64_t twin = b->b->match[b->rows->first + i];
+    const int64_t first = b->rows->first + i, second = b->columns->first + j;
 
-    *same = b->b->symmetric && b->rows->first + i == b->columns->first + j;
-    return twin >= 0 && twin == b->columns->samples->twin[b->columns->first + j] ? i : -1;
+    *same = b->b->symmetric && first == second;
+    return ntk_pair_is_equal(b->b, first, second) ? i : -1;
 }
 
 /* ---- jobs: a vector of any pairs */
@@ -350,7 +346,7 @@ static void run_self(struct ntk_planes *p, int64_t first, double *const *sums)
     }
     ntk_planes_columns(p, p->equal);
     ntk_planes_rows(p, p->equal);
-    ntk_planes_pairs(p);
+    ntk_planes_part(p, 0, 1);
     for (int k = 0; sums && k < prog->n_links; k++)
         for (int64_t l = 0; prog->links[k].sum && l < lanes && first + l < n; l++)
             sums[prog->links[k].entry][first + l] =

@@ -90,8 +90,8 @@ struct ntk_cpu_step *ntk_cpu_new_step(struct ntk_cpu_builder *b, enum ntk_cpu_ki
 int ntk_cpu_box_end(const struct ntk_cpu_builder *b, int conv, double factor, struct ntk_sweep_out *out)
 {
     const int first = b->first[conv], last = b->first[conv + 1];
-    const struct ntk_step *x = last - first == 1 ? ntk_cpu_maker(b, b->reader[first]) : NULL;
-    const double scale = factor * ntk_cpu_maker(b, conv)->run.scale;
+    const struct ntk_step *x = last - first == 1 ? b->maker[b->reader[first]] : NULL;
+    const double scale = factor * b->maker[conv]->run.scale;
 
     out->a = scale;
     out->b = 0;

@@ -86,7 +86,6 @@ struct ntk_cpu_builder {
     int *order, n_order;        /* those that are used, operands first */
 };
 
-static inline const struct ntk_step *ntk_cpu_maker(const struct ntk_cpu_builder *b, int v) { return b->maker[v]; }
 struct ntk_cpu_step *ntk_cpu_new_step(struct ntk_cpu_builder *b, enum ntk_cpu_kind kind,
                                       const struct ntk_step *like, int n_in, int n_out);
 /* The node that ends "convolution, then a factor and a constant", and those. */
@@ -144,10 +143,8 @@ size_t ntk_planes_bytes(const struct ntk_cpu *c, const struct ntk_samples *s);
 void ntk_planes_columns(struct ntk_planes *p, const int64_t *column);
 /* First samples of the lanes, likewise. */
 void ntk_planes_rows(struct ntk_planes *p, const int64_t *row);
-/* All sums of the pairs (row[l], column[l]), without scales: p->sums[n_sums][lanes]. */
-void ntk_planes_pairs(struct ntk_planes *p);
-/* The same over every parts-th row of offsets from number `part` on; parts > 1 only for a program in
- * one frame (ntk_planes_splits). */
+/* Sums of the pairs (row[l], column[l]), without scales: p->sums[n_sums][lanes], over every parts-th row of
+ * offsets from number `part` on; parts > 1 only for a program in one frame (ntk_planes_splits). */
 void ntk_planes_part(struct ntk_planes *p, int part, int parts);
 bool ntk_planes_splits(const struct ntk_cpu *c);
 /* For a single program: of the pairs (row + k, column[l]), k < n <= batch: p->sums[k][n_sums][lanes].

@@ -4,7 +4,7 @@
  */
 #include "backend/cpu/cpu.h"
 
-static const struct ntk_step *maker(const struct ntk_cpu_builder *b, int v) { return ntk_cpu_maker(b, v); }
+static const struct ntk_step *maker(const struct ntk_cpu_builder *b, int v) { return b->maker[v]; }
 
 /* ---- sweeps: a dual and the convolutions of what is made of it, in one pass */
 

@@ -70,15 +70,9 @@ void ntk_near_free(struct ntk_near *s)
 /* *at becomes value; what it was. */
 static double exchange(void *k, ntk_dtype dtype, int64_t at, double value)
 {
-    double was;
+    const double was = ntk_number(k, dtype, (size_t)at);
 
-    if (dtype == NTK_F32) {
-        was = (double)((float *)k)[at];
-        ((float *)k)[at] = (float)value;
-    } else {
-        was = ((double *)k)[at];
-        ((double *)k)[at] = value;
-    }
+    ntk_store(k, dtype, (size_t)at, value);
     return was;
 }
 
@@ -94,7 +88,7 @@ void ntk_near_mark(struct ntk_near *s, int side_set, void *k, size_t n, int64_t 
     const struct ntk_dual *dual = &t->rows->reference->dual[side_set];
     const struct ntk_samples *a = t->rows, *b = t->columns;
     const void *s1 = side_roots(a, side_set, dual->sides, i);
-    const double root = a->dtype == NTK_F32 ? (double)*(const float *)s1 : *(const double *)s1;
+    const double root = ntk_number(s1, a->dtype, 0);
     /* A sample with itself is left out: every row of a tile on the diagonal would have a pair. */
     const bool own = t->b->symmetric && i >= j0 && i < j0 + (int64_t)n;
     double kept = 0;
@@ -186,11 +180,6 @@ static const unsigned char *sample(const struct ntk_samples *x, int64_t i)
     return (const unsigned char *)x->x + (size_t)i * x->features * x->dtype;
 }
 
-static double at(const void *values, ntk_dtype dtype, int64_t i)
-{
-    return dtype == NTK_F32 ? (double)((const float *)values)[i] : ((const double *)values)[i];
-}
-
 /* 1 - |cos t| = sin^2 t / (1 + |cos t|), and sin t is what is left of the shorter sample without its part
  * along the longer one. */
 static void input(const struct ntk_near *s, int64_t i, int64_t j0, const void *k,
@@ -207,7 +196,7 @@ static void input(const struct ntk_near *s, int64_t i, int64_t j0, const void *k
         const double d = t->simd->square_difference(n, x, y) / (features * (r->s1 + s2));
         const bool swap = d > 0; /* x is the longer one */
         const double longer = swap ? r->s1 : s2, shorter = swap ? s2 : r->s1;
-        const double sign = at(k, t->dtype, s->columns[c] - j0) < 0 ? -1 : 1;
+        const double sign = ntk_number(k, t->dtype, (size_t)(s->columns[c] - j0)) < 0 ? -1 : 1;
         double gap = 0;
 
         if (p > 0) {
@@ -342,7 +331,7 @@ static void list_pairs(struct ntk_near *s, int64_t i, int64_t j0, int64_t n)
     for (int64_t c = 0; c < n; c++) {
         const int64_t j = j0 + c;
 
-        if (s->flags[c] && (t->c->p->noisy || t->b->match[i] < 0 || t->b->match[i] != t->columns->twin[j]))
+        if (s->flags[c] && (t->c->p->noisy || !ntk_pair_is_equal(t->b, i, j)))
             s->columns[s->n++] = j;
     }
     memset(s->flags, 0, TILE);
@@ -364,12 +353,6 @@ void ntk_near_row(struct ntk_near *s, int64_t i, int64_t j0, int64_t n, const vo
     for (int m = 0; m < f->n_steps && !s->failed; m++)
         run_step(s, &f->steps[m], i, padded);
     for (int m = 0; m < p->n_outputs; m++)
-        for (int64_t c = 0; c < s->n; c++) {
-            const double value = s->slot[p->output_from[m]].value[c];
-
-            if (s->t->dtype == NTK_F32)
-                ((float *)out[m])[s->columns[c] - j0] = (float)value;
-            else
-                ((double *)out[m])[s->columns[c] - j0] = value;
-        }
+        for (int64_t c = 0; c < s->n; c++)
+            ntk_store(out[m], s->t->dtype, (size_t)(s->columns[c] - j0), s->slot[p->output_from[m]].value[c]);
 }

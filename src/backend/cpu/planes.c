@@ -224,10 +224,7 @@ static void capture(const struct ntk_planes *p, int frame, int row)
             for (size_t q = 0; q < n; q++) {
                 const size_t to = (size_t)p->equal[l] * n + q;
 
-                if (p->s->dtype == NTK_F32)
-                    ((float *)p->own[e])[to] = ((const float *)(const void *)from)[q * p->lanes + l];
-                else
-                    ((double *)p->own[e])[to] = ((const double *)(const void *)from)[q * p->lanes + l];
+                ntk_store(p->own[e], p->s->dtype, to, ntk_number(from, p->s->dtype, q * p->lanes + l));
             }
     }
 }
@@ -269,8 +266,6 @@ bool ntk_planes_splits(const struct ntk_cpu *c)
             return false;
     return true;
 }
-
-void ntk_planes_pairs(struct ntk_planes *p) { ntk_planes_part(p, 0, 1); }
 
 void ntk_planes_part(struct ntk_planes *p, int part, int parts)
 {

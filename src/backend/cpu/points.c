@@ -104,14 +104,6 @@ static void symmetric_block(const struct ntk_points_work *w, int64_t i0, int64_t
 
 /* ---- a row */
 
-static void put(void *slot, ntk_dtype dtype, int64_t at, double value)
-{
-    if (dtype == NTK_F32)
-        ((float *)slot)[at] = (float)value;
-    else
-        ((double *)slot)[at] = value;
-}
-
 /* Pairs of equal samples get the node's variance exactly. After a noisy node, only a sample with itself is such a
  * pair. */
 static void patch(const struct ntk_points *t, const struct run *r, int node, void *slot)
@@ -122,11 +114,11 @@ static void patch(const struct ntk_points *t, const struct run *r, int node, voi
         return;
     if (t->c->p->graph->nodes[node].flags & NTK_NOISY) {
         if (t->b->symmetric && r->i >= r->j0 && r->i < r->j0 + r->n_valid)
-            put(slot, t->dtype, r->i - r->j0, *variance);
+            ntk_store(slot, t->dtype, (size_t)(r->i - r->j0), *variance);
         return;
     }
     for (int64_t k = 0; k < r->n_equal; k++)
-        put(slot, t->dtype, r->equal[k] - r->j0, *variance);
+        ntk_store(slot, t->dtype, (size_t)(r->equal[k] - r->j0), *variance);
 }
 
 /* The first of ascending columns that is j or more; end: there is none. */

@@ -288,12 +288,8 @@ static void patch(const struct ntk_planes *p, const struct ntk_plane *x, int nod
         if (i < 0 || ((v->flags & NTK_NOISY) && !x->same[lane]))
             continue;
         for (size_t q = 0; q < n; q++)
-            if (p->s->dtype == NTK_F32)
-                ((float *)(void *)plane)[q * p->lanes + lane] =
-                    ((const float *)p->rows->exits[exit])[(size_t)i * n + q];
-            else
-                ((double *)(void *)plane)[q * p->lanes + lane] =
-                    ((const double *)p->rows->exits[exit])[(size_t)i * n + q];
+            ntk_store(plane, p->s->dtype, q * p->lanes + lane,
+                      ntk_number(p->rows->exits[exit], p->s->dtype, (size_t)i * n + q));
     }
 }
 
@@ -369,9 +365,7 @@ static void patch_tail(const struct ntk_planes *p, const struct ntk_plane *x,
             continue;
         sum[lane] = 0;
         for (size_t q = 0; q < n; q++)
-            sum[lane] += p->s->dtype == NTK_F32
-                             ? (double)((const float *)p->rows->exits[l->exit])[(size_t)i * n + q]
-                             : ((const double *)p->rows->exits[l->exit])[(size_t)i * n + q];
+            sum[lane] += ntk_number(p->rows->exits[l->exit], p->s->dtype, (size_t)i * n + q);
     }
 }
 

@@ -155,10 +155,7 @@ static ntk_status run_pair(struct loop *x, int64_t i, int64_t j, long double *ta
         const struct ntk_reference_node *n = &x->c->nodes[x->c->of[x->c->p->outputs[m]]];
         const long double value = pair.same ? pair.own[0][n->at] : table[n->at_pair];
 
-        if (b->rows->dtype == NTK_F32)
-            *(float *)tiles[m] = (float)value;
-        else
-            *(double *)tiles[m] = (double)value;
+        ntk_store(tiles[m], b->rows->dtype, 0, (double)value);
     }
     return b->done(&tile, b->user);
 }
