@@ -212,7 +212,7 @@ ntk_status ntk_kernel_check_seconds(const ntk_kernel *k, double pairs)
     if (seconds > SECONDS_MOST && !k->ctx->force)
         return ntk_fail(k->ctx, NTK_EINVAL,
                         "the backend '%s' takes about %.0f s for %.0f pairs of samples, more than %d s: take fewer "
-                        "samples, or force it",
+                        "samples, or force it (--force, ntk_ctx_set_backend)",
                         b->name, seconds, pairs, SECONDS_MOST);
     if (seconds > 1)
         ntk_log(k->ctx, 0, "the backend '%s' takes about %.0f s", b->name, seconds);
