@@ -523,7 +523,23 @@ typedef struct ntk_fit_opts {
                                  * the NNGP matrix too); default 0 */
     const char *diag_reg_spelling; /* what messages write before a diag_reg that would help; a constant;
                                     * NULL (default): "diag_reg = " */
+    const char *solver;         /* "cholesky", "eigen" or "lanczos" (ntk_solver_names); a constant. NULL (default): "eigen"
+                                 * with finite_time or NTK_DIAG_REG_AUTO, else "cholesky" */
+    int keep;                   /* 1: the kernel matrix stays in memory beside its factor, for ntk_model_refit: 8 n^2 bytes
+                                 * instead of 4; default 0 */
+    const double *weights;      /* [n], >= 0, not all 0: what is added to the diagonal for a sample is divided by its weight,
+                                 * as if there were so many of it; 0 leaves it out. Copied; NULL (default): 1 */
+    const double *noise;        /* [n], >= 0: variances of the targets' noise, added to the diagonal as they are, beside what
+                                 * diag_reg adds. Copied; NULL (default): 0 */
+    const char *store;          /* a folder in which the kernel matrix is, or is computed block by block, so that work that
+                                 * was interrupted goes on and later fits compute none; NULL (default): none */
 } ntk_fit_opts;
+/* As diag_reg: the best of the NTK_RIDGES values of ntk_ridge_grid by ntk_model_ridges' leave-one-out error, of equal ones
+ * the largest. Relative, whatever diag_reg_absolute is. */
+#define NTK_DIAG_REG_AUTO (-1.0)
+#define NTK_RIDGES 25
+/* NTK_RIDGES numbers from 1e-9 to 10, evenly spaced in their logarithms. */
+NTK_API void ntk_ridge_grid(double *diag_reg);
 NTK_API void ntk_fit_opts_init_sized(ntk_fit_opts *opts, size_t size);
 static inline void ntk_fit_opts_init(ntk_fit_opts *opts) { ntk_fit_opts_init_sized(opts, sizeof *opts); }
 
@@ -539,6 +555,23 @@ NTK_API NTK_NODISCARD ntk_status ntk_model_fit(ntk_ctx *ctx, const ntk_net *net,
                                                const double *y, int64_t outputs,
                                                const ntk_fit_opts *opts, ntk_model **model);
 NTK_API void ntk_model_free(ntk_model *model);
+/* The names of all solvers, with commas between. */
+NTK_API const char *ntk_solver_names(void);
+/* Fits again. y, [n][outputs], NULL: the targets stay (and outputs is ignored). opts NULL: all as it is; else these
+ * options are its new ones: posterior, dtype, store and covariance as they were, and samples of weight 0 the same. New
+ * targets need the factor only. Another diag_reg, weights or noise need the matrix: with keep, a store, finite_time or
+ * ntk_model_fit_matrix it is there, else the kernel is computed again. Errors as ntk_model_fit's; the model is then not
+ * solved, and can be fitted again. */
+NTK_API NTK_NODISCARD ntk_status ntk_model_refit(ntk_model *model, const double *y, int64_t outputs,
+                                                 const ntk_fit_opts *opts);
+/* What diag_reg is: what was given or, of NTK_DIAG_REG_AUTO, what was chosen. */
+NTK_API double ntk_model_diag_reg(const ntk_model *model);
+/* What other values of diag_reg, in the same scale, would give, count of them: the mean squared error of leave-one-out
+ * predictions, over samples (by their weights) and outputs, and the log likelihood, as ntk_model_evidence; NULL: not
+ * wanted, NAN where the matrix is not positive definite. From one eigen-decomposition or, with weights or noise, a
+ * factorisation each. The model stays as it is. */
+NTK_API NTK_NODISCARD ntk_status ntk_model_ridges(const ntk_model *model, size_t count, const double *diag_reg,
+                                                  double *loo_mse, double *log_likelihood);
 /* Models of n_nets nets (1 to 64) fitted to the same samples and targets: work that their kernels have
  * in common is done once. With finite_time or covariance, or where memory does not hold all their
  * matrices, they are fitted one after the other. On failure no model is left. */
@@ -550,6 +583,13 @@ NTK_API NTK_NODISCARD ntk_status ntk_models_fit(ntk_ctx *ctx, const ntk_net *con
  * work of models that were fitted together is done once. n_models 0: nothing is done. */
 NTK_API NTK_NODISCARD ntk_status ntk_models_predict(ntk_model *const *models, size_t n_models,
                                                     const ntk_data *x, double *const *mean);
+
+/* alpha = (K + r)^-1 y, [n][outputs], 0 for samples that were left out: the mean is K(x, X) alpha. */
+NTK_API NTK_NODISCARD ntk_status ntk_model_alpha(const ntk_model *model, double *alpha);
+/* K(x, X) c of models, at m samples x: c[k] [n][columns], out[k] [m][columns], so that predictions of several fits of the
+ * same models need one kernel. Common work as in ntk_models_predict. */
+NTK_API NTK_NODISCARD ntk_status ntk_models_apply(ntk_model *const *models, size_t n_models, const ntk_data *x,
+                                                  int64_t columns, const double *const *c, double *const *out);
 
 /* Remembers scaler (copied; NULL: none) and target encoding, to be saved with the model. */
 NTK_API NTK_NODISCARD ntk_status ntk_model_set_encoding(ntk_model *model, const ntk_scaler *scaler,
@@ -628,6 +668,33 @@ NTK_API NTK_NODISCARD ntk_status ntk_model_eigenvalues(const ntk_model *model, d
 NTK_API NTK_NODISCARD ntk_status ntk_model_save(const ntk_model *model, const char *path,
                                                 int with_factor);
 NTK_API NTK_NODISCARD ntk_status ntk_model_load(ntk_ctx *ctx, const char *path, ntk_model **model);
+
+/* A model of n training samples that are known by their kernels only, for a program with kernels of its own: k [n][n],
+ * NNGP for NTK_POSTERIOR_NNGP, else NTK; nngp [n][n], for NTK_POSTERIOR_NTK with covariance, else NULL. Both are symmetric
+ * (NTK_EINVAL if not to 1e-12 of the largest entry), float64 numbers that were computed in opts.dtype, only read, and must
+ * outlive the model. It has ntk_model_predict_matrix and all functions without samples, and cannot be saved. */
+NTK_API NTK_NODISCARD ntk_status ntk_model_fit_matrix(ntk_ctx *ctx, int64_t n, const double *k, const double *nngp,
+                                                      const double *y, int64_t outputs, const ntk_fit_opts *opts,
+                                                      ntk_model **model);
+/* Kernels of m test samples, in float64. ntk_test_matrices_init fills in the defaults. */
+typedef struct ntk_test_matrices {
+    size_t size;         /* of the struct: ntk_test_matrices_init */
+    int64_t m;
+    const double *k;     /* [m][n], of the model's kernel with the training samples */
+    const double *nngp;  /* [m][n], NTK_POSTERIOR_NTK with cov; NULL (default): none */
+    const double *prior; /* [m][m], with cov: their own NNGP or, NTK_POSTERIOR_NTKGP, NTK; NULL (default): none */
+} ntk_test_matrices;
+NTK_API void ntk_test_matrices_init_sized(ntk_test_matrices *test, size_t size);
+static inline void ntk_test_matrices_init(ntk_test_matrices *test) { ntk_test_matrices_init_sized(test, sizeof *test); }
+/* Predictions at n_times times t >= 0 (INFINITY allowed; finite ones need opts.finite_time), from given kernels: mean
+ * [n_times][m][outputs], cov [n_times][m][m]; NULL: not wanted. f0_train [n][outputs], f0_test [m][outputs]: outputs at
+ * t = 0; NULL: zero. test NULL: at the n training samples themselves, for which the ridge belongs to the kernel, as noise of
+ * their own: f_t = y + e^{-(K+r)t} (f_0 - y), f0_test is not used. Formulas and errors as ntk_model_dynamics and
+ * ntk_model_covariance. */
+NTK_API NTK_NODISCARD ntk_status ntk_model_predict_matrix(const ntk_model *model, const ntk_test_matrices *test,
+                                                          const double *times, size_t n_times,
+                                                          const double *f0_train, const double *f0_test,
+                                                          double *mean, double *cov);
 
 /* ------------------------------------------------------------------- dynamics of a loss */
 

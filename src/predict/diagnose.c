@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/sized.h"
-#include "predict/lanczos.h"
+#include "solve/lanczos.h"
 #include "predict/model.h"
 
 struct ntk_spectral_scale ntk_model_scale(const ntk_model *m)

@@ -9,7 +9,7 @@
 
 #include "base/sized.h"
 #include "kernel/kernel.h"
-#include "predict/lapack.h"
+#include "base/lapack.h"
 #include "predict/model.h"
 
 static const ntk_fit_opts defaults = {

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "predict/spectral.h"
+#include "solve/spectral.h"
 
 struct closed {
     const struct ntk_flow_problem *p;

@@ -9,8 +9,8 @@
 #define NTK_MODEL_H
 
 #include "data/data.h"
-#include "predict/ridge.h"
-#include "predict/spectral.h"
+#include "solve/ridge.h"
+#include "solve/spectral.h"
 
 #define NTK_SAMPLES_MAX (INT32_MAX / 2) /* LAPACK counts in int */
 

@@ -8,7 +8,7 @@
 
 #include "kernel/kernel.h"
 #include "predict/model.h"
-#include "predict/pieces.h"
+#include "base/pieces.h"
 
 /* From the end. */
 void ntk_model_widen(double *k, size_t n)

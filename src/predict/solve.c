@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "predict/model.h"
-#include "predict/ridge.h"
+#include "solve/ridge.h"
 
 /* Where the matrix comes from. */
 struct source {

@@ -7,7 +7,7 @@
 
 #include "golden.h"
 #include "context.h"
-#include "predict/spectral.h"
+#include "solve/spectral.h"
 
 /* ---- golden values: tests/golden/predict.json */
 

@@ -2,10 +2,10 @@
  *
  * The packed matrix against plain dense arithmetic, even and odd orders, down to 1.
  */
-#include "predict/lanczos.h"
-#include "predict/lapack.h"
-#include "predict/pieces.h"
-#include "predict/rfp.h"
+#include "solve/lanczos.h"
+#include "base/lapack.h"
+#include "base/pieces.h"
+#include "store/rfp.h"
 #include "test.h"
 
 #define N_MAX 9

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "predict/pieces.h"
-#include "predict/rfp.h"
+#include "base/pieces.h"
+#include "store/rfp.h"
 
 /* Where the three parts lie. */
 struct parts {

@@ -4,8 +4,8 @@
  */
 #include <math.h>
 
-#include "predict/lapack.h"
-#include "predict/pieces.h"
+#include "base/lapack.h"
+#include "base/pieces.h"
 
 #define PIECE 2e10 /* operations: 0.2 s on two fast cores, a second on a slow one */
 #define LEAST 256  /* side of a tile from which BLAS is fast */

@@ -5,7 +5,7 @@
 #ifndef NTK_RIDGE_H
 #define NTK_RIDGE_H
 
-#include "predict/rfp.h"
+#include "store/rfp.h"
 
 /* A ridge as the user gives it: a number on the diagonal or, relative, times the diagonal's mean. */
 struct ntk_ridge {

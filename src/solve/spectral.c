@@ -2,12 +2,12 @@
  *
  * spectral.c - see spectral.h.
  */
-#include "predict/spectral.h"
+#include "solve/spectral.h"
 
 #include <float.h>
 #include <math.h>
 
-#include "predict/eigen.h"
+#include "solve/eigen.h"
 
 #define NOT_ROUNDING 10 /* floors below 0: this is no error of rounding */
 

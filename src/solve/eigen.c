@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "predict/eigen.h"
-#include "predict/lapack.h"
+#include "solve/eigen.h"
+#include "base/lapack.h"
 
 static ntk_status decompose(ntk_ctx *ctx, int n, double *a, int ld, double *values)
 {

@@ -2,14 +2,14 @@
  *
  * ridge.c - see ridge.h.
  */
-#include "predict/ridge.h"
+#include "solve/ridge.h"
 
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
 
-#include "predict/lanczos.h"
-#include "predict/spectral.h"
+#include "solve/lanczos.h"
+#include "solve/spectral.h"
 
 #define TRIES 25 /* decades: from float64's rounding errors to above any lambda_max */
 

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "predict/lanczos.h"
-#include "predict/lapack.h"
+#include "solve/lanczos.h"
+#include "base/lapack.h"
 
 #define STEPS_MAX 100
 #define SETTLED 1e-6

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * operator.h - symmetric matrices that need not be in memory: of a kernel and samples, in a store, given as an array or
+ * row by row, or a finite network's tangent kernel. Some come together, as a kernel's NNGP and NTK: an operator has
+ * `count` matrices of one order. Who reads entries takes blocks as they come; who multiplies uses ntk_operator_apply.
+ *
+ * An operator is one struct ntk_operator_class and a function that makes it.
+ */
+#ifndef NTK_OPERATOR_H
+#define NTK_OPERATOR_H
+
+#include "base/base.h"
+
+struct ntk_operator;
+
+/* Rows [i0, i0 + ni), from the diagonal on, of all matrices that are asked for, and what reading them is for. */
+struct ntk_reading {
+    int64_t i0, ni;
+    size_t held;      /* bytes that the reader holds: they count in the check of memory */
+    const char *what; /* "a kernel matrix of this many samples" */
+    ntk_sink_fn *sink;
+    void *user;
+};
+
+struct ntk_operator_class {
+    const char *name; /* "a kernel" */
+    /* Each block once, from several threads, in no fixed order, as ntk_kernel_stream; blocks on the diagonal are whole,
+     * b->output is the matrix, entries are of o->dtype. NULL: it has no entries. */
+    ntk_status (*stream)(struct ntk_operator *o, const struct ntk_reading *r);
+    /* out = K x of matrix k, for column-major x and out [m][n]. NULL: by its entries. */
+    ntk_status (*apply)(struct ntk_operator *o, size_t k, int64_t m, const double *x, double *out);
+    void (*close)(struct ntk_operator *o); /* frees o */
+};
+
+/* The first member of each operator's own struct. */
+struct ntk_operator {
+    const struct ntk_operator_class *class;
+    ntk_ctx *ctx;
+    int64_t n;           /* order */
+    size_t count;        /* matrices */
+    ntk_dtype dtype;     /* of entries in blocks */
+    ntk_dtype precision; /* in which they were computed: how well eigenvalues are known */
+};
+
+/* Matrices of all nets and both kernels of a kernel, between samples, which both outlive it. */
+ntk_status ntk_operator_of_kernel(ntk_kernel *kernel, const ntk_data *x, struct ntk_operator **o);
+/* Of arrays [n][n] of float64 numbers, symmetric to 1e-12 of the largest entry and finite (else NTK_EINVAL, which calls
+ * array k names[k]); the arrays outlive it. */
+ntk_status ntk_operator_of_arrays(ntk_ctx *ctx, int64_t n, size_t count, const double *const *k,
+                                  const char *const *names, ntk_dtype precision, struct ntk_operator **o);
+/* Of rows that a function writes, `block` at a time, which it is asked for from the first on: they can be read as a whole
+ * only. NTK_EINVAL if a number is not finite. It finds float32 numbers in float64 by itself. */
+ntk_status ntk_operator_of_rows(ntk_ctx *ctx, int64_t n, ntk_dtype dtype, int64_t block, ntk_rows_fn *rows, void *user,
+                                struct ntk_operator **o);
+void ntk_operator_free(struct ntk_operator *o);
+
+/* Where the blocks of one matrix go: put(to, block, dtype), from several threads. put NULL: nowhere. */
+struct ntk_taker {
+    void (*put)(void *to, const ntk_block *block, ntk_dtype dtype);
+    void *to;
+};
+/* All entries, those of matrix k to takers[k]. NTK_ENOTSUP, which names the operator, if it has none. */
+ntk_status ntk_operator_read(struct ntk_operator *o, const struct ntk_taker *takers, size_t held, const char *what);
+/* out = K x of matrix k, for column-major x and out [m][n]; bitwise the same for any number of threads. */
+ntk_status ntk_operator_apply(struct ntk_operator *o, size_t k, int64_t m, const double *x, double *out);
+/* A block into a full matrix to, [n][n] in float64, and its mirror: for takers, to a struct ntk_square. */
+struct ntk_square {
+    int64_t n;
+    double *a;
+};
+void ntk_square_put(void *square, const ntk_block *block, ntk_dtype dtype);
+
+#endif
