@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * model.h - what a fitted model is, for the files of this folder.
+ * model.h - what a fitted model is, for the files of this folder: an operator (the kernel matrix K), a solver (of K + R,
+ * R the ridge) and targets.
  *
  * Vectors over samples are columns: y and alpha are [outputs][n], a panel of test samples is
  * [test][n], row-major in C and therefore column-major n x test for LAPACK.
@@ -10,19 +11,25 @@
 
 #include "data/data.h"
 #include "solve/ridge.h"
+#include "solve/solver.h"
 #include "solve/spectral.h"
+#include "store/packed.h"
 
 #define NTK_SAMPLES_MAX (INT32_MAX / 2) /* LAPACK counts in int */
 
 /* What is computed from samples and targets; a loaded model may not have it yet. */
 struct ntk_solution {
-    bool ready;
-    size_t held;           /* bytes of its matrices, once it is: ntk_ctx_keep */
-    double ridge;          /* what was added to the diagonal */
-    struct ntk_rfp factor; /* Cholesky: L of K + ridge */
-    struct ntk_rfp nngp;   /* NTK_POSTERIOR_NTK with covariance: the NNGP matrix */
-    double *vectors;       /* finite_time: eigenvectors of K, [n][n], row k the k-th */
-    double *values;        /* finite_time: eigenvalues of K + ridge, ascending */
+    bool ready;                /* the solver has a factor */
+    bool solved;               /* alpha belongs to the options and targets */
+    size_t held;               /* bytes of its matrices, once it is: ntk_ctx_keep */
+    struct ntk_operator *k;    /* the model's kernel is its matrix `which`; NULL: not made yet */
+    size_t which;
+    struct ntk_solver *solver; /* NULL: not made yet */
+    double diag_reg;           /* that was given or, of NTK_DIAG_REG_AUTO, chosen; */
+    bool absolute;             /* as it is, or times the mean of the diagonal: */
+    double ridge;              /* what it adds to the diagonal of a sample of weight 1 */
+    struct ntk_operator *nngp; /* NTK_POSTERIOR_NTK with covariance: the NNGP matrix, packed */
+    double *values;            /* [n] eigenvalues of K + ridge, ascending; NULL: the solver has none */
 };
 
 /* Training samples prepared for the model's kernels, when they are first asked for. */
@@ -32,15 +39,22 @@ struct ntk_prepared {
 
 struct ntk_model {
     ntk_ctx *ctx;
-    ntk_net *net;       /* our copy */
+    ntk_net *net;       /* our copy; NULL: of given matrices, as the kernels and samples */
     ntk_kernel *mean;   /* the kernel K that means need */
     ntk_kernel *both;   /* NTK_POSTERIOR_NTK with covariance: NNGP and NTK; else NULL */
-    ntk_fit_opts opts;
+    ntk_fit_opts opts;  /* weights, noise and store are what follows */
     const ntk_data *x;  /* training samples */
-    ntk_data *owned_x;  /* x if it is ours (loaded models) */
+    ntk_data *owned_x;  /* x if it is ours (loaded models, samples left out) */
+    const ntk_data *all; /* those that were given */
+    int64_t n_all;
     int64_t n, outputs;
+    int64_t *rows;      /* [n] numbers of the samples among all; NULL: all */
+    double *weights;    /* [n], > 0; NULL: 1 */
+    double *noise;      /* [n]; NULL: 0 */
+    char *store;        /* NULL: none */
+    const double *k[2]; /* given matrices: K; NNGP or NULL */
     double *y;          /* [outputs][n] */
-    double *alpha;      /* [outputs][n] = (K + ridge)^-1 y; finite_time: too */
+    double *alpha;      /* [outputs][n] = (K + ridge)^-1 y */
     struct ntk_solution *solution;
     struct ntk_prepared *prepared;
     ntk_scaler *scaler; /* NULL: none */
@@ -48,41 +62,96 @@ struct ntk_model {
     ntk_schema *schema; /* NULL: none; held */
 };
 
-/* Bytes of what a solution keeps, targets included, and of dsyevd with its workspace of two more matrices. */
+/* ---- options, weights (fit.c, weights.c) */
+
+/* Bytes of what a solution keeps, targets included; while it is made. */
 size_t ntk_model_matrices(const ntk_fit_opts *opts, int64_t n, int64_t outputs);
-size_t ntk_model_eigen_bytes(int64_t n, int64_t outputs);
+size_t ntk_model_peak(const ntk_fit_opts *opts, int64_t n, int64_t outputs);
+/* NTK_POSTERIOR_NTK with covariance: the NNGP matrix is needed, too. */
+bool ntk_model_ensemble(const ntk_fit_opts *opts);
 /* Options as a program gives them, NULL for the defaults, as this version's. */
 ntk_status ntk_fit_opts_read(ntk_ctx *ctx, const ntk_fit_opts *given, ntk_fit_opts *own);
-/* A model that is not solved yet; opts are this version's. */
-ntk_status ntk_model_new(ntk_ctx *ctx, const ntk_net *net, const ntk_data *x, const double *y,
-                         int64_t outputs, const ntk_fit_opts *opts, ntk_model **model);
-/* finite_time: which directions of the solution are null. */
-struct ntk_spectral_scale ntk_model_scale(const ntk_model *model);
-/* The ridge as it was given. */
-struct ntk_ridge ntk_model_ridge(const ntk_model *model);
-/* From the kernel matrix in solution->factor to its factor and alpha. */
-ntk_status ntk_model_factor(const ntk_model *model);
+/* NTK_EINVAL if opts' numbers are not such, for n samples. */
+ntk_status ntk_fit_opts_check(ntk_ctx *ctx, const ntk_fit_opts *opts, int64_t n);
+/* weights and noise from opts. */
+ntk_status ntk_model_weigh(ntk_model *model, const ntk_fit_opts *opts);
+
+/* ---- the object (model.c) */
+
+/* A model that is not solved yet; opts are this version's. net and x, or k[0], are given. y is [n][outputs]. */
+ntk_status ntk_model_new(ntk_ctx *ctx, const ntk_net *net, const ntk_data *x, const double *const k[2], int64_t n,
+                         const double *y, int64_t outputs, const ntk_fit_opts *opts, ntk_model **model);
 /* Makes the model's kernels; the rest is filled in by the caller. x and y are set before. */
 ntk_status ntk_model_start(ntk_model *model);
+ntk_status ntk_model_set_targets(ntk_model *model, const double *y, int64_t outputs);
+
+/* ---- solving (fit.c) */
+
+/* Its operator and an empty solver, if they are not there. nets: those of a store that it shares with other models, of
+ * which it is number `own`; n_nets 0: its own. */
+ntk_status ntk_model_prepare(const ntk_model *model, const ntk_net *const *nets, size_t n_nets, size_t own);
+/* Where the matrices of its operator go: K and, for an ensemble, the NNGP. */
+ntk_status ntk_model_takers(const ntk_model *model, struct ntk_taker *k, struct ntk_taker *nngp);
+/* From the kernel matrix in the solver to its factor and alpha. */
+ntk_status ntk_model_factor(const ntk_model *model);
 /* Computes the solution (and alpha) if it is not there. */
 ntk_status ntk_model_solve(const ntk_model *model);
+/* alpha of the targets, by the factor. */
+ntk_status ntk_model_solve_targets(const ntk_model *model);
 /* Its solution is there. */
 void ntk_model_ready(const ntk_model *model);
+void ntk_model_forget(struct ntk_solution *s);
+/* The ridge as it was given. */
+struct ntk_ridge ntk_model_ridge(const ntk_model *model);
+/* R for what diag_reg adds: [n]. */
+void ntk_model_diagonal(const ntk_model *model, double ridge, double *diagonal);
+/* The value of NTK_DIAG_REG_AUTO, once the solver has the matrix (ridges.c). */
+ntk_status ntk_model_choose(const ntk_model *model, double *diag_reg);
+/* Which directions of a solution by eigenvectors are null, and how many. */
+struct ntk_spectral_scale ntk_model_scale(const ntk_model *model);
+int64_t ntk_model_nulls(const ntk_model *model);
+
+/* ---- kernels of test samples (posterior.c) */
+
+/* Test samples: data, or given matrices. */
+struct ntk_test {
+    int64_t m;
+    const ntk_data *x;                /* or NULL */
+    const ntk_test_matrices *given;
+};
+static inline struct ntk_test ntk_test_of(const ntk_data *x) { return (struct ntk_test){x ? x->n : 0, x, NULL}; }
 
 /* Rows of test samples that are worked on at once: a panel is n times this many doubles. */
 int64_t ntk_model_panel_rows(int64_t n);
 /* Kernel of test samples [first, first + rows) with all training samples, in float64: mean's kernel
- * into k, [rows][n]; with nngp not NULL (needs model->both) the NNGP kernel into nngp as well. panels: how
+ * into k, [rows][n]; with nngp not NULL (an ensemble's) the NNGP kernel into nngp as well. panels: how
  * many such the caller holds. */
-ntk_status ntk_model_panel(const ntk_model *model, const ntk_data *test, int64_t first, int64_t rows,
+ntk_status ntk_model_panel(const ntk_model *model, const struct ntk_test *test, int64_t first, int64_t rows,
                            int panels, double *k, double *nngp);
-/* Prior variance of test samples, [test->n]: of the NNGP or, for NTK_POSTERIOR_NTKGP, the NTK. */
-ntk_status ntk_model_prior(const ntk_model *model, const ntk_data *test, double *variance);
-/* mean [rows][outputs] of a panel k [rows][n]. */
-void ntk_model_panel_mean(const ntk_model *model, int64_t rows, const double *k, double *mean);
+/* Prior variance of test samples, [m], or covariance, [m][m]: of the NNGP or, for NTK_POSTERIOR_NTKGP, the NTK. */
+ntk_status ntk_model_prior(const ntk_model *model, const struct ntk_test *test, double *variance);
+ntk_status ntk_model_prior_covariance(const ntk_model *model, const struct ntk_test *test, double *cov);
+/* out [rows][columns] = k [rows][n] c' for c [columns][n]. */
+void ntk_model_panel_times(const ntk_model *model, int64_t rows, const double *k, int64_t columns, const double *c,
+                           double *out);
 /* float32 numbers at k become float64 in place. */
 void ntk_model_widen(double *k, size_t n);
-/* NTK_EINVAL if variances cannot be had from this model. */
+/* NTK_EINVAL if variances cannot be had from this model; if it has no samples. */
 ntk_status ntk_model_check_covariance(const ntk_model *model);
+ntk_status ntk_model_check_samples(const ntk_model *model);
+/* From covariances up to here with rounding errors: symmetric, and no variance below 0. */
+void ntk_symmetrise(int64_t n, double *a);
+/* cov [m][m] += A S A' - A S_dt - S_td A' for A in a, S_td in nngp, [m][n]; work [m][n]. */
+ntk_status ntk_model_spread(const ntk_model *model, int64_t m, const double *a, const double *nngp, double *work,
+                            double *cov);
+/* ntk_model_dynamics for either kind of test samples; with a solver without eigenvectors for infinite times. */
+ntk_status ntk_model_follow(const ntk_model *model, const double *times, size_t n_times, const double *f0_train,
+                            const struct ntk_test *test, const double *f0_test, double *train, double *mean,
+                            double *var);
+/* What V g(t) r is, of r = V' (f_0 - y): [outputs][n], f0 [n][outputs] or NULL; one time. */
+ntk_status ntk_model_check_times(const ntk_model *model, const double *times, size_t n_times, bool spread);
+
+/* ---- leave-one-out of the n samples themselves (diagnose.c): mean [n][outputs], var [n] or NULL */
+ntk_status ntk_model_own_leave_one_out(const ntk_model *model, double *mean, double *var);
 
 #endif

@@ -16,9 +16,9 @@ struct ntk_solver;
 /* Faces that are NULL are errors that name the solver and what it lacks. Vectors are columns: x is [m][n]. */
 struct ntk_solver_class {
     const char *name;
-    size_t (*bytes)(int64_t n, bool keep); /* what it holds */
-    size_t (*peak)(int64_t n);             /* what it holds while it factors without keep, workspace included */
-    ntk_status (*open)(struct ntk_solver *s);  /* room for the matrix */
+    size_t (*bytes)(int64_t n); /* what it holds */
+    size_t (*peak)(int64_t n);  /* what it holds while it factors, workspace included */
+    ntk_status (*open)(ntk_ctx *ctx, int64_t n, struct ntk_solver **s); /* with room for the matrix */
     /* A block of the matrix, from several threads. NULL: it needs no entries, it applies the operator. */
     void (*put)(void *s, const ntk_block *block, ntk_dtype dtype);
     void (*read_diagonal)(const struct ntk_solver *s, double *diagonal); /* of K, once all of it was put */
@@ -49,8 +49,7 @@ struct ntk_solver {
     size_t which;           /* of its matrices */
     int64_t n;
     ntk_dtype precision;    /* in which K's entries were computed */
-    bool keep;              /* K stays beside its factor */
-    bool there;             /* K is in it, not yet overwritten; or needs not be */
+    bool there;             /* K is in it, not overwritten by a factor; or needs not be */
     bool factored;
     double *diagonal;       /* [n] of K, once it was read */
     double *ridge;          /* [n], R */
@@ -64,7 +63,7 @@ ntk_status ntk_solver_find(ntk_ctx *ctx, const char *name, const struct ntk_solv
 
 /* For matrix `which` of an operator, which outlives it. */
 ntk_status ntk_solver_new(ntk_ctx *ctx, const struct ntk_solver_class *class, struct ntk_operator *k, size_t which,
-                          bool keep, struct ntk_solver **s);
+                          struct ntk_solver **s);
 void ntk_solver_free(struct ntk_solver *s);
 /* What takes the matrix's blocks in, for ntk_operator_read; then taken. */
 struct ntk_taker ntk_solver_taker(struct ntk_solver *s);

@@ -29,6 +29,8 @@ struct ntk_operator_class {
     ntk_status (*stream)(struct ntk_operator *o, const struct ntk_reading *r);
     /* out = K x of matrix k, for column-major x and out [m][n]. NULL: by its entries. */
     ntk_status (*apply)(struct ntk_operator *o, size_t k, int64_t m, const double *x, double *out);
+    /* Of matrix k, [n]. NULL: by its entries. */
+    ntk_status (*diagonal)(struct ntk_operator *o, size_t k, double *d);
     void (*close)(struct ntk_operator *o); /* frees o */
 };
 
@@ -63,6 +65,8 @@ struct ntk_taker {
 ntk_status ntk_operator_read(struct ntk_operator *o, const struct ntk_taker *takers, size_t held, const char *what);
 /* out = K x of matrix k, for column-major x and out [m][n]; bitwise the same for any number of threads. */
 ntk_status ntk_operator_apply(struct ntk_operator *o, size_t k, int64_t m, const double *x, double *out);
+/* The diagonal of matrix k, [n]. */
+ntk_status ntk_operator_diagonal(struct ntk_operator *o, size_t k, double *d);
 /* A block into a full matrix to, [n][n] in float64, and its mirror: for takers, to a struct ntk_square. */
 struct ntk_square {
     int64_t n;

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * weights.c - samples' weights and noise: K + diag(r_i / w_i) with r_i what diag_reg adds and sample i's noise, so that a
+ * weight of 2 is what two equal samples are (Rasmussen and Williams 2006, 2.3: the mean of two has half the noise).
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "predict/model.h"
+
+static ntk_status check(ntk_ctx *ctx, const char *name, const double *x, int64_t n, double *largest)
+{
+    *largest = 0;
+    for (int64_t i = 0; x && i < n; i++) {
+        if (!(x[i] >= 0) || isinf(x[i]))
+            return ntk_fail(ctx, NTK_EINVAL, "%s must be finite and >= 0, that of sample %lld is %g", name, (long long)i,
+                            x[i]);
+        *largest = fmax(*largest, x[i]);
+    }
+    return NTK_OK;
+}
+
+ntk_status ntk_fit_opts_check(ntk_ctx *ctx, const ntk_fit_opts *o, int64_t n)
+{
+    double weight, noise;
+
+    if (o->diag_reg != NTK_DIAG_REG_AUTO && (!(o->diag_reg >= 0) || isinf(o->diag_reg)))
+        return ntk_fail(ctx, NTK_EINVAL, "diag_reg must be >= 0, or NTK_DIAG_REG_AUTO, got %g", o->diag_reg);
+    if (n < 1 || n > NTK_SAMPLES_MAX)
+        return ntk_fail(ctx, NTK_EINVAL, "there must be 1 to %d samples, got %lld", NTK_SAMPLES_MAX, (long long)n);
+    NTK_TRY(check(ctx, "weights", o->weights, n, &weight));
+    NTK_TRY(check(ctx, "noise", o->noise, n, &noise));
+    if (o->weights && weight == 0)
+        return ntk_fail(ctx, NTK_EINVAL, "weights must not all be 0");
+    if (o->finite_time && (o->weights || o->noise))
+        return ntk_fail(ctx, NTK_EINVAL,
+                        "weights and noise belong to t = infinity: at finite times what is added to the diagonal must be "
+                        "the same for all samples");
+    return NTK_OK;
+}
+
+/* Of samples that are not left out. */
+static ntk_status numbers(const ntk_model *m, const double *from, double **to)
+{
+    double *own = from ? ntk_alloc(m->ctx, (size_t)m->n, sizeof *own) : NULL;
+
+    if (from && !own)
+        return NTK_ENOMEM;
+    for (int64_t i = 0; own && i < m->n; i++)
+        own[i] = from[m->rows ? m->rows[i] : i];
+    free(*to);
+    *to = own;
+    return NTK_OK;
+}
+
+static ntk_status leave_out(ntk_model *m, const double *weights, int64_t n)
+{
+    int64_t *rows = ntk_alloc(m->ctx, (size_t)n, sizeof *rows), k = 0;
+
+    if (!rows)
+        return NTK_ENOMEM;
+    for (int64_t i = 0; i < m->n_all; i++)
+        if (weights[i] > 0)
+            rows[k++] = i;
+    m->rows = rows;
+    m->n = n;
+    if (!m->x)
+        return ntk_fail(m->ctx, NTK_EINVAL, "weights of 0 need samples: leave the rows out of the given matrix");
+    NTK_TRY(ntk_data_select(m->all, rows, n, &m->owned_x));
+    m->x = m->owned_x;
+    return NTK_OK;
+}
+
+/* The same samples of weight 0 as before. */
+static ntk_status check_left_out(const ntk_model *m, const double *weights)
+{
+    int64_t k = 0;
+
+    for (int64_t i = 0; i < m->n_all; i++) {
+        const bool before = m->rows && (k == m->n || m->rows[k] != i), now = weights && weights[i] == 0;
+
+        if (before != now)
+            return ntk_fail(m->ctx, NTK_EINVAL,
+                            "sample %lld %s left out by a weight of 0 before: fit a new model", (long long)i,
+                            before ? "was" : "was not");
+        k += !before;
+    }
+    return NTK_OK;
+}
+
+ntk_status ntk_model_weigh(ntk_model *m, const ntk_fit_opts *o)
+{
+    int64_t n = 0;
+
+    for (int64_t i = 0; o->weights && i < m->n_all; i++)
+        n += o->weights[i] > 0;
+    if (m->y)
+        NTK_TRY(check_left_out(m, o->weights));
+    else if (o->weights && n < m->n_all)
+        NTK_TRY(leave_out(m, o->weights, n));
+    NTK_TRY(numbers(m, o->weights, &m->weights));
+    return numbers(m, o->noise, &m->noise);
+}
+
+void ntk_model_diagonal(const ntk_model *m, double ridge, double *diagonal)
+{
+    for (int64_t i = 0; i < m->n; i++)
+        diagonal[i] = (ridge + (m->noise ? m->noise[i] : 0)) / (m->weights ? m->weights[i] : 1);
+}
