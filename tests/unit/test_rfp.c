@@ -2,7 +2,7 @@
  *
  * The packed matrix against plain dense arithmetic, even and odd orders, down to 1.
  */
-#include "solve/lanczos.h"
+#include "solve/ritz.h"
 #include "base/lapack.h"
 #include "base/pieces.h"
 #include "store/rfp.h"
