@@ -16,6 +16,7 @@
 
 #define STEPS_MAX 1000
 #define TOLERANCE 1e-12 /* of the residual, by the right-hand side */
+#define ROUNDED   1e-4  /* what it may be where rounding errors allow no less */
 
 struct lanczos {
     struct ntk_solver base;
@@ -148,12 +149,13 @@ static ntk_status find_residual(struct solution *s, double *length)
     return NTK_OK;
 }
 
-/* What rounding errors of K leave, whatever the solution. */
+/* What rounding errors of K leave of a solution that is one: without the bound, numbers so large that they are rounding
+ * error themselves, along null directions, would be. */
 static bool is_rounding(const struct solution *s, double length)
 {
     const double rounding = ntk_spectral_rounding(s->b.n, s->s->k->precision, s->largest);
 
-    return length <= rounding * ntk_sums_norm(s->b.n, s->x);
+    return length <= ROUNDED * s->scale && length <= rounding * ntk_sums_norm(s->b.n, s->x);
 }
 
 static ntk_status solve_one(struct solution *s)

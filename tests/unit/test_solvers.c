@@ -486,8 +486,7 @@ static void all_solve_for_one_sample(void **state)
         struct fixture f;
         struct ntk_solver *s;
 
-        of_dense(&f, 1, malloc(sizeof k));
-        f.dense[0] = k;
+        of_dense(&f, 1, memcpy(malloc(sizeof k), &k, sizeof k));
         s = solver_of(ntk_solvers[j], &f);
         factor(s, &ridge);
         assert_ok(ctx, ntk_solver_solve(s, 3, x));
@@ -525,24 +524,14 @@ static void multiply(int64_t n, const double *a, const double *x, double *out)
     }
 }
 
-/* z's part in the range of K, to first b = K z and then what a solution without null directions is. */
+/* b = K want, with want = K z in the range of K too: what is solved without null directions. */
 static void in_range(const double *k, double *b, double *want)
 {
-    double z[N], ridge[N];
+    double z[N];
 
     fill_normal(N, 31, z);
-    multiply(N, k, z, b);
-    /* K (K K + tiny)^-1 K b has K^+ b's limit; tiny = 1e-14 is far below 1 and above rounding of 0 */
-    {
-        double square[N * N], kb[N];
-
-        for (int i = 0; i < N; i++)
-            multiply(N, k, k + i * N, square + i * N);
-        constant(N, 1e-14, ridge);
-        multiply(N, k, b, kb);
-        memcpy(want, kb, sizeof kb);
-        eliminate(N, square, ridge, 1, want);
-    }
+    multiply(N, k, z, want);
+    multiply(N, k, want, b);
 }
 
 static void singular_matrices(void **state)
@@ -570,7 +559,7 @@ static void singular_matrices(void **state)
             assert_string_equal(how, "");
             assert_ok(ctx, ntk_solver_solve(s, 1, x));
             for (int i = 0; i < N; i++)
-                assert_near(x[i], want[i], 1e-10, largest_of(N, want));
+                assert_near(x[i], want[i], 1e-11, largest_of(N, want));
             assert_ok(ctx, ntk_solver_extremes(s, &least, &largest));
             assert_near(least, 0, 1e-6, largest);
         }
@@ -601,7 +590,7 @@ static void singular_matrices(void **state)
 /* Not even positive semidefinite: no error of rounding. */
 static void indefinite_matrices(void **state)
 {
-    const double zero[2] = {0};
+    const double zero[2] = {0}, k[4] = {1, 2, 2, 1};
     char how[200];
 
     (void)state;
@@ -611,8 +600,7 @@ static void indefinite_matrices(void **state)
         struct fixture f;
         ntk_status status;
 
-        of_dense(&f, 2, malloc(sizeof(double[4])));
-        memcpy(f.dense, (double[4]){1, 2, 2, 1}, sizeof(double[4]));
+        of_dense(&f, 2, memcpy(malloc(sizeof k), k, sizeof k));
         s = solver_of(ntk_solvers[j], &f);
         status = ntk_solver_factor(s, zero, how, sizeof how);
         if (status == NTK_OK && !*how)
@@ -831,34 +819,41 @@ static ntk_status work(struct ntk_solver *s, double *x)
     return status;
 }
 
+/* Cancelled at each question in turn, and then done. The number of questions. */
+static int cancel_each(const struct ntk_solver_class *class, struct fixture *f)
+{
+    ntk_status status = NTK_ECANCEL;
+    double ridge[N], x[N];
+    int most = 0;
+
+    for (; status != NTK_OK; most++) {
+        struct patience p = {.most = most};
+        struct ntk_solver *s = solver_of(class, f);
+
+        fill_normal(N, 5, x);
+        ntk_ctx_set_progress(ctx, cancels, &p);
+        status = work(s, x);
+        ntk_ctx_set_progress(ctx, NULL, NULL);
+        assert_true(status == NTK_OK || status == NTK_ECANCEL);
+        constant(N, 0.2, ridge);
+        factor(s, ridge);
+        check_solutions(s, f, ridge);
+        check_faces(s, f, ridge);
+        ntk_solver_free(s);
+        assert_true(most < 5000);
+    }
+    return most - 1;
+}
+
 static void cancelled_work_can_be_done_again(void **state)
 {
     (void)state;
     for (size_t k = 0; k < 2; k++) /* a kernel, an array */
         for (size_t j = 0; j < ntk_n_solvers; j++) {
-            struct patience p = {0};
             struct fixture f = fixture_of(k);
-            struct ntk_solver *s;
-            ntk_status status = NTK_ECANCEL;
-            double ridge[N], x[N];
 
             operators[k].make(&f);
-            s = solver_of(ntk_solvers[j], &f);
-            for (int most = 0; status != NTK_OK; most++) { /* at each question in turn */
-                p = (struct patience){.most = most};
-                fill_normal(N, 5, x);
-                ntk_ctx_set_progress(ctx, cancels, &p);
-                status = work(s, x);
-                ntk_ctx_set_progress(ctx, NULL, NULL);
-                if (status != NTK_OK)
-                    assert_int_equal(status, NTK_ECANCEL);
-                constant(N, 0.2, ridge);
-                factor(s, ridge);
-                check_solutions(s, &f, ridge);
-                assert_true(most < 5000);
-            }
-            assert_true(p.calls > 0); /* it was asked at all */
-            ntk_solver_free(s);
+            assert_true(cancel_each(ntk_solvers[j], &f) > 0); /* it is asked at all */
             done(&f);
         }
 }
@@ -885,7 +880,8 @@ static void solve_in_threads(const struct ntk_solver_class *class, int threads, 
     free(ridge);
 }
 
-static void threads_change_no_bit(void **state)
+/* To the bit where sums are ours; BLAS's factorisations follow the number of threads, by rounding errors. */
+static void threads_change_nothing(void **state)
 {
     double *values = malloc(sizeof(double[LARGE])), *dense = malloc(sizeof(double[LARGE * LARGE]));
     double *one = malloc(sizeof(double[3 * LARGE])), *two = malloc(sizeof(double[3 * LARGE]));
@@ -897,8 +893,10 @@ static void threads_change_no_bit(void **state)
     for (size_t j = 0; j < ntk_n_solvers; j++) {
         solve_in_threads(ntk_solvers[j], 1, dense, one);
         solve_in_threads(ntk_solvers[j], 2, dense, two);
-        if (memcmp(one, two, sizeof(double[3 * LARGE])) != 0)
-            fail_msg("%s in two threads is not what it is in one", ntk_solvers[j]->name);
+        if (!ntk_solvers[j]->put)
+            assert_memory_equal(one, two, sizeof(double[3 * LARGE]));
+        for (int i = 0; i < 3 * LARGE; i++)
+            assert_near(one[i], two[i], 1e-14 * 100, largest_of(3 * LARGE, two));
     }
     free(values);
     free(dense);
@@ -1128,7 +1126,7 @@ int main(void)
         cmocka_unit_test(factors_that_come_back),
         cmocka_unit_test(what_a_solver_lacks_is_named),
         cmocka_unit_test(cancelled_work_can_be_done_again),
-        cmocka_unit_test(threads_change_no_bit),
+        cmocka_unit_test(threads_change_nothing),
         cmocka_unit_test(parts_of_a_matrix_are_where_they_belong),
         cmocka_unit_test(products_are_those_of_the_matrix),
         cmocka_unit_test(products_in_strips),
