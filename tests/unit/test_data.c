@@ -29,7 +29,7 @@ static void assert_golden(const ntk_data *data)
 static void views_are_checked(void **state)
 {
     struct fixture *f = *state;
-    const ntk_shape image = {2, 1, 2, 2}, odd = {0, 2, 1, 3}, vector = {0, 1, 1, 4};
+    const ntk_shape image = {2, 1, 2, 2}, odd = {0, 2, 1, 3}, vector = {0, 1, 1, 4}, huge = {2, INT64_MAX, 2, 1};
     double x[8] = {1, 2, 3, 4, 5, 6, nan(""), 8};
     ntk_data *data = NULL;
 
@@ -40,6 +40,8 @@ static void views_are_checked(void **state)
                  ntk_data_view(f->ctx, x, NTK_F64, 2, vector, &data));
     assert_fails(f->ctx, NTK_ESHAPE, "{0, 2, 1, 3}",
                  ntk_data_view(f->ctx, x, NTK_F64, 1, odd, &data));
+    /* whose positions are not multiplied */
+    assert_fails(f->ctx, NTK_ESHAPE, "at most 2^31 - 1 numbers", ntk_data_view(f->ctx, x, NTK_F64, 1, huge, &data));
     assert_fails(f->ctx, NTK_EINVAL, "got 0", ntk_data_view(f->ctx, x, NTK_F64, 0, image, &data));
     assert_fails(f->ctx, NTK_EINVAL, "got 5",
                  ntk_data_view(f->ctx, x, (ntk_dtype)5, 1, image, &data));
