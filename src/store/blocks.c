@@ -14,23 +14,23 @@
 
 /* ---- files */
 
-static ntk_status damaged(const struct ntk_store *s, const char *path, const char *how)
+static ntk_status damaged(const struct ntk_files *s, const char *path, const char *how)
 {
     return ntk_fail(s->ctx, NTK_EIO, "%s %s: remove it, and the same command computes it again", path, how);
 }
 
-static int64_t file_bytes(const struct ntk_store *s, int64_t first)
+static int64_t file_bytes(const struct ntk_files *s, int64_t first)
 {
-    return ntk_store_block_rows(s, first) * ntk_store_width(s, first) * (int64_t)s->dtype;
+    return ntk_files_block_rows(s, first) * ntk_files_width(s, first) * (int64_t)s->dtype;
 }
 
 /* A file of the wrong length is no block, and nothing that this store has written. */
-static ntk_status look(const struct ntk_store *s, size_t m, int64_t first, bool *there)
+static ntk_status look(const struct ntk_files *s, size_t m, int64_t first, bool *there)
 {
-    char path[NTK_STORE_PATH];
+    char path[NTK_FILES_PATH];
     struct stat st;
 
-    ntk_store_path(s, m, first, path);
+    ntk_files_path(s, m, first, path);
     *there = stat(path, &st) == 0;
     if (*there && (int64_t)st.st_size != file_bytes(s, first))
         return damaged(s, path, "has not the length of a block");
@@ -39,13 +39,13 @@ static ntk_status look(const struct ntk_store *s, size_t m, int64_t first, bool 
     return NTK_OK;
 }
 
-ntk_status ntk_store_read(const struct ntk_store *s, size_t m, int64_t first, int64_t from, int64_t count, void *to)
+ntk_status ntk_files_read(const struct ntk_files *s, size_t m, int64_t first, int64_t from, int64_t count, void *to)
 {
-    char path[NTK_STORE_PATH];
+    char path[NTK_FILES_PATH];
     bool whole = false;
     FILE *f;
 
-    ntk_store_path(s, m, first, path);
+    ntk_files_path(s, m, first, path);
     f = fopen(path, "rb");
     if (f) {
         whole = fseeko(f, (off_t)(from * (int64_t)s->dtype), SEEK_SET) == 0 &&
@@ -60,13 +60,13 @@ ntk_status ntk_store_read(const struct ntk_store *s, size_t m, int64_t first, in
     return NTK_OK;
 }
 
-static ntk_status write(const struct ntk_store *s, size_t m, int64_t first, const void *rows)
+static ntk_status write(const struct ntk_files *s, size_t m, int64_t first, const void *rows)
 {
-    char path[NTK_STORE_PATH];
+    char path[NTK_FILES_PATH];
     struct ntk_outfile out;
     int error;
 
-    ntk_store_path(s, m, first, path);
+    ntk_files_path(s, m, first, path);
     error = ntk_outfile_open(path, &out);
     if (error)
         return ntk_fail_write(s->ctx, path, error);
@@ -95,7 +95,7 @@ static int tell(const char *what, double done, double total, void *user)
 /* ---- computing */
 
 struct filling {
-    struct ntk_store *s;
+    struct ntk_files *s;
     size_t held; /* bytes, and what for, rows included */
     const char *what;
     void **rows; /* [count] of [block][n2] */
@@ -139,8 +139,8 @@ static ntk_status stream(struct filling *f, const ntk_data *x1, const ntk_data *
 /* Rows of a symmetric matrix with themselves, each pair once, then with those after them; of another with all columns. */
 static ntk_status compute_rows(struct filling *f, const ntk_data *rows, int64_t first)
 {
-    const struct ntk_store *s = f->s;
-    struct place p = {.f = f, .width = ntk_store_width(s, first), .symmetric = true};
+    const struct ntk_files *s = f->s;
+    struct place p = {.f = f, .width = ntk_files_width(s, first), .symmetric = true};
     ntk_data *after;
     ntk_status status;
 
@@ -160,11 +160,11 @@ static ntk_status compute_rows(struct filling *f, const ntk_data *rows, int64_t 
 
 static ntk_status compute_block(struct filling *f, int64_t first)
 {
-    const struct ntk_store *s = f->s;
+    const struct ntk_files *s = f->s;
     ntk_data *rows;
     ntk_status status;
 
-    NTK_TRY(ntk_data_slice(s->x1, first, ntk_store_block_rows(s, first), &rows));
+    NTK_TRY(ntk_data_slice(s->x1, first, ntk_files_block_rows(s, first), &rows));
     status = compute_rows(f, rows, first);
     ntk_data_free(rows);
     for (size_t m = 0; m < s->count && status == NTK_OK; m++) {
@@ -178,7 +178,7 @@ static ntk_status compute_block(struct filling *f, int64_t first)
 }
 
 /* Whether the block is there in all matrices. */
-static ntk_status is_there(const struct ntk_store *s, int64_t first, bool *there)
+static ntk_status is_there(const struct ntk_files *s, int64_t first, bool *there)
 {
     bool all = true;
 
@@ -192,7 +192,7 @@ static ntk_status is_there(const struct ntk_store *s, int64_t first, bool *there
 
 static ntk_status compute_blocks(struct filling *f, int64_t there)
 {
-    const struct ntk_store *s = f->s;
+    const struct ntk_files *s = f->s;
     const int64_t all = (s->n1 + s->block - 1) / s->block;
     ntk_status status = NTK_OK;
 
@@ -226,24 +226,24 @@ static ntk_status compute(struct filling *f, int64_t there)
 }
 
 /* What is there, and pairs of samples that are not. */
-static ntk_status count(const struct ntk_store *s, int64_t *there, double *pairs)
+static ntk_status count(const struct ntk_files *s, int64_t *there, double *pairs)
 {
     *there = 0;
     *pairs = 0;
     for (int64_t i = 0; i < s->n1; i += s->block) {
-        const double n = (double)ntk_store_block_rows(s, i);
+        const double n = (double)ntk_files_block_rows(s, i);
         bool is;
 
         NTK_TRY(is_there(s, i, &is));
         *there += is;
         if (!is)
-            *pairs += s->x2 ? n * (double)s->n2 : n * ((double)ntk_store_width(s, i) - (n - 1) / 2);
+            *pairs += s->x2 ? n * (double)s->n2 : n * ((double)ntk_files_width(s, i) - (n - 1) / 2);
     }
     return NTK_OK;
 }
 
 /* Rows of one matrix after the other in one piece of memory. */
-static ntk_status compute_missing(struct ntk_store *s, size_t held, const char *what, int64_t there, double pairs)
+static ntk_status compute_missing(struct ntk_files *s, size_t held, const char *what, int64_t there, double pairs)
 {
     const size_t each = (size_t)s->block * (size_t)s->n2 * s->dtype;
     struct filling f = {.s = s, .held = held + s->count * each, .what = what, .told = {.all = pairs}};
@@ -266,7 +266,7 @@ static ntk_status compute_missing(struct ntk_store *s, size_t held, const char *
     return status;
 }
 
-ntk_status ntk_store_fill(struct ntk_store *s, size_t held, const char *what)
+ntk_status ntk_files_fill(struct ntk_files *s, size_t held, const char *what)
 {
     const int64_t all = (s->n1 + s->block - 1) / s->block;
     int64_t there;

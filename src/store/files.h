@@ -16,10 +16,10 @@
 ntk_status ntk_operator_of_files(ntk_ctx *ctx, const char *folder, const ntk_net *const *nets, size_t n_nets,
                                  unsigned want, ntk_dtype dtype, const ntk_data *x, struct ntk_operator **o);
 
-#define NTK_STORE_FOLDER 4000 /* bytes of a folder's path */
-#define NTK_STORE_PATH   4100 /* of a file in it */
+#define NTK_FILES_FOLDER 4000 /* bytes of a folder's path */
+#define NTK_FILES_PATH   4100 /* of a file in it */
 
-struct ntk_store {
+struct ntk_files {
     ntk_ctx *ctx;
     char *folder;
     ntk_kernel *kernel;
@@ -32,25 +32,25 @@ struct ntk_store {
     bool complete;     /* all blocks are there */
 };
 
-static inline int64_t ntk_store_block_rows(const struct ntk_store *s, int64_t first)
+static inline int64_t ntk_files_block_rows(const struct ntk_files *s, int64_t first)
 {
     return s->n1 - first < s->block ? s->n1 - first : s->block;
 }
 /* The first column of a block, and how many there are. */
-static inline int64_t ntk_store_column(const struct ntk_store *s, int64_t first) { return s->x2 ? 0 : first; }
-static inline int64_t ntk_store_width(const struct ntk_store *s, int64_t first)
+static inline int64_t ntk_files_column(const struct ntk_files *s, int64_t first) { return s->x2 ? 0 : first; }
+static inline int64_t ntk_files_width(const struct ntk_files *s, int64_t first)
 {
-    return s->n2 - ntk_store_column(s, first);
+    return s->n2 - ntk_files_column(s, first);
 }
 
 /* ---- folder.c. Makes the folder what it is to be, or finds that it is: names and block are filled in. */
-ntk_status ntk_store_settle(struct ntk_store *s, const ntk_net *const *nets, size_t n_nets, unsigned want);
+ntk_status ntk_files_settle(struct ntk_files *s, const ntk_net *const *nets, size_t n_nets, unsigned want);
 /* The file of the block of matrix m that begins with a row. */
-void ntk_store_path(const struct ntk_store *s, size_t m, int64_t first, char path[NTK_STORE_PATH]);
+void ntk_files_path(const struct ntk_files *s, size_t m, int64_t first, char path[NTK_FILES_PATH]);
 
 /* ---- blocks.c. held, what: as of a reading. Computes the blocks that are not there. */
-ntk_status ntk_store_fill(struct ntk_store *s, size_t held, const char *what);
+ntk_status ntk_files_fill(struct ntk_files *s, size_t held, const char *what);
 /* `count` numbers of a file from number `from` on, which are finite. */
-ntk_status ntk_store_read(const struct ntk_store *s, size_t m, int64_t first, int64_t from, int64_t count, void *to);
+ntk_status ntk_files_read(const struct ntk_files *s, size_t m, int64_t first, int64_t from, int64_t count, void *to);
 
 #endif

@@ -26,7 +26,7 @@
 #define BYTES         ((double)((size_t)64 << 20))
 #define FILES_MOST    1000 /* of a matrix */
 
-static int64_t rule(const struct ntk_store *s)
+static int64_t rule(const struct ntk_files *s)
 {
     const double by_time = POSITIONS / (fmax(ntk_kernel_positions(s->kernel), POSITIONS_MIN) * (double)s->n2);
     const double by_bytes = BYTES / ((double)s->count * (double)s->n2 * (double)s->dtype);
@@ -65,7 +65,7 @@ static void add_samples(struct ntk_text *t, const char *what, const ntk_data *x)
 }
 
 /* All lines but the matrices', and that of rows in a file, which comes after them. */
-static void add_head(struct ntk_text *t, const struct ntk_store *s)
+static void add_head(struct ntk_text *t, const struct ntk_files *s)
 {
     ntk_text_add(t, FORMAT "\n");
     add_samples(t, "rows", s->x1);
@@ -122,7 +122,7 @@ static void forget(struct lines *l)
 }
 
 /* What this store is to be, as the folder's text would be but for the rows in a file. */
-static ntk_status describe(const struct ntk_store *s, const ntk_net *const *nets, size_t n_nets, unsigned want,
+static ntk_status describe(const struct ntk_files *s, const ntk_net *const *nets, size_t n_nets, unsigned want,
                            struct lines *l)
 {
     struct ntk_text t = {0};
@@ -140,17 +140,17 @@ static ntk_status describe(const struct ntk_store *s, const ntk_net *const *nets
 
 /* ---- the folder */
 
-static void text_path(const struct ntk_store *s, char path[NTK_STORE_PATH])
+static void text_path(const struct ntk_files *s, char path[NTK_FILES_PATH])
 {
-    snprintf(path, NTK_STORE_PATH, "%s/store.txt", s->folder);
+    snprintf(path, NTK_FILES_PATH, "%s/store.txt", s->folder);
 }
 
-void ntk_store_path(const struct ntk_store *s, size_t m, int64_t first, char path[NTK_STORE_PATH])
+void ntk_files_path(const struct ntk_files *s, size_t m, int64_t first, char path[NTK_FILES_PATH])
 {
-    snprintf(path, NTK_STORE_PATH, "%s/%s-%06lld.f%d", s->folder, s->names[m], (long long)first, 8 * (int)s->dtype);
+    snprintf(path, NTK_FILES_PATH, "%s/%s-%06lld.f%d", s->folder, s->names[m], (long long)first, 8 * (int)s->dtype);
 }
 
-static ntk_status make_folder(const struct ntk_store *s)
+static ntk_status make_folder(const struct ntk_files *s)
 {
     if (mkdir(s->folder, 0777) == 0 || errno == EEXIST)
         return NTK_OK;
@@ -158,7 +158,7 @@ static ntk_status make_folder(const struct ntk_store *s)
 }
 
 /* Blocks that nothing is known of must not become those of this store. */
-static ntk_status check_new(const struct ntk_store *s)
+static ntk_status check_new(const struct ntk_files *s)
 {
     DIR *dir = opendir(s->folder);
     ntk_status status = NTK_OK;
@@ -175,9 +175,9 @@ static ntk_status check_new(const struct ntk_store *s)
     return status;
 }
 
-static ntk_status write_text(const struct ntk_store *s, const struct lines *l)
+static ntk_status write_text(const struct ntk_files *s, const struct lines *l)
 {
-    char path[NTK_STORE_PATH];
+    char path[NTK_FILES_PATH];
     struct ntk_outfile out;
     int error;
 
@@ -195,9 +195,9 @@ static ntk_status write_text(const struct ntk_store *s, const struct lines *l)
 }
 
 /* l->text NULL: there is none. */
-static ntk_status read_text(const struct ntk_store *s, struct lines *l)
+static ntk_status read_text(const struct ntk_files *s, struct lines *l)
 {
-    char path[NTK_STORE_PATH], *text;
+    char path[NTK_FILES_PATH], *text;
     size_t n = 0;
     FILE *f;
 
@@ -229,7 +229,7 @@ static const char *find_matrix(const struct lines *there, const char *wanted)
     return NULL;
 }
 
-static ntk_status compare_matrices(struct ntk_store *s, const struct lines *there, const struct lines *wanted)
+static ntk_status compare_matrices(struct ntk_files *s, const struct lines *there, const struct lines *wanted)
 {
     for (size_t m = 0; m < s->count; m++) {
         const char *kernel = wanted->line[HEAD_LINES + m] + strcspn(wanted->line[HEAD_LINES + m], ".");
@@ -246,7 +246,7 @@ static ntk_status compare_matrices(struct ntk_store *s, const struct lines *ther
     return NTK_OK;
 }
 
-static ntk_status compare(struct ntk_store *s, const struct lines *there, const struct lines *wanted)
+static ntk_status compare(struct ntk_files *s, const struct lines *there, const struct lines *wanted)
 {
     const bool whole = there->n > HEAD_LINES + 1 && strcmp(there->line[0], FORMAT) == 0 &&
                        strncmp(there->line[HEAD_LINES], ROWS, strlen(ROWS)) == 0 &&
@@ -267,7 +267,7 @@ static ntk_status compare(struct ntk_store *s, const struct lines *there, const 
     return compare_matrices(s, there, wanted);
 }
 
-static ntk_status begin(struct ntk_store *s, const struct lines *wanted)
+static ntk_status begin(struct ntk_files *s, const struct lines *wanted)
 {
     NTK_TRY(check_new(s));
     s->block = rule(s);
@@ -279,7 +279,7 @@ static ntk_status begin(struct ntk_store *s, const struct lines *wanted)
     return write_text(s, wanted);
 }
 
-ntk_status ntk_store_settle(struct ntk_store *s, const ntk_net *const *nets, size_t n_nets, unsigned want)
+ntk_status ntk_files_settle(struct ntk_files *s, const ntk_net *const *nets, size_t n_nets, unsigned want)
 {
     struct lines there = {0}, wanted = {0};
     ntk_status status = describe(s, nets, n_nets, want, &wanted);
