@@ -275,8 +275,8 @@ ntk_status ntk_files_fill(struct ntk_files *s, size_t held, const char *what)
     if (s->complete)
         return NTK_OK;
     NTK_TRY(count(s, &there, &pairs));
-    ntk_log(s->ctx, 0, "%s: %lld of %lld block%s there%s", s->folder, (long long)there, (long long)all,
-            all == 1 ? " is" : "s are", there == all ? ", nothing is computed" : "");
+    ntk_log(s->ctx, 0, "%s has %lld of %lld blocks%s", s->folder, (long long)there, (long long)all,
+            there == all ? ": nothing is computed" : "");
     if (there < all)
         NTK_TRY(compute_missing(s, held, what, there, pairs));
     s->complete = true;
