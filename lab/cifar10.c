@@ -136,15 +136,17 @@ static int compute(struct work *w)
 struct source {
     const struct work *w;
     size_t k;
-    ntk_status status; /* why rows could not be read */
+    int code; /* not EXIT_OK: rows could not be read, which has been said */
 };
 
 static int train_rows(int64_t i0, int64_t ni, void *rows, void *user)
 {
     struct source *s = user;
+    const ntk_status status = ntk_files_rows(s->w->train, s->k, i0, ni, rows);
 
-    s->status = ntk_files_rows(s->w->train, s->k, i0, ni, rows);
-    return s->status != NTK_OK;
+    if (status != NTK_OK)
+        s->code = fail(s->w->ctx, status);
+    return s->code != EXIT_OK;
 }
 
 static void predict_row(int64_t n, const float *row, const double *alpha, double *f)
@@ -207,7 +209,8 @@ static int solve_case(const struct work *w, int k, double *alpha, double *f, str
     ntk_status status;
 
     status = ntk_kernel_solve(w->ctx, w->n, NTK_F32, BLOCK, train_rows, &source, w->s.y, CLASSES, 0, alpha);
-    TRY(w->ctx, source.status != NTK_OK ? source.status : status);
+    STEP(source.code);
+    TRY(w->ctx, status);
     STEP(predict(w, k, alpha, f));
     p = accuracy(w->s.test, f, w->m, CLASSES);
     half = 1.96 * sqrt(p * (1 - p) / (double)w->m);
