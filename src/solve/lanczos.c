@@ -1,92 +1,279 @@
 /* SPDX-License-Identifier: MIT
  *
- * lanczos.c - see lanczos.h.
+ * lanczos.c - solver: (K + R)^-1 b by products with K alone. Lanczos from b with full reorthogonalisation, which makes
+ * K + R a tridiagonal matrix T that is solved (Golub and Van Loan 2013, 11.3.4); in exact arithmetic these are the
+ * solutions of conjugate gradients. It needs memory for its steps, and none for K.
  */
-#include <cblas.h>
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "solve/lanczos.h"
-#include "base/lapack.h"
+#include "base/sums.h"
+#include "solve/ritz.h"
+#include "solve/solver.h"
+#include "solve/spectral.h"
 
-#define STEPS_MAX 100
-#define SETTLED 1e-6
+#define STEPS_MAX 1000
+#define TOLERANCE 1e-12 /* of the residual, by the right-hand side */
+#define ROUNDED   1e-4  /* what it may be where rounding errors allow no less */
 
-/* A fixed start with no structure, so that results repeat (splitmix64). */
-static void random_unit(int64_t n, double *x)
+struct lanczos {
+    struct ntk_solver base;
+    double *product; /* [n] */
+};
+
+static struct lanczos *own(struct ntk_solver *s) { return (struct lanczos *)s; }
+
+static int64_t most_steps(int64_t n) { return n < STEPS_MAX ? n : STEPS_MAX; }
+
+static size_t bytes(int64_t n) { return (size_t)n * sizeof(double); }
+
+/* The basis, and three vectors of a solution. */
+static size_t peak(int64_t n)
 {
-    uint64_t state = 1;
-    double norm;
+    return ntk_basis_bytes(n, most_steps(n)) + 4 * bytes(n);
+}
 
-    for (int64_t i = 0; i < n; i++) {
-        uint64_t z = state += 0x9e3779b97f4a7c15u;
+static void close(struct ntk_solver *s)
+{
+    free(own(s)->product);
+    free(s);
+}
 
-        z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-        z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-        x[i] = (double)(z >> 11) / 9007199254740992.0 - 0.5;
+static ntk_status open(ntk_ctx *ctx, int64_t n, struct ntk_solver **s)
+{
+    struct lanczos *l = ntk_alloc_zero(ctx, 1, sizeof *l);
+
+    if (!l)
+        return NTK_ENOMEM;
+    l->product = ntk_alloc(ctx, (size_t)n, sizeof *l->product);
+    if (!l->product) {
+        free(l);
+        return NTK_ENOMEM;
     }
-    norm = cblas_dnrm2((int)n, x, 1);
-    cblas_dscal((int)n, 1 / norm, x, 1);
+    *s = &l->base;
+    return NTK_OK;
 }
 
-static double largest_ritz(int steps, const double *diagonal, const double *off)
+static ntk_status factor(struct ntk_solver *s, char *how, size_t size)
 {
-    double d[STEPS_MAX], e[STEPS_MAX];
-    int info;
-
-    memcpy(d, diagonal, (size_t)steps * sizeof *d);
-    memcpy(e, off, (size_t)steps * sizeof *e);
-    dsterf_(&steps, d, e, &info);
-    return d[steps - 1];
+    (void)s, (void)how, (void)size;
+    return NTK_OK;
 }
 
-ntk_status ntk_lanczos_largest(ntk_ctx *ctx, int64_t n, ntk_operator_fn *apply, void *user,
-                               double *lambda)
+/* x = (K + R) x */
+static ntk_status apply(double *x, void *user)
 {
-    const int size = (int)n, most = n < STEPS_MAX ? size : STEPS_MAX;
-    const size_t bytes = ((size_t)most + 1) * (size_t)n * sizeof(double);
-    double diagonal[STEPS_MAX], off[STEPS_MAX], last = 0, now = 0;
-    double *v, *w, *h;
-    ntk_status status = NTK_ENOMEM;
+    struct ntk_solver *s = user;
+    double *product = own(s)->product;
 
-    NTK_TRY(ntk_ctx_hold(ctx, bytes, "Lanczos' basis"));
-    v = ntk_alloc(ctx, (size_t)most * (size_t)n, sizeof *v);
-    w = ntk_alloc(ctx, (size_t)n, sizeof *w);
-    h = ntk_alloc(ctx, (size_t)most, sizeof *h);
-    if (!v || !w || !h)
-        goto done;
-    random_unit(n, v);
-    for (int k = 0; k < most; k++) {
-        double *vk = v + (size_t)k * (size_t)n;
+    NTK_TRY(ntk_operator_apply(s->k, s->which, 1, x, product));
+    for (int64_t i = 0; i < s->n; i++)
+        x[i] = product[i] + s->ridge[i] * x[i];
+    return ntk_poll(s->ctx);
+}
 
-        memcpy(w, vk, (size_t)n * sizeof *w);
-        status = apply(w, user);
-        if (status == NTK_OK)
-            status = ntk_progress(ctx, "Lanczos steps", k + 1, most);
-        if (status != NTK_OK)
-            goto done;
-        diagonal[k] = cblas_ddot(size, w, 1, vk, 1);
-        for (int pass = 0; pass < 2; pass++) { /* twice is enough (Parlett 1998, 6.9) */
-            cblas_dgemv(CblasColMajor, CblasTrans, size, k + 1, 1, v, size, w, 1, 0, h, 1);
-            cblas_dgemv(CblasColMajor, CblasNoTrans, size, k + 1, -1, v, size, h, 1, 1, w, 1);
-        }
-        off[k] = cblas_dnrm2(size, w, 1);
-        last = now;
-        now = largest_ritz(k + 1, diagonal, off);
-        if (k + 1 == most || off[k] <= 1e-14 * fabs(now) ||
-            (k >= 8 && fabs(now - last) <= SETTLED * fabs(now)))
+/* One right-hand side. */
+struct solution {
+    struct ntk_solver *s;
+    struct ntk_basis b;
+    const double *rhs;
+    double *x, *next, *r; /* [n]: the solution so far, the next one, its residual */
+    double scale;         /* |rhs| */
+    double largest;       /* of K + R, about: a bound of the largest T's eigenvalues */
+    int steps;            /* in all */
+    bool singular;        /* to rounding error, where the right-hand side leads */
+};
+
+/* T = L D L' row by row: D in b->ritz, what T y = e_1 leaves in b->work. *left: the residual that x = V y would have. */
+static bool eliminate(struct solution *s, double *left)
+{
+    struct ntk_basis *b = &s->b;
+    const int k = b->steps - 1;
+    const double before = k > 0 ? b->off[k - 1] : 0, l = k > 0 ? before / b->ritz[k - 1] : 0;
+
+    s->largest = fmax(s->largest, fabs(b->diagonal[k]) + before + b->off[k]);
+    b->ritz[k] = b->diagonal[k] - l * before;
+    b->work[k] = k > 0 ? -l * b->work[k - 1] : 1;
+    *left = b->off[k] * fabs(b->work[k] / b->ritz[k]);
+    return b->ritz[k] > (double)b->n * DBL_EPSILON * s->largest;
+}
+
+/* next = x + length * V y */
+static void add_correction(struct solution *s, double length)
+{
+    struct ntk_basis *b = &s->b;
+    double *y = b->h;
+
+    for (int k = b->steps - 1; k >= 0; k--) {
+        y[k] = b->work[k] / b->ritz[k];
+        if (k + 1 < b->steps)
+            y[k] -= b->off[k] / b->ritz[k] * y[k + 1];
+    }
+    memcpy(s->next, s->x, (size_t)b->n * sizeof *s->next);
+    ntk_sums_columns(b->ctx->threads, b->steps, b->n, b->v, b->n, length, y, s->next);
+}
+
+/* Steps from the residual r, of that length, until it should have fallen to `wanted`, or falls no more. */
+static ntk_status correct(struct solution *s, double length, double wanted)
+{
+    struct ntk_basis *b = &s->b;
+    double left;
+
+    ntk_basis_start(b, s->r, length);
+    for (;;) {
+        NTK_TRY(ntk_basis_step(b));
+        s->steps++;
+        if (!eliminate(s, &left)) {
+            s->singular = true;
+            b->steps--;
             break;
-        memcpy(vk + n, w, (size_t)n * sizeof *w);
-        cblas_dscal(size, 1 / off[k], vk + n, 1);
+        }
+        if (left * length <= wanted || b->steps == b->most || b->off[b->steps - 1] <= 1e-15 * s->largest)
+            break;
+        ntk_basis_extend(b);
     }
-    *lambda = now;
-    status = NTK_OK;
+    add_correction(s, length);
+    return NTK_OK;
+}
 
-done:
-    ntk_ctx_release(ctx, bytes);
-    free(v);
-    free(w);
-    free(h);
+/* r = rhs - (K + R) next */
+static ntk_status find_residual(struct solution *s, double *length)
+{
+    memcpy(s->r, s->next, (size_t)s->b.n * sizeof *s->r);
+    NTK_TRY(apply(s->r, s->s));
+    for (int64_t i = 0; i < s->b.n; i++)
+        s->r[i] = s->rhs[i] - s->r[i];
+    *length = ntk_sums_norm(s->b.n, s->r);
+    return NTK_OK;
+}
+
+/* What rounding errors of K leave of a solution that is one: without the bound, numbers so large that they are rounding
+ * error themselves, along null directions, would be. */
+static bool is_rounding(const struct solution *s, double length)
+{
+    const double rounding = ntk_spectral_rounding(s->b.n, s->s->k->precision, s->largest);
+
+    return length <= ROUNDED * s->scale && length <= rounding * ntk_sums_norm(s->b.n, s->x);
+}
+
+static ntk_status solve_one(struct solution *s)
+{
+    const size_t size = (size_t)s->b.n * sizeof *s->x;
+    double length = s->scale, now;
+    bool falls = true;
+
+    memset(s->x, 0, size);
+    memcpy(s->r, s->rhs, size);
+    while (length > TOLERANCE * s->scale && falls) {
+        NTK_TRY(correct(s, length, TOLERANCE / 2 * s->scale));
+        NTK_TRY(find_residual(s, &now));
+        falls = now < length / 2;
+        if (now < length) {
+            memcpy(s->x, s->next, size);
+            length = now;
+        }
+    }
+    if (length <= TOLERANCE * s->scale || is_rounding(s, length))
+        return NTK_OK;
+    return ntk_fail(s->s->ctx, NTK_ENUMERIC,
+                    "after %d steps of Lanczos the residual is %.1e of the right-hand side, not %g, and falls no more: "
+                    "the matrix is %s; add more to its diagonal, or use the solver 'eigen'",
+                    s->steps, length / s->scale, TOLERANCE,
+                    s->singular ? "singular to rounding error" : "too ill-conditioned for this many steps");
+}
+
+static ntk_status solve_columns(struct solution *s, int64_t m, double *x)
+{
+    for (int64_t c = 0; c < m; c++) {
+        double *column = x + c * s->b.n;
+
+        NTK_TRY(ntk_progress(s->s->ctx, "right-hand sides", (double)c, (double)m));
+        s->rhs = column;
+        s->scale = ntk_sums_norm(s->b.n, column);
+        s->largest = 0;
+        s->steps = 0;
+        s->singular = false;
+        NTK_TRY(solve_one(s));
+        memcpy(column, s->x, (size_t)s->b.n * sizeof *column);
+    }
+    return ntk_progress(s->s->ctx, "right-hand sides", (double)m, (double)m);
+}
+
+static ntk_status solve(struct ntk_solver *s, int64_t m, double *x)
+{
+    struct solution o = {.s = s};
+    ntk_status status;
+
+    NTK_TRY(ntk_basis_new(s->ctx, s->n, most_steps(s->n), apply, s, &o.b));
+    o.x = ntk_alloc(s->ctx, 3 * (size_t)s->n, sizeof *o.x);
+    status = o.x ? NTK_OK : NTK_ENOMEM;
+    if (o.x) {
+        o.next = o.x + s->n;
+        o.r = o.next + s->n;
+        status = solve_columns(&o, m, x);
+    }
+    free(o.x);
+    ntk_basis_free(&o.b);
     return status;
 }
+
+/* ---- both ends of the spectrum */
+
+#define BETWEEN 16   /* steps, after which Ritz values are looked at */
+#define STILL   1e-5 /* relative change meanwhile at which both count as settled */
+
+static bool are_settled(struct ntk_basis *b, double *least, double *most)
+{
+    const double l = *least, m = *most;
+
+    ntk_basis_ritz(b);
+    *least = b->ritz[0];
+    *most = b->ritz[b->steps - 1];
+    return fabs(*least - l) <= STILL * fabs(*least) && fabs(*most - m) <= STILL * fabs(*most);
+}
+
+static ntk_status find_extremes(struct ntk_basis *b, double *least, double *most)
+{
+    bool settled = false;
+
+    *least = *most = 0;
+    ntk_basis_start(b, NULL, 1);
+    while (!settled) {
+        NTK_TRY(ntk_basis_step(b));
+        NTK_TRY(ntk_progress(b->ctx, "Lanczos steps", b->steps, b->most));
+        if (b->steps % BETWEEN == 0 || b->steps == b->most)
+            settled = are_settled(b, least, most);
+        if (b->steps == b->most || b->off[b->steps - 1] <= 1e-14 * fabs(b->diagonal[0]))
+            break;
+        ntk_basis_extend(b);
+    }
+    (void)are_settled(b, least, most);
+    if (!settled && b->steps < b->n && b->steps == b->most)
+        ntk_log(b->ctx, 1, "the least eigenvalue has not settled in %d steps of Lanczos: it may be below %.3g", b->steps,
+                *least);
+    return NTK_OK;
+}
+
+static ntk_status extremes(struct ntk_solver *s, double *least, double *most)
+{
+    struct ntk_basis b;
+    ntk_status status;
+
+    NTK_TRY(ntk_basis_new(s->ctx, s->n, most_steps(s->n), apply, s, &b));
+    status = find_extremes(&b, least, most);
+    ntk_basis_free(&b);
+    return status;
+}
+
+const struct ntk_solver_class ntk_solver_class_lanczos = {
+    .name = "lanczos",
+    .bytes = bytes,
+    .peak = peak,
+    .open = open,
+    .factor = factor,
+    .solve = solve,
+    .extremes = extremes,
+    .close = close,
+};

@@ -57,6 +57,31 @@ static void instruction_sets_are_checked(void **state)
     assert_int_equal(strncmp(ntk_isa_available(), isa, strlen(isa)), 0);
 }
 
+/* A vector has twice as many numbers in float32, in every instruction set. */
+static void vectors_are_counted(void **state)
+{
+    ntk_ctx *ctx = *state;
+    static const struct {
+        const char *isa;
+        int lanes;
+    } known[] = {{"avx2", 4}, {"avx512", 8}};
+    double rate[2];
+    int lanes[2];
+
+    assert_ok(ctx, ntk_ctx_set_isa(ctx, "baseline"));
+    assert_ok(ctx, ntk_ctx_peak(ctx, NTK_F64, &rate[0], &lanes[0]));
+    assert_ok(ctx, ntk_ctx_peak(ctx, NTK_F32, &rate[1], &lanes[1]));
+    assert_true(lanes[0] >= 1 && lanes[1] == 2 * lanes[0]);
+    for (int k = 0; k < 2; k++)
+        assert_true(rate[k] > 0 && isfinite(rate[k]));
+    for (size_t k = 0; k < sizeof known / sizeof *known; k++) {
+        if (ntk_ctx_set_isa(ctx, known[k].isa) != NTK_OK)
+            continue; /* not this machine's */
+        assert_ok(ctx, ntk_ctx_peak(ctx, NTK_F64, &rate[0], &lanes[0]));
+        assert_int_equal(lanes[0], known[k].lanes);
+    }
+}
+
 static void memory_is_bounded(void **state)
 {
     ntk_ctx *ctx = *state;
@@ -81,7 +106,7 @@ static void sizes_do_not_overflow(void **state)
     assert_fails(ctx, NTK_ENOMEM, "a test needs", ntk_ctx_check_memory(ctx, ntk_bytes(1e300), "a test"));
     /* 3 x 2^64 x 8 bytes, which are 0 modulo 2^64 */
     assert_fails(ctx, NTK_ENOMEM, "a test needs",
-                 ntk_ctx_check_memory(ctx, ntk_model_eigen_bytes((int64_t)1 << 32, 1), "a test"));
+                 ntk_ctx_check_memory(ctx, ntk_model_peak(&(ntk_fit_opts){.solver = "eigen"}, (int64_t)1 << 32, 1), "a test"));
     assert_true(ntk_shape_valid((ntk_shape){2, 46340, 46340, 1}));
     assert_false(ntk_shape_valid((ntk_shape){2, 46341, 46341, 1}));
     assert_false(ntk_shape_valid((ntk_shape){2, 3037000500, 3037000500, 1}));
@@ -189,6 +214,7 @@ int main(void)
         TEST(messages_are_kept),
         TEST(threads_are_checked),
         TEST(instruction_sets_are_checked),
+        TEST(vectors_are_counted),
         TEST(memory_is_bounded),
         TEST(limits_of_groups_are_read),
         TEST(arenas_hand_out_zeroed_memory),
