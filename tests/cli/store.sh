@@ -31,6 +31,11 @@ for loss in mse xent; do
     cmp plain.npz stored.npz
 done
 
+echo "several networks, one by one"
+several="ntk eval --net Dense(64) --net serial(Dense(64),Erf(),Dense(1)) $train --test digits/train --test-limit 50 --time 10"
+$several --store M 2>&1 >/dev/null | grep blocks
+cut -d : -f 1 M/store.txt | tail -n 2
+
 echo "several blocks, of which one is missing"
 rm S/0.* && sed -i 's/^rows in a file: 60$/rows in a file: 17/' S/store.txt
 $kernel "$net" --get both --store S --out whole.npz
