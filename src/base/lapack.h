@@ -17,5 +17,7 @@ void dsyevd_(const char *jobz, const char *uplo, const int *n, double *a, const 
              size_t);
 /* Eigenvalues of a symmetric tridiagonal matrix. */
 void dsterf_(const int *n, double *d, double *e, int *info);
+/* Solves with a positive definite tridiagonal matrix. */
+void dptsv_(const int *n, const int *nrhs, double *d, double *e, double *b, const int *ldb, int *info);
 
 #endif

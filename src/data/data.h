@@ -64,6 +64,8 @@ static inline double ntk_data_get(const ntk_data *data, size_t k)
 ntk_status ntk_data_alloc(ntk_ctx *ctx, ntk_dtype dtype, int64_t n, ntk_shape shape,
                           ntk_data **data);
 ntk_status ntk_data_add_targets(ntk_data *data, int64_t outputs);
+/* n samples of data, by their numbers, with all their parts, as data of their own. */
+ntk_status ntk_data_select(const ntk_data *data, const int64_t *rows, int64_t n, ntk_data **selected);
 /* NTK_EINVAL names the first value, or target, that is not finite. */
 ntk_status ntk_data_check_finite(const ntk_data *data);
 

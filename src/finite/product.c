@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "finite/finite.h"
-#include "solve/lanczos.h"
+#include "solve/ritz.h"
 
 ntk_status ntk_params_ntk_product(const ntk_params *params, const ntk_data *x1, const ntk_data *x2,
                                   const void *v, void *out)

@@ -16,6 +16,7 @@
 
 struct flow {
     const ntk_model *m;
+    const struct ntk_eigen *e; /* NULL: times are infinite, K + r is solved */
     const double *times;
     size_t n_times;
     double unit;      /* time of the summed loss = time of the model's loss * unit */
@@ -42,11 +43,10 @@ static ntk_status check_times(const ntk_model *m, const double *times, size_t n_
         if (!(times[k] >= 0))
             return ntk_fail(m->ctx, NTK_EINVAL, "times must be >= 0, number %zu is %g", k + 1,
                             times[k]);
-    if (!m->opts.finite_time)
-        return ntk_fail(m->ctx, NTK_EINVAL,
-                        "this model was fitted for t = infinity: fit it with finite_time = 1");
     return NTK_OK;
 }
+
+static bool decomposed(const ntk_model *m) { return strcmp(m->opts.solver, "eigen") == 0; }
 
 static void project_residual(const struct flow *f, const double *f0)
 {
@@ -56,8 +56,9 @@ static void project_residual(const struct flow *f, const double *f0)
     for (int64_t k = 0; k < m->outputs; k++)
         for (int64_t i = 0; i < m->n; i++)
             f->scaled[k * m->n + i] = (f0 ? f0[i * m->outputs + k] : 0) - m->y[k * m->n + i];
-    cblas_dgemm(CblasColMajor, CblasTrans, CblasNoTrans, n, c, n, 1, m->solution->vectors, n,
-                f->scaled, n, 0, f->residual, n);
+    if (f->e)
+        cblas_dgemm(CblasColMajor, CblasTrans, CblasNoTrans, n, c, n, 1, f->e->vectors, n,
+                    f->scaled, n, 0, f->residual, n);
 }
 
 /* Means are matrix products of few rows; those of many times are done as one. */
@@ -113,14 +114,14 @@ static size_t block(const struct flow *f, size_t first)
 static void train_points(const struct flow *f, const double *f0, double *train)
 {
     const ntk_model *m = f->m;
-    const int64_t most = ntk_model_panel_rows(m->n);
+    const int64_t most = ntk_panel_rows(m->n);
 
     for (size_t first = 0; first < f->n_times; first += block(f, first)) {
         scale_residual(f, first, block(f, first), true);
         for (int64_t row = 0; row < m->n; row += most) {
             const struct rows r = {row, m->n - row < most ? m->n - row : most, m->n};
 
-            subtract_product(f, r, true, m->solution->vectors + row, f->scaled, first,
+            subtract_product(f, r, true, f->e->vectors + row, f->scaled, first,
                              block(f, first), f0, train);
         }
     }
@@ -160,8 +161,8 @@ static ntk_status ensemble_variance(const struct flow *f, double t, int64_t rows
             work[i * m->n + k] = g * p[i * m->n + k];
     }
     cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, b, n, n, 1, work, n,
-                m->solution->vectors, n, 0, a, n);
-    NTK_TRY(ntk_rfp_multiply(m->ctx, &m->solution->nngp, rows, a, work));
+                f->e->vectors, n, 0, a, n);
+    NTK_TRY(ntk_rfp_multiply(m->ctx, m->solution->nngp, rows, a, work));
     for (int64_t i = 0; i < rows; i++)
         var[i] += dot(m->n, a + i * m->n, work + i * m->n) -
                   2 * dot(m->n, a + i * m->n, nngp + i * m->n);
@@ -200,27 +201,27 @@ static ntk_status panel_variances(const struct flow *f, struct rows r, const str
     return NTK_OK;
 }
 
-static ntk_status test_points(const struct flow *f, const ntk_data *x, const double *f0,
+static ntk_status test_points(const struct flow *f, const struct ntk_test *x, const double *f0,
                               const struct panels *s, double *test, double *var)
 {
     const ntk_model *m = f->m;
     const int n = (int)m->n;
-    const int64_t most = ntk_model_panel_rows(m->n);
+    const int64_t most = ntk_panel_rows(m->n);
 
-    for (int64_t row = 0; row < x->n; row += most) {
-        const struct rows r = {row, x->n - row < most ? x->n - row : most, x->n};
+    for (int64_t row = 0; row < x->m; row += most) {
+        const struct rows r = {row, x->m - row < most ? x->m - row : most, x->m};
 
         NTK_TRY(ntk_model_panel(m, x, row, r.rows, s->work ? 4 : 2, s->k, s->nngp));
         if (!s->alpha)
             cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)r.rows, n, n, 1, s->k, n,
-                        m->solution->vectors, n, 0, s->p, n);
+                        f->e->vectors, n, 0, s->p, n);
         if (test)
             panel_means(f, r, s, f0, test);
         if (var)
             NTK_TRY(panel_variances(f, r, s, var));
-        NTK_TRY(ntk_progress(m->ctx, "predictions", (double)(row + r.rows), (double)x->n));
+        NTK_TRY(ntk_progress(m->ctx, "predictions", (double)(row + r.rows), (double)x->m));
     }
-    for (size_t i = 0; var && i < f->n_times * (size_t)x->n; i++)
+    for (size_t i = 0; var && i < f->n_times * (size_t)x->m; i++)
         if (var[i] < 0) /* by rounding */
             var[i] = 0;
     return NTK_OK;
@@ -239,29 +240,48 @@ static ntk_status check_variances(const ntk_model *m, const double *times, size_
     return NTK_OK;
 }
 
-static ntk_status prior_variances(const struct flow *f, const ntk_data *x, double *var)
+ntk_status ntk_model_check_times(const ntk_model *m, const double *times, size_t n_times, bool spread)
+{
+    NTK_TRY(check_times(m, times, n_times));
+    for (size_t k = 0; k < n_times; k++)
+        if (!isinf(times[k]) && !decomposed(m))
+            return ntk_fail(m->ctx, NTK_EINVAL,
+                            "this model was fitted for t = infinity: fit it with finite_time = 1");
+    return spread ? check_variances(m, times, n_times) : NTK_OK;
+}
+
+static ntk_status prior_variances(const struct flow *f, const struct ntk_test *x, double *var)
 {
     NTK_TRY(ntk_model_prior(f->m, x, var));
     for (size_t k = 1; k < f->n_times; k++)
-        memcpy(var + k * (size_t)x->n, var, (size_t)x->n * sizeof *var);
+        memcpy(var + k * (size_t)x->m, var, (size_t)x->m * sizeof *var);
     return NTK_OK;
 }
 
-static void make_alpha(const struct flow *f, double *alpha)
+static ntk_status make_alpha(const struct flow *f, double *alpha)
 {
     const int n = (int)f->m->n, columns = (int)(f->n_times * (size_t)f->m->outputs);
+    const size_t one = (size_t)(f->m->n * f->m->outputs);
 
-    scale_residual(f, 0, f->n_times, false);
-    cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, columns, n, n, 1, f->scaled, n,
-                f->m->solution->vectors, n, 0, alpha, n);
+    if (f->e) {
+        scale_residual(f, 0, f->n_times, false);
+        cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, columns, n, n, 1, f->scaled, n,
+                    f->e->vectors, n, 0, alpha, n);
+        return NTK_OK;
+    }
+    memcpy(alpha, f->scaled, one * sizeof *alpha);
+    NTK_TRY(ntk_solver_solve(f->m->solution->solver, f->m->outputs, alpha));
+    for (size_t k = 1; k < f->n_times; k++)
+        memcpy(alpha + k * one, alpha, one * sizeof *alpha);
+    return NTK_OK;
 }
 
-static ntk_status run_test(const struct flow *f, const ntk_data *x, const double *f0, double *test,
+static ntk_status run_test(const struct flow *f, const struct ntk_test *x, const double *f0, double *test,
                            double *var)
 {
     const ntk_model *m = f->m;
-    const size_t panel = (size_t)ntk_model_panel_rows(m->n) * (size_t)m->n;
-    const bool direct = !var && f->n_times <= f->most_times, both = var && m->both;
+    const size_t panel = (size_t)ntk_panel_rows(m->n) * (size_t)m->n;
+    const bool direct = !f->e || (!var && f->n_times <= f->most_times), both = var && m->solution->nngp;
     struct panels s = {0};
     ntk_status status = NTK_ENOMEM;
 
@@ -277,9 +297,9 @@ static ntk_status run_test(const struct flow *f, const ntk_data *x, const double
         s.work = ntk_alloc(m->ctx, panel, sizeof *s.work);
     }
     if (s.k && (direct ? s.alpha : s.p) && (!both || (s.nngp && s.work))) {
-        if (direct)
-            make_alpha(f, s.alpha);
-        status = test_points(f, x, f0, &s, test, var);
+        status = direct ? make_alpha(f, s.alpha) : NTK_OK;
+        if (status == NTK_OK)
+            status = test_points(f, x, f0, &s, test, var);
     }
     free(s.alpha);
     free(s.k);
@@ -297,46 +317,42 @@ static size_t most_times(const ntk_model *m, size_t n_times)
     return most < 1 ? 1 : most < n_times ? most : n_times;
 }
 
-static ntk_status check_outputs(const struct flow *f, const ntk_data *x, const double *train,
+static ntk_status check_outputs(const struct flow *f, int64_t rows, const double *train,
                                 const double *test, const double *var)
 {
     const ntk_model *m = f->m;
-    const int64_t rows = x ? x->n : 0;
 
     NTK_TRY(ntk_flow_check(m->ctx, "training", f->times, f->n_times, m->n * m->outputs, train));
     NTK_TRY(ntk_flow_check(m->ctx, "test", f->times, f->n_times, rows * m->outputs, test));
     return ntk_flow_check(m->ctx, "test variances'", f->times, f->n_times, rows, var);
 }
 
-ntk_status ntk_model_dynamics(const ntk_model *m, const double *times, size_t n_times,
-                              const double *f0_train, const ntk_data *x, const double *f0_test,
-                              double *train, double *test, double *var)
+double ntk_model_unit(const ntk_model *m)
+{
+    return m->opts.mean_loss ? 1 / (double)(m->n * m->outputs) : 1;
+}
+
+ntk_status ntk_model_follow(const ntk_model *m, const double *times, size_t n_times, const double *f0_train,
+                            const struct ntk_test *x, const double *f0_test, double *train, double *test, double *var)
 {
     const size_t columns = (size_t)(m->n * m->outputs);
-    struct flow f = {.m = m, .times = times, .n_times = n_times};
+    struct flow f = {.m = m, .times = times, .n_times = n_times, .unit = ntk_model_unit(m)};
     ntk_status status = NTK_ENOMEM;
     struct ntk_blas blas;
 
-    NTK_TRY(check_times(m, times, n_times));
-    NTK_TRY(ntk_check_given(m->ctx, "f0_train", f0_train, m->n * m->outputs));
-    NTK_TRY(ntk_check_given(m->ctx, "f0_test", f0_test, x ? x->n * m->outputs : 0));
-    if ((test || var) && !x)
-        return ntk_fail(m->ctx, NTK_EINVAL, "test predictions need test samples");
-    if (test || var)
-        NTK_TRY(ntk_kernel_check_shape(m->mean, "x", x));
-    if (var)
-        NTK_TRY(check_variances(m, times, n_times));
     if (n_times == 0)
         return NTK_OK;
     NTK_TRY(ntk_model_solve(m));
+    if (decomposed(m)) {
+        NTK_TRY(ntk_solver_eigen(m->solution->solver, &f.e));
+        f.scale = ntk_model_scale(m);
+    }
     blas = ntk_blas_begin(m->ctx->threads);
-    f.scale = ntk_model_scale(m);
-    f.unit = m->opts.mean_loss ? 1 / (double)columns : 1;
     f.residual = ntk_alloc(m->ctx, columns, sizeof *f.residual);
-    f.most_times = most_times(m, n_times);
+    f.most_times = f.e ? most_times(m, n_times) : n_times;
     f.scaled = ntk_alloc(m->ctx, f.most_times * columns, sizeof *f.scaled);
     f.wide = ntk_alloc(m->ctx,
-                       f.most_times * (size_t)(ntk_model_panel_rows(m->n) * m->outputs),
+                       f.most_times * (size_t)(ntk_panel_rows(m->n) * m->outputs),
                        sizeof *f.wide);
     if (f.residual && f.scaled && f.wide) {
         status = NTK_OK;
@@ -346,11 +362,33 @@ ntk_status ntk_model_dynamics(const ntk_model *m, const double *times, size_t n_
         if (test || var)
             status = run_test(&f, x, f0_test, test, var);
         if (status == NTK_OK)
-            status = check_outputs(&f, x, train, test, var);
+            status = check_outputs(&f, x->m, train, test, var);
     }
     free(f.residual);
     free(f.scaled);
     free(f.wide);
     ntk_blas_end(blas);
     return status;
+}
+
+ntk_status ntk_model_dynamics(const ntk_model *m, const double *times, size_t n_times,
+                              const double *f0_train, const ntk_data *x, const double *f0_test,
+                              double *train, double *test, double *var)
+{
+    const struct ntk_test at = ntk_test_of(x);
+
+    NTK_TRY(ntk_model_check_samples(m));
+    NTK_TRY(ntk_model_check_times(m, times, n_times, false));
+    if (!decomposed(m))
+        return ntk_fail(m->ctx, NTK_EINVAL,
+                        "this model was fitted for t = infinity: fit it with finite_time = 1");
+    NTK_TRY(ntk_check_given(m->ctx, "f0_train", f0_train, m->n * m->outputs));
+    NTK_TRY(ntk_check_given(m->ctx, "f0_test", f0_test, at.m * m->outputs));
+    if ((test || var) && !x)
+        return ntk_fail(m->ctx, NTK_EINVAL, "test predictions need test samples");
+    if (test || var)
+        NTK_TRY(ntk_kernel_check_shape(m->mean, "x", x));
+    if (var)
+        NTK_TRY(check_variances(m, times, n_times));
+    return ntk_model_follow(m, times, n_times, f0_train, &at, f0_test, train, test, var);
 }

@@ -162,7 +162,7 @@ static ntk_status not_positive(const ntk_model *m, const char *how)
 
 /* ---- the operator */
 
-static ntk_status operator_of_kernel(const ntk_model *m, const ntk_net *const *nets, size_t n_nets, size_t own,
+static ntk_status of_kernel(const ntk_model *m, const ntk_net *const *nets, size_t n_nets, size_t own,
                                      struct ntk_solution *s)
 {
     const bool ensemble = m->both;
@@ -177,49 +177,285 @@ static ntk_status operator_of_kernel(const ntk_model *m, const ntk_net *const *n
                                  &s->k);
 }
 
-static ntk_status operator_of_given(const ntk_model *m, struct ntk_solution *s)
+static ntk_status of_given(const ntk_model *m, struct ntk_solution *s)
 {
-    static const char *const names[] = {"k", "nngp"};
+    static const char *const one[] = {"k"}, *const two[] = {"nngp", "k"};
 
-    s->which = 0;
-    return ntk_operator_of_arrays(m->ctx, m->n, m->k[1] ? 2 : 1, m->k, names, m->opts.dtype, &s->k);
+    s->which = m->k[1] ? 1 : 0;
+    return ntk_operator_of_arrays(m->ctx, m->n, m->k[1] ? 2 : 1, m->k, m->k[1] ? two : one, m->opts.dtype, &s->k);
 }
 
-/* What `from` has, kept in memory: the model's matrices alone. */
-static ntk_status keep(const ntk_model *m, struct ntk_solution *s)
+ntk_status ntk_model_open(const ntk_model *m, const ntk_net *const *nets, size_t n_nets, size_t own)
 {
+    return m->net ? of_kernel(m, nets, n_nets, own, m->solution) : of_given(m, m->solution);
+}
+
+/* ---- reading */
+
+ntk_status ntk_model_nngp(const ntk_model *m)
+{
+    struct ntk_solution *s = m->solution;
+
+    NTK_TRY(ntk_operator_of_packed(m->ctx, m->n, 1, m->opts.dtype, &s->own_nngp));
+    s->nngp = ntk_packed_matrix(s->own_nngp, 0);
+    return NTK_OK;
+}
+
+ntk_status ntk_model_solver(const ntk_model *m)
+{
+    struct ntk_solution *s = m->solution;
+
+    return s->solver ? NTK_OK : ntk_solver_new(m->ctx, class_of(&m->opts), s->k, s->which, &s->solver);
+}
+
+void ntk_model_ready(const ntk_model *m)
+{
+    struct ntk_solution *s = m->solution;
+
+    s->ready = true;
+    if (s->held == 0)
+        ntk_ctx_keep(m->ctx, ntk_model_matrices(&m->opts, m->n, m->outputs), &s->held);
+}
+
+/* Room for what the operator's matrices are read into: the solver or, with keep, a packed operator. */
+ntk_status ntk_model_take(const ntk_model *m, struct ntk_taker *k, struct ntk_taker *nngp)
+{
+    struct ntk_solution *s = m->solution;
     const bool ensemble = ntk_model_ensemble(&m->opts);
-    struct ntk_taker *takers = ntk_alloc_zero(m->ctx, s->k->count, sizeof *takers);
-    struct ntk_operator *packed;
+
+    *k = *nngp = (struct ntk_taker){NULL, NULL};
+    if (m->opts.keep) {
+        NTK_TRY(ntk_operator_of_packed(m->ctx, m->n, ensemble ? 2 : 1, m->opts.dtype, &s->packed));
+        *k = ntk_packed_taker(s->packed, ensemble ? 1 : 0);
+        if (ensemble)
+            *nngp = ntk_packed_taker(s->packed, 0);
+        return NTK_OK;
+    }
+    NTK_TRY(ntk_model_solver(m));
+    *k = ntk_solver_taker(s->solver);
+    if (ensemble && !s->nngp && !s->solver->class->eigen) { /* whose workspace is larger: it comes after */
+        NTK_TRY(ntk_model_nngp(m));
+        *nngp = ntk_packed_taker(s->own_nngp, 0);
+    }
+    return NTK_OK;
+}
+
+/* After it: the packed operator is the model's. */
+static void adopt(const ntk_model *m)
+{
+    struct ntk_solution *s = m->solution;
+    const bool ensemble = ntk_model_ensemble(&m->opts);
+
+    if (s->k)
+        s->packed->precision = s->k->precision; /* known once all has been read */
+    ntk_operator_free(s->k);
+    s->k = s->packed;
+    s->packed = NULL;
+    s->which = ensemble ? 1 : 0;
+    s->kept = true;
+    s->nngp = ensemble ? ntk_packed_matrix(s->k, 0) : NULL;
+}
+
+ntk_status ntk_model_taken(const ntk_model *m)
+{
+    struct ntk_solution *s = m->solution;
+
+    if (!m->opts.keep)
+        return ntk_solver_taken(s->solver);
+    adopt(m);
+    return NTK_OK;
+}
+
+/* From the model's operator. */
+static ntk_status read_into(const ntk_model *m, struct ntk_taker taker, struct ntk_taker nngp)
+{
+    const struct ntk_solution *s = m->solution;
+    struct ntk_taker *takers;
     ntk_status status;
 
+    if (!taker.put && !nngp.put)
+        return NTK_OK;
+    takers = ntk_alloc_zero(m->ctx, s->k->count, sizeof *takers);
     if (!takers)
         return NTK_ENOMEM;
-    status = ntk_operator_of_packed(m->ctx, m->n, ensemble ? 2 : 1, s->k->precision, &packed);
-    if (status == NTK_OK) {
-        takers[s->which] = ntk_packed_taker(packed, 0);
-        if (ensemble)
-            takers[s->which - 1] = ntk_packed_taker(packed, 1);
-        status = ntk_operator_read(s->k, takers, ntk_model_matrices(&m->opts, m->n, m->outputs),
-                                   "a kernel matrix of this many samples");
-        packed->precision = s->k->precision;
-        if (status == NTK_OK) {
-            ntk_operator_free(s->k);
-            s->k = packed;
-            s->which = 0;
-        } else {
-            ntk_operator_free(packed);
-        }
-    }
+    takers[s->which] = taker;
+    if (nngp.put)
+        takers[s->which - 1] = nngp;
+    status = ntk_operator_read(s->k, takers, ntk_model_matrices(&m->opts, m->n, m->outputs),
+                               m->opts.finite_time ? "an eigen-decomposition of this many samples"
+                                                   : "a kernel matrix of this many samples");
     free(takers);
     return status;
 }
 
-ntk_status ntk_model_prepare(const ntk_model *m, const ntk_net *const *nets, size_t n_nets, size_t own)
+static ntk_status read_matrices(const ntk_model *m)
+{
+    struct ntk_solution *s = m->solution;
+    struct ntk_taker k, nngp;
+
+    if (!s->k)
+        NTK_TRY(ntk_model_open(m, NULL, 0, 0));
+    if (!s->kept && !(s->solver && s->solver->there)) {
+        NTK_TRY(ntk_model_take(m, &k, &nngp));
+        NTK_TRY(read_into(m, k, nngp));
+        NTK_TRY(ntk_model_taken(m));
+    }
+    return NTK_OK;
+}
+
+static ntk_status read_nngp(const ntk_model *m)
+{
+    struct ntk_solution *s = m->solution;
+    const ntk_net *net = m->net;
+    struct ntk_operator *o;
+    struct ntk_taker taker;
+    ntk_kernel *kernel = NULL;
+    ntk_status status;
+
+    NTK_TRY(ntk_model_nngp(m));
+    taker = ntk_packed_taker(s->own_nngp, 0);
+    if (!net || m->store) /* the operator has its numbers */
+        return read_into(m, (struct ntk_taker){NULL, NULL}, taker);
+    NTK_TRY(ntk_kernel_new(m->ctx, &net, 1, NTK_NNGP, m->opts.dtype, m->x->shape, &kernel));
+    status = ntk_operator_of_kernel(kernel, m->x, &o);
+    if (status == NTK_OK) {
+        status = ntk_operator_read(o, &taker, ntk_model_matrices(&m->opts, m->n, m->outputs),
+                                   "covariances of this many samples");
+        ntk_operator_free(o);
+    }
+    ntk_kernel_free(kernel);
+    return status;
+}
+
+/* ---- solving */
+
+static ntk_status set_ridge(const ntk_model *m, char *how, size_t size)
+{
+    const struct ntk_ridge given = ntk_model_ridge(m);
+    struct ntk_solution *s = m->solution;
+    double *ridge, mean;
+    ntk_status status;
+
+    NTK_TRY(ntk_solver_mean_diagonal(s->solver, &mean));
+    s->ridge = given.given * (given.absolute ? 1 : mean);
+    NTK_TRY(ntk_check_finite(m->ctx, "the ridge", &s->ridge, 1, 1));
+    ridge = ntk_alloc(m->ctx, (size_t)m->n, sizeof *ridge);
+    if (!ridge)
+        return NTK_ENOMEM;
+    ntk_model_diagonal(m, s->ridge, ridge);
+    status = ntk_solver_factor(s->solver, ridge, how, size);
+    free(ridge);
+    return status;
+}
+
+/* Eigenvalues with the ridge, which spectral.h takes. */
+static ntk_status set_values(const ntk_model *m)
+{
+    struct ntk_solution *s = m->solution;
+    const struct ntk_eigen *e;
+
+    if (!s->solver->class->eigen)
+        return NTK_OK;
+    NTK_TRY(ntk_solver_eigen(s->solver, &e));
+    if (!s->values)
+        s->values = ntk_alloc(m->ctx, (size_t)m->n, sizeof *s->values);
+    if (!s->values)
+        return NTK_ENOMEM;
+    for (int64_t i = 0; i < m->n; i++)
+        s->values[i] = e->values[i] + s->ridge;
+    return NTK_OK;
+}
+
+ntk_status ntk_model_solve_targets(const ntk_model *m)
+{
+    m->solution->solved = false;
+    memcpy(m->alpha, m->y, (size_t)(m->outputs * m->n) * sizeof *m->y);
+    NTK_TRY(ntk_solver_solve(m->solution->solver, m->outputs, m->alpha));
+    NTK_TRY(ntk_check_finite(m->ctx, "the solution", m->alpha, m->outputs, m->n));
+    m->solution->solved = true;
+    return NTK_OK;
+}
+
+ntk_status ntk_model_factor(const ntk_model *m)
+{
+    struct ntk_solution *s = m->solution;
+    char how[200];
+
+    if (s->diag_reg == NTK_DIAG_REG_AUTO) {
+        s->absolute = false;
+        NTK_TRY(ntk_model_choose(m, &s->diag_reg));
+    }
+    NTK_TRY(set_ridge(m, how, sizeof how));
+    if (*how)
+        return not_positive(m, how);
+    NTK_TRY(set_values(m));
+    return ntk_model_solve_targets(m);
+}
+
+/* From the matrices, which have been read, to the solution. */
+ntk_status ntk_model_finish(const ntk_model *m)
 {
     struct ntk_solution *s = m->solution;
 
-    if (!s->k)
-        NTK_TRY(m->net ? operator_of_kernel(m, nets, n_nets, own, s) : operator_of_given(m, s));
-    return s->solver ? NTK_OK : ntk_solver_new(m->ctx, class_of(&m->opts), s->k, s->which, &s->solver);
+    NTK_TRY(ntk_model_solver(m));
+    NTK_TRY(ntk_model_factor(m));
+    if (ntk_model_ensemble(&m->opts) && !s->nngp)
+        NTK_TRY(read_nngp(m));
+    ntk_model_ready(m);
+    return NTK_OK;
+}
+
+static ntk_status solve(const ntk_model *m)
+{
+    if (class_of(&m->opts)->eigen)
+        NTK_TRY(ntk_ctx_check_memory(m->ctx, ntk_model_peak(&m->opts, m->n, m->outputs),
+                                     "an eigen-decomposition of this many samples"));
+    NTK_TRY(read_matrices(m));
+    return ntk_model_finish(m);
+}
+
+/* All but what the matrix is read from. */
+void ntk_model_forget(struct ntk_solution *s)
+{
+    ntk_solver_free(s->solver);
+    ntk_operator_free(s->own_nngp);
+    ntk_operator_free(s->packed);
+    free(s->values);
+    s->solver = NULL;
+    s->own_nngp = s->packed = NULL;
+    s->nngp = s->kept && s->which > 0 ? ntk_packed_matrix(s->k, s->which - 1) : NULL;
+    s->values = NULL;
+    s->ready = s->solved = false;
+}
+
+ntk_status ntk_model_solve(const ntk_model *m)
+{
+    const struct ntk_blas blas = ntk_blas_begin(m->ctx->threads);
+    ntk_status status = NTK_OK;
+
+    if (!m->solution->ready) {
+        status = solve(m);
+        if (status != NTK_OK)
+            ntk_model_forget(m->solution);
+    }
+    ntk_blas_end(blas);
+    return status;
+}
+
+ntk_status ntk_model_fit(ntk_ctx *ctx, const ntk_net *net, const ntk_data *x, const double *y,
+                         int64_t outputs, const ntk_fit_opts *opts, ntk_model **model)
+{
+    ntk_fit_opts o;
+    ntk_model *m;
+    ntk_status status;
+
+    NTK_TRY(ntk_fit_opts_read(ctx, opts, &o));
+    NTK_TRY(ntk_model_new(ctx, net, x, NULL, x->n, y, outputs, &o, &m));
+    status = ntk_model_solve(m);
+    if (status != NTK_OK) {
+        ntk_model_free(m);
+        return status;
+    }
+    *model = m;
+    return NTK_OK;
 }

@@ -186,10 +186,3 @@ ntk_status ntk_model_alpha(const ntk_model *m, double *alpha)
             alpha[(m->rows ? m->rows[i] : i) * m->outputs + k] = m->alpha[k * m->n + i];
     return NTK_OK;
 }
-
-ntk_status ntk_model_check_samples(const ntk_model *m)
-{
-    return m->x ? NTK_OK
-                : ntk_fail(m->ctx, NTK_EINVAL,
-                           "this model was fitted to a given matrix, without samples: use ntk_model_predict_matrix");
-}

@@ -28,7 +28,10 @@ struct ntk_solution {
     double diag_reg;           /* that was given or, of NTK_DIAG_REG_AUTO, chosen; */
     bool absolute;             /* as it is, or times the mean of the diagonal: */
     double ridge;              /* what it adds to the diagonal of a sample of weight 1 */
-    struct ntk_operator *nngp; /* NTK_POSTERIOR_NTK with covariance: the NNGP matrix, packed */
+    bool kept;                 /* k is packed: what the model was made of is not read again */
+    struct ntk_operator *packed; /* while it is filled */
+    const struct ntk_rfp *nngp; /* NTK_POSTERIOR_NTK with covariance: the NNGP matrix, which is one of k's, or: */
+    struct ntk_operator *own_nngp;
     double *values;            /* [n] eigenvalues of K + ridge, ascending; NULL: the solver has none */
 };
 
@@ -52,7 +55,7 @@ struct ntk_model {
     double *weights;    /* [n], > 0; NULL: 1 */
     double *noise;      /* [n]; NULL: 0 */
     char *store;        /* NULL: none */
-    const double *k[2]; /* given matrices: K; NNGP or NULL */
+    const double *k[2]; /* given matrices: K, or the NNGP and K */
     double *y;          /* [outputs][n] */
     double *alpha;      /* [outputs][n] = (K + ridge)^-1 y */
     struct ntk_solution *solution;
@@ -67,6 +70,8 @@ struct ntk_model {
 /* Bytes of what a solution keeps, targets included; while it is made. */
 size_t ntk_model_matrices(const ntk_fit_opts *opts, int64_t n, int64_t outputs);
 size_t ntk_model_peak(const ntk_fit_opts *opts, int64_t n, int64_t outputs);
+/* The solver that options ask for. */
+const char *ntk_model_solver_name(const ntk_fit_opts *opts);
 /* NTK_POSTERIOR_NTK with covariance: the NNGP matrix is needed, too. */
 bool ntk_model_ensemble(const ntk_fit_opts *opts);
 /* Options as a program gives them, NULL for the defaults, as this version's. */
@@ -87,19 +92,24 @@ ntk_status ntk_model_set_targets(ntk_model *model, const double *y, int64_t outp
 
 /* ---- solving (fit.c) */
 
-/* Its operator and an empty solver, if they are not there. nets: those of a store that it shares with other models, of
- * which it is number `own`; n_nets 0: its own. */
-ntk_status ntk_model_prepare(const ntk_model *model, const ntk_net *const *nets, size_t n_nets, size_t own);
-/* Where the matrices of its operator go: K and, for an ensemble, the NNGP. */
-ntk_status ntk_model_takers(const ntk_model *model, struct ntk_taker *k, struct ntk_taker *nngp);
+/* Its operator. nets: those of a store that it shares with other models, of which it is number `own`; n_nets 0: its own. */
+ntk_status ntk_model_open(const ntk_model *model, const ntk_net *const *nets, size_t n_nets, size_t own);
+/* Its solver, and room for an ensemble's NNGP matrix, empty. */
+ntk_status ntk_model_solver(const ntk_model *model);
+ntk_status ntk_model_nngp(const ntk_model *model);
+/* Its solution is there. */
+void ntk_model_ready(const ntk_model *model);
+/* Where matrices go that are read: K and, for an ensemble, the NNGP (put NULL: not now); then taken; then finish. */
+ntk_status ntk_model_take(const ntk_model *model, struct ntk_taker *k, struct ntk_taker *nngp);
+ntk_status ntk_model_taken(const ntk_model *model);
+ntk_status ntk_model_finish(const ntk_model *model);
 /* From the kernel matrix in the solver to its factor and alpha. */
 ntk_status ntk_model_factor(const ntk_model *model);
 /* Computes the solution (and alpha) if it is not there. */
 ntk_status ntk_model_solve(const ntk_model *model);
 /* alpha of the targets, by the factor. */
 ntk_status ntk_model_solve_targets(const ntk_model *model);
-/* Its solution is there. */
-void ntk_model_ready(const ntk_model *model);
+/* All but what the matrix is read from. */
 void ntk_model_forget(struct ntk_solution *s);
 /* The ridge as it was given. */
 struct ntk_ridge ntk_model_ridge(const ntk_model *model);
@@ -121,9 +131,7 @@ struct ntk_test {
 };
 static inline struct ntk_test ntk_test_of(const ntk_data *x) { return (struct ntk_test){x ? x->n : 0, x, NULL}; }
 
-/* Rows of test samples that are worked on at once: a panel is n times this many doubles. */
-int64_t ntk_model_panel_rows(int64_t n);
-/* Kernel of test samples [first, first + rows) with all training samples, in float64: mean's kernel
+/* A panel is ntk_panel_rows(n) test samples. Kernel of test samples [first, first + rows) with all training samples, in float64: mean's kernel
  * into k, [rows][n]; with nngp not NULL (an ensemble's) the NNGP kernel into nngp as well. panels: how
  * many such the caller holds. */
 ntk_status ntk_model_panel(const ntk_model *model, const struct ntk_test *test, int64_t first, int64_t rows,
@@ -139,8 +147,8 @@ void ntk_model_widen(double *k, size_t n);
 /* NTK_EINVAL if variances cannot be had from this model; if it has no samples. */
 ntk_status ntk_model_check_covariance(const ntk_model *model);
 ntk_status ntk_model_check_samples(const ntk_model *model);
-/* From covariances up to here with rounding errors: symmetric, and no variance below 0. */
-void ntk_symmetrise(int64_t n, double *a);
+/* A covariance, up to here with rounding errors, becomes symmetric, and variances from -rounding to 0 become 0. */
+void ntk_symmetrise(int64_t n, double *a, double rounding);
 /* cov [m][m] += A S A' - A S_dt - S_td A' for A in a, S_td in nngp, [m][n]; work [m][n]. */
 ntk_status ntk_model_spread(const ntk_model *model, int64_t m, const double *a, const double *nngp, double *work,
                             double *cov);
@@ -148,8 +156,10 @@ ntk_status ntk_model_spread(const ntk_model *model, int64_t m, const double *a, 
 ntk_status ntk_model_follow(const ntk_model *model, const double *times, size_t n_times, const double *f0_train,
                             const struct ntk_test *test, const double *f0_test, double *train, double *mean,
                             double *var);
-/* What V g(t) r is, of r = V' (f_0 - y): [outputs][n], f0 [n][outputs] or NULL; one time. */
+/* NTK_EINVAL if it cannot predict at such times, with spread: variances. */
 ntk_status ntk_model_check_times(const ntk_model *model, const double *times, size_t n_times, bool spread);
+/* Time of the summed loss, for one unit of that of the model's loss. */
+double ntk_model_unit(const ntk_model *model);
 
 /* ---- leave-one-out of the n samples themselves (diagnose.c): mean [n][outputs], var [n] or NULL */
 ntk_status ntk_model_own_leave_one_out(const ntk_model *model, double *mean, double *var);

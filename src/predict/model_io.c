@@ -2,13 +2,15 @@
  *
  * model_io.c - models in HDF5 files.
  *
- *     attributes  format ("libntk model 2"; 1 is the same), net, posterior, dtype, diag_reg, diag_reg_absolute, finite_time,
+ *     attributes  format ("libntk model 2"; 1 is the same, 3 has weights or noise), net, posterior, dtype, diag_reg, diag_reg_absolute, finite_time,
  *                 mean_loss, covariance, targets, shape [4]
  *     x [n][features]    y, alpha [outputs][n]
  *     net is a data set if it is longer than an attribute can be
  *     the standardisation: data/scaler_io.c
  *     the columns and classes of the training data, if they have names: data/schema_io.c
- *     with the factor: ridge (attribute) and factor or vectors and values, nngp
+ *     weights, noise [n], if it has such
+ *     with the factor: ridge (attribute) and the solver's parts (cholesky: factor; eigen: vectors, and values with the
+ *     ridge), nngp. Other solvers' factors are not saved.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -21,7 +23,9 @@
 #include "base/h5.h"
 
 #define KIND   "model"
-#define FORMAT 2 /* the newest, which is written */
+#define PLAIN    2 /* the format that is written without weights and noise: earlier versions read it */
+#define WEIGHTED 3
+#define FORMAT   3 /* the newest */
 
 static bool all_finite(const double *x, size_t n)
 {
@@ -67,20 +71,18 @@ static void options(struct ntk_h5 *f, ntk_model *m, bool write)
                  "is not a number from 0 on");
 }
 
+/* A factor that has parts. The file's values are those of K + ridge. */
 static void solution(struct ntk_h5 *f, ntk_model *m, bool write)
 {
     struct ntk_solution *s = m->solution;
-    const int64_t n = m->n, packed = (int64_t)ntk_rfp_size(n);
+    struct ntk_solver_part p;
 
     ntk_h5_attribute(f, "ridge", H5T_NATIVE_DOUBLE, 1, &s->ridge, write);
-    if (m->opts.finite_time) {
-        ntk_h5_matrix(f, "vectors", H5T_NATIVE_DOUBLE, n, n, s->vectors, write);
-        ntk_h5_matrix(f, "values", H5T_NATIVE_DOUBLE, n, 1, s->values, write);
-    } else {
-        ntk_h5_matrix(f, "factor", H5T_NATIVE_DOUBLE, packed, 1, s->factor.a, write);
-    }
-    if (m->both)
-        ntk_h5_matrix(f, "nngp", H5T_NATIVE_DOUBLE, packed, 1, s->nngp.a, write);
+    for (size_t k = 0; s->solver->class->part(s->solver, k, &p); k++)
+        ntk_h5_matrix(f, p.name, H5T_NATIVE_DOUBLE, p.rows, p.columns,
+                      strcmp(p.name, "values") == 0 ? s->values : p.x, write);
+    if (s->nngp)
+        ntk_h5_matrix(f, "nngp", H5T_NATIVE_DOUBLE, (int64_t)ntk_rfp_size(m->n), 1, s->nngp->a, write);
 }
 
 /* ---- saving */
@@ -95,7 +97,7 @@ static void write_model(struct ntk_h5 *f, ntk_model *m, int with_factor)
     memcpy(&samples, &m->x->x, sizeof samples); /* only read, but HDF5's reader shares the call */
     if (ntk_h5_failed(f, "net", ntk_net_print(m->net, &net)))
         return;
-    ntk_h5_write_format(f, KIND, FORMAT);
+    ntk_h5_write_format(f, KIND, m->weights || m->noise ? WEIGHTED : PLAIN);
     ntk_h5_write_text(f, "net", net);
     ntk_text_free(net);
     options(f, m, true);
@@ -111,6 +113,10 @@ static void write_model(struct ntk_h5 *f, ntk_model *m, int with_factor)
     ntk_h5_matrix(f, "alpha", H5T_NATIVE_DOUBLE, m->outputs, m->n, m->alpha, true);
     ntk_scaler_io(f, m->x->shape, &m->scaler, true);
     ntk_schema_write(f, m->schema);
+    if (m->weights)
+        ntk_h5_matrix(f, "weights", H5T_NATIVE_DOUBLE, m->n, 1, m->weights, true);
+    if (m->noise)
+        ntk_h5_matrix(f, "noise", H5T_NATIVE_DOUBLE, m->n, 1, m->noise, true);
     if (with_factor)
         solution(f, m, true);
 }
@@ -120,8 +126,14 @@ ntk_status ntk_model_save(const ntk_model *model, const char *path, int with_fac
     ntk_model copy = *model; /* reading and writing share code that takes a model to fill in */
     struct ntk_h5 f = {.ctx = model->ctx};
 
-    if (with_factor)
+    NTK_TRY(ntk_model_check_samples(model));
+    if (with_factor || !model->solution->solved)
         NTK_TRY(ntk_model_solve(model));
+    if (with_factor && !model->solution->solver->class->part)
+        return ntk_fail(model->ctx, NTK_ENOTSUP, "the solver '%s' has no factor to save: save the model without",
+                        model->solution->solver->class->name);
+    copy.opts.diag_reg = model->solution->diag_reg;
+    copy.opts.diag_reg_absolute = model->solution->absolute;
     NTK_TRY(ntk_h5_create(&f, path));
     write_model(&f, &copy, with_factor);
     return ntk_h5_commit(&f, path);
@@ -144,7 +156,7 @@ static void read_sizes(struct ntk_h5 *f, ntk_model *m, ntk_shape *shape, ntk_dty
         ntk_h5_broken(f, "y", y[1] == x[0] && y[0] <= INT32_MAX) ||
         !has_matrix(f, "alpha", y[0], y[1]))
         return;
-    m->n = x[0];
+    m->n = m->n_all = x[0];
     m->outputs = y[0];
 }
 
@@ -170,11 +182,10 @@ static void read_samples(struct ntk_h5 *f, ntk_model *m)
         ntk_h5_failed(f, "x", check_memory(f, m, (size_t)(m->n * ntk_features_of(shape)) * dtype));
     if (f->what || ntk_h5_failed(f, "x", ntk_data_alloc(f->ctx, dtype, m->n, shape, &m->owned_x)))
         return;
-    m->x = m->owned_x;
+    m->x = m->all = m->owned_x;
     m->y = ntk_alloc(f->ctx, numbers, sizeof *m->y);
     m->alpha = ntk_alloc(f->ctx, numbers, sizeof *m->alpha);
-    m->solution = ntk_alloc_zero(f->ctx, 1, sizeof *m->solution);
-    if (ntk_h5_failed(f, "y", m->y && m->alpha && m->solution ? NTK_OK : NTK_ENOMEM))
+    if (ntk_h5_failed(f, "y", m->y && m->alpha ? NTK_OK : NTK_ENOMEM))
         return;
     ntk_h5_matrix(f, "x", dtype == NTK_F32 ? H5T_NATIVE_FLOAT : H5T_NATIVE_DOUBLE, m->n,
                   ntk_features_of(shape), m->owned_x->owned_x, false);
@@ -186,61 +197,102 @@ static void read_samples(struct ntk_h5 *f, ntk_model *m)
     need_finite(f, "alpha", m->alpha, numbers);
 }
 
-static bool has_solution(struct ntk_h5 *f, const ntk_model *m)
+/* Weights or noise, [n], >= 0. */
+static void read_diagonal(struct ntk_h5 *f, const char *name, int64_t n, double **x)
 {
-    const int64_t n = m->n, packed = (int64_t)ntk_rfp_size(n);
+    if (f->what || H5Lexists(f->id, name, H5P_DEFAULT) <= 0 || !has_matrix(f, name, n, 1))
+        return;
+    *x = ntk_alloc(f->ctx, (size_t)n, sizeof **x);
+    if (ntk_h5_failed(f, name, *x ? NTK_OK : NTK_ENOMEM))
+        return;
+    ntk_h5_matrix(f, name, H5T_NATIVE_DOUBLE, n, 1, *x, false);
+    need_finite(f, name, *x, (size_t)n);
+    for (int64_t i = 0; i < n; i++)
+        ntk_h5_wrong(f, name, f->what || (*x)[i] >= 0, "has a number below 0");
+}
 
-    return (m->opts.finite_time ? has_matrix(f, "vectors", n, n) && has_matrix(f, "values", n, 1)
-                                : has_matrix(f, "factor", packed, 1)) &&
-           (!m->both || has_matrix(f, "nngp", packed, 1));
+static void read_weights(struct ntk_h5 *f, ntk_model *m)
+{
+    read_diagonal(f, "weights", m->n, &m->weights);
+    read_diagonal(f, "noise", m->n, &m->noise);
+    for (int64_t i = 0; m->weights && !f->what && i < m->n; i++)
+        ntk_h5_wrong(f, "weights", m->weights[i] > 0, "has a 0");
 }
 
 /* What a factorisation leaves: a positive diagonal, ascending eigenvalues. */
 static void check_solution(struct ntk_h5 *f, const ntk_model *m)
 {
     const struct ntk_solution *s = m->solution;
-    const size_t n = (size_t)m->n, packed = ntk_rfp_size(m->n);
+    struct ntk_solver_part p;
 
     ntk_h5_wrong(f, "ridge", s->ridge >= 0 && isfinite(s->ridge), "is not a number from 0 on");
     if (f->what)
         return;
-    if (m->both)
-        need_finite(f, "nngp", s->nngp.a, packed);
-    if (m->opts.finite_time) {
-        need_finite(f, "vectors", s->vectors, n * n);
-        need_finite(f, "values", s->values, n);
-        for (size_t k = 1; k < n; k++)
+    if (s->nngp)
+        need_finite(f, "nngp", s->nngp->a, ntk_rfp_size(m->n));
+    for (size_t k = 0; s->solver->class->part(s->solver, k, &p); k++)
+        if (strcmp(p.name, "values") != 0)
+            need_finite(f, p.name, p.x, (size_t)p.rows * (size_t)p.columns);
+    if (s->values) {
+        need_finite(f, "values", s->values, (size_t)m->n);
+        for (int64_t k = 1; k < m->n; k++)
             ntk_h5_wrong(f, "values", s->values[k - 1] <= s->values[k], "is not ascending");
         return;
     }
-    need_finite(f, "factor", s->factor.a, packed);
-    for (int64_t k = 0; k < m->n; k++)
-        ntk_h5_wrong(f, "factor", *ntk_rfp_at(&s->factor, k, k) > 0,
-                     "has a number on its diagonal that is not positive");
+    if (s->solver->class->part(s->solver, 0, &p)) {
+        const struct ntk_rfp factor = {.n = m->n, .a = p.x};
+
+        for (int64_t k = 0; k < m->n; k++)
+            ntk_h5_wrong(f, "factor", *ntk_rfp_at(&factor, k, k) > 0,
+                         "has a number on its diagonal that is not positive");
+    }
+}
+
+/* Room for a factor, if all of it is in the file. */
+static ntk_status make_room(struct ntk_h5 *f, ntk_model *m)
+{
+    struct ntk_solution *s = m->solution;
+    struct ntk_solver_part p;
+
+    if (ntk_model_ensemble(&m->opts) && !has_matrix(f, "nngp", (int64_t)ntk_rfp_size(m->n), 1))
+        return NTK_OK;
+    NTK_TRY(ntk_model_open(m, NULL, 0, 0));
+    NTK_TRY(ntk_model_solver(m));
+    for (size_t k = 0; s->solver->class->part(s->solver, k, &p); k++)
+        if (!has_matrix(f, p.name, p.rows, p.columns))
+            return NTK_OK;
+    if (s->solver->class->eigen && !(s->values = ntk_alloc(f->ctx, (size_t)m->n, sizeof *s->values)))
+        return NTK_ENOMEM;
+    return ntk_model_ensemble(&m->opts) ? ntk_model_nngp(m) : NTK_OK;
+}
+
+static ntk_status restore(const ntk_model *m)
+{
+    const struct ntk_solution *s = m->solution;
+    double *diagonal = ntk_alloc(m->ctx, (size_t)m->n, sizeof *diagonal);
+    struct ntk_solver_part p;
+    ntk_status status;
+
+    if (!diagonal)
+        return NTK_ENOMEM;
+    for (size_t k = 0; s->solver->class->part(s->solver, k, &p); k++)
+        for (int64_t i = 0; strcmp(p.name, "values") == 0 && i < m->n; i++)
+            p.x[i] = s->values[i] - s->ridge;
+    ntk_model_diagonal(m, s->ridge, diagonal);
+    status = ntk_solver_restored(s->solver, diagonal);
+    free(diagonal);
+    return status;
 }
 
 static void read_solution(struct ntk_h5 *f, ntk_model *m)
 {
-    struct ntk_solution *s = m->solution;
-    const size_t n = (size_t)m->n;
-    bool memory;
-
-    if (f->what || H5Aexists(f->id, "ridge") <= 0 || !has_solution(f, m))
+    if (f->what || H5Aexists(f->id, "ridge") <= 0)
         return;
-    if (m->opts.finite_time) {
-        s->vectors = ntk_alloc(f->ctx, n * n, sizeof *s->vectors);
-        s->values = ntk_alloc(f->ctx, n, sizeof *s->values);
-        memory = s->vectors && s->values;
-    } else {
-        memory = ntk_rfp_new(f->ctx, m->n, &s->factor) == NTK_OK;
-    }
-    if (m->both)
-        memory = ntk_rfp_new(f->ctx, m->n, &s->nngp) == NTK_OK && memory;
-    if (ntk_h5_failed(f, "factor", memory ? NTK_OK : NTK_ENOMEM))
+    if (ntk_h5_failed(f, "factor", make_room(f, m)) || f->what)
         return;
     solution(f, m, false);
     check_solution(f, m);
-    if (!f->what)
+    if (!f->what && !ntk_h5_failed(f, "factor", restore(m)))
         ntk_model_ready(m);
 }
 
@@ -264,10 +316,17 @@ static ntk_status read_model(struct ntk_h5 *f, ntk_model *m)
         return NTK_EIO;
     status = ntk_net_parse(f->ctx, net, &m->net);
     free(net);
-    if (status == NTK_OK)
+    if (!f->what)
+        read_weights(f, m);
+    if (status == NTK_OK && !f->what) {
+        m->opts.size = sizeof m->opts;
+        m->opts.solver = ntk_model_solver_name(&m->opts);
         status = ntk_model_start(m);
-    if (status == NTK_OK)
+    }
+    if (status == NTK_OK && !f->what) {
+        m->solution->solved = true;
         read_solution(f, m);
+    }
     return status;
 }
 

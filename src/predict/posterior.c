@@ -3,6 +3,7 @@
  * posterior.c - means and covariances at t = infinity, panel by panel of test samples.
  */
 #include <cblas.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,7 +33,18 @@ static ntk_status training_samples(const ntk_model *m, bool both, ntk_samples **
     return NTK_OK;
 }
 
-ntk_status ntk_model_panel(const ntk_model *m, const ntk_data *test, int64_t first, int64_t rows,
+/* Rows of given matrices, which are worked on in place. */
+static void copy_rows(const ntk_model *m, const ntk_test_matrices *given, int64_t first, int64_t rows, double *k,
+                      double *nngp)
+{
+    const size_t n = (size_t)m->n, at = (size_t)first * n, bytes = (size_t)rows * n * sizeof *k;
+
+    memcpy(k, given->k + at, bytes);
+    if (nngp)
+        memcpy(nngp, given->nngp + at, bytes);
+}
+
+ntk_status ntk_model_panel(const ntk_model *m, const struct ntk_test *test, int64_t first, int64_t rows,
                            int panels, double *k, double *nngp)
 {
     void *out[2] = {nngp ? nngp : k, k};
@@ -40,9 +52,13 @@ ntk_status ntk_model_panel(const ntk_model *m, const ntk_data *test, int64_t fir
     ntk_data *slice;
     ntk_status status;
 
-    NTK_TRY(ntk_kernel_check_shape(m->mean, "x1", test));
+    if (test->given) {
+        copy_rows(m, test->given, first, rows, k, nngp);
+        return NTK_OK;
+    }
+    NTK_TRY(ntk_kernel_check_shape(m->mean, "x1", test->x));
     NTK_TRY(training_samples(m, nngp, &training));
-    NTK_TRY(ntk_data_slice(test, first, rows, &slice));
+    NTK_TRY(ntk_data_slice(test->x, first, rows, &slice));
     status = ntk_kernel_compute_with(
         nngp ? m->both : m->mean, slice, training,
         ntk_bytes((double)panels * (double)rows * (double)m->n * sizeof *k), "predicting", out);
@@ -55,17 +71,21 @@ ntk_status ntk_model_panel(const ntk_model *m, const ntk_data *test, int64_t fir
     return status;
 }
 
-ntk_status ntk_model_prior(const ntk_model *m, const ntk_data *test, double *variance)
+ntk_status ntk_model_prior(const ntk_model *m, const struct ntk_test *test, double *variance)
 {
     double *out[2] = {variance, NULL};
     ntk_status status;
 
+    for (int64_t i = 0; i < test->m && test->given; i++)
+        variance[i] = test->given->prior[i * test->m + i];
+    if (test->given)
+        return NTK_OK;
     if (!m->both)
-        return ntk_kernel_diagonal(m->mean, test, out);
-    out[1] = ntk_alloc(m->ctx, (size_t)test->n, sizeof *out[1]);
+        return ntk_kernel_diagonal(m->mean, test->x, out);
+    out[1] = ntk_alloc(m->ctx, (size_t)test->m, sizeof *out[1]);
     if (!out[1])
         return NTK_ENOMEM;
-    status = ntk_kernel_diagonal(m->both, test, out);
+    status = ntk_kernel_diagonal(m->both, test->x, out);
     free(out[1]);
     return status;
 }
@@ -78,18 +98,26 @@ ntk_status ntk_model_check_covariance(const ntk_model *m)
     return NTK_OK;
 }
 
+ntk_status ntk_model_check_samples(const ntk_model *m)
+{
+    return m->x ? NTK_OK
+                : ntk_fail(m->ctx, NTK_EINVAL,
+                           "this model was fitted to a given matrix, without samples: use ntk_model_predict_matrix");
+}
+
 static double dot(int64_t n, const double *a, const double *b)
 {
     return cblas_ddot((int)n, a, 1, b, 1);
 }
 
-void ntk_model_panel_mean(const ntk_model *m, int64_t rows, const double *k, double *mean)
+void ntk_model_panel_times(const ntk_model *m, int64_t rows, const double *k, int64_t columns, const double *c,
+                           double *out)
 {
-    cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)rows, (int)m->outputs, (int)m->n, 1, k,
-                (int)m->n, m->alpha, (int)m->n, 0, mean, (int)m->outputs);
+    cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)rows, (int)columns, (int)m->n, 1, k,
+                (int)m->n, c, (int)m->n, 0, out, (int)columns);
 }
 
-/* var -= what the data explain. NNGP, NTKGP: |L^-1 k|^2. NTK ensemble, with a = (T + r)^-1 t:
+/* var -= what the data explain. NNGP, NTKGP: |A k|^2 with A' A = (K + r)^-1. NTK ensemble, with a = (T + r)^-1 t:
  * 2 a . s - a . S a, whose negative is added. k and nngp are overwritten; work is a panel. */
 static ntk_status panel_variance(const ntk_model *m, int64_t rows, double *k, double *nngp, double *work,
                                  double *var)
@@ -97,13 +125,13 @@ static ntk_status panel_variance(const ntk_model *m, int64_t rows, double *k, do
     const struct ntk_solution *s = m->solution;
 
     if (!nngp) {
-        NTK_TRY(ntk_rfp_solve_half(m->ctx, &s->factor, rows, k));
+        NTK_TRY(ntk_solver_half(s->solver, rows, k));
         for (int64_t i = 0; i < rows; i++)
             var[i] -= dot(m->n, k + i * m->n, k + i * m->n);
         return NTK_OK;
     }
-    NTK_TRY(ntk_rfp_solve(m->ctx, &s->factor, rows, k));
-    NTK_TRY(ntk_rfp_multiply(m->ctx, &s->nngp, rows, k, work));
+    NTK_TRY(ntk_solver_solve(s->solver, rows, k));
+    NTK_TRY(ntk_rfp_multiply(m->ctx, s->nngp, rows, k, work));
     for (int64_t i = 0; i < rows; i++)
         var[i] += dot(m->n, k + i * m->n, work + i * m->n) -
                   2 * dot(m->n, k + i * m->n, nngp + i * m->n);
@@ -111,16 +139,16 @@ static ntk_status panel_variance(const ntk_model *m, int64_t rows, double *k, do
 }
 
 /* k, nngp and work: panels; the last two only if var is wanted from an ensemble. */
-static ntk_status predict_panels(const ntk_model *m, const ntk_data *x, double *mean, double *var,
+static ntk_status predict_panels(const ntk_model *m, const struct ntk_test *test, double *mean, double *var,
                                  double *k, double *nngp, double *work)
 {
-    const int64_t most = ntk_model_panel_rows(m->n);
+    const int64_t most = ntk_panel_rows(m->n);
 
-    for (int64_t first = 0; first < x->n; first += most) {
-        const int64_t rows = x->n - first < most ? x->n - first : most;
+    for (int64_t first = 0; first < test->m; first += most) {
+        const int64_t rows = test->m - first < most ? test->m - first : most;
 
-        NTK_TRY(ntk_model_panel(m, x, first, rows, work ? 3 : 1, k, nngp));
-        ntk_model_panel_mean(m, rows, k, mean + first * m->outputs);
+        NTK_TRY(ntk_model_panel(m, test, first, rows, work ? 3 : 1, k, nngp));
+        ntk_model_panel_times(m, rows, k, m->outputs, m->alpha, mean + first * m->outputs);
         NTK_TRY(ntk_check_finite(m->ctx, "the predictions", mean + first * m->outputs, rows,
                                  m->outputs));
         if (var) {
@@ -130,35 +158,27 @@ static ntk_status predict_panels(const ntk_model *m, const ntk_data *x, double *
                 if (var[i] < 0) /* by rounding */
                     var[i] = 0;
         }
-        NTK_TRY(ntk_progress(m->ctx, "predictions", (double)(first + rows), (double)x->n));
+        NTK_TRY(ntk_progress(m->ctx, "predictions", (double)(first + rows), (double)test->m));
     }
     return NTK_OK;
 }
 
-/* With finite_time there is no Cholesky factor; ntk_model_dynamics does it. */
-static ntk_status predict_by_eigenvectors(const ntk_model *m, const ntk_data *x, double *mean,
-                                          double *var)
-{
-    const double forever = __builtin_inf();
-
-    return ntk_model_dynamics(m, &forever, 1, NULL, x, NULL, NULL, mean, var);
-}
-
 ntk_status ntk_model_predict(const ntk_model *m, const ntk_data *x, double *mean, double *var)
 {
-    const size_t panel = (size_t)ntk_model_panel_rows(m->n) * (size_t)m->n;
+    const struct ntk_test test = ntk_test_of(x);
+    const size_t panel = (size_t)ntk_panel_rows(m->n) * (size_t)m->n;
     const bool ensemble = var && m->opts.posterior == NTK_POSTERIOR_NTK;
     double *k, *nngp = NULL, *work = NULL;
     ntk_status status = NTK_ENOMEM;
     struct ntk_blas blas;
 
-    if (var) {
+    NTK_TRY(ntk_model_check_samples(m));
+    if (var)
         NTK_TRY(ntk_model_check_covariance(m));
+    if (var || !m->solution->solved)
         NTK_TRY(ntk_model_solve(m));
-        if (m->opts.finite_time)
-            return predict_by_eigenvectors(m, x, mean, var);
-        NTK_TRY(ntk_model_prior(m, x, var));
-    }
+    if (var)
+        NTK_TRY(ntk_model_prior(m, &test, var));
     blas = ntk_blas_begin(m->ctx->threads);
     k = ntk_alloc(m->ctx, panel, sizeof *k);
     if (ensemble) {
@@ -166,7 +186,7 @@ ntk_status ntk_model_predict(const ntk_model *m, const ntk_data *x, double *mean
         work = ntk_alloc(m->ctx, panel, sizeof *work);
     }
     if (k && (!ensemble || (nngp && work)))
-        status = predict_panels(m, x, mean, var, k, nngp, work);
+        status = predict_panels(m, &test, mean, var, k, nngp, work);
     free(k);
     free(nngp);
     free(work);
@@ -176,8 +196,7 @@ ntk_status ntk_model_predict(const ntk_model *m, const ntk_data *x, double *mean
 
 /* ---- full covariance: the panel is all of the test samples */
 
-/* The prior covariance of test samples into cov, [n][n]. */
-static ntk_status prior_covariance(const ntk_model *m, const ntk_data *x, double *cov)
+ntk_status ntk_model_prior_covariance(const ntk_model *m, const struct ntk_test *test, double *cov)
 {
     const ntk_net *net = m->net;
     const unsigned want = m->opts.posterior == NTK_POSTERIOR_NTKGP ? NTK_NTK : NTK_NNGP;
@@ -185,62 +204,69 @@ static ntk_status prior_covariance(const ntk_model *m, const ntk_data *x, double
     ntk_kernel *prior;
     ntk_status status;
 
-    NTK_TRY(ntk_kernel_new(m->ctx, &net, 1, want, m->opts.dtype, x->shape, &prior));
-    status = ntk_kernel_compute(prior, x, NULL, out);
+    if (test->given) {
+        memcpy(cov, test->given->prior, (size_t)test->m * (size_t)test->m * sizeof *cov);
+        return NTK_OK;
+    }
+    NTK_TRY(ntk_kernel_new(m->ctx, &net, 1, want, m->opts.dtype, test->x->shape, &prior));
+    status = ntk_kernel_compute(prior, test->x, NULL, out);
     ntk_kernel_free(prior);
     if (status == NTK_OK && m->opts.dtype == NTK_F32)
-        ntk_model_widen(cov, (size_t)x->n * (size_t)x->n);
+        ntk_model_widen(cov, (size_t)test->m * (size_t)test->m);
     return status;
 }
 
-static ntk_status covariance_of(const ntk_model *m, const ntk_data *x, double *mean, double *cov,
-                                double *k, double *nngp, double *work)
+ntk_status ntk_model_spread(const ntk_model *m, int64_t tests, const double *a, const double *nngp, double *work,
+                            double *cov)
 {
-    const struct ntk_solution *s = m->solution;
-    const int t = (int)x->n, n = (int)m->n;
+    const int t = (int)tests, n = (int)m->n;
     struct ntk_pieces p = ntk_pieces_of(m->ctx, NULL, 0);
 
-    NTK_TRY(ntk_model_panel(m, x, 0, x->n, work ? 3 : 1, k, nngp));
-    NTK_TRY(prior_covariance(m, x, cov));
-    ntk_model_panel_mean(m, x->n, k, mean);
-    if (!nngp) {
-        NTK_TRY(ntk_rfp_solve_half(m->ctx, &s->factor, x->n, k));
-        ntk_pieces_gemm(&p, CblasTrans, CblasNoTrans, t, t, n, -1, k, n, k, n, cov, t);
-        return p.status;
-    }
-    NTK_TRY(ntk_rfp_solve(m->ctx, &s->factor, x->n, k));
-    NTK_TRY(ntk_rfp_multiply(m->ctx, &s->nngp, x->n, k, work));
+    NTK_TRY(ntk_rfp_multiply(m->ctx, m->solution->nngp, tests, a, work));
     for (int i = 0; i < t; i++)
         cblas_daxpy(n, -1, nngp + (size_t)i * (size_t)n, 1, work + (size_t)i * (size_t)n, 1);
     /* A S A' - A S_dt - S_td A' = A (S A' - S_dt) - S_td A' */
-    ntk_pieces_gemm(&p, CblasTrans, CblasNoTrans, t, t, n, 1, k, n, work, n, cov, t);
-    ntk_pieces_gemm(&p, CblasTrans, CblasNoTrans, t, t, n, -1, nngp, n, k, n, cov, t);
+    ntk_pieces_gemm(&p, CblasTrans, CblasNoTrans, t, t, n, 1, a, n, work, n, cov, t);
+    ntk_pieces_gemm(&p, CblasTrans, CblasNoTrans, t, t, n, -1, nngp, n, a, n, cov, t);
     return p.status;
 }
 
-/* A covariance, up to here with rounding errors, is symmetric and has no variance below 0. */
-static void symmetrise(int64_t n, double *a)
+/* cov, the prior's, minus what the data explain; k is overwritten. */
+static ntk_status explain(const ntk_model *m, int64_t tests, double *k, const double *nngp, double *work, double *cov)
+{
+    const int t = (int)tests, n = (int)m->n;
+    struct ntk_pieces p = ntk_pieces_of(m->ctx, NULL, 0);
+
+    if (nngp) {
+        NTK_TRY(ntk_solver_solve(m->solution->solver, tests, k));
+        return ntk_model_spread(m, tests, k, nngp, work, cov);
+    }
+    NTK_TRY(ntk_solver_half(m->solution->solver, tests, k));
+    ntk_pieces_gemm(&p, CblasTrans, CblasNoTrans, t, t, n, -1, k, n, k, n, cov, t);
+    return p.status;
+}
+
+void ntk_symmetrise(int64_t n, double *a, double rounding)
 {
     for (int64_t i = 0; i < n; i++) {
         for (int64_t j = 0; j < i; j++)
             a[i * n + j] = a[j * n + i] = (a[i * n + j] + a[j * n + i]) / 2;
-        if (a[i * n + i] < 0)
+        if (a[i * n + i] < 0 && a[i * n + i] > -rounding)
             a[i * n + i] = 0;
     }
 }
 
 ntk_status ntk_model_covariance(const ntk_model *m, const ntk_data *x, double *mean, double *cov)
 {
+    const struct ntk_test test = ntk_test_of(x);
     const size_t panel = (size_t)x->n * (size_t)m->n;
     const bool ensemble = m->opts.posterior == NTK_POSTERIOR_NTK;
     double *k = NULL, *nngp = NULL, *work = NULL;
     ntk_status status = NTK_ENOMEM;
     struct ntk_blas blas;
 
+    NTK_TRY(ntk_model_check_samples(m));
     NTK_TRY(ntk_model_check_covariance(m));
-    if (m->opts.finite_time)
-        return ntk_fail(m->ctx, NTK_EINVAL,
-                        "the full covariance needs a model fitted with finite_time = 0");
     NTK_TRY(ntk_ctx_check_memory(m->ctx, panel * (ensemble ? 3 : 1) * sizeof *k,
                              "the covariance of this many samples"));
     NTK_TRY(ntk_model_solve(m));
@@ -251,9 +277,15 @@ ntk_status ntk_model_covariance(const ntk_model *m, const ntk_data *x, double *m
         work = ntk_alloc(m->ctx, panel, sizeof *work);
     }
     if (k && (!ensemble || (nngp && work)))
-        status = covariance_of(m, x, mean, cov, k, nngp, work);
+        status = ntk_model_panel(m, &test, 0, x->n, work ? 3 : 1, k, nngp);
+    if (status == NTK_OK)
+        status = ntk_model_prior_covariance(m, &test, cov);
     if (status == NTK_OK) {
-        symmetrise(x->n, cov);
+        ntk_model_panel_times(m, x->n, k, m->outputs, m->alpha, mean);
+        status = explain(m, x->n, k, nngp, work, cov);
+    }
+    if (status == NTK_OK) {
+        ntk_symmetrise(x->n, cov, (double)INFINITY);
         status = ntk_check_finite(m->ctx, "the predictions", mean, x->n, m->outputs);
     }
     if (status == NTK_OK)

@@ -12,7 +12,7 @@
 /* Together only what is one Cholesky factor each, if all fit into memory. */
 static bool share(ntk_ctx *ctx, size_t n_nets, int64_t n, int64_t outputs, const ntk_fit_opts *opts)
 {
-    return n_nets > 1 && !opts->finite_time && !opts->covariance &&
+    return n_nets > 1 && !opts->covariance && strcmp(opts->solver, "cholesky") == 0 &&
            ntk_model_matrices(opts, n, outputs) * n_nets <= ntk_ctx_memory(ctx);
 }
 
@@ -32,38 +32,44 @@ static ntk_status joint_kernel(ntk_model *const *models, size_t n, ntk_kernel **
     return status;
 }
 
-struct store {
-    ntk_model *const *models;
-};
-
-static int store_block(const ntk_block *b, void *user)
+/* From one reading; of a store each model has an operator of its own, on the same files. */
+static ntk_status read(ntk_model *const *models, size_t n, const ntk_net *const *nets, struct ntk_taker *takers)
 {
-    const struct store *s = user;
-    const ntk_model *m = s->models[b->output];
+    const ntk_model *m = models[0];
+    struct ntk_operator *joint = NULL;
+    struct ntk_taker none;
+    ntk_kernel *kernel = NULL;
+    ntk_status status = NTK_OK;
 
-    ntk_rfp_store(&m->solution->factor, b, m->opts.dtype);
-    return 0;
+    for (size_t k = 0; k < n && status == NTK_OK; k++) {
+        status = ntk_model_open(models[k], nets, n, k);
+        if (status == NTK_OK)
+            status = ntk_model_take(models[k], &takers[k], &none);
+    }
+    if (status == NTK_OK && !m->store)
+        status = joint_kernel(models, n, &kernel);
+    if (status == NTK_OK && !m->store)
+        status = ntk_operator_of_kernel(kernel, m->x, &joint);
+    if (status == NTK_OK)
+        status = ntk_operator_read(joint ? joint : m->solution->k, takers,
+                                   n * ntk_model_matrices(&m->opts, m->n, m->outputs),
+                                   "kernel matrices of this many samples");
+    ntk_operator_free(joint);
+    ntk_kernel_free(kernel);
+    return status;
 }
 
-static ntk_status solve(ntk_model *const *models, size_t n)
+static ntk_status solve(ntk_model *const *models, size_t n, const ntk_net *const *nets)
 {
-    struct store store = {models};
-    ntk_kernel *kernel;
-    ntk_status status;
+    struct ntk_taker *takers = ntk_alloc_zero(models[0]->ctx, n, sizeof *takers);
+    ntk_status status = takers ? read(models, n, nets, takers) : NTK_ENOMEM;
 
-    for (size_t k = 0; k < n; k++)
-        NTK_TRY(ntk_rfp_new(models[k]->ctx, models[k]->n, &models[k]->solution->factor));
-    NTK_TRY(joint_kernel(models, n, &kernel));
-    status = ntk_kernel_stream_for(
-        kernel, models[0]->x, NULL,
-        n * ntk_model_matrices(&models[0]->opts, models[0]->n, models[0]->outputs),
-        "kernel matrices of this many samples", store_block, &store);
-    ntk_kernel_free(kernel);
     for (size_t k = 0; k < n && status == NTK_OK; k++) {
-        status = ntk_model_factor(models[k]);
+        status = ntk_model_taken(models[k]);
         if (status == NTK_OK)
-            ntk_model_ready(models[k]);
+            status = ntk_model_finish(models[k]);
     }
+    free(takers);
     return status;
 }
 
@@ -82,14 +88,14 @@ ntk_status ntk_models_fit(ntk_ctx *ctx, const ntk_net *const *nets, size_t n_net
     fitted = ntk_alloc(ctx, n_nets, sizeof *fitted);
     status = fitted ? NTK_OK : NTK_ENOMEM;
     while (made < n_nets && status == NTK_OK) {
-        status = together ? ntk_model_new(ctx, nets[made], x, y, outputs, &o, &fitted[made])
+        status = together ? ntk_model_new(ctx, nets[made], x, NULL, x->n, y, outputs, &o, &fitted[made])
                           : ntk_model_fit(ctx, nets[made], x, y, outputs, &o, &fitted[made]);
         made += status == NTK_OK;
     }
     if (status == NTK_OK && together) {
         const struct ntk_blas blas = ntk_blas_begin(ctx->threads);
 
-        status = solve(fitted, n_nets);
+        status = solve(fitted, n_nets, nets);
         ntk_blas_end(blas);
     }
     while (status != NTK_OK && made > 0)
@@ -100,11 +106,12 @@ ntk_status ntk_models_fit(ntk_ctx *ctx, const ntk_net *const *nets, size_t n_net
     return status;
 }
 
-static ntk_status predict(ntk_model *const *models, size_t n, const ntk_kernel *kernel,
-                          const ntk_data *x, ntk_samples *training, double *const *mean, double **panel)
+/* K(x, X) c of all models, c[k] [columns][n], out[k] [m][columns]. */
+static ntk_status apply(ntk_model *const *models, size_t n, const ntk_kernel *kernel, const ntk_data *x,
+                        ntk_samples *training, int64_t columns, double *const *c, double *const *out, double **panel)
 {
     const ntk_model *m = models[0];
-    const int64_t most = ntk_model_panel_rows(m->n);
+    const int64_t most = ntk_panel_rows(m->n);
 
     for (int64_t first = 0; first < x->n; first += most) {
         const int64_t rows = x->n - first < most ? x->n - first : most;
@@ -114,15 +121,14 @@ static ntk_status predict(ntk_model *const *models, size_t n, const ntk_kernel *
         NTK_TRY(ntk_data_slice(x, first, rows, &slice));
         status = ntk_kernel_compute_with(kernel, slice, training,
                                          n * (size_t)rows * (size_t)m->n * sizeof(double), "predicting",
-                                        (void *const *)panel);
+                                         (void *const *)panel);
         ntk_data_free(slice);
         NTK_TRY(status);
         for (size_t k = 0; k < n; k++) {
             if (m->opts.dtype == NTK_F32)
                 ntk_model_widen(panel[k], (size_t)(rows * m->n));
-            ntk_model_panel_mean(models[k], rows, panel[k], mean[k] + first * m->outputs);
-            NTK_TRY(ntk_check_finite(m->ctx, "the predictions", mean[k] + first * m->outputs, rows,
-                                     m->outputs));
+            ntk_model_panel_times(models[k], rows, panel[k], columns, c[k], out[k] + first * columns);
+            NTK_TRY(ntk_check_finite(m->ctx, "the predictions", out[k] + first * columns, rows, columns));
         }
         NTK_TRY(ntk_progress(m->ctx, "predictions", (double)(first + rows), (double)x->n));
     }
@@ -133,48 +139,102 @@ static ntk_status predict(ntk_model *const *models, size_t n, const ntk_kernel *
 static bool alike(ntk_model *const *models, size_t n)
 {
     for (size_t k = 0; k < n; k++)
-        if (models[k]->x != models[0]->x || models[k]->opts.finite_time ||
-            models[k]->opts.dtype != models[0]->opts.dtype ||
+        if (models[k]->all != models[0]->all || models[k]->rows || models[k]->opts.dtype != models[0]->opts.dtype ||
             models[k]->opts.posterior != models[0]->opts.posterior)
             return false;
-    return n > 1;
+    return n > 0;
 }
 
-ntk_status ntk_models_predict(ntk_model *const *models, size_t n_models, const ntk_data *x,
-                              double *const *mean)
+/* alike; c [columns][n]. */
+static ntk_status apply_together(ntk_model *const *models, size_t n, const ntk_data *x, int64_t columns,
+                                 double *const *c, double *const *out)
 {
-    const bool together = alike(models, n_models);
-    const ntk_model *m = together ? models[0] : NULL;
+    const ntk_model *m = models[0];
+    const size_t entries = (size_t)ntk_panel_rows(m->n) * (size_t)m->n;
+    const struct ntk_blas blas = ntk_blas_begin(m->ctx->threads);
+    double **panel = ntk_alloc_zero(m->ctx, n, sizeof *panel);
     ntk_kernel *kernel = NULL;
     ntk_samples *training = NULL;
-    size_t entries;
-    double **panel;
-    ntk_status status;
-    struct ntk_blas blas;
+    ntk_status status = panel ? joint_kernel(models, n, &kernel) : NTK_ENOMEM;
 
-    for (size_t k = 0; k < n_models; k++)
-        NTK_TRY(ntk_kernel_check_shape(models[k]->mean, "x", x));
-    for (size_t k = 0; k < n_models && !together; k++)
-        NTK_TRY(ntk_model_predict(models[k], x, mean[k], NULL));
-    if (!together)
-        return NTK_OK;
-    entries = (size_t)ntk_model_panel_rows(m->n) * (size_t)m->n;
-    blas = ntk_blas_begin(m->ctx->threads);
-    panel = ntk_alloc_zero(m->ctx, n_models, sizeof *panel);
-    status = panel ? joint_kernel(models, n_models, &kernel) : NTK_ENOMEM;
-    for (size_t k = 0; k < n_models && status == NTK_OK; k++) {
+    for (size_t k = 0; k < n && status == NTK_OK; k++) {
         panel[k] = ntk_alloc(m->ctx, entries, sizeof **panel);
         status = panel[k] ? NTK_OK : NTK_ENOMEM;
     }
     if (status == NTK_OK)
         status = ntk_samples_new(kernel, m->x, NULL, &training);
     if (status == NTK_OK)
-        status = predict(models, n_models, kernel, x, training, mean, panel);
+        status = apply(models, n, kernel, x, training, columns, c, out, panel);
     ntk_samples_free(training);
-    for (size_t k = 0; panel && k < n_models; k++)
+    for (size_t k = 0; panel && k < n; k++)
         free(panel[k]);
     free(panel);
     ntk_kernel_free(kernel);
     ntk_blas_end(blas);
+    return status;
+}
+
+ntk_status ntk_models_predict(ntk_model *const *models, size_t n_models, const ntk_data *x,
+                              double *const *mean)
+{
+    const bool together = n_models > 1 && alike(models, n_models) && models[0]->x;
+    double **alpha;
+    ntk_status status = NTK_OK;
+
+    for (size_t k = 0; k < n_models; k++) {
+        NTK_TRY(ntk_model_check_samples(models[k]));
+        NTK_TRY(ntk_kernel_check_shape(models[k]->mean, "x", x));
+        if (!models[k]->solution->solved)
+            NTK_TRY(ntk_model_solve(models[k]));
+    }
+    for (size_t k = 0; k < n_models && !together; k++)
+        NTK_TRY(ntk_model_predict(models[k], x, mean[k], NULL));
+    if (!together)
+        return NTK_OK;
+    alpha = ntk_alloc(models[0]->ctx, n_models, sizeof *alpha);
+    if (!alpha)
+        return NTK_ENOMEM;
+    for (size_t k = 0; k < n_models; k++)
+        alpha[k] = models[k]->alpha;
+    status = apply_together(models, n_models, x, models[0]->outputs, alpha, mean);
+    free(alpha);
+    return status;
+}
+
+/* c [n_all][columns] as [columns][n]. */
+static ntk_status turn(const ntk_model *m, int64_t columns, const double *c, double **turned)
+{
+    *turned = ntk_alloc(m->ctx, (size_t)(columns * m->n), sizeof **turned);
+    if (!*turned)
+        return NTK_ENOMEM;
+    for (int64_t i = 0; i < m->n; i++)
+        for (int64_t k = 0; k < columns; k++)
+            (*turned)[k * m->n + i] = c[(m->rows ? m->rows[i] : i) * columns + k];
+    return NTK_OK;
+}
+
+ntk_status ntk_models_apply(ntk_model *const *models, size_t n_models, const ntk_data *x, int64_t columns,
+                            const double *const *c, double *const *out)
+{
+    const size_t n_together = n_models > 0 && alike(models, n_models) ? n_models : 1;
+    double **turned;
+    ntk_status status = NTK_OK;
+
+    for (size_t k = 0; k < n_models; k++) {
+        NTK_TRY(ntk_model_check_samples(models[k]));
+        NTK_TRY(ntk_kernel_check_shape(models[k]->mean, "x", x));
+        NTK_TRY(ntk_check_given(models[k]->ctx, "c", c[k], models[k]->n_all * columns));
+    }
+    if (n_models == 0 || columns == 0)
+        return NTK_OK;
+    turned = ntk_alloc_zero(models[0]->ctx, n_models, sizeof *turned);
+    status = turned ? NTK_OK : NTK_ENOMEM;
+    for (size_t k = 0; k < n_models && status == NTK_OK; k++)
+        status = turn(models[k], columns, c[k], &turned[k]);
+    for (size_t k = 0; k < n_models && status == NTK_OK; k += n_together)
+        status = apply_together(models + k, n_together, x, columns, turned + k, out + k);
+    for (size_t k = 0; turned && k < n_models; k++)
+        free(turned[k]);
+    free(turned);
     return status;
 }

@@ -12,10 +12,11 @@
 #define HALVES  50
 
 /* Derivative by b of the mean cross-entropy of softmax(b f) with targets that have `noise` spread over all
- * classes. It grows with b: the cross-entropy is convex. y is [outputs][n]. */
-static double slope(int64_t n, int64_t outputs, const double *f, const double *y, double b)
+ * classes. It grows with b: the cross-entropy is convex. y is [outputs][n]; weights: of the samples, NULL: 1. */
+static double slope(int64_t n, int64_t outputs, const double *f, const double *y, const double *weights, double total_weight,
+                    double b)
 {
-    const double noise = 1 / ((double)n + 1);
+    const double noise = 1 / (total_weight + 1);
     double sum = 0;
 
     for (int64_t i = 0; i < n; i++, f += outputs) {
@@ -33,9 +34,9 @@ static double slope(int64_t n, int64_t outputs, const double *f, const double *y
             weighted += p * f[k];
             mean += f[k] / (double)outputs;
         }
-        sum += weighted / total - (1 - noise) * f[label] - noise * mean;
+        sum += (weights ? weights[i] : 1) * (weighted / total - (1 - noise) * f[label] - noise * mean);
     }
-    return sum / (double)n;
+    return sum / total_weight;
 }
 
 static double deviation(const double *f, int64_t n)
@@ -50,15 +51,18 @@ static double deviation(const double *f, int64_t n)
 }
 
 /* Where the slope is 0, by halving in the logarithm of b. */
-static double flat(int64_t n, int64_t outputs, const double *f, const double *y)
+static double flat(int64_t n, int64_t outputs, const double *f, const double *y, const double *weights)
 {
+    double total = 0;
     const double scale = deviation(f, n * outputs), unit = scale > 0 ? scale : 1;
     double low = log(LOWEST / unit), high = log(HIGHEST / unit);
 
+    for (int64_t i = 0; i < n; i++)
+        total += weights ? weights[i] : 1;
     for (int k = 0; k < HALVES; k++) {
         const double middle = (low + high) / 2;
 
-        if (slope(n, outputs, f, y, exp(middle)) < 0)
+        if (slope(n, outputs, f, y, weights, total, exp(middle)) < 0)
             low = middle;
         else
             high = middle;
@@ -102,10 +106,10 @@ ntk_status ntk_model_sharpness(const ntk_model *model, double *b)
     NTK_TRY(check_classes(model));
     NTK_TRY(ntk_ctx_hold(model->ctx, bytes, "a table of leave-one-out outputs"));
     f = ntk_alloc(model->ctx, bytes, 1);
-    status = f ? ntk_model_leave_one_out(model, f, NULL) : NTK_ENOMEM;
+    status = f ? ntk_model_own_leave_one_out(model, f, NULL) : NTK_ENOMEM;
     ntk_ctx_release(model->ctx, bytes);
     if (status == NTK_OK)
-        *b = flat(model->n, model->outputs, f, model->y);
+        *b = flat(model->n, model->outputs, f, model->y, model->weights);
     free(f);
     return status;
 }

@@ -8,17 +8,10 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "solve/lanczos.h"
+#include "solve/ritz.h"
 #include "solve/spectral.h"
 
 #define TRIES 25 /* decades: from float64's rounding errors to above any lambda_max */
-
-static double mean_diagonal(const struct ntk_rfp *k) { return ntk_rfp_trace(k) / (double)k->n; }
-
-double ntk_ridge_value(const struct ntk_ridge *r, const struct ntk_rfp *k)
-{
-    return r->given * (r->absolute ? 1 : mean_diagonal(k));
-}
 
 static void check_pivots(ntk_ctx *ctx, const struct ntk_rfp *l, ntk_dtype dtype, double largest, char *how,
                          size_t size)
@@ -49,17 +42,19 @@ static void check_pivots(ntk_ctx *ctx, const struct ntk_rfp *l, ntk_dtype dtype,
                 (long long)where, least, rounding);
 }
 
-ntk_status ntk_ridge_factor(ntk_ctx *ctx, struct ntk_rfp *k, ntk_dtype dtype, double ridge, char *how,
+ntk_status ntk_ridge_factor(ntk_ctx *ctx, struct ntk_rfp *k, ntk_dtype dtype, const double *ridge, char *how,
                             size_t size)
 {
-    double largest = 0;
+    double largest = 0, least = (double)INFINITY;
     int minor;
 
     *how = '\0';
-
-    ntk_rfp_add_diagonal(k, ridge);
-    for (int64_t i = 0; i < k->n; i++)
+    for (int64_t i = 0; i < k->n; i++) {
         largest = fmax(largest, *ntk_rfp_at(k, i, i));
+        least = fmin(least, ridge[i]);
+    }
+    largest += least; /* a larger ridge of one sample does not spoil the pivots of others */
+    ntk_rfp_add_diagonal(k, ridge);
     NTK_TRY(ntk_rfp_factor(ctx, k, &minor));
     if (minor)
         snprintf(how, size, "its leading minor of order %d is not positive", minor);
@@ -139,27 +134,68 @@ void ntk_ridge_say(const struct ntk_ridge *r, double number, char *hint, size_t 
                    r->absolute ? "absolute" : "times the mean of the diagonal");
 }
 
-ntk_status ntk_ridge_hint(ntk_ctx *ctx, const struct ntk_ridge *r, ntk_dtype dtype, struct ntk_rfp *k,
-                          ntk_fill_fn *fill, void *user, char *hint, size_t size)
+/* Tries one ridge after another on a packed matrix, which is read again each time. */
+struct search {
+    const struct ntk_ridge *given;
+    struct ntk_operator *k, *packed;
+    size_t which;
+    double *ridge; /* [n] */
+};
+
+static ntk_status fill(const struct search *s)
 {
-    struct ntk_ridge next = *r;
-    double least, largest;
+    struct ntk_taker *takers = ntk_alloc_zero(s->k->ctx, s->k->count, sizeof *takers);
+    ntk_status status;
+
+    if (!takers)
+        return NTK_ENOMEM;
+    takers[s->which] = ntk_packed_taker(s->packed, 0);
+    status = ntk_operator_read(s->k, takers, ntk_rfp_size(s->k->n) * sizeof(double), "a ridge that would help");
+    free(takers);
+    return status;
+}
+
+static ntk_status find(const struct search *s, char *hint, size_t size)
+{
+    struct ntk_rfp *k = ntk_packed_matrix(s->packed, 0);
+    ntk_ctx *ctx = s->k->ctx;
+    double least, largest, mean = 0, number;
     char how[200];
 
-    *hint = '\0';
-    NTK_TRY(fill(k, user));
+    NTK_TRY(fill(s));
+    for (int64_t i = 0; i < k->n; i++)
+        mean += *ntk_rfp_at(k, i, i) / (double)k->n;
     NTK_TRY(extremes(ctx, k, &least, &largest));
-    next.given = ntk_ridge_for(k->n, dtype, least, largest, mean_diagonal(k), r->absolute);
-    if (next.given > 0 && next.given <= r->given)
-        next.given = round_up(2 * r->given);
-    for (int i = 0; i < TRIES && next.given > 0; i++) {
-        NTK_TRY(ntk_ridge_factor(ctx, k, NTK_F64, ntk_ridge_value(&next, k), how, sizeof how));
+    number = ntk_ridge_for(k->n, s->k->precision, least, largest, mean, s->given->absolute);
+    if (number > 0 && number <= s->given->given)
+        number = round_up(2 * s->given->given);
+    for (int i = 0; i < TRIES && number > 0; i++) {
+        for (int64_t j = 0; j < k->n; j++)
+            s->ridge[j] = number * (s->given->absolute ? 1 : mean);
+        NTK_TRY(ntk_ridge_factor(ctx, k, NTK_F64, s->ridge, how, sizeof how));
         if (!*how) {
-            ntk_ridge_say(&next, next.given, hint, size);
+            ntk_ridge_say(s->given, number, hint, size);
             return NTK_OK;
         }
-        next.given = round_up(10 * next.given);
-        NTK_TRY(fill(k, user));
+        number = round_up(10 * number);
+        NTK_TRY(fill(s));
     }
     return NTK_OK;
+}
+
+ntk_status ntk_ridge_hint(ntk_ctx *ctx, const struct ntk_ridge *r, struct ntk_operator *k, size_t which, char *hint,
+                          size_t size)
+{
+    struct search s = {.given = r, .k = k, .which = which};
+    ntk_status status;
+
+    *hint = '\0';
+    if (!k->class->stream)
+        return NTK_OK;
+    NTK_TRY(ntk_operator_of_packed(ctx, k->n, 1, k->precision, &s.packed));
+    s.ridge = ntk_alloc(ctx, (size_t)k->n, sizeof *s.ridge);
+    status = s.ridge ? find(&s, hint, size) : NTK_ENOMEM;
+    free(s.ridge);
+    ntk_operator_free(s.packed);
+    return status;
 }

@@ -5,7 +5,7 @@
 #ifndef NTK_RIDGE_H
 #define NTK_RIDGE_H
 
-#include "store/rfp.h"
+#include "store/packed.h"
 
 /* A ridge as the user gives it: a number on the diagonal or, relative, times the diagonal's mean. */
 struct ntk_ridge {
@@ -14,24 +14,17 @@ struct ntk_ridge {
     const char *spelling; /* what precedes the number where it is given: "diag_reg = " */
 };
 
-/* What is added to the diagonal. */
-double ntk_ridge_value(const struct ntk_ridge *r, const struct ntk_rfp *k);
-
-/* K to the factor of K + ridge, in place. how: "", or why it is none: the matrix is not positive definite, or
+/* K to the factor of K + diag(ridge), in place. how: "", or why it is none: the matrix is not positive definite, or
  * its smallest pivot is rounding error, so that the factor solves nothing. A pivot that is rounding error of entries
  * of that dtype (NTK_F64: none) is warned of: no pivot is below lambda_min + ridge, so that this is a null direction of
  * ntk_spectral_decompose. Fails only if it is cancelled. */
-ntk_status ntk_ridge_factor(ntk_ctx *ctx, struct ntk_rfp *k, ntk_dtype dtype, double ridge, char *how,
+ntk_status ntk_ridge_factor(ntk_ctx *ctx, struct ntk_rfp *k, ntk_dtype dtype, const double *ridge, char *how,
                             size_t size);
 
-/* Fills k with the kernel matrix, without a ridge. */
-typedef ntk_status ntk_fill_fn(struct ntk_rfp *k, void *user);
-
 /* "; try diag_reg = 3e-07 (times the mean of the diagonal)": one digit, from lambda_min and what was
- * given, and factorised before it is said; "" if there is none. k is filled anew and overwritten. dtype: in
- * which entries were computed. */
-ntk_status ntk_ridge_hint(ntk_ctx *ctx, const struct ntk_ridge *r, ntk_dtype dtype, struct ntk_rfp *k,
-                          ntk_fill_fn *fill, void *user, char *hint, size_t size);
+ * given, and factorised before it is said; "" if there is none. Matrix `which` of an operator is read again for it. */
+ntk_status ntk_ridge_hint(ntk_ctx *ctx, const struct ntk_ridge *r, struct ntk_operator *k, size_t which, char *hint,
+                          size_t size);
 
 /* The hint's text for a number in r's scale. */
 void ntk_ridge_say(const struct ntk_ridge *r, double number, char *hint, size_t size);

@@ -12,8 +12,11 @@
 #include "store/operator.h"
 
 struct ntk_solver;
+struct ntk_solver_part;
+struct ntk_eigen;
 
-/* Faces that are NULL are errors that name the solver and what it lacks. Vectors are columns: x is [m][n]. */
+/* Faces that are NULL, as all but open, solve, extremes, bytes, peak, factor and close may be, are
+ * errors that name the solver and what it lacks. Vectors are columns: x is [m][n]. */
 struct ntk_solver_class {
     const char *name;
     size_t (*bytes)(int64_t n); /* what it holds */
@@ -21,7 +24,7 @@ struct ntk_solver_class {
     ntk_status (*open)(ntk_ctx *ctx, int64_t n, struct ntk_solver **s); /* with room for the matrix */
     /* A block of the matrix, from several threads. NULL: it needs no entries, it applies the operator. */
     void (*put)(void *s, const ntk_block *block, ntk_dtype dtype);
-    void (*read_diagonal)(const struct ntk_solver *s, double *diagonal); /* of K, once all of it was put */
+    void (*read_diagonal)(struct ntk_solver *s, double *diagonal); /* of K, once all of it was put */
     /* K + R to what solves, R in s->ridge. *how: "", or why there is no such thing: K + R is not positive definite. */
     ntk_status (*factor)(struct ntk_solver *s, char *how, size_t size);
     ntk_status (*solve)(struct ntk_solver *s, int64_t m, double *x);     /* x = (K + R)^-1 x */
@@ -30,10 +33,27 @@ struct ntk_solver_class {
     ntk_status (*log_determinant)(struct ntk_solver *s, double *value);  /* of K + R */
     ntk_status (*inverse_diagonal)(struct ntk_solver *s, double *d);     /* of (K + R)^-1, [n] */
     ntk_status (*extremes)(struct ntk_solver *s, double *least, double *largest); /* eigenvalues of K + R, to 1e-3 */
-    /* Eigenvectors and eigenvalues of K, for functions of it. */
-    const struct ntk_eigen *(*eigen)(const struct ntk_solver *s);
+    /* Eigenvectors and eigenvalues of K, for functions of it; no factor is needed. */
+    ntk_status (*eigen)(struct ntk_solver *s, const struct ntk_eigen **eigen);
+    /* For files: array number `part` of those that a factor consists of; false: there are no more. */
+    bool (*part)(struct ntk_solver *s, size_t part, struct ntk_solver_part *p);
+    ntk_status (*restored)(struct ntk_solver *s); /* parts and s->ridge were filled in */
     void (*close)(struct ntk_solver *s); /* frees s */
 };
+
+struct ntk_solver_part {
+    const char *name;
+    int64_t rows, columns;
+    double *x;
+};
+
+/* Right-hand sides that are worked on at once: n times so many doubles. */
+static inline int64_t ntk_panel_rows(int64_t n)
+{
+    const int64_t rows = n / 40;
+
+    return rows < 256 ? 256 : rows > 512 ? 512 : rows;
+}
 
 /* K = V diag(values) V'. */
 struct ntk_eigen {
@@ -51,7 +71,8 @@ struct ntk_solver {
     ntk_dtype precision;    /* in which K's entries were computed */
     bool there;             /* K is in it, not overwritten by a factor; or needs not be */
     bool factored;
-    double *diagonal;       /* [n] of K, once it was read */
+    bool measured;          /* diagonal is there */
+    double *diagonal;       /* [n] of K */
     double *ridge;          /* [n], R */
     bool constant;          /* all of R is one number */
 };
@@ -70,10 +91,13 @@ struct ntk_taker ntk_solver_taker(struct ntk_solver *s);
 ntk_status ntk_solver_taken(struct ntk_solver *s);
 /* The matrix, from its operator; nothing if it is there. */
 ntk_status ntk_solver_read(struct ntk_solver *s, size_t held, const char *what);
-double ntk_solver_mean_diagonal(const struct ntk_solver *s);
+ntk_status ntk_solver_mean_diagonal(struct ntk_solver *s, double *mean);
 /* K + R, R = diag(ridge), which is copied; K is read (again) if it is not there. *how as in the class: "" or why not, and
  * then there is no factor. */
 ntk_status ntk_solver_factor(struct ntk_solver *s, const double *ridge, char *how, size_t size);
+
+/* A new solver whose parts were filled in, from a file, for R = diag(ridge): it has a factor, and not K. */
+ntk_status ntk_solver_restored(struct ntk_solver *s, const double *ridge);
 
 /* The faces. NTK_ENOTSUP if the solver has none. */
 ntk_status ntk_solver_solve(struct ntk_solver *s, int64_t m, double *x);

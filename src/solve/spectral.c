@@ -7,7 +7,7 @@
 #include <float.h>
 #include <math.h>
 
-#include "solve/eigen.h"
+#include "solve/dsyevd.h"
 
 #define NOT_ROUNDING 10 /* floors below 0: this is no error of rounding */
 
@@ -70,17 +70,20 @@ static ntk_status check_semidefinite(ntk_ctx *ctx, int64_t n, ntk_dtype dtype, c
                                      : "; entries computed in float32 must be given as float32");
 }
 
-ntk_status ntk_spectral_solve(ntk_ctx *ctx, int64_t n, ntk_dtype dtype, double ridge, double *k,
-                              double *values)
+ntk_status ntk_spectral_eigen(ntk_ctx *ctx, int64_t n, ntk_dtype dtype, double *k, double *values)
 {
-    struct ntk_spectral_scale scale;
-    int64_t nulls;
-
     NTK_TRY(ntk_progress(ctx, "eigen-decompositions", 0, 1));
     NTK_TRY(ntk_eigen(ctx, n, k, values));
     NTK_TRY(ntk_progress(ctx, "eigen-decompositions", 1, 1));
     NTK_TRY(ntk_check_finite(ctx, "the eigenvalues", values, 1, n));
-    NTK_TRY(check_semidefinite(ctx, n, dtype, values));
+    return check_semidefinite(ctx, n, dtype, values);
+}
+
+int64_t ntk_spectral_weights(ntk_ctx *ctx, int64_t n, ntk_dtype dtype, double ridge, double *values)
+{
+    struct ntk_spectral_scale scale;
+    int64_t nulls;
+
     for (int64_t i = 0; i < n; i++)
         values[i] += ridge;
     scale = ntk_spectral_scale(n, dtype, ridge, values);
@@ -90,14 +93,15 @@ ntk_status ntk_spectral_solve(ntk_ctx *ctx, int64_t n, ntk_dtype dtype, double r
                 "%lld of %lld eigenvalues of the kernel matrix are not above rounding error (%.1e): "
                 "targets along their eigenvectors are not learnt at any time",
                 (long long)nulls, (long long)n, scale.floor);
-    return NTK_OK;
+    for (int64_t i = 0; i < n; i++)
+        values[i] = ntk_spectral_weight(&scale, values[i]);
+    return nulls;
 }
 
 ntk_status ntk_spectral_decompose(ntk_ctx *ctx, int64_t n, ntk_dtype dtype, double ridge, double *k,
                                   double *weights, int64_t *null_directions)
 {
     const struct ntk_blas blas = ntk_blas_begin(ctx->threads);
-    struct ntk_spectral_scale scale;
     ntk_status status = NTK_OK;
 
     if (n < 1 || !(ridge >= 0) || isinf(ridge))
@@ -109,12 +113,9 @@ ntk_status ntk_spectral_decompose(ntk_ctx *ctx, int64_t n, ntk_dtype dtype, doub
         status = ntk_ctx_check_memory(ctx, 2 * (size_t)n * (size_t)n * sizeof *k,
                                       "an eigen-decomposition of this many samples");
     if (status == NTK_OK)
-        status = ntk_spectral_solve(ctx, n, dtype, ridge, k, weights);
+        status = ntk_spectral_eigen(ctx, n, dtype, k, weights);
     ntk_blas_end(blas);
-    NTK_TRY(status);
-    scale = ntk_spectral_scale(n, dtype, ridge, weights);
-    *null_directions = ntk_spectral_nulls(&scale, n, weights);
-    for (int64_t i = 0; i < n; i++)
-        weights[i] = ntk_spectral_weight(&scale, weights[i]);
-    return NTK_OK;
+    if (status == NTK_OK)
+        *null_directions = ntk_spectral_weights(ctx, n, dtype, ridge, weights);
+    return status;
 }

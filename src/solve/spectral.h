@@ -30,10 +30,10 @@ double ntk_spectral_weight(const struct ntk_spectral_scale *s, double value);
 /* How many of values are null. */
 int64_t ntk_spectral_nulls(const struct ntk_spectral_scale *s, int64_t n, const double *values);
 
-/* From K, [n][n] with entries of type dtype, to its eigenvectors in rows and the eigenvalues of
- * K + ridge, ascending. NTK_ENUMERIC if K is not positive semidefinite; a warning counts null
- * directions. Needs twice k's memory beside it. */
-ntk_status ntk_spectral_solve(ntk_ctx *ctx, int64_t n, ntk_dtype dtype, double ridge, double *k,
-                              double *values);
+/* From K, [n][n] with entries of type dtype, to its eigenvectors in rows and its eigenvalues, ascending. NTK_ENUMERIC if K
+ * is not positive semidefinite. Needs twice k's memory beside it. */
+ntk_status ntk_spectral_eigen(ntk_ctx *ctx, int64_t n, ntk_dtype dtype, double *k, double *values);
+/* Eigenvalues of K become weights with a ridge. A warning counts null directions, which is the result. */
+int64_t ntk_spectral_weights(ntk_ctx *ctx, int64_t n, ntk_dtype dtype, double ridge, double *values);
 
 #endif

@@ -51,26 +51,10 @@ double *ntk_rfp_at(const struct ntk_rfp *k, int64_t i, int64_t j)
     return j < p.n1 ? p.t1 + j * p.ld + i : p.t2 + (i - p.n1) * p.ld + (j - p.n1);
 }
 
-double ntk_rfp_trace(const struct ntk_rfp *k)
-{
-    double sum = 0;
-
-    for (int64_t i = 0; i < k->n; i++)
-        sum += *ntk_rfp_at(k, i, i);
-    return sum;
-}
-
-void ntk_rfp_add_diagonal(struct ntk_rfp *k, double x)
+void ntk_rfp_add_diagonal(struct ntk_rfp *k, const double *x)
 {
     for (int64_t i = 0; i < k->n; i++)
-        *ntk_rfp_at(k, i, i) += x;
-}
-
-static double entry(const ntk_block *b, ntk_dtype dtype, int64_t i, int64_t j)
-{
-    const int64_t at = i * b->ld + j;
-
-    return dtype == NTK_F32 ? (double)((const float *)b->k)[at] : ((const double *)b->k)[at];
+        *ntk_rfp_at(k, i, i) += x[i];
 }
 
 void ntk_rfp_store(struct ntk_rfp *k, const ntk_block *b, ntk_dtype dtype)
@@ -85,7 +69,7 @@ void ntk_rfp_store(struct ntk_rfp *k, const ntk_block *b, ntk_dtype dtype)
         for (int64_t j = first; j < b->nj; j++) {
             const int64_t column = b->j0 + j;
 
-            out[second_half ? (column - p.n1) * p.ld : column] = entry(b, dtype, i, j);
+            out[second_half ? (column - p.n1) * p.ld : column] = ntk_number(b->k, dtype, (size_t)(i * b->ld + j));
         }
     }
 }

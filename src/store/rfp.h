@@ -24,8 +24,7 @@ ntk_status ntk_rfp_new(ntk_ctx *ctx, int64_t n, struct ntk_rfp *k);
 void ntk_rfp_free(struct ntk_rfp *k);
 /* Element of the lower triangle, i >= j. */
 double *ntk_rfp_at(const struct ntk_rfp *k, int64_t i, int64_t j);
-double ntk_rfp_trace(const struct ntk_rfp *k);
-void ntk_rfp_add_diagonal(struct ntk_rfp *k, double x);
+void ntk_rfp_add_diagonal(struct ntk_rfp *k, const double *x); /* [n] */
 /* A block of rows i0.. and columns j0.. >= i0 of a symmetric kernel, as a sink delivers it. */
 void ntk_rfp_store(struct ntk_rfp *k, const ntk_block *block, ntk_dtype dtype);
 

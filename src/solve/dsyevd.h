@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * eigen.h - eigenvalues and eigenvectors of a symmetric matrix.
+ * dsyevd.h - eigenvalues and eigenvectors of a symmetric matrix.
  */
-#ifndef NTK_EIGEN_H
-#define NTK_EIGEN_H
+#ifndef NTK_DSYEVD_H
+#define NTK_DSYEVD_H
 
 #include "base/base.h"
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * lanczos.h - the largest eigenvalue of a symmetric operator.
+ * ritz.h - the largest eigenvalue of a symmetric operator.
  */
-#ifndef NTK_LANCZOS_H
-#define NTK_LANCZOS_H
+#ifndef NTK_RITZ_H
+#define NTK_RITZ_H
 
 #include "base/base.h"
 

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * refit.c - other targets, another ridge, other weights for the same kernel matrix.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "predict/model.h"
+
+static ntk_status check_same(const ntk_model *m, const ntk_fit_opts *o)
+{
+    const char *what = o->posterior != m->opts.posterior          ? "posterior"
+                       : o->dtype != m->opts.dtype                ? "dtype"
+                       : !!o->covariance != !!m->opts.covariance  ? "covariance"
+                       : o->store && (!m->store || strcmp(o->store, m->store) != 0) ? "store"
+                                                                  : NULL;
+
+    return what ? ntk_fail(m->ctx, NTK_EINVAL, "another %s needs another model: ntk_model_fit", what) : NTK_OK;
+}
+
+/* What was fitted is no longer what is asked for. The matrix stays as far as it can. */
+static void start_again(ntk_model *m, const ntk_fit_opts *o)
+{
+    struct ntk_solution *s = m->solution;
+    const bool other = s->solver && strcmp(s->solver->class->name, o->solver) != 0;
+
+    m->opts = *o;
+    m->opts.weights = m->opts.noise = NULL;
+    m->opts.store = NULL;
+    ntk_ctx_release(m->ctx, s->held);
+    s->held = 0;
+    s->ready = s->solved = false;
+    s->diag_reg = o->diag_reg;
+    s->absolute = o->diag_reg_absolute;
+    if (other) {
+        ntk_solver_free(s->solver);
+        s->solver = NULL;
+    }
+}
+
+ntk_status ntk_model_refit(ntk_model *m, const double *y, int64_t outputs, const ntk_fit_opts *opts)
+{
+    ntk_fit_opts o;
+    struct ntk_blas blas;
+    ntk_status status;
+
+    if (opts) {
+        NTK_TRY(ntk_fit_opts_read(m->ctx, opts, &o));
+        NTK_TRY(check_same(m, &o));
+        NTK_TRY(ntk_fit_opts_check(m->ctx, &o, m->n_all));
+        NTK_TRY(ntk_model_weigh(m, &o));
+        start_again(m, &o);
+    }
+    if (y) {
+        m->solution->solved = false;
+        NTK_TRY(ntk_model_set_targets(m, y, outputs));
+    }
+    if (!m->solution->ready)
+        return ntk_model_solve(m);
+    blas = ntk_blas_begin(m->ctx->threads);
+    status = ntk_model_solve_targets(m);
+    ntk_blas_end(blas);
+    return status;
+}

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * cholesky.c - K + R = L L', packed, in place.
+ */
+#include <cblas.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "solve/ritz.h"
+#include "solve/ridge.h"
+#include "solve/solver.h"
+
+struct cholesky {
+    struct ntk_solver base;
+    struct ntk_rfp l; /* K, then L */
+};
+
+static struct ntk_rfp *factor_of(struct ntk_solver *s) { return &((struct cholesky *)s)->l; }
+
+static size_t bytes(int64_t n) { return ntk_rfp_size(n) * sizeof(double); }
+
+static ntk_status open(ntk_ctx *ctx, int64_t n, struct ntk_solver **s)
+{
+    struct cholesky *c = ntk_alloc_zero(ctx, 1, sizeof *c);
+    ntk_status status = c ? ntk_rfp_new(ctx, n, &c->l) : NTK_ENOMEM;
+
+    if (status != NTK_OK) {
+        free(c);
+        return status;
+    }
+    *s = &c->base;
+    return NTK_OK;
+}
+
+static void put(void *s, const ntk_block *block, ntk_dtype dtype) { ntk_rfp_store(factor_of(s), block, dtype); }
+
+static void read_diagonal(struct ntk_solver *s, double *diagonal)
+{
+    for (int64_t i = 0; i < s->n; i++)
+        diagonal[i] = *ntk_rfp_at(factor_of(s), i, i);
+}
+
+static ntk_status factor(struct ntk_solver *s, char *how, size_t size)
+{
+    NTK_TRY(ntk_progress(s->ctx, "factorisations", 0, 1));
+    s->there = false;
+    NTK_TRY(ntk_ridge_factor(s->ctx, factor_of(s), s->precision, s->ridge, how, size));
+    return *how ? NTK_OK : ntk_progress(s->ctx, "factorisations", 1, 1);
+}
+
+static ntk_status solve(struct ntk_solver *s, int64_t m, double *x) { return ntk_rfp_solve(s->ctx, factor_of(s), m, x); }
+
+static ntk_status half(struct ntk_solver *s, int64_t m, double *x)
+{
+    return ntk_rfp_solve_half(s->ctx, factor_of(s), m, x);
+}
+
+static ntk_status log_determinant(struct ntk_solver *s, double *value)
+{
+    *value = 0;
+    for (int64_t i = 0; i < s->n; i++)
+        *value += 2 * log(*ntk_rfp_at(factor_of(s), i, i));
+    return NTK_OK;
+}
+
+/* Column i of L^-1 has squared norm (K^-1)_ii. */
+static ntk_status inverse_diagonal(struct ntk_solver *s, double *d)
+{
+    const int64_t n = s->n, most = ntk_panel_rows(n);
+    const int64_t numbers = (most < n ? most : n) * n;
+    double *x;
+    ntk_status status = NTK_OK;
+
+    NTK_TRY(ntk_ctx_check_memory(s->ctx, (size_t)numbers * sizeof *x, "the inverse's diagonal"));
+    x = ntk_alloc(s->ctx, (size_t)numbers, sizeof *x);
+    if (!x)
+        return NTK_ENOMEM;
+    for (int64_t first = 0; first < n && status == NTK_OK; first += most) {
+        const int64_t rows = n - first < most ? n - first : most;
+
+        memset(x, 0, (size_t)(rows * n) * sizeof *x);
+        for (int64_t i = 0; i < rows; i++)
+            x[i * n + first + i] = 1;
+        status = half(s, rows, x);
+        for (int64_t i = 0; i < rows && status == NTK_OK; i++)
+            d[first + i] = cblas_ddot((int)n, x + i * n, 1, x + i * n, 1);
+        if (status == NTK_OK)
+            status = ntk_progress(s->ctx, "rows", (double)(first + rows), (double)n);
+    }
+    free(x);
+    return status;
+}
+
+/* ---- eigenvalues, by Lanczos on L L' and its inverse */
+
+struct operands {
+    struct ntk_solver *s;
+    double *work;
+};
+
+static ntk_status apply_matrix(double *x, void *user)
+{
+    const struct operands *o = user;
+
+    ntk_rfp_restore(factor_of(o->s), x, o->work);
+    return NTK_OK;
+}
+
+static ntk_status apply_inverse(double *x, void *user)
+{
+    const struct operands *o = user;
+
+    return solve(o->s, 1, x);
+}
+
+static ntk_status extremes(struct ntk_solver *s, double *least, double *largest)
+{
+    struct operands o = {.s = s, .work = ntk_alloc(s->ctx, (size_t)s->n, sizeof *o.work)};
+    double inverse = 0;
+    ntk_status status;
+
+    if (!o.work)
+        return NTK_ENOMEM;
+    status = ntk_lanczos_largest(s->ctx, s->n, apply_matrix, &o, largest);
+    if (status == NTK_OK)
+        status = ntk_lanczos_largest(s->ctx, s->n, apply_inverse, &o, &inverse);
+    free(o.work);
+    *least = 1 / inverse;
+    return status;
+}
+
+static bool part(struct ntk_solver *s, size_t k, struct ntk_solver_part *p)
+{
+    *p = (struct ntk_solver_part){"factor", (int64_t)ntk_rfp_size(s->n), 1, factor_of(s)->a};
+    return k == 0;
+}
+
+static void close(struct ntk_solver *s)
+{
+    ntk_rfp_free(factor_of(s));
+    free(s);
+}
+
+const struct ntk_solver_class ntk_solver_class_cholesky = {
+    .name = "cholesky",
+    .bytes = bytes,
+    .peak = bytes,
+    .open = open,
+    .put = put,
+    .read_diagonal = read_diagonal,
+    .factor = factor,
+    .solve = solve,
+    .half = half,
+    .log_determinant = log_determinant,
+    .inverse_diagonal = inverse_diagonal,
+    .extremes = extremes,
+    .part = part,
+    .close = close,
+};

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * of_kernel.c - the matrices of a kernel between samples, computed each time they are read.
+ */
+#include <stdlib.h>
+
+#include "kernel/compiled.h"
+#include "store/operator.h"
+
+struct of_kernel {
+    struct ntk_operator base;
+    ntk_kernel *kernel;
+    const ntk_data *x;
+};
+
+/* Blocks of a part of the samples become blocks of the matrix. */
+struct part {
+    const struct ntk_reading *reading;
+    int64_t i0, j0;
+};
+
+static int move(const ntk_block *b, void *user)
+{
+    const struct part *p = user;
+    ntk_block moved = *b;
+
+    moved.i0 += p->i0;
+    moved.j0 += p->j0;
+    return p->reading->sink(&moved, p->reading->user);
+}
+
+/* Rows with themselves, each pair once, then with those after them. */
+static ntk_status stream_part(const struct of_kernel *o, const struct ntk_reading *r)
+{
+    struct part part = {.reading = r, .i0 = r->i0, .j0 = r->i0};
+    const int64_t after = r->i0 + r->ni;
+    ntk_data *rows, *rest = NULL;
+    ntk_status status;
+
+    NTK_TRY(ntk_data_slice(o->x, r->i0, r->ni, &rows));
+    status = ntk_kernel_stream_for(o->kernel, rows, NULL, r->held, r->what, move, &part);
+    if (status == NTK_OK && after < o->base.n)
+        status = ntk_data_slice(o->x, after, o->base.n - after, &rest);
+    part.j0 = after;
+    if (status == NTK_OK && rest)
+        status = ntk_kernel_stream_for(o->kernel, rows, rest, r->held, r->what, move, &part);
+    ntk_data_free(rest);
+    ntk_data_free(rows);
+    return status;
+}
+
+static ntk_status stream(struct ntk_operator *base, const struct ntk_reading *r)
+{
+    const struct of_kernel *o = (const struct of_kernel *)base;
+
+    return r->ni == base->n ? ntk_kernel_stream_for(o->kernel, o->x, NULL, r->held, r->what, r->sink, r->user)
+                            : stream_part(o, r);
+}
+
+static ntk_status diagonal(struct ntk_operator *base, size_t k, double *d)
+{
+    const struct of_kernel *o = (const struct of_kernel *)base;
+    const size_t n = (size_t)base->n;
+    double *others = ntk_alloc(base->ctx, base->count * n, sizeof *others);
+    double **out = ntk_alloc(base->ctx, base->count, sizeof *out);
+    ntk_status status = others && out ? NTK_OK : NTK_ENOMEM;
+
+    for (size_t j = 0; status == NTK_OK && j < base->count; j++)
+        out[j] = j == k ? d : others + j * n;
+    if (status == NTK_OK)
+        status = ntk_kernel_diagonal(o->kernel, o->x, out);
+    free(out);
+    free(others);
+    return status;
+}
+
+static void close(struct ntk_operator *o) { free(o); }
+
+static const struct ntk_operator_class class = {
+    .name = "a kernel", .stream = stream, .diagonal = diagonal, .close = close};
+
+ntk_status ntk_operator_of_kernel(ntk_kernel *kernel, const ntk_data *x, struct ntk_operator **o)
+{
+    struct of_kernel *own = ntk_alloc(kernel->ctx, 1, sizeof *own);
+
+    if (!own)
+        return NTK_ENOMEM;
+    *own = (struct of_kernel){.base = {.class = &class,
+                                       .ctx = kernel->ctx,
+                                       .n = ntk_data_n(x),
+                                       .count = ntk_kernel_outputs(kernel),
+                                       .dtype = kernel->dtype,
+                                       .precision = kernel->dtype},
+                              .kernel = kernel,
+                              .x = x};
+    *o = &own->base;
+    return NTK_OK;
+}
