@@ -548,7 +548,7 @@ typedef struct ntk_fit_opts {
 } ntk_fit_opts;
 /* As diag_reg: the best of the NTK_RIDGES values of ntk_ridge_grid by ntk_model_ridges' leave-one-out error, of equal ones
  * the largest. Relative, whatever diag_reg_absolute is. */
-#define NTK_DIAG_REG_AUTO (-1.0)
+#define NTK_DIAG_REG_AUTO (-1e300)
 #define NTK_RIDGES 25
 /* NTK_RIDGES numbers from 1e-9 to 10, evenly spaced in their logarithms. */
 NTK_API void ntk_ridge_grid(double *diag_reg);

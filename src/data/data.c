@@ -131,13 +131,14 @@ ntk_status ntk_data_check_finite(const ntk_data *data)
 ntk_status ntk_data_view(ntk_ctx *ctx, const void *x, ntk_dtype dtype, int64_t n, ntk_shape shape,
                          ntk_data **data)
 {
-    const ntk_data view = {.ctx = ctx, .x = x, .dtype = dtype, .n = n, .shape = shape, .positions = ntk_positions(shape)};
+    ntk_data view = {.ctx = ctx, .x = x, .dtype = dtype, .n = n, .shape = shape};
     size_t bytes = 0;
     ntk_data *d;
 
     if (!x)
         return ntk_fail(ctx, NTK_EINVAL, "x is NULL");
     NTK_TRY(check(ctx, dtype, n, shape, &bytes));
+    view.positions = ntk_positions(shape);
     NTK_TRY(ntk_data_check_finite(&view));
     d = new_data(ctx, view);
     if (!d)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * hdf5.c - datasets x and y of an HDF5 file, and arrays as datasets.
+ * hdf5.c - the parts of data (parts.h) from datasets of an HDF5 file, and arrays as datasets.
  */
 #include <stdlib.h>
 

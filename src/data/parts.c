@@ -17,8 +17,7 @@ const struct ntk_part_kind ntk_part_kinds[NTK_N_PARTS] = {
     [NTK_PART_EDGES] = {"edges", NULL, "the positions that edges go from and to, [edges of all samples][2]", true},
 };
 
-/* Room in data for count numbers; NULL: none, which was said. */
-static void *room(ntk_data *data, int64_t count, size_t size)
+void *ntk_part_room(ntk_data *data, int64_t count, size_t size)
 {
     const size_t bytes = (size_t)count * size;
     void *p;
@@ -94,7 +93,7 @@ static ntk_status put_mask(const struct ntk_filling *f, const double *values)
 {
     ntk_data *d = f->data;
 
-    d->mask = room(d, d->n * d->positions, sizeof *d->mask);
+    d->mask = ntk_part_room(d, d->n * d->positions, sizeof *d->mask);
     if (!d->mask)
         return NTK_ENOMEM;
     for (int64_t k = 0; k < d->n * d->positions; k++) {
@@ -111,14 +110,16 @@ static ntk_status put_edge_offsets(struct ntk_filling *f, const double *values)
 {
     ntk_data *d = f->data;
 
-    d->edge_offsets = room(d, d->n + 1, sizeof *d->edge_offsets);
+    d->edge_offsets = ntk_part_room(d, d->n + 1, sizeof *d->edge_offsets);
     if (!d->edge_offsets)
         return NTK_ENOMEM;
     for (int64_t i = 0; i <= f->n; i++) {
-        if (is_no_place(values[i], 0x1p53) || values[i] < (i ? values[i - 1] : 0) || (i == 0 && values[i] > 0))
+        if (i == 0 && values[0] != 0)
+            return ntk_fail(f->ctx, NTK_EINVAL, "edge offset 0 is %g: offsets must begin at 0", values[0]);
+        if (is_no_place(values[i], 0x1p53) || (i && values[i] < values[i - 1]))
             return ntk_fail(f->ctx, NTK_EINVAL,
-                            "edge offset %lld is %g: offsets must be integers from 0 on, none less than the one "
-                            "before it",
+                            "edge offset %lld is %g: offsets must be integers from 0 to 2^53, none less than "
+                            "the one before it",
                             (long long)i, values[i]);
         if (i <= d->n)
             d->edge_offsets[i] = (int64_t)values[i];
@@ -132,7 +133,7 @@ static ntk_status put_edges(const struct ntk_filling *f, const double *values)
     ntk_data *d = f->data;
     const int64_t n = 2 * d->edge_offsets[d->n];
 
-    d->edges = room(d, n, sizeof *d->edges);
+    d->edges = ntk_part_room(d, n, sizeof *d->edges);
     if (!d->edges)
         return NTK_ENOMEM;
     for (int64_t k = 0; k < n; k++) {
@@ -206,7 +207,7 @@ ntk_status ntk_part_fill(struct ntk_filling *f, ntk_part part, int ndim, const i
     NTK_TRY(check_sizes(f, part, ndim, dims));
     if (part != NTK_PART_WEIGHTS)
         return fill_integers(f, part, ndim, dims, read, array);
-    d->weights = room(d, d->n, sizeof *d->weights);
+    d->weights = ntk_part_room(d, d->n, sizeof *d->weights);
     if (!d->weights)
         return NTK_ENOMEM;
     NTK_TRY(read(array, d->n, d->weights, NTK_F64));
@@ -247,7 +248,7 @@ static ntk_status copy(ntk_data *data, const void *from, int64_t count, size_t s
 {
     if (!from)
         return NTK_OK;
-    *to = room(data, count, size);
+    *to = ntk_part_room(data, count, size);
     if (!*to)
         return NTK_ENOMEM;
     memcpy(*to, from, (size_t)count * size);

@@ -32,6 +32,8 @@ ntk_status ntk_part_fill(struct ntk_filling *f, ntk_part part, int ndim, const i
 /* After the last: NTK_EINVAL if a part is there without one that it needs. */
 ntk_status ntk_parts_end(const struct ntk_filling *f);
 
+/* Room in data for count numbers, checked against the memory bound and counted; NULL: none, which was said. */
+void *ntk_part_room(ntk_data *data, int64_t count, size_t size);
 /* `to` gets copies of its own of all parts but x and y. */
 ntk_status ntk_parts_copy(const ntk_data *from, ntk_data *to);
 void ntk_parts_free(ntk_data *data);

@@ -6,10 +6,10 @@
 
 #include "data/parts.h"
 
-/* Row rows[i] of `from`, each of so many bytes, becomes row i of a new array; NULL of NULL. */
-static void *rows_of(ntk_ctx *ctx, const void *from, size_t bytes, const int64_t *rows, int64_t n, ntk_status *status)
+/* Row rows[i] of `from`, each of so many bytes, becomes row i of a new array of data's; NULL of NULL. */
+static void *rows_of(ntk_data *data, const void *from, size_t bytes, const int64_t *rows, int64_t n, ntk_status *status)
 {
-    char *to = from && *status == NTK_OK ? ntk_alloc(ctx, (size_t)n, bytes) : NULL;
+    char *to = from && *status == NTK_OK ? ntk_part_room(data, n, bytes) : NULL;
 
     if (from && !to)
         *status = NTK_ENOMEM;
@@ -24,13 +24,13 @@ static ntk_status select_edges(const ntk_data *data, const int64_t *rows, int64_
 
     if (!from)
         return NTK_OK;
-    to->edge_offsets = ntk_alloc(data->ctx, (size_t)n + 1, sizeof *to->edge_offsets);
+    to->edge_offsets = ntk_part_room(to, n + 1, sizeof *to->edge_offsets);
     if (!to->edge_offsets)
         return NTK_ENOMEM;
     to->edge_offsets[0] = 0;
     for (int64_t i = 0; i < n; i++)
         to->edge_offsets[i + 1] = to->edge_offsets[i] + from[rows[i] + 1] - from[rows[i]];
-    to->edges = ntk_alloc(data->ctx, 2 * (size_t)to->edge_offsets[n] + 1, sizeof *to->edges);
+    to->edges = ntk_part_room(to, 2 * to->edge_offsets[n], sizeof *to->edges);
     if (!to->edges)
         return NTK_ENOMEM;
     for (int64_t i = 0; i < n; i++)
@@ -44,20 +44,19 @@ ntk_status ntk_data_select(const ntk_data *data, const int64_t *rows, int64_t n,
     const size_t outputs = (size_t)data->outputs * sizeof *data->y;
     const size_t features = (size_t)ntk_features_of(data->shape) * data->dtype;
     ntk_data *d;
-    ntk_status status;
+    ntk_status status = NTK_OK;
 
     NTK_TRY(ntk_data_alloc(data->ctx, data->dtype, n, data->shape, &d));
     for (int64_t i = 0; i < n; i++)
         memcpy((char *)d->owned_x + (size_t)i * features, (const char *)data->x + (size_t)rows[i] * features, features);
-    status = NTK_OK;
     d->owned_y = d->owned_parts = true;
     d->outputs = data->outputs;
     d->positions = data->positions;
     d->classes = data->classes;
     d->schema = ntk_schema_hold(data->schema);
-    d->y = rows_of(data->ctx, data->y, outputs, rows, n, &status);
-    d->weights = rows_of(data->ctx, data->weights, sizeof *d->weights, rows, n, &status);
-    d->mask = rows_of(data->ctx, data->mask, (size_t)data->positions, rows, n, &status);
+    d->y = rows_of(d, data->y, outputs, rows, n, &status);
+    d->weights = rows_of(d, data->weights, sizeof *d->weights, rows, n, &status);
+    d->mask = rows_of(d, data->mask, (size_t)data->positions, rows, n, &status);
     if (status == NTK_OK)
         status = select_edges(data, rows, n, d);
     if (status != NTK_OK) {

@@ -8,6 +8,7 @@
 #include "language/net.h"
 #include "data/data.h"
 #include "steps/loops.h"
+#include "store/operator.h"
 
 struct ntk_params {
     ntk_ctx *ctx;
@@ -45,6 +46,9 @@ static inline size_t ntk_params_before(const struct ntk_params *p, const struct 
 }
 /* NTK_ESHAPE, with both shapes, if x is not what the network takes. */
 ntk_status ntk_params_check(const ntk_params *p, const ntk_data *x);
+/* The tangent kernel of all samples' outputs, of order n outputs, which products are had of, and no entries. Both outlive
+ * it; vectors are [n][outputs]. */
+ntk_status ntk_operator_of_params(const ntk_params *params, const ntk_data *x, struct ntk_operator **o);
 /* count standard normal numbers of stream `stream` of a seed, from number `first` on, in float64.
  */
 void ntk_random_normal(uint64_t seed, uint32_t stream, int64_t first, int64_t count, double *out);

@@ -59,6 +59,7 @@ static void options(struct ntk_h5 *f, ntk_model *m, bool write)
     ntk_h5_int(f, "mean_loss", &m->opts.mean_loss, write);
     ntk_h5_int(f, "covariance", &m->opts.covariance, write);
     ntk_h5_attribute(f, "diag_reg", H5T_NATIVE_DOUBLE, 1, &m->opts.diag_reg, write);
+    m->opts.solver = ntk_model_solver_name(&m->opts);
     m->opts.posterior = (ntk_posterior)posterior;
     m->opts.dtype = (ntk_dtype)dtype;
     m->targets = (ntk_targets)targets;
@@ -337,7 +338,6 @@ static ntk_status read_model(struct ntk_h5 *f, ntk_model *m)
     read_units(f, m);
     if (status == NTK_OK && !f->what) {
         m->opts.size = sizeof m->opts;
-        m->opts.solver = ntk_model_solver_name(&m->opts);
         status = ntk_model_start(m);
     }
     if (status == NTK_OK && !f->what) {

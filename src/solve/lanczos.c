@@ -1,34 +1,60 @@
 /* SPDX-License-Identifier: MIT
  *
- * lanczos.c - (K + R)^-1 b from products with K alone: Lanczos from b with full reorthogonalisation, K + R on its basis
- * is a tridiagonal matrix that is solved (Golub and Van Loan 2013, 11.3.4). It needs memory for its steps, not for K.
+ * lanczos.c - solver: (K + R)^-1 b by products with K alone. Lanczos from b with full reorthogonalisation, which makes
+ * K + R a tridiagonal matrix T that is solved (Golub and Van Loan 2013, 11.3.4); in exact arithmetic these are the
+ * solutions of conjugate gradients. It needs memory for its steps, and none for K.
  */
-#include <cblas.h>
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/lapack.h"
+#include "base/sums.h"
 #include "solve/ritz.h"
 #include "solve/solver.h"
+#include "solve/spectral.h"
 
 #define STEPS_MAX 1000
-#define SOLVED    1e-12 /* residual, of the right-hand side */
-#define ACCEPTED  1e-10 /* residual, of what rounding errors are relative to: |A| |x| + |b| */
-#define EVERY     8     /* steps between looks at the residual */
+#define TOLERANCE 1e-12 /* of the residual, by the right-hand side */
+#define ROUNDED   1e-4  /* what it may be where rounding errors allow no less */
 
-static int steps_of(int64_t n) { return n < STEPS_MAX ? (int)n : STEPS_MAX; }
+struct lanczos {
+    struct ntk_solver base;
+    double *product; /* [n] */
+};
 
-static size_t bytes(int64_t n) { return ntk_bytes(((double)steps_of(n) + 4) * (double)n * sizeof(double)); }
+static struct lanczos *own(struct ntk_solver *s) { return (struct lanczos *)s; }
+
+static int64_t most_steps(int64_t n) { return n < STEPS_MAX ? n : STEPS_MAX; }
+
+static size_t bytes(int64_t n) { return (size_t)n * sizeof(double); }
+
+/* The basis, and three vectors of a solution. */
+static size_t peak(int64_t n)
+{
+    return ntk_basis_bytes(n, most_steps(n)) + 4 * bytes(n);
+}
+
+static void close(struct ntk_solver *s)
+{
+    free(own(s)->product);
+    free(s);
+}
 
 static ntk_status open(ntk_ctx *ctx, int64_t n, struct ntk_solver **s)
 {
-    (void)n;
-    *s = ntk_alloc_zero(ctx, 1, sizeof **s);
-    return *s ? NTK_OK : NTK_ENOMEM;
-}
+    struct lanczos *l = ntk_alloc_zero(ctx, 1, sizeof *l);
 
-static void close(struct ntk_solver *s) { free(s); }
+    if (!l)
+        return NTK_ENOMEM;
+    l->product = ntk_alloc(ctx, (size_t)n, sizeof *l->product);
+    if (!l->product) {
+        free(l);
+        return NTK_ENOMEM;
+    }
+    *s = &l->base;
+    return NTK_OK;
+}
 
 static ntk_status factor(struct ntk_solver *s, char *how, size_t size)
 {
@@ -36,175 +62,215 @@ static ntk_status factor(struct ntk_solver *s, char *how, size_t size)
     return NTK_OK;
 }
 
-/* out = (K + R) x */
-static ntk_status multiply(struct ntk_solver *s, const double *x, double *out)
+/* x = (K + R) x */
+static ntk_status apply(double *x, void *user)
 {
-    NTK_TRY(ntk_operator_apply(s->k, s->which, 1, x, out));
+    struct ntk_solver *s = user;
+    double *product = own(s)->product;
+
+    NTK_TRY(ntk_operator_apply(s->k, s->which, 1, x, product));
     for (int64_t i = 0; i < s->n; i++)
-        out[i] += s->ridge[i] * x[i];
-    return NTK_OK;
+        x[i] = product[i] + s->ridge[i] * x[i];
+    return ntk_poll(s->ctx);
 }
 
-struct steps {
+/* One right-hand side. */
+struct solution {
     struct ntk_solver *s;
-    int most, n_steps;
-    double *v;                /* [most][n] the basis */
-    double *w;                /* [n] */
-    double *h;                /* [most] */
-    double *diagonal, *off;   /* [most] of the tridiagonal matrix */
-    double *d, *e, *y;        /* [most] a copy that is solved; the solution on the basis */
-    double largest;           /* a bound of K + R's eigenvalues, by the rows of the tridiagonal matrix */
+    struct ntk_basis b;
+    const double *rhs;
+    double *x, *next, *r; /* [n]: the solution so far, the next one, its residual */
+    double scale;         /* |rhs| */
+    double largest;       /* of K + R, about: a bound of the largest T's eigenvalues */
+    int steps;            /* in all */
+    bool singular;        /* to rounding error, where the right-hand side leads */
 };
 
-/* Twice is enough (Parlett 1998, 6.9). */
-static void orthogonalise(const struct steps *l, int k)
+/* T = L D L' row by row: D in b->ritz, what T y = e_1 leaves in b->work. *left: the residual that x = V y would have. */
+static bool eliminate(struct solution *s, double *left)
 {
-    const int n = (int)l->s->n;
+    struct ntk_basis *b = &s->b;
+    const int k = b->steps - 1;
+    const double before = k > 0 ? b->off[k - 1] : 0, l = k > 0 ? before / b->ritz[k - 1] : 0;
 
-    for (int pass = 0; pass < 2; pass++) {
-        cblas_dgemv(CblasColMajor, CblasTrans, n, k, 1, l->v, n, l->w, 1, 0, l->h, 1);
-        cblas_dgemv(CblasColMajor, CblasNoTrans, n, k, -1, l->v, n, l->h, 1, 1, l->w, 1);
-    }
+    s->largest = fmax(s->largest, fabs(b->diagonal[k]) + before + b->off[k]);
+    b->ritz[k] = b->diagonal[k] - l * before;
+    b->work[k] = k > 0 ? -l * b->work[k - 1] : 1;
+    *left = b->off[k] * fabs(b->work[k] / b->ritz[k]);
+    return b->ritz[k] > (double)b->n * DBL_EPSILON * s->largest;
 }
 
-/* Solves on the first k vectors; the residual in units of the right-hand side, INFINITY: not positive definite there. */
-static double solve_on_basis(const struct steps *l, int k)
+/* next = x + length * V y */
+static void add_correction(struct solution *s, double length)
 {
-    const int one = 1;
-    int info;
+    struct ntk_basis *b = &s->b;
+    double *y = b->h;
 
-    memcpy(l->d, l->diagonal, (size_t)k * sizeof *l->d);
-    memcpy(l->e, l->off, (size_t)k * sizeof *l->e);
-    memset(l->y, 0, (size_t)k * sizeof *l->y);
-    l->y[0] = 1;
-    dptsv_(&k, &one, l->d, l->e, l->y, &k, &info);
-    return info == 0 ? l->off[k - 1] * fabs(l->y[k - 1]) : (double)INFINITY;
+    for (int k = b->steps - 1; k >= 0; k--) {
+        y[k] = b->work[k] / b->ritz[k];
+        if (k + 1 < b->steps)
+            y[k] -= b->off[k] / b->ritz[k] * y[k + 1];
+    }
+    memcpy(s->next, s->x, (size_t)b->n * sizeof *s->next);
+    ntk_sums_columns(b->ctx->threads, b->steps, b->n, b->v, b->n, length, y, s->next);
 }
 
-/* From the unit vector v[0] until its residual is small or nothing is left. */
-static ntk_status run(struct steps *l)
+/* Steps from the residual r, of that length, until it should have fallen to `wanted`, or falls no more. */
+static ntk_status correct(struct solution *s, double length, double wanted)
 {
-    const size_t n = (size_t)l->s->n;
+    struct ntk_basis *b = &s->b;
+    double left;
 
-    l->largest = 0;
-    for (int k = 0; k < l->most; k++) {
-        double *vk = l->v + (size_t)k * n;
-
-        NTK_TRY(multiply(l->s, vk, l->w));
-        NTK_TRY(ntk_progress(l->s->ctx, "Lanczos steps", k + 1, l->most));
-        l->diagonal[k] = cblas_ddot((int)n, l->w, 1, vk, 1);
-        orthogonalise(l, k + 1);
-        l->off[k] = cblas_dnrm2((int)n, l->w, 1);
-        l->largest = fmax(l->largest, fabs(l->diagonal[k]) + l->off[k] + (k ? l->off[k - 1] : 0));
-        l->n_steps = k + 1;
-        if (k + 1 == l->most || l->off[k] <= 1e-14 * l->largest ||
-            (k % EVERY == EVERY - 1 && solve_on_basis(l, k + 1) <= SOLVED))
-            return NTK_OK;
-        for (size_t i = 0; i < n; i++)
-            vk[n + i] = l->w[i] / l->off[k];
+    ntk_basis_start(b, s->r, length);
+    for (;;) {
+        NTK_TRY(ntk_basis_step(b));
+        s->steps++;
+        if (!eliminate(s, &left)) {
+            s->singular = true;
+            b->steps--;
+            break;
+        }
+        if (left * length <= wanted || b->steps == b->most || b->off[b->steps - 1] <= 1e-15 * s->largest)
+            break;
+        ntk_basis_extend(b);
     }
+    add_correction(s, length);
     return NTK_OK;
 }
 
-/* The residual that there really is, relative to rounding errors of products. */
-static ntk_status check(const struct steps *l, const double *b, double norm, const double *x)
+/* r = rhs - (K + R) next */
+static ntk_status find_residual(struct solution *s, double *length)
 {
-    const int n = (int)l->s->n;
-    double residual;
-
-    NTK_TRY(multiply(l->s, x, l->w));
-    cblas_daxpy(n, -1, b, 1, l->w, 1);
-    residual = cblas_dnrm2(n, l->w, 1) / (l->largest * cblas_dnrm2(n, x, 1) + norm);
-    if (residual <= ACCEPTED)
-        return NTK_OK;
-    return ntk_fail(l->s->ctx, NTK_ENUMERIC,
-                    "Lanczos has not solved the %lld x %lld matrix in %d steps: a residual of %.1e is left, relative to "
-                    "the matrix and the solution; it is singular or ill-conditioned: add more to the diagonal, or use "
-                    "the solver 'cholesky'",
-                    (long long)l->s->n, (long long)l->s->n, l->n_steps, residual);
+    memcpy(s->r, s->next, (size_t)s->b.n * sizeof *s->r);
+    NTK_TRY(apply(s->r, s->s));
+    for (int64_t i = 0; i < s->b.n; i++)
+        s->r[i] = s->rhs[i] - s->r[i];
+    *length = ntk_sums_norm(s->b.n, s->r);
+    return NTK_OK;
 }
 
-static ntk_status solve_one(struct steps *l, double *b, double *x)
+/* What rounding errors of K leave of a solution that is one: without the bound, numbers so large that they are rounding
+ * error themselves, along null directions, would be. */
+static bool is_rounding(const struct solution *s, double length)
 {
-    const int n = (int)l->s->n;
-    const double norm = cblas_dnrm2(n, b, 1);
+    const double rounding = ntk_spectral_rounding(s->b.n, s->s->k->precision, s->largest);
 
-    if (norm == 0)
+    return length <= ROUNDED * s->scale && length <= rounding * ntk_sums_norm(s->b.n, s->x);
+}
+
+static ntk_status solve_one(struct solution *s)
+{
+    const size_t size = (size_t)s->b.n * sizeof *s->x;
+    double length = s->scale, now;
+    bool falls = true;
+
+    memset(s->x, 0, size);
+    memcpy(s->r, s->rhs, size);
+    while (length > TOLERANCE * s->scale && falls) {
+        NTK_TRY(correct(s, length, TOLERANCE / 2 * s->scale));
+        NTK_TRY(find_residual(s, &now));
+        falls = now < length / 2;
+        if (now < length) {
+            memcpy(s->x, s->next, size);
+            length = now;
+        }
+    }
+    if (length <= TOLERANCE * s->scale || is_rounding(s, length))
         return NTK_OK;
-    for (int i = 0; i < n; i++)
-        l->v[i] = b[i] / norm;
-    NTK_TRY(run(l));
-    if (isinf(solve_on_basis(l, l->n_steps)))
-        memset(l->y, 0, (size_t)l->n_steps * sizeof *l->y);
-    cblas_dgemv(CblasColMajor, CblasNoTrans, n, l->n_steps, norm, l->v, n, l->y, 1, 0, x, 1);
-    NTK_TRY(check(l, b, norm, x));
-    memcpy(b, x, (size_t)n * sizeof *b);
-    return NTK_OK;
+    return ntk_fail(s->s->ctx, NTK_ENUMERIC,
+                    "after %d steps of Lanczos the residual is %.1e of the right-hand side, not %g, and falls no more: "
+                    "the matrix is %s; add more to its diagonal, or use the solver 'eigen'",
+                    s->steps, length / s->scale, TOLERANCE,
+                    s->singular ? "singular to rounding error" : "too ill-conditioned for this many steps");
+}
+
+static ntk_status solve_columns(struct solution *s, int64_t m, double *x)
+{
+    for (int64_t c = 0; c < m; c++) {
+        double *column = x + c * s->b.n;
+
+        NTK_TRY(ntk_progress(s->s->ctx, "right-hand sides", (double)c, (double)m));
+        s->rhs = column;
+        s->scale = ntk_sums_norm(s->b.n, column);
+        s->largest = 0;
+        s->steps = 0;
+        s->singular = false;
+        NTK_TRY(solve_one(s));
+        memcpy(column, s->x, (size_t)s->b.n * sizeof *column);
+    }
+    return ntk_progress(s->s->ctx, "right-hand sides", (double)m, (double)m);
 }
 
 static ntk_status solve(struct ntk_solver *s, int64_t m, double *x)
 {
-    const int most = steps_of(s->n);
-    const size_t n = (size_t)s->n, small = (size_t)most;
-    struct steps l = {.s = s, .most = most};
-    double *solution, *all;
+    struct solution o = {.s = s};
     ntk_status status;
 
-    NTK_TRY(ntk_ctx_hold(s->ctx, bytes(s->n), "Lanczos' basis"));
-    all = ntk_alloc(s->ctx, small * n + 2 * n + 6 * small, sizeof *all);
-    status = all ? NTK_OK : NTK_ENOMEM;
-    if (all) {
-        l.v = all;
-        l.w = l.v + small * n;
-        solution = l.w + n;
-        l.h = solution + n;
-        l.diagonal = l.h + small;
-        l.off = l.diagonal + small;
-        l.d = l.off + small;
-        l.e = l.d + small;
-        l.y = l.e + small;
-        for (int64_t i = 0; i < m && status == NTK_OK; i++)
-            status = solve_one(&l, x + (size_t)i * n, solution);
+    NTK_TRY(ntk_basis_new(s->ctx, s->n, most_steps(s->n), apply, s, &o.b));
+    o.x = ntk_alloc(s->ctx, 3 * (size_t)s->n, sizeof *o.x);
+    status = o.x ? NTK_OK : NTK_ENOMEM;
+    if (o.x) {
+        o.next = o.x + s->n;
+        o.r = o.next + s->n;
+        status = solve_columns(&o, m, x);
     }
-    ntk_ctx_release(s->ctx, bytes(s->n));
-    free(all);
+    free(o.x);
+    ntk_basis_free(&o.b);
     return status;
 }
 
-/* ---- eigenvalues: the least to 1e-6 of the largest */
+/* ---- both ends of the spectrum */
 
-struct shifted {
-    struct ntk_solver *s;
-    double shift, *work; /* shift I - (K + R); 0: K + R */
-};
+#define BETWEEN 16   /* steps, after which Ritz values are looked at */
+#define STILL   1e-5 /* relative change meanwhile at which both count as settled */
 
-static ntk_status apply_shifted(double *x, void *user)
+static bool are_settled(struct ntk_basis *b, double *least, double *most)
 {
-    const struct shifted *o = user;
+    const double l = *least, m = *most;
 
-    NTK_TRY(multiply(o->s, x, o->work));
-    for (int64_t i = 0; i < o->s->n; i++)
-        x[i] = o->shift > 0 ? o->shift * x[i] - o->work[i] : o->work[i];
+    ntk_basis_ritz(b);
+    *least = b->ritz[0];
+    *most = b->ritz[b->steps - 1];
+    return fabs(*least - l) <= STILL * fabs(*least) && fabs(*most - m) <= STILL * fabs(*most);
+}
+
+static ntk_status find_extremes(struct ntk_basis *b, double *least, double *most)
+{
+    bool settled = false;
+
+    *least = *most = 0;
+    ntk_basis_start(b, NULL, 1);
+    while (!settled) {
+        NTK_TRY(ntk_basis_step(b));
+        NTK_TRY(ntk_progress(b->ctx, "Lanczos steps", b->steps, b->most));
+        if (b->steps % BETWEEN == 0 || b->steps == b->most)
+            settled = are_settled(b, least, most);
+        if (b->steps == b->most || b->off[b->steps - 1] <= 1e-14 * fabs(b->diagonal[0]))
+            break;
+        ntk_basis_extend(b);
+    }
+    (void)are_settled(b, least, most);
+    if (!settled && b->steps < b->n && b->steps == b->most)
+        ntk_log(b->ctx, 1, "the least eigenvalue has not settled in %d steps of Lanczos: it may be below %.3g", b->steps,
+                *least);
     return NTK_OK;
 }
 
-static ntk_status extremes(struct ntk_solver *s, double *least, double *largest)
+static ntk_status extremes(struct ntk_solver *s, double *least, double *most)
 {
-    struct shifted o = {.s = s, .work = ntk_alloc(s->ctx, (size_t)s->n, sizeof *o.work)};
-    ntk_status status = o.work ? ntk_lanczos_largest(s->ctx, s->n, apply_shifted, &o, largest) : NTK_ENOMEM;
+    struct ntk_basis b;
+    ntk_status status;
 
-    o.shift = *largest;
-    if (status == NTK_OK)
-        status = ntk_lanczos_largest(s->ctx, s->n, apply_shifted, &o, least);
-    *least = o.shift - *least;
-    free(o.work);
+    NTK_TRY(ntk_basis_new(s->ctx, s->n, most_steps(s->n), apply, s, &b));
+    status = find_extremes(&b, least, most);
+    ntk_basis_free(&b);
     return status;
 }
 
 const struct ntk_solver_class ntk_solver_class_lanczos = {
     .name = "lanczos",
     .bytes = bytes,
-    .peak = bytes,
+    .peak = peak,
     .open = open,
     .factor = factor,
     .solve = solve,

@@ -2,22 +2,48 @@
  *
  * ritz.c - see ritz.h.
  */
-#include <cblas.h>
+#include "solve/ritz.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "solve/ritz.h"
 #include "base/lapack.h"
+#include "base/sums.h"
 
-#define STEPS_MAX 100
-#define SETTLED 1e-6
+void ntk_basis_free(struct ntk_basis *b)
+{
+    ntk_ctx_release(b->ctx, b->bytes);
+    free(b->v);
+}
 
-/* A fixed start with no structure, so that results repeat (splitmix64). */
-static void random_unit(int64_t n, double *x)
+size_t ntk_basis_bytes(int64_t n, int64_t most)
+{
+    return ntk_bytes(((double)(most + 1) * (double)n + 5 * (double)most) * sizeof(double));
+}
+
+ntk_status ntk_basis_new(ntk_ctx *ctx, int64_t n, int64_t most, ntk_operator_fn *apply, void *user, struct ntk_basis *b)
+{
+    *b = (struct ntk_basis){.ctx = ctx, .n = n, .most = (int)most, .apply = apply, .user = user, .bytes = ntk_basis_bytes(n, most)};
+    NTK_TRY(ntk_ctx_hold(ctx, b->bytes, "Lanczos' basis"));
+    b->v = ntk_alloc(ctx, b->bytes, 1);
+    if (!b->v) {
+        ntk_basis_free(b);
+        return NTK_ENOMEM;
+    }
+    b->w = b->v + most * n;
+    b->h = b->w + n;
+    b->diagonal = b->h + most;
+    b->off = b->diagonal + most;
+    b->ritz = b->off + most;
+    b->work = b->ritz + most;
+    return NTK_OK;
+}
+
+/* No structure, but the same each time (splitmix64). */
+static void randomise(int64_t n, double *x)
 {
     uint64_t state = 1;
-    double norm;
 
     for (int64_t i = 0; i < n; i++) {
         uint64_t z = state += 0x9e3779b97f4a7c15u;
@@ -26,67 +52,111 @@ static void random_unit(int64_t n, double *x)
         z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
         x[i] = (double)(z >> 11) / 9007199254740992.0 - 0.5;
     }
-    norm = cblas_dnrm2((int)n, x, 1);
-    cblas_dscal((int)n, 1 / norm, x, 1);
 }
 
-static double largest_ritz(int steps, const double *diagonal, const double *off)
+void ntk_basis_start(struct ntk_basis *b, const double *x, double length)
 {
-    double d[STEPS_MAX], e[STEPS_MAX];
+    if (!x) {
+        randomise(b->n, b->v);
+        x = b->v;
+        length = ntk_sums_norm(b->n, x);
+    }
+    for (int64_t i = 0; i < b->n; i++)
+        b->v[i] = x[i] / length;
+    b->steps = 0;
+}
+
+ntk_status ntk_basis_step(struct ntk_basis *b)
+{
+    const int k = b->steps++, threads = b->ctx->threads;
+    const double *vk = b->v + k * b->n;
+
+    memcpy(b->w, vk, (size_t)b->n * sizeof *b->w);
+    NTK_TRY(b->apply(b->w, b->user));
+    b->diagonal[k] = ntk_sums_dot(b->n, b->w, vk);
+    for (int pass = 0; pass < 2; pass++) { /* twice is enough (Parlett 1998, 6.9) */
+        memset(b->h, 0, (size_t)b->steps * sizeof *b->h);
+        ntk_sums_rows(threads, b->steps, b->n, b->v, b->n, b->w, b->h);
+        ntk_sums_columns(threads, b->steps, b->n, b->v, b->n, -1, b->h, b->w);
+    }
+    b->off[k] = ntk_sums_norm(b->n, b->w);
+    return NTK_OK;
+}
+
+void ntk_basis_extend(struct ntk_basis *b)
+{
+    double *next = b->v + b->steps * b->n;
+
+    for (int64_t i = 0; i < b->n; i++)
+        next[i] = b->w[i] / b->off[b->steps - 1];
+}
+
+void ntk_basis_ritz(struct ntk_basis *b)
+{
     int info;
 
-    memcpy(d, diagonal, (size_t)steps * sizeof *d);
-    memcpy(e, off, (size_t)steps * sizeof *e);
-    dsterf_(&steps, d, e, &info);
-    return d[steps - 1];
+    memcpy(b->ritz, b->diagonal, (size_t)b->steps * sizeof *b->ritz);
+    memcpy(b->work, b->off, (size_t)b->steps * sizeof *b->work);
+    dsterf_(&b->steps, b->ritz, b->work, &info);
+}
+
+/* ---- the largest eigenvalue */
+
+#define STEPS_MAX 100
+#define SETTLED   1e-6
+
+static ntk_status largest(struct ntk_basis *b, double *lambda)
+{
+    double last = 0, now = 0;
+
+    ntk_basis_start(b, NULL, 1);
+    for (;;) {
+        NTK_TRY(ntk_basis_step(b));
+        NTK_TRY(ntk_progress(b->ctx, "Lanczos steps", b->steps, b->most));
+        ntk_basis_ritz(b);
+        last = now;
+        now = b->ritz[b->steps - 1];
+        if (b->steps == b->most || b->off[b->steps - 1] <= 1e-14 * fabs(now) ||
+            (b->steps > 8 && fabs(now - last) <= SETTLED * fabs(now)))
+            break;
+        ntk_basis_extend(b);
+    }
+    *lambda = now;
+    return NTK_OK;
 }
 
 ntk_status ntk_lanczos_largest(ntk_ctx *ctx, int64_t n, ntk_operator_fn *apply, void *user,
                                double *lambda)
 {
-    const int size = (int)n, most = n < STEPS_MAX ? size : STEPS_MAX;
-    const size_t bytes = ((size_t)most + 1) * (size_t)n * sizeof(double);
-    double diagonal[STEPS_MAX], off[STEPS_MAX], last = 0, now = 0;
-    double *v, *w, *h;
-    ntk_status status = NTK_ENOMEM;
+    struct ntk_basis b;
+    ntk_status status;
 
-    NTK_TRY(ntk_ctx_hold(ctx, bytes, "Lanczos' basis"));
-    v = ntk_alloc(ctx, (size_t)most * (size_t)n, sizeof *v);
-    w = ntk_alloc(ctx, (size_t)n, sizeof *w);
-    h = ntk_alloc(ctx, (size_t)most, sizeof *h);
-    if (!v || !w || !h)
-        goto done;
-    random_unit(n, v);
-    for (int k = 0; k < most; k++) {
-        double *vk = v + (size_t)k * (size_t)n;
+    NTK_TRY(ntk_basis_new(ctx, n, n < STEPS_MAX ? n : STEPS_MAX, apply, user, &b));
+    status = largest(&b, lambda);
+    ntk_basis_free(&b);
+    return status;
+}
 
-        memcpy(w, vk, (size_t)n * sizeof *w);
-        status = apply(w, user);
-        if (status == NTK_OK)
-            status = ntk_progress(ctx, "Lanczos steps", k + 1, most);
-        if (status != NTK_OK)
-            goto done;
-        diagonal[k] = cblas_ddot(size, w, 1, vk, 1);
-        for (int pass = 0; pass < 2; pass++) { /* twice is enough (Parlett 1998, 6.9) */
-            cblas_dgemv(CblasColMajor, CblasTrans, size, k + 1, 1, v, size, w, 1, 0, h, 1);
-            cblas_dgemv(CblasColMajor, CblasNoTrans, size, k + 1, -1, v, size, h, 1, 1, w, 1);
-        }
-        off[k] = cblas_dnrm2(size, w, 1);
-        last = now;
-        now = largest_ritz(k + 1, diagonal, off);
-        if (k + 1 == most || off[k] <= 1e-14 * fabs(now) ||
-            (k >= 8 && fabs(now - last) <= SETTLED * fabs(now)))
-            break;
-        memcpy(vk + n, w, (size_t)n * sizeof *w);
-        cblas_dscal(size, 1 / off[k], vk + n, 1);
-    }
-    *lambda = now;
-    status = NTK_OK;
+struct matrix {
+    struct ntk_operator *o;
+    size_t k;
+    double *product; /* [n] */
+};
 
-done:
-    ntk_ctx_release(ctx, bytes);
-    free(v);
-    free(w);
-    free(h);
+static ntk_status apply_matrix(double *x, void *user)
+{
+    const struct matrix *m = user;
+
+    NTK_TRY(ntk_operator_apply(m->o, m->k, 1, x, m->product));
+    memcpy(x, m->product, (size_t)m->o->n * sizeof *x);
+    return NTK_OK;
+}
+
+ntk_status ntk_operator_largest(struct ntk_operator *o, size_t k, double *lambda)
+{
+    struct matrix m = {o, k, ntk_alloc(o->ctx, (size_t)o->n, sizeof *m.product)};
+    const ntk_status status = m.product ? ntk_lanczos_largest(o->ctx, o->n, apply_matrix, &m, lambda) : NTK_ENOMEM;
+
+    free(m.product);
     return status;
 }

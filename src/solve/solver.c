@@ -125,6 +125,11 @@ static void set_ridge(struct ntk_solver *s, const double *ridge)
         s->constant = s->constant && ridge[i] == ridge[0];
 }
 
+static ntk_status read_again(struct ntk_solver *s)
+{
+    return ntk_solver_read(s, s->class->bytes(s->n), "a kernel matrix of this many samples");
+}
+
 ntk_status ntk_solver_factor(struct ntk_solver *s, const double *ridge, char *how, size_t size)
 {
     ntk_status status;
@@ -132,7 +137,7 @@ ntk_status ntk_solver_factor(struct ntk_solver *s, const double *ridge, char *ho
     *how = '\0';
     set_ridge(s, ridge);
     s->factored = false;
-    NTK_TRY(ntk_solver_read(s, s->class->bytes(s->n), "a kernel matrix of this many samples"));
+    NTK_TRY(read_again(s));
     status = s->class->factor(s, how, size);
     s->factored = status == NTK_OK && !*how;
     return status;
@@ -147,37 +152,49 @@ ntk_status ntk_solver_restored(struct ntk_solver *s, const double *ridge)
 
 /* ---- faces */
 
-static ntk_status lacks(const struct ntk_solver *s, const char *what)
+/* Of every face but eigenvectors: that the solver has it, and a factor. */
+static ntk_status check(const struct ntk_solver *s, bool has, const char *what)
 {
-    return ntk_fail(s->ctx, NTK_ENOTSUP, "the solver '%s' has no %s; others have: %s", s->class->name, what,
-                    ntk_solver_names());
+    if (!has)
+        return ntk_fail(s->ctx, NTK_ENOTSUP, "the solver '%s' has no %s; others have: %s", s->class->name, what,
+                        ntk_solver_names());
+    return s->factored ? NTK_OK : ntk_fail(s->ctx, NTK_EINVAL, "the matrix has no factor yet, or none with this ridge");
 }
 
-ntk_status ntk_solver_solve(struct ntk_solver *s, int64_t m, double *x) { return s->class->solve(s, m, x); }
+ntk_status ntk_solver_solve(struct ntk_solver *s, int64_t m, double *x)
+{
+    NTK_TRY(check(s, true, "solutions"));
+    return s->class->solve(s, m, x);
+}
 
 ntk_status ntk_solver_half(struct ntk_solver *s, int64_t m, double *x)
 {
-    return s->class->half ? s->class->half(s, m, x) : lacks(s, "roots, which variances need");
+    NTK_TRY(check(s, s->class->half, "roots, which variances need"));
+    return s->class->half(s, m, x);
 }
 
 ntk_status ntk_solver_log_determinant(struct ntk_solver *s, double *value)
 {
-    return s->class->log_determinant ? s->class->log_determinant(s, value)
-                                     : lacks(s, "determinant, which the likelihood needs");
+    NTK_TRY(check(s, s->class->log_determinant, "determinant, which the likelihood needs"));
+    return s->class->log_determinant(s, value);
 }
 
 ntk_status ntk_solver_inverse_diagonal(struct ntk_solver *s, double *d)
 {
-    return s->class->inverse_diagonal ? s->class->inverse_diagonal(s, d)
-                                      : lacks(s, "diagonal of the inverse, which leave-one-out needs");
+    NTK_TRY(check(s, s->class->inverse_diagonal, "diagonal of the inverse, which leave-one-out needs"));
+    return s->class->inverse_diagonal(s, d);
 }
 
 ntk_status ntk_solver_extremes(struct ntk_solver *s, double *least, double *largest)
 {
+    NTK_TRY(check(s, true, "extreme eigenvalues"));
     return s->class->extremes(s, least, largest);
 }
 
 ntk_status ntk_solver_eigen(struct ntk_solver *s, const struct ntk_eigen **eigen)
 {
-    return s->class->eigen ? s->class->eigen(s, eigen) : lacks(s, "eigenvectors, which finite times need");
+    if (!s->class->eigen)
+        return check(s, false, "eigenvectors, which finite times need");
+    NTK_TRY(read_again(s));
+    return s->class->eigen(s, eigen);
 }

@@ -4,8 +4,9 @@
  */
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
-#include "base/pieces.h"
+#include "base/sums.h"
 #include "store/operator.h"
 
 /* ---- arrays */
@@ -75,16 +76,21 @@ static ntk_status stream_arrays(struct ntk_operator *o, const struct ntk_reading
     return NTK_OK;
 }
 
-/* Upper triangles are what is read: the same here. */
+/* Of upper triangles, which are what is read, but for squares on the diagonal. */
 static ntk_status apply_array(struct ntk_operator *o, size_t k, int64_t m, const double *x, double *out)
 {
-    struct ntk_pieces p = ntk_pieces_of(o->ctx, NULL, 0);
+    const double *a = ((const struct of_arrays *)o)->k[k];
+    const int threads = o->ctx->threads;
 
-    for (int64_t i = 0; i < m * o->n; i++)
-        out[i] = 0;
-    ntk_pieces_symm(&p, CblasLower, (int)o->n, (int)m, ((const struct of_arrays *)o)->k[k], (int)o->n, x, (int)o->n, out,
-                    (int)o->n);
-    return p.status;
+    memset(out, 0, (size_t)(m * o->n) * sizeof *out);
+    for (int64_t i = 0; i < o->n; i += AT_ONCE) {
+        const int64_t ni = o->n - i < AT_ONCE ? o->n - i : AT_ONCE, width = o->n - i;
+
+        NTK_TRY(ntk_poll(o->ctx));
+        for (int64_t c = 0; c < m; c++)
+            ntk_sums_symmetric(threads, ni, width, a + i * o->n + i, o->n, x + c * o->n + i, out + c * o->n + i);
+    }
+    return NTK_OK;
 }
 
 static void close(struct ntk_operator *o) { free(o); }
@@ -162,7 +168,46 @@ static ntk_status stream_rows(struct ntk_operator *o, const struct ntk_reading *
     return status;
 }
 
-static const struct ntk_operator_class of_rows = {.name = "rows of a matrix", .stream = stream_rows, .close = close};
+/* ---- products with rows, as they come */
+
+struct product {
+    const struct ntk_operator *o;
+    int64_t m;
+    const double *x;
+    double *row, *out; /* [n], [m][n] */
+};
+
+static int multiply_block(const ntk_block *b, void *user)
+{
+    const struct product *p = user;
+
+    for (int64_t i = 0; i < b->ni; i++) {
+        const int64_t n = p->o->n, row = b->i0 + i;
+
+        for (int64_t j = i; j < b->nj; j++)
+            p->row[j - i] = ntk_number(b->k, p->o->dtype, (size_t)(i * b->ld + j));
+        for (int64_t c = 0; c < p->m; c++)
+            ntk_sums_symmetric(p->o->ctx->threads, 1, n - row, p->row, n, p->x + c * n + row, p->out + c * n + row);
+    }
+    return 0;
+}
+
+/* They cannot be read again from where a part of them begins, as products by entries would. */
+static ntk_status apply_rows(struct ntk_operator *o, size_t k, int64_t m, const double *x, double *out)
+{
+    struct product p = {.o = o, .m = m, .x = x, .out = out, .row = ntk_alloc(o->ctx, (size_t)o->n, sizeof *p.row)};
+    const struct ntk_reading r = {.ni = o->n, .what = "rows of a kernel matrix", .sink = multiply_block, .user = &p};
+    ntk_status status;
+
+    (void)k;
+    memset(out, 0, (size_t)(m * o->n) * sizeof *out);
+    status = p.row ? stream_rows(o, &r) : NTK_ENOMEM;
+    free(p.row);
+    return status;
+}
+
+static const struct ntk_operator_class of_rows = {
+    .name = "rows of a matrix", .stream = stream_rows, .apply = apply_rows, .close = close};
 
 ntk_status ntk_operator_of_rows(ntk_ctx *ctx, int64_t n, ntk_dtype dtype, int64_t block, ntk_rows_fn *rows, void *user,
                                 struct ntk_operator **o)

@@ -4,9 +4,10 @@
  */
 #include "store/operator.h"
 
-#include <cblas.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "base/sums.h"
 
 void ntk_operator_free(struct ntk_operator *o)
 {
@@ -97,18 +98,6 @@ static int64_t rows_at_once(const struct ntk_operator *o)
     return rows < 1 ? 1 : rows < o->n ? rows : o->n;
 }
 
-/* out += rows x, and what their mirror adds. */
-static void multiply_rows(int64_t n, int64_t i0, int64_t ni, const double *rows, int64_t m, const double *x, double *out)
-{
-    const int64_t width = n - i0, below = width - ni;
-
-    cblas_dgemm(CblasColMajor, CblasTrans, CblasNoTrans, (int)ni, (int)m, (int)width, 1, rows, (int)width, x + i0,
-                (int)n, 1, out + i0, (int)n);
-    if (below > 0)
-        cblas_dgemm(CblasColMajor, CblasNoTrans, CblasNoTrans, (int)below, (int)m, (int)ni, 1, rows + ni, (int)width,
-                    x + i0, (int)n, 1, out + i0 + ni, (int)n);
-}
-
 static ntk_status apply_by_entries(struct ntk_operator *o, size_t k, int64_t m, const double *x, double *out)
 {
     const int64_t most = rows_at_once(o);
@@ -120,8 +109,8 @@ static ntk_status apply_by_entries(struct ntk_operator *o, size_t k, int64_t m, 
         const int64_t ni = o->n - i < most ? o->n - i : most;
 
         status = read_rows(o, k, i, ni, rows);
-        if (status == NTK_OK)
-            multiply_rows(o->n, i, ni, rows, m, x, out);
+        for (int64_t c = 0; c < m && status == NTK_OK; c++)
+            ntk_sums_symmetric(o->ctx->threads, ni, o->n - i, rows, o->n - i, x + c * o->n + i, out + c * o->n + i);
     }
     free(rows);
     return status;

@@ -57,6 +57,31 @@ static void instruction_sets_are_checked(void **state)
     assert_int_equal(strncmp(ntk_isa_available(), isa, strlen(isa)), 0);
 }
 
+/* A vector has twice as many numbers in float32, in every instruction set. */
+static void vectors_are_counted(void **state)
+{
+    ntk_ctx *ctx = *state;
+    static const struct {
+        const char *isa;
+        int lanes;
+    } known[] = {{"avx2", 4}, {"avx512", 8}};
+    double rate[2];
+    int lanes[2];
+
+    assert_ok(ctx, ntk_ctx_set_isa(ctx, "baseline"));
+    assert_ok(ctx, ntk_ctx_peak(ctx, NTK_F64, &rate[0], &lanes[0]));
+    assert_ok(ctx, ntk_ctx_peak(ctx, NTK_F32, &rate[1], &lanes[1]));
+    assert_true(lanes[0] >= 1 && lanes[1] == 2 * lanes[0]);
+    for (int k = 0; k < 2; k++)
+        assert_true(rate[k] > 0 && isfinite(rate[k]));
+    for (size_t k = 0; k < sizeof known / sizeof *known; k++) {
+        if (ntk_ctx_set_isa(ctx, known[k].isa) != NTK_OK)
+            continue; /* not this machine's */
+        assert_ok(ctx, ntk_ctx_peak(ctx, NTK_F64, &rate[0], &lanes[0]));
+        assert_int_equal(lanes[0], known[k].lanes);
+    }
+}
+
 static void memory_is_bounded(void **state)
 {
     ntk_ctx *ctx = *state;
@@ -189,6 +214,7 @@ int main(void)
         TEST(messages_are_kept),
         TEST(threads_are_checked),
         TEST(instruction_sets_are_checked),
+        TEST(vectors_are_counted),
         TEST(memory_is_bounded),
         TEST(limits_of_groups_are_read),
         TEST(arenas_hand_out_zeroed_memory),

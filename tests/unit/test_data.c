@@ -29,17 +29,22 @@ static void assert_golden(const ntk_data *data)
 static void views_are_checked(void **state)
 {
     struct fixture *f = *state;
-    const ntk_shape image = {2, 1, 2, 2}, odd = {0, 2, 1, 3}, vector = {0, 1, 1, 4};
+    const ntk_shape image = {2, 1, 2, 2}, sequence = {1, 1, 2, 2}, odd = {0, 2, 1, 3}, vector = {0, 1, 1, 4};
+    const ntk_shape huge = {2, INT64_MAX, 2, 1};
     double x[8] = {1, 2, 3, 4, 5, 6, nan(""), 8};
     ntk_data *data = NULL;
 
     assert_fails(f->ctx, NTK_EINVAL, "sample 1, feature [0][1][0] is nan",
                  ntk_data_view(f->ctx, x, NTK_F64, 2, image, &data));
+    assert_fails(f->ctx, NTK_EINVAL, "sample 1, feature [1][0] is nan",
+                 ntk_data_view(f->ctx, x, NTK_F64, 2, sequence, &data));
     x[6] = -HUGE_VAL;
     assert_fails(f->ctx, NTK_EINVAL, "sample 1, feature 2 is -inf",
                  ntk_data_view(f->ctx, x, NTK_F64, 2, vector, &data));
     assert_fails(f->ctx, NTK_ESHAPE, "{0, 2, 1, 3}",
                  ntk_data_view(f->ctx, x, NTK_F64, 1, odd, &data));
+    /* whose positions are not multiplied */
+    assert_fails(f->ctx, NTK_ESHAPE, "at most 2^31 - 1 numbers", ntk_data_view(f->ctx, x, NTK_F64, 1, huge, &data));
     assert_fails(f->ctx, NTK_EINVAL, "got 0", ntk_data_view(f->ctx, x, NTK_F64, 0, image, &data));
     assert_fails(f->ctx, NTK_EINVAL, "got 5",
                  ntk_data_view(f->ctx, x, (ntk_dtype)5, 1, image, &data));
@@ -932,6 +937,10 @@ static void features_are_standardised(void **state)
     assert_fails(f->ctx, NTK_ESHAPE, "samples are 2 x 2 x 2, the standardisation was learned on 2",
                  ntk_scaler_apply(scaler, images_of, &scaled));
     ntk_scaler_free(scaler);
+    ntk_data_free(train);
+    train = load(f, write_text(f, "c.csv", "1e300,1,0\n-1e300,2,1\n"), NULL); /* squares overflow */
+    assert_fails(f->ctx, NTK_ENUMERIC, "feature 0 cannot be standardised: its mean is 0, its deviation inf",
+                 ntk_scaler_fit(NTK_STD_FEATURE, train, &scaler));
     assert_fails(f->ctx, NTK_EINVAL, "got 9", ntk_scaler_fit((ntk_standardize)9, train, &scaler));
     ntk_data_free(images_of);
     ntk_data_free(train);
@@ -987,6 +996,38 @@ static void arrays_come_back(void **state)
     assert_near(x_at(d, 1, 3), 7, 0, 1);
     assert_memory_equal(ntk_data_y(d, NULL), y, sizeof y);
     ntk_data_free(d);
+}
+
+static void targets_are_finite(void **state)
+{
+    struct fixture *f = *state;
+    const double x[] = {0, 1, 2, 3}, y[] = {4, 5, 6, HUGE_VAL};
+    const ntk_array arrays[] = {{"x", x, NTK_F64, 2, {2, 2}, NULL}, {"y", y, NTK_F64, 2, {2, 2}, NULL}};
+
+    assert_ok(f->ctx, ntk_array_write(f->ctx, path_of(f, "a.npz"), arrays, 2));
+    fails(f, NTK_EINVAL, "target 1 of sample 1 is inf: targets must be finite", f->path, NULL);
+}
+
+/* Quotes around what would else be another field, or none; they are doubled within. */
+static void csv_words_are_quoted(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const words[] = {"plain", "a,b", "say \"x\"", "", " led", "two;parts"};
+    const double number[] = {0, 1, 2, 3, 4, 5};
+    const ntk_column columns[] = {{.name = "n", .x = number, .stride = 1},
+                                  {.name = "the, name", .x = number, .stride = 1, .words = words}};
+    char text[200] = "";
+    FILE *in;
+
+    assert_ok(f->ctx, ntk_csv_write(f->ctx, path_of(f, "w.csv"), columns, 2, 6));
+    in = fopen(f->path, "r");
+    assert_non_null(in);
+    text[fread(text, 1, sizeof text - 1, in)] = '\0';
+    fclose(in);
+    assert_string_equal(text, "n,\"the, name\"\n0,plain\n1,\"a,b\"\n2,\"say \"\"x\"\"\"\n3,\"\"\n"
+                              "4,\" led\"\n5,\"two;parts\"\n");
+    assert_fails(f->ctx, NTK_EINVAL, "no column", ntk_csv_write(f->ctx, f->path, columns, 0, 6));
+    assert_fails(f->ctx, NTK_EINVAL, "path is NULL", ntk_csv_write(f->ctx, NULL, columns, 2, 6));
 }
 
 /* Texts are of one width: UTF-32 to NumPy, what is not UTF-8 replaced. */
@@ -1095,6 +1136,8 @@ int main(void)
         TEST(features_are_standardised),
         TEST(channels_are_standardised),
         TEST(arrays_come_back),
+        TEST(targets_are_finite),
+        TEST(csv_words_are_quoted),
         TEST(words_are_written),
         TEST(large_archives),
         TEST(write_errors),

@@ -537,6 +537,12 @@ static void bad_input_is_refused(void **state)
     c.opts.rtol = 1;
     assert_fails(ctx, NTK_EINVAL, "rtol must be from 1e-13 to 0.1, got 1", run(&c, NULL, NULL));
     c.opts = good;
+    c.opts.atol = 0;
+    assert_fails(ctx, NTK_EINVAL, "atol must be positive, got 0", run(&c, NULL, NULL));
+    c.opts = good;
+    c.opts.learning_rate = -2;
+    assert_fails(ctx, NTK_EINVAL, "learning_rate must be positive, got -2", run(&c, NULL, NULL));
+    c.opts = good;
     c.opts.momentum = 1;
     assert_fails(ctx, NTK_EINVAL, "momentum must be from 0 to below 1", run(&c, NULL, NULL));
     c.opts = good;

@@ -81,6 +81,16 @@ WRAP(void *, calloc, (size_t n, size_t size), (n, size))
 WRAP(void *, realloc, (void *p, size_t n), (p, n))
 WRAP(void *, aligned_alloc, (size_t align, size_t n), (align, n))
 
+/* _exit leaves out what a build with coverage has counted. */
+static void write_counts(void)
+{
+#ifdef COVERAGE
+    void __gcov_dump(void);
+
+    __gcov_dump();
+#endif
+}
+
 int __real_main(int argc, char **argv); /* the command line's */
 int __wrap_main(void);
 
@@ -107,6 +117,7 @@ static void run_here(const char *command, long failing, unsigned seconds)
     argc = __real_main(argc, argv);
     watch->on = false;
     fflush(NULL);
+    write_counts();
     _exit(argc); /* without a look for leaks: the process ends */
 }
 

@@ -142,6 +142,31 @@ static void scaled_copies_have_them(void **state)
     ntk_scaler_free(scaler);
 }
 
+/* Some samples in another order: parts of their own, counted and bounded. */
+static void selected_samples_have_them(void **state)
+{
+    struct fixture *f = *state;
+    static const int64_t rows[] = {2, 0};
+    const size_t before = f->ctx->held;
+    const size_t x_bytes = sizeof(float[4]), all = x_bytes + sizeof(double[2]) + 4 + sizeof(int64_t[3]) + sizeof(int32_t[6]);
+    ntk_data *d = load_file(f, 0, 0), *selected;
+    const size_t loaded = f->ctx->held - before;
+
+    ntk_ctx_set_memory(f->ctx, f->ctx->held + all - 1);
+    assert_fails(f->ctx, NTK_ENOMEM, "the data with all its parts", ntk_data_select(d, rows, 2, &selected));
+    assert_int_equal(f->ctx->held - before, loaded);
+    ntk_ctx_set_memory(f->ctx, 0);
+    assert_ok(f->ctx, ntk_data_select(d, rows, 2, &selected));
+    assert_int_equal(f->ctx->held - before, loaded + all);
+    ntk_data_free(d);
+    assert_int_equal(((const unsigned char *)ntk_data_part(selected, NTK_PART_MASK))[1], mask[5]);
+    assert_memory_equal(ntk_data_part(selected, NTK_PART_WEIGHTS), ((double[]){weights[2], weights[0]}), sizeof(double[2]));
+    assert_memory_equal(ntk_data_part(selected, NTK_PART_EDGE_OFFSETS), ((int64_t[]){0, 2, 3}), sizeof(int64_t[3]));
+    assert_memory_equal(ntk_data_part(selected, NTK_PART_EDGES), ((int32_t[]){1, 0, 1, 1, 0, 1}), sizeof(int32_t[6]));
+    ntk_data_free(selected);
+    assert_int_equal(f->ctx->held, before);
+}
+
 static void memory_of_parts_is_bounded(void **state)
 {
     struct fixture *f = *state;
@@ -176,11 +201,11 @@ static const struct wrong wrong[] = {
     {MASK, 2, {3, 2}, 3, 0.5, NTK_EINVAL, "position 1 of sample 1 has the mask 0.5: expected 0 or 1"},
     {MASK, 2, {3, 2}, 3, (double)NAN, NTK_EINVAL, "the mask nan"},
     {OFFSETS, 1, {3}, -1, 0, NTK_ESHAPE, "edge_offsets must have the shape (4,)"},
-    {OFFSETS, 1, {4}, 0, 1, NTK_EINVAL, "edge offset 0 is 1: offsets must be integers from 0 on"},
+    {OFFSETS, 1, {4}, 0, 1, NTK_EINVAL, "edge offset 0 is 1: offsets must begin at 0"},
     {OFFSETS, 1, {4}, 2, 0.5, NTK_EINVAL, "edge offset 2 is 0.5"},
-    {OFFSETS, 1, {4}, 2, 0, NTK_EINVAL, "edge offset 2 is 0: offsets must be integers from 0 on, none less"},
+    {OFFSETS, 1, {4}, 2, 0, NTK_EINVAL, "edge offset 2 is 0: offsets must be integers from 0 to 2^53, none less"},
     {OFFSETS, 1, {4}, 3, 4, NTK_ESHAPE, "edges must have the shape (4, 2) beside these samples, got (3, 2)"},
-    {OFFSETS, 1, {4}, 3, 1e300, NTK_EINVAL, "edge offset 3 is 1e+300"},
+    {OFFSETS, 1, {4}, 3, 1e300, NTK_EINVAL, "edge offset 3 is 1e+300: offsets must be integers from 0 to 2^53"},
     {EDGES, 2, {2, 3}, -1, 0, NTK_ESHAPE, "edges must have the shape (3, 2)"},
     {EDGES, 2, {3, 2}, 5, 2, NTK_EINVAL, "edge 2 goes to position 2: samples have positions 0 to 1"},
     {EDGES, 2, {3, 2}, 2, -1, NTK_EINVAL, "edge 1 goes from position -1"},
@@ -323,6 +348,7 @@ int main(void)
         TEST(masks_of_images),
         TEST(slices_have_their_parts),
         TEST(scaled_copies_have_them),
+        TEST(selected_samples_have_them),
         TEST(memory_of_parts_is_bounded),
         TEST(what_is_wrong_is_said),
         TEST(parts_that_need_each_other),

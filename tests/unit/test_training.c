@@ -214,6 +214,43 @@ static void threads_may_change_meanwhile(void **state)
     ntk_net_free(net);
 }
 
+static void bad_options_are_refused(void **state)
+{
+    struct fixture f;
+    ntk_train_opts good, o;
+    ntk_train *train = NULL;
+
+    (void)state;
+    start(&f, "Dense(3)");
+    ntk_train_opts_init(&good);
+    o = good;
+    o.learning_rate = -1;
+    assert_fails(ctx, NTK_EINVAL, "learning_rate must be positive, or 0 for one that is chosen, got -1",
+                 ntk_train_new(f.p, f.x, f.y, &o, &train));
+    o = good;
+    o.fraction = 0;
+    assert_fails(ctx, NTK_EINVAL, "fraction must be positive, got 0",
+                 ntk_train_new(f.p, f.x, f.y, &o, &train));
+    o = good;
+    o.momentum = 1;
+    assert_fails(ctx, NTK_EINVAL, "momentum must be from 0 to below 1, got 1",
+                 ntk_train_new(f.p, f.x, f.y, &o, &train));
+    o = good;
+    o.batch = N + 1;
+    assert_fails(ctx, NTK_EINVAL, "batch must be from 1 to the 6 samples, or 0 for all, got 7",
+                 ntk_train_new(f.p, f.x, f.y, &o, &train));
+    f.y[4] = 2;
+    o = good;
+    o.loss = NTK_LOSS_XENT;
+    assert_fails(ctx, NTK_EINVAL, "target 1 of sample 1 is 2; cross-entropy needs probabilities",
+                 ntk_train_new(f.p, f.x, f.y, &o, &train));
+    f.y[4] = (double)NAN;
+    assert_fails(ctx, NTK_EINVAL, "target 1 of sample 1 is nan; targets must be finite",
+                 ntk_train_new(f.p, f.x, f.y, &good, &train));
+    assert_null(train);
+    stop(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -222,6 +259,7 @@ int main(void)
         cmocka_unit_test(a_small_first_loss_is_no_divergence),
         cmocka_unit_test(checkpoints_of_other_runs_are_refused),
         cmocka_unit_test(threads_may_change_meanwhile),
+        cmocka_unit_test(bad_options_are_refused),
     };
 
     return cmocka_run_group_tests_name("training", tests, setup, teardown);
