@@ -114,13 +114,14 @@ class _Fits:
         self._models = {}
 
     def model(self, regime="ntk", finite_time=False, nngp=None):
-        """nngp: gives the NNGP matrix, which covariances of 'ntk' need; None: none. LinAlgError if the matrix is singular."""
+        """nngp: gives the NNGP matrix, which covariances of 'ntk' need; None: none. LinAlgError if it is singular."""
         found, has_nngp = self._models.get((regime, finite_time), (None, False))
         if found is None or (nngp is not None and not has_nngp):
+            y = self.targets.columns(self.targets.y)
+            covariance = regime != "ntk" or nngp is not None
             try:
-                found = _core.Model.fit_matrix(self.k, nngp and nngp(), self.targets.columns(self.targets.y), _POSTERIORS[regime],
-                                               self.dtype.char, self.diag_reg, self.absolute, finite_time,
-                                               regime != "ntk" or nngp is not None)
+                found = _core.Model.fit_matrix(self.k, nngp and nngp(), y, _POSTERIORS[regime], self.dtype.char,
+                                               self.diag_reg, self.absolute, finite_time, covariance)
             except np.linalg.LinAlgError as error:
                 scale = "(with diag_reg_absolute_scale=True)"
                 raise np.linalg.LinAlgError(str(error).replace("(absolute)", scale)) from None
@@ -143,7 +144,8 @@ class _Fits:
         mean = np.empty((len(times), rows, model.outputs))
         cov = np.empty((len(times), rows, rows)) if cov else None
         model.predict_matrix(*kernels, times, start, mean, cov)
-        return mean.reshape(len(times), -1, *self.targets.y.shape[1:]), cov
+        y = self.targets.y
+        return mean.reshape(len(times), rows * model.outputs * len(y) // y.size, *y.shape[1:]), cov
 
 
 _INFINITY = np.array([np.inf])

@@ -92,7 +92,7 @@ ntk_status ntk_model_prior(const ntk_model *m, const struct ntk_test *test, doub
 
 ntk_status ntk_model_check_covariance(const ntk_model *m)
 {
-    if (m->opts.posterior == NTK_POSTERIOR_NTK && !m->both)
+    if (m->opts.posterior == NTK_POSTERIOR_NTK && !m->opts.covariance)
         return ntk_fail(m->ctx, NTK_EINVAL,
                         "this model was fitted without covariances: fit it with covariance = 1");
     return NTK_OK;
