@@ -661,7 +661,8 @@ NTK_API NTK_NODISCARD ntk_status ntk_model_leave_one_out(const ntk_model *model,
  * model of NTK_ONEHOT or NTK_CENTERED targets: softmax(b f(x)) are then class probabilities that are
  * calibrated on all training samples (Guo et al. 2017's temperature scaling, 1/b the temperature). One
  * label in n + 1 is taken to be random, so that b is finite where all are right; b times the outputs'
- * deviation is 0.01 to 10,000. NTK_EINVAL if the targets are not such, as of regression. */
+ * deviation is 0.01 to 10,000. Samples count by their weights; equal samples of one class are left out together, by a fit
+ * of those that differ. NTK_EINVAL if the targets are not such, as of regression. */
 NTK_API NTK_NODISCARD ntk_status ntk_model_sharpness(const ntk_model *model, double *b);
 /* log p(y | X), natural log, summed over outputs, of the Gaussian process with covariance K + r
  * (Rasmussen and Williams 2006, eq. 2.30). */

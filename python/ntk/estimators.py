@@ -548,6 +548,16 @@ class NTKClassifier(ClassifierMixin, _NTKEstimator):
                          alpha=alpha, alpha_relative=alpha_relative, time=time, input_shape=input_shape, dtype=dtype)
         self.class_weight = class_weight
 
+    # scikit-learn expects of a class of weight 1e-4 that it is hardly predicted, which weights of a small ridge do not
+    # do; the tag says that to its checks, and to nothing else.
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.poor_score = True
+        return tags
+
+    def _more_tags(self):  # before scikit-learn 1.6
+        return {"poor_score": True}
+
     def fit(self, X, y, sample_weight=None):
         """Fits to samples X [n][d], [n][w][c] or [n][h][w][c] and labels y [n] of any type; returns self.
 

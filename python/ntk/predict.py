@@ -10,6 +10,7 @@ or minus the smallest if that is larger. At finite times, and t = inf, direction
 do not move, and do not reach test samples; a RuntimeWarning counts them. LinAlgError if the smallest eigenvalue is
 below -10 times the first of these.
 """
+import re
 from collections import namedtuple
 from dataclasses import dataclass
 
@@ -65,14 +66,16 @@ def _matrix(k, name):
 
 
 def _training_matrix(k, name):
-    """A kernel between training samples as a matrix of its own, and the dtype that it was computed in. What is computed
-    in float32 need not be symmetric to the last digit, and is made so."""
+    """A kernel between training samples as a matrix of its own, and the dtype that it was computed in. Rounding keeps
+    float32 kernels of other programs from being symmetric to the last digit, which the library asks for: they are made so."""
     dtype = as_array(k, name).dtype
     k = _matrix(k, name)
     if k.shape[0] != k.shape[1]:
         raise ValueError(f"{name} must be square, got {k.shape}")
-    if dtype == np.float32 and np.abs(k - k.T).max() <= 100 * np.finfo(dtype).eps * np.abs(k).max():
-        return (k + k.T) / 2, dtype
+    if dtype == np.float32:
+        half = (k - k.T) / 2
+        if np.abs(half).max(initial=0) <= 50 * np.finfo(dtype).eps * np.abs(k).max(initial=0):
+            return k - half, dtype
     return k.copy(), dtype
 
 
@@ -125,6 +128,8 @@ class _Fits:
             except np.linalg.LinAlgError as error:
                 scale = "(with diag_reg_absolute_scale=True)"
                 raise np.linalg.LinAlgError(str(error).replace("(absolute)", scale)) from None
+            except ValueError as error:
+                raise ValueError(re.sub("^(k|nngp) ", "k_train_train ", str(error))) from None
             self._models[regime, finite_time] = found, nngp is not None
         return found
 
