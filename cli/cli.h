@@ -22,7 +22,7 @@ enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
 struct args {
     const char *nets[NETS_MAX]; /* --net, in order */
     size_t n_nets;
-    const char *x, *x1, *x2, *train, *test, *model, *out, *params;
+    const char *x, *x1, *x2, *train, *test, *model, *store, *out, *params;
     const char *get, *dtype, *standardize, *targets, *target, *header, *drop, *features, *loss, *times;
     int64_t train_limit, test_limit, repeat, n, m, d, outputs;
     double diag_reg, time;
@@ -206,7 +206,7 @@ ntk_status network_outputs(const ntk_params *params, const ntk_data *x, double *
 ntk_status network_kernel(const ntk_params *params, ntk_form form, const ntk_data *x1,
                           const ntk_data *x2, double *k);
 void to_double(ntk_dtype dtype, int64_t n, const void *x, double *out);
-/* Fit options from --get, --dtype, --diag-reg, --absolute, --mean. */
+/* Fit options from --get, --dtype, --diag-reg, --absolute, --mean, --store. */
 int fit_options(const struct args *a, ntk_fit_opts *o);
 
 #endif

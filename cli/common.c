@@ -237,5 +237,6 @@ int fit_options(const struct args *a, ntk_fit_opts *o)
     o->diag_reg_absolute = a->absolute;
     o->diag_reg_spelling = "--diag-reg ";
     o->mean_loss = a->mean;
+    o->store = a->store;
     return EXIT_OK;
 }

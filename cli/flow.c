@@ -28,6 +28,8 @@ int flow_check(const struct args *a, const struct trajectory *t)
     if (a->std || a->diag_reg > 0)
         return usage("--%s belongs to the squared loss without momentum, of an infinite network",
                      a->std ? "std" : "diag-reg");
+    if (a->params && a->store)
+        return usage("--store has kernels of infinite networks, not of --params");
     if (a->params && a->get && strcmp(a->get, "ntk") != 0)
         return usage("--params: the flow of a finite network is that of its ntk, got --get %s",
                      a->get);
@@ -46,6 +48,22 @@ struct beginning {
     double *k_train, *k_test, *f0_train, *f0_test;
 };
 
+static ntk_status train_kernel(ntk_ctx *ctx, const struct args *a, const ntk_net *net, unsigned get,
+                               const ntk_kernel *kernel, const ntk_data *x, double *k)
+{
+    ntk_files *files;
+    ntk_status status;
+
+    if (!a->store)
+        return ntk_kernel_compute(kernel, x, NULL, (void *[]){k});
+    status = ntk_files_open(ctx, a->store, &net, 1, get, NTK_F64, x, NULL, &files);
+    if (status != NTK_OK)
+        return status;
+    status = ntk_files_compute(files, (void *[]){k});
+    ntk_files_free(files);
+    return status;
+}
+
 static int of_infinite(ntk_ctx *ctx, const struct args *a, const ntk_net *net,
                        const struct samples *s, struct beginning *b)
 {
@@ -58,7 +76,7 @@ static int of_infinite(ntk_ctx *ctx, const struct args *a, const ntk_net *net,
     if (get == (NTK_NNGP | NTK_NTK))
         return usage("--get both is for 'ntk kernel'; here it is ntk or nngp");
     TRY(ctx, ntk_kernel_new(ctx, nets, 1, get, NTK_F64, ntk_data_shape(s->train), &kernel));
-    status = ntk_kernel_compute(kernel, s->train, NULL, (void *[]){b->k_train});
+    status = train_kernel(ctx, a, net, get, kernel, s->train, b->k_train);
     if (status == NTK_OK && s->test)
         status = ntk_kernel_compute(kernel, s->test, s->train, (void *[]){b->k_test});
     ntk_kernel_free(kernel);

@@ -98,6 +98,8 @@ static const struct option options[] = {
     {"checkpoint", TEXT, AT(checkpoint), "FILE",
      "state of the run, written at each record; if it is there, the run goes on from it"},
     {"quick", FLAG, AT(quick), NULL, "small, in seconds, to see how it works"},
+    {"store", TEXT, AT(store), "FOLDER",
+     "the kernel is there, or computed block by block: interrupted work goes on, later work computes nothing"},
     {"out", TEXT, AT(out), "FILE", "where the result goes"},
     {"json", FLAG, AT(json), NULL, "report as JSON on one line"},
     {"quiet", FLAG, AT(quiet), NULL, "no notes and no progress"},

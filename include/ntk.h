@@ -506,6 +506,23 @@ NTK_API NTK_NODISCARD ntk_status ntk_kernel_solve(ntk_ctx *ctx, int64_t n, ntk_d
                                                   const double *y, int64_t outputs, double diag_reg,
                                                   double *alpha);
 
+/* Kernel matrices in a folder, in blocks of rows: a file for each block of each matrix, which appears when it is
+ * complete. So work that was interrupted goes on where it was, and what is there is not computed again. */
+typedef struct ntk_files ntk_files;
+/* The matrices of nets, want and dtype as ntk_kernel_new has them, between samples x1 and x2 (NULL: x1 with itself). The
+ * folder is made if it is not there, and says in store.txt what it has: it belongs to one list of matrices, of which any
+ * may be asked for, and to samples, by their 128-bit hash, a dtype and a backend; NTK_EINVAL says what differs. nets may be
+ * freed afterwards, samples must outlive the store. */
+NTK_API NTK_NODISCARD ntk_status ntk_files_open(ntk_ctx *ctx, const char *folder, const ntk_net *const *nets,
+                                                size_t n_nets, unsigned want, ntk_dtype dtype, const ntk_data *x1,
+                                                const ntk_data *x2, ntk_files **files);
+NTK_API void ntk_files_free(ntk_files *files);
+/* All entries into out[m], [n1][n2] of dtype, as ntk_kernel_compute; blocks that are not there are computed first. out
+ * NULL: no more than that. NTK_EIO names a file that is not a block, and has to be removed. */
+NTK_API NTK_NODISCARD ntk_status ntk_files_compute(ntk_files *files, void *const *out);
+/* The same of rows i0 ... i0 + ni - 1 of matrix m only: [ni][n2], or from column i0 on, [ni][n1 - i0], without x2. */
+NTK_API NTK_NODISCARD ntk_status ntk_files_rows(ntk_files *files, size_t m, int64_t i0, int64_t ni, void *rows);
+
 /* ---------------------------------------------------------------------------------- models */
 
 /* Whose mean and covariance a model predicts.

@@ -6,8 +6,8 @@
  * targets one-hot - 1/10; no ridge; kernel entries in float32, solved in float64; the largest
  * output is the answer. GAP is with the first and the last layer not trained.
  *
- * All networks go through one kernel, block of rows by block of rows. A block is a file that
- * appears when it is complete; a restart computes only those that are missing.
+ * All networks go through one kernel, block of rows by block of rows, into stores of files: a restart computes only the
+ * blocks that are missing.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -17,8 +17,7 @@
 
 #define CLASSES   10
 #define CASES     16
-#define BLOCK     500 /* rows in a file: some minutes of work at most */
-#define BLOCK_GAP 50
+#define BLOCK     100 /* rows that are read at once */
 
 /* Percent; training images: all 50,000, and the first 2,000. */
 static const struct {
@@ -39,9 +38,8 @@ struct work {
         int depth, gap;
     } cases[CASES];
     struct samples s;
-    ntk_kernel *kernel;
-    int64_t n, m, block; /* training and test images, rows in a block */
-    float *rows[CASES];  /* [block][n] */
+    ntk_files *train, *test; /* training images with themselves, test images with them */
+    int64_t n, m;
 };
 
 /* ---- options */
@@ -89,16 +87,31 @@ static int load(struct work *w)
     STEP(samples_load(w->ctx, &a, NULL, NULL, true, &w->s));
     w->n = ntk_data_n(w->s.train);
     w->m = ntk_data_n(w->s.test);
-    w->block = w->cases[w->n_cases - 1].gap ? BLOCK_GAP : BLOCK;
-    w->block = w->block < w->n ? w->block : w->n;
+    return EXIT_OK;
+}
+
+/* ---- stores */
+
+/* DIR/train-v3-v4 or the like: a folder has one list of networks. */
+static int open_store(const struct work *w, ntk_net *const *nets, const char *part, const ntk_data *x1,
+                      const ntk_data *x2, ntk_files **files)
+{
+    char folder[PATH_ROOM];
+    int n = snprintf(folder, sizeof folder, "%s/%s", w->dir, part);
+
+    for (int k = 0; k < w->n_cases; k++)
+        n += snprintf(folder + n, sizeof folder - (size_t)n, "-%s%d", w->cases[k].gap ? "gap" : "v", w->cases[k].depth);
+    TRY(w->ctx, ntk_files_open(w->ctx, folder, (const ntk_net *const *)nets, (size_t)w->n_cases, NTK_NTK, NTK_F32, x1, x2,
+                               files));
     return EXIT_OK;
 }
 
 /* All networks in one kernel. */
-static int compile(struct work *w)
+static int compute(struct work *w)
 {
     ntk_net *nets[CASES] = {NULL};
     ntk_status status = NTK_OK;
+    int code;
 
     for (int k = 0; k < w->n_cases && status == NTK_OK; k++) {
         char text[64];
@@ -107,129 +120,14 @@ static int compile(struct work *w)
                  w->cases[k].gap ? "gap" : "none");
         status = ntk_net_parse(w->ctx, text, &nets[k]);
     }
-    if (status == NTK_OK)
-        status = ntk_kernel_new(w->ctx, (const ntk_net *const *)nets, (size_t)w->n_cases, NTK_NTK,
-                                NTK_F32, ntk_data_shape(w->s.train), &w->kernel);
+    code = status == NTK_OK ? open_store(w, nets, "train", w->s.train, NULL, &w->train) : fail(w->ctx, status);
+    if (code == EXIT_OK)
+        code = open_store(w, nets, "test", w->s.test, w->s.train, &w->test);
     for (int k = 0; k < w->n_cases; k++)
         ntk_net_free(nets[k]);
-    TRY(w->ctx, status);
-    return EXIT_OK;
-}
-
-/* ---- blocks of rows on disk */
-
-static void block_path(const struct work *w, int k, const char *part, int64_t i, char path[PATH_ROOM])
-{
-    snprintf(path, PATH_ROOM, "%s/%s-%d-%s-%06lld.f32", w->dir, w->cases[k].gap ? "gap" : "vanilla",
-             w->cases[k].depth, part, (long long)i);
-}
-
-static bool is_there(const struct work *w, const char *part, int64_t i, size_t bytes)
-{
-    for (int k = 0; k < w->n_cases; k++) {
-        char path[PATH_ROOM];
-        FILE *f;
-        bool whole;
-
-        block_path(w, k, part, i, path);
-        f = fopen(path, "rb");
-        if (!f)
-            return false;
-        whole = fseek(f, 0, SEEK_END) == 0 && ftell(f) == (long)bytes;
-        fclose(f);
-        if (!whole)
-            return false;
-    }
-    return true;
-}
-
-static int write_block(const struct work *w, int k, const char *part, int64_t i, size_t bytes)
-{
-    char path[PATH_ROOM];
-    struct ntk_outfile out;
-
-    block_path(w, k, part, i, path);
-    STEP(file_open(path, &out));
-    (void)!fwrite(w->rows[k], 1, bytes, out.f);
-    return file_close(path, &out, EXIT_OK);
-}
-
-/* Where the blocks that the library delivers go: a part of the rows. */
-struct place {
-    const struct work *w;
-    int64_t width, column; /* of the rows; where the part begins */
-    bool symmetric;
-};
-
-static int put(const ntk_block *b, void *user)
-{
-    const struct place *p = user;
-    const float *k = b->k;
-
-    for (int64_t i = 0; i < b->ni; i++)
-        for (int64_t j = 0; j < b->nj; j++) {
-            const int64_t row = b->i0 + i, column = b->j0 + j;
-
-            p->w->rows[b->output][row * p->width + p->column + column] = k[i * b->ld + j];
-            if (p->symmetric)
-                p->w->rows[b->output][column * p->width + p->column + row] = k[i * b->ld + j];
-        }
-    return 0;
-}
-
-/* Training rows with themselves, each pair once, then with those after them; test rows with all. */
-static ntk_status compute_rows(const struct work *w, const ntk_data *rows, int64_t ni, int64_t from,
-                               bool training)
-{
-    struct place p = {.w = w, .width = w->n - from, .symmetric = training};
-    ntk_data *columns;
-    ntk_status status = NTK_OK;
-
-    if (training) {
-        status = ntk_kernel_stream(w->kernel, rows, NULL, put, &p);
-        p = (struct place){.w = w, .width = w->n - from, .column = ni};
-    }
-    if (status != NTK_OK || p.column == p.width)
-        return status;
-    status = ntk_data_slice(w->s.train, from + p.column, p.width - p.column, &columns);
-    if (status == NTK_OK)
-        status = ntk_kernel_stream(w->kernel, rows, columns, put, &p);
-    ntk_data_free(columns);
-    return status;
-}
-
-/* Rows i ... i + ni - 1 of x with columns from `from` on. */
-static int compute_block(const struct work *w, bool training, int64_t i, int64_t ni)
-{
-    const char *part = training ? "train" : "test";
-    const int64_t from = training ? i : 0;
-    const size_t bytes = (size_t)(ni * (w->n - from)) * sizeof(float);
-    ntk_data *rows;
-    ntk_status status;
-
-    if (is_there(w, part, i, bytes))
-        return EXIT_OK;
-    note("%s images %lld to %lld", part, (long long)i, (long long)(i + ni - 1));
-    TRY(w->ctx, ntk_data_slice(training ? w->s.train : w->s.test, i, ni, &rows));
-    status = compute_rows(w, rows, ni, from, training);
-    ntk_data_free(rows);
-    TRY(w->ctx, status);
-    for (int k = 0; k < w->n_cases; k++)
-        STEP(write_block(w, k, part, i, bytes));
-    return EXIT_OK;
-}
-
-static int compute(struct work *w)
-{
-    for (int k = 0; k < w->n_cases; k++) {
-        w->rows[k] = malloc((size_t)(w->block * w->n) * sizeof *w->rows[k]);
-        if (!w->rows[k])
-            return usage("no memory for %lld rows of a kernel", (long long)w->block);
-    }
-    for (int64_t i = 0; i < w->n; i += w->block)
-        STEP(compute_block(w, true, i, w->n - i < w->block ? w->n - i : w->block));
-    for (int64_t i = 0; i < w->m; i += w->block)
-        STEP(compute_block(w, false, i, w->m - i < w->block ? w->m - i : w->block));
+    STEP(code);
+    TRY(w->ctx, ntk_files_compute(w->train, NULL));
+    TRY(w->ctx, ntk_files_compute(w->test, NULL));
     return EXIT_OK;
 }
 
@@ -237,55 +135,43 @@ static int compute(struct work *w)
 
 struct source {
     const struct work *w;
-    int k;
-    int code; /* not EXIT_OK: a block could not be read, which has been said */
+    size_t k;
+    int code; /* not EXIT_OK: rows could not be read, which has been said */
 };
-
-static int read_block(const struct work *w, int k, const char *part, int64_t i, size_t n, float *to)
-{
-    char path[PATH_ROOM];
-    FILE *f;
-    size_t got = 0, finite = 0;
-
-    block_path(w, k, part, i, path);
-    f = fopen(path, "rb");
-    if (f) {
-        got = fread(to, sizeof(float), n, f);
-        fclose(f);
-    }
-    while (finite < got && isfinite(to[finite]))
-        finite++;
-    if (finite == n)
-        return EXIT_OK;
-    return failed("%s %s: remove it, and the same command computes it again", path,
-                  got < n ? "cannot be read as a whole" : "has a number that is not finite");
-}
 
 static int train_rows(int64_t i0, int64_t ni, void *rows, void *user)
 {
     struct source *s = user;
+    const ntk_status status = ntk_files_rows(s->w->train, s->k, i0, ni, rows);
 
-    s->code = read_block(s->w, s->k, "train", i0, (size_t)(ni * (s->w->n - i0)), rows);
+    if (status != NTK_OK)
+        s->code = fail(s->w->ctx, status);
     return s->code != EXIT_OK;
+}
+
+static void predict_row(int64_t n, const float *row, const double *alpha, double *f)
+{
+    for (int c = 0; c < CLASSES; c++) {
+        f[c] = 0;
+        for (int64_t j = 0; j < n; j++)
+            f[c] += (double)row[j] * alpha[j * CLASSES + c];
+    }
 }
 
 static int predict(const struct work *w, int k, const double *alpha, double *f)
 {
-    const float *rows = w->rows[0];
+    float *row = malloc((size_t)w->n * sizeof *row);
+    ntk_status status = NTK_OK;
 
-    for (int64_t i = 0; i < w->m; i += w->block) {
-        const int64_t ni = w->m - i < w->block ? w->m - i : w->block;
-
-        STEP(read_block(w, k, "test", i, (size_t)(ni * w->n), w->rows[0]));
-        for (int64_t r = 0; r < ni; r++)
-            for (int c = 0; c < CLASSES; c++) {
-                double sum = 0;
-
-                for (int64_t j = 0; j < w->n; j++)
-                    sum += (double)rows[r * w->n + j] * alpha[j * CLASSES + c];
-                f[(i + r) * CLASSES + c] = sum;
-            }
+    if (!row)
+        return usage("no memory for a row of a kernel");
+    for (int64_t i = 0; i < w->m && status == NTK_OK; i++) {
+        status = ntk_files_rows(w->test, (size_t)k, i, 1, row);
+        if (status == NTK_OK)
+            predict_row(w->n, row, alpha, f + i * CLASSES);
     }
+    free(row);
+    TRY(w->ctx, status);
     return EXIT_OK;
 }
 
@@ -317,13 +203,12 @@ static void print_row(const struct work *w, int k, const struct finding *f, doub
 
 static int solve_case(const struct work *w, int k, double *alpha, double *f, struct finding *found)
 {
-    struct source source = {.w = w, .k = k};
+    struct source source = {.w = w, .k = (size_t)k};
     const double start = ntk_seconds();
     double p, half;
     ntk_status status;
 
-    status = ntk_kernel_solve(w->ctx, w->n, NTK_F32, w->block, train_rows, &source, w->s.y, CLASSES,
-                              0, alpha);
+    status = ntk_kernel_solve(w->ctx, w->n, NTK_F32, BLOCK, train_rows, &source, w->s.y, CLASSES, 0, alpha);
     STEP(source.code);
     TRY(w->ctx, status);
     STEP(predict(w, k, alpha, f));
@@ -357,51 +242,6 @@ static int solve(const struct work *w)
     return lab_report(w->a, w->dir, "cifar10", found, (size_t)w->n_cases);
 }
 
-/* ---- the directory belongs to one set of numbers */
-
-/* FNV-1a of all numbers of the samples, in words of 64 bits. */
-static uint64_t hash_of(const ntk_data *x, uint64_t h)
-{
-    const ntk_shape s = ntk_data_shape(x);
-    const int64_t n = ntk_data_n(x) * s.h * s.w * s.c;
-    const double *values = ntk_data_x(x);
-
-    for (int64_t i = 0; i < n; i++) {
-        uint64_t word;
-
-        memcpy(&word, &values[i], sizeof word);
-        h = (h ^ word) * 0x100000001b3u;
-    }
-    return h;
-}
-
-static int check_directory(const struct work *w)
-{
-    char path[PATH_ROOM], now[200], before[200] = "";
-    struct ntk_outfile out;
-    FILE *f;
-
-    snprintf(path, sizeof path, "%s/cifar10.txt", w->dir);
-    snprintf(now, sizeof now, "%lld training and %lld test images (%016llx) in blocks of %lld",
-             (long long)w->n, (long long)w->m,
-             (unsigned long long)hash_of(w->s.test, hash_of(w->s.train, 0xcbf29ce484222325u)),
-             (long long)w->block);
-    f = fopen(path, "r");
-    if (f) {
-        const bool read = fgets(before, sizeof before, f) != NULL;
-
-        fclose(f);
-        before[strcspn(before, "\n")] = '\0';
-        if (read && strcmp(before, now) != 0)
-            return usage("%s has blocks of %s, this run is of %s: choose another --out", w->dir,
-                         before, now);
-        return EXIT_OK;
-    }
-    STEP(file_open(path, &out));
-    fputs(now, out.f);
-    return file_close(path, &out, EXIT_OK);
-}
-
 int lab_cifar10(ntk_ctx *ctx, const struct args *a, const char *dir)
 {
     struct work w = {.ctx = ctx, .a = a, .dir = dir};
@@ -410,16 +250,11 @@ int lab_cifar10(ntk_ctx *ctx, const struct args *a, const char *dir)
     if (code == EXIT_OK)
         code = load(&w);
     if (code == EXIT_OK)
-        code = check_directory(&w);
-    if (code == EXIT_OK)
-        code = compile(&w);
-    if (code == EXIT_OK)
         code = compute(&w);
     if (code == EXIT_OK)
         code = solve(&w);
-    for (int k = 0; k < w.n_cases; k++)
-        free(w.rows[k]);
-    ntk_kernel_free(w.kernel);
+    ntk_files_free(w.train);
+    ntk_files_free(w.test);
     samples_free(&w.s);
     return code;
 }

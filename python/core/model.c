@@ -2,6 +2,8 @@
  *
  * model.c - ntk._core.Model: a kernel fitted to targets. Its files are in model_file.c.
  */
+#include <string.h>
+
 #include "core.h"
 
 static PyTypeObject *model_type;
@@ -42,6 +44,15 @@ static void model_dealloc(PyObject *self)
     Py_DECREF(type);
 }
 
+/* A ridge, or None: to be chosen. */
+static int diag_reg_get(PyObject *object, void *diag_reg)
+{
+    const double value = object == Py_None ? NTK_DIAG_REG_AUTO : PyFloat_AsDouble(object);
+
+    memcpy(diag_reg, &value, sizeof value);
+    return !PyErr_Occurred();
+}
+
 /* y, [n][outputs], for n samples. */
 static bool targets_get(PyObject *object, int64_t n, struct array *y)
 {
@@ -73,7 +84,7 @@ static bool weights_get(struct model *m, PyObject *weights, PyObject *noise, int
     return true;
 }
 
-/* Model.fit(text, x, y, posterior, dtype, diag_reg, absolute, finite_time, mean_loss, covariance, weights=None, noise=None,
+/* Model.fit(text, x, y, posterior, dtype, diag_reg or None, absolute, finite_time, mean_loss, covariance, weights=None, noise=None,
  * keep=False, solver=None) */
 static PyObject *fit(PyObject *self, PyObject *args)
 {
@@ -88,7 +99,7 @@ static PyObject *fit(PyObject *self, PyObject *args)
 
     (void)self;
     ntk_fit_opts_init(&o);
-    if (!PyArg_ParseTuple(args, "sOOiCdpppp|OOpO", &text, &ox, &oy, &posterior, &character, &o.diag_reg,
+    if (!PyArg_ParseTuple(args, "sOOiCO&pppp|OOpO", &text, &ox, &oy, &posterior, &character, diag_reg_get, &o.diag_reg,
                           &o.diag_reg_absolute, &o.finite_time, &o.mean_loss, &o.covariance, &ow, &on, &o.keep,
                           &os) ||
         !dtype_get(character, &o.dtype) || !(m = model_new()))

@@ -42,7 +42,6 @@ Ridges.__doc__ = """What other ridges would give, [alphas] each: mean squared er
 samples (by their weights) and outputs, and log p(y | X); nan where the matrix is not positive definite."""
 
 _POSTERIORS = {"nngp": 0, "ntk": 1, "ntkgp": 2}
-_AUTO = -1.0  # NTK_DIAG_REG_AUTO
 _RAW, _ONE_HOT, _CENTERED = range(3)  # ntk_targets
 _FLOATS = [np.float64, np.float32]
 _SHORTCUT = {"depth": 3, "activation": "relu", "W_std": 2**0.5, "b_std": 0.1}  # defaults
@@ -185,10 +184,10 @@ class _NTKEstimator(BaseEstimator):
             warnings.warn(f"{', '.join(ignored)}: without effect, as architecture is given", UserWarning, stacklevel=4)
 
     def _ridge(self):
-        """alpha as a ridge for all samples and, beside it, one for each, [n] or None."""
+        """alpha as a ridge for all samples, None if it is to be chosen, and, beside it, one for each, [n] or None."""
         alpha = self.alpha
         if isinstance(alpha, str) and alpha == "auto":
-            return _AUTO, None
+            return None, None
         if isinstance(alpha, str) or alpha is None:
             raise TypeError(f"alpha must be a number, an array [n] or 'auto', got {alpha!r}")
         alpha = as_array(alpha, "alpha", np.float64)
@@ -222,9 +221,10 @@ class _NTKEstimator(BaseEstimator):
         self._time = np.inf if self.time is None else float(self.time)
         self._cache = {}
         chosen = self._model(self._time < np.inf).diag_reg
-        self.alpha_ = self.alpha if self._alpha != _AUTO else chosen * (1 if self._relative else self._unit())
-        if self._alpha == _AUTO:
+        self.alpha_ = self.alpha
+        if self._alpha is None:
             self._alpha, self._absolute = chosen, False
+            self.alpha_ = chosen * (1 if self._relative else self._unit())
         return self
 
     def _model(self, finite_time=False, covariance=False):

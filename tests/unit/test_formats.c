@@ -375,8 +375,8 @@ static void make(const struct change *c)
      "'scaler_deviation' is missing or does not fit"}
 
 static const struct change models[] = {
-    {MODEL, "format", 'c', 0, 0, "libntk model 3", NTK_ENOTSUP,
-     "its format is 'libntk model 3'; libntk " NTK_VERSION " reads up to 'libntk model 2'"},
+    {MODEL, "format", 'c', 0, 0, "libntk model 4", NTK_ENOTSUP,
+     "its format is 'libntk model 4'; libntk " NTK_VERSION " reads up to 'libntk model 3'"},
     {MODEL, "format", 'c', 0, 0, "libntk model 0", NTK_EIO, "not 'libntk model NUMBER'"},
     {MODEL, "format", 'c', 0, 0, "libntk parameters 1", NTK_EIO, "not 'libntk model NUMBER'"},
     {MODEL, "net", 'c', 0, 0, "serial(Dense(8), Rellu())", NTK_EPARSE,
