@@ -178,7 +178,8 @@ static PyObject *refit(PyObject *self, PyObject *args)
 
         call_begin(&call, m->owner.ctx);
         ok = call_end(&call, ntk_model_refit(m->model, y.b.buf, y.held ? y.b.shape[1] : 0, &o));
-        m->opts.diag_reg = ok ? o.diag_reg : m->opts.diag_reg;
+        if (ok && !m->x.data && !m->k.held) /* of a file: weights and noise are the model's own, and new */
+            ok = ntk_model_opts(m->model, &m->opts) == NTK_OK;
     }
     owner_unlock(&m->owner);
     array_release(&y);
