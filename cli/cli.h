@@ -25,7 +25,8 @@ struct args {
     const char *x, *x1, *x2, *train, *test, *model, *store, *out, *params;
     const char *get, *dtype, *standardize, *targets, *target, *header, *drop, *features, *loss, *times;
     int64_t train_limit, test_limit, repeat, n, m, d, outputs;
-    double diag_reg, time;
+    const char *diag_reg, *weights, *noise;
+    double time;
     const char *data, *depths, *columns;
     const char *input_shape, *graph, *lr, *log, *record, *checkpoint;
     int64_t seed, networks, steps, batch, every;
@@ -138,6 +139,10 @@ int parse_targets(const char *text, ntk_targets *targets);
 int parse_word(const char *option, const char *text, int n, const char *const *words, int *index);
 /* "0.1,1,inf" into a new array. */
 int parse_times(const char *text, double **times, size_t *n);
+/* --diag-reg: numbers >= 0 separated by commas, or auto, which is NTK_DIAG_REG_AUTO; without it 0. */
+int parse_ridges(const char *text, double **ridges, size_t *n);
+/* Refuses a list. */
+int check_one_ridge(const struct args *a);
 /* Whether path ends with end. */
 bool ends_with(const char *path, const char *end);
 
@@ -206,7 +211,7 @@ ntk_status network_outputs(const ntk_params *params, const ntk_data *x, double *
 ntk_status network_kernel(const ntk_params *params, ntk_form form, const ntk_data *x1,
                           const ntk_data *x2, double *k);
 void to_double(ntk_dtype dtype, int64_t n, const void *x, double *out);
-/* Fit options from --get, --dtype, --diag-reg, --absolute, --mean, --store. */
-int fit_options(const struct args *a, ntk_fit_opts *o);
+/* Fit options from --get, --dtype, --diag-reg (the first), --absolute, --mean, --store; the samples' weights and noise. */
+int fit_options(const struct args *a, const struct samples *s, ntk_fit_opts *o);
 
 #endif

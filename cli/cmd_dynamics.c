@@ -21,7 +21,7 @@ static int compute(ntk_ctx *ctx, const struct args *a, const ntk_net *net, const
     ntk_status status;
     size_t bytes;
 
-    STEP(fit_options(a, &o));
+    STEP(fit_options(a, s, &o));
     ntk_spectrum_init(&spectrum);
     o.finite_time = 1;
     o.covariance = a->std;
@@ -154,6 +154,7 @@ int cmd_dynamics(ntk_ctx *ctx, const struct args *a)
         return usage("--loss must be mse or xent, got '%s'", a->loss);
     if (a->n_nets > 1)
         return usage("one --net at a time, got %zu", a->n_nets);
+    STEP(check_one_ridge(a));
     if (a->trace && !a->params)
         return usage("--trace is of the kernel of --params");
     if (a->out)

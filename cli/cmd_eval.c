@@ -8,8 +8,9 @@
 #include "base/base.h"
 #include "cli.h"
 
+/* Of one net and one ridge. */
 struct result {
-    double accuracy, mse, r2, log_likelihood, loo_accuracy, loo_mse;
+    double diag_reg, accuracy, mse, r2, log_likelihood, loo_accuracy, loo_mse;
     ntk_spectrum spectrum;
     double load, fit, predict;
 };
@@ -59,17 +60,6 @@ static int score(ntk_ctx *ctx, const char *test, const struct samples *s, const 
     return check_number("mean squared error", r->mse);
 }
 
-/* Of all models; f[i] [test][outputs]. */
-static int predict(ntk_ctx *ctx, const struct args *a, ntk_model *const *models,
-                   const struct samples *s, double *const *f)
-{
-    if (isinf(a->time))
-        TRY(ctx, ntk_models_predict(models, a->n_nets, s->test, f));
-    for (size_t i = 0; i < a->n_nets && !isinf(a->time); i++)
-        TRY(ctx, ntk_model_dynamics(models[i], &a->time, 1, NULL, s->test, NULL, NULL, f[i], NULL));
-    return EXIT_OK;
-}
-
 static int leave_one_out(ntk_ctx *ctx, const ntk_model *model, const struct samples *s,
                          struct result *r)
 {
@@ -90,10 +80,10 @@ static int leave_one_out(ntk_ctx *ctx, const ntk_model *model, const struct samp
     return check_number("leave-one-out error", r->loo_mse);
 }
 
-static int measure(ntk_ctx *ctx, const struct args *a, const struct samples *s,
-                   const ntk_model *model, const double *f, struct result *r)
+/* What a model says of its training samples. */
+static int diagnose(ntk_ctx *ctx, const struct args *a, const struct samples *s, const ntk_model *model, struct result *r)
 {
-    STEP(score(ctx, a->test, s, f, r));
+    r->diag_reg = ntk_model_diag_reg(model);
     ntk_spectrum_init(&r->spectrum);
     TRY(ctx, ntk_model_spectrum(model, &r->spectrum));
     r->log_likelihood = (double)NAN; /* that of a singular matrix */
@@ -101,6 +91,8 @@ static int measure(ntk_ctx *ctx, const struct args *a, const struct samples *s,
         TRY(ctx, ntk_model_evidence(model, &r->log_likelihood));
     return a->leave_one_out ? leave_one_out(ctx, model, s, r) : EXIT_OK;
 }
+
+/* ---- reports */
 
 static void print_json(struct json *j, const struct args *a, const char *net,
                        const struct samples *s, const struct result *r)
@@ -121,7 +113,7 @@ static void print_json(struct json *j, const struct args *a, const char *net,
             json_number(j, "loo_accuracy", r->loo_accuracy);
         json_number(j, "loo_mse", r->loo_mse);
     }
-    json_number(j, "diag_reg", a->diag_reg);
+    json_number(j, "diag_reg", r->diag_reg);
     json_number(j, "log_likelihood", r->log_likelihood);
     json_number(j, "lambda_min", r->spectrum.lambda_min);
     json_number(j, "lambda_max", r->spectrum.lambda_max);
@@ -166,81 +158,200 @@ static void print_text(const struct args *a, const char *net, const struct sampl
     printf("seconds            %.2f load, %.2f fit, %.2f predict\n", r->load, r->fit, r->predict);
 }
 
-/* One result for each net; the seconds are those of all together. */
-static int evaluate(ntk_ctx *ctx, const struct args *a, const struct samples *s,
-                    ntk_net *const *nets, ntk_model **models, double *const *f, struct result *r)
+/* A row for each ridge. */
+static void print_rows(const struct args *a, const char *net, const struct samples *s, size_t n, const struct result *r)
 {
-    ntk_fit_opts o;
-    double start, fitted, predicted;
-    size_t bytes = 0;
+    const bool classes = s->targets != NTK_RAW;
 
-    STEP(fit_options(a, &o));
-    o.finite_time = !isinf(a->time);
-    for (size_t i = 0; i < a->n_nets; i++) {
-        size_t one;
-
-        TRY(ctx, ntk_model_bytes(ctx, nets[i], s->train, s->outputs, &o, &one));
-        bytes += one;
+    printf("net                %s\n", net);
+    printf("samples            %lld to train, %lld to test\n", (long long)ntk_data_n(s->train),
+           (long long)ntk_data_n(s->test));
+    printf("seconds            %.2f load, %.2f fit, %.2f predict\n\n", r->load, r->fit, r->predict);
+    printf("%10s %12s %12s", "diag_reg", classes ? "accuracy" : "RMSE", "MSE");
+    if (a->leave_one_out)
+        printf(classes ? " %12s %12s" : " %.0s%12s", "LOO accuracy", "LOO MSE");
+    printf(" %14s %12s\n", "log likelihood", "condition");
+    for (size_t k = 0; k < n; k++, r++) {
+        if (classes)
+            printf("%10.3g %10.2f %% %12.6g", r->diag_reg, 100 * r->accuracy, r->mse);
+        else
+            printf("%10.3g %12.6g %12.6g", r->diag_reg, sqrt(r->mse), r->mse);
+        if (a->leave_one_out && classes)
+            printf(" %10.2f %%", 100 * r->loo_accuracy);
+        if (a->leave_one_out)
+            printf(" %12.6g", r->loo_mse);
+        if (isnan(r->log_likelihood))
+            printf(" %14s", "singular");
+        else
+            printf(" %14.6g", r->log_likelihood);
+        printf(" %12.3g\n", r->spectrum.condition);
     }
-    say_memory("fitting", bytes);
-    start = ntk_seconds();
-    TRY(ctx, ntk_models_fit(ctx, (const ntk_net *const *)nets, a->n_nets, s->train, s->y, s->outputs,
-                            &o, models));
-    fitted = ntk_seconds();
-    STEP(predict(ctx, a, models, s, f));
-    predicted = ntk_seconds();
-    for (size_t i = 0; i < a->n_nets; i++) {
-        r[i].fit = fitted - start;
-        r[i].predict = predicted - fitted;
-        STEP(measure(ctx, a, s, models[i], f[i], &r[i]));
+}
+
+static void print_results(const struct args *a, const struct samples *s, size_t n_ridges, const struct result *r)
+{
+    const bool list = a->n_nets > 1 || n_ridges > 1;
+    struct json j = {.f = stdout};
+
+    if (a->json && list)
+        json_open(&j, NULL, '[');
+    for (size_t i = 0; i < a->n_nets; i++, r += n_ridges) {
+        for (size_t k = 0; a->json && k < n_ridges; k++)
+            print_json(&j, a, a->nets[i], s, &r[k]);
+        if (a->json)
+            continue;
+        printf(i ? "\n" : "");
+        if (n_ridges > 1)
+            print_rows(a, a->nets[i], s, n_ridges, r);
+        else
+            print_text(a, a->nets[i], s, r);
+    }
+    if (a->json)
+        puts(list ? "]" : "");
+}
+
+/* ---- the work: all nets, all ridges */
+
+struct work {
+    const struct args *a;
+    const struct samples *s;
+    const double *ridges;
+    size_t n_ridges;
+    ntk_fit_opts o;
+    ntk_net *const *nets;
+    ntk_model **models;
+    double *alpha; /* [train][outputs] of one model */
+    double **c;    /* of each net [train][ridges][outputs] */
+    double **f;    /* of each net [test][ridges][outputs] */
+    struct result *r; /* [nets][ridges] */
+};
+
+#define FACTORS_MOST 5 /* leave-one-out of more ridges is faster by one eigen-decomposition */
+
+static int options(struct work *w)
+{
+    STEP(fit_options(w->a, w->s, &w->o));
+    w->o.diag_reg = w->ridges[0];
+    w->o.finite_time = !isinf(w->a->time);
+    w->o.keep = w->n_ridges > 1 && !w->a->store;
+    if (w->a->leave_one_out && w->n_ridges > FACTORS_MOST && !w->o.weights && !w->o.noise) {
+        w->o.solver = "eigen";
+        w->o.keep = 0;
     }
     return EXIT_OK;
 }
 
-static void print_results(const struct args *a, const struct samples *s, const struct result *r)
+/* The models' coefficients with ridge number k, and what they say. */
+static int fit_ridge(ntk_ctx *ctx, struct work *w, size_t k)
 {
-    struct json j = {.f = stdout};
+    const int64_t outputs = w->s->outputs, n = ntk_data_n(w->s->train);
 
-    if (a->json && a->n_nets > 1)
-        json_open(&j, NULL, '[');
-    for (size_t i = 0; i < a->n_nets; i++) {
-        if (a->json) {
-            print_json(&j, a, a->nets[i], s, &r[i]);
-        } else {
-            printf(i ? "\n" : "");
-            print_text(a, a->nets[i], s, &r[i]);
-        }
+    w->o.diag_reg = w->ridges[k];
+    for (size_t i = 0; i < w->a->n_nets; i++) {
+        if (k > 0)
+            TRY(ctx, ntk_model_refit(w->models[i], NULL, 0, &w->o));
+        TRY(ctx, ntk_model_alpha_at(w->models[i], w->a->time, w->alpha));
+        for (int64_t row = 0; row < n; row++)
+            for (int64_t j = 0; j < outputs; j++)
+                w->c[i][(row * (int64_t)w->n_ridges + (int64_t)k) * outputs + j] = w->alpha[row * outputs + j];
+        STEP(diagnose(ctx, w->a, w->s, w->models[i], &w->r[i * w->n_ridges + k]));
     }
-    if (a->json)
-        puts(a->n_nets > 1 ? "]" : "");
+    return EXIT_OK;
 }
 
-static int evaluate_all(ntk_ctx *ctx, const struct args *a, struct samples *s, ntk_net *const *nets)
+/* Test predictions of all from one kernel. */
+static int score_all(ntk_ctx *ctx, struct work *w)
 {
-    struct result r[NETS_MAX] = {{0}};
+    const int64_t outputs = w->s->outputs, m = ntk_data_n(w->s->test), columns = outputs * (int64_t)w->n_ridges;
+    double *f = malloc((size_t)(m * outputs) * sizeof *f);
+    int code = f ? EXIT_OK : usage("no memory for the predictions");
+
+    for (size_t i = 0; i < w->a->n_nets && code == EXIT_OK; i++)
+        for (size_t k = 0; k < w->n_ridges && code == EXIT_OK; k++) {
+            for (int64_t row = 0; row < m; row++)
+                for (int64_t j = 0; j < outputs; j++)
+                    f[row * outputs + j] = w->f[i][row * columns + (int64_t)k * outputs + j];
+            code = score(ctx, w->a->test, w->s, f, &w->r[i * w->n_ridges + k]);
+        }
+    free(f);
+    return code;
+}
+
+static int evaluate(ntk_ctx *ctx, struct work *w)
+{
+    double start, fitted, predicted;
+    size_t bytes = 0;
+
+    STEP(options(w));
+    for (size_t i = 0; i < w->a->n_nets; i++) {
+        size_t one;
+
+        TRY(ctx, ntk_model_bytes(ctx, w->nets[i], w->s->train, w->s->outputs, &w->o, &one));
+        bytes += one;
+    }
+    say_memory("fitting", bytes);
+    start = ntk_seconds();
+    TRY(ctx, ntk_models_fit(ctx, (const ntk_net *const *)w->nets, w->a->n_nets, w->s->train, w->s->y, w->s->outputs,
+                            &w->o, w->models));
+    for (size_t k = 0; k < w->n_ridges; k++)
+        STEP(fit_ridge(ctx, w, k));
+    fitted = ntk_seconds();
+    TRY(ctx, ntk_models_apply(w->models, w->a->n_nets, w->s->test, w->s->outputs * (int64_t)w->n_ridges,
+                              (const double *const *)w->c, w->f));
+    predicted = ntk_seconds();
+    for (size_t i = 0; i < w->a->n_nets * w->n_ridges; i++) {
+        w->r[i].fit = fitted - start;
+        w->r[i].predict = predicted - fitted;
+    }
+    return score_all(ctx, w);
+}
+
+/* Room for coefficients and predictions. */
+static int make_room(ntk_ctx *ctx, struct work *w)
+{
+    const size_t n = (size_t)ntk_data_n(w->s->train), m = (size_t)ntk_data_n(w->s->test);
+    const size_t columns = (size_t)w->s->outputs * w->n_ridges;
+
+    TRY(ctx, ntk_ctx_hold(ctx,
+                          ntk_bytes((double)w->a->n_nets * (double)(n + m) * (double)columns * sizeof(double)),
+                          "a table of predictions"));
+    w->alpha = malloc(n * (size_t)w->s->outputs * sizeof *w->alpha);
+    w->r = calloc(w->a->n_nets * w->n_ridges, sizeof *w->r);
+    if (!w->alpha || !w->r)
+        return usage("no memory for the predictions");
+    for (size_t i = 0; i < w->a->n_nets; i++) {
+        w->c[i] = malloc(n * columns * sizeof **w->c);
+        w->f[i] = malloc(m * columns * sizeof **w->f);
+        if (!w->c[i] || !w->f[i])
+            return usage("no memory for the predictions");
+    }
+    return EXIT_OK;
+}
+
+static int evaluate_all(ntk_ctx *ctx, const struct args *a, struct samples *s, ntk_net *const *nets,
+                        const double *ridges, size_t n_ridges)
+{
     ntk_model *models[NETS_MAX] = {NULL};
-    double *f[NETS_MAX] = {NULL}, start = ntk_seconds();
+    double *c[NETS_MAX] = {NULL}, *f[NETS_MAX] = {NULL}, start = ntk_seconds();
+    struct work w = {.a = a, .s = s, .ridges = ridges, .n_ridges = n_ridges, .nets = nets, .models = models, .c = c, .f = f};
     int code;
 
     STEP(samples_load(ctx, a, nets[0], NULL, true, s));
-    TRY(ctx, ntk_ctx_hold(ctx,
-                          ntk_bytes((double)a->n_nets * (double)ntk_data_n(s->test) * (double)s->outputs * sizeof **f),
-                          "a table of predictions"));
-    code = EXIT_OK;
-    for (size_t i = 0; i < a->n_nets; i++) {
-        r[i].load = ntk_seconds() - start;
-        f[i] = malloc((size_t)(ntk_data_n(s->test) * s->outputs) * sizeof **f);
-        if (!f[i])
-            code = usage("no memory for the predictions");
-    }
+    start = ntk_seconds() - start;
+    code = make_room(ctx, &w);
     if (code == EXIT_OK)
-        code = evaluate(ctx, a, s, nets, models, f, r);
+        code = evaluate(ctx, &w);
+    for (size_t i = 0; i < a->n_nets * n_ridges && code == EXIT_OK; i++)
+        w.r[i].load = start;
     if (code == EXIT_OK)
-        print_results(a, s, r);
+        print_results(a, s, n_ridges, w.r);
     for (size_t i = 0; i < a->n_nets; i++) {
         ntk_model_free(models[i]);
+        free(c[i]);
         free(f[i]);
     }
+    free(w.alpha);
+    free(w.r);
     return code;
 }
 
@@ -249,13 +360,16 @@ int cmd_eval(ntk_ctx *ctx, const struct args *a)
 {
     ntk_net *nets[NETS_MAX] = {NULL};
     struct samples s = {.y = NULL};
-    int code = EXIT_OK;
+    double *ridges = NULL;
+    size_t n_ridges;
+    int code = parse_ridges(a->diag_reg, &ridges, &n_ridges);
 
     for (size_t i = 0; (i < a->n_nets || i == 0) && code == EXIT_OK; i++)
         code = parse_net(ctx, a, i, &nets[i]);
     if (code == EXIT_OK)
-        code = evaluate_all(ctx, a, &s, nets);
+        code = evaluate_all(ctx, a, &s, nets, ridges, n_ridges);
     samples_free(&s);
+    free(ridges);
     for (size_t i = 0; i < NETS_MAX; i++)
         ntk_net_free(nets[i]);
     return code;

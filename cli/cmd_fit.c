@@ -11,17 +11,18 @@ static int fit_and_save(ntk_ctx *ctx, const struct args *a, const ntk_net *net, 
     ntk_fit_opts o;
     ntk_model *model;
     ntk_status status;
-    double start;
+    double start, diag_reg;
     size_t bytes;
 
     STEP(samples_load(ctx, a, net, NULL, false, s));
-    STEP(fit_options(a, &o));
+    STEP(fit_options(a, s, &o));
     o.covariance = 1;
     TRY(ctx, ntk_model_bytes(ctx, net, s->train, s->outputs, &o, &bytes));
     say_memory("fitting", bytes);
     start = ntk_seconds();
     TRY(ctx, ntk_model_fit(ctx, net, s->train, s->y, s->outputs, &o, &model));
     start = ntk_seconds() - start;
+    diag_reg = ntk_model_diag_reg(model);
     status = ntk_model_set_encoding(model, s->scaler, s->targets);
     ntk_model_set_schema(model, s->schema);
     if (status == NTK_OK)
@@ -35,6 +36,7 @@ static int fit_and_save(ntk_ctx *ctx, const struct args *a, const ntk_net *net, 
         json_text(&j, "out", a->out);
         json_integer(&j, "n_train", ntk_data_n(s->train));
         json_integer(&j, "outputs", s->outputs);
+        json_number(&j, "diag_reg", diag_reg);
         json_number(&j, "seconds", start);
         json_source(&j, "train", a->train, s->train_file, s->schema);
         json_close(&j, '}');
@@ -55,6 +57,7 @@ int cmd_fit(ntk_ctx *ctx, const struct args *a)
 
     if (a->n_nets > 1)
         return usage("one --net at a time, got %zu", a->n_nets);
+    STEP(check_one_ridge(a));
     STEP(check_output(a->out));
     if (!ends_with(a->out, ".h5"))
         return usage("a model is an HDF5 file: --out must end with .h5, got '%s'", a->out);

@@ -223,8 +223,58 @@ double cross_entropy(const double *f, const double *y, int64_t n, int64_t output
     return sum / (double)n;
 }
 
-int fit_options(const struct args *a, ntk_fit_opts *o)
+int check_one_ridge(const struct args *a)
 {
+    return a->diag_reg && strchr(a->diag_reg, ',') ? usage("--diag-reg: one number or auto, got '%s'; 'ntk eval' takes several", a->diag_reg)
+                                                   : EXIT_OK;
+}
+
+int parse_ridges(const char *text, double **ridges, size_t *n)
+{
+    const char *p = text ? text : "0";
+    const bool automatic = strcmp(p, "auto") == 0;
+
+    *ridges = malloc((strlen(p) + 1) * sizeof **ridges);
+    if (!*ridges)
+        return usage("no memory");
+    (*ridges)[0] = NTK_DIAG_REG_AUTO;
+    for (*n = automatic ? 1 : 0; !automatic; p++) {
+        char *end;
+        const double r = strtod(p, &end);
+
+        if (end == p || !(r >= 0) || isinf(r) || (*end && *end != ',')) {
+            free(*ridges);
+            *ridges = NULL;
+            return usage("--diag-reg must be a number >= 0, several of them separated by commas, or auto, got '%s'", text);
+        }
+        (*ridges)[(*n)++] = r;
+        p = end;
+        if (!*p)
+            break;
+    }
+    return EXIT_OK;
+}
+
+/* Weights and noise that are asked for. */
+static int own_numbers(const struct args *a, const struct samples *s, ntk_fit_opts *o)
+{
+    o->weights = a->weights ? ntk_data_part(s->train, NTK_PART_WEIGHTS) : NULL;
+    o->noise = a->noise ? ntk_data_part(s->train, NTK_PART_NOISE) : NULL;
+    if (a->weights && !o->weights)
+        return usage("--weights: %s has no weights: a column of a table, or an array 'weights'", a->train);
+    if (a->noise && !o->noise)
+        return usage("--noise: %s has no noise: a column of a table, or an array 'noise'", a->train);
+    if (!a->weights && ntk_data_part(s->train, NTK_PART_WEIGHTS))
+        note("%s has weights, which --weights weights would use", a->train);
+    if (!a->noise && ntk_data_part(s->train, NTK_PART_NOISE))
+        note("%s has noise, which --noise noise would use", a->train);
+    return EXIT_OK;
+}
+
+int fit_options(const struct args *a, const struct samples *s, ntk_fit_opts *o)
+{
+    double *ridges = NULL;
+    size_t n;
     unsigned get;
 
     ntk_fit_opts_init(o);
@@ -233,10 +283,12 @@ int fit_options(const struct args *a, ntk_fit_opts *o)
     if (get == (NTK_NNGP | NTK_NTK))
         return usage("--get both is for 'ntk kernel'; here it is ntk or nngp");
     o->posterior = get == NTK_NNGP ? NTK_POSTERIOR_NNGP : NTK_POSTERIOR_NTK;
-    o->diag_reg = a->diag_reg;
+    STEP(parse_ridges(a->diag_reg, &ridges, &n));
+    o->diag_reg = ridges[0];
+    free(ridges);
     o->diag_reg_absolute = a->absolute;
     o->diag_reg_spelling = "--diag-reg ";
     o->mean_loss = a->mean;
     o->store = a->store;
-    return EXIT_OK;
+    return own_numbers(a, s, o);
 }

@@ -25,9 +25,9 @@ int flow_check(const struct args *a, const struct trajectory *t)
     const bool xent = a->loss && strcmp(a->loss, "xent") == 0;
     double before = 0;
 
-    if (a->std || a->diag_reg > 0)
+    if (a->std || a->weights || a->noise || (a->diag_reg && strcmp(a->diag_reg, "0") != 0))
         return usage("--%s belongs to the squared loss without momentum, of an infinite network",
-                     a->std ? "std" : "diag-reg");
+                     a->std ? "std" : a->weights ? "weights" : a->noise ? "noise" : "diag-reg");
     if (a->params && a->store)
         return usage("--store has kernels of infinite networks, not of --params");
     if (a->params && a->get && strcmp(a->get, "ntk") != 0)

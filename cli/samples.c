@@ -198,6 +198,7 @@ static int load_test(ntk_ctx *ctx, const struct args *a, struct samples *s)
 {
     struct args with = *a;
 
+    with.weights = with.noise = NULL; /* of training samples */
     if (is_table(s->train_file))
         with.target = NULL;
     STEP(load_source(ctx, &with, a->test, a->test_limit, ntk_data_schema(s->train_file), &s->test));

@@ -57,6 +57,8 @@ int load_source(ntk_ctx *ctx, const struct args *a, const char *source, int64_t 
     opts.target = a->target;
     opts.drop = opts.schema ? NULL : a->drop;
     opts.features = opts.schema ? NULL : a->features;
+    opts.weights = a->weights;
+    opts.noise = a->noise;
     TRY(ctx, ntk_data_load(ctx, source, &opts, data));
     return EXIT_OK;
 }

@@ -256,6 +256,7 @@ typedef struct ntk_load_opts {
                                * with drop or features. NULL (default): none */
     const char *weights;  /* CSV: the column of the samples' weights (NTK_PART_WEIGHTS), which is then neither a
                            * feature nor a target; NULL (default): none */
+    const char *noise;    /* the same of the variances of the targets' noise (NTK_PART_NOISE) */
 } ntk_load_opts;
 NTK_API void ntk_load_opts_init_sized(ntk_load_opts *opts, size_t size);
 static inline void ntk_load_opts_init(ntk_load_opts *opts) { ntk_load_opts_init_sized(opts, sizeof *opts); }
@@ -281,9 +282,10 @@ NTK_API ntk_dtype ntk_data_dtype(const ntk_data *data);
 NTK_API const void *ntk_data_x(const ntk_data *data);
 /* Targets [n][outputs] as they were read (labels: outputs = 1); NULL if there are none. */
 NTK_API const double *ntk_data_y(const ntk_data *data, int64_t *outputs);
-/* What data may have. In .npz and HDF5 these are the arrays x, y, weights, mask, edge_offsets and edges; an array of
+/* What data may have. In .npz and HDF5 these are the arrays x, y, weights, noise, mask, edge_offsets and edges; an array of
  * such a name must be that part, or loading fails with what it should be. Positions of a sample are numbered row by
- * row, from 0 to h w - 1; sequences have h = 1, their mask is [n][w] in files. Kernels and fits use x and y only. */
+ * row, from 0 to h w - 1; sequences have h = 1, their mask is [n][w] in files. Kernels and fits use x and y only; ntk_fit_opts takes weights
+ * and noise. */
 typedef enum ntk_part {
     NTK_PART_X,            /* ntk_data_x */
     NTK_PART_Y,            /* ntk_data_y */
@@ -291,7 +293,8 @@ typedef enum ntk_part {
     NTK_PART_MASK,         /* unsigned char [n][h][w]: 1 for the positions that a sample has, else 0 */
     NTK_PART_EDGE_OFFSETS, /* int64_t [n + 1], ascending from 0 (in slices from where they begin): sample i has the
                             * edges edge_offsets[i] ... edge_offsets[i + 1] - 1 */
-    NTK_PART_EDGES         /* int32_t [edges of all samples][2]: the positions that each goes from and to */
+    NTK_PART_EDGES,        /* int32_t [edges of all samples][2]: the positions that each goes from and to */
+    NTK_PART_NOISE         /* double [n], finite, >= 0: the variance of the noise on each sample's target */
 } ntk_part;
 /* NULL if data has no such part. It belongs to data. */
 NTK_API const void *ntk_data_part(const ntk_data *data, ntk_part part);
@@ -615,6 +618,8 @@ NTK_API NTK_NODISCARD ntk_status ntk_models_predict(ntk_model *const *models, si
 
 /* alpha = (K + r)^-1 y, [n][outputs], 0 for samples that were left out: the mean is K(x, X) alpha. */
 NTK_API NTK_NODISCARD ntk_status ntk_model_alpha(const ntk_model *model, double *alpha);
+/* The same at time t >= 0 from f_0 = 0 (INFINITY allowed; finite ones need opts.finite_time). */
+NTK_API NTK_NODISCARD ntk_status ntk_model_alpha_at(const ntk_model *model, double t, double *alpha);
 /* K(x, X) c of models, at m samples x: c[k] [n][columns], out[k] [m][columns], so that predictions of several fits of the
  * same models need one kernel. Common work as in ntk_models_predict. */
 NTK_API NTK_NODISCARD ntk_status ntk_models_apply(ntk_model *const *models, size_t n_models, const ntk_data *x,

@@ -245,7 +245,7 @@ static ntk_status choose(ntk_ctx *ctx, struct ntk_columns *c, const ntk_load_opt
     }
     for (int64_t k = 0; k < c->n_targets; k++) {
         targets[k] = c->at[k];
-        if (drop[targets[k]] && targets[k] != c->weights)
+        if (drop[targets[k]] && targets[k] != c->own[NTK_OWN_WEIGHT] && targets[k] != c->own[NTK_OWN_NOISE])
             return ntk_fail(ctx, NTK_EINVAL, "column '%.80s' is a target, and to be dropped",
                             c->names[targets[k]]);
     }
@@ -351,16 +351,26 @@ static ntk_status match(ntk_ctx *ctx, struct ntk_columns *c, const ntk_load_opts
 
 /* ---- all of it */
 
-/* The column of weights, which is not to be guessed as a target, nor be a feature because it is left. */
-static ntk_status find_weights(ntk_ctx *ctx, struct ntk_columns *c, const char *name, bool *drop)
+static const char *const own_names[NTK_N_OWN] = {"weights", "noise"};
+
+/* The columns of weights and noise, which are not to be guessed as a target, nor be features because they are left. */
+static ntk_status find_own(ntk_ctx *ctx, struct ntk_columns *c, const ntk_load_opts *opts, bool *drop)
 {
-    c->weights = -1;
-    if (!name)
-        return NTK_OK;
-    NTK_TRY(find_column(ctx, c, name, "weights", &c->weights));
-    if (drop[c->weights])
-        return ntk_fail(ctx, NTK_EINVAL, "column '%.80s' has the weights, and is to be dropped", c->names[c->weights]);
-    drop[c->weights] = true;
+    const char *const names[NTK_N_OWN] = {opts->weights, opts->noise};
+
+    for (int k = 0; k < NTK_N_OWN; k++) {
+        c->own[k] = -1;
+        if (!names[k])
+            continue;
+        NTK_TRY(find_column(ctx, c, names[k], own_names[k], &c->own[k]));
+        if (k > 0 && c->own[k] == c->own[0])
+            return ntk_fail(ctx, NTK_EINVAL, "column '%.80s' has the weights: it cannot have the noise too",
+                            c->names[c->own[k]]);
+        if (drop[c->own[k]])
+            return ntk_fail(ctx, NTK_EINVAL, "column '%.80s' has the %s, and is to be dropped", c->names[c->own[k]],
+                            own_names[k]);
+        drop[c->own[k]] = true;
+    }
     return NTK_OK;
 }
 
@@ -368,12 +378,15 @@ static ntk_status place_columns(ntk_ctx *ctx, struct ntk_columns *c)
 {
     for (int64_t k = 0; k < c->n; k++)
         c->place[k] = NTK_DROPPED;
-    if (c->weights >= 0)
-        c->place[c->weights] = NTK_WEIGHT;
+    for (int k = 0; k < NTK_N_OWN; k++)
+        if (c->own[k] >= 0)
+            c->place[c->own[k]] = NTK_OWN - k;
     for (int64_t k = 0; k < c->n_features + c->n_targets; k++) {
-        if (c->at[k] == c->weights)
-            return ntk_fail(ctx, NTK_EINVAL, "column '%.80s' has the weights: it cannot be a %s too",
-                            c->names[c->weights], k < c->n_features ? "feature" : "target");
+        const int64_t place = c->place[c->at[k]];
+
+        if (place <= NTK_OWN)
+            return ntk_fail(ctx, NTK_EINVAL, "column '%.80s' has the %s: it cannot be a %s too", c->names[c->at[k]],
+                            own_names[NTK_OWN - place], k < c->n_features ? "feature" : "target");
         c->place[c->at[k]] = k;
     }
     return NTK_OK;
@@ -390,7 +403,7 @@ static ntk_status arrange(ntk_ctx *ctx, struct ntk_columns *c, const ntk_load_op
     if (status == NTK_OK && !like)
         status = mark(ctx, c, opts->drop, drop);
     if (status == NTK_OK)
-        status = find_weights(ctx, c, opts->weights, drop);
+        status = find_own(ctx, c, opts, drop);
     if (status == NTK_OK)
         status = like ? match(ctx, c, opts) : choose(ctx, c, opts, drop);
     free(drop);

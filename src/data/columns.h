@@ -7,7 +7,10 @@
 
 #include "data/data.h"
 
-enum { NTK_DROPPED = -1, NTK_WEIGHT = -2 };
+/* Numbers that a sample has beside its features and targets, at most one column each. */
+enum { NTK_OWN_WEIGHT, NTK_OWN_NOISE, NTK_N_OWN };
+/* Places of columns that are neither features nor targets; that of NTK_OWN_WEIGHT is NTK_OWN, of the next one less. */
+enum { NTK_DROPPED = -1, NTK_OWN = -2 };
 
 struct ntk_columns {
     int64_t n;
@@ -19,8 +22,8 @@ struct ntk_columns {
     int matched;     /* as in ntk_table */
     int64_t n_features, n_targets;
     int64_t *at;     /* features, then targets: columns; [2 n] */
-    int64_t weights; /* the column of weights; -1: none */
-    int64_t *place;  /* [n] feature k: k; target k: n_features + k; or NTK_WEIGHT, NTK_DROPPED */
+    int64_t own[NTK_N_OWN]; /* columns; -1: none */
+    int64_t *place;  /* [n] feature k: k; target k: n_features + k; or NTK_DROPPED, NTK_OWN - k */
 };
 
 /* Names are the n cells of a header, one after the other; NULL: there is none. */

@@ -19,11 +19,11 @@ struct ntk_data {
     double *y;    /* [n][outputs]; NULL: none */
     bool owned_y; /* y is ours */
     int64_t outputs;
-    double *weights;           /* [n]; NULL: none, as of what follows */
+    double *weights, *noise;   /* [n]; NULL: none, as of what follows */
     unsigned char *mask;       /* [n][positions] */
     int64_t *edge_offsets;     /* [n + 1] */
     int32_t *edges;            /* [edge_offsets[n]][2] */
-    bool owned_parts;          /* these four are ours */
+    bool owned_parts;          /* these five are ours */
     int64_t positions;         /* of a sample, before it was flattened */
     int64_t classes;           /* labels are 0 ... classes - 1, or -1; 0: not known to be so */
     struct ntk_schema *schema; /* NULL: none; held */

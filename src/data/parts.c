@@ -15,6 +15,7 @@ const struct ntk_part_kind ntk_part_kinds[NTK_N_PARTS] = {
     [NTK_PART_EDGE_OFFSETS] = {"edge_offsets", NULL, "where each sample's edges begin and the last one's end, [n + 1]",
                                true},
     [NTK_PART_EDGES] = {"edges", NULL, "the positions that edges go from and to, [edges of all samples][2]", true},
+    [NTK_PART_NOISE] = {"noise", NULL, "the variance of each target's noise, [n]", false},
 };
 
 void *ntk_part_room(ntk_data *data, int64_t count, size_t size)
@@ -80,13 +81,29 @@ static bool is_no_place(double value, double most)
     return !(value >= 0 && value <= most && value == floor(value));
 }
 
-static ntk_status check_weights(const ntk_data *data)
+/* Weights or noise, one number a sample. */
+static ntk_status check_numbers(const ntk_data *data, ntk_part part, const double *x)
 {
     for (int64_t i = 0; i < data->n; i++)
-        if (!isfinite(data->weights[i]) || data->weights[i] < 0)
-            return ntk_fail(data->ctx, NTK_EINVAL, "weight %lld is %g: weights must be finite and >= 0",
-                            (long long)i, data->weights[i]);
+        if (!isfinite(x[i]) || x[i] < 0)
+            return ntk_fail(data->ctx, NTK_EINVAL, "%s of sample %lld is %g: it must be finite and >= 0",
+                            part == NTK_PART_WEIGHTS ? "the weight" : "the noise", (long long)i, x[i]);
     return NTK_OK;
+}
+
+static ntk_status fill_numbers(const struct ntk_filling *f, ntk_part part, ntk_part_rows_fn *read, void *array)
+{
+    ntk_data *d = f->data;
+    double *x = ntk_part_room(d, d->n, sizeof *x);
+
+    if (!x)
+        return NTK_ENOMEM;
+    if (part == NTK_PART_WEIGHTS)
+        d->weights = x;
+    else
+        d->noise = x;
+    NTK_TRY(read(array, d->n, x, NTK_F64));
+    return check_numbers(d, part, x);
 }
 
 static ntk_status put_mask(const struct ntk_filling *f, const double *values)
@@ -205,13 +222,8 @@ ntk_status ntk_part_fill(struct ntk_filling *f, ntk_part part, int ndim, const i
         return fill_y(f, ndim, dims, read, array);
     d->owned_parts = true;
     NTK_TRY(check_sizes(f, part, ndim, dims));
-    if (part != NTK_PART_WEIGHTS)
-        return fill_integers(f, part, ndim, dims, read, array);
-    d->weights = ntk_part_room(d, d->n, sizeof *d->weights);
-    if (!d->weights)
-        return NTK_ENOMEM;
-    NTK_TRY(read(array, d->n, d->weights, NTK_F64));
-    return check_weights(d);
+    return part == NTK_PART_WEIGHTS || part == NTK_PART_NOISE ? fill_numbers(f, part, read, array)
+                                                              : fill_integers(f, part, ndim, dims, read, array);
 }
 
 ntk_status ntk_parts_end(const struct ntk_filling *f)
@@ -239,6 +251,8 @@ const void *ntk_data_part(const ntk_data *data, ntk_part part)
         return data->edge_offsets;
     case NTK_PART_EDGES:
         return data->edges;
+    case NTK_PART_NOISE:
+        return data->noise;
     }
     return NULL;
 }
@@ -258,12 +272,14 @@ static ntk_status copy(ntk_data *data, const void *from, int64_t count, size_t s
 ntk_status ntk_parts_copy(const ntk_data *from, ntk_data *to)
 {
     const int64_t n = from->n, *offsets = from->edge_offsets;
-    void *copies[4] = {NULL};
+    void *copies[5] = {NULL};
     ntk_status status;
 
     to->owned_parts = true;
     to->positions = from->positions;
     status = copy(to, from->weights, n, sizeof *from->weights, &copies[0]);
+    if (status == NTK_OK)
+        status = copy(to, from->noise, n, sizeof *from->noise, &copies[4]);
     if (status == NTK_OK)
         status = copy(to, from->mask, n * from->positions, sizeof *from->mask, &copies[1]);
     if (status == NTK_OK)
@@ -271,6 +287,7 @@ ntk_status ntk_parts_copy(const ntk_data *from, ntk_data *to)
     if (status == NTK_OK && offsets)
         status = copy(to, from->edges + 2 * offsets[0], 2 * (offsets[n] - offsets[0]), sizeof *from->edges, &copies[3]);
     to->weights = copies[0];
+    to->noise = copies[4];
     to->mask = copies[1];
     to->edge_offsets = copies[2];
     to->edges = copies[3];
@@ -284,6 +301,7 @@ void ntk_parts_free(ntk_data *data)
     if (!data->owned_parts)
         return;
     free(data->weights);
+    free(data->noise);
     free(data->mask);
     free(data->edge_offsets);
     free(data->edges);
@@ -293,6 +311,7 @@ void ntk_parts_skip(ntk_data *data, int64_t first)
 {
     data->owned_parts = false;
     data->weights = data->weights ? data->weights + first : NULL;
+    data->noise = data->noise ? data->noise + first : NULL;
     data->mask = data->mask ? data->mask + first * data->positions : NULL;
     data->edge_offsets = data->edge_offsets ? data->edge_offsets + first : NULL;
 }

@@ -7,7 +7,7 @@
 
 #include "data/data.h"
 
-enum { NTK_N_PARTS = NTK_PART_EDGES + 1 };
+enum { NTK_N_PARTS = NTK_PART_NOISE + 1 };
 
 struct ntk_part_kind {
     const char *name, *other; /* of its array in files; other: NULL if there is no other */

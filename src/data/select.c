@@ -56,6 +56,7 @@ ntk_status ntk_data_select(const ntk_data *data, const int64_t *rows, int64_t n,
     d->schema = ntk_schema_hold(data->schema);
     d->y = rows_of(d, data->y, outputs, rows, n, &status);
     d->weights = rows_of(d, data->weights, sizeof *d->weights, rows, n, &status);
+    d->noise = rows_of(d, data->noise, sizeof *d->noise, rows, n, &status);
     d->mask = rows_of(d, data->mask, (size_t)data->positions, rows, n, &status);
     if (status == NTK_OK)
         status = select_edges(data, rows, n, d);

@@ -27,7 +27,7 @@ struct table {
     struct ntk_columns c;
     void *x;         /* [capacity][features] of dtype */
     double *y;       /* [capacity][targets] */
-    double *weights; /* [capacity]; NULL: no column has them */
+    double *own[NTK_N_OWN]; /* [capacity]; NULL: no column has them */
     int64_t n, capacity;
     bool in_words;   /* the target is */
     struct words words;
@@ -141,11 +141,14 @@ static void free_words(struct words *w)
 
 /* ---- rows */
 
-/* Bytes of a row's features, targets and weight. */
+/* Bytes of a row's features, targets, weight and noise. */
 static size_t row_bytes(const struct table *t, ntk_dtype dtype)
 {
-    return (size_t)t->c.n_features * dtype + (size_t)t->c.n_targets * sizeof *t->y +
-           (t->c.weights >= 0 ? sizeof *t->weights : 0);
+    size_t bytes = (size_t)t->c.n_features * dtype + (size_t)t->c.n_targets * sizeof *t->y;
+
+    for (int k = 0; k < NTK_N_OWN; k++)
+        bytes += t->c.own[k] >= 0 ? sizeof **t->own : 0;
+    return bytes;
 }
 
 /* The first t->n rows of *array move to a larger one. */
@@ -165,17 +168,21 @@ static bool grow_array(ntk_ctx *ctx, const struct table *t, int64_t capacity, si
 static ntk_status grow(struct reader *r, struct table *t, ntk_dtype dtype)
 {
     const int64_t capacity = t->capacity ? t->capacity + t->capacity / 2 : 64;
-    void *y = t->y, *weights = t->weights;
+    void *y = t->y;
     bool grown;
 
     /* Old and new are there at once. */
     NTK_TRY(ntk_ctx_check_memory(r->ctx, (size_t)(capacity + t->n) * row_bytes(t, dtype), "the table"));
     grown = grow_array(r->ctx, t, capacity, (size_t)t->c.n_features * dtype, &t->x) &&
             grow_array(r->ctx, t, capacity, (size_t)t->c.n_targets * sizeof *t->y, &y);
-    if (grown && t->c.weights >= 0)
-        grown = grow_array(r->ctx, t, capacity, sizeof *t->weights, &weights);
     t->y = y;
-    t->weights = weights;
+    for (int k = 0; k < NTK_N_OWN && grown; k++)
+        if (t->c.own[k] >= 0) {
+            void *own = t->own[k];
+
+            grown = grow_array(r->ctx, t, capacity, sizeof **t->own, &own);
+            t->own[k] = own;
+        }
     if (!grown)
         return NTK_ENOMEM;
     t->capacity = capacity;
@@ -187,7 +194,7 @@ static ntk_status bad_cell(const struct reader *r, const struct table *t, int64_
 {
     const char *name = t->c.header ? t->c.names[column] : NULL;
     const bool label = t->c.place[column] >= t->c.n_features, negative = *cell == '-' && is_number(cell);
-    const char *reason = negative && t->c.place[column] == NTK_WEIGHT ? "is less than 0: a weight must be >= 0"
+    const char *reason = negative && t->c.place[column] <= NTK_OWN ? "is less than 0: weights and noise must be >= 0"
                          : !is_word(cell) ? ntk_csv_fault(cell)
                          : label        ? "is not a number, as the labels before it are"
                                         : "is not a number: encode words as numbers, or drop their column";
@@ -211,10 +218,10 @@ static ntk_status add_cell(const struct reader *r, struct table *t, ntk_dtype dt
     }
     if (!ntk_csv_number(cell, &value) || !isfinite(value))
         return bad_cell(r, t, column, cell);
-    if (place == NTK_WEIGHT && value < 0)
+    if (place <= NTK_OWN && value < 0)
         return bad_cell(r, t, column, cell);
-    if (place == NTK_WEIGHT)
-        t->weights[t->n] = value;
+    if (place <= NTK_OWN)
+        t->own[NTK_OWN - place][t->n] = value;
     else if (target >= 0)
         t->y[t->n * t->c.n_targets + target] = value;
     else
@@ -461,9 +468,10 @@ static ntk_status make_data(ntk_ctx *ctx, struct table *t, const ntk_load_opts *
         d->outputs = t->c.n_targets;
         t->y = NULL;
     }
-    d->weights = t->weights;
+    d->weights = t->own[NTK_OWN_WEIGHT];
+    d->noise = t->own[NTK_OWN_NOISE];
     d->owned_parts = true;
-    t->weights = NULL;
+    t->own[NTK_OWN_WEIGHT] = t->own[NTK_OWN_NOISE] = NULL;
     ntk_ctx_keep(ctx, (size_t)t->n * row_bytes(t, opts->dtype), &d->held);
     status = describe(t, opts, d);
     if (status != NTK_OK) {
@@ -493,7 +501,8 @@ static ntk_status read_stream(struct ntk_stream *s, const char *path, const ntk_
     ntk_columns_free(&t.c);
     free(t.x);
     free(t.y);
-    free(t.weights);
+    for (int k = 0; k < NTK_N_OWN; k++)
+        free(t.own[k]);
     return status;
 }
 

@@ -371,6 +371,51 @@ ntk_status ntk_model_follow(const ntk_model *m, const double *times, size_t n_ti
     return status;
 }
 
+/* V g(t) V' y: [outputs][n]. */
+static ntk_status alpha_at(const ntk_model *m, double t, double *alpha)
+{
+    const size_t columns = (size_t)(m->n * m->outputs);
+    struct flow f = {.m = m, .times = &t, .n_times = 1, .most_times = 1, .unit = ntk_model_unit(m)};
+    ntk_status status = NTK_ENOMEM;
+
+    NTK_TRY(ntk_solver_eigen(m->solution->solver, &f.e));
+    f.scale = ntk_model_scale(m);
+    f.residual = ntk_alloc(m->ctx, columns, sizeof *f.residual);
+    f.scaled = ntk_alloc(m->ctx, columns, sizeof *f.scaled);
+    if (f.residual && f.scaled) {
+        project_residual(&f, NULL);
+        status = make_alpha(&f, alpha);
+        for (size_t i = 0; i < columns; i++)
+            alpha[i] = -alpha[i];
+    }
+    free(f.residual);
+    free(f.scaled);
+    return status;
+}
+
+ntk_status ntk_model_alpha_at(const ntk_model *m, double t, double *alpha)
+{
+    double *columns;
+    struct ntk_blas blas;
+    ntk_status status;
+
+    NTK_TRY(ntk_model_check_times(m, &t, 1, false));
+    if (isinf(t))
+        return ntk_model_alpha(m, alpha);
+    NTK_TRY(ntk_model_solve(m));
+    columns = ntk_alloc(m->ctx, (size_t)(m->n * m->outputs), sizeof *columns);
+    if (!columns)
+        return NTK_ENOMEM;
+    blas = ntk_blas_begin(m->ctx->threads);
+    status = alpha_at(m, t, columns);
+    ntk_blas_end(blas);
+    for (int64_t i = 0; i < m->n && status == NTK_OK; i++) /* no sample is left out at finite times */
+        for (int64_t k = 0; k < m->outputs; k++)
+            alpha[i * m->outputs + k] = columns[k * m->n + i];
+    free(columns);
+    return status;
+}
+
 ntk_status ntk_model_dynamics(const ntk_model *m, const double *times, size_t n_times,
                               const double *f0_train, const ntk_data *x, const double *f0_test,
                               double *train, double *test, double *var)

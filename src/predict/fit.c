@@ -109,6 +109,8 @@ ntk_status ntk_model_bytes(ntk_ctx *ctx, const ntk_net *net, const ntk_data *x, 
     peak = ntk_model_peak(&o, x->n, outputs);
     NTK_TRY(ntk_kernel_new(ctx, &net, 1, want, o.dtype, x->shape, &kernel));
     status = ntk_kernel_scratch(kernel, x, NULL, bytes);
+    if (status == NTK_OK && o.store)
+        *bytes += ntk_files_bytes(kernel, o.dtype, x->n, x->n);
     ntk_kernel_free(kernel);
     NTK_TRY(status);
     *bytes += ntk_model_matrices(&o, x->n, outputs);

@@ -73,6 +73,20 @@ static ntk_status solve(ntk_model *const *models, size_t n, const ntk_net *const
     return status;
 }
 
+/* Makes a store that of all nets, where models are then fitted one by one. */
+static ntk_status fill_store(ntk_ctx *ctx, const ntk_net *const *nets, size_t n_nets, const ntk_data *x,
+                             const ntk_fit_opts *o)
+{
+    const unsigned want = o->posterior == NTK_POSTERIOR_NNGP ? NTK_NNGP : ntk_model_ensemble(o) ? NTK_NNGP | NTK_NTK : NTK_NTK;
+    ntk_files *files;
+    ntk_status status;
+
+    NTK_TRY(ntk_files_open(ctx, o->store, nets, n_nets, want, o->dtype, x, NULL, &files));
+    status = ntk_files_compute(files, NULL);
+    ntk_files_free(files);
+    return status;
+}
+
 ntk_status ntk_models_fit(ntk_ctx *ctx, const ntk_net *const *nets, size_t n_nets,
                           const ntk_data *x, const double *y, int64_t outputs,
                           const ntk_fit_opts *opts, ntk_model **models)
@@ -87,6 +101,8 @@ ntk_status ntk_models_fit(ntk_ctx *ctx, const ntk_net *const *nets, size_t n_net
     together = share(ctx, n_nets, x->n, outputs, &o);
     fitted = ntk_alloc(ctx, n_nets, sizeof *fitted);
     status = fitted ? NTK_OK : NTK_ENOMEM;
+    if (status == NTK_OK && o.store && n_nets > 1 && !together)
+        status = fill_store(ctx, nets, n_nets, x, &o);
     while (made < n_nets && status == NTK_OK) {
         status = together ? ntk_model_new(ctx, nets[made], x, NULL, x->n, y, outputs, &o, &fitted[made])
                           : ntk_model_fit(ctx, nets[made], x, y, outputs, &o, &fitted[made]);

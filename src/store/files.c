@@ -113,7 +113,7 @@ static ntk_status read_rows(const struct ntk_files *s, int64_t i, int64_t ni, vo
 static ntk_status stream(struct ntk_files *s, const struct ntk_reading *to)
 {
     const int64_t end = to->i0 + to->ni, fit = BYTES / (s->n2 * (int64_t)s->dtype);
-    const int64_t most = fit < 1 ? 1 : fit < ROWS_MOST ? fit : ROWS_MOST;
+    const int64_t least = s->block < ROWS_MOST ? s->block : ROWS_MOST, most = fit < 1 ? 1 : fit < least ? fit : least;
     const size_t bytes = (size_t)(most * s->n2) * s->dtype;
     ntk_status status;
     void *k;

@@ -16,6 +16,9 @@
 ntk_status ntk_operator_of_files(ntk_ctx *ctx, const char *folder, const ntk_net *const *nets, size_t n_nets,
                                  unsigned want, ntk_dtype dtype, const ntk_data *x, struct ntk_operator **o);
 
+/* Bytes that a new folder's blocks, of n1 x n2 pairs, hold while they are computed, beside the kernel's scratch. */
+size_t ntk_files_bytes(const ntk_kernel *kernel, ntk_dtype dtype, int64_t n1, int64_t n2);
+
 #define NTK_FILES_FOLDER 4000 /* bytes of a folder's path */
 #define NTK_FILES_PATH   4100 /* of a file in it */
 

@@ -26,14 +26,19 @@
 #define BYTES         ((double)((size_t)64 << 20))
 #define FILES_MOST    1000 /* of a matrix */
 
-static int64_t rule(const struct ntk_files *s)
+static int64_t rule(const ntk_kernel *kernel, ntk_dtype dtype, int64_t n1, int64_t n2)
 {
-    const double by_time = POSITIONS / (fmax(ntk_kernel_positions(s->kernel), POSITIONS_MIN) * (double)s->n2);
-    const double by_bytes = BYTES / ((double)s->count * (double)s->n2 * (double)s->dtype);
-    const int64_t rows = (int64_t)fmin(fmin(by_time, by_bytes), (double)s->n1);
-    const int64_t least = (s->n1 + FILES_MOST - 1) / FILES_MOST;
+    const double by_time = POSITIONS / (fmax(ntk_kernel_positions(kernel), POSITIONS_MIN) * (double)n2);
+    const double by_bytes = BYTES / ((double)ntk_kernel_outputs(kernel) * (double)n2 * (double)dtype);
+    const int64_t rows = (int64_t)fmin(fmin(by_time, by_bytes), (double)n1);
+    const int64_t least = (n1 + FILES_MOST - 1) / FILES_MOST;
 
     return rows < least ? least : rows;
+}
+
+size_t ntk_files_bytes(const ntk_kernel *kernel, ntk_dtype dtype, int64_t n1, int64_t n2)
+{
+    return ntk_kernel_outputs(kernel) * (size_t)rule(kernel, dtype, n1, n2) * (size_t)n2 * dtype;
 }
 
 /* ---- its text */
@@ -270,7 +275,7 @@ static ntk_status compare(struct ntk_files *s, const struct lines *there, const 
 static ntk_status begin(struct ntk_files *s, const struct lines *wanted)
 {
     NTK_TRY(check_new(s));
-    s->block = rule(s);
+    s->block = rule(s->kernel, s->dtype, s->n1, s->n2);
     for (size_t m = 0; m < s->count; m++) {
         const char *line = wanted->line[HEAD_LINES + m];
 

@@ -56,6 +56,7 @@ static ntk_status stream_arrays(struct ntk_operator *o, const struct ntk_reading
 {
     const struct of_arrays *a = (const struct of_arrays *)o;
 
+    NTK_TRY(ntk_ctx_check_memory(o->ctx, r->held, r->what));
     for (int64_t i = r->i0; i < r->i0 + r->ni; i += AT_ONCE) {
         const int64_t left = r->i0 + r->ni - i;
 
@@ -149,6 +150,7 @@ static ntk_status stream_rows(struct ntk_operator *o, const struct ntk_reading *
 
     if (r->ni != o->n)
         return ntk_fail(o->ctx, NTK_ENOTSUP, "rows that a function writes can be read as a whole only");
+    NTK_TRY(ntk_ctx_check_memory(o->ctx, r->held, r->what)); /* a block's rows are in the reader's count */
     rows = ntk_alloc(o->ctx, (size_t)(f->block * o->n), o->dtype);
     status = rows ? NTK_OK : NTK_ENOMEM;
     for (int64_t i = 0; i < o->n && status == NTK_OK; i += f->block) {

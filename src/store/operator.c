@@ -47,7 +47,6 @@ ntk_status ntk_operator_read(struct ntk_operator *o, const struct ntk_taker *tak
 
     if (!o->class->stream)
         return lacks_entries(o);
-    NTK_TRY(ntk_ctx_check_memory(o->ctx, held, what));
     return o->class->stream(o, &reading);
 }
 

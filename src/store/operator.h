@@ -16,7 +16,7 @@ struct ntk_operator;
 /* Rows [i0, i0 + ni), from the diagonal on, of all matrices that are asked for, and what reading them is for. */
 struct ntk_reading {
     int64_t i0, ni;
-    size_t held;      /* bytes that the reader holds: they count in the check of memory */
+    size_t held;      /* bytes that the reader holds: stream checks memory, its own counted, before it begins */
     const char *what; /* "a kernel matrix of this many samples" */
     ntk_sink_fn *sink;
     void *user;

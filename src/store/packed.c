@@ -30,8 +30,13 @@ static void copy_rows(const struct ntk_rfp *k, int64_t i0, int64_t ni, double *r
 
 static ntk_status stream(struct ntk_operator *o, const struct ntk_reading *r)
 {
-    double *rows = ntk_alloc(o->ctx, (size_t)(ROWS * o->n), sizeof *rows);
-    ntk_status status = rows ? NTK_OK : NTK_ENOMEM;
+    const size_t bytes = (size_t)(ROWS * o->n) * sizeof(double);
+    double *rows;
+    ntk_status status;
+
+    NTK_TRY(ntk_ctx_check_memory(o->ctx, r->held + bytes, r->what));
+    rows = ntk_alloc(o->ctx, bytes, 1);
+    status = rows ? NTK_OK : NTK_ENOMEM;
 
     for (int64_t i = r->i0; i < r->i0 + r->ni && status == NTK_OK; i += ROWS) {
         const int64_t left = r->i0 + r->ni - i, ni = left < ROWS ? left : ROWS;

@@ -31,6 +31,11 @@ for loss in mse xent; do
     cmp plain.npz stored.npz
 done
 
+echo "several networks, one by one"
+several="ntk eval --net Dense(64) --net serial(Dense(64),Erf(),Dense(1)) $train --test digits/train --test-limit 50 --time 10"
+$several --store M 2>&1 >/dev/null | grep blocks
+cut -d : -f 1 M/store.txt | tail -n 2
+
 echo "several blocks, of which one is missing"
 rm S/0.* && sed -i 's/^rows in a file: 60$/rows in a file: 17/' S/store.txt
 $kernel "$net" --get both --store S --out whole.npz
@@ -84,20 +89,20 @@ rm $file
 $kernel "$net" --store S --quiet && cmp block $file && echo "computed again"
 
 echo "interrupted, and gone on with"
-slow="ntk kernel --net cntk(depth=6,pool='gap') --x1 images.npy --threads 1 --store I"
+slow="ntk kernel --net cntk(depth=12,pool='gap') --x1 images.npy --threads 1 --store I"
 ntk kernel --net 'Dense(64)' --x1 digits/test --train-limit 200 --out plain.npy --quiet # numbers to take for images
 {
     printf "\\223NUMPY\\001\\000\\166\\000"
     printf "%-117s\n" "{'descr': '<f8', 'fortran_order': False, 'shape': (120, 8, 8, 1), }"
     tail -c +129 plain.npy | head -c 61440
 } >images.npy
-$slow --memory 1K --quiet >/dev/null 2>&1
-sed -i 's/^rows in a file: .*/rows in a file: 10/' I/store.txt
-env --default-signal=INT $slow --quiet >/dev/null 2>said &
+$slow --quiet
+sed -i 's/^rows in a file: 120$/rows in a file: 10/' I/store.txt && rm I/*.f64
+env --default-signal=INT $slow --quiet 2>said &
 pid=$!
 tries=0
-until [ -e I/0.ntk-000000.f64 ] || [ $tries -eq 600 ]; do
-    sleep 0.1
+until [ -e I/0.ntk-000000.f64 ] || [ $tries -eq 3000 ]; do
+    sleep 0.02
     tries=$((tries + 1))
 done
 kill -INT $pid

@@ -121,11 +121,23 @@ static void run_here(const char *command, long failing, unsigned seconds)
     _exit(argc); /* without a look for leaks: the process ends */
 }
 
+/* What a run before has computed into a store, this one computes again. */
+static void remove_store(void)
+{
+    char command[100];
+
+    snprintf(command, sizeof command, "rm -rf '%s/store'", work);
+    assert_int_equal(system(command), 0);
+}
+
 static int run(const char *command, long failing, unsigned seconds)
 {
-    const pid_t pid = fork();
     int status = 0;
+    pid_t pid;
 
+    if (strstr(command, "--store"))
+        remove_store();
+    pid = fork();
     if (pid == 0)
         run_here(command, failing, seconds);
     assert_true(pid > 0 && waitpid(pid, &status, 0) == pid);
@@ -188,6 +200,7 @@ static struct command commands[] = {
     {"kernel|--net|cntk(depth=2)|--x1|digits/test|--x2|digits/"
      "train|--train-limit|3|--test-limit|2|--dtype|float32|--out|k.h5",
      false, "hdf5"},
+    {"kernel|--net|" BRANCHES "|--get|both|--x1|" SAMPLES "|--store|store", false, ""},
     {"kernel|--net|fc(depth=1)|--x1|" DATA "deflated.npz|--out|k.npy", false, ""},
     {"kernel|--net|fc(depth=1)|--x1|" DATA "xy.h5|--out|k.npy", false, "hdf5"},
     {"kernel|--net|fc(depth=1)|--x1|" DATA "version2.npy|--out|k.npy", false, ""},

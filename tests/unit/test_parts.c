@@ -193,7 +193,7 @@ struct wrong {
 static const struct wrong wrong[] = {
     {WEIGHTS, 1, {2}, -1, 0, NTK_ESHAPE, "weights must have the shape (3,) beside these samples, got (2,): it is the weight of each sample, [n]; call the array otherwise"},
     {WEIGHTS, 2, {3, 1}, -1, 0, NTK_ESHAPE, "weights must have the shape (3,)"},
-    {WEIGHTS, 1, {3}, 1, -1, NTK_EINVAL, "weight 1 is -1: weights must be finite and >= 0"},
+    {WEIGHTS, 1, {3}, 1, -1, NTK_EINVAL, "the weight of sample 1 is -1: it must be finite and >= 0"},
     {WEIGHTS, 1, {3}, 2, HUGE_VAL, NTK_EINVAL, "weight 2 is inf"},
     {WEIGHTS, 0, {0}, -1, 0, NTK_ESHAPE, "got ()"},
     {MASK, 2, {2, 3}, -1, 0, NTK_ESHAPE, "mask must have the shape (3, 2) beside these samples, got (2, 3)"},
