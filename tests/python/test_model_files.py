@@ -15,7 +15,8 @@ from sklearn.exceptions import NotFittedError
 import ntk
 from ntk import NTKClassifier, NTKRegressor
 
-KERNELS = ["nngp", "ntk", "ntkgp"]
+# Arrays have no names of columns, which samples of a table had.
+pytestmark = pytest.mark.filterwarnings("ignore:X does not have valid feature names")
 
 
 def command(folder, *words):
@@ -52,15 +53,17 @@ def rows_of(path):
 # ---- from estimators to the command line
 
 
-@pytest.mark.parametrize("factor", [False, True])
-@pytest.mark.parametrize("kernel", KERNELS)
-@pytest.mark.parametrize("how", [{}, {"normalize_y": False}, {"alpha": np.linspace(0.1, 1, 40)}, {"alpha": "auto"},
-                                 {"dtype": "float32", "alpha": 0.1, "alpha_relative": True}],
-                         ids=["plain", "units", "array", "auto", "float32"])
-def test_regression_is_predicted_by_the_command_line(regression, tmp_path, how, kernel, factor):
+@pytest.mark.parametrize("kernel, factor, how", [
+    ("nngp", False, {}), ("ntk", False, {}), ("ntk", True, {}), ("ntkgp", True, {}), ("ntk", False, {"normalize_y": False}),
+    ("nngp", True, {"alpha": np.linspace(0.1, 1, 40)}), ("ntk", False, {"alpha": "auto"}),
+    ("ntk", False, {"dtype": "float32", "alpha": 0.1, "alpha_relative": True}),
+], ids=str)
+def test_regression_is_predicted_by_the_command_line(regression, tmp_path, kernel, factor, how):
     X, Y, X_new = regression
+    weights = np.arange(40) % 3 if "alpha" in how else None
+    kept = slice(None) if weights is None else weights > 0
     for y in (Y, Y[:, 0]):
-        model = NTKRegressor(kernel=kernel, **how).fit(X, y, np.arange(40) % 3 if "alpha" in how else None)
+        model = NTKRegressor(kernel=kernel, **how).fit(X, y, weights)
         model.save(tmp_path / "m.h5", factor)
         np.save(tmp_path / "x.npy", X_new)
         command(tmp_path, "predict", "--model", "m.h5", "--x", "x.npy", "--std", "--out", "p.npz")
@@ -75,16 +78,15 @@ def test_regression_is_predicted_by_the_command_line(regression, tmp_path, how, 
         for a, b in zip(again.predict(X_new, return_std=True), (mean, std)):
             np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-12)
         assert again.normalize_y == model.normalize_y and again.kernel == kernel and again.dtype == model.dtype
-        np.testing.assert_allclose(again.leave_one_out(), model.leave_one_out()[model._weights > 0]
-                                   if model._weights is not None else model.leave_one_out(), rtol=1e-7)
+        np.testing.assert_allclose(again.leave_one_out(), model.leave_one_out()[kept], rtol=1e-7)
         assert again.log_marginal_likelihood_value_ == pytest.approx(model.log_marginal_likelihood_value_, rel=1e-9)
 
 
-@pytest.mark.parametrize("kind", ["words", "objects", "integers", "negative", "floats", "bools"])
+@pytest.mark.parametrize("kind", ["words", "objects", "integers", "negative", "bools"])
 def test_classes_are_predicted_by_the_command_line(regression, labels, tmp_path, kind):
     X, Y, X_new = regression
     y = {"words": labels, "objects": labels.astype(object), "integers": np.digitize(Y[:, 0], [4, 6]) * 7,
-         "negative": np.digitize(Y[:, 0], [4, 6]) - 2, "floats": np.digitize(Y[:, 0], [4, 6]) + 0.5,
+         "negative": np.digitize(Y[:, 0], [4, 6]) - 2,
          "bools": Y[:, 0] > 5}[kind]
     model = NTKClassifier(alpha=1e-2).fit(X, y)
     model.save(tmp_path / "m.h5")
@@ -139,7 +141,7 @@ def tables(regression, labels, tmp_path):
     return tmp_path, X * [1, 1e3, 1], X_new * [1, 1e3, 1]
 
 
-@pytest.mark.parametrize("options", [(), ("--standardize", "none"), ("--posterior", "nngp"), ("--factor",)])
+@pytest.mark.parametrize("options", [(), ("--standardize", "none"), ("--get", "nngp"), ("--factor",)])
 def test_a_fit_of_numbers_is_loaded(tables, options):
     folder, X, X_new = tables
     command(folder, "fit", "--net", "fc(depth=2)", "--train", "train.csv", "--target", "first,second", "--drop", "kind",
