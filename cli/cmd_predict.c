@@ -15,9 +15,11 @@ struct job {
     const ntk_scaler *scaler;  /* the model's, as the next two */
     const ntk_schema *schema;
     ntk_targets targets;
+    const double *shift, *scale; /* [outputs], units of the targets; NULL: none */
     int64_t m, outputs;
-    double *mean;   /* [m][outputs]; probabilities with --proba */
-    double *var;    /* [m]; then deviations */
+    int64_t spreads; /* deviations of a sample: one for all outputs, or with units one for each */
+    double *mean;    /* [m][outputs]; probabilities with --proba */
+    double *var;     /* [m]; then deviations, [m][spreads] */
     double *chosen;        /* [m] the class with the largest output */
     char (*numbers)[32];   /* names of outputs that have none */
     const char **names;    /* [outputs] of classes or targets */
@@ -55,18 +57,40 @@ static void to_probabilities(struct job *j, double b)
     }
 }
 
+static void to_units(struct job *j)
+{
+    for (int64_t i = 0; i < j->m && j->shift; i++)
+        for (int64_t k = 0; k < j->outputs; k++)
+            j->mean[i * j->outputs + k] = j->shift[k] + j->scale[k] * j->mean[i * j->outputs + k];
+}
+
+/* Variances become deviations, in the targets' units: from the end, as these may be more. */
+static void to_deviations(struct job *j)
+{
+    for (int64_t i = j->m; i-- > 0;) {
+        const double deviation = sqrt(fmax(j->var[i], 0));
+
+        for (int64_t k = 0; k < j->spreads; k++)
+            j->var[i * j->spreads + k] = deviation * (j->scale ? j->scale[k] : 1);
+    }
+}
+
 static int compute(ntk_ctx *ctx, const struct args *a, struct job *j)
 {
     double b;
 
-    TRY(ctx, ntk_ctx_hold(ctx, (size_t)j->m * (size_t)(j->outputs + 2) * sizeof *j->mean,
+    j->spreads = j->scale ? j->outputs : 1;
+    TRY(ctx, ntk_ctx_hold(ctx, (size_t)j->m * (size_t)(j->outputs + j->spreads + 1) * sizeof *j->mean,
                           "a table of predictions"));
     j->mean = malloc((size_t)(j->m * j->outputs) * sizeof *j->mean);
-    j->var = malloc((size_t)j->m * sizeof *j->var);
+    j->var = malloc((size_t)(j->m * j->spreads) * sizeof *j->var);
     j->chosen = malloc((size_t)j->m * sizeof *j->chosen);
     if (!j->mean || !j->var || !j->chosen)
         return usage("no memory for the predictions");
     TRY(ctx, ntk_model_predict(j->model, j->x, j->mean, a->std ? j->var : NULL));
+    to_units(j);
+    if (a->std)
+        to_deviations(j);
     for (int64_t i = 0; i < j->m; i++) {
         const double *f = j->mean + i * j->outputs;
         int64_t best = 0;
@@ -74,8 +98,6 @@ static int compute(ntk_ctx *ctx, const struct args *a, struct job *j)
         for (int64_t k = 1; k < j->outputs; k++)
             best = f[k] > f[best] ? k : best;
         j->chosen[i] = (double)best;
-        if (a->std)
-            j->var[i] = sqrt(fmax(j->var[i], 0));
     }
     if (!a->proba)
         return EXIT_OK;
@@ -105,7 +127,7 @@ static int name_outputs(struct job *j)
     return EXIT_OK;
 }
 
-/* class, output_NAME for each of them, std; or TARGET, std. */
+/* class, output_NAME for each of them, std; or TARGET, std; std_NAME for each of several targets in units of their own. */
 static int write_csv(ntk_ctx *ctx, const struct args *a, struct job *j)
 {
     const bool classes = j->targets != NTK_RAW;
@@ -114,9 +136,9 @@ static int write_csv(ntk_ctx *ctx, const struct args *a, struct job *j)
     char *at;
 
     for (int64_t k = 0; k < j->outputs; k++)
-        size += strlen(before) + strlen(j->names[k]) + 1;
+        size += strlen(before) + 2 * strlen(j->names[k]) + sizeof "std_" + 1;
     at = j->text = malloc(size);
-    j->columns = malloc((size_t)(j->outputs + 2) * sizeof *j->columns);
+    j->columns = malloc((size_t)(j->outputs + j->spreads + 1) * sizeof *j->columns);
     if (!j->text || !j->columns)
         return usage("no memory for the names");
     if (classes)
@@ -128,8 +150,12 @@ static int write_csv(ntk_ctx *ctx, const struct args *a, struct job *j)
         j->columns[n++] = (ntk_column){.name = at, .x = j->mean + k, .stride = j->outputs};
         at += length + 1;
     }
-    if (a->std)
-        j->columns[n++] = (ntk_column){.name = "std", .x = j->var, .stride = 1};
+    for (int64_t k = 0; a->std && k < j->spreads; k++) {
+        const int length = sprintf(at, "std%s%s", j->spreads > 1 ? "_" : "", j->spreads > 1 ? j->names[k] : "");
+
+        j->columns[n++] = (ntk_column){.name = at, .x = j->var + k, .stride = j->spreads};
+        at += length + 1;
+    }
     TRY(ctx, ntk_csv_write(ctx, a->out, j->columns, n, j->m));
     return EXIT_OK;
 }
@@ -146,8 +172,11 @@ static int write_arrays(ntk_ctx *ctx, const struct args *a, const struct job *j)
                               .ndim = 2,
                               .shape = {j->m, j->outputs}};
     if (a->std)
-        arrays[n++] =
-            (ntk_array){.name = "std", .x = j->var, .dtype = NTK_F64, .ndim = 1, .shape = {j->m}};
+        arrays[n++] = (ntk_array){.name = "std",
+                                  .x = j->var,
+                                  .dtype = NTK_F64,
+                                  .ndim = j->spreads > 1 ? 2 : 1,
+                                  .shape = {j->m, j->spreads}};
     if (holds_several(a->out))
         n += outputs_array(j->schema, j->outputs, &arrays[n]);
     TRY(ctx, ntk_array_write(ctx, a->out, arrays, n));
@@ -201,6 +230,7 @@ static int run(ntk_ctx *ctx, const struct args *a, struct job *j)
 {
     TRY(ctx, ntk_model_load(ctx, a->model, &j->model));
     ntk_model_encoding(j->model, &j->scaler, &j->targets);
+    ntk_model_units(j->model, &j->shift, &j->scale);
     j->schema = ntk_model_schema(j->model);
     j->outputs = ntk_model_outputs(j->model);
     if (a->proba && j->targets == NTK_RAW)

@@ -330,6 +330,13 @@ typedef struct ntk_table {
  * (ntk_data_classes). NTK_EINVAL as there, and for NTK_RAW if targets are missing or words. */
 NTK_API NTK_NODISCARD ntk_status ntk_schema_new(const ntk_data *data, ntk_targets kind,
                                                 ntk_schema **schema);
+/* A schema of names alone (copied), for samples that come from no file: columns of features and of targets (0: they have
+ * no names), and classes, of numbers, labels [n_classes], ascending, or, with labels NULL, words in the order of their
+ * bytes. names has those of features, then targets, then classes; with labels those of classes are not read. NTK_EINVAL
+ * if names or labels are not in order, there are names of targets without those of features, or nothing at all. */
+NTK_API NTK_NODISCARD ntk_status ntk_schema_of_names(ntk_ctx *ctx, const char *const *names, size_t n_features,
+                                                     size_t n_targets, size_t n_classes, const double *labels,
+                                                     ntk_schema **schema);
 NTK_API void ntk_schema_free(ntk_schema *schema);
 /* The schema that data was loaded with: of a table, or with classes that are declared; else NULL. It belongs
  * to data. */
@@ -359,6 +366,11 @@ NTK_API NTK_NODISCARD ntk_status ntk_scaler_fit(ntk_standardize kind, const ntk_
  * any). */
 NTK_API NTK_NODISCARD ntk_status ntk_scaler_apply(const ntk_scaler *scaler, const ntk_data *data,
                                                   ntk_data **scaled);
+/* One of numbers that are known, mean and deviation as ntk_scaler_numbers has them, for samples of this shape.
+ * NTK_EINVAL if they are not finite, or a deviation is not above 0. */
+NTK_API NTK_NODISCARD ntk_status ntk_scaler_of_numbers(ntk_ctx *ctx, ntk_standardize kind, ntk_shape shape,
+                                                       const double *mean, const double *deviation,
+                                                       ntk_scaler **scaler);
 NTK_API void ntk_scaler_free(ntk_scaler *scaler);
 NTK_API ntk_standardize ntk_scaler_kind(const ntk_scaler *scaler);
 NTK_API ntk_shape ntk_scaler_shape(const ntk_scaler *scaler); /* of the samples that it was learned on */
@@ -619,6 +631,18 @@ NTK_API NTK_NODISCARD ntk_status ntk_model_set_encoding(ntk_model *model, const 
 /* What was remembered; *scaler is NULL if there is none, and belongs to the model. */
 NTK_API void ntk_model_encoding(const ntk_model *model, const ntk_scaler **scaler,
                                 ntk_targets *targets);
+/* The units of a model's targets, [outputs] each (copied; NULL, the default: as they are), to be saved with it: a target
+ * is shift + scale f of an output f. As the encoding they are remembered, not applied: deviations are scale times those of
+ * f, too. NTK_EINVAL unless they are finite and scales above 0. */
+NTK_API NTK_NODISCARD ntk_status ntk_model_set_units(ntk_model *model, const double *shift, const double *scale);
+NTK_API void ntk_model_units(const ntk_model *model, const double **shift, const double **scale); /* NULL: none */
+/* What a model was fitted to, which belongs to it (NULL for a given matrix): the net; the samples, without those that
+ * weights left out, standardised if they were. Their targets, [n][outputs], are copied. */
+NTK_API const ntk_net *ntk_model_net(const ntk_model *model);
+NTK_API const ntk_data *ntk_model_x(const ntk_model *model);
+NTK_API void ntk_model_y(const ntk_model *model, double *y);
+/* The options that it was fitted with, which texts and arrays belong to; weights and noise are those of ntk_model_x. */
+NTK_API NTK_NODISCARD ntk_status ntk_model_opts(const ntk_model *model, ntk_fit_opts *opts);
 /* Keeps a schema with a model, or with parameters, and in their files; NULL: none. It stays the caller's. */
 NTK_API void ntk_model_set_schema(ntk_model *model, ntk_schema *schema);
 NTK_API const ntk_schema *ntk_model_schema(const ntk_model *model); /* NULL: none; it belongs to the model */
@@ -659,7 +683,8 @@ NTK_API NTK_NODISCARD ntk_status ntk_model_leave_one_out(const ntk_model *model,
  * model of NTK_ONEHOT or NTK_CENTERED targets: softmax(b f(x)) are then class probabilities that are
  * calibrated on all training samples (Guo et al. 2017's temperature scaling, 1/b the temperature). One
  * label in n + 1 is taken to be random, so that b is finite where all are right; b times the outputs'
- * deviation is 0.01 to 10,000. NTK_EINVAL if the targets are not such, as of regression. */
+ * deviation is 0.01 to 10,000. Samples count by their weights; equal samples of one class are left out together, by a fit
+ * of those that differ. NTK_EINVAL if the targets are not such, as of regression. */
 NTK_API NTK_NODISCARD ntk_status ntk_model_sharpness(const ntk_model *model, double *b);
 /* log p(y | X), natural log, summed over outputs, of the Gaussian process with covariance K + r
  * (Rasmussen and Williams 2006, eq. 2.30). */

@@ -77,8 +77,7 @@ bool dtype_get(int character, ntk_dtype *out);
 
 /* ---- parts of the module */
 
-extern PyMethodDef net_methods[], kernel_methods[], finite_methods[], data_methods[],
-    spectral_methods[];
+extern PyMethodDef net_methods[], kernel_methods[], finite_methods[], data_methods[];
 bool model_register(PyObject *module);
 bool params_register(PyObject *module);
 bool train_register(PyObject *module);
@@ -100,6 +99,27 @@ bool owner_lock(struct owner *o);
 void owner_unlock(struct owner *o);
 bool owner_init(struct owner *o);
 void owner_free(struct owner *o);
+
+/* A model, and what it borrows, held as long as it is. */
+struct model {
+    struct owner owner;
+    ntk_model *model;
+    ntk_fit_opts opts;
+    struct samples x;
+    struct array k, nngp, weights, noise;
+    PyObject *solver; /* its name; NULL: the default */
+};
+/* Without a model; NULL with an exception. */
+struct model *model_new(void);
+/* Methods (model_file.c). */
+PyObject *model_load(PyObject *self, PyObject *args);
+PyObject *model_save(PyObject *self, PyObject *args);
+PyObject *model_name(PyObject *self, PyObject *args);
+PyObject *model_names(PyObject *self, PyObject *unused);
+PyObject *model_encode(PyObject *self, PyObject *args);
+PyObject *model_encoding(PyObject *self, PyObject *unused);
+PyObject *model_options(PyObject *self, PyObject *unused);
+PyObject *model_samples(PyObject *self, PyObject *unused);
 
 struct params {
     struct owner owner;

@@ -1,18 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * model.c - ntk._core.Model: a kernel fitted to targets.
+ * model.c - ntk._core.Model: a kernel fitted to targets. Its files are in model_file.c.
  */
-#include "core.h"
+#include <string.h>
 
-struct model {
-    struct owner owner;
-    ntk_model *model;
-    struct samples x; /* held as long as the model is */
-};
+#include "core.h"
 
 static PyTypeObject *model_type;
 
-static struct model *model_new(void)
+struct model *model_new(void)
 {
     struct model *m = PyObject_New(struct model, model_type);
 
@@ -22,6 +18,8 @@ static struct model *model_new(void)
     m->owner.lock = NULL;
     m->model = NULL;
     m->x = (struct samples){.data = NULL};
+    m->solver = NULL;
+    m->k = m->nngp = m->weights = m->noise = (struct array){.held = false};
     if (!owner_init(&m->owner)) {
         Py_DECREF(m);
         return NULL;
@@ -36,16 +34,62 @@ static void model_dealloc(PyObject *self)
 
     ntk_model_free(m->model);
     samples_release(&m->x);
+    array_release(&m->k);
+    array_release(&m->nngp);
+    array_release(&m->weights);
+    array_release(&m->noise);
+    Py_XDECREF(m->solver);
     owner_free(&m->owner);
     PyObject_Free(self);
     Py_DECREF(type);
 }
 
-/* Model.fit(text, x, y, posterior, dtype, diag_reg, absolute, finite_time, mean_loss, covariance) */
+/* A ridge, or None: to be chosen. */
+static int diag_reg_get(PyObject *object, void *diag_reg)
+{
+    const double value = object == Py_None ? NTK_DIAG_REG_AUTO : PyFloat_AsDouble(object);
+
+    memcpy(diag_reg, &value, sizeof value);
+    return !PyErr_Occurred();
+}
+
+/* y, [n][outputs], for n samples. */
+static bool targets_get(PyObject *object, int64_t n, struct array *y)
+{
+    if (!array_get(object, "y", false, y))
+        return false;
+    if (y->dtype == NTK_F64 && y->b.ndim == 2 && y->b.shape[0] == n)
+        return true;
+    PyErr_SetString(PyExc_ValueError, "y must be float64 [n][outputs], with as many rows as x");
+    return false;
+}
+
+/* A solver's name, None: the default, into the options; the text is the model's. */
+static bool solver_get(struct model *m, PyObject *name)
+{
+    if (name == Py_None)
+        return true;
+    m->solver = Py_NewRef(name);
+    return (m->opts.solver = PyUnicode_AsUTF8AndSize(name, NULL)) != NULL;
+}
+
+/* Of n samples, into the options; the arrays are the model's. */
+static bool weights_get(struct model *m, PyObject *weights, PyObject *noise, int64_t n)
+{
+    if (!array_numbers(weights, "weights", false, true, n, &m->weights) ||
+        !array_numbers(noise, "noise", false, true, n, &m->noise))
+        return false;
+    m->opts.weights = m->weights.b.buf;
+    m->opts.noise = m->noise.b.buf;
+    return true;
+}
+
+/* Model.fit(text, x, y, posterior, dtype, diag_reg or None, absolute, finite_time, mean_loss, covariance, weights=None, noise=None,
+ * keep=False, solver=None) */
 static PyObject *fit(PyObject *self, PyObject *args)
 {
     const char *text;
-    PyObject *ox, *oy;
+    PyObject *ox, *oy, *ow = Py_None, *on = Py_None, *os = Py_None;
     struct array y = {.held = false};
     struct model *m;
     ntk_fit_opts o;
@@ -55,22 +99,22 @@ static PyObject *fit(PyObject *self, PyObject *args)
 
     (void)self;
     ntk_fit_opts_init(&o);
-    if (!PyArg_ParseTuple(args, "sOOiCdpppp", &text, &ox, &oy, &posterior, &character, &o.diag_reg,
-                          &o.diag_reg_absolute, &o.finite_time, &o.mean_loss, &o.covariance) ||
+    if (!PyArg_ParseTuple(args, "sOOiCO&pppp|OOpO", &text, &ox, &oy, &posterior, &character, diag_reg_get, &o.diag_reg,
+                          &o.diag_reg_absolute, &o.finite_time, &o.mean_loss, &o.covariance, &ow, &on, &o.keep,
+                          &os) ||
         !dtype_get(character, &o.dtype) || !(m = model_new()))
         return NULL;
     o.posterior = (ntk_posterior)posterior;
     o.diag_reg_spelling = "alpha=";
+    m->opts = o;
     net = net_parse(m->owner.ctx, text);
-    if (net && samples_get(m->owner.ctx, ox, "x", false, &m->x) && array_get(oy, "y", false, &y) &&
-        y.dtype == NTK_F64 && y.b.ndim == 2 && y.b.shape[0] == m->x.n) {
+    if (net && solver_get(m, os) && samples_get(m->owner.ctx, ox, "x", false, &m->x) &&
+        targets_get(oy, m->x.n, &y) && weights_get(m, ow, on, m->x.n)) {
         struct call call;
 
         call_begin(&call, m->owner.ctx);
-        ok = call_end(&call, ntk_model_fit(m->owner.ctx, net, m->x.data, y.b.buf, y.b.shape[1], &o,
+        ok = call_end(&call, ntk_model_fit(m->owner.ctx, net, m->x.data, y.b.buf, y.b.shape[1], &m->opts,
                                            &m->model));
-    } else if (!PyErr_Occurred()) {
-        PyErr_SetString(PyExc_ValueError, "y must be float64 [n][outputs], with as many rows as x");
     }
     array_release(&y);
     ntk_net_free(net);
@@ -79,34 +123,66 @@ static PyObject *fit(PyObject *self, PyObject *args)
     return (PyObject *)m;
 }
 
-static PyObject *load(PyObject *self, PyObject *args)
+/* Model.fit_matrix(k, nngp or None, y, posterior, dtype, diag_reg, absolute, finite_time, covariance) */
+static PyObject *fit_matrix(PyObject *self, PyObject *args)
 {
-    const char *path;
+    PyObject *ok_, *on, *oy;
+    struct array y = {.held = false};
     struct model *m;
-    struct call call;
+    ntk_fit_opts o;
+    int posterior, character;
+    bool ok = false;
 
     (void)self;
-    if (!PyArg_ParseTuple(args, "s", &path) || !(m = model_new()))
+    ntk_fit_opts_init(&o);
+    if (!PyArg_ParseTuple(args, "OOOiCdppp", &ok_, &on, &oy, &posterior, &character, &o.diag_reg,
+                          &o.diag_reg_absolute, &o.finite_time, &o.covariance) ||
+        !dtype_get(character, &o.dtype) || !(m = model_new()))
         return NULL;
-    call_begin(&call, m->owner.ctx);
-    if (!call_end(&call, ntk_model_load(m->owner.ctx, path, &m->model)))
+    o.posterior = (ntk_posterior)posterior;
+    o.diag_reg_spelling = "diag_reg=";
+    m->opts = o;
+    if (array_get(ok_, "k", false, &m->k)) {
+        const int64_t n = m->k.b.ndim == 2 ? m->k.b.shape[0] : 0;
+
+        if (m->k.dtype != NTK_F64 || n == 0 || m->k.b.shape[1] != n)
+            PyErr_SetString(PyExc_ValueError, "k must be float64 [n][n]");
+        else if (array_numbers(on, "nngp", false, true, n * n, &m->nngp) && targets_get(oy, n, &y)) {
+            struct call call;
+
+            call_begin(&call, m->owner.ctx);
+            ok = call_end(&call, ntk_model_fit_matrix(m->owner.ctx, n, m->k.b.buf, m->nngp.b.buf, y.b.buf,
+                                                      y.b.shape[1], &m->opts, &m->model));
+        }
+    }
+    array_release(&y);
+    if (!ok)
         Py_CLEAR(m);
     return (PyObject *)m;
 }
 
-static PyObject *save(PyObject *self, PyObject *args)
+/* refit(y or None, diag_reg): the rest stays. */
+static PyObject *refit(PyObject *self, PyObject *args)
 {
     struct model *m = (struct model *)self;
-    const char *path;
-    int with_factor;
-    struct call call;
-    bool ok;
+    PyObject *oy;
+    struct array y = {.held = false};
+    ntk_fit_opts o;
+    bool ok = false;
 
-    if (!PyArg_ParseTuple(args, "sp", &path, &with_factor) || !owner_lock(&m->owner))
+    o = m->opts;
+    if (!PyArg_ParseTuple(args, "Od", &oy, &o.diag_reg) || !owner_lock(&m->owner))
         return NULL;
-    call_begin(&call, m->owner.ctx);
-    ok = call_end(&call, ntk_model_save(m->model, path, with_factor));
+    if (oy == Py_None || targets_get(oy, ntk_model_n(m->model), &y)) {
+        struct call call;
+
+        call_begin(&call, m->owner.ctx);
+        ok = call_end(&call, ntk_model_refit(m->model, y.b.buf, y.held ? y.b.shape[1] : 0, &o));
+        if (ok && !m->x.data && !m->k.held) /* of a file: weights and noise are the model's own, and new */
+            ok = ntk_model_opts(m->model, &m->opts) == NTK_OK;
+    }
     owner_unlock(&m->owner);
+    array_release(&y);
     return ok ? Py_NewRef(Py_None) : NULL;
 }
 
@@ -172,6 +248,99 @@ static PyObject *dynamics(PyObject *self, PyObject *args)
     array_release(&test);
     array_release(&variance);
     samples_release(&x);
+    return ok ? Py_NewRef(Py_None) : NULL;
+}
+
+/* predict_matrix(k or None, nngp or None, prior or None, times, f0_train or None, mean or None, covariance or None); k None:
+ * at the training samples. */
+static PyObject *predict_matrix(PyObject *self, PyObject *args)
+{
+    struct model *m = (struct model *)self;
+    const int64_t n = ntk_model_n(m->model), c = ntk_model_outputs(m->model);
+    PyObject *ok_, *on, *op, *ot, *of, *om, *oc;
+    struct array k = {.held = false}, nngp = k, prior = k, times = k, f0 = k, mean = k, cov = k;
+    ntk_test_matrices test;
+    Py_ssize_t count;
+    bool ok = false;
+
+    ntk_test_matrices_init(&test);
+    if (!PyArg_ParseTuple(args, "OOOOOOO", &ok_, &on, &op, &ot, &of, &om, &oc) || !owner_lock(&m->owner))
+        return NULL;
+    test.m = n;
+    if (ok_ == Py_None || array_get(ok_, "k", false, &k)) {
+        if (k.held)
+            test.m = k.b.ndim == 2 ? k.b.shape[0] : 0;
+        if (k.held && (k.dtype != NTK_F64 || test.m == 0 || k.b.shape[1] != n))
+            PyErr_Format(PyExc_ValueError, "k must be float64 [m][%lld]", (long long)n);
+        else if (array_times(ot, &times, &count) && array_numbers(on, "nngp", false, true, test.m * n, &nngp) &&
+                 array_numbers(op, "prior", false, true, test.m * test.m, &prior) &&
+                 array_numbers(of, "f0_train", false, true, n * c, &f0) &&
+                 array_numbers(om, "mean", true, true, count * test.m * c, &mean) &&
+                 array_numbers(oc, "covariance", true, true, count * test.m * test.m, &cov)) {
+            struct call call;
+
+            test.k = k.b.buf;
+            test.nngp = nngp.b.buf;
+            test.prior = prior.b.buf;
+            call_begin(&call, m->owner.ctx);
+            ok = call_end(&call, ntk_model_predict_matrix(m->model, k.held ? &test : NULL, times.b.buf, (size_t)count,
+                                                          f0.b.buf, NULL, mean.b.buf, cov.b.buf));
+        }
+    }
+    owner_unlock(&m->owner);
+    array_release(&k);
+    array_release(&nngp);
+    array_release(&prior);
+    array_release(&times);
+    array_release(&f0);
+    array_release(&mean);
+    array_release(&cov);
+    return ok ? Py_NewRef(Py_None) : NULL;
+}
+
+/* alpha(out) */
+static PyObject *alpha(PyObject *self, PyObject *args)
+{
+    struct model *m = (struct model *)self;
+    PyObject *oo;
+    struct array out = {.held = false};
+    bool ok = false;
+
+    if (!PyArg_ParseTuple(args, "O", &oo) || !owner_lock(&m->owner))
+        return NULL;
+    if (array_numbers(oo, "out", true, false, ntk_model_n(m->model) * ntk_model_outputs(m->model), &out)) {
+        struct call call;
+
+        call_begin(&call, m->owner.ctx);
+        ok = call_end(&call, ntk_model_alpha(m->model, out.b.buf));
+    }
+    owner_unlock(&m->owner);
+    array_release(&out);
+    return ok ? Py_NewRef(Py_None) : NULL;
+}
+
+/* ridges(diag_reg, loo_mse, log_likelihood) */
+static PyObject *ridges(PyObject *self, PyObject *args)
+{
+    struct model *m = (struct model *)self;
+    PyObject *od, *om, *ol;
+    struct array diag_reg = {.held = false}, loo = {.held = false}, likelihood = {.held = false};
+    Py_ssize_t count;
+    bool ok = false;
+
+    if (!PyArg_ParseTuple(args, "OOO", &od, &om, &ol) || !owner_lock(&m->owner))
+        return NULL;
+    if (array_times(od, &diag_reg, &count) && array_numbers(om, "loo_mse", true, false, count, &loo) &&
+        array_numbers(ol, "log_likelihood", true, false, count, &likelihood)) {
+        struct call call;
+
+        call_begin(&call, m->owner.ctx);
+        ok = call_end(&call, ntk_model_ridges(m->model, (size_t)count, diag_reg.b.buf, loo.b.buf, likelihood.b.buf));
+    }
+    owner_unlock(&m->owner);
+    array_release(&diag_reg);
+    array_release(&loo);
+    array_release(&likelihood);
     return ok ? Py_NewRef(Py_None) : NULL;
 }
 
@@ -247,9 +416,24 @@ static PyObject *spectrum(PyObject *self, PyObject *unused)
 
 static PyMethodDef methods[] = {
     {"fit", fit, METH_VARARGS | METH_STATIC,
-     "fit(text, x, y, posterior, dtype, diag_reg, absolute, finite_time, mean_loss, covariance)"},
-    {"load", load, METH_VARARGS | METH_STATIC, "load(path)"},
-    {"save", save, METH_VARARGS, "save(path, with_factor)"},
+     "fit(text, x, y, posterior, dtype, diag_reg, absolute, finite_time, mean_loss, covariance, weights, noise, keep, "
+     "solver)"},
+    {"fit_matrix", fit_matrix, METH_VARARGS | METH_STATIC,
+     "fit_matrix(k, nngp, y, posterior, dtype, diag_reg, absolute, finite_time, covariance)"},
+    {"refit", refit, METH_VARARGS, "refit(y, diag_reg)"},
+    {"load", model_load, METH_VARARGS | METH_STATIC, "load(path)"},
+    {"save", model_save, METH_VARARGS, "save(path, with_factor)"},
+    {"name", model_name, METH_VARARGS, "name(names, n_features, n_targets, n_classes, labels)"},
+    {"names", model_names, METH_NOARGS, "(features, targets, classes, labels)"},
+    {"encode", model_encode, METH_VARARGS, "encode(targets, shift, scale, scaler)"},
+    {"encoding", model_encoding, METH_NOARGS, "(targets, shift, scale, scaler)"},
+    {"options", model_options, METH_NOARGS,
+     "(text, posterior, dtype, diag_reg, absolute, finite_time, covariance, weights, noise)"},
+    {"samples", model_samples, METH_NOARGS, "(x, dtype, n, shape, y)"},
+    {"predict_matrix", predict_matrix, METH_VARARGS,
+     "predict_matrix(k, nngp, prior, times, f0_train, mean, covariance)"},
+    {"alpha", alpha, METH_VARARGS, "alpha(out)"},
+    {"ridges", ridges, METH_VARARGS, "ridges(diag_reg, loo_mse, log_likelihood)"},
     {"predict", predict, METH_VARARGS, "predict(x, mean, variance, covariance)"},
     {"dynamics", dynamics, METH_VARARGS, "dynamics(times, x, train, test, variance)"},
     {"leave_one_out", leave_one_out, METH_VARARGS, "leave_one_out(mean, variance)"},
@@ -271,9 +455,16 @@ static PyObject *get_outputs(PyObject *self, void *unused)
     return PyLong_FromLongLong(ntk_model_outputs(((struct model *)self)->model));
 }
 
+static PyObject *get_diag_reg(PyObject *self, void *unused)
+{
+    (void)unused;
+    return PyFloat_FromDouble(ntk_model_diag_reg(((struct model *)self)->model));
+}
+
 static PyGetSetDef attributes[] = {
     {"n", get_n, NULL, "Number of samples.", NULL},
     {"outputs", get_outputs, NULL, "Number of outputs.", NULL},
+    {"diag_reg", get_diag_reg, NULL, "That was given, or chosen.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 

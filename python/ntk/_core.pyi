@@ -45,11 +45,6 @@ def monte_carlo(
     /,
 ) -> None: ...
 def flow(*args: Any) -> None: ...
-def decompose(k: _Array, dtype: str, ridge: float, weights: _Array, /) -> int: ...
-def spectral(form: int, weights: _Array, times: _Array, out: _Array, /) -> None: ...
-def ridge_for(
-    n: int, dtype: str, lambda_min: float, lambda_max: float, mean_diagonal: float, absolute: bool, /
-) -> float: ...
 def load(
     source: str, dtype: str, limit: int, target: str | None, header: int, drop: str | None, features: str | None, /
 ) -> tuple[bytearray, int, _Shape, bytearray | None, int, list[str] | None]: ...
@@ -79,6 +74,7 @@ class Params:
 class Model:
     n: int
     outputs: int
+    diag_reg: float
     @staticmethod
     def fit(
         text: str,
@@ -86,21 +82,69 @@ class Model:
         y: _Array,
         posterior: int,
         dtype: str,
-        diag_reg: float,
+        diag_reg: float | None,
         absolute: bool,
         finite_time: bool,
         mean_loss: bool,
         covariance: bool,
+        weights: _Array | None = None,
+        noise: _Array | None = None,
+        keep: bool = False,
+        solver: str | None = None,
         /,
     ) -> Model: ...
     @staticmethod
+    def fit_matrix(
+        k: _Array,
+        nngp: _Array | None,
+        y: _Array,
+        posterior: int,
+        dtype: str,
+        diag_reg: float,
+        absolute: bool,
+        finite_time: bool,
+        covariance: bool,
+        /,
+    ) -> Model: ...
+    def refit(self, y: _Array | None, diag_reg: float, /) -> None: ...
+    @staticmethod
     def load(path: str, /) -> Model: ...
     def save(self, path: str, with_factor: bool, /) -> None: ...
+    def name(
+        self, names: tuple[str, ...], n_features: int, n_targets: int, n_classes: int, labels: _Array | None, /
+    ) -> None: ...
+    def names(self) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...], bytearray | None]: ...
+    def encode(
+        self,
+        targets: int,
+        shift: _Array | None,
+        scale: _Array | None,
+        scaler: tuple[int, _Shape, _Array, _Array] | None,
+        /,
+    ) -> None: ...
+    def encoding(
+        self,
+    ) -> tuple[int, bytearray | None, bytearray | None, tuple[int, _Shape, bytearray, bytearray] | None]: ...
+    def options(self) -> tuple[str, int, str, float, bool, bool, bool, bytearray | None, bytearray | None]: ...
+    def samples(self) -> tuple[bytearray, str, int, _Shape, bytearray]: ...
     def predict(self, x: _Array, mean: _Array, variance: _Array | None, covariance: _Array | None, /) -> None: ...
+    def predict_matrix(
+        self,
+        k: _Array | None,
+        nngp: _Array | None,
+        prior: _Array | None,
+        times: _Array,
+        f0_train: _Array | None,
+        mean: _Array | None,
+        covariance: _Array | None,
+        /,
+    ) -> None: ...
     def dynamics(
         self, times: _Array, x: _Array | None, train: _Array | None, test: _Array | None, variance: _Array | None, /
     ) -> None: ...
     def leave_one_out(self, mean: _Array, variance: _Array | None, /) -> None: ...
+    def alpha(self, out: _Array, /) -> None: ...
+    def ridges(self, diag_reg: _Array, loo_mse: _Array, log_likelihood: _Array, /) -> None: ...
     def evidence(self) -> float: ...
     def sharpness(self) -> float: ...
     def spectrum(self) -> tuple[float, float, float, float]: ...

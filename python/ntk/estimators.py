@@ -5,22 +5,25 @@
     NTKClassifier(depth=3, alpha=1e-3).fit(X, labels).predict_proba(X_new)
 
 The work is done by the C library's models: float64 solves, half of each symmetric matrix, test kernels streamed.
-Needs scikit-learn 1.3 or newer.
+Estimators are saved in the command line's model files, and loaded from them. Needs scikit-learn 1.3 or newer.
 """
+import os
 import warnings
 from collections import namedtuple
 
 import numpy as np
 from scipy.special import log_softmax, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, MultiOutputMixin, RegressorMixin
+from sklearn.utils import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from . import _core, stax
-from ._arrays import check_numbers, check_readable
+from ._arrays import as_array, check_numbers, check_readable
 from ._kernel import variances
 from ._net import net_of
 from .datasets import one_hot
+from .finite import Scaling
 
 try:
     from sklearn.utils.validation import validate_data
@@ -34,7 +37,12 @@ Spectrum = namedtuple("Spectrum", "lambda_min lambda_max condition max_learning_
 Spectrum.__doc__ = """Extreme eigenvalues of the kernel matrix with its ridge, to 1e-3 relative or better, their
 ratio, and the largest stable learning rate of gradient descent on the loss that `time` belongs to."""
 
+Ridges = namedtuple("Ridges", "leave_one_out_mse log_marginal_likelihood")
+Ridges.__doc__ = """What other ridges would give, [alphas] each: mean squared error of leave-one-out predictions, over
+samples (by their weights) and outputs, and log p(y | X); nan where the matrix is not positive definite."""
+
 _POSTERIORS = {"nngp": 0, "ntk": 1, "ntkgp": 2}
+_RAW, _ONE_HOT, _CENTERED = range(3)  # ntk_targets
 _FLOATS = [np.float64, np.float32]
 _SHORTCUT = {"depth": 3, "activation": "relu", "W_std": 2**0.5, "b_std": 0.1}  # defaults
 
@@ -54,10 +62,13 @@ _PARAMETERS = """
         'ntk': the ensemble of networks trained by gradient flow; 'nngp': the Bayesian network, or one whose last
         layer alone is trained (Lee et al. 2019, eqs. 13 to 16); 'ntkgp': the Gaussian process with the NTK as its
         covariance (He et al. 2020). 'ntk' and 'ntkgp' differ in uncertainties only.
-    alpha : float, default=1e-5
+    alpha : float, array of shape (n,) or 'auto', default=1e-5
         Ridge, 0 or more: added as it is to the diagonal of the kernel matrix, as in scikit-learn's KernelRidge and
         GaussianProcessRegressor. For 'nngp' and 'ntkgp' it is the variance of noise on the (normalised) targets, for
-        'ntk' weight decay towards the initial weights. With dtype='float32' use 1e-4 of the diagonal or more.
+        'ntk' weight decay towards the initial weights. With dtype='float32' use 1e-4 of the diagonal or more. An array
+        has a ridge for each training sample (time=None only). 'auto': the best of 25 values, from 1e-9 to 10 times the
+        mean of the diagonal, by the squared error of leave-one-out predictions; of equal ones the largest. An
+        eigen-decomposition finds it, about 20 times the time of a fit.
     alpha_relative : bool, default=False
         True: alpha is times the mean of the kernel matrix's diagonal, as --diag-reg of the command line and
         diag_reg of neural-tangents.
@@ -74,11 +85,15 @@ _PARAMETERS = """
         Type in which kernel entries are computed; solves are in float64."""
 
 _ATTRIBUTES = """
+    alpha_ : float or ndarray of shape (n,)
+        The ridge that was used, in the scale of alpha_relative; with alpha='auto' the one that was chosen.
+    dual_coef_ : ndarray of shape (n, outputs)
+        c of the outputs K(x, X) c at x for time=None, in normalised targets; 0 for samples of weight 0.
     n_features_in_, feature_names_in_
         As everywhere in scikit-learn (for images and sequences, the first size of a sample).
     X_fit_ : ndarray
         The training samples as the kernel sees them. A pickle has these and the targets, and no factorisation: after
-        unpickling, the first prediction fits again, with identical results."""
+        unpickling, the first prediction fits again, with identical results (alpha='auto': but for rounding)."""
 
 
 def _architecture_net(architecture, depth, activation, W_std, b_std):
@@ -98,6 +113,30 @@ def _as_inputs(X, net, input_shape):
     if X.ndim > 2 and not _core.net_uses_positions(net.text):
         X = X.reshape(len(X), -1)
     return X
+
+
+def _names_of(y):
+    """Names of targets that are columns of a table (of pandas), or one that has a name; else none."""
+    names = list(y.columns) if hasattr(y, "columns") else [getattr(y, "name", None)]
+    return tuple(names) if all(isinstance(name, str) for name in names) else ()
+
+
+def _weights_of(sample_weight, n):
+    """Weights [n], or None: ValueError if they are none."""
+    if sample_weight is None:
+        return None
+    weights = as_array(sample_weight, "sample_weight", np.float64)
+    if weights.ndim == 0:
+        weights = np.full(n, weights)
+    if weights.shape != (n,):
+        raise ValueError(f"sample_weight must have the shape ({n},), one for each sample, got {weights.shape}")
+    wrong = ~((weights >= 0) & (weights < np.inf))
+    if wrong.any():
+        raise ValueError(f"sample_weight must be 0 or more and finite, that of sample {wrong.argmax()} is "
+                         f"{weights[wrong][0]}")
+    if not weights.any():
+        raise ValueError("sample_weight must not be zero for all samples")
+    return weights
 
 
 class _NTKEstimator(BaseEstimator):
@@ -131,12 +170,8 @@ class _NTKEstimator(BaseEstimator):
             raise ValueError(f"kernel must be one of {sorted(_POSTERIORS)}, got {self.kernel!r}")
         if np.dtype(self.dtype) not in _FLOATS:
             raise ValueError(f"dtype must be 'float64' or 'float32', got {self.dtype!r}")
-        for name in ("alpha", "time"):
-            value = getattr(self, name)
-            if not isinstance(value, (int, float, np.number)) and not (name == "time" and value is None):
-                raise TypeError(f"{name} must be a number{' or None' if name == 'time' else ''}, got {value!r}")
-        if not 0 <= self.alpha < np.inf:
-            raise ValueError(f"alpha must be 0 or more and finite, got {self.alpha!r}")
+        if not isinstance(self.time, (int, float, np.number)) and self.time is not None:
+            raise TypeError(f"time must be a number or None, got {self.time!r}")
         if self.time is not None and not self.time > 0:
             raise ValueError(f"time must be above 0, or None for infinity, got {self.time!r}")
 
@@ -148,19 +183,48 @@ class _NTKEstimator(BaseEstimator):
         if ignored:
             warnings.warn(f"{', '.join(ignored)}: without effect, as architecture is given", UserWarning, stacklevel=4)
 
-    def _fit(self, X, targets):
+    def _ridge(self):
+        """alpha as a ridge for all samples, None if it is to be chosen, and, beside it, one for each, [n] or None."""
+        alpha = self.alpha
+        if isinstance(alpha, str) and alpha == "auto":
+            return None, None
+        if isinstance(alpha, str) or alpha is None:
+            raise TypeError(f"alpha must be a number, an array [n] or 'auto', got {alpha!r}")
+        alpha = as_array(alpha, "alpha", np.float64)
+        if alpha.shape not in ((), (len(self.X_fit_),)):
+            raise ValueError(f"alpha must be a number, or one for each of the {len(self.X_fit_)} samples, got the shape "
+                             f"{alpha.shape}")
+        wrong = ~((alpha >= 0) & (alpha < np.inf))
+        if wrong.any():
+            raise ValueError(f"alpha must be 0 or more and finite, got {alpha[wrong][0]}")
+        return (float(alpha), None) if alpha.ndim == 0 else (0.0, alpha * (self._unit() if self.alpha_relative else 1))
+
+    def _unit(self):
+        """The mean of the kernel matrix's diagonal."""
+        x = self.X_fit_ if self._weights is None else self.X_fit_[self._weights > 0]
+        return variances(self._net, x, "nngp" if self._posterior == _POSTERIORS["nngp"] else "ntk").mean()
+
+    def _fit(self, X, targets, weights):
         """Fits normalised targets. What the fit depends on is kept, so that later fits are of the same model."""
         self._check_parameters()
         self._warn_of_ignored()
         self._net = _architecture_net(self.architecture, self.depth, self.activation, self.W_std, self.b_std)
+        self._scaling, self._rows = None, False
         # The library reads the samples later on: they must not change when X does.
         self.X_fit_ = np.array(_as_inputs(X, self._net, self.input_shape), order="C")
         self._targets = np.ascontiguousarray(targets, dtype=np.float64)
         self._posterior, self._dtype = _POSTERIORS[self.kernel], np.dtype(self.dtype).char
-        self._alpha, self._absolute = float(self.alpha), not self.alpha_relative
+        self._weights = weights
+        self._alpha, self._noise = self._ridge()
+        self._relative = bool(self.alpha_relative)
+        self._absolute = not self._relative  # the scale of _alpha
         self._time = np.inf if self.time is None else float(self.time)
         self._cache = {}
-        self._model(self._time < np.inf)
+        chosen = self._model(self._time < np.inf).diag_reg
+        self.alpha_ = self.alpha
+        if self._alpha is None:
+            self._alpha, self._absolute = chosen, False
+            self.alpha_ = chosen * (1 if self._relative else self._unit())
         return self
 
     def _model(self, finite_time=False, covariance=False):
@@ -175,14 +239,81 @@ class _NTKEstimator(BaseEstimator):
     def _fit_model(self, alpha, finite_time, covariance):
         mean_loss = True
         return self._net.call(_core.Model.fit, self._net.text, self.X_fit_, self._targets, self._posterior,
-                              self._dtype, alpha, self._absolute, finite_time, mean_loss, covariance)
+                              self._dtype, alpha, self._absolute, finite_time, mean_loss, covariance, self._weights,
+                              self._noise)
+
+    # ---- files
+
+    def save(self, path, factor=False):
+        """Writes a model file, as `ntk fit` does, which `ntk predict` and load read: HDF5, by its path.
+
+        It has the samples, the solution, and the names of columns (of DataFrames) and classes, which are words or
+        numbers. With factor=True the factorisation too, 4 n^2 bytes (kernel='ntk': 8), which standard deviations need
+        and else compute again. Samples of weight 0 are left out. With kernel='ntk' it fits once more, as return_std
+        does, unless that was done. NotFittedError before fit; OSError if the file cannot be written; ValueError with a
+        finite time, which such a file has not: pickle the estimator."""
+        check_is_fitted(self)
+        if self._time < np.inf:
+            raise ValueError("a model file has no time of training, and this estimator has: pickle it")
+        names, labels = self._names()
+        model = self._model(covariance=True)
+        if any(names):
+            model.name(sum(names, ()), *map(len, names), labels)
+        model.encode(*self._encoding(), self._scaling)
+        model.save(os.fsdecode(path), factor)
+
+    def _names(self):
+        """Names of features, targets and classes, empty where they have none, and classes as numbers or None."""
+        columns = tuple(getattr(self, "feature_names_in_", ()))
+        columns = columns if len(columns) == self.X_fit_[0].size else ()
+        targets = self._target_names if columns else ()
+        return (columns, targets, ()), None
+
+    @classmethod
+    def load(cls, path):
+        """The estimator in a model file of `ntk fit` or of save; fit again, it is as any other.
+
+        It predicts what `ntk predict` does, of samples as they were before `ntk fit` standardised them: rows, in the
+        order of the training data's columns, or images. OSError if the file cannot be read; ValueError if its targets
+        are those of the other estimator.
+        """
+        path = os.fsdecode(path)
+        model = _core.Model.load(path)
+        text, posterior, dtype, alpha, absolute, _, covariance, weights, noise = model.options()
+        x, x_dtype, n, shape, y = model.samples()
+        kernel = {number: name for name, number in _POSTERIORS.items()}[posterior]
+        self = cls(text, kernel=kernel, alpha=alpha, alpha_relative=not absolute,
+                   input_shape=shape if len(shape) > 1 else None, dtype=np.dtype(dtype).name)
+        self.X_fit_ = np.frombuffer(x, x_dtype).reshape(n, *shape)
+        self._targets = np.frombuffer(y).reshape(n, -1)
+        self._net, self._posterior, self._dtype = net_of(text), posterior, dtype
+        self._weights, self._noise = (None if a is None else np.frombuffer(a) for a in (weights, noise))
+        self._alpha, self._absolute, self._time = alpha, absolute, np.inf
+        if noise is not None:
+            self.set_params(alpha=self._noise + alpha * (1 if absolute else self._unit()), alpha_relative=False)
+        self.alpha_, self._relative = self.alpha, self.alpha_relative
+        self._cache = {False: (model, covariance)}
+        self.n_features_in_, self._rows = int(np.prod(shape)), True
+        targets, shift, scale, scaling = model.encoding()
+        if scaling is not None:
+            scaling = (*scaling[:2], *map(np.frombuffer, scaling[2:]))
+        self._scaling = scaling
+        features, *names = model.names()
+        if features and not all(map(str.isdigit, features)):  # which a table without names has
+            self.feature_names_in_ = np.array(features, dtype=object)
+        self._restore(path, targets, shift, scale, *names)
+        return self
 
     # ---- what they predict, in normalised targets
 
     def _samples(self, X):
         check_is_fitted(self)
         check_numbers(X, "X")
+        if self._rows and np.ndim(X) > 2:
+            X = np.reshape(X, (len(X), -1))
         X = validate_data(self, X, reset=False, allow_nd=True, dtype=_FLOATS)
+        if self._scaling is not None:
+            X = Scaling(*self._scaling[2:])(X)
         X = np.ascontiguousarray(_as_inputs(X, self._net, self.input_shape))
         if X.shape[1:] != self.X_fit_.shape[1:]:
             raise ValueError(f"samples have the shape {X.shape[1:]}, but {type(self).__name__} was fitted to "
@@ -238,6 +369,26 @@ class _NTKEstimator(BaseEstimator):
         check_is_fitted(self)
         return self._model(self._time < np.inf).evidence()
 
+    @property
+    def dual_coef_(self):
+        check_is_fitted(self)
+        out = np.empty(self._targets.shape)
+        self._model().alpha(out)
+        return out
+
+    def ridges(self, alphas):
+        """What other ridges would give, numbers [k] of 0 or more in the scale of alpha_relative: Ridges(leave_one_out_mse,
+        log_marginal_likelihood) of normalised targets, [k] each, from one eigen-decomposition (with weights a
+        factorisation each); the estimator stays as it is. With an alpha of each sample, beside that."""
+        check_is_fitted(self)
+        alphas = np.array(alphas, dtype=np.float64)
+        if alphas.ndim != 1:
+            raise ValueError(f"alphas must be numbers in an array [k], got the shape {alphas.shape}")
+        found = Ridges(np.empty(len(alphas)), np.empty(len(alphas)))
+        unit = 1 if self._relative or self._absolute else self._unit()
+        self._model(self._time < np.inf).ridges(alphas / unit, *found)
+        return found
+
     def spectrum(self):
         """Spectrum(lambda_min, lambda_max, condition, max_learning_rate) of the kernel matrix with its ridge."""
         check_is_fitted(self)
@@ -281,20 +432,40 @@ class NTKRegressor(MultiOutputMixin, RegressorMixin, _NTKEstimator):
                          alpha=alpha, alpha_relative=alpha_relative, time=time, input_shape=input_shape, dtype=dtype)
         self.normalize_y = normalize_y
 
-    def fit(self, X, y):
-        """Fits to samples X [n][d], [n][w][c] or [n][h][w][c] and targets y [n] or [n][outputs]; returns self."""
+    def fit(self, X, y, sample_weight=None):
+        """Fits to samples X [n][d], [n][w][c] or [n][h][w][c] and targets y [n] or [n][outputs]; returns self.
+
+        sample_weight: [n] of 0 or more, not all 0; None: 1. The ridge of a sample is alpha over its weight, so that a
+        weight of 2 is the sample twice, and one of 0 leaves it out. ValueError with a finite time.
+        """
         check_numbers(X, "X")
         check_numbers(y, "y")
+        self._target_names = _names_of(y)
         X, y = validate_data(self, X, y, allow_nd=True, dtype=_FLOATS, multi_output=True, y_numeric=True)
         y = np.asarray(y, dtype=np.float64)
         self._one_output = y.ndim == 1
-        y = y.reshape(len(y), -1)
+        y, weights = y.reshape(len(y), -1), _weights_of(sample_weight, len(y))
         self._shift, self._scale = np.zeros(y.shape[1]), np.ones(y.shape[1])
         if self.normalize_y:
-            self._shift, scale = y.mean(0), y.std(0)
+            self._shift = np.average(y, 0, weights)
+            scale = np.sqrt(np.average((y - self._shift) ** 2, 0, weights))
             # A constant target has a deviation of rounding errors, and keeps its scale.
             self._scale = np.where(scale > 10 * np.finfo(float).eps * np.abs(self._shift), scale, 1)
-        return self._fit(X, (y - self._shift) / self._scale)
+        return self._fit(X, (y - self._shift) / self._scale, weights)
+
+    def _encoding(self):
+        scaled = (self._shift != 0).any() or (self._scale != 1).any()
+        return (_RAW, self._shift, self._scale) if scaled else (_RAW, None, None)
+
+    def _restore(self, path, targets, shift, scale, names, classes, labels):
+        if targets != _RAW:
+            raise ValueError(f"{path} is a model of classes: NTKClassifier.load reads it")
+        outputs = self._targets.shape[1]
+        self.normalize_y = shift is not None
+        self._shift = np.zeros(outputs) if shift is None else np.frombuffer(shift)
+        self._scale = np.ones(outputs) if scale is None else np.frombuffer(scale)
+        self._one_output = outputs == 1
+        self._target_names = names
 
     def predict(self, X, return_std=False, return_cov=False):
         """Predictions at samples X, at `time`.
@@ -344,11 +515,15 @@ class NTKClassifier(ClassifierMixin, _NTKEstimator):
     A label's target is 1 - 1/classes for its class and -1/classes for the others; the predicted class is that of the
     largest output.
 {_PARAMETERS}
+    class_weight : None, 'balanced' or dict, default=None
+        Weights of the samples of each class, by its label, times sample_weight; classes that are not in the dict have 1.
+        'balanced': n / (classes * number of the class's samples), which are counted by their weights. A weight
+        divides the ridge, so that a small one says little where alpha is small.
 
     Attributes
     ----------
     classes_ : ndarray of shape (classes,)
-        The labels, sorted.{_ATTRIBUTES}
+        The labels, sorted; without those that samples of weight 0 alone have.{_ATTRIBUTES}
     log_marginal_likelihood_value_ : float
         log p(y | X) of the normalised targets.
 
@@ -367,14 +542,81 @@ class NTKClassifier(ClassifierMixin, _NTKEstimator):
     0.972
     """
 
-    def fit(self, X, y):
-        """Fits to samples X [n][d], [n][w][c] or [n][h][w][c] and labels y [n] of any type; returns self."""
+    def __init__(self, architecture=None, *, depth=3, activation="relu", W_std=2**0.5, b_std=0.1, kernel="ntk",
+                 alpha=1e-5, alpha_relative=False, time=None, input_shape=None, dtype="float64", class_weight=None):
+        super().__init__(architecture, depth=depth, activation=activation, W_std=W_std, b_std=b_std, kernel=kernel,
+                         alpha=alpha, alpha_relative=alpha_relative, time=time, input_shape=input_shape, dtype=dtype)
+        self.class_weight = class_weight
+
+    # scikit-learn expects of a class of weight 1e-4 that it is hardly predicted, which weights of a small ridge do not
+    # do; the tag says that to its checks, and to nothing else.
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.poor_score = True
+        return tags
+
+    def _more_tags(self):  # before scikit-learn 1.6
+        return {"poor_score": True}
+
+    def fit(self, X, y, sample_weight=None):
+        """Fits to samples X [n][d], [n][w][c] or [n][h][w][c] and labels y [n] of any type; returns self.
+
+        sample_weight: [n] of 0 or more, not all 0; None: 1. The ridge of a sample is alpha over its weight, so that a
+        weight of 2 is the sample twice, and one of 0 leaves it out. ValueError with a finite time.
+        """
         check_numbers(X, "X")
         check_readable(y, "y")
         X, y = validate_data(self, X, y, allow_nd=True, dtype=_FLOATS)
         check_classification_targets(y)
-        self.classes_, labels = np.unique(y, return_inverse=True)
-        return self._fit(X, one_hot(labels, len(self.classes_)))
+        weights = _weights_of(sample_weight, len(y))
+        kept = np.ones(len(y), bool) if weights is None else weights > 0
+        self.classes_, labels = np.unique(y[kept], return_inverse=True)
+        targets = np.zeros((len(y), len(self.classes_)))
+        targets[kept] = one_hot(labels, len(self.classes_))
+        self._kind = _CENTERED
+        return self._fit(X, targets, self._class_weights(y[kept], labels, weights, kept))
+
+    def _class_weights(self, y, labels, weights, kept):
+        """sample_weight times class_weight; y and labels, their numbers, of samples that are kept."""
+        if self.class_weight is None:
+            return weights
+        weights = np.ones(len(kept)) if weights is None else weights.copy()
+        if isinstance(self.class_weight, str) and self.class_weight == "balanced":
+            of_class = np.bincount(labels, weights[kept])
+            of_class = of_class.sum() / (len(of_class) * of_class)
+        else:
+            of_class = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
+        weights[kept] *= of_class[labels]
+        return weights
+
+    def _encoding(self):
+        return self._kind, None, None
+
+    def _names(self):
+        (columns, _, _), _ = super()._names()
+        if self.classes_.dtype.kind in "biuf":
+            labels = self.classes_.astype(np.float64)
+            if (np.abs(labels) >= 2.0**53).any():
+                raise ValueError("labels that are whole numbers from 2^53 on cannot be kept in a model file: number the "
+                                 "classes from 0")
+            return (columns, (), tuple(map(str, self.classes_))), labels
+        if not all(isinstance(label, str) for label in self.classes_):
+            raise ValueError("labels in a model file are numbers or words, these are of the type "
+                             f"{type(self.classes_[0]).__name__}")
+        return (columns, (), tuple(map(str, self.classes_))), None
+
+    def _restore(self, path, targets, shift, scale, names, classes, labels):
+        if targets == _RAW:
+            raise ValueError(f"{path} is a model of numbers: NTKRegressor.load reads it")
+        self._kind, self._target_names = targets, names
+        if not classes:
+            self.classes_ = np.arange(self._targets.shape[1])
+        elif labels is None:
+            self.classes_ = np.array(classes)
+        else:
+            labels = np.frombuffer(labels)
+            whole = labels.astype(np.int64)
+            self.classes_ = whole if (whole == labels).all() else labels
 
     def predict(self, X):
         """The labels [m] with the largest outputs at samples X, at `time`."""

@@ -10,9 +10,9 @@ or minus the smallest if that is larger. At finite times, and t = inf, direction
 do not move, and do not reach test samples; a RuntimeWarning counts them. LinAlgError if the smallest eigenvalue is
 below -10 times the first of these.
 """
+import re
 from collections import namedtuple
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
@@ -65,6 +65,20 @@ def _matrix(k, name):
     return k
 
 
+def _training_matrix(k, name):
+    """A kernel between training samples as a matrix of its own, and the dtype that it was computed in. Rounding keeps
+    float32 kernels of other programs from being symmetric to the last digit, which the library asks for: they are made so."""
+    dtype = as_array(k, name).dtype
+    k = _matrix(k, name)
+    if k.shape[0] != k.shape[1]:
+        raise ValueError(f"{name} must be square, got {k.shape}")
+    if dtype == np.float32:
+        half = (k - k.T) / 2
+        if np.abs(half).max(initial=0) <= 50 * np.finfo(dtype).eps * np.abs(k).max(initial=0):
+            return k - half, dtype
+    return k.copy(), dtype
+
+
 class _Targets:
     """y [n][c], and how it meets a kernel: a column for each output, or one column for a kernel with blocks."""
 
@@ -87,85 +101,59 @@ class _Targets:
     def columns(self, f):
         """[n][c] as columns for the kernel's matrix; numbers are spread over the shape of y."""
         f = np.broadcast_to(np.asarray(f, np.float64), self.y.shape)
-        return f.reshape(-1, 1) if self.blocks or f.ndim == 1 else f
-
-    def rows(self, columns, times=()):
-        """Columns [times][rows][.] as outputs [times][n][c]."""
-        tail = self.y.shape[1:]
-        return columns.reshape((*times, -1, *tail))
+        return np.ascontiguousarray(f.reshape(-1, 1) if self.blocks or f.ndim == 1 else f)
 
 
-_LEARNED, _GAIN, _LEFT = range(3)  # forms of _core.spectral: 1 - e^{-w t}, (1 - e^{-w t}) / w, e^{-w t}
+_POSTERIORS = {"nngp": 0, "ntk": 1, "ntkgp": 2}
 
 
-class _Solver:
-    """Factorisations of a kernel matrix with its ridge, each made when it is first needed."""
+class _Fits:
+    """The library's models of one kernel matrix with its ridge and targets, each made when it is first needed."""
 
-    def __init__(self, k, diag_reg, absolute, name="k_train_train"):
-        self.dtype = as_array(k, name).dtype
-        self.k = _matrix(k, name).copy()
-        if self.k.shape[0] != self.k.shape[1]:
-            raise ValueError(f"{name} must be square, got {self.k.shape}")
-        self.absolute, self.mean = bool(absolute), np.trace(self.k) / len(self.k)
-        self.ridge = _number(diag_reg, "diag_reg", 0) * (1 if absolute else self.mean)
+    def __init__(self, k, y, diag_reg, absolute, trace_axes):
+        self.k, self.dtype = _training_matrix(k, "k_train_train")
+        self.targets = _Targets(self.k, y, trace_axes)
+        self.diag_reg, self.absolute = _number(diag_reg, "diag_reg", 0), bool(absolute)
+        self._models = {}
 
-    @cached_property
-    def _factor(self):
-        from scipy.linalg import cho_factor
+    def model(self, regime="ntk", finite_time=False, nngp=None):
+        """nngp: gives the NNGP matrix, which covariances of 'ntk' need; None: none. LinAlgError if it is singular."""
+        found, has_nngp = self._models.get((regime, finite_time), (None, False))
+        if found is None or (nngp is not None and not has_nngp):
+            y = self.targets.columns(self.targets.y)
+            covariance = regime != "ntk" or nngp is not None
+            try:
+                found = _core.Model.fit_matrix(self.k, nngp and nngp(), y, _POSTERIORS[regime], self.dtype.char,
+                                               self.diag_reg, self.absolute, finite_time, covariance)
+            except np.linalg.LinAlgError as error:
+                scale = "(with diag_reg_absolute_scale=True)"
+                raise np.linalg.LinAlgError(str(error).replace("(absolute)", scale)) from None
+            except ValueError as error:
+                raise ValueError(re.sub("^(k|nngp) ", "k_train_train ", str(error))) from None
+            self._models[regime, finite_time] = found, nngp is not None
+        return found
 
-        k, n = self.k.copy(), len(self.k)
-        k[np.diag_indices(n)] += self.ridge
-        largest = k.diagonal().max()
-        try:
-            factor = cho_factor(k, lower=True, overwrite_a=True, check_finite=False)
-        except np.linalg.LinAlgError:
-            raise self._not_positive() from None
-        if factor[0].diagonal().min() ** 2 <= n * np.finfo(float).eps * largest:  # a pivot of rounding error
-            raise self._not_positive()
-        return factor
+    def at_training(self, model, times, start=None, cov=False):
+        """Outputs [times][n][c] from start [n][c] (None: 0), and their covariance [times][N][N] or None: N is n, or n c
+        for kernels with blocks."""
+        columns = None if start is None else self.targets.columns(start)
+        return self._predict(model, times, len(self.k), (None, None, None), columns, cov)
 
-    def _not_positive(self):
-        from scipy.linalg import eigvalsh
+    def at_test(self, model, times, k, start=None, nngp=None, prior=None):
+        """The same of test samples, from 0, for their kernels with the training samples, and prior [M][M] if the
+        covariance is wanted; start is that of the training samples."""
+        columns = None if start is None else self.targets.columns(start)
+        return self._predict(model, times, len(k), (k, nngp, prior), columns, prior is not None)
 
-        least, largest = eigvalsh(self.k, check_finite=False)[[0, -1]]
-        hint = _core.ridge_for(len(self.k), self.dtype.char, least, largest, self.mean, self.absolute)
-        scale = "with diag_reg_absolute_scale=True" if self.absolute else "times the mean of the diagonal"
-        return np.linalg.LinAlgError(
-            f"the kernel matrix is not positive definite: its eigenvalues are {least:.3g} to {largest:.3g}, to which "
-            f"diag_reg adds {self.ridge:.3g}; equal samples do this"
-            + f"; try diag_reg={hint:g} ({scale})" * (hint > 0))
+    def _predict(self, model, times, rows, kernels, start, cov):
+        mean = np.empty((len(times), rows, model.outputs))
+        cov = np.empty((len(times), rows, rows)) if cov else None
+        model.predict_matrix(*kernels, times, start, mean, cov)
+        y = self.targets.y
+        return mean.reshape(len(times), rows * model.outputs * len(y) // y.size, *y.shape[1:]), cov
 
-    def check(self):
-        """LinAlgError if the matrix is singular."""
-        self._factor
 
-    def solve(self, b):
-        from scipy.linalg import cho_solve
-
-        return cho_solve(self._factor, b, check_finite=False)
-
-    @cached_property
-    def eigen(self):
-        """Weights [n], 0 of what does not move, and eigenvectors in columns."""
-        rows, weights = self.k.copy(), np.empty(len(self.k))
-        _core.decompose(rows, self.dtype.char, self.ridge, weights)
-        return weights, rows.T
-
-    def along(self, form, t):
-        """What the flow does along each eigenvector: [times][n]."""
-        weights, out = self.eigen[0], np.empty((len(t), len(self.k)))
-        _core.spectral(form, weights, t, out)
-        return out
-
-    def decay(self, b, t):
-        """(e^{-K t} - 1) b for each t: [times][n][columns]."""
-        vectors = self.eigen[1]
-        return vectors @ (-self.along(_LEARNED, t)[..., None] * (vectors.T @ b))
-
-    def fraction(self, b, t):
-        """K^-1 (1 - e^{-K t}) b for each t: [times][n][columns]."""
-        vectors = self.eigen[1]
-        return vectors @ (self.along(_GAIN, t)[..., None] * (vectors.T @ b))
+_INFINITY = np.array([np.inf])
 
 
 def _times(t, scale):
@@ -193,47 +181,46 @@ def gradient_descent_mse(k_train_train, y_train, learning_rate=1.0, diag_reg=0.0
     singular.
     """
     learning_rate = _number(learning_rate, "learning_rate", 0, above=True)
-    solver = _Solver(k_train_train, diag_reg, diag_reg_absolute_scale)
-    targets = _Targets(solver.k, y_train, trace_axes)
-
-    def at_infinity(f_train, f_test, k_test):
-        train = targets.y.copy()
-        solver.check()
-        if f_test is None:
-            return train, None
-        residual = targets.columns(targets.y - (0 if f_train is None else np.asarray(f_train)))
-        return train, f_test + targets.rows(k_test @ solver.solve(residual))
+    fits = _Fits(k_train_train, y_train, diag_reg, diag_reg_absolute_scale, trace_axes)
+    y = fits.targets.y
 
     def at(t, f_train, f_test, k_test):
-        times, shape = _times(t, learning_rate / targets.size)
-        start = np.zeros_like(targets.y) if f_train is None else np.broadcast_to(f_train, targets.y.shape)
-        residual = targets.columns(start - targets.y)
-        train = None if f_train is None else start + targets.rows(solver.decay(residual, times), shape)
-        if f_test is None:
-            return train, None
-        moved = k_test @ solver.fraction(residual, times)
-        return train, f_test - targets.rows(moved, shape)
+        times, shape = (_INFINITY, ()) if t is None else _times(t, learning_rate / y.size)
+        model = fits.model(finite_time=t is not None)
+        train = test = None
+        if f_train is not None and t is None:
+            train = y.copy()
+        elif f_train is not None:
+            train = fits.at_training(model, times, f_train)[0].reshape(*shape, *y.shape)
+        if f_test is not None:
+            moved = fits.at_test(model, times, k_test, f_train)[0]
+            test = f_test + moved.reshape(*shape, *moved.shape[1:])
+        return train, test
 
     def predict_fn(t=None, fx_train_0=0.0, fx_test_0=None, k_test_train=None):
         if fx_train_0 is None and fx_test_0 is None:
             raise ValueError("fx_train_0 and fx_test_0 are both None: nothing is to be predicted")
-        k_test = _test_kernel(k_test_train, fx_test_0, solver)
+        k_test = _test_kernel(k_test_train, fx_test_0, len(fits.k))
         f_train = None if fx_train_0 is None else _given(fx_train_0, "fx_train_0")
         f_test = None if fx_test_0 is None else _given(fx_test_0, "fx_test_0")
-        train, test = (at_infinity(f_train, f_test, k_test) if t is None else at(t, f_train, f_test, k_test))
+        train, test = at(t, f_train, f_test, k_test)
         return _wanted(train, test, fx_train_0, fx_test_0)
 
     return predict_fn
 
 
-def _test_kernel(k_test_train, fx_test_0, solver):
+def _test_kernel(k_test_train, fx_test_0, n):
     if fx_test_0 is None:
         return None
     if k_test_train is None:
         raise ValueError("predictions at test samples (fx_test_0) need k_test_train")
-    k = _matrix(k_test_train, "k_test_train")
-    if k.shape[1] != len(solver.k):
-        raise ValueError(f"k_test_train must have {len(solver.k)} columns, one for each training row, got {k.shape[1]}")
+    return _test_matrix(k_test_train, "k_test_train", n)
+
+
+def _test_matrix(k, name, n):
+    k = _matrix(k, name)
+    if k.shape[1] != n:
+        raise ValueError(f"{name} must have {n} columns, one for each training row, got {k.shape[1]}")
     return k
 
 
@@ -270,43 +257,32 @@ def gp_inference(k_train_train, y_train, diag_reg=0.0, diag_reg_absolute_scale=F
     ('nngp', 'ntk'). The result is the mean [m][c], with k_test_test a Gaussian(mean, covariance [m][m]).
     k_test_train None: at the training samples without a ridge, which are y_train.
     """
-    y_train, solvers = _given(y_train, "y_train"), {}
+    y_train, fits = _given(y_train, "y_train"), {}
 
-    def solver(name):
-        if name not in solvers:
-            k = _part(k_train_train, name, "k_train_train")
-            solvers[name] = _Solver(k, diag_reg, diag_reg_absolute_scale)
-        return solvers[name]
+    def fits_of(kernel):
+        if kernel not in fits:
+            k = _part(k_train_train, kernel, "k_train_train")
+            fits[kernel] = _Fits(k, y_train, diag_reg, diag_reg_absolute_scale, trace_axes)
+        return fits[kernel]
 
-    def covariance(regime, k_test_train, k_test_test):
-        kernel = "nngp" if regime == "nngp" else "ntk"
-        prior = "ntk" if regime == "ntkgp" else "nngp"
-        if regime == "ntk" and not (hasattr(k_train_train, "nngp") and hasattr(k_test_train, "nngp")):
-            raise ValueError("the covariance of 'ntk' needs both kernels, of train and test: compute them with "
-                             "get=('nngp', 'ntk')")
-        s_tt = _matrix(_part(k_test_test, prior, "k_test_test"), "k_test_test")
-        s_td = _matrix(_part(k_test_train, prior, "k_test_train"), "k_test_train")
-        rounding = 1e-6 * np.abs(s_tt.diagonal()).max()  # beyond it the kernels do not belong together
-        if regime != "ntk":
-            return _covariance(s_tt - s_td @ solver(kernel).solve(s_td.T), rounding)
-        t_td = _matrix(k_test_train.ntk, "k_test_train")
-        a = solver("ntk").solve(t_td.T).T
-        cross = a @ s_td.T
-        return _covariance(s_tt + a @ _matrix(k_train_train.nngp, "k_train_train") @ a.T - cross - cross.T, rounding)
+    def nngp():
+        return _training_matrix(k_train_train.nngp, "k_train_train")[0]
 
     def one(regime, k_test_train, k_test_test):
-        kernel = "nngp" if regime == "nngp" else "ntk"
-        targets = _Targets(solver(kernel).k, y_train, trace_axes)
+        own = fits_of("nngp" if regime == "nngp" else "ntk")
         if k_test_train is None:
-            mean, n = targets.y.copy(), len(solver(kernel).k)
-            cov = np.zeros((n, n))
+            mean, cov = own.targets.y.copy(), np.zeros(own.k.shape)
         else:
-            k = _matrix(_part(k_test_train, kernel, "k_test_train"), "k_test_train")
-            mean = targets.rows(k @ solver(kernel).solve(targets.columns(targets.y)))
-            cov = None if k_test_test is None else covariance(regime, k_test_train, k_test_test)
+            spread = regime == "ntk" and k_test_test is not None
+            if spread and not (hasattr(k_train_train, "nngp") and hasattr(k_test_train, "nngp")):
+                raise ValueError("the covariance of 'ntk' needs both kernels, of train and test: compute them with "
+                                 "get=('nngp', 'ntk')")
+            kernels = _test_kernels(regime, k_test_train, k_test_test, len(own.k))
+            (mean,), cov = own.at_test(own.model(regime, nngp=nngp if spread else None), _INFINITY, **kernels)
+            cov = None if cov is None else cov[0]
         if k_test_test is None:
             return mean
-        return Gaussian(mean, _blocks(cov, targets))
+        return Gaussian(mean, _blocks(cov, own.targets))
 
     def predict_fn(get=None, k_test_train=None, k_test_test=None):
         get = ("nngp", "ntk") if get is None else get
@@ -316,12 +292,16 @@ def gp_inference(k_train_train, y_train, diag_reg=0.0, diag_reg_absolute_scale=F
     return predict_fn
 
 
-def _covariance(cov, rounding=np.inf):
-    """Symmetric, without variances in (-rounding, 0): what rounding has left of a covariance [...][m][m]."""
-    cov = (cov + np.swapaxes(cov, -1, -2)) / 2
-    diagonal = np.einsum("...ii->...i", cov)
-    diagonal[(diagonal < 0) & (diagonal > -rounding)] = 0
-    return cov
+def _test_kernels(regime, k_test_train, k_test_test, n):
+    """What _Fits.at_test needs of test samples; k_test_test None: no covariance."""
+    k = _test_matrix(_part(k_test_train, "nngp" if regime == "nngp" else "ntk", "k_test_train"), "k_test_train", n)
+    if k_test_test is None:
+        return {"k": k}
+    prior = _matrix(_part(k_test_test, "ntk" if regime == "ntkgp" else "nngp", "k_test_test"), "k_test_test")
+    if prior.shape != (len(k), len(k)):
+        raise ValueError(f"k_test_test must be square with {len(k)} rows, those of k_test_train, got {prior.shape}")
+    nngp = _test_matrix(k_test_train.nngp, "k_test_train", n) if regime == "ntk" else None
+    return {"k": k, "nngp": nngp, "prior": prior}
 
 
 def _blocks(cov, targets):
@@ -351,12 +331,16 @@ def gradient_descent_mse_ensemble(kernel_fn, x_train, y_train, learning_rate=1.0
             cache.update(zip(missing, found))
         return named("Kernels", cache, cache.values())
 
-    solvers, inferences = {}, {}  # which keep their factorisations
+    fits, inferences = {}, {}  # which keep their factorisations
 
-    def solver(name):
-        if name not in solvers:
-            solvers[name] = _Solver(getattr(train_kernels((name,)), name), diag_reg, diag_reg_absolute_scale)
-        return solvers[name]
+    def fits_of(name):
+        if name not in fits:
+            k = getattr(train_kernels((name,)), name)
+            fits[name] = _Fits(k, y_train, diag_reg, diag_reg_absolute_scale, trace_axes)
+        return fits[name]
+
+    def nngp():
+        return _training_matrix(train_kernels(("nngp",)).nngp, "k_train_train")[0]
 
     def infer(k_dd, *args):
         if k_dd._fields not in inferences:
@@ -364,18 +348,15 @@ def gradient_descent_mse_ensemble(kernel_fn, x_train, y_train, learning_rate=1.0
         return inferences[k_dd._fields](*args)
 
     def at(regime, times, shape, k_td, k_tt):
-        s = solver(regime)
-        targets = _Targets(s.k, y_train, trace_axes)
-        scaled = times / targets.size
+        own = fits_of(regime)
+        model = own.model(regime, True, nngp if regime == "ntk" and k_tt is not None else None)
+        times = times / own.targets.y.size
         if k_td is None:
-            mean = -s.decay(targets.columns(targets.y), scaled)
+            mean, cov = own.at_training(model, times, cov=k_tt is not None)
         else:
-            mean = _matrix(getattr(k_td, regime), "k") @ s.fraction(targets.columns(targets.y), scaled)
-        mean = targets.rows(mean, shape)
-        if k_tt is None:
-            return mean
-        cov = _ensemble_covariance(regime, s, scaled, train_kernels(("nngp",)).nngp, k_td, k_tt)
-        return Gaussian(mean, _blocks(_covariance(cov).reshape((*shape, *cov.shape[1:])), targets))
+            mean, cov = own.at_test(model, times, **_test_kernels(regime, k_td, k_tt, len(own.k)))
+        mean = mean.reshape(*shape, *mean.shape[1:])
+        return mean if cov is None else Gaussian(mean, _blocks(cov.reshape(*shape, *cov.shape[1:]), own.targets))
 
     def predict_fn(t=None, x_test=None, get=None, compute_cov=False, **kwargs):
         get = ("nngp", "ntk") if get is None else get
@@ -393,25 +374,6 @@ def gradient_descent_mse_ensemble(kernel_fn, x_train, y_train, learning_rate=1.0
         return _gaussians(get, {name: at(name, times, shape, k_td, k_tt) for name in names})
 
     return predict_fn
-
-
-def _ensemble_covariance(regime, solver, t, nngp_dd, k_td, k_tt):
-    """[times][m][m]; Lee et al. 2019, eq. 16 (all layers) and its analogue for the last layer."""
-    weights, vectors = solver.eigen
-    if k_td is None:
-        left = solver.along(_LEFT, t)[:, None, :] * vectors  # V e^{-w t}, [times][n][n]
-        if regime == "nngp":
-            return (left * weights) @ left.transpose(0, 2, 1)
-        project = left @ vectors.T
-        return project @ _matrix(nngp_dd, "k") @ project.transpose(0, 2, 1)
-    s_td, s_tt = _matrix(k_td.nngp, "k"), _matrix(k_tt, "k")
-    if regime == "nngp":
-        rotated = s_td @ vectors
-        return s_tt - (rotated * solver.along(_GAIN, 2 * t)[:, None, :]) @ rotated.T
-    rotated = _matrix(k_td.ntk, "k") @ vectors
-    a = (rotated * solver.along(_GAIN, t)[:, None, :]) @ vectors.T
-    cross = a @ s_td.T
-    return s_tt + a @ _matrix(nngp_dd, "k") @ a.transpose(0, 2, 1) - cross - cross.transpose(0, 2, 1)
 
 
 # ---- gradient descent on any loss that the library has
@@ -463,13 +425,9 @@ def max_learning_rate(ntk_train_train, y_train_size=None, momentum=0.0, eps=1e-1
     ntk_train_train [n][n], or [n][n][c][c]. y_train_size: number of entries of y_train; None: the rows of the
     matrix. Goh 2017 (momentum).
     """
-    from scipy.linalg import eigh
-
-    k = _matrix(ntk_train_train, "ntk_train_train")
-    if k.shape[0] != k.shape[1]:
-        raise ValueError(f"ntk_train_train must be square, got {k.shape}")
+    k, _ = _training_matrix(ntk_train_train, "ntk_train_train")
     _number(momentum, "momentum", 0, 1)
-    largest = eigh(k, eigvals_only=True, subset_by_index=(len(k) - 1, len(k) - 1))[0]
+    largest = np.linalg.eigvalsh(k)[-1]
     return 2 * (1 + momentum) * (len(k) if y_train_size is None else y_train_size) / (largest + eps)
 
 

@@ -151,6 +151,27 @@ ntk_status ntk_scaler_fit(ntk_standardize kind, const ntk_data *data, ntk_scaler
     return NTK_OK;
 }
 
+ntk_status ntk_scaler_of_numbers(ntk_ctx *ctx, ntk_standardize kind, ntk_shape shape, const double *mean,
+                                 const double *deviation, ntk_scaler **scaler)
+{
+    ntk_scaler *s;
+
+    if (kind != NTK_STD_FEATURE && kind != NTK_STD_CHANNEL)
+        return ntk_fail(ctx, NTK_EINVAL, "kind must be NTK_STD_FEATURE or NTK_STD_CHANNEL, got %d", (int)kind);
+    if (!ntk_shape_valid(shape))
+        return ntk_fail(ctx, NTK_EINVAL, "there is no such shape of samples");
+    for (int64_t k = 0; k < stats_of(kind, shape); k++)
+        if (!isfinite(mean[k]) || !isfinite(deviation[k]) || !(deviation[k] > 0))
+            return ntk_fail(ctx, NTK_EINVAL,
+                            "means must be finite, deviations finite and > 0: number %lld are %g and %g", (long long)k,
+                            mean[k], deviation[k]);
+    NTK_TRY(ntk_scaler_new(ctx, kind, shape, &s));
+    memcpy(s->mean, mean, (size_t)s->n * sizeof *mean);
+    memcpy(s->deviation, deviation, (size_t)s->n * sizeof *deviation);
+    *scaler = s;
+    return NTK_OK;
+}
+
 static bool same_shape(ntk_shape a, ntk_shape b)
 {
     return a.spatial == b.spatial && a.h == b.h && a.w == b.w && a.c == b.c;

@@ -2,6 +2,7 @@
  *
  * schema.c - names of columns and classes, and labels as numbers of classes.
  */
+#include <math.h>
 #include <stdlib.h>
 
 #include "data/data.h"
@@ -269,6 +270,81 @@ ntk_status ntk_schema_new(const ntk_data *data, ntk_targets kind, ntk_schema **s
     NTK_TRY(kind == NTK_RAW ? check_numbers(data) : check_labels(data));
     NTK_TRY(copy_columns(data, &s));
     status = kind == NTK_RAW ? NTK_OK : find_classes(data, s);
+    if (status != NTK_OK) {
+        ntk_schema_free(s);
+        return status;
+    }
+    *schema = s;
+    return NTK_OK;
+}
+
+/* ---- of names alone */
+
+static ntk_status check_names(ntk_ctx *ctx, const char *const *names, size_t n_features, size_t n_targets,
+                              size_t n_classes, const double *labels)
+{
+    const char *const *classes = names + n_features + n_targets;
+
+    if (n_features + n_classes == 0 || (n_targets && !n_features))
+        return ntk_fail(ctx, NTK_EINVAL, "a schema needs names of features or classes, and with names of targets those of "
+                                         "features");
+    for (size_t k = 0; k < n_classes; k++) {
+        if (labels && (!isfinite(labels[k]) || (k && labels[k] <= labels[k - 1])))
+            return ntk_fail(ctx, NTK_EINVAL, "labels must be finite and ascending, number %zu is %g", k, labels[k]);
+        if (!labels && k && strcmp(classes[k - 1], classes[k]) >= 0)
+            return ntk_fail(ctx, NTK_EINVAL, "names of classes must ascend, '%.80s' comes after '%.80s'", classes[k],
+                            classes[k - 1]);
+    }
+    return NTK_OK;
+}
+
+static ntk_status set_columns(ntk_schema *s, const char *const *names, int64_t n_features, int64_t n_targets)
+{
+    const int64_t n = n_features + n_targets;
+
+    s->names = ntk_texts(s->ctx, names, (size_t)n);
+    s->at = ntk_alloc(s->ctx, (size_t)n, sizeof *s->at);
+    if (!s->names || !s->at)
+        return NTK_ENOMEM;
+    for (int64_t k = 0; k < n; k++)
+        s->at[k] = k;
+    s->columns = n;
+    s->n_features = n_features;
+    s->n_targets = n_targets;
+    s->header = true;
+    return NTK_OK;
+}
+
+static ntk_status set_classes(ntk_schema *s, const char *const *names, const double *labels, int64_t n)
+{
+    double *own;
+
+    if (!labels) {
+        s->classes = ntk_texts(s->ctx, names, (size_t)n);
+        s->n_classes = s->classes ? n : 0;
+        return s->classes ? NTK_OK : NTK_ENOMEM;
+    }
+    own = ntk_alloc(s->ctx, (size_t)n, sizeof *own);
+    if (!own)
+        return NTK_ENOMEM;
+    memcpy(own, labels, (size_t)n * sizeof *own);
+    return name_classes(s, own, n);
+}
+
+ntk_status ntk_schema_of_names(ntk_ctx *ctx, const char *const *names, size_t n_features, size_t n_targets,
+                               size_t n_classes, const double *labels, ntk_schema **schema)
+{
+    ntk_schema *s;
+    ntk_status status = NTK_OK;
+
+    NTK_TRY(check_names(ctx, names, n_features, n_targets, n_classes, labels));
+    s = ntk_schema_alloc(ctx);
+    if (!s)
+        return NTK_ENOMEM;
+    if (n_features)
+        status = set_columns(s, names, (int64_t)n_features, (int64_t)n_targets);
+    if (n_classes && status == NTK_OK)
+        status = set_classes(s, names + n_features + n_targets, labels, (int64_t)n_classes);
     if (status != NTK_OK) {
         ntk_schema_free(s);
         return status;

@@ -33,6 +33,20 @@ ntk_status ntk_fit_opts_read(ntk_ctx *ctx, const ntk_fit_opts *given, ntk_fit_op
     return NTK_OK;
 }
 
+ntk_status ntk_model_opts(const ntk_model *m, ntk_fit_opts *opts)
+{
+    ntk_fit_opts o = m->opts;
+
+    NTK_TRY(ntk_sized_check(m->ctx, &sized, opts));
+    o.diag_reg = m->solution->diag_reg;
+    o.diag_reg_absolute = m->solution->absolute;
+    o.weights = m->weights;
+    o.noise = m->noise;
+    o.store = m->store;
+    ntk_sized_write(&sized, &o, opts);
+    return NTK_OK;
+}
+
 const char *ntk_model_solver_name(const ntk_fit_opts *o)
 {
     const bool decomposed = o->finite_time || (o->diag_reg == NTK_DIAG_REG_AUTO && !o->weights && !o->noise);

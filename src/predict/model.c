@@ -59,6 +59,8 @@ ntk_status ntk_model_set_targets(ntk_model *m, const double *y, int64_t outputs)
             columns[k * m->n + i] = y[(m->rows ? m->rows[i] : i) * outputs + k];
     free(m->y);
     free(m->alpha);
+    free(m->units);
+    m->units = NULL;
     m->y = columns;
     m->alpha = alpha;
     m->outputs = outputs;
@@ -140,6 +142,7 @@ void ntk_model_free(ntk_model *m)
     free(m->weights);
     free(m->noise);
     free(m->store);
+    free(m->units);
     free(m->y);
     free(m->alpha);
     free(m);
@@ -163,6 +166,35 @@ void ntk_model_encoding(const ntk_model *model, const ntk_scaler **scaler, ntk_t
     *targets = model->targets;
 }
 
+ntk_status ntk_model_set_units(ntk_model *m, const double *shift, const double *scale)
+{
+    const size_t n = (size_t)m->outputs;
+    double *units = NULL;
+
+    if (!shift != !scale)
+        return ntk_fail(m->ctx, NTK_EINVAL, "units are shifts and scales, of which one is missing");
+    for (size_t k = 0; shift && k < n; k++)
+        if (!isfinite(shift[k]) || !isfinite(scale[k]) || !(scale[k] > 0))
+            return ntk_fail(m->ctx, NTK_EINVAL, "shifts must be finite, scales finite and > 0: those of output %zu are %g "
+                            "and %g", k, shift[k], scale[k]);
+    if (shift) {
+        units = ntk_alloc(m->ctx, 2 * n, sizeof *units);
+        if (!units)
+            return NTK_ENOMEM;
+        memcpy(units, shift, n * sizeof *units);
+        memcpy(units + n, scale, n * sizeof *units);
+    }
+    free(m->units);
+    m->units = units;
+    return NTK_OK;
+}
+
+void ntk_model_units(const ntk_model *m, const double **shift, const double **scale)
+{
+    *shift = m->units;
+    *scale = m->units ? m->units + m->outputs : NULL;
+}
+
 void ntk_model_set_schema(ntk_model *model, ntk_schema *schema)
 {
     ntk_schema_hold(schema);
@@ -174,6 +206,16 @@ const ntk_schema *ntk_model_schema(const ntk_model *model) { return model->schem
 int64_t ntk_model_outputs(const ntk_model *model) { return model->outputs; }
 int64_t ntk_model_n(const ntk_model *model) { return model->n_all; }
 ntk_shape ntk_model_shape(const ntk_model *model) { return model->x ? model->x->shape : (ntk_shape){0}; }
+const ntk_net *ntk_model_net(const ntk_model *model) { return model->net; }
+const ntk_data *ntk_model_x(const ntk_model *model) { return model->x; }
+
+void ntk_model_y(const ntk_model *m, double *y)
+{
+    for (int64_t i = 0; i < m->n; i++)
+        for (int64_t k = 0; k < m->outputs; k++)
+            y[i * m->outputs + k] = m->y[k * m->n + i];
+}
+
 double ntk_model_diag_reg(const ntk_model *model) { return model->solution->diag_reg; }
 
 ntk_status ntk_model_alpha(const ntk_model *m, double *alpha)

@@ -62,6 +62,7 @@ struct ntk_model {
     struct ntk_prepared *prepared;
     ntk_scaler *scaler; /* NULL: none */
     ntk_targets targets;
+    double *units;      /* [2][outputs]: shifts and scales of the targets; NULL: none */
     ntk_schema *schema; /* NULL: none; held */
 };
 

@@ -2,13 +2,13 @@
  *
  * model_io.c - models in HDF5 files.
  *
- *     attributes  format ("libntk model 2"; 1 is the same, 3 has weights or noise), net, posterior, dtype, diag_reg, diag_reg_absolute, finite_time,
- *                 mean_loss, covariance, targets, shape [4]
+ *     attributes  format ("libntk model 2"; 1 is the same, 3 has weights, noise or units), net, posterior, dtype,
+ *                 diag_reg, diag_reg_absolute, finite_time, mean_loss, covariance, targets, shape [4]
  *     x [n][features]    y, alpha [outputs][n]
  *     net is a data set if it is longer than an attribute can be
  *     the standardisation: data/scaler_io.c
  *     the columns and classes of the training data, if they have names: data/schema_io.c
- *     weights, noise [n], if it has such
+ *     weights, noise [n], units [2][outputs] of the targets, shifts and scales, if it has such
  *     with the factor: ridge (attribute) and the solver's parts (cholesky: factor; eigen: vectors, and values with the
  *     ridge), nngp. Other solvers' factors are not saved.
  */
@@ -23,9 +23,8 @@
 #include "base/h5.h"
 
 #define KIND   "model"
-#define PLAIN    2 /* the format that is written without weights and noise: earlier versions read it */
-#define WEIGHTED 3
-#define FORMAT   3 /* the newest */
+#define PLAIN  2 /* the format that is written without weights, noise and units: earlier versions read it */
+#define FORMAT 3 /* the newest */
 
 static bool all_finite(const double *x, size_t n)
 {
@@ -98,7 +97,7 @@ static void write_model(struct ntk_h5 *f, ntk_model *m, int with_factor)
     memcpy(&samples, &m->x->x, sizeof samples); /* only read, but HDF5's reader shares the call */
     if (ntk_h5_failed(f, "net", ntk_net_print(m->net, &net)))
         return;
-    ntk_h5_write_format(f, KIND, m->weights || m->noise ? WEIGHTED : PLAIN);
+    ntk_h5_write_format(f, KIND, m->weights || m->noise || m->units ? FORMAT : PLAIN);
     ntk_h5_write_text(f, "net", net);
     ntk_text_free(net);
     options(f, m, true);
@@ -118,6 +117,8 @@ static void write_model(struct ntk_h5 *f, ntk_model *m, int with_factor)
         ntk_h5_matrix(f, "weights", H5T_NATIVE_DOUBLE, m->n, 1, m->weights, true);
     if (m->noise)
         ntk_h5_matrix(f, "noise", H5T_NATIVE_DOUBLE, m->n, 1, m->noise, true);
+    if (m->units)
+        ntk_h5_matrix(f, "units", H5T_NATIVE_DOUBLE, 2, m->outputs, m->units, true);
     if (with_factor)
         solution(f, m, true);
 }
@@ -220,6 +221,21 @@ static void read_weights(struct ntk_h5 *f, ntk_model *m)
         ntk_h5_wrong(f, "weights", m->weights[i] > 0, "has a 0");
 }
 
+static void read_units(struct ntk_h5 *f, ntk_model *m)
+{
+    const size_t n = (size_t)m->outputs;
+
+    if (f->what || H5Lexists(f->id, "units", H5P_DEFAULT) <= 0 || !has_matrix(f, "units", 2, m->outputs))
+        return;
+    m->units = ntk_alloc(f->ctx, 2 * n, sizeof *m->units);
+    if (ntk_h5_failed(f, "units", m->units ? NTK_OK : NTK_ENOMEM))
+        return;
+    ntk_h5_matrix(f, "units", H5T_NATIVE_DOUBLE, 2, m->outputs, m->units, false);
+    need_finite(f, "units", m->units, 2 * n);
+    for (size_t k = n; k < 2 * n; k++)
+        ntk_h5_wrong(f, "units", f->what || m->units[k] > 0, "has a scale that is not above 0");
+}
+
 /* What a factorisation leaves: a positive diagonal, ascending eigenvalues. */
 static void check_solution(struct ntk_h5 *f, const ntk_model *m)
 {
@@ -319,6 +335,7 @@ static ntk_status read_model(struct ntk_h5 *f, ntk_model *m)
     free(net);
     if (!f->what)
         read_weights(f, m);
+    read_units(f, m);
     if (status == NTK_OK && !f->what) {
         m->opts.size = sizeof m->opts;
         status = ntk_model_start(m);

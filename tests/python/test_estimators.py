@@ -13,6 +13,7 @@ from scipy.special import log_softmax
 
 pytest.importorskip("sklearn", "1.3")
 from sklearn.base import clone
+from sklearn.datasets import make_blobs
 from sklearn.exceptions import NotFittedError
 from sklearn.gaussian_process import GaussianProcessClassifier, GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
@@ -21,6 +22,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
+from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import ntk
@@ -50,7 +52,14 @@ def labels(regression):
 
 @parametrize_with_checks([NTKRegressor(), NTKClassifier(), NTKRegressor(kernel="nngp", time=1e5)])
 def test_scikit_learn_checks(estimator, check):
+    if estimator.time is not None and "sample_weight" in check.func.__name__:
+        pytest.skip("finite times refuse weights")
     check(estimator)
+
+
+def test_scores_that_the_tags_leave_out():
+    X, y = make_blobs(n_samples=300, random_state=0)
+    assert NTKClassifier().fit(X, y).score(X, y) > 0.83
 
 
 def test_scikit_learn_is_imported_late():
@@ -171,6 +180,170 @@ def test_training_samples_are_copied(regression):
     before = model.predict(X_new)
     X[:] = 0
     np.testing.assert_array_equal(model.predict(X_new), before)
+
+
+# ---- weights and ridges
+
+
+def repeated(a, weights):
+    return np.repeat(a, weights.astype(int), axis=0)
+
+
+@pytest.fixture(scope="module")
+def weights():
+    return np.random.default_rng(5).integers(0, 4, 40).astype(float)
+
+
+@pytest.mark.parametrize("kernel", ["nngp", "ntk", "ntkgp"])
+@pytest.mark.parametrize("normalize_y", [True, False])
+def test_weights_are_repetitions(regression, weights, kernel, normalize_y):
+    X, y, X_new = regression
+    Y = np.column_stack([y, X[:, 0]])
+    model = NTKRegressor(kernel=kernel, alpha=1e-2, normalize_y=normalize_y)
+    one, many = model.fit(X, Y, weights), clone(model).fit(repeated(X, weights), repeated(Y, weights))
+    for found, want in zip(one.predict(X_new, return_std=True), many.predict(X_new, return_std=True)):
+        np.testing.assert_allclose(found, want, rtol=1e-9)
+    np.testing.assert_array_equal(clone(model).fit(X, Y, np.ones(40)).predict(X_new), clone(model).fit(X, Y).predict(X_new))
+
+
+def test_weight_by_hand(regression, weights):
+    """K + diag(alpha / w), without rows of weight 0."""
+    X, y, X_new = regression
+    kept, net = weights > 0, ntk.stax.fc(depth=1)
+    model = NTKRegressor(net, alpha=0.3, normalize_y=False).fit(X, y, weights)
+    K = net[2](X[kept], None, "ntk") + np.diag(0.3 / weights[kept])
+    c = np.linalg.solve(K, y[kept])
+    np.testing.assert_allclose(model.predict(X_new), net[2](X_new, X[kept], "ntk") @ c, rtol=1e-10)
+    np.testing.assert_allclose(model.dual_coef_[kept, 0], c, rtol=1e-9)
+    assert model.dual_coef_.shape == (40, 1) and not model.dual_coef_[~kept].any()
+    evidence = -0.5 * y[kept] @ c - 0.5 * np.linalg.slogdet(2 * np.pi * K)[1]
+    assert model.log_marginal_likelihood_value_ == pytest.approx(evidence, rel=1e-10)
+    mean, std = model.leave_one_out(return_std=True)
+    inverse = np.diag(np.linalg.inv(K))
+    np.testing.assert_allclose(mean[kept], y[kept] - c / inverse, rtol=1e-8)
+    np.testing.assert_allclose(std[kept], inverse**-0.5, rtol=1e-8)
+
+
+@pytest.mark.parametrize("alpha", [1e-2, "auto", np.linspace(0.01, 0.1, 40)], ids=["number", "auto", "array"])
+def test_weight_0_leaves_out(regression, labels, weights, alpha):
+    X, y, X_new = regression
+    kept = weights > 0
+    own = alpha[kept] if isinstance(alpha, np.ndarray) else alpha
+    model = NTKRegressor(alpha=alpha).fit(X, y, 1.0 * kept)
+    less = NTKRegressor(alpha=own).fit(X[kept], y[kept], np.ones(kept.sum()))
+    np.testing.assert_allclose(model.predict(X_new), less.predict(X_new), rtol=1e-12)
+    assert model.log_marginal_likelihood_value_ == pytest.approx(less.log_marginal_likelihood_value_, rel=1e-12)
+    found = model.leave_one_out()
+    np.testing.assert_allclose(found[kept], less.leave_one_out(), rtol=1e-11)
+    np.testing.assert_allclose(found[~kept], less.predict(X[~kept]), rtol=1e-11)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(less)).predict(X_new), less.predict(X_new))
+
+    other = labels.copy()
+    other[~kept] = "none"
+    model = NTKClassifier(alpha=alpha).fit(X, other, 1.0 * kept)
+    less = NTKClassifier(alpha=own).fit(X[kept], labels[kept], np.ones(kept.sum()))
+    np.testing.assert_array_equal(model.classes_, less.classes_)
+    np.testing.assert_allclose(model.predict_proba(X_new), less.predict_proba(X_new), rtol=1e-10)
+
+
+@pytest.mark.parametrize("weights, message", [
+    (np.zeros(40), "not be zero for all"), (np.full(40, -1.0), "sample 0 is -1"), (np.full(40, np.nan), "sample 0 is nan"),
+    (np.ones(39), "shape"), (np.ones((40, 2)), "shape"), (["a"] * 40, "sample_weight"),
+])
+@pytest.mark.parametrize("model", [NTKRegressor(), NTKClassifier()])
+def test_wrong_weights(regression, labels, model, weights, message):
+    with pytest.raises(ValueError, match=message):
+        clone(model).fit(regression[0], labels if isinstance(model, NTKClassifier) else regression[1], weights)
+
+
+def test_weights_and_ridges_of_samples_belong_to_infinity(regression):
+    X, y, _ = regression
+    for model, weights in ((NTKRegressor(time=1.0), np.ones(40)), (NTKRegressor(time=1.0, alpha=np.ones(40)), None)):
+        with pytest.raises(ValueError, match="weights and noise belong to t = infinity"):
+            model.fit(X, y, weights)
+    with pytest.raises(ValueError, match="weights and noise belong to t = infinity"):
+        NTKRegressor().fit(X, y, np.arange(40)).predict_at(X, [1.0])
+
+
+def test_a_ridge_for_each_sample(regression):
+    X, y, X_new = regression
+    net, alpha = ntk.stax.fc(depth=1), np.linspace(0.1, 2, 40)
+    K = net[2](X, None, "ntk")
+    for relative, unit in ((False, 1), (True, np.diag(K).mean())):
+        model = NTKRegressor(net, alpha=alpha, alpha_relative=relative, normalize_y=False).fit(X, y)
+        want = net[2](X_new, X, "ntk") @ np.linalg.solve(K + unit * np.diag(alpha), y)
+        np.testing.assert_allclose(model.predict(X_new), want, rtol=1e-10)
+        assert model.alpha_ is alpha
+        assert np.array_equal(clone(model).alpha, alpha)
+    np.testing.assert_allclose(NTKRegressor(net, alpha=np.full(40, 0.5)).fit(X, y).predict(X_new),
+                               NTKRegressor(net, alpha=0.5).fit(X, y).predict(X_new), rtol=1e-12)
+    gp = GaussianProcessRegressor(NTKKernel(net, "nngp"), alpha=alpha, optimizer=None).fit(X, y)
+    nngp = NTKRegressor(net, kernel="nngp", alpha=alpha, normalize_y=False).fit(X, y)
+    for found, want in zip(nngp.predict(X_new, return_std=True), gp.predict(X_new, return_std=True)):
+        np.testing.assert_allclose(found, want, rtol=1e-9)
+    for wrong, message in ((np.ones(39), "40 samples"), (-alpha, "0 or more"), (np.full(40, np.inf), "finite")):
+        with pytest.raises(ValueError, match=message):
+            NTKRegressor(alpha=wrong).fit(X, y)
+
+
+@pytest.mark.parametrize("relative", [True, False])
+@pytest.mark.parametrize("weighted", [True, False])
+def test_a_ridge_that_is_found(regression, weights, relative, weighted):
+    X, y, X_new = regression
+    w = weights + 0.5 if weighted else None
+    model = NTKRegressor(alpha="auto", alpha_relative=relative).fit(X, y, w)
+    unit = 1 if relative else np.diag(ntk.stax.fc(depth=3)[2](X, None, "ntk")).mean()
+    grid = np.logspace(-9, 1, 25) * unit
+    assert np.isclose(model.alpha_, grid, rtol=1e-9).sum() == 1
+    fixed = NTKRegressor(alpha=model.alpha_, alpha_relative=relative).fit(X, y, w)
+    np.testing.assert_allclose(model.predict(X_new), fixed.predict(X_new), rtol=1e-8)
+    found = fixed.ridges(grid)
+    assert model.alpha_ == pytest.approx(grid[found.leave_one_out_mse.argmin()])
+    np.testing.assert_allclose(model.ridges(grid), found, rtol=1e-6)
+    for k in (0, 12, 24):
+        one = NTKRegressor(alpha=grid[k], alpha_relative=relative).fit(X, y, w)
+        error = np.average((one.leave_one_out() - y) ** 2, weights=w) / one._scale[0] ** 2
+        assert found.leave_one_out_mse[k] == pytest.approx(error, rel=1e-5)
+        assert found.log_marginal_likelihood[k] == pytest.approx(one.log_marginal_likelihood_value_, rel=1e-6)
+    for a, b in zip(model.predict(X_new, return_std=True), pickle.loads(pickle.dumps(model)).predict(X_new, True)):
+        np.testing.assert_allclose(a, b, rtol=1e-8)
+    with pytest.raises(ValueError, match="alphas must be numbers"):
+        model.ridges(1.0)
+
+
+def test_a_ridge_is_found_for_finite_times(regression, labels):
+    X, y, X_new = regression
+    model = NTKRegressor(alpha="auto", time=1e4).fit(X, y)
+    np.testing.assert_allclose(model.predict(X_new), NTKRegressor(alpha=model.alpha_, time=1e4).fit(X, y).predict(X_new))
+    assert NTKClassifier(alpha="auto", time=30.0).fit(X, labels).predict_proba(X_new).shape == (7, 3)
+
+
+def test_class_weights(regression, labels, weights):
+    X, _, X_new = regression
+    balanced = NTKClassifier(alpha=0.5, class_weight="balanced").fit(X, labels)
+    by_hand = compute_sample_weight("balanced", labels)
+    want = NTKClassifier(alpha=0.5).fit(X, labels, by_hand)
+    np.testing.assert_array_equal(balanced.predict_scores(X_new), want.predict_scores(X_new))
+    assert abs(want.predict_scores(X_new) - NTKClassifier(alpha=0.5).fit(X, labels).predict_scores(X_new)).max() > 1e-3
+    some = {"low": 3.0, "high": 0.5}
+    given = NTKClassifier(alpha=0.5, class_weight=some).fit(X, labels, weights)
+    want = NTKClassifier(alpha=0.5).fit(X, labels, weights * [some.get(label, 1) for label in labels])
+    np.testing.assert_array_equal(given.predict_proba(X_new), want.predict_proba(X_new))
+    many = NTKClassifier(alpha=0.5, class_weight="balanced").fit(repeated(X, weights), repeated(labels, weights))
+    one = NTKClassifier(alpha=0.5, class_weight="balanced").fit(X, labels, weights)
+    np.testing.assert_allclose(one.predict_proba(X_new), many.predict_proba(X_new), rtol=1e-8)
+    for wrong in ({"nowhere": 2.0}, "heavy"):
+        with pytest.raises(ValueError):
+            NTKClassifier(class_weight=wrong).fit(X, labels)
+
+
+def test_equal_samples_do_not_sharpen_probabilities(regression):
+    """Each sample twice says nothing of how sure predictions are of others."""
+    X, X_new, rng = regression[0], regression[2], np.random.default_rng(2)
+    y = rng.integers(2, size=40)
+    once = NTKClassifier(alpha=0.1).fit(X, y, np.full(40, 2.0)).predict_proba(X_new)
+    twice = NTKClassifier(alpha=0.1).fit(np.r_[X, X], np.r_[y, y]).predict_proba(X_new)
+    np.testing.assert_allclose(twice, once, rtol=1e-8)
 
 
 # ---- classes
@@ -318,7 +491,7 @@ def test_wrong_requests(regression):
     X, y, X_new = regression
     with pytest.raises(TypeError, match="architecture must be"):
         NTKRegressor(3).fit(X, y)
-    with pytest.raises(TypeError, match="alpha must be a number, got 'a'"):
+    with pytest.raises(TypeError, match="alpha must be a number, an array .n. or 'auto', got 'a'"):
         NTKRegressor(alpha="a").fit(X, y)
     with pytest.raises(TypeError, match="time must be a number or None, got 'a'"):
         NTKRegressor(time="a").fit(X, y)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Predictions from given matrices at their edges: eigenvalues of rounding error, numbers that are not finite, ridges."""
+"""Predictions from given matrices: against NumPy's formulas, and at their edges: eigenvalues of rounding error, numbers that
+are not finite, ridges."""
 import re
 import warnings
 
@@ -25,6 +26,162 @@ def random_kernel(rng, eigenvalues, dtype):
     v = np.linalg.qr(rng.standard_normal((len(eigenvalues),) * 2))[0]
     k = (v * eigenvalues) @ v.T
     return ((k + k.T) / 2).astype(dtype)
+
+
+# ---- against formulas: Lee et al. 2019, eqs. 10 to 16, by an eigen-decomposition
+
+
+class Formulas:
+    """Of kernels between n + m samples, NNGP s and NTK t, of which the first n are for training."""
+
+    def __init__(self, s, t, n, y, ridge, absolute):
+        self.s, self.t, self.n, self.y = s, t, n, y
+        self.ridge = [ridge * (1 if absolute else np.trace(k[:n, :n]) / n) for k in (s, t)]
+
+    def condition(self):
+        return max(np.linalg.cond(k[:self.n, :self.n] + r * np.eye(self.n)) for k, r in zip((self.s, self.t), self.ridge))
+
+    def spectral(self, k, ridge, form):
+        w, v = np.linalg.eigh(k[:self.n, :self.n])
+        return (v * form(w + ridge)) @ v.T
+
+    def at(self, get, t, start=0.0, test=True):
+        """Mean and covariance; the ridge belongs to the training samples' own kernel."""
+        n, k, ridge = self.n, *((self.s, self.ridge[0]) if get == "nngp" else (self.t, self.ridge[1]))
+
+        def gain(t):  # (1 - e^{-w t}) / w
+            return self.spectral(k, ridge, lambda w: -np.expm1(-w * t) / w)
+
+        if not test:
+            left = self.spectral(k, ridge, lambda w: np.exp(-w * t))
+            spread = self.spectral(k, ridge, lambda w: w * np.exp(-2 * w * t)) if get == "nngp" else \
+                left @ self.s[:n, :n] @ left
+            return self.y + left @ (start - self.y), spread
+        mean = k[n:, :n] @ gain(t) @ (self.y - start)
+        if get != "ntk":
+            return mean, k[n:, n:] - k[n:, :n] @ gain(2 * t) @ k[:n, n:]
+        a = k[n:, :n] @ gain(t)
+        cross = a @ self.s[:n, n:]
+        return mean, self.s[n:, n:] + a @ self.s[:n, :n] @ a.T - cross - cross.T
+
+
+def given_kernels(rng, n, m, condition):
+    """NNGP and NTK of n + m samples, positive definite, whose condition is some multiple of this or less."""
+    def one():
+        k = random_kernel(rng, np.geomspace(1 / condition, 1, n + m) * 10 ** rng.uniform(-2, 2), "f8")
+        return (k + k.T) / 2
+
+    s = one()
+    return s, s + one()
+
+
+def kernels_of(s, t, rows, columns):
+    return ntk._arrays.named("Kernels", ("nngp", "ntk"), [k[rows, columns] for k in (s, t)])
+
+
+CASES = [(10.0 ** (1 + case % 12), *((1, 1, 1), (2, 1, 1), (12, 5, 2), (30, 7, 3))[case % 4],
+          *((0.0, False), (1e-6, False), (1e-2, True))[case % 3], case) for case in range(24)]
+
+
+@pytest.mark.parametrize("condition, n, m, c, ridge, absolute, seed", CASES)
+def test_predictions_are_those_of_the_formulas(condition, n, m, c, ridge, absolute, seed):
+    rng = np.random.default_rng(seed)
+    s, t = given_kernels(rng, n, m, condition)
+    y, f0 = rng.standard_normal((2, n, c))
+    formulas = Formulas(s, t, n, y, ridge, absolute)
+    true = formulas.condition()
+    tolerance, prior = 1e-12 if true <= 1e3 else 1e-15 * true, np.abs(t).max()
+
+    def same(found, mean, cov):
+        assert np.abs(found[0] - mean).max() <= tolerance * max(np.abs(mean).max(), np.abs(y).max())
+        assert np.abs(found[1] - cov).max() <= tolerance * prior
+
+    train, test = slice(n), slice(n, None)
+    k_dd, k_td, k_tt = kernels_of(s, t, train, train), kernels_of(s, t, test, train), kernels_of(s, t, test, test)
+    gp = predict.gp_inference(k_dd, y, ridge, absolute)
+    for get in ("nngp", "ntk", "ntkgp"):
+        same(gp(get, k_td, k_tt), *formulas.at(get, INF))
+        assert np.array_equal(gp(get, k_td, k_tt).mean, gp(get, k_td))
+
+    times = np.array([[0.0, 0.3], [20.0, 1e4]]) * y.size
+    descent = predict.gradient_descent_mse(k_dd.ntk, y, 1.0, ridge, absolute)
+    at_train, at_test = descent(times, f0, 1.5, k_td.ntk)
+    assert at_train.shape == (2, 2, n, c) and at_test.shape == (2, 2, m, c)
+    for at in np.ndindex(2, 2):
+        t_ = times[at] / y.size
+        same((at_train[at], 0), formulas.at("ntk", t_, f0, test=False)[0], 0)
+        same((at_test[at] - 1.5, 0), formulas.at("ntk", t_, f0)[0], 0)
+
+    def kernel_fn(x1, x2, get, **_):
+        i, j = (np.asarray(x)[:, 0].astype(int) for x in (x1, x1 if x2 is None else x2))
+        found = kernels_of(s, t, i[:, None], j)
+        return getattr(found, get) if isinstance(get, str) else ntk._arrays.named("K", get, [getattr(found, g) for g in get])
+
+    rows = np.arange(n + m, dtype=float)[:, None]
+    ensemble = predict.gradient_descent_mse_ensemble(kernel_fn, rows[:n], y, 1.0, ridge, absolute)
+    for get in ("nngp", "ntk"):
+        for test_rows in (None, rows[n:]):
+            found = ensemble(times, test_rows, get, compute_cov=True)
+            for at in np.ndindex(2, 2):
+                same([part[at] for part in found], *formulas.at(get, times[at] / y.size, test=test_rows is not None))
+
+
+def test_blocks_are_a_column():
+    """[n][n][c][c] is the matrix [n c][n c]."""
+    rng = np.random.default_rng(0)
+    n, m, c = 4, 2, 3
+    s, t = given_kernels(rng, n * c, m * c, 100)
+    y = rng.standard_normal((n, c))
+
+    def blocks(k):
+        return k.reshape(len(k) // c, c, -1, c).transpose(0, 2, 1, 3)
+
+    train, test = slice(n * c), slice(n * c, None)
+    flat = kernels_of(s, t, train, train), kernels_of(s, t, test, train), kernels_of(s, t, test, test)
+    whole = [ntk._arrays.named("Kernels", k._fields, map(blocks, k)) for k in flat]
+    for get in ("nngp", "ntk", "ntkgp"):
+        mean, cov = predict.gp_inference(whole[0], y, 1e-3, trace_axes=())(get, *whole[1:])
+        mean_, cov_ = predict.gp_inference(flat[0], y.reshape(-1), 1e-3)(get, *flat[1:])
+        assert mean.shape == (m, c) and cov.shape == (m, m, c, c)
+        np.testing.assert_array_equal(mean.reshape(-1), mean_)
+        np.testing.assert_array_equal(cov, blocks(cov_))
+    moved = predict.gradient_descent_mse(whole[0].ntk, y, trace_axes=())([2.0, INF], 0.0, 0.0, whole[1].ntk)
+    moved_ = predict.gradient_descent_mse(flat[0].ntk, y.reshape(-1))([2.0, INF], 0.0, 0.0, flat[1].ntk)
+    for found, want in zip(moved, moved_):
+        np.testing.assert_array_equal(found.reshape(2, -1), want)
+
+
+def test_no_times():
+    train, test = predict.gradient_descent_mse(np.eye(3), np.ones((3, 2)))(np.empty((0, 4)), 0.0, 0.0, np.ones((5, 3)))
+    assert train.shape == (0, 4, 3, 2) and test.shape == (0, 4, 5, 2)
+
+
+def test_matrices_that_are_not_symmetric():
+    rng = np.random.default_rng(0)
+    k, y = random_kernel(rng, np.geomspace(0.1, 1, 9), "f8"), rng.standard_normal((9, 1))
+    bent = k.copy()
+    bent[5, 2] += 1e-9
+    for call in (lambda: predict.gp_inference(bent, y)("ntk", k), lambda: predict.gradient_descent_mse(bent, y)(1.0)):
+        with pytest.raises(ValueError, match=r"k_train_train must be symmetric.*\[5\]\[2\]"):
+            call()
+    single = bent.astype("f4")  # which no kernel in float32 can be told from
+    np.testing.assert_allclose(predict.gp_inference(single, y)("ntk", k), predict.gp_inference(k, y)("ntk", k), atol=1e-5)
+    single[5, 2] += 1e-3
+    with pytest.raises(ValueError, match="must be symmetric"):
+        predict.gp_inference(single, y)("ntk", k)
+
+
+def test_the_memory_bound_holds_for_given_matrices():
+    k = np.eye(1500)
+    ntk.set_memory(16e6)
+    try:
+        with pytest.raises(MemoryError, match="eigen-decomposition"):
+            predict.gradient_descent_mse(k, np.ones((1500, 1)))(1.0)
+    finally:
+        ntk.set_memory()
+
+
+# ---- edges
 
 
 @pytest.mark.filterwarnings("ignore:.*not above rounding error")
@@ -143,7 +300,7 @@ def test_hints_work(name, given, absolute):
         return (predict.gp_inference(k, y, diag_reg, absolute)("ntk", k),
                 predict.gradient_descent_mse(k, y, 1.0, diag_reg, absolute)(None, 0.0, 0.0, k))
 
-    with pytest.raises(np.linalg.LinAlgError, match="not positive definite: its eigenvalues are") as error:
+    with pytest.raises(np.linalg.LinAlgError, match="kernel matrix is not positive definite") as error:
         fit(given)
     diag_reg, scale = hint_of(error, "diag_reg")
     assert diag_reg > given and scale == ("with diag_reg_absolute_scale=True" if absolute else
