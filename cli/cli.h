@@ -141,8 +141,9 @@ int parse_word(const char *option, const char *text, int n, const char *const *w
 int parse_times(const char *text, double **times, size_t *n);
 /* --diag-reg: numbers >= 0 separated by commas, or auto, which is NTK_DIAG_REG_AUTO; without it 0. */
 int parse_ridges(const char *text, double **ridges, size_t *n);
-/* Refuses a list. */
-int check_one_ridge(const struct args *a);
+/* One of them; a list is refused. */
+int parse_ridge(const char *text, double *ridge);
+bool ridge_is_chosen(const struct args *a); /* --diag-reg auto */
 /* Whether path ends with end. */
 bool ends_with(const char *path, const char *end);
 
@@ -189,8 +190,12 @@ void say_source(const char *source, const ntk_data *data, const ntk_schema *sche
 /* The same, and what else is known, as an object; schema: of the fit to it, NULL: none. */
 void json_source(struct json *j, const char *key, const char *source, const ntk_data *data,
                  const ntk_schema *schema);
+/* Whether it has columns. */
+bool is_table(const ntk_data *data);
 /* Share of rows whose largest output is the label; NAN if labels are missing. */
 double accuracy(const ntk_data *labels, const double *f, int64_t n, int64_t outputs);
+/* By the samples' weights [n]; NULL: all 1. */
+double weighted_accuracy(const ntk_data *labels, const double *f, const double *weights, int64_t n, int64_t outputs);
 double mean_squared_error(const double *f, const double *y, int64_t n);
 /* EXIT_FAILED, said, for a number that is infinite or none. */
 int check_number(const char *what, double x);

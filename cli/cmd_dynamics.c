@@ -39,6 +39,7 @@ static int compute(ntk_ctx *ctx, const struct args *a, const ntk_net *net, const
                                 m ? t->test : NULL, m && a->std ? t->var : NULL);
     if (status == NTK_OK)
         status = ntk_model_spectrum(model, &spectrum);
+    t->diag_reg = ntk_model_diag_reg(model);
     ntk_model_free(model);
     TRY(ctx, status);
     t->null_directions = spectrum.null_directions;
@@ -118,6 +119,8 @@ static void report(const struct args *a, const struct samples *s, const struct t
                 json_number(&j, "test_accuracy", accuracy(s->test, test, m, s->outputs));
             if (t->null_directions >= 0)
                 json_integer(&j, "null_directions", t->null_directions);
+            if (k == 0 && ridge_is_chosen(a))
+                json_number(&j, "diag_reg", t->diag_reg);
             if (k == 0)
                 json_samples(&j, a, s);
             json_close(&j, '}');
@@ -154,7 +157,7 @@ int cmd_dynamics(ntk_ctx *ctx, const struct args *a)
         return usage("--loss must be mse or xent, got '%s'", a->loss);
     if (a->n_nets > 1)
         return usage("one --net at a time, got %zu", a->n_nets);
-    STEP(check_one_ridge(a));
+    STEP(parse_ridge(a->diag_reg, &t.diag_reg));
     if (a->trace && !a->params)
         return usage("--trace is of the kernel of --params");
     if (a->out)

@@ -60,7 +60,21 @@ static int score(ntk_ctx *ctx, const char *test, const struct samples *s, const 
     return check_number("mean squared error", r->mse);
 }
 
-static int leave_one_out(ntk_ctx *ctx, const ntk_model *model, const struct samples *s,
+/* By the samples' weights [n], or NULL. */
+static double weighted_error(const struct samples *s, const double *f, const double *weights, int64_t n)
+{
+    double sum = 0, all = 0;
+
+    if (!weights)
+        return mean_squared_error(f, s->y, n * s->outputs);
+    for (int64_t i = 0; i < n; i++) {
+        sum += weights[i] * mean_squared_error(f + i * s->outputs, s->y + i * s->outputs, s->outputs);
+        all += weights[i];
+    }
+    return sum / all;
+}
+
+static int leave_one_out(ntk_ctx *ctx, const ntk_model *model, const struct samples *s, const double *weights,
                          struct result *r)
 {
     const int64_t n = ntk_data_n(s->train);
@@ -71,9 +85,9 @@ static int leave_one_out(ntk_ctx *ctx, const ntk_model *model, const struct samp
         return usage("no memory for the leave-one-out predictions");
     status = ntk_model_leave_one_out(model, f, NULL);
     if (status == NTK_OK) {
-        r->loo_mse = mean_squared_error(f, s->y, n * s->outputs);
+        r->loo_mse = weighted_error(s, f, weights, n);
         r->loo_accuracy = s->targets == NTK_RAW ? (double)NAN
-                                                : accuracy(s->train, f, n, s->outputs);
+                                                : weighted_accuracy(s->train, f, weights, n, s->outputs);
     }
     free(f);
     TRY(ctx, status);
@@ -81,7 +95,8 @@ static int leave_one_out(ntk_ctx *ctx, const ntk_model *model, const struct samp
 }
 
 /* What a model says of its training samples. */
-static int diagnose(ntk_ctx *ctx, const struct args *a, const struct samples *s, const ntk_model *model, struct result *r)
+static int diagnose(ntk_ctx *ctx, const struct args *a, const struct samples *s, const double *weights,
+                    const ntk_model *model, struct result *r)
 {
     r->diag_reg = ntk_model_diag_reg(model);
     ntk_spectrum_init(&r->spectrum);
@@ -89,7 +104,7 @@ static int diagnose(ntk_ctx *ctx, const struct args *a, const struct samples *s,
     r->log_likelihood = (double)NAN; /* that of a singular matrix */
     if (r->spectrum.null_directions == 0)
         TRY(ctx, ntk_model_evidence(model, &r->log_likelihood));
-    return a->leave_one_out ? leave_one_out(ctx, model, s, r) : EXIT_OK;
+    return a->leave_one_out ? leave_one_out(ctx, model, s, weights, r) : EXIT_OK;
 }
 
 /* ---- reports */
@@ -148,6 +163,8 @@ static void print_text(const struct args *a, const char *net, const struct sampl
                r->loo_mse);
     else if (a->leave_one_out)
         printf("leave-one-out      mean squared error %.6g\n", r->loo_mse);
+    if (ridge_is_chosen(a))
+        printf("diag_reg           %.3g, by leave-one-out\n", r->diag_reg);
     if (isnan(r->log_likelihood))
         printf("log likelihood     none: the kernel matrix is singular\n");
     else
@@ -241,7 +258,7 @@ static int options(struct work *w)
     return EXIT_OK;
 }
 
-/* The models' coefficients with ridge number k, and what they say. */
+/* The models' coefficients with ridge number k. */
 static int fit_ridge(ntk_ctx *ctx, struct work *w, size_t k)
 {
     const int64_t outputs = w->s->outputs, n = ntk_data_n(w->s->train);
@@ -254,8 +271,14 @@ static int fit_ridge(ntk_ctx *ctx, struct work *w, size_t k)
         for (int64_t row = 0; row < n; row++)
             for (int64_t j = 0; j < outputs; j++)
                 w->c[i][(row * (int64_t)w->n_ridges + (int64_t)k) * outputs + j] = w->alpha[row * outputs + j];
-        STEP(diagnose(ctx, w->a, w->s, w->models[i], &w->r[i * w->n_ridges + k]));
     }
+    return EXIT_OK;
+}
+
+static int diagnose_all(ntk_ctx *ctx, struct work *w, size_t k)
+{
+    for (size_t i = 0; i < w->a->n_nets; i++)
+        STEP(diagnose(ctx, w->a, w->s, w->o.weights, w->models[i], &w->r[i * w->n_ridges + k]));
     return EXIT_OK;
 }
 
@@ -279,7 +302,8 @@ static int score_all(ntk_ctx *ctx, struct work *w)
 
 static int evaluate(ntk_ctx *ctx, struct work *w)
 {
-    double start, fitted, predicted;
+    const size_t last = w->n_ridges - 1;
+    double start, fit = 0, predict;
     size_t bytes = 0;
 
     STEP(options(w));
@@ -293,17 +317,24 @@ static int evaluate(ntk_ctx *ctx, struct work *w)
     start = ntk_seconds();
     TRY(ctx, ntk_models_fit(ctx, (const ntk_net *const *)w->nets, w->a->n_nets, w->s->train, w->s->y, w->s->outputs,
                             &w->o, w->models));
-    for (size_t k = 0; k < w->n_ridges; k++)
+    for (size_t k = 0;; k++) {
         STEP(fit_ridge(ctx, w, k));
-    fitted = ntk_seconds();
+        fit += ntk_seconds() - start;
+        if (k == last) /* which is looked at when its predictions are known to be numbers */
+            break;
+        STEP(diagnose_all(ctx, w, k));
+        start = ntk_seconds();
+    }
+    start = ntk_seconds();
     TRY(ctx, ntk_models_apply(w->models, w->a->n_nets, w->s->test, w->s->outputs * (int64_t)w->n_ridges,
                               (const double *const *)w->c, w->f));
-    predicted = ntk_seconds();
+    predict = ntk_seconds() - start;
     for (size_t i = 0; i < w->a->n_nets * w->n_ridges; i++) {
-        w->r[i].fit = fitted - start;
-        w->r[i].predict = predicted - fitted;
+        w->r[i].fit = fit;
+        w->r[i].predict = predict;
     }
-    return score_all(ctx, w);
+    STEP(score_all(ctx, w));
+    return diagnose_all(ctx, w, last);
 }
 
 /* Room for coefficients and predictions. */

@@ -53,11 +53,12 @@ int cmd_fit(ntk_ctx *ctx, const struct args *a)
 {
     struct samples s = {.y = NULL};
     ntk_net *net = NULL;
+    double ridge;
     int code;
 
     if (a->n_nets > 1)
         return usage("one --net at a time, got %zu", a->n_nets);
-    STEP(check_one_ridge(a));
+    STEP(parse_ridge(a->diag_reg, &ridge));
     STEP(check_output(a->out));
     if (!ends_with(a->out, ".h5"))
         return usage("a model is an HDF5 file: --out must end with .h5, got '%s'", a->out);

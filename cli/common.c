@@ -171,22 +171,30 @@ int parse_times(const char *text, double **times, size_t *n)
 
 /* ---- figures of predictions */
 
-double accuracy(const ntk_data *labels, const double *f, int64_t n, int64_t outputs)
+double weighted_accuracy(const ntk_data *labels, const double *f, const double *weights, int64_t n, int64_t outputs)
 {
-    int64_t columns, right = 0;
+    int64_t columns;
+    double right = 0, all = 0;
     const double *y = ntk_data_y(labels, &columns);
 
     if (!y || columns != 1)
         return (double)NAN;
     for (int64_t i = 0; i < n; i++) {
+        const double w = weights ? weights[i] : 1;
         int64_t best = 0;
 
         for (int64_t k = 1; k < outputs; k++)
             if (f[i * outputs + k] > f[i * outputs + best])
                 best = k;
-        right += (double)best == y[i];
+        right += (double)best == y[i] ? w : 0;
+        all += w;
     }
-    return (double)right / (double)n;
+    return right / all;
+}
+
+double accuracy(const ntk_data *labels, const double *f, int64_t n, int64_t outputs)
+{
+    return weighted_accuracy(labels, f, NULL, n, outputs);
 }
 
 double mean_squared_error(const double *f, const double *y, int64_t n)
@@ -223,12 +231,6 @@ double cross_entropy(const double *f, const double *y, int64_t n, int64_t output
     return sum / (double)n;
 }
 
-int check_one_ridge(const struct args *a)
-{
-    return a->diag_reg && strchr(a->diag_reg, ',') ? usage("--diag-reg: one number or auto, got '%s'; 'ntk eval' takes several", a->diag_reg)
-                                                   : EXIT_OK;
-}
-
 int parse_ridges(const char *text, double **ridges, size_t *n)
 {
     const char *p = text ? text : "0";
@@ -245,7 +247,7 @@ int parse_ridges(const char *text, double **ridges, size_t *n)
         if (end == p || !(r >= 0) || isinf(r) || (*end && *end != ',')) {
             free(*ridges);
             *ridges = NULL;
-            return usage("--diag-reg must be a number >= 0, several of them separated by commas, or auto, got '%s'", text);
+            return usage("--diag-reg must be a number >= 0, numbers with commas between (ntk eval), or auto, got '%s'", text);
         }
         (*ridges)[(*n)++] = r;
         p = end;
@@ -255,20 +257,42 @@ int parse_ridges(const char *text, double **ridges, size_t *n)
     return EXIT_OK;
 }
 
-/* Weights and noise that are asked for. */
+int parse_ridge(const char *text, double *ridge)
+{
+    double *ridges = NULL;
+    size_t n;
+
+    STEP(parse_ridges(text, &ridges, &n));
+    *ridge = ridges[0];
+    free(ridges);
+    return n == 1 ? EXIT_OK : usage("--diag-reg: one number or auto, got '%s'; 'ntk eval' takes several", text);
+}
+
+bool ridge_is_chosen(const struct args *a)
+{
+    return a->diag_reg && strcmp(a->diag_reg, "auto") == 0;
+}
+
+/* A number of each training sample, if it is asked for: a column of a table, of other files the array of that name. */
+static int own_number(const struct args *a, const struct samples *s, const char *name, const char *asked, ntk_part part,
+                      const double **numbers)
+{
+    const double *there = ntk_data_part(s->train, part);
+
+    if (asked && !there)
+        return usage("--%s: %s has none: they are a column of a table, or the array '%s' of .npz or .h5", name, a->train, name);
+    if (asked && !is_table(s->train_file) && strcmp(asked, name) != 0)
+        return usage("--%s: %s has them in the array '%s', got '%s'", name, a->train, name, asked);
+    if (!asked && there)
+        note("%s has %s, which --%s %s would use", a->train, name, name, name);
+    *numbers = asked ? there : NULL;
+    return EXIT_OK;
+}
+
 static int own_numbers(const struct args *a, const struct samples *s, ntk_fit_opts *o)
 {
-    o->weights = a->weights ? ntk_data_part(s->train, NTK_PART_WEIGHTS) : NULL;
-    o->noise = a->noise ? ntk_data_part(s->train, NTK_PART_NOISE) : NULL;
-    if (a->weights && !o->weights)
-        return usage("--weights: %s has no weights: a column of a table, or an array 'weights'", a->train);
-    if (a->noise && !o->noise)
-        return usage("--noise: %s has no noise: a column of a table, or an array 'noise'", a->train);
-    if (!a->weights && ntk_data_part(s->train, NTK_PART_WEIGHTS))
-        note("%s has weights, which --weights weights would use", a->train);
-    if (!a->noise && ntk_data_part(s->train, NTK_PART_NOISE))
-        note("%s has noise, which --noise noise would use", a->train);
-    return EXIT_OK;
+    STEP(own_number(a, s, "weights", a->weights, NTK_PART_WEIGHTS, &o->weights));
+    return own_number(a, s, "noise", a->noise, NTK_PART_NOISE, &o->noise);
 }
 
 int fit_options(const struct args *a, const struct samples *s, ntk_fit_opts *o)

@@ -10,6 +10,7 @@
 struct trajectory {
     double *times;
     size_t n_times;
+    double diag_reg; /* or, until it is chosen, NTK_DIAG_REG_AUTO */
     double *train, *test, *var; /* [n_times][...]; test and var NULL without test samples */
     bool xent;                  /* of the cross-entropy: outputs are logits */
     int64_t null_directions;    /* that do not move; -1: the flow is integrated */

@@ -25,7 +25,7 @@ int flow_check(const struct args *a, const struct trajectory *t)
     const bool xent = a->loss && strcmp(a->loss, "xent") == 0;
     double before = 0;
 
-    if (a->std || a->weights || a->noise || (a->diag_reg && strcmp(a->diag_reg, "0") != 0))
+    if (a->std || a->weights || a->noise || t->diag_reg != 0)
         return usage("--%s belongs to the squared loss without momentum, of an infinite network",
                      a->std ? "std" : a->weights ? "weights" : a->noise ? "noise" : "diag-reg");
     if (a->params && a->store)

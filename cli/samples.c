@@ -58,7 +58,7 @@ int standardise(ntk_ctx *ctx, const ntk_scaler *scaler, ntk_data **data)
     return EXIT_OK;
 }
 
-static bool is_table(const ntk_data *data)
+bool is_table(const ntk_data *data)
 {
     const ntk_schema *s = ntk_data_schema(data);
 
