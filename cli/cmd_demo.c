@@ -57,47 +57,57 @@ static int load_digits(ntk_ctx *ctx, struct demo *d)
 
 /* ---- the table */
 
-static int score_ridge(ntk_ctx *ctx, struct demo *d, const ntk_net *net, ntk_fit_opts *o,
-                       struct score *best, double *least)
+/* The ridge that leave-one-out likes best, all from one kernel. */
+static ntk_status choose_ridge(struct demo *d, ntk_model *model, ntk_fit_opts *o, struct score *best)
 {
-    ntk_model *model;
-    ntk_status status;
-    double error;
+    double least = (double)INFINITY;
 
-    TRY(ctx, ntk_model_fit(ctx, net, d->train, d->y, DIGITS, o, &model));
-    status = ntk_model_leave_one_out(model, d->f, NULL);
-    error = mean_squared_error(d->f, d->y, d->n * DIGITS);
-    if (status == NTK_OK && error < *least) {
-        *least = error;
-        best->ridge = o->diag_reg;
-        best->loo = accuracy(d->train, d->f, d->n, DIGITS);
-        status = ntk_model_predict(model, d->test, d->f, NULL);
-        best->test = accuracy(d->test, d->f, d->m, DIGITS);
+    for (size_t k = 0; k < N_RIDGES; k++) {
+        double error;
+        ntk_status status;
+
+        o->diag_reg = ridges[k];
+        status = k > 0 ? ntk_model_refit(model, NULL, 0, o) : NTK_OK;
+        if (status == NTK_OK)
+            status = ntk_model_leave_one_out(model, d->f, NULL);
+        if (status != NTK_OK)
+            return status;
+        error = mean_squared_error(d->f, d->y, d->n * DIGITS);
+        if (error < least) {
+            least = error;
+            best->ridge = o->diag_reg;
+            best->loo = accuracy(d->train, d->f, d->n, DIGITS);
+        }
     }
-    ntk_model_free(model);
-    TRY(ctx, status);
-    return EXIT_OK;
+    o->diag_reg = best->ridge;
+    return ntk_model_refit(model, NULL, 0, o);
 }
 
 static int score_kernel(ntk_ctx *ctx, struct demo *d, const char *text, ntk_posterior posterior,
                         struct score *best)
 {
-    double least = (double)INFINITY;
-    int code = EXIT_OK;
     ntk_fit_opts o;
     ntk_net *net;
+    ntk_model *model;
+    ntk_status status;
 
     best->seconds = ntk_seconds();
     ntk_fit_opts_init(&o);
     o.posterior = posterior;
+    o.diag_reg = ridges[0];
+    o.keep = 1;
     TRY(ctx, ntk_net_parse(ctx, text, &net));
-    for (size_t k = 0; k < N_RIDGES && code == EXIT_OK; k++) {
-        o.diag_reg = ridges[k];
-        code = score_ridge(ctx, d, net, &o, best, &least);
-    }
+    status = ntk_model_fit(ctx, net, d->train, d->y, DIGITS, &o, &model);
     ntk_net_free(net);
+    TRY(ctx, status);
+    status = choose_ridge(d, model, &o, best);
+    if (status == NTK_OK)
+        status = ntk_model_predict(model, d->test, d->f, NULL);
+    best->test = accuracy(d->test, d->f, d->m, DIGITS);
+    ntk_model_free(model);
+    TRY(ctx, status);
     best->seconds = ntk_seconds() - best->seconds;
-    return code;
+    return EXIT_OK;
 }
 
 /* Share of test digits whose nearest training digit has their label. */

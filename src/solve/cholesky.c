@@ -82,9 +82,9 @@ static ntk_status inverse_diagonal(struct ntk_solver *s, double *d)
         memset(x, 0, (size_t)(rows * n) * sizeof *x);
         for (int64_t i = 0; i < rows; i++)
             x[i * n + first + i] = 1;
-        status = half(s, rows, x);
+        status = ntk_rfp_solve_half_from(s->ctx, factor_of(s), first, rows, x);
         for (int64_t i = 0; i < rows && status == NTK_OK; i++)
-            d[first + i] = cblas_ddot((int)n, x + i * n, 1, x + i * n, 1);
+            d[first + i] = cblas_ddot((int)(n - first), x + i * n + first, 1, x + i * n + first, 1);
         if (status == NTK_OK)
             status = ntk_progress(s->ctx, "rows", (double)(first + rows), (double)n);
     }

@@ -75,6 +75,10 @@ struct ntk_solver {
     double *diagonal;       /* [n] of K */
     double *ridge;          /* [n], R */
     bool constant;          /* all of R is one number */
+    struct {
+        bool known;
+        double ridge, least, largest;
+    } ends; /* the spectrum's, of K + ridge; a larger ridge moves it */
 };
 
 extern const struct ntk_solver_class *const ntk_solvers[];

@@ -16,16 +16,22 @@ static const struct ntk_rfp *matrix(const struct ntk_operator *o, size_t k)
     return &((const struct packed *)o)->k[k];
 }
 
-/* Blocks of so many numbers, which BLAS's rows of a packed matrix are copied to. */
-#define ROWS 64
+#define ROWS 64 /* of a block */
 
-static void copy_rows(const struct ntk_rfp *k, int64_t i0, int64_t ni, double *rows)
+/* On the diagonal, whole. */
+static void copy_corner(const struct ntk_rfp *k, int64_t i0, int64_t ni, double *rows)
 {
-    const int64_t width = k->n - i0;
-
     for (int64_t i = 0; i < ni; i++)
-        for (int64_t j = 0; j < width; j++)
-            rows[i * width + j] = *ntk_rfp_at(k, i0 + (i > j ? i : j), i0 + (i > j ? j : i));
+        for (int64_t j = 0; j <= i; j++)
+            rows[i * ni + j] = rows[j * ni + i] = *ntk_rfp_at(k, i0 + i, i0 + j);
+}
+
+static int hand_on(const struct ntk_reading *r, size_t k, int64_t i0, int64_t ni, int64_t j0, int64_t nj,
+                   const double *rows)
+{
+    const ntk_block b = {.output = k, .i0 = i0, .ni = ni, .j0 = j0, .nj = nj, .k = rows, .ld = nj};
+
+    return nj > 0 && r->sink(&b, r->user);
 }
 
 static ntk_status stream(struct ntk_operator *o, const struct ntk_reading *r)
@@ -42,10 +48,14 @@ static ntk_status stream(struct ntk_operator *o, const struct ntk_reading *r)
         const int64_t left = r->i0 + r->ni - i, ni = left < ROWS ? left : ROWS;
 
         for (size_t k = 0; k < o->count && status == NTK_OK; k++) {
-            const ntk_block b = {.output = k, .i0 = i, .ni = ni, .j0 = i, .nj = o->n - i, .k = rows, .ld = o->n - i};
+            const int64_t after = i + ni;
+            int cancelled;
 
-            copy_rows(matrix(o, k), i, ni, rows);
-            status = r->sink(&b, r->user) ? ntk_fail(o->ctx, NTK_ECANCEL, "cancelled") : ntk_poll(o->ctx);
+            copy_corner(matrix(o, k), i, ni, rows);
+            cancelled = hand_on(r, k, i, ni, i, ni, rows);
+            ntk_rfp_rows(matrix(o, k), i, ni, after, o->n - after, rows);
+            cancelled = cancelled || hand_on(r, k, i, ni, after, o->n - after, rows);
+            status = cancelled ? ntk_fail(o->ctx, NTK_ECANCEL, "cancelled by the reader of a matrix") : ntk_poll(o->ctx);
         }
     }
     free(rows);

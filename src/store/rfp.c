@@ -111,17 +111,22 @@ ntk_status ntk_rfp_factor(ntk_ctx *ctx, struct ntk_rfp *k, int *minor)
     return c.status;
 }
 
-/* L^-1 x */
-static void forward(struct ntk_pieces *c, const struct ntk_rfp *l, int64_t m, double *x)
+/* L^-1 x for x that begins with k zeros. */
+static void forward(struct ntk_pieces *c, const struct ntk_rfp *l, int k, int64_t m, double *x)
 {
     const struct parts p = parts_of(l);
-    const int n = (int)l->n, columns = (int)m;
+    const int n = (int)l->n, columns = (int)m, k2 = k < p.n1 ? 0 : k - p.n1;
+    const size_t step = (size_t)p.ld;
 
-    ntk_pieces_solve(c, CblasLower, CblasNoTrans, p.n1, columns, p.t1, p.ld, x, n);
+    if (k < p.n1)
+        ntk_pieces_solve(c, CblasLower, CblasNoTrans, p.n1 - k, columns, p.t1 + (size_t)k * (step + 1), p.ld, x + k, n);
     if (p.n2 == 0)
         return;
-    ntk_pieces_gemm(c, CblasNoTrans, CblasNoTrans, p.n2, columns, p.n1, -1, p.s, p.ld, x, n, x + p.n1, n);
-    ntk_pieces_solve(c, CblasUpper, CblasTrans, p.n2, columns, p.t2, p.ld, x + p.n1, n);
+    if (k < p.n1)
+        ntk_pieces_gemm(c, CblasNoTrans, CblasNoTrans, p.n2, columns, p.n1 - k, -1, p.s + (size_t)k * step, p.ld, x + k, n,
+                        x + p.n1, n);
+    ntk_pieces_solve(c, CblasUpper, CblasTrans, p.n2 - k2, columns, p.t2 + (size_t)k2 * (step + 1), p.ld,
+                     x + p.n1 + k2, n);
 }
 
 /* L'^-1 x */
@@ -141,17 +146,35 @@ ntk_status ntk_rfp_solve(ntk_ctx *ctx, const struct ntk_rfp *l, int64_t m, doubl
 {
     struct ntk_pieces c = ntk_pieces_of(ctx, NULL, 0);
 
-    forward(&c, l, m, x);
+    forward(&c, l, 0, m, x);
     backward(&c, l, m, x);
     return c.status;
 }
 
 ntk_status ntk_rfp_solve_half(ntk_ctx *ctx, const struct ntk_rfp *l, int64_t m, double *x)
 {
+    return ntk_rfp_solve_half_from(ctx, l, 0, m, x);
+}
+
+ntk_status ntk_rfp_solve_half_from(ntk_ctx *ctx, const struct ntk_rfp *l, int64_t first, int64_t m, double *x)
+{
     struct ntk_pieces c = ntk_pieces_of(ctx, NULL, 0);
 
-    forward(&c, l, m, x);
+    forward(&c, l, (int)first, m, x);
     return c.status;
+}
+
+/* Columns of the lower triangle: of the first half contiguous, T1 and S together. */
+void ntk_rfp_rows(const struct ntk_rfp *k, int64_t i0, int64_t ni, int64_t j0, int64_t nj, double *rows)
+{
+    const struct parts p = parts_of(k);
+    const int64_t half = i0 >= p.n1 ? 0 : i0 + ni <= p.n1 ? ni : p.n1 - i0;
+
+    for (int64_t i = 0; i < half; i++)
+        memcpy(rows + i * nj, p.t1 + (i0 + i) * p.ld + j0, (size_t)nj * sizeof *rows);
+    for (int64_t j = 0; j < nj && half < ni; j++)
+        for (int64_t i = half; i < ni; i++)
+            rows[i * nj + j] = p.t2[(j0 + j - p.n1) * p.ld + i0 + i - p.n1];
 }
 
 /* The factor has the same parts: L11 = T1, L21 = S, L22 = T2'. */

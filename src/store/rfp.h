@@ -38,5 +38,9 @@ ntk_status ntk_rfp_factor(ntk_ctx *ctx, struct ntk_rfp *k, int *minor);
 ntk_status ntk_rfp_solve(ntk_ctx *ctx, const struct ntk_rfp *l, int64_t m, double *x);
 ntk_status ntk_rfp_solve_half(ntk_ctx *ctx, const struct ntk_rfp *l, int64_t m, double *x);
 void ntk_rfp_restore(const struct ntk_rfp *l, double *x, double *work);
+/* L^-1 x for x that begins with `first` zeros in each column, which stay: of the rest alone. */
+ntk_status ntk_rfp_solve_half_from(ntk_ctx *ctx, const struct ntk_rfp *l, int64_t first, int64_t m, double *x);
+/* rows [ni][nj] = K[i0 ...][j0 ...], j0 >= i0 + ni. */
+void ntk_rfp_rows(const struct ntk_rfp *k, int64_t i0, int64_t ni, int64_t j0, int64_t nj, double *rows);
 
 #endif

@@ -194,7 +194,7 @@ static const struct wrong wrong[] = {
     {WEIGHTS, 1, {2}, -1, 0, NTK_ESHAPE, "weights must have the shape (3,) beside these samples, got (2,): it is the weight of each sample, [n]; call the array otherwise"},
     {WEIGHTS, 2, {3, 1}, -1, 0, NTK_ESHAPE, "weights must have the shape (3,)"},
     {WEIGHTS, 1, {3}, 1, -1, NTK_EINVAL, "the weight of sample 1 is -1: it must be finite and >= 0"},
-    {WEIGHTS, 1, {3}, 2, HUGE_VAL, NTK_EINVAL, "weight 2 is inf"},
+    {WEIGHTS, 1, {3}, 2, HUGE_VAL, NTK_EINVAL, "the weight of sample 2 is inf"},
     {WEIGHTS, 0, {0}, -1, 0, NTK_ESHAPE, "got ()"},
     {MASK, 2, {2, 3}, -1, 0, NTK_ESHAPE, "mask must have the shape (3, 2) beside these samples, got (2, 3)"},
     {MASK, 3, {3, 2, 1}, -1, 0, NTK_ESHAPE, "mask must have the shape (3, 2)"},
@@ -334,7 +334,7 @@ static void wrong_columns_of_weights(void **state)
                 &LOAD_OPTS(.dtype = NTK_F64, .weights = "w", .target = "w"));
     table_fails(f, "column 'a' has the weights: it cannot be a feature too", text,
                 &LOAD_OPTS(.dtype = NTK_F64, .weights = "a", .features = "a"));
-    table_fails(f, "line 2, column 2 (w): '-3' is less than 0: a weight must be >= 0", "a,b,w\n1,2,-3\n",
+    table_fails(f, "line 2, column 2 (w): '-3' is less than 0: weights and noise must be >= 0", "a,b,w\n1,2,-3\n",
                 &LOAD_OPTS(.dtype = NTK_F64, .weights = "w"));
     table_fails(f, "line 3, column 2 (w): 'x' is not a number", "a,b,w\n1,2,3\n1,2,x\n",
                 &LOAD_OPTS(.dtype = NTK_F64, .weights = "w"));
