@@ -875,16 +875,19 @@ static void models_say_what_they_have(void **state)
     size_t n;
 
     (void)state;
-    assert_fails(ctx, NTK_EINVAL, "needs names of features or classes", ntk_schema_of_names(ctx, names, 0, 0, 0, NULL, &schema));
+    assert_fails(ctx, NTK_EINVAL, "needs names of features or classes",
+                 ntk_schema_of_names(ctx, names, 0, 0, 0, NULL, &schema));
     assert_fails(ctx, NTK_EINVAL, "needs names of features", ntk_schema_of_names(ctx, names, 0, 2, 2, NULL, &schema));
     assert_fails(ctx, NTK_EINVAL, "'a' comes after 'yes'",
                  ntk_schema_of_names(ctx, (const char *const[]){"yes", "a"}, 0, 0, 2, NULL, &schema));
-    assert_fails(ctx, NTK_EINVAL, "ascending, number 1 is 1", ntk_schema_of_names(ctx, names, 0, 0, 2, descending, &schema));
+    assert_fails(ctx, NTK_EINVAL, "ascending, number 1 is 1",
+                 ntk_schema_of_names(ctx, names, 0, 0, 2, descending, &schema));
     assert_ok(ctx, ntk_schema_of_names(ctx, names, 0, 0, 2, labels, &schema));
     assert_string_equal(ntk_schema_classes(schema, &n, &kept)[1], "2.5");
     assert_true(n == 2 && kept[0] == -1);
     ntk_schema_free(schema);
-    assert_fails(ctx, NTK_EINVAL, "kind must be", ntk_scaler_of_numbers(ctx, NTK_STD_NONE, shape, mean, deviation, &scaler));
+    assert_fails(ctx, NTK_EINVAL, "kind must be",
+                 ntk_scaler_of_numbers(ctx, NTK_STD_NONE, shape, mean, deviation, &scaler));
     assert_fails(ctx, NTK_EINVAL, "number 1 are -1 and 0",
                  ntk_scaler_of_numbers(ctx, NTK_STD_FEATURE, shape, mean, zero, &scaler));
     assert_ok(ctx, ntk_scaler_of_numbers(ctx, NTK_STD_FEATURE, shape, mean, deviation, &scaler));
