@@ -264,6 +264,8 @@ static void adopt(const ntk_model *m)
 
     if (s->k)
         s->packed->precision = s->k->precision; /* known once all has been read */
+    ntk_solver_free(s->solver); /* of the other operator */
+    s->solver = NULL;
     ntk_operator_free(s->k);
     s->k = s->packed;
     s->packed = NULL;

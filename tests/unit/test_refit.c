@@ -211,6 +211,29 @@ static void another_time_needs_no_kernel(void **state)
     ntk_model_free(two);
 }
 
+/* Kept from the second fit on: the third needs no kernel; no longer asked for, it stays. */
+static void keeping_begins_when_it_is_asked_for(void **state)
+{
+    ntk_fit_opts o = options(1e-2);
+    ntk_model *one = fit_to(y, &o), *two;
+    int pairs = 0;
+
+    (void)state;
+    o.keep = 1;
+    o.diag_reg = 0.1;
+    assert_ok(ctx, ntk_model_refit(one, NULL, 0, &o));
+    o.keep = 0;
+    o.diag_reg = 0.2;
+    ntk_ctx_set_progress(ctx, count_pairs, &pairs);
+    assert_ok(ctx, ntk_model_refit(one, NULL, 0, &o));
+    ntk_ctx_set_progress(ctx, NULL, NULL);
+    assert_int_equal(pairs, 0);
+    two = fit_to(y, &o);
+    same("kept later", one, two, false, 1e-13);
+    ntk_model_free(one);
+    ntk_model_free(two);
+}
+
 static void what_needs_another_model_is_refused(void **state)
 {
     ntk_fit_opts o = options(1e-2), p;
@@ -743,6 +766,7 @@ int main(void)
         cmocka_unit_test(a_new_ridge_is_what_a_new_fit_is),
         cmocka_unit_test(new_targets_are_solved_by_the_factor),
         cmocka_unit_test(another_time_needs_no_kernel),
+        cmocka_unit_test(keeping_begins_when_it_is_asked_for),
         cmocka_unit_test(what_needs_another_model_is_refused),
         cmocka_unit_test(a_model_survives_what_cannot_be_solved),
         cmocka_unit_test(coefficients_are_applied),
