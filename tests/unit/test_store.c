@@ -232,7 +232,7 @@ static void cancelled_work_goes_on(void **state)
     assert_true(t.total == N * (N + 1) / 2 && !t.falls);
     ntk_files_free(files);
 
-    t = (struct told){.stop = INFINITY};
+    t = (struct told){.stop = (double)INFINITY};
     files = open_files(f, &p, "store", false, 5);
     assert_ok(f->ctx, ntk_files_compute(files, (void *const *)out));
     assert_true(t.total > 0 && t.total <= N * (N + 1) / 2 - 175 && t.last == t.total && !t.falls);
@@ -240,7 +240,7 @@ static void cancelled_work_goes_on(void **state)
         assert_same(N * N, out[m], p.k[m]);
     ntk_files_free(files);
 
-    t = (struct told){.stop = INFINITY};
+    t = (struct told){.stop = (double)INFINITY};
     files = open_files(f, &p, "store", false, 5);
     assert_ok(f->ctx, ntk_files_compute(files, NULL));
     assert_true(t.total == 0);
