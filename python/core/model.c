@@ -84,8 +84,8 @@ static bool weights_get(struct model *m, PyObject *weights, PyObject *noise, int
     return true;
 }
 
-/* Model.fit(text, x, y, posterior, dtype, diag_reg or None, absolute, finite_time, mean_loss, covariance, weights=None, noise=None,
- * keep=False, solver=None) */
+/* Model.fit(text, x, y, posterior, dtype, diag_reg or None, absolute, finite_time, mean_loss, covariance, weights=None,
+ * noise=None, keep=False, solver=None) */
 static PyObject *fit(PyObject *self, PyObject *args)
 {
     const char *text;

@@ -142,6 +142,10 @@ def _weights_of(sample_weight, n):
 class _NTKEstimator(BaseEstimator):
     """What regression and classification share: a model of normalised targets [n][outputs]."""
 
+    # Of estimators that were pickled before there were weights and files.
+    _weights = _noise = _scaling = None
+    _rows, _alpha_unit, _target_names, _kind = False, 1, (), _CENTERED
+
     def __init__(self, architecture=None, *, depth=3, activation="relu", W_std=2**0.5, b_std=0.1, kernel="ntk",
                  alpha=1e-5, alpha_relative=False, time=None, input_shape=None, dtype="float64"):
         self.architecture = architecture
@@ -216,15 +220,15 @@ class _NTKEstimator(BaseEstimator):
         self._posterior, self._dtype = _POSTERIORS[self.kernel], np.dtype(self.dtype).char
         self._weights = weights
         self._alpha, self._noise = self._ridge()
-        self._relative = bool(self.alpha_relative)
-        self._absolute = not self._relative  # the scale of _alpha
+        self._absolute, self._alpha_unit = not self.alpha_relative, 1  # the scale of _alpha; what alpha is in it
         self._time = np.inf if self.time is None else float(self.time)
         self._cache = {}
         chosen = self._model(self._time < np.inf).diag_reg
         self.alpha_ = self.alpha
-        if self._alpha is None:
+        if self._alpha is None:  # what is found is relative
+            self._alpha_unit = self._unit() if self._absolute else 1
             self._alpha, self._absolute = chosen, False
-            self.alpha_ = chosen * (1 if self._relative else self._unit())
+            self.alpha_ = chosen * self._alpha_unit
         return self
 
     def _model(self, finite_time=False, covariance=False):
@@ -251,7 +255,8 @@ class _NTKEstimator(BaseEstimator):
         numbers. With factor=True the factorisation too, 4 n^2 bytes (kernel='ntk': 8), which standard deviations need
         and else compute again. Samples of weight 0 are left out. With kernel='ntk' it fits once more, as return_std
         does, unless that was done. NotFittedError before fit; OSError if the file cannot be written; ValueError with a
-        finite time, which such a file has not: pickle the estimator."""
+        finite time, which such a file has not: pickle the estimator.
+        """
         check_is_fitted(self)
         if self._time < np.inf:
             raise ValueError("a model file has no time of training, and this estimator has: pickle it")
@@ -274,8 +279,8 @@ class _NTKEstimator(BaseEstimator):
         """The estimator in a model file of `ntk fit` or of save; fit again, it is as any other.
 
         It predicts what `ntk predict` does, of samples as they were before `ntk fit` standardised them: rows, in the
-        order of the training data's columns, or images. OSError if the file cannot be read; ValueError if its targets
-        are those of the other estimator.
+        order of the training data's columns, or images; of one target as [m]. OSError if the file cannot be read;
+        ValueError if its targets are those of the other estimator.
         """
         path = os.fsdecode(path)
         model = _core.Model.load(path)
@@ -290,8 +295,9 @@ class _NTKEstimator(BaseEstimator):
         self._weights, self._noise = (None if a is None else np.frombuffer(a) for a in (weights, noise))
         self._alpha, self._absolute, self._time = alpha, absolute, np.inf
         if noise is not None:
-            self.set_params(alpha=self._noise + alpha * (1 if absolute else self._unit()), alpha_relative=False)
-        self.alpha_, self._relative = self.alpha, self.alpha_relative
+            self._alpha_unit = 1 if absolute else self._unit()
+            self.set_params(alpha=self._noise + alpha * self._alpha_unit, alpha_relative=False)
+        self.alpha_ = self.alpha
         self._cache = {False: (model, covariance)}
         self.n_features_in_, self._rows = int(np.prod(shape)), True
         targets, shift, scale, scaling = model.encoding()
@@ -377,16 +383,18 @@ class _NTKEstimator(BaseEstimator):
         return out
 
     def ridges(self, alphas):
-        """What other ridges would give, numbers [k] of 0 or more in the scale of alpha_relative: Ridges(leave_one_out_mse,
-        log_marginal_likelihood) of normalised targets, [k] each, from one eigen-decomposition (with weights a
-        factorisation each); the estimator stays as it is. With an alpha of each sample, beside that."""
+        """What other ridges would give, numbers [k] of 0 or more in the scale of alpha_relative, for time=None.
+
+        Returns Ridges(leave_one_out_mse, log_marginal_likelihood), [k] each, of normalised targets: from one
+        eigen-decomposition, with weights from a factorisation each. The estimator stays as it is. Where samples have
+        ridges of their own, these are added to them. ValueError if a number is below 0 or not finite.
+        """
         check_is_fitted(self)
         alphas = np.array(alphas, dtype=np.float64)
         if alphas.ndim != 1:
             raise ValueError(f"alphas must be numbers in an array [k], got the shape {alphas.shape}")
         found = Ridges(np.empty(len(alphas)), np.empty(len(alphas)))
-        unit = 1 if self._relative or self._absolute else self._unit()
-        self._model(self._time < np.inf).ridges(alphas / unit, *found)
+        self._model(self._time < np.inf).ridges(alphas / self._alpha_unit, *found)
         return found
 
     def spectrum(self):
@@ -495,8 +503,8 @@ class NTKRegressor(MultiOutputMixin, RegressorMixin, _NTKEstimator):
         """Predictions at each training sample by the model fitted to all others, [n] or [n][outputs], in closed form.
 
         With return_std also the standard deviations of the targets (noise included) under the Gaussian process with the
-        kernel as covariance. Normalisation stays that of all samples. ValueError unless time is None. Rasmussen and
-        Williams 2006, eq. 5.12.
+        kernel as covariance. A sample of weight 0 is predicted by the others, its deviation is infinite. Normalisation
+        stays that of all samples. ValueError unless time is None. Rasmussen and Williams 2006, eq. 5.12.
         """
         mean, std = self._loo()
         return (self._in_units(mean), self._spread(std, self._scale)) if return_std else self._in_units(mean)

@@ -477,6 +477,57 @@ def test_times_of_another_type_are_refused():
                        (np.eye(6), None, X, None, None, None, None, np.empty((3, 6, 4)), None, None, None))
 
 
+@pytest.mark.parametrize("solver", [None, "cholesky", "eigen", "lanczos"])
+@pytest.mark.parametrize("keep", [False, True])
+def test_models_are_fitted_again(tmp_path, solver, keep):
+    rng = np.random.default_rng(0)
+    x, y, other = rng.standard_normal((30, 3)), rng.standard_normal((30, 2)), rng.standard_normal((30, 1))
+    weights, noise = rng.integers(0, 3, 30).astype(float), rng.random(30)
+    if solver == "eigen":  # which takes neither
+        weights = noise = None
+    kept = ... if weights is None else weights > 0
+
+    def fit(diag_reg, y):
+        return ntk._core.Model.fit("fc(depth=1)", x, y, 1, "d", diag_reg, False, False, False, False, weights, noise, keep,
+                                   solver)
+
+    def alpha(model):
+        out = np.empty((model.n, model.outputs))
+        model.alpha(out)
+        return out
+
+    model = fit(0.1, y)
+    for diag_reg, targets in ((0.5, None), (0.5, other), (0.2, y)):
+        model.refit(targets, diag_reg)
+        assert model.diag_reg == diag_reg
+        np.testing.assert_allclose(alpha(model), alpha(fit(diag_reg, y if targets is None else targets)), rtol=1e-9)
+    path = str(tmp_path / "m.h5")
+    model.save(path, False)
+    loaded = ntk._core.Model.load(path)
+    for diag_reg in (0.1, 0.3):
+        loaded.refit(None, diag_reg)
+        np.testing.assert_allclose(alpha(loaded), alpha(fit(diag_reg, y))[kept], rtol=1e-9)
+
+
+def test_models_refuse_other_arrays():
+    fit, ones = ntk._core.Model.fit, np.ones(6)
+    with pytest.raises(ValueError, match="weights must have 6 numbers"):
+        fit("fc()", X, X, 1, "d", 1e-3, *[False] * 4, ones[:5])
+    with pytest.raises(ValueError, match="cholesky, eigen"):
+        fit("fc()", X, X, 1, "d", 1e-3, *[False] * 4, None, None, False, "gauss")
+    with pytest.raises(ValueError, match="k must be float64 .n..n."):
+        ntk._core.Model.fit_matrix(np.ones((6, 5)), None, X, 1, "d", 0.1, False, False, False)
+    with pytest.raises(ValueError, match="y must be float64"):
+        ntk._core.Model.fit_matrix(np.eye(6), None, X[:5], 1, "d", 0.1, False, False, False)
+    model = ntk._core.Model.fit_matrix(np.eye(6), None, X, 1, "d", 0.1, False, False, False)
+    with pytest.raises(ValueError, match="k must be float64 .m..6."):
+        model.predict_matrix(np.ones((2, 5)), None, None, ones[:1], None, None, None)
+    with pytest.raises(ValueError, match="without samples"):
+        model.predict(X, np.empty((6, 4)), None, None)
+    with pytest.raises(ValueError, match="names"):
+        model.name((), 0, 0, 0, None)
+
+
 def test_callback_exception_ends_training():
     with pytest.raises(ZeroDivisionError):
         ntk.train(apply_fn, PARAMS, X, np.ones((6, 2)), steps=4, callback=lambda *a: 1 / 0)

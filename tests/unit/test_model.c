@@ -852,6 +852,132 @@ static void schemas_are_saved(void **state)
     unlink(path), unlink(file);
 }
 
+/* Names, standardisation and units that a program gives, and what a model was fitted to, also from its file. */
+static void models_say_what_they_have(void **state)
+{
+    static const char *const names[] = {"a", "b", "first", "second", "no", "yes"};
+    static const double x[] = {1, 0, 0, 1, 1, 1, 2, 1}, y[] = {1, 2, 3, 4, 5, 6, 7, 8}, weights[] = {1, 0, 2, 3};
+    static const double shift[] = {5, -1}, scale[] = {2, 1e-3}, mean[] = {0.5, -1}, deviation[] = {2, 3};
+    static const double labels[] = {-1, 2.5}, descending[] = {2, 1}, zero[] = {1, 0};
+    const ntk_shape shape = {0, 1, 1, 2};
+    char path[] = "/tmp/ntk-units-XXXXXX.h5";
+    const double *found[2], *numbers_[2], *kept;
+    double targets[6];
+    const ntk_scaler *scaled;
+    ntk_targets kind;
+    ntk_fit_opts o;
+    ntk_scaler *scaler;
+    ntk_schema *schema;
+    ntk_model *model;
+    ntk_data *data;
+    ntk_net *net;
+    char *text;
+    size_t n;
+
+    (void)state;
+    assert_fails(ctx, NTK_EINVAL, "needs names of features or classes",
+                 ntk_schema_of_names(ctx, names, 0, 0, 0, NULL, &schema));
+    assert_fails(ctx, NTK_EINVAL, "needs names of features", ntk_schema_of_names(ctx, names, 0, 2, 2, NULL, &schema));
+    assert_fails(ctx, NTK_EINVAL, "'a' comes after 'yes'",
+                 ntk_schema_of_names(ctx, (const char *const[]){"yes", "a"}, 0, 0, 2, NULL, &schema));
+    assert_fails(ctx, NTK_EINVAL, "ascending, number 1 is 1",
+                 ntk_schema_of_names(ctx, names, 0, 0, 2, descending, &schema));
+    assert_ok(ctx, ntk_schema_of_names(ctx, names, 0, 0, 2, labels, &schema));
+    assert_string_equal(ntk_schema_classes(schema, &n, &kept)[1], "2.5");
+    assert_true(n == 2 && kept[0] == -1);
+    ntk_schema_free(schema);
+    assert_fails(ctx, NTK_EINVAL, "kind must be",
+                 ntk_scaler_of_numbers(ctx, NTK_STD_NONE, shape, mean, deviation, &scaler));
+    assert_fails(ctx, NTK_EINVAL, "number 1 are -1 and 0",
+                 ntk_scaler_of_numbers(ctx, NTK_STD_FEATURE, shape, mean, zero, &scaler));
+    assert_ok(ctx, ntk_scaler_of_numbers(ctx, NTK_STD_FEATURE, shape, mean, deviation, &scaler));
+    assert_ok(ctx, ntk_schema_of_names(ctx, names, 2, 2, 0, NULL, &schema));
+
+    data = vectors(x, 4, 2);
+    ntk_fit_opts_init(&o);
+    o.diag_reg = 0.1;
+    o.weights = weights;
+    assert_ok(ctx, ntk_net_parse(ctx, "fc(depth=1)", &net));
+    assert_ok(ctx, ntk_model_fit(ctx, net, data, y, 2, &o, &model));
+    assert_ok(ctx, ntk_model_set_encoding(model, scaler, NTK_RAW));
+    ntk_model_set_schema(model, schema);
+    ntk_model_units(model, &found[0], &found[1]);
+    assert_true(!found[0] && !found[1]);
+    assert_fails(ctx, NTK_EINVAL, "one is missing", ntk_model_set_units(model, shift, NULL));
+    assert_fails(ctx, NTK_EINVAL, "output 1 are -1 and 0", ntk_model_set_units(model, shift, zero));
+    assert_ok(ctx, ntk_model_set_units(model, shift, scale));
+    for (int loaded = 0; loaded < 2; loaded++) {
+        assert_ok(ctx, ntk_net_print(ntk_model_net(model), &text));
+        assert_non_null(strstr(text, "Relu"));
+        ntk_text_free(text);
+        assert_int_equal(ntk_data_n(ntk_model_x(model)), 3);
+        assert_true(((const double *)ntk_data_x(ntk_model_x(model)))[5] == 1);
+        ntk_model_y(model, targets);
+        assert_memory_equal(targets + 2, y + 4, 4 * sizeof *y);
+        ntk_fit_opts_init(&o);
+        assert_ok(ctx, ntk_model_opts(model, &o));
+        assert_true(o.diag_reg == 0.1 && o.weights[2] == 3 && !o.noise && !o.store);
+        ntk_model_units(model, &found[0], &found[1]);
+        assert_memory_equal(found[0], shift, sizeof shift);
+        assert_memory_equal(found[1], scale, sizeof scale);
+        ntk_model_encoding(model, &scaled, &kind);
+        assert_int_equal(ntk_scaler_numbers(scaled, &numbers_[0], &numbers_[1]), 2);
+        assert_memory_equal(numbers_[1], deviation, sizeof deviation);
+        assert_string_equal(ntk_schema_targets(ntk_model_schema(model), &n)[1], "second");
+        if (loaded || !strstr(ntk_features(), "hdf5"))
+            break;
+        close(mkstemps(path, 3));
+        assert_ok(ctx, ntk_model_save(model, path, 0));
+        ntk_model_free(model);
+        assert_ok(ctx, ntk_model_load(ctx, path, &model));
+        unlink(path);
+    }
+    assert_ok(ctx, ntk_model_refit(model, y, 1, NULL)); /* units were those of other targets */
+    ntk_model_units(model, &found[0], &found[1]);
+    assert_null(found[0]);
+    ntk_model_free(model);
+    ntk_net_free(net);
+    ntk_data_free(data);
+    ntk_schema_free(schema);
+    ntk_scaler_free(scaler);
+}
+
+/* Each sample twice is weights of 2: a sample's copy does not say how sure predictions of others are. */
+static void equal_samples_are_left_out_together(void **state)
+{
+    enum { N = 40, C = 10, D = 64 };
+    double y[2 * N * C], x[2 * N * D], weights[N], b[2];
+    ntk_fit_opts o;
+    ntk_data *digits, *twice;
+    ntk_model *model;
+    ntk_net *net;
+
+    (void)state;
+    assert_ok(ctx, ntk_data_load(ctx, "digits", &LOAD_OPTS(.dtype = NTK_F64, .limit = N), &digits));
+    ntk_data_flatten(digits);
+    assert_ok(ctx, ntk_data_targets(digits, NTK_CENTERED, C, y));
+    memcpy(y + N * C, y, sizeof y / 2);
+    memcpy(x, ntk_data_x(digits), sizeof x / 2);
+    memcpy(x + N * D, x, sizeof x / 2);
+    twice = vectors(x, 2 * N, D);
+    for (int i = 0; i < N; i++)
+        weights[i] = 2;
+    assert_ok(ctx, ntk_net_parse(ctx, "fc(depth=1)", &net));
+    for (int k = 0; k < 2; k++) {
+        ntk_fit_opts_init(&o);
+        o.diag_reg = 1e-3;
+        o.diag_reg_absolute = 1;
+        o.weights = k ? NULL : weights;
+        assert_ok(ctx, ntk_model_fit(ctx, net, k ? twice : digits, y, C, &o, &model));
+        assert_ok(ctx, ntk_model_sharpness(model, &b[k]));
+        ntk_model_free(model);
+    }
+    assert_near(b[1], b[0], 1e-9, 1);
+    ntk_net_free(net);
+    ntk_data_free(twice);
+    ntk_data_free(digits);
+}
+
 static void broken_files_are_refused(void **state)
 {
     char path[] = "/tmp/ntk-test-XXXXXX";
@@ -1070,7 +1196,9 @@ int main(void)
         cmocka_unit_test(variances_are_not_negative),
         cmocka_unit_test(models_are_saved),
         cmocka_unit_test(schemas_are_saved),
+        cmocka_unit_test(models_say_what_they_have),
         cmocka_unit_test(sharpness_is_the_most_likely),
+        cmocka_unit_test(equal_samples_are_left_out_together),
         cmocka_unit_test(broken_files_are_refused),
         cmocka_unit_test(refuses_what_cannot_be_solved),
         cmocka_unit_test(refusing_writes_nothing),
