@@ -6,13 +6,14 @@
 #include "files.h"
 
 /* Three sequences of two positions with one channel; sample 0 has one edge, sample 1 none, sample 2 two. */
-static const double x[] = {1, 2, 3, 4, 5, 6}, weights[] = {0.5, 0, 2}, mask[] = {1, 1, 1, 0, 0, 1},
+static const double x[] = {1, 2, 3, 4, 5, 6}, weights[] = {0.5, 0, 2}, noise[] = {0, 3, 0.25}, mask[] = {1, 1, 1, 0, 0, 1},
                     offsets[] = {0, 1, 1, 3}, edges[] = {0, 1, 1, 0, 1, 1};
 
-enum { X, WEIGHTS, MASK, OFFSETS, EDGES, ARRAYS };
+enum { X, WEIGHTS, NOISE, MASK, OFFSETS, EDGES, ARRAYS };
 static const ntk_array good[ARRAYS] = {
     [X] = {"x", x, NTK_F64, 3, {3, 2, 1}, NULL},
     [WEIGHTS] = {"weights", weights, NTK_F64, 1, {3}, NULL},
+    [NOISE] = {"noise", noise, NTK_F64, 1, {3}, NULL},
     [MASK] = {"mask", mask, NTK_F64, 2, {3, 2}, NULL},
     [OFFSETS] = {"edge_offsets", offsets, NTK_F64, 1, {4}, NULL},
     [EDGES] = {"edges", edges, NTK_F64, 2, {3, 2}, NULL},
@@ -36,6 +37,7 @@ static ntk_data *load_file(struct fixture *f, size_t k, int64_t limit)
 static void assert_parts(const ntk_data *d, int64_t first, int64_t n, int64_t origin)
 {
     const double *w = ntk_data_part(d, NTK_PART_WEIGHTS);
+    const double *v = ntk_data_part(d, NTK_PART_NOISE);
     const unsigned char *m = ntk_data_part(d, NTK_PART_MASK);
     const int64_t *at = ntk_data_part(d, NTK_PART_EDGE_OFFSETS);
     const int32_t *e = ntk_data_part(d, NTK_PART_EDGES);
@@ -45,6 +47,7 @@ static void assert_parts(const ntk_data *d, int64_t first, int64_t n, int64_t or
     assert_null(ntk_data_part(d, (ntk_part)99));
     assert_int_equal(ntk_data_n(d), n);
     assert_memory_equal(w, weights + first, (size_t)n * sizeof *w);
+    assert_memory_equal(v, noise + first, (size_t)n * sizeof *v);
     for (int64_t k = 0; k < 2 * n; k++)
         assert_int_equal(m[k], mask[2 * first + k]);
     for (int64_t i = 0; i <= n; i++)
@@ -129,14 +132,14 @@ static void scaled_copies_have_them(void **state)
     ntk_data *d = load_file(f, 0, 0), *slice, *scaled;
     ntk_scaler *scaler;
 
-    assert_int_equal(f->ctx->held - before, sizeof(float[6]) + sizeof(double[3]) + 6 + sizeof(int64_t[4]) + sizeof(int32_t[6]));
+    assert_int_equal(f->ctx->held - before, sizeof(float[6]) + sizeof(double[6]) + 6 + sizeof(int64_t[4]) + sizeof(int32_t[6]));
     assert_ok(f->ctx, ntk_data_slice(d, 1, 2, &slice));
     assert_ok(f->ctx, ntk_scaler_fit(NTK_STD_FEATURE, slice, &scaler));
     assert_ok(f->ctx, ntk_scaler_apply(scaler, slice, &scaled));
     ntk_data_free(slice);
     ntk_data_free(d);
     assert_parts(scaled, 1, 2, 1);
-    assert_int_equal(f->ctx->held - before, sizeof(float[4]) + sizeof(double[2]) + 4 + sizeof(int64_t[3]) + sizeof(int32_t[4]));
+    assert_int_equal(f->ctx->held - before, sizeof(float[4]) + sizeof(double[4]) + 4 + sizeof(int64_t[3]) + sizeof(int32_t[4]));
     ntk_data_free(scaled);
     assert_int_equal(f->ctx->held, before);
     ntk_scaler_free(scaler);
@@ -148,7 +151,7 @@ static void selected_samples_have_them(void **state)
     struct fixture *f = *state;
     static const int64_t rows[] = {2, 0};
     const size_t before = f->ctx->held;
-    const size_t x_bytes = sizeof(float[4]), all = x_bytes + sizeof(double[2]) + 4 + sizeof(int64_t[3]) + sizeof(int32_t[6]);
+    const size_t x_bytes = sizeof(float[4]), all = x_bytes + sizeof(double[4]) + 4 + sizeof(int64_t[3]) + sizeof(int32_t[6]);
     ntk_data *d = load_file(f, 0, 0), *selected;
     const size_t loaded = f->ctx->held - before;
 
@@ -161,6 +164,7 @@ static void selected_samples_have_them(void **state)
     ntk_data_free(d);
     assert_int_equal(((const unsigned char *)ntk_data_part(selected, NTK_PART_MASK))[1], mask[5]);
     assert_memory_equal(ntk_data_part(selected, NTK_PART_WEIGHTS), ((double[]){weights[2], weights[0]}), sizeof(double[2]));
+    assert_memory_equal(ntk_data_part(selected, NTK_PART_NOISE), ((double[]){noise[2], noise[0]}), sizeof(double[2]));
     assert_memory_equal(ntk_data_part(selected, NTK_PART_EDGE_OFFSETS), ((int64_t[]){0, 2, 3}), sizeof(int64_t[3]));
     assert_memory_equal(ntk_data_part(selected, NTK_PART_EDGES), ((int32_t[]){1, 0, 1, 1, 0, 1}), sizeof(int32_t[6]));
     ntk_data_free(selected);
@@ -196,6 +200,9 @@ static const struct wrong wrong[] = {
     {WEIGHTS, 1, {3}, 1, -1, NTK_EINVAL, "the weight of sample 1 is -1: it must be finite and >= 0"},
     {WEIGHTS, 1, {3}, 2, HUGE_VAL, NTK_EINVAL, "the weight of sample 2 is inf"},
     {WEIGHTS, 0, {0}, -1, 0, NTK_ESHAPE, "got ()"},
+    {NOISE, 1, {2}, -1, 0, NTK_ESHAPE, "noise must have the shape (3,) beside these samples, got (2,)"},
+    {NOISE, 1, {3}, 1, -1, NTK_EINVAL, "the noise of sample 1 is -1: it must be finite and >= 0"},
+    {NOISE, 1, {3}, 2, HUGE_VAL, NTK_EINVAL, "the noise of sample 2 is inf"},
     {MASK, 2, {2, 3}, -1, 0, NTK_ESHAPE, "mask must have the shape (3, 2) beside these samples, got (2, 3)"},
     {MASK, 3, {3, 2, 1}, -1, 0, NTK_ESHAPE, "mask must have the shape (3, 2)"},
     {MASK, 2, {3, 2}, 3, 0.5, NTK_EINVAL, "position 1 of sample 1 has the mask 0.5: expected 0 or 1"},
@@ -223,7 +230,7 @@ static void what_is_wrong_is_said(void **state)
             double values[6];
 
             memcpy(arrays, good, sizeof good);
-            memcpy(values, good[w->array].x, (size_t)(w->array == WEIGHTS ? 3 : w->array == OFFSETS ? 4 : 6) * sizeof *values);
+            memcpy(values, good[w->array].x, (size_t)(w->array <= NOISE ? 3 : w->array == OFFSETS ? 4 : 6) * sizeof *values);
             if (w->at >= 0)
                 values[w->at] = w->value;
             arrays[w->array].x = values;
@@ -340,6 +347,25 @@ static void wrong_columns_of_weights(void **state)
                 &LOAD_OPTS(.dtype = NTK_F64, .weights = "w"));
 }
 
+static void columns_of_noise(void **state)
+{
+    struct fixture *f = *state;
+    ntk_data *d = load_table(f, "a,s,b,w\n1,0.5,3,2\n4,0,6,1\n", &LOAD_OPTS(.dtype = NTK_F64, .weights = "w", .noise = "s"));
+
+    assert_shape(d, 2, 0, 1, 1, 1);
+    assert_near(ntk_data_y(d, NULL)[1], 6, 0, 1);
+    assert_memory_equal(ntk_data_part(d, NTK_PART_NOISE), ((double[]){0.5, 0}), sizeof(double[2]));
+    assert_memory_equal(ntk_data_part(d, NTK_PART_WEIGHTS), ((double[]){2, 1}), sizeof(double[2]));
+    ntk_data_free(d);
+    table_fails(f, "no column 'v' for the noise", "a,s\n1,2\n", &LOAD_OPTS(.dtype = NTK_F64, .noise = "v"));
+    table_fails(f, "column 's' has the weights: it cannot have the noise too", "a,s\n1,2\n",
+                &LOAD_OPTS(.dtype = NTK_F64, .weights = "s", .noise = "s"));
+    table_fails(f, "column 's' has the noise: it cannot be a target too", "a,s\n1,2\n",
+                &LOAD_OPTS(.dtype = NTK_F64, .noise = "s", .target = "s"));
+    table_fails(f, "line 2, column 2 (s): '-2' is less than 0: weights and noise must be >= 0", "a,b,s\n1,2,-2\n",
+                &LOAD_OPTS(.dtype = NTK_F64, .noise = "s"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -356,6 +382,7 @@ int main(void)
         TEST(columns_of_weights),
         TEST(weights_beside_a_schema),
         TEST(wrong_columns_of_weights),
+        TEST(columns_of_noise),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
