@@ -232,8 +232,11 @@ static bool run_row(struct ntk_points_work *w, int64_t i0, int64_t j0, int64_t n
     bool finite = true;
 
     find_equal(t, &r);
-    for (int k = 0; k < f->n_entries; k++)
+    for (int k = 0; k < f->n_entries; k++) {
         w->slot[k] = w->inputs + (size_t)k * TILE * TILE * size + at;
+        /* No pair: nothing is found among what stands there. */
+        memset(w->slot[k] + (size_t)r.n_valid * size, 0, (r.n - (size_t)r.n_valid) * size);
+    }
     for (int m = 0; m < p->n_outputs; m++)
         outputs[m] = w->outputs + (size_t)m * TILE * TILE * size + at;
     for (int k = 0; k < f->n_entries; k++)
