@@ -20,9 +20,9 @@ static void eliminate(int64_t n, const double *a, const double *ridge, int64_t m
 
     for (int64_t i = 0; i < n; i++) {
         for (int64_t j = 0; j < n; j++)
-            w[(size_t)i * width + (size_t)j] = a[i * n + j] + (i == j ? (long double)ridge[i] : 0);
+            w[(size_t)i * width + (size_t)j] = (long double)a[i * n + j] + (i == j ? (long double)ridge[i] : 0);
         for (int64_t c = 0; c < m; c++)
-            w[(size_t)i * width + (size_t)(n + c)] = x[c * n + i];
+            w[(size_t)i * width + (size_t)(n + c)] = (long double)x[c * n + i];
     }
     for (int64_t k = 0; k < n; k++) {
         int64_t best = k;
@@ -93,22 +93,22 @@ static void with_spectrum(int64_t n, const double *values, double *a)
     double *v = malloc((size_t)n * sizeof *v);
 
     for (int64_t i = 0; i < n; i++)
-        w[i * n + i] = values[i];
+        w[i * n + i] = (long double)values[i];
     for (int reflection = 0; reflection < 3; reflection++) {
         long double square = 0;
 
         fill_normal(n, 90 + (uint64_t)reflection, v);
         for (int64_t i = 0; i < n; i++)
-            square += (long double)v[i] * v[i];
+            square += (long double)v[i] * (long double)v[i];
         for (int side = 0; side < 2; side++)
             for (int64_t i = 0; i < n; i++) {
                 const int64_t down = side ? 1 : n, first = side ? i * n : i;
                 long double product = 0;
 
                 for (int64_t j = 0; j < n; j++)
-                    product += v[j] * w[first + j * down];
+                    product += (long double)v[j] * w[first + j * down];
                 for (int64_t j = 0; j < n; j++)
-                    w[first + j * down] -= 2 * product / square * v[j];
+                    w[first + j * down] -= 2 * product / square * (long double)v[j];
             }
     }
     for (int64_t i = 0; i < n; i++)
@@ -331,7 +331,7 @@ static double log_determinant(int64_t n, const double *a, const double *ridge)
     long double *w = malloc((size_t)(n * n) * sizeof *w), sum = 0;
 
     for (int64_t i = 0; i < n * n; i++)
-        w[i] = a[i] + (i % (n + 1) == 0 ? (long double)ridge[i / n] : 0);
+        w[i] = (long double)a[i] + (i % (n + 1) == 0 ? (long double)ridge[i / n] : 0);
     for (int64_t k = 0; k < n; k++) {
         sum += logl(w[k * n + k]);
         for (int64_t i = k + 1; i < n; i++)
