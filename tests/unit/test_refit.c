@@ -735,7 +735,8 @@ static void wrong_matrices_are_refused(void **state)
     assert_fails(ctx, NTK_EINVAL, "without samples", ntk_model_predict(model, train, out, NULL));
     assert_fails(ctx, NTK_EINVAL, "without samples", ntk_model_covariance(model, train, out, out));
     assert_fails(ctx, NTK_EINVAL, "without samples", ntk_model_dynamics(model, &now, 1, NULL, train, NULL, NULL, out, NULL));
-    assert_fails(ctx, NTK_EINVAL, "without samples", ntk_model_save(model, "/tmp/no.h5", 0));
+    if (strstr(ntk_features(), "hdf5"))
+        assert_fails(ctx, NTK_EINVAL, "without samples", ntk_model_save(model, "/tmp/no.h5", 0));
     ntk_model_free(model);
 }
 
