@@ -258,6 +258,17 @@ static int options(struct work *w)
     return EXIT_OK;
 }
 
+/* A failure of ridge number k; of several the message says which. */
+static int fail_with(const ntk_ctx *ctx, const struct work *w, size_t k, ntk_status status)
+{
+    char ridge[40];
+
+    if (w->n_ridges == 1)
+        return fail(ctx, status);
+    snprintf(ridge, sizeof ridge, "--diag-reg %g", w->ridges[k]);
+    return fail_in(ctx, ridge, status);
+}
+
 /* The models' coefficients with ridge number k. */
 static int fit_ridge(ntk_ctx *ctx, struct work *w, size_t k)
 {
@@ -265,8 +276,10 @@ static int fit_ridge(ntk_ctx *ctx, struct work *w, size_t k)
 
     w->o.diag_reg = w->ridges[k];
     for (size_t i = 0; i < w->a->n_nets; i++) {
-        if (k > 0)
-            TRY(ctx, ntk_model_refit(w->models[i], NULL, 0, &w->o));
+        const ntk_status status = k > 0 ? ntk_model_refit(w->models[i], NULL, 0, &w->o) : NTK_OK;
+
+        if (status != NTK_OK)
+            return fail_with(ctx, w, k, status);
         TRY(ctx, ntk_model_alpha_at(w->models[i], w->a->time, w->alpha));
         for (int64_t row = 0; row < n; row++)
             for (int64_t j = 0; j < outputs; j++)
@@ -305,6 +318,7 @@ static int evaluate(ntk_ctx *ctx, struct work *w)
     const size_t last = w->n_ridges - 1;
     double start, fit = 0, predict;
     size_t bytes = 0;
+    ntk_status status;
 
     STEP(options(w));
     for (size_t i = 0; i < w->a->n_nets; i++) {
@@ -315,8 +329,10 @@ static int evaluate(ntk_ctx *ctx, struct work *w)
     }
     say_memory("fitting", bytes);
     start = ntk_seconds();
-    TRY(ctx, ntk_models_fit(ctx, (const ntk_net *const *)w->nets, w->a->n_nets, w->s->train, w->s->y, w->s->outputs,
-                            &w->o, w->models));
+    status = ntk_models_fit(ctx, (const ntk_net *const *)w->nets, w->a->n_nets, w->s->train, w->s->y, w->s->outputs,
+                            &w->o, w->models);
+    if (status != NTK_OK)
+        return fail_with(ctx, w, 0, status);
     for (size_t k = 0;; k++) {
         STEP(fit_ridge(ctx, w, k));
         fit += ntk_seconds() - start;
