@@ -247,7 +247,8 @@ int parse_ridges(const char *text, double **ridges, size_t *n)
         if (end == p || !(r >= 0) || isinf(r) || (*end && *end != ',')) {
             free(*ridges);
             *ridges = NULL;
-            return usage("--diag-reg must be a number >= 0, numbers with commas between (ntk eval), or auto, got '%s'", text);
+            return usage("--diag-reg must be a number >= 0, numbers with commas between (ntk eval), or auto, got '%s'",
+                         text);
         }
         (*ridges)[(*n)++] = r;
         p = end;
@@ -280,7 +281,8 @@ static int own_number(const struct args *a, const struct samples *s, const char 
     const double *there = ntk_data_part(s->train, part);
 
     if (asked && !there)
-        return usage("--%s: %s has none: they are a column of a table, or the array '%s' of .npz or .h5", name, a->train, name);
+        return usage("--%s: %s has none: they are a column of a table, or the array '%s' of .npz or .h5", name, a->train,
+                     name);
     if (asked && !is_table(s->train_file) && strcmp(asked, name) != 0)
         return usage("--%s: %s has them in the array '%s', got '%s'", name, a->train, name, asked);
     if (!asked && there)

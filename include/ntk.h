@@ -284,8 +284,8 @@ NTK_API const void *ntk_data_x(const ntk_data *data);
 NTK_API const double *ntk_data_y(const ntk_data *data, int64_t *outputs);
 /* What data may have. In .npz and HDF5 these are the arrays x, y, weights, noise, mask, edge_offsets and edges; an array of
  * such a name must be that part, or loading fails with what it should be. Positions of a sample are numbered row by
- * row, from 0 to h w - 1; sequences have h = 1, their mask is [n][w] in files. Kernels and fits use x and y only; ntk_fit_opts takes weights
- * and noise. */
+ * row, from 0 to h w - 1; sequences have h = 1, their mask is [n][w] in files. Kernels and fits use x and y only;
+ * ntk_fit_opts takes weights and noise. */
 typedef enum ntk_part {
     NTK_PART_X,            /* ntk_data_x */
     NTK_PART_Y,            /* ntk_data_y */

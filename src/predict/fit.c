@@ -54,6 +54,11 @@ const char *ntk_model_solver_name(const ntk_fit_opts *o)
     return o->solver ? o->solver : decomposed ? "eigen" : "cholesky";
 }
 
+unsigned ntk_model_want(const ntk_fit_opts *o)
+{
+    return o->posterior == NTK_POSTERIOR_NNGP ? NTK_NNGP : ntk_model_ensemble(o) ? NTK_NNGP | NTK_NTK : NTK_NTK;
+}
+
 bool ntk_model_ensemble(const ntk_fit_opts *o) { return o->posterior == NTK_POSTERIOR_NTK && o->covariance; }
 
 /* ---- memory */
@@ -99,15 +104,13 @@ ntk_status ntk_model_bytes(ntk_ctx *ctx, const ntk_net *net, const ntk_data *x, 
                            const ntk_fit_opts *opts, size_t *bytes)
 {
     ntk_fit_opts o;
-    unsigned want;
     size_t peak;
     ntk_kernel *kernel;
     ntk_status status;
 
     NTK_TRY(ntk_fit_opts_read(ctx, opts, &o));
-    want = o.posterior == NTK_POSTERIOR_NNGP ? NTK_NNGP : ntk_model_ensemble(&o) ? NTK_NNGP | NTK_NTK : NTK_NTK;
     peak = ntk_model_peak(&o, x->n, outputs);
-    NTK_TRY(ntk_kernel_new(ctx, &net, 1, want, o.dtype, x->shape, &kernel));
+    NTK_TRY(ntk_kernel_new(ctx, &net, 1, ntk_model_want(&o), o.dtype, x->shape, &kernel));
     status = ntk_kernel_scratch(kernel, x, NULL, bytes);
     if (status == NTK_OK && o.store)
         *bytes += ntk_files_bytes(kernel, o.dtype, x->n, x->n);
@@ -183,7 +186,7 @@ static ntk_status of_kernel(const ntk_model *m, const ntk_net *const *nets, size
 {
     const bool ensemble = m->both;
     const ntk_net *net = m->net;
-    const unsigned want = ensemble ? NTK_NNGP | NTK_NTK : m->opts.posterior == NTK_POSTERIOR_NNGP ? NTK_NNGP : NTK_NTK;
+    const unsigned want = ntk_model_want(&m->opts);
 
     s->which = ensemble ? 1 : 0;
     if (!m->store)

@@ -73,6 +73,8 @@ size_t ntk_model_matrices(const ntk_fit_opts *opts, int64_t n, int64_t outputs);
 size_t ntk_model_peak(const ntk_fit_opts *opts, int64_t n, int64_t outputs);
 /* The solver that options ask for. */
 const char *ntk_model_solver_name(const ntk_fit_opts *opts);
+/* The kernels that they need, as for ntk_kernel_new. */
+unsigned ntk_model_want(const ntk_fit_opts *opts);
 /* NTK_POSTERIOR_NTK with covariance: the NNGP matrix is needed, too. */
 bool ntk_model_ensemble(const ntk_fit_opts *opts);
 /* Options as a program gives them, NULL for the defaults, as this version's. */
@@ -132,8 +134,8 @@ struct ntk_test {
 };
 static inline struct ntk_test ntk_test_of(const ntk_data *x) { return (struct ntk_test){x ? x->n : 0, x, NULL}; }
 
-/* A panel is ntk_panel_rows(n) test samples. Kernel of test samples [first, first + rows) with all training samples, in float64: mean's kernel
- * into k, [rows][n]; with nngp not NULL (an ensemble's) the NNGP kernel into nngp as well. panels: how
+/* A panel is ntk_panel_rows(n) test samples. Kernel of test samples [first, first + rows) with all training samples, in
+ * float64: mean's kernel into k, [rows][n]; with nngp not NULL (an ensemble's) the NNGP kernel into nngp as well. panels: how
  * many such the caller holds. */
 ntk_status ntk_model_panel(const ntk_model *model, const struct ntk_test *test, int64_t first, int64_t rows,
                            int panels, double *k, double *nngp);

@@ -77,7 +77,7 @@ static ntk_status solve(ntk_model *const *models, size_t n, const ntk_net *const
 static ntk_status fill_store(ntk_ctx *ctx, const ntk_net *const *nets, size_t n_nets, const ntk_data *x,
                              const ntk_fit_opts *o)
 {
-    const unsigned want = o->posterior == NTK_POSTERIOR_NNGP ? NTK_NNGP : ntk_model_ensemble(o) ? NTK_NNGP | NTK_NTK : NTK_NTK;
+    const unsigned want = ntk_model_want(o);
     ntk_files *files;
     ntk_status status;
 

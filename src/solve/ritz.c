@@ -24,7 +24,8 @@ size_t ntk_basis_bytes(int64_t n, int64_t most)
 
 ntk_status ntk_basis_new(ntk_ctx *ctx, int64_t n, int64_t most, ntk_operator_fn *apply, void *user, struct ntk_basis *b)
 {
-    *b = (struct ntk_basis){.ctx = ctx, .n = n, .most = (int)most, .apply = apply, .user = user, .bytes = ntk_basis_bytes(n, most)};
+    *b = (struct ntk_basis){
+        .ctx = ctx, .n = n, .most = (int)most, .apply = apply, .user = user, .bytes = ntk_basis_bytes(n, most)};
     NTK_TRY(ntk_ctx_hold(ctx, b->bytes, "Lanczos' basis"));
     b->v = ntk_alloc(ctx, b->bytes, 1);
     if (!b->v) {
