@@ -184,24 +184,24 @@ static void print_rows(const struct args *a, const char *net, const struct sampl
     printf("samples            %lld to train, %lld to test\n", (long long)ntk_data_n(s->train),
            (long long)ntk_data_n(s->test));
     printf("seconds            %.2f load, %.2f fit, %.2f predict\n\n", r->load, r->fit, r->predict);
-    printf("%10s %12s %12s", "diag_reg", classes ? "accuracy" : "RMSE", "MSE");
+    printf("%10s  %12s  %12s", "diag_reg", classes ? "accuracy" : "RMSE", "MSE");
     if (a->leave_one_out)
-        printf(classes ? " %12s %12s" : " %.0s%12s", "LOO accuracy", "LOO MSE");
-    printf(" %14s %12s\n", "log likelihood", "condition");
+        printf(classes ? "  %12s  %12s" : "  %.0s%12s", "LOO accuracy", "LOO MSE");
+    printf("  %14s  %12s\n", "log likelihood", "condition");
     for (size_t k = 0; k < n; k++, r++) {
         if (classes)
-            printf("%10.3g %10.2f %% %12.6g", r->diag_reg, 100 * r->accuracy, r->mse);
+            printf("%10.3g  %10.2f %%  %12.6g", r->diag_reg, 100 * r->accuracy, r->mse);
         else
-            printf("%10.3g %12.6g %12.6g", r->diag_reg, sqrt(r->mse), r->mse);
+            printf("%10.3g  %12.6g  %12.6g", r->diag_reg, sqrt(r->mse), r->mse);
         if (a->leave_one_out && classes)
-            printf(" %10.2f %%", 100 * r->loo_accuracy);
+            printf("  %10.2f %%", 100 * r->loo_accuracy);
         if (a->leave_one_out)
-            printf(" %12.6g", r->loo_mse);
+            printf("  %12.6g", r->loo_mse);
         if (isnan(r->log_likelihood))
-            printf(" %14s", "singular");
+            printf("  %14s", "singular");
         else
-            printf(" %14.6g", r->log_likelihood);
-        printf(" %12.3g\n", r->spectrum.condition);
+            printf("  %14.6g", r->log_likelihood);
+        printf("  %12.3g\n", r->spectrum.condition);
     }
 }
 

@@ -2,12 +2,14 @@
  *
  * samples.c - training and test samples, and their targets.
  */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli.h"
 
 #define MANY_CLASSES 20
+#define FAR          3 /* deviations between the targets' mean and 0 */
 
 const char *const standardisations[3] = {"none", "feature", "channel"};
 
@@ -160,6 +162,24 @@ int number_labels(ntk_ctx *ctx, const char *source, const ntk_schema *schema, nt
     return EXIT_OK;
 }
 
+/* The prior's mean is 0: targets that are far from it are hardly learned by a net that has to reach them first. */
+static void say_far(const char *train, const struct samples *s)
+{
+    const int64_t n = ntk_data_n(s->train);
+
+    for (int64_t k = 0; k < s->outputs; k++) {
+        double mean = 0, square = 0;
+
+        for (int64_t i = 0; i < n; i++)
+            mean += s->y[i * s->outputs + k] / (double)n;
+        for (int64_t i = 0; i < n; i++)
+            square += (s->y[i * s->outputs + k] - mean) * (s->y[i * s->outputs + k] - mean) / (double)n;
+        if (mean * mean > FAR * FAR * square && square > 0)
+            note("%s: target %lld has mean %.3g and deviation %.3g, and the networks' mean is 0: subtract it first",
+                 train, (long long)k, mean, sqrt(square));
+    }
+}
+
 /* Labels become numbers of classes, and those targets. */
 static int make_targets(ntk_ctx *ctx, const struct args *a, const ntk_schema *like, struct samples *s)
 {
@@ -190,6 +210,8 @@ static int make_targets(ntk_ctx *ctx, const struct args *a, const ntk_schema *li
     if (!s->y)
         return usage("no memory for the targets");
     TRY(ctx, ntk_data_targets(s->train, s->targets, s->outputs, s->y));
+    if (s->targets == NTK_RAW)
+        say_far(a->train, s);
     return EXIT_OK;
 }
 

@@ -203,8 +203,11 @@ ntk_status ntk_model_choose(const ntk_model *m, double *diag_reg)
             least = loo[k];
             *diag_reg = grid[k];
         }
-    ntk_log(m->ctx, 0, "%s%.3g has the least leave-one-out error of %d values from %g to %g", ntk_model_ridge(m).spelling,
-            *diag_reg, NTK_RIDGES, grid[0], grid[NTK_RIDGES - 1]);
+    ntk_log(m->ctx, 0, "%s%.3g has the least leave-one-out error of %d values from %g to %g%s",
+            ntk_model_ridge(m).spelling, *diag_reg, NTK_RIDGES, grid[0], grid[NTK_RIDGES - 1],
+            *diag_reg == grid[0]                 ? ": the first of them, less or none may do as well"
+            : *diag_reg == grid[NTK_RIDGES - 1] ? ": the last of them, these features say little about the targets"
+                                                : "");
     return NTK_OK;
 }
 

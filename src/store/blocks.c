@@ -205,8 +205,8 @@ static ntk_status compute_blocks(struct filling *f, int64_t there)
         there += status == NTK_OK && !skip;
     }
     if (status == NTK_ECANCEL)
-        return ntk_fail(s->ctx, status, "cancelled with %lld of %lld blocks in %s, where the same work goes on",
-                        (long long)there, (long long)all, s->folder);
+        return ntk_fail(s->ctx, status, "cancelled with %lld of %lld blocks in %s, where the same work %s",
+                        (long long)there, (long long)all, s->folder, there ? "goes on" : "begins again");
     return status;
 }
 
