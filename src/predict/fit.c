@@ -25,8 +25,11 @@ ntk_status ntk_fit_opts_read(ntk_ctx *ctx, const ntk_fit_opts *given, ntk_fit_op
     const struct ntk_solver_class *class;
 
     NTK_TRY(ntk_sized_read(ctx, &sized, given, own));
-    if (own->solver)
+    if (own->solver) {
         NTK_TRY(ntk_solver_find(ctx, own->solver, &class));
+        if (own->finite_time && !class->eigen)
+            return ntk_fail(ctx, NTK_EINVAL, "finite times need the solver 'eigen', got '%s'", own->solver);
+    }
     own->solver = ntk_model_solver_name(own);
     /* The choice of a ridge by one factorisation after another needs the matrix each time. */
     own->keep = own->keep || (own->diag_reg == NTK_DIAG_REG_AUTO && (own->weights || own->noise));
@@ -375,8 +378,11 @@ static ntk_status set_values(const ntk_model *m)
     struct ntk_solution *s = m->solution;
     const struct ntk_eigen *e;
 
-    if (!s->solver->class->eigen)
+    if (!s->solver->class->eigen) {
+        free(s->values); /* of another solver, before */
+        s->values = NULL;
         return NTK_OK;
+    }
     NTK_TRY(ntk_solver_eigen(s->solver, &e));
     if (!s->values)
         s->values = ntk_alloc(m->ctx, (size_t)m->n, sizeof *s->values);

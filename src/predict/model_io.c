@@ -59,7 +59,8 @@ static void options(struct ntk_h5 *f, ntk_model *m, bool write)
     ntk_h5_int(f, "mean_loss", &m->opts.mean_loss, write);
     ntk_h5_int(f, "covariance", &m->opts.covariance, write);
     ntk_h5_attribute(f, "diag_reg", H5T_NATIVE_DOUBLE, 1, &m->opts.diag_reg, write);
-    m->opts.solver = ntk_model_solver_name(&m->opts);
+    if (!write) /* a ridge that was chosen has eigenvectors, too */
+        m->opts.solver = H5Lexists(f->id, "vectors", H5P_DEFAULT) > 0 ? "eigen" : ntk_model_solver_name(&m->opts);
     m->opts.posterior = (ntk_posterior)posterior;
     m->opts.dtype = (ntk_dtype)dtype;
     m->targets = (ntk_targets)targets;

@@ -239,7 +239,7 @@ ntk_status ntk_model_ridges(const ntk_model *m, size_t count, const double *diag
         if (!(diag_reg[k] >= 0) || isinf(diag_reg[k]))
             return ntk_fail(m->ctx, NTK_EINVAL, "diag_reg must be >= 0, number %zu is %g", k + 1, diag_reg[k]);
     blas = ntk_blas_begin(m->ctx->threads);
-    status = m->solution->ready && m->solution->solver->class->eigen
+    status = m->solution->ready && m->solution->solver->class->eigen && !m->weights && !m->noise
                  ? compare(m, m->solution->solver, m->solution->absolute, count, diag_reg, loo_mse, log_likelihood)
                  : with_own_solver(m, count, diag_reg, loo_mse, log_likelihood);
     ntk_blas_end(blas);

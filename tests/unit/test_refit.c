@@ -234,6 +234,37 @@ static void keeping_begins_when_it_is_asked_for(void **state)
     ntk_model_free(two);
 }
 
+/* Nothing of one solver is left when another takes over. */
+static void solvers_follow_each_other(void **state)
+{
+    static const char *const names[] = {"eigen", "cholesky", "lanczos", "eigen", NULL};
+    ntk_fit_opts o = options(3);
+    double mean[M * C], want[M * C];
+    ntk_model *one, *two;
+
+    (void)state;
+    o.diag_reg_absolute = 1;
+    o.finite_time = 1;
+    one = fit_to(y, &o);
+    o.finite_time = 0;
+    for (int k = 0; k < 5; k++) {
+        o.solver = names[k];
+        o.diag_reg *= 2; /* above all eigenvalues in the end: no direction may look null */
+        assert_ok(ctx, ntk_model_refit(one, NULL, 0, &o));
+        two = fit_to(y, &o);
+        assert_ok(ctx, ntk_model_predict(one, test, mean, NULL));
+        assert_ok(ctx, ntk_model_predict(two, test, want, NULL));
+        near_all("means", M * C, mean, want, 1e-12);
+        if (k != 2)
+            same("solvers", one, two, false, 1e-12);
+        ntk_model_free(two);
+    }
+    o.finite_time = 1;
+    o.solver = "cholesky";
+    assert_fails(ctx, NTK_EINVAL, "finite times need the solver 'eigen'", ntk_model_refit(one, NULL, 0, &o));
+    ntk_model_free(one);
+}
+
 static void what_needs_another_model_is_refused(void **state)
 {
     ntk_fit_opts o = options(1e-2), p;
@@ -350,6 +381,26 @@ static void ridges_are_what_refits_say(void **state)
         assert_fails(ctx, NTK_EINVAL, "number 2 is -1", ntk_model_ridges(model, 2, (double[]){1, -1}, loo, NULL));
         ntk_model_free(model);
     }
+}
+
+/* Other ridges are looked at with a solver of their own where the model's would have to give up its factor. */
+static void a_comparison_leaves_the_model(void **state)
+{
+    double constant[N], before[N * C], after[N * C], loo[2];
+    ntk_fit_opts o = options(0.1);
+    ntk_model *model;
+
+    (void)state;
+    for (int i = 0; i < N; i++)
+        constant[i] = 0.2;
+    o.noise = constant; /* which eigenvectors take, as it is the same for all */
+    o.solver = "eigen";
+    model = fit_to(y, &o);
+    assert_ok(ctx, ntk_model_leave_one_out(model, before, NULL));
+    assert_ok(ctx, ntk_model_ridges(model, 2, (double[]){1e-3, 10}, loo, NULL));
+    assert_ok(ctx, ntk_model_leave_one_out(model, after, NULL));
+    assert_memory_equal(before, after, sizeof before);
+    ntk_model_free(model);
 }
 
 static void the_best_ridge_is_chosen(void **state)
@@ -575,6 +626,42 @@ static void weights_are_saved(void **state)
     unlink(path);
 }
 
+static void a_chosen_ridge_is_saved(void **state)
+{
+    char path[] = "/tmp/ntk-test-XXXXXX";
+    double before[M * C], after[M * C], loo[N * C], want[N * C];
+
+    (void)state;
+    if (!strstr(ntk_features(), "hdf5"))
+        skip();
+    close(mkstemp(path));
+    for (int factor = 0; factor < 2; factor++) {
+        ntk_fit_opts o = options(NTK_DIAG_REG_AUTO);
+        ntk_model *model = fit_to(y, &o);
+        const double chosen = ntk_model_diag_reg(model);
+
+        assert_ok(ctx, ntk_model_predict(model, test, before, NULL));
+        assert_ok(ctx, ntk_model_leave_one_out(model, want, NULL));
+        assert_ok(ctx, ntk_model_save(model, path, factor));
+        ntk_model_free(model);
+        assert_ok(ctx, ntk_model_load(ctx, path, &model));
+        assert_true(ntk_model_diag_reg(model) == chosen);
+        assert_ok(ctx, ntk_model_predict(model, test, after, NULL));
+        near_all("means", M * C, after, before, 1e-14);
+        assert_ok(ctx, ntk_model_leave_one_out(model, loo, NULL));
+        near_all("leave-one-out", N * C, loo, want, 1e-11);
+        o.diag_reg = 0.7; /* from the file's eigenvalues, or the kernel */
+        assert_ok(ctx, ntk_model_refit(model, NULL, 0, &o));
+        assert_ok(ctx, ntk_model_predict(model, test, after, NULL));
+        ntk_model_free(model);
+        model = fit_to(y, &o);
+        assert_ok(ctx, ntk_model_predict(model, test, before, NULL));
+        near_all("another ridge", M * C, after, before, 1e-12);
+        ntk_model_free(model);
+    }
+    unlink(path);
+}
+
 /* ---- given matrices */
 
 struct given {
@@ -768,10 +855,12 @@ int main(void)
         cmocka_unit_test(new_targets_are_solved_by_the_factor),
         cmocka_unit_test(another_time_needs_no_kernel),
         cmocka_unit_test(keeping_begins_when_it_is_asked_for),
+        cmocka_unit_test(solvers_follow_each_other),
         cmocka_unit_test(what_needs_another_model_is_refused),
         cmocka_unit_test(a_model_survives_what_cannot_be_solved),
         cmocka_unit_test(coefficients_are_applied),
         cmocka_unit_test(ridges_are_what_refits_say),
+        cmocka_unit_test(a_comparison_leaves_the_model),
         cmocka_unit_test(the_best_ridge_is_chosen),
         cmocka_unit_test(of_equal_ridges_the_largest_is_chosen),
         cmocka_unit_test(a_weight_is_so_many_samples),
@@ -779,6 +868,7 @@ int main(void)
         cmocka_unit_test(noise_is_a_ridge_of_each_sample),
         cmocka_unit_test(wrong_weights_are_refused),
         cmocka_unit_test(weights_are_saved),
+        cmocka_unit_test(a_chosen_ridge_is_saved),
         cmocka_unit_test(given_matrices_are_what_samples_are),
         cmocka_unit_test(training_samples_follow_the_flow),
         cmocka_unit_test(wrong_matrices_are_refused),
