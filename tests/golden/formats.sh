@@ -13,6 +13,14 @@ for kind in model factor; do
     "$ntk" fit --net 'serial(Dense(8, b_std=0.1), Relu(), Dense(1))' --train samples.csv --diag-reg 1e-3 \
         --standardize feature --quiet $([ $kind = model ] || echo --factor) --out "$kind-$models.h5"
 done
+# From format 3 on: a weight of 2 and a ridge twice as large are what the models above are.
+sed '1s/$/,w/; 2,$s/$/,2/' samples.csv >weighted.csv
+for kind in weighted weighted_factor; do
+    [ "$models" -ge 3 ] || break
+    "$ntk" fit --net 'serial(Dense(8, b_std=0.1), Relu(), Dense(1))' --train weighted.csv --weights w --diag-reg 2e-3 \
+        --standardize feature --quiet $([ $kind = weighted ] || echo --factor) --out "$kind-$models.h5"
+done
+rm -f weighted.csv
 "$ntk" init --net "$net" --input-shape 2 --seed 7 --multiplier 0.5 --quiet --out "parameters-$parameters.h5"
 "$ntk" train --net "$net" --train samples.csv --standardize none $run --checkpoint "checkpoint-$parameters.h5" --out rest.h5
 sed 's/,0$/,no/; s/,1$/,yes/' samples.csv >words.csv

@@ -66,8 +66,8 @@ static const double deviation[N] = {0.0012797188617304257, 0.0006449113710073058
 
 static void models_of_every_format(void **state)
 {
-    const char *const files[] = {FORMATS "model-1.h5", FORMATS "factor-1.h5", FORMATS "model-2.h5",
-                                 FORMATS "factor-2.h5"};
+    const char *const files[] = {FORMATS "model-1.h5",    FORMATS "factor-1.h5",   FORMATS "model-2.h5",
+                                 FORMATS "factor-2.h5",   FORMATS "weighted-3.h5", FORMATS "weighted_factor-3.h5"};
 
     (void)state;
     for (size_t k = 0; k < sizeof files / sizeof *files; k++) {
