@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * about.c - ntk info --model or --params: what a file keeps of the samples that it was trained on.
+ * about.c - ntk info --model or --params: what a file keeps of the samples that it was trained on, and of the fit.
  */
 #include <string.h>
 
@@ -12,6 +12,14 @@ struct about {
     const char *standardised;
     const ntk_scaler *scaler; /* NULL: none, or not known */
     const ntk_schema *schema; /* NULL: none */
+    const ntk_model *model;   /* NULL: of parameters */
+};
+
+/* What a model was fitted with. */
+struct fitted {
+    ntk_fit_opts o;
+    char *net;
+    const char *kernel, *dtype, *ridge;
 };
 
 typedef const char *const *names_fn(const ntk_schema *schema, size_t *n);
@@ -27,8 +35,44 @@ static const struct {
 } lists[] = {{"features", ntk_schema_features}, {"target", ntk_schema_targets}, {"classes", classes}};
 #define N_LISTS (sizeof lists / sizeof *lists)
 
-static void print(const struct about *f)
+static int find_fitted(ntk_ctx *ctx, const ntk_model *model, struct fitted *f)
 {
+    static const char *const kernels[] = {"nngp", "ntk", "ntk as a Gaussian process"};
+
+    ntk_fit_opts_init(&f->o);
+    TRY(ctx, ntk_model_opts(model, &f->o));
+    TRY(ctx, ntk_net_print(ntk_model_net(model), &f->net));
+    f->kernel = kernels[f->o.posterior];
+    f->dtype = f->o.dtype == NTK_F32 ? "float32" : "float64";
+    f->ridge = f->o.diag_reg_absolute ? "as it is" : "times the mean of the kernel's diagonal";
+    return EXIT_OK;
+}
+
+static void print_fitted(const ntk_model *model, const struct fitted *f)
+{
+    printf("net              %s\n", f->net);
+    printf("samples          %lld%s%s\n", (long long)ntk_model_n(model), f->o.weights ? ", with weights" : "",
+           f->o.noise ? ", with noise" : "");
+    printf("kernel           %s, %s\n", f->kernel, f->dtype);
+    printf("ridge            %g, %s\n", f->o.diag_reg, f->ridge);
+}
+
+static void json_fitted(struct json *j, const ntk_model *model, const struct fitted *f)
+{
+    json_text(j, "net", f->net);
+    json_integer(j, "samples", ntk_model_n(model));
+    json_bool(j, "weights", f->o.weights);
+    json_bool(j, "noise", f->o.noise);
+    json_text(j, "kernel", f->kernel);
+    json_text(j, "dtype", f->dtype);
+    json_number(j, "diag_reg", f->o.diag_reg);
+    json_bool(j, "absolute", f->o.diag_reg_absolute);
+}
+
+static void print(const struct about *f, const struct fitted *with)
+{
+    if (f->model)
+        print_fitted(f->model, with);
     print_shape("sample           ", f->shape);
     printf("outputs          %lld\n", (long long)f->outputs);
     printf("standardisation  %s\n", f->standardised);
@@ -53,12 +97,14 @@ static void json_numbers(struct json *j, const char *key, const double *x, int64
     json_close(j, ']');
 }
 
-static void print_json(const struct about *f)
+static void print_json(const struct about *f, const struct fitted *with)
 {
     struct json j = {.f = stdout};
     const double *mean, *deviation;
 
     json_open(&j, NULL, '{');
+    if (f->model)
+        json_fitted(&j, f->model, with);
     json_shape(&j, "sample", f->shape);
     json_integer(&j, "outputs", f->outputs);
     json_text(&j, "standardisation", f->standardised);
@@ -79,13 +125,19 @@ static void print_json(const struct about *f)
     putchar('\n');
 }
 
-static void report(const struct args *a, struct about *f, const char *without)
+static int report(ntk_ctx *ctx, const struct args *a, struct about *f, const char *without)
 {
+    struct fitted with = {.net = NULL};
+
+    if (f->model)
+        STEP(find_fitted(ctx, f->model, &with));
     f->standardised = f->scaler ? standardisations[ntk_scaler_kind(f->scaler)] : without;
     if (a->json)
-        print_json(f);
+        print_json(f, &with);
     else
-        print(f);
+        print(f, &with);
+    ntk_text_free(with.net);
+    return EXIT_OK;
 }
 
 static int about_model(ntk_ctx *ctx, const struct args *a)
@@ -93,30 +145,33 @@ static int about_model(ntk_ctx *ctx, const struct args *a)
     struct about f = {.outputs = 0};
     ntk_targets targets;
     ntk_model *m;
+    int code;
 
     TRY(ctx, ntk_model_load(ctx, a->model, &m));
     f.shape = ntk_model_shape(m);
     f.outputs = ntk_model_outputs(m);
     ntk_model_encoding(m, &f.scaler, &targets);
     f.schema = ntk_model_schema(m);
-    report(a, &f, "none");
+    f.model = m;
+    code = report(ctx, a, &f, "none");
     ntk_model_free(m);
-    return EXIT_OK;
+    return code;
 }
 
 static int about_params(ntk_ctx *ctx, const struct args *a)
 {
     struct about f = {.outputs = 0};
     ntk_params *p;
+    int code;
 
     TRY(ctx, ntk_params_load(ctx, a->params, &p));
     f.shape = ntk_params_shape(p);
     f.outputs = ntk_params_outputs(p);
     f.scaler = ntk_params_scaler(p);
     f.schema = ntk_params_schema(p);
-    report(a, &f, "not known");
+    code = report(ctx, a, &f, "not known");
     ntk_params_free(p);
-    return EXIT_OK;
+    return code;
 }
 
 int about_file(ntk_ctx *ctx, const struct args *a)
