@@ -250,6 +250,8 @@ static int options(struct work *w)
     STEP(fit_options(w->a, w->s, &w->o));
     w->o.diag_reg = w->ridges[0];
     w->o.finite_time = !isinf(w->a->time);
+    if (w->o.finite_time && (w->a->leave_one_out || ridge_is_chosen(w->a)))
+        note("leave-one-out is that of t = infinity");
     w->o.keep = w->n_ridges > 1 && !w->a->store;
     if (w->a->leave_one_out && w->n_ridges > FACTORS_MOST && !w->o.weights && !w->o.noise) {
         w->o.solver = "eigen";
