@@ -567,7 +567,7 @@ typedef struct ntk_fit_opts {
                                  * was interrupted goes on and later fits compute none; NULL (default): none */
 } ntk_fit_opts;
 /* As diag_reg: the best of the NTK_RIDGES values of ntk_ridge_grid by ntk_model_ridges' leave-one-out error, of equal ones
- * the largest. Relative, whatever diag_reg_absolute is. */
+ * (to 1e-10 of it) the largest. Relative, whatever diag_reg_absolute is. */
 #define NTK_DIAG_REG_AUTO (-1e300)
 #define NTK_RIDGES 25
 /* NTK_RIDGES numbers from 1e-9 to 10, evenly spaced in their logarithms. */
@@ -590,10 +590,11 @@ NTK_API void ntk_model_free(ntk_model *model);
 /* The names of all solvers, with commas between. */
 NTK_API const char *ntk_solver_names(void);
 /* Fits again. y, [n][outputs], NULL: the targets stay (and outputs is ignored). opts NULL: all as it is; else these
- * options are its new ones: posterior, dtype, store and covariance as they were, and samples of weight 0 the same. New
- * targets need the factor only. Another diag_reg, weights or noise need the matrix: with keep, a store, finite_time or
- * ntk_model_fit_matrix it is there, else the kernel is computed again. Errors as ntk_model_fit's; the model is then not
- * solved, and can be fitted again. */
+ * options are its new ones: posterior, dtype, store and covariance as they were, and samples of weight 0 the same (weights
+ * and noise are of all samples, those too). New targets need the factor only. Another diag_reg, weights or noise need the
+ * matrix: with keep, a store, finite_time or ntk_model_fit_matrix it is there, else the kernel is computed again. Errors as
+ * ntk_model_fit's: wrong arguments leave the model as it is; where the work fails it is not solved, and can be fitted
+ * again. */
 NTK_API NTK_NODISCARD ntk_status ntk_model_refit(ntk_model *model, const double *y, int64_t outputs,
                                                  const ntk_fit_opts *opts);
 /* What diag_reg is: what was given or, of NTK_DIAG_REG_AUTO, what was chosen. */

@@ -12,7 +12,7 @@
 
 struct ntk_spectral_scale ntk_model_scale(const ntk_model *m)
 {
-    return ntk_spectral_scale(m->n, m->opts.dtype, m->solution->ridge, m->solution->values);
+    return ntk_spectral_scale(m->n, m->opts.dtype, ntk_model_added(m), m->solution->values);
 }
 
 int64_t ntk_model_nulls(const ntk_model *m)
@@ -30,17 +30,17 @@ static ntk_status check_inverse(const ntk_model *m, const char *what)
 {
     const struct ntk_ridge ridge = ntk_model_ridge(m);
     const struct ntk_solution *s = m->solution;
+    const double added = ntk_model_added(m);
     double mean_diagonal = 0;
     char hint[160];
 
     if (ntk_model_nulls(m) == 0)
         return NTK_OK;
     for (int64_t i = 0; i < m->n; i++)
-        mean_diagonal += (s->values[i] - s->ridge) / (double)m->n;
+        mean_diagonal += (s->values[i] - added) / (double)m->n;
     ntk_ridge_say(&ridge,
-                  ntk_ridge_for(m->n, m->opts.dtype, s->values[0] - s->ridge,
-                                s->values[m->n - 1] - s->ridge, mean_diagonal,
-                                ridge.absolute),
+                  ntk_ridge_for(m->n, m->opts.dtype, s->values[0] - added, s->values[m->n - 1] - added,
+                                mean_diagonal, ridge.absolute),
                   hint, sizeof hint);
     return ntk_fail(m->ctx, NTK_ENUMERIC,
                     "%s a positive definite matrix: %lld of the %lld eigenvalues are not above "

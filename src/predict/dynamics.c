@@ -71,7 +71,7 @@ static void scale_residual(const struct flow *f, size_t first, size_t count, boo
     for (size_t k = 0; k < count; k++)
         for (int64_t i = 0; i < m->n; i++) {
             const double g = gain(f, i, f->times[first + k]) *
-                             (times_l ? weight(f, i) - m->solution->ridge : 1);
+                             (times_l ? weight(f, i) - f->scale.ridge : 1);
 
             for (int64_t c = 0; c < m->outputs; c++) {
                 const int64_t column = (int64_t)k * m->outputs + c;

@@ -20,6 +20,14 @@ void ntk_fit_opts_init_sized(ntk_fit_opts *opts, size_t size)
     ntk_sized_init(&sized, opts, size);
 }
 
+static const struct ntk_solver_class *class_of(const ntk_fit_opts *o)
+{
+    const struct ntk_solver_class *class = NULL;
+
+    (void)!ntk_solver_find(NULL, o->solver, &class); /* it was checked */
+    return class;
+}
+
 ntk_status ntk_fit_opts_read(ntk_ctx *ctx, const ntk_fit_opts *given, ntk_fit_opts *own)
 {
     const struct ntk_solver_class *class;
@@ -32,7 +40,7 @@ ntk_status ntk_fit_opts_read(ntk_ctx *ctx, const ntk_fit_opts *given, ntk_fit_op
     }
     own->solver = ntk_model_solver_name(own);
     /* The choice of a ridge by one factorisation after another needs the matrix each time. */
-    own->keep = own->keep || (own->diag_reg == NTK_DIAG_REG_AUTO && (own->weights || own->noise));
+    own->keep = own->keep || (own->diag_reg == NTK_DIAG_REG_AUTO && !class_of(own)->eigen);
     return NTK_OK;
 }
 
@@ -65,14 +73,6 @@ unsigned ntk_model_want(const ntk_fit_opts *o)
 bool ntk_model_ensemble(const ntk_fit_opts *o) { return o->posterior == NTK_POSTERIOR_NTK && o->covariance; }
 
 /* ---- memory */
-
-static const struct ntk_solver_class *class_of(const ntk_fit_opts *o)
-{
-    const struct ntk_solver_class *class = NULL;
-
-    (void)!ntk_solver_find(NULL, o->solver, &class); /* it was checked */
-    return class;
-}
 
 /* Beside the solver: targets, alpha, matrices that are kept. */
 static double beside(const ntk_fit_opts *o, int64_t n, int64_t outputs)
@@ -155,6 +155,8 @@ struct ntk_ridge ntk_model_ridge(const ntk_model *m)
 {
     return (struct ntk_ridge){.given = m->solution->diag_reg,
                               .absolute = m->solution->absolute,
+                              .weights = m->weights,
+                              .noise = m->noise,
                               .spelling = m->opts.diag_reg_spelling ? m->opts.diag_reg_spelling
                                                                     : "diag_reg = "};
 }
@@ -235,8 +237,9 @@ void ntk_model_ready(const ntk_model *m)
     struct ntk_solution *s = m->solution;
 
     s->ready = true;
-    if (s->held == 0)
-        ntk_ctx_keep(m->ctx, ntk_model_matrices(&m->opts, m->n, m->outputs), &s->held);
+    ntk_ctx_release(m->ctx, s->held);
+    s->held = 0;
+    ntk_ctx_keep(m->ctx, ntk_model_matrices(&m->opts, m->n, m->outputs), &s->held);
 }
 
 /* Room for what the operator's matrices are read into: the solver or, with keep, a packed operator. */
@@ -273,6 +276,8 @@ static void adopt(const ntk_model *m)
     ntk_solver_free(s->solver); /* of the other operator */
     s->solver = NULL;
     ntk_operator_free(s->k);
+    ntk_operator_free(s->own_nngp); /* it is packed, too */
+    s->own_nngp = NULL;
     s->k = s->packed;
     s->packed = NULL;
     s->which = ensemble ? 1 : 0;
@@ -372,7 +377,16 @@ static ntk_status set_ridge(const ntk_model *m, char *how, size_t size)
     return status;
 }
 
-/* Eigenvalues with the ridge, which spectral.h takes. */
+double ntk_model_added(const ntk_model *m)
+{
+    const struct ntk_ridge r = ntk_model_ridge(m);
+    double added;
+
+    ntk_ridge_diagonal(&r, 1, m->solution->ridge, &added);
+    return added;
+}
+
+/* Eigenvalues with what is added to them, which spectral.h takes. */
 static ntk_status set_values(const ntk_model *m)
 {
     struct ntk_solution *s = m->solution;
@@ -389,11 +403,12 @@ static ntk_status set_values(const ntk_model *m)
     if (!s->values)
         return NTK_ENOMEM;
     for (int64_t i = 0; i < m->n; i++)
-        s->values[i] = e->values[i] + s->ridge;
+        s->values[i] = e->values[i] + ntk_model_added(m);
     return NTK_OK;
 }
 
-ntk_status ntk_model_solve_targets(const ntk_model *m)
+/* alpha of the targets, by the factor. */
+static ntk_status solve_targets(const ntk_model *m)
 {
     m->solution->solved = false;
     memcpy(m->alpha, m->y, (size_t)(m->outputs * m->n) * sizeof *m->y);
@@ -416,7 +431,7 @@ ntk_status ntk_model_factor(const ntk_model *m)
     if (*how)
         return not_positive(m, how);
     NTK_TRY(set_values(m));
-    return ntk_model_solve_targets(m);
+    return solve_targets(m);
 }
 
 /* From the matrices, which have been read, to the solution. */
@@ -464,6 +479,8 @@ ntk_status ntk_model_solve(const ntk_model *m)
         status = solve(m);
         if (status != NTK_OK)
             ntk_model_forget(m->solution);
+    } else if (!m->solution->solved) {
+        status = solve_targets(m);
     }
     ntk_blas_end(blas);
     return status;

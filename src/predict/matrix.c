@@ -129,9 +129,10 @@ static ntk_status at_training(const ntk_model *m, const double *times, size_t n_
         r.scale = ntk_model_scale(m);
     }
     for (size_t k = 0; k < n_times && status == NTK_OK; k++) {
-        if (mean)
+        status = ntk_poll(m->ctx);
+        if (mean && status == NTK_OK)
             train_mean(&r, times[k], f0, work, work + columns, mean + k * columns);
-        if (cov) {
+        if (cov && status == NTK_OK) {
             double *squares_at = work + 2 * columns;
 
             status = train_covariance(&r, times[k], squares_at, squares ? squares_at + square : NULL, cov + k * square);

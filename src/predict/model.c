@@ -31,7 +31,7 @@ ntk_status ntk_model_start(ntk_model *m)
     return NTK_OK;
 }
 
-static ntk_status check_targets(ntk_ctx *ctx, int64_t n, const double *y, int64_t outputs)
+ntk_status ntk_model_check_targets(ntk_ctx *ctx, int64_t n, const double *y, int64_t outputs)
 {
     if (outputs < 1)
         return ntk_fail(ctx, NTK_EINVAL, "outputs must be at least 1, got %lld", (long long)outputs);
@@ -46,7 +46,6 @@ ntk_status ntk_model_set_targets(ntk_model *m, const double *y, int64_t outputs)
 {
     double *columns, *alpha;
 
-    NTK_TRY(check_targets(m->ctx, m->n_all, y, outputs));
     columns = ntk_alloc(m->ctx, (size_t)(m->n * outputs), sizeof *columns);
     alpha = ntk_alloc(m->ctx, (size_t)(m->n * outputs), sizeof *alpha);
     if (!columns || !alpha) {
@@ -64,6 +63,8 @@ ntk_status ntk_model_set_targets(ntk_model *m, const double *y, int64_t outputs)
     m->y = columns;
     m->alpha = alpha;
     m->outputs = outputs;
+    if (m->x && !ntk_schema_fits(m->schema, ntk_features_of(m->x->shape), outputs))
+        ntk_model_set_schema(m, NULL); /* it named the targets before */
     return NTK_OK;
 }
 
@@ -84,6 +85,7 @@ static ntk_status fill(ntk_model *m, const ntk_net *net, const double *y, int64_
         NTK_TRY(copy_net(m, net));
     if (opts->store && !(m->store = ntk_strdup(m->ctx, opts->store)))
         return NTK_ENOMEM;
+    NTK_TRY(ntk_model_check_targets(m->ctx, m->n_all, y, outputs));
     NTK_TRY(ntk_model_weigh(m, opts));
     NTK_TRY(ntk_model_set_targets(m, y, outputs));
     return ntk_model_start(m);

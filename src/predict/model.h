@@ -32,7 +32,7 @@ struct ntk_solution {
     struct ntk_operator *packed; /* while it is filled */
     const struct ntk_rfp *nngp; /* NTK_POSTERIOR_NTK with covariance: the NNGP matrix, which is one of k's, or: */
     struct ntk_operator *own_nngp;
-    double *values;            /* [n] eigenvalues of K + ridge, ascending; NULL: the solver has none */
+    double *values;            /* [n] eigenvalues of K + R, ascending; NULL: the solver has none */
 };
 
 /* Training samples prepared for the model's kernels, when they are first asked for. */
@@ -91,6 +91,9 @@ ntk_status ntk_model_new(ntk_ctx *ctx, const ntk_net *net, const ntk_data *x, co
                          const double *y, int64_t outputs, const ntk_fit_opts *opts, ntk_model **model);
 /* Makes the model's kernels; the rest is filled in by the caller. x and y are set before. */
 ntk_status ntk_model_start(ntk_model *model);
+/* NTK_EINVAL unless y, [n][outputs], can be targets; they become the model's. Units, and names of another number of targets,
+ * go with those before. */
+ntk_status ntk_model_check_targets(ntk_ctx *ctx, int64_t n, const double *y, int64_t outputs);
 ntk_status ntk_model_set_targets(ntk_model *model, const double *y, int64_t outputs);
 
 /* ---- solving (fit.c) */
@@ -100,7 +103,7 @@ ntk_status ntk_model_open(const ntk_model *model, const ntk_net *const *nets, si
 /* Its solver, and room for an ensemble's NNGP matrix, empty. */
 ntk_status ntk_model_solver(const ntk_model *model);
 ntk_status ntk_model_nngp(const ntk_model *model);
-/* Its solution is there. */
+/* Its solution is there, and its memory counts. */
 void ntk_model_ready(const ntk_model *model);
 /* Where matrices go that are read: K and, for an ensemble, the NNGP (put NULL: not now); then taken; then finish. */
 ntk_status ntk_model_take(const ntk_model *model, struct ntk_taker *k, struct ntk_taker *nngp);
@@ -108,10 +111,8 @@ ntk_status ntk_model_taken(const ntk_model *model);
 ntk_status ntk_model_finish(const ntk_model *model);
 /* From the kernel matrix in the solver to its factor and alpha. */
 ntk_status ntk_model_factor(const ntk_model *model);
-/* Computes the solution (and alpha) if it is not there. */
+/* Computes the solution, and alpha, if they are not there. */
 ntk_status ntk_model_solve(const ntk_model *model);
-/* alpha of the targets, by the factor. */
-ntk_status ntk_model_solve_targets(const ntk_model *model);
 /* All but what the matrix is read from. */
 void ntk_model_forget(struct ntk_solution *s);
 /* The ridge as it was given. */
@@ -120,6 +121,8 @@ struct ntk_ridge ntk_model_ridge(const ntk_model *model);
 void ntk_model_diagonal(const ntk_model *model, double ridge, double *diagonal);
 /* The value of NTK_DIAG_REG_AUTO, once the solver has the matrix (ridges.c). */
 ntk_status ntk_model_choose(const ntk_model *model, double *diag_reg);
+/* What eigenvalues in solution->values have more than those of K: R, the same for all samples. */
+double ntk_model_added(const ntk_model *model);
 /* Which directions of a solution by eigenvectors are null, and how many. */
 struct ntk_spectral_scale ntk_model_scale(const ntk_model *model);
 int64_t ntk_model_nulls(const ntk_model *model);

@@ -295,7 +295,7 @@ static ntk_status restore(const ntk_model *m)
         return NTK_ENOMEM;
     for (size_t k = 0; s->solver->class->part(s->solver, k, &p); k++)
         for (int64_t i = 0; strcmp(p.name, "values") == 0 && i < m->n; i++)
-            p.x[i] = s->values[i] - s->ridge;
+            p.x[i] = s->values[i] - ntk_model_added(m);
     ntk_model_diagonal(m, s->ridge, diagonal);
     status = ntk_solver_restored(s->solver, diagonal);
     free(diagonal);

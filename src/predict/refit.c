@@ -42,9 +42,9 @@ static void start_again(ntk_model *m, const ntk_fit_opts *o)
 ntk_status ntk_model_refit(ntk_model *m, const double *y, int64_t outputs, const ntk_fit_opts *opts)
 {
     ntk_fit_opts o;
-    struct ntk_blas blas;
-    ntk_status status;
 
+    if (y)
+        NTK_TRY(ntk_model_check_targets(m->ctx, m->n_all, y, outputs));
     if (opts) {
         NTK_TRY(ntk_fit_opts_read(m->ctx, opts, &o));
         NTK_TRY(check_same(m, &o));
@@ -53,13 +53,10 @@ ntk_status ntk_model_refit(ntk_model *m, const double *y, int64_t outputs, const
         start_again(m, &o);
     }
     if (y) {
-        m->solution->solved = false;
         NTK_TRY(ntk_model_set_targets(m, y, outputs));
+        m->solution->solved = false;
+        if (m->solution->ready)
+            ntk_model_ready(m); /* with as many targets */
     }
-    if (!m->solution->ready)
-        return ntk_model_solve(m);
-    blas = ntk_blas_begin(m->ctx->threads);
-    status = ntk_model_solve_targets(m);
-    ntk_blas_end(blas);
-    return status;
+    return ntk_model_solve(m);
 }

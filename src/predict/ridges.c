@@ -191,6 +191,8 @@ static ntk_status compare(const ntk_model *m, struct ntk_solver *solver, bool ab
 
 /* ---- what is asked for */
 
+#define ROUNDING 1e-10 /* by which errors that are equal may differ */
+
 ntk_status ntk_model_choose(const ntk_model *m, double *diag_reg)
 {
     double grid[NTK_RIDGES], loo[NTK_RIDGES], least = (double)INFINITY;
@@ -199,7 +201,7 @@ ntk_status ntk_model_choose(const ntk_model *m, double *diag_reg)
     NTK_TRY(compare(m, m->solution->solver, false, NTK_RIDGES, grid, loo, NULL));
     *diag_reg = grid[NTK_RIDGES - 1];
     for (int k = NTK_RIDGES - 1; k >= 0; k--)
-        if (loo[k] < least) {
+        if (loo[k] < least * (1 - ROUNDING)) {
             least = loo[k];
             *diag_reg = grid[k];
         }

@@ -59,8 +59,9 @@ static ntk_status read(ntk_model *const *models, size_t n, const ntk_net *const 
     return status;
 }
 
-static ntk_status solve(ntk_model *const *models, size_t n, const ntk_net *const *nets)
+static ntk_status solve_together(ntk_model *const *models, size_t n, const ntk_net *const *nets)
 {
+    const struct ntk_blas blas = ntk_blas_begin(models[0]->ctx->threads);
     struct ntk_taker *takers = ntk_alloc_zero(models[0]->ctx, n, sizeof *takers);
     ntk_status status = takers ? read(models, n, nets, takers) : NTK_ENOMEM;
 
@@ -70,21 +71,29 @@ static ntk_status solve(ntk_model *const *models, size_t n, const ntk_net *const
             status = ntk_model_finish(models[k]);
     }
     free(takers);
+    ntk_blas_end(blas);
     return status;
 }
 
-/* Makes a store that of all nets, where models are then fitted one by one. */
-static ntk_status fill_store(ntk_ctx *ctx, const ntk_net *const *nets, size_t n_nets, const ntk_data *x,
-                             const ntk_fit_opts *o)
+/* Makes a store that of all nets, where models are then solved one by one. */
+static ntk_status fill_store(const ntk_model *m, const ntk_net *const *nets, size_t n_nets)
 {
-    const unsigned want = ntk_model_want(o);
     ntk_files *files;
     ntk_status status;
 
-    NTK_TRY(ntk_files_open(ctx, o->store, nets, n_nets, want, o->dtype, x, NULL, &files));
+    NTK_TRY(ntk_files_open(m->ctx, m->store, nets, n_nets, ntk_model_want(&m->opts), m->opts.dtype, m->x, NULL, &files));
     status = ntk_files_compute(files, NULL);
     ntk_files_free(files);
     return status;
+}
+
+static ntk_status solve_each(ntk_model *const *models, size_t n, const ntk_net *const *nets)
+{
+    if (models[0]->store && n > 1)
+        NTK_TRY(fill_store(models[0], nets, n));
+    for (size_t k = 0; k < n; k++)
+        NTK_TRY(ntk_model_solve(models[k]));
+    return NTK_OK;
 }
 
 ntk_status ntk_models_fit(ntk_ctx *ctx, const ntk_net *const *nets, size_t n_nets,
@@ -92,28 +101,21 @@ ntk_status ntk_models_fit(ntk_ctx *ctx, const ntk_net *const *nets, size_t n_net
                           const ntk_fit_opts *opts, ntk_model **models)
 {
     ntk_fit_opts o;
-    bool together;
     ntk_model **fitted;
-    ntk_status status;
+    ntk_status status = NTK_OK;
     size_t made = 0;
 
     NTK_TRY(ntk_fit_opts_read(ctx, opts, &o));
-    together = share(ctx, n_nets, x->n, outputs, &o);
     fitted = ntk_alloc(ctx, n_nets, sizeof *fitted);
-    status = fitted ? NTK_OK : NTK_ENOMEM;
-    if (status == NTK_OK && o.store && n_nets > 1 && !together)
-        status = fill_store(ctx, nets, n_nets, x, &o);
+    if (!fitted)
+        return NTK_ENOMEM;
     while (made < n_nets && status == NTK_OK) {
-        status = together ? ntk_model_new(ctx, nets[made], x, NULL, x->n, y, outputs, &o, &fitted[made])
-                          : ntk_model_fit(ctx, nets[made], x, y, outputs, &o, &fitted[made]);
+        status = ntk_model_new(ctx, nets[made], x, NULL, x->n, y, outputs, &o, &fitted[made]);
         made += status == NTK_OK;
     }
-    if (status == NTK_OK && together) {
-        const struct ntk_blas blas = ntk_blas_begin(ctx->threads);
-
-        status = solve(fitted, n_nets, nets);
-        ntk_blas_end(blas);
-    }
+    if (status == NTK_OK && n_nets > 0)
+        status = share(ctx, n_nets, x->n, outputs, &o) ? solve_together(fitted, n_nets, nets)
+                                                       : solve_each(fitted, n_nets, nets);
     while (status != NTK_OK && made > 0)
         ntk_model_free(fitted[--made]);
     if (status == NTK_OK)
@@ -155,8 +157,8 @@ static ntk_status apply(ntk_model *const *models, size_t n, const ntk_kernel *ke
 static bool alike(ntk_model *const *models, size_t n)
 {
     for (size_t k = 0; k < n; k++)
-        if (models[k]->all != models[0]->all || models[k]->rows || models[k]->opts.dtype != models[0]->opts.dtype ||
-            models[k]->opts.posterior != models[0]->opts.posterior)
+        if (models[k]->ctx != models[0]->ctx || models[k]->all != models[0]->all || models[k]->rows ||
+            models[k]->opts.dtype != models[0]->opts.dtype || models[k]->opts.posterior != models[0]->opts.posterior)
             return false;
     return n > 0;
 }
@@ -193,7 +195,7 @@ static ntk_status apply_together(ntk_model *const *models, size_t n, const ntk_d
 ntk_status ntk_models_predict(ntk_model *const *models, size_t n_models, const ntk_data *x,
                               double *const *mean)
 {
-    const bool together = n_models > 1 && alike(models, n_models) && models[0]->x;
+    bool together = n_models > 1 && alike(models, n_models) && models[0]->x;
     double **alpha;
     ntk_status status = NTK_OK;
 
@@ -202,6 +204,7 @@ ntk_status ntk_models_predict(ntk_model *const *models, size_t n_models, const n
         NTK_TRY(ntk_kernel_check_shape(models[k]->mean, "x", x));
         if (!models[k]->solution->solved)
             NTK_TRY(ntk_model_solve(models[k]));
+        together = together && models[k]->outputs == models[0]->outputs;
     }
     for (size_t k = 0; k < n_models && !together; k++)
         NTK_TRY(ntk_model_predict(models[k], x, mean[k], NULL));

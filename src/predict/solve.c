@@ -19,8 +19,7 @@ static ntk_status factor(struct ntk_solver *s, const struct ntk_ridge *given)
     ridge = ntk_alloc(s->ctx, (size_t)s->n, sizeof *ridge);
     if (!ridge)
         return NTK_ENOMEM;
-    for (int64_t i = 0; i < s->n; i++)
-        ridge[i] = given->given * mean;
+    ntk_ridge_diagonal(given, s->n, given->given * mean, ridge);
     status = ntk_solver_factor(s, ridge, how, sizeof how);
     free(ridge);
     NTK_TRY(status);

@@ -43,15 +43,10 @@ ntk_status ntk_fit_opts_check(ntk_ctx *ctx, const ntk_fit_opts *o, int64_t n)
 /* Of samples that are not left out. */
 static ntk_status numbers(const ntk_model *m, const double *from, double **to)
 {
-    double *own = from ? ntk_alloc(m->ctx, (size_t)m->n, sizeof *own) : NULL;
-
-    if (from && !own)
-        return NTK_ENOMEM;
-    for (int64_t i = 0; own && i < m->n; i++)
-        own[i] = from[m->rows ? m->rows[i] : i];
-    free(*to);
-    *to = own;
-    return NTK_OK;
+    *to = from ? ntk_alloc(m->ctx, (size_t)m->n, sizeof **to) : NULL;
+    for (int64_t i = 0; *to && i < m->n; i++)
+        (*to)[i] = from[m->rows ? m->rows[i] : i];
+    return from && !*to ? NTK_ENOMEM : NTK_OK;
 }
 
 static ntk_status leave_out(ntk_model *m, const double *weights, int64_t n)
@@ -91,6 +86,7 @@ static ntk_status check_left_out(const ntk_model *m, const double *weights)
 
 ntk_status ntk_model_weigh(ntk_model *m, const ntk_fit_opts *o)
 {
+    double *weights, *noise;
     int64_t n = 0;
 
     for (int64_t i = 0; o->weights && i < m->n_all; i++)
@@ -99,12 +95,21 @@ ntk_status ntk_model_weigh(ntk_model *m, const ntk_fit_opts *o)
         NTK_TRY(check_left_out(m, o->weights));
     else if (o->weights && n < m->n_all)
         NTK_TRY(leave_out(m, o->weights, n));
-    NTK_TRY(numbers(m, o->weights, &m->weights));
-    return numbers(m, o->noise, &m->noise);
+    NTK_TRY(numbers(m, o->weights, &weights));
+    if (numbers(m, o->noise, &noise) != NTK_OK) {
+        free(weights);
+        return NTK_ENOMEM;
+    }
+    free(m->weights); /* both, or none */
+    free(m->noise);
+    m->weights = weights;
+    m->noise = noise;
+    return NTK_OK;
 }
 
 void ntk_model_diagonal(const ntk_model *m, double ridge, double *diagonal)
 {
-    for (int64_t i = 0; i < m->n; i++)
-        diagonal[i] = (ridge + (m->noise ? m->noise[i] : 0)) / (m->weights ? m->weights[i] : 1);
+    const struct ntk_ridge r = ntk_model_ridge(m);
+
+    ntk_ridge_diagonal(&r, m->n, ridge, diagonal);
 }

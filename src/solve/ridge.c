@@ -13,6 +13,12 @@
 
 #define TRIES 25 /* decades: from float64's rounding errors to above any lambda_max */
 
+void ntk_ridge_diagonal(const struct ntk_ridge *r, int64_t n, double ridge, double *diagonal)
+{
+    for (int64_t i = 0; i < n; i++)
+        diagonal[i] = (ridge + (r->noise ? r->noise[i] : 0)) / (r->weights ? r->weights[i] : 1);
+}
+
 static void check_pivots(ntk_ctx *ctx, const struct ntk_rfp *l, ntk_dtype dtype, double largest, char *how,
                          size_t size)
 {
@@ -170,8 +176,7 @@ static ntk_status find(const struct search *s, char *hint, size_t size)
     if (number > 0 && number <= s->given->given)
         number = round_up(2 * s->given->given);
     for (int i = 0; i < TRIES && number > 0; i++) {
-        for (int64_t j = 0; j < k->n; j++)
-            s->ridge[j] = number * (s->given->absolute ? 1 : mean);
+        ntk_ridge_diagonal(s->given, k->n, number * (s->given->absolute ? 1 : mean), s->ridge);
         NTK_TRY(ntk_ridge_factor(ctx, k, NTK_F64, s->ridge, how, sizeof how));
         if (!*how) {
             ntk_ridge_say(s->given, number, hint, size);

@@ -12,7 +12,11 @@ struct ntk_ridge {
     double given;
     bool absolute;
     const char *spelling; /* what precedes the number where it is given: "diag_reg = " */
+    const double *weights, *noise; /* [n] of samples; NULL: 1 and 0 */
 };
+
+/* R of samples 0 to n - 1, where the number, times the diagonal's mean if it is relative, is `ridge`. */
+void ntk_ridge_diagonal(const struct ntk_ridge *r, int64_t n, double ridge, double *diagonal);
 
 /* K to the factor of K + diag(ridge), in place. how: "", or why it is none: the matrix is not positive definite, or
  * its smallest pivot is rounding error, so that the factor solves nothing. A pivot that is rounding error of entries

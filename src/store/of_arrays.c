@@ -38,15 +38,22 @@ static ntk_status check_array(ntk_ctx *ctx, const char *name, int64_t n, const d
 {
     double largest = 0;
 
-    for (int64_t i = 0; i < n * n; i++) {
-        if (!isfinite(k[i]))
-            return ntk_fail(ctx, NTK_EINVAL, "entry [%lld][%lld] of %s is %g: all must be finite", (long long)(i / n),
-                            (long long)(i % n), name, k[i]);
-        largest = fmax(largest, fabs(k[i]));
+    for (int64_t i = 0; i < n; i++) {
+        NTK_TRY(i % TILE ? NTK_OK : ntk_poll(ctx));
+        for (int64_t j = 0; j < n; j++) {
+            const double x = k[i * n + j];
+
+            if (!isfinite(x))
+                return ntk_fail(ctx, NTK_EINVAL, "entry [%lld][%lld] of %s is %g: all must be finite", (long long)i,
+                                (long long)j, name, x);
+            largest = fmax(largest, fabs(x));
+        }
     }
-    for (int64_t i = 0; i < n; i += TILE)
+    for (int64_t i = 0; i < n; i += TILE) {
+        NTK_TRY(ntk_poll(ctx));
         for (int64_t j = 0; j <= i; j += TILE)
             NTK_TRY(check_tile(ctx, name, n, k, i, j, ASYMMETRY * largest));
+    }
     return NTK_OK;
 }
 
