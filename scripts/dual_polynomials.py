@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Makes src/simd/polynomials.h: the polynomials of simd/vmath.h, for float and double.
 
-Each is the minimax polynomial in the relative error (Remez' exchange in 50 digits) of an analytic
+Each is the minimax polynomial in the relative error, or the absolute one times a weight, (Remez' exchange in 50 digits) of an analytic
 function on an interval, rounded to the element type at the end.
 
     python3 scripts/dual_polynomials.py > src/simd/polynomials.h       (needs mpmath)
@@ -15,6 +15,16 @@ mp.dps = 50
 def arccos_p(a):
     """acos(a) / (pi sqrt(1 - a))"""
     return sqrt(2) / pi if a == 1 else acos(a) / (pi * sqrt(1 - a))
+
+
+def arccos_q(a):
+    """acos(a) / (pi sqrt(1 - a^2))"""
+    return 1 / pi if a == 1 else acos(a) / (pi * sqrt(1 - a * a))
+
+
+def arccos_q_weight(a):
+    """it is multiplied by sqrt(1 - a^2)"""
+    return sqrt(1 - a * a) if a < 1 else mpf("1e-12")
 
 
 def arccos_w(a):
@@ -79,10 +89,13 @@ def extrema(error, lo, hi, n, grid):
     return runs
 
 
-def remez(f, lo, hi, degree):
-    """coefficients from the constant up, and the largest relative error"""
+def remez(f, lo, hi, degree, weight=None):
+    """coefficients from the constant up, and the largest error times weight, 1 / f if it is None"""
     lo, hi, m = mpf(lo), mpf(hi), degree + 2
-    nodes = [(lo + hi) / 2 - (hi - lo) / 2 * cos(pi * i / (m - 1)) for i in range(m)]
+    inner = [(i + mpf(1) / 2) / m for i in range(m)]  # a weight may be 0 at an end
+    start = inner if weight else [mpf(i) / (m - 1) for i in range(m)]
+    nodes = [(lo + hi) / 2 - (hi - lo) / 2 * cos(pi * t) for t in start]
+    weight = weight or (lambda t: 1 / f(t))
     grid = 30 * m
     for _ in range(12):
         a, b = matrix(m, m), matrix(m, 1)
@@ -90,11 +103,11 @@ def remez(f, lo, hi, degree):
             b[i] = f(t)
             for j in range(degree + 1):
                 a[i, j] = t**j
-            a[i, m - 1] = (-1) ** i * b[i]
+            a[i, m - 1] = (-1) ** i / weight(t)
         c = list(lu_solve(a, b))[: degree + 1]
 
         def error(t):
-            return sum(c[j] * t**j for j in range(degree + 1)) / f(t) - 1
+            return (sum(c[j] * t**j for j in range(degree + 1)) - f(t)) * weight(t)
 
         runs = extrema(error, lo, hi, degree, grid)
         if len(runs) < m:
@@ -121,12 +134,22 @@ TABLE = [
 ]
 
 
+def weighted():
+    """those of folds (activations/abrelu.c), which go into other coefficients: double"""
+    for suffix, degree in (("f32", 8), ("f64", 18)):
+        c, e = remez(arccos_q, 0, 1, degree, arccos_q_weight)
+        print("\n/* acos(a) / (pi sqrt(1 - a^2)), a in [0, 1].")
+        print(f" * Largest error times sqrt(1 - a^2) {mp.nstr(e, 2)} before rounding. */")
+        print(f"#define ARCCOS_Q_{suffix.upper()} {degree}")
+        print(c_table("double", suffix, 18, "arccos_q", c))
+
+
 def c_table(ctype, suffix, digits, name, c):
     body = ""
     line = "   "
     for v in c:
         word = " " + mp.nstr(v, digits, min_fixed=0, max_fixed=0, strip_zeros=False)
-        word += ("f" if suffix == "f32" else "") + ","
+        word += ("f" if ctype == "float" else "") + ","
         if len(line) + len(word) > 96:
             body += line + "\n"
             line = "   "
@@ -148,6 +171,7 @@ def main():
         print(f" * Largest relative error {errors} before rounding. */")
         print(c_table("float", "f32", 9, name, c32))
         print(c_table("double", "f64", 18, name, c64))
+    weighted()
     print("\n#endif")
 
 

@@ -25,14 +25,108 @@ NTK_INLINE void point(V k, const V *a, const V *b, const real *par, V *f, V *d)
 }
 NTK_DUAL(abrelu, 2, point)
 
-/* a b = 0 (Relu): without the factor (b - a)^2 / 2 */
-NTK_INLINE void bare(V k, const V *a, const V *b, const real *par, V *f, V *d)
+NTK_SWEEP_POINT(abrelu, 2, point)
+
+/* A fold (see arccosine_fold below): with x = c rho, T = sqrt(c^2 - x^2) and the polynomial q,
+ *     rho >= 0:  d = top - T q(x)    else    d = bottom + T q(-x),    f = k d + s s' T. */
+enum { FOLD_SQUARE, FOLD_TOP, FOLD_BOTTOM, FOLD_Q };
+
+/* q of x[m]: in float32 degree 8 in 5 multiplications (Knuth, TAOCP 4.6.4), in float64 by Horner's rule. */
+NTK_INLINE void fold_polynomial(int n, const V *x, const real *c, V *q)
 {
-    (void)par;
-    vorthant2(k * (a[1] * b[1]), f, d);
-    *f *= a[0] * b[0];
+    if (IS_F32) {
+        V z[SWEEP_BLOCK], w[SWEEP_BLOCK];
+
+        NTK_UNROLL
+        for (int m = 0; m < n; m++)
+            z[m] = (x[m] + c[0]) * x[m] + c[1];
+        NTK_UNROLL
+        for (int m = 0; m < n; m++)
+            w[m] = (x[m] + c[2]) * z[m] + c[3];
+        NTK_UNROLL
+        for (int m = 0; m < n; m++)
+            q[m] = (w[m] - z[m] + c[4]) * w[m] + c[5];
+        NTK_UNROLL
+        for (int m = 0; m < n; m++)
+            q[m] = q[m] * x[m] + c[6];
+        NTK_UNROLL
+        for (int m = 0; m < n; m++)
+            q[m] = q[m] * x[m] + c[7];
+        return;
+    }
+    NTK_UNROLL
+    for (int m = 0; m < n; m++)
+        q[m] = splat(c[ARCCOS_Q_F64]);
+    NTK_UNROLL
+    for (int i = ARCCOS_Q_F64 - 1; i >= 0; i--) {
+        NTK_UNROLL
+        for (int m = 0; m < n; m++)
+            q[m] = q[m] * x[m] + c[i];
+    }
 }
-NTK_SWEEP(abrelu, 2, point, bare, par[1] == 0, par[0] / 2)
+
+NTK_INLINE void fold_block(int n, const V *k, const struct sweep_sides *s, const real *c, bool any_sign, V *f, V *d)
+{
+    V x[SWEEP_BLOCK], y[SWEEP_BLOCK], t[SWEEP_BLOCK], q[SWEEP_BLOCK];
+
+    NTK_UNROLL
+    for (int m = 0; m < n; m++)
+        x[m] = k[m] * (sweep_side1(s, 1, m) * sweep_side2(s, 1, m));
+    NTK_UNROLL
+    for (int m = 0; m < n; m++)
+        t[m] = vsqrt(vmax(c[FOLD_SQUARE] - x[m] * x[m], splat(0)));
+    NTK_UNROLL
+    for (int m = 0; m < n; m++)
+        y[m] = any_sign ? vabs(x[m]) : x[m];
+    fold_polynomial(n, y, c + FOLD_Q, q);
+    NTK_UNROLL
+    for (int m = 0; m < n; m++)
+        d[m] = any_sign ? vwhere(x[m], c[FOLD_TOP] - t[m] * q[m], c[FOLD_BOTTOM] + t[m] * q[m])
+                        : c[FOLD_TOP] - t[m] * q[m];
+    NTK_UNROLL
+    for (int m = 0; m < n; m++)
+        f[m] = k[m] * d[m] + (sweep_side1(s, 0, m) * sweep_side2(s, 0, m)) * t[m];
+}
+
+NTK_INLINE void positive_block(int n, const V *k, const struct sweep_sides *s, const real *c, V *f, V *d)
+{
+    fold_block(n, k, s, c, false, f, d);
+}
+NTK_INLINE void signed_block(int n, const V *k, const struct sweep_sides *s, const real *c, V *f, V *d)
+{
+    fold_block(n, k, s, c, true, f, d);
+}
+NTK_SWEEP_LOOPS(positive)
+NTK_SWEEP_PLAIN(positive)
+NTK_SWEEP_TAIL(positive)
+NTK_SWEEP_LOOPS(signed)
+NTK_SWEEP_PLAIN(signed)
+NTK_SWEEP_ANY(signed)
+NTK_SWEEP_TAIL(signed)
+
+ntk_sweep_fn NTK_SWEEP_SYMBOL(abrelu);
+void NTK_SWEEP_SYMBOL(abrelu)(const struct ntk_sweep_args *x)
+{
+    if (!x->fold)
+        abrelu_sweep(x, x->par);
+    else if (!sweep_is_plain(x))
+        signed_sweep(x, x->fold);
+    else if (x->any_sign)
+        signed_plain(x, x->fold);
+    else
+        positive_plain(x, x->fold);
+}
+
+ntk_tail_fn NTK_TAIL_SYMBOL(abrelu);
+void NTK_TAIL_SYMBOL(abrelu)(const struct ntk_tail_args *x)
+{
+    if (!x->fold)
+        abrelu_tail(x, x->par, 1);
+    else if (x->any_sign)
+        signed_tail(x, x->fold, 1 / x->fold_factor);
+    else
+        positive_tail(x, x->fold, 1 / x->fold_factor);
+}
 
 #ifdef NTK_IS_F64
 
@@ -61,6 +155,8 @@ NTK_NEAR(abrelu, near_point)
 #else
 
 #include <math.h>
+
+#include "simd/polynomials.h"
 
 struct abrelu {
     double a, b; /* slopes below and above 0 */
@@ -200,6 +296,104 @@ static void moments(const void *self, const struct ntk_dual *dual, double q, dou
     *dd = q >= DBL_MIN ? mean : dual->par[0] / 4 + dual->par[1]; /* rho counts as 0 */
 }
 
+/* f >= 0 where a <= 0 <= b. Else F and D grow from 2 pi F = (b - a)^2 s s' and 4 D = (a + b)^2 at rho = 0. */
+static bool positive(const void *self, int moment, bool any)
+{
+    const struct abrelu *p = self;
+
+    return (moment == 0 ? p->a <= 0 && p->b >= 0 : p->a * p->b >= 0) || !any;
+}
+
+/* ---- folds. With T = sqrt(1 - rho^2) and Q = acos(rho) / (pi T),
+ *     D = (a^2 + b^2) / 2 - (b - a)^2 / 2 T Q,   F = k D + (b - a)^2 / (2 pi) s s' T   for rho >= 0:
+ * one polynomial. A factor goes into its coefficients, and one of the second samples' 1 / s makes it monic, which in
+ * float32 saves a multiplication. */
+
+/* Chebyshev's polynomial on [0, 1], degree 8: what changes least if the leading coefficient does. */
+static const double chebyshev[] = {1, -128, 2688, -21504, 84480, -180224, 212992, -131072, 32768};
+
+/* A root of x^3 c[3] + ... + c[0], c[3] > 0. */
+static double cubic_root(const double *c)
+{
+    double lo = -1, hi = 1;
+
+#define CUBIC(x) (((c[3] * (x) + c[2]) * (x) + c[1]) * (x) + c[0])
+    while (CUBIC(lo) > 0 && lo > -1e300)
+        lo *= 2;
+    while (CUBIC(hi) < 0 && hi < 1e300)
+        hi *= 2;
+    for (int k = 0; k < 200; k++) {
+        const double mid = lo + (hi - lo) / 2;
+
+        *(CUBIC(mid) < 0 ? &lo : &hi) = mid;
+    }
+#undef CUBIC
+    return lo;
+}
+
+/* u = x^6 + u[5] x^5 + ... + u[0] as (w - z + c[4]) w + c[5] with z = (x + c[0]) x + c[1], w = (x + c[2]) z + c[3] (Knuth, TAOCP
+ * 4.6.4). With w = x^3 + B x^2 + C x + D and w - z + c[4] = x^3 + (B - 1) x^2 + C' x + E comparing coefficients gives B,
+ * and the others as polynomials in C, of which x^1 leaves a cubic one. */
+static void precondition(const double *u, double *c)
+{
+    const double B = (u[5] + 1) / 2, c1 = u[4] - B * (B - 1);           /* C' = c1 - C */
+    const double s0 = u[3] - B * c1, s1 = 1;                            /* D + E = s0 + s1 C */
+    const double e0 = u[2] - (B - 1) * s0, e1 = -c1 - (B - 1) * s1;     /* E = e0 + e1 C + C^2 */
+    const double d0 = s0 - e0, d1 = s1 - e1;                            /* D = d0 + d1 C - C^2 */
+    const double cubic[] = {c1 * d0 - u[1], e0 + c1 * d1 - d0, e1 - c1 - d1, 2};
+    const double C = cubic_root(cubic), D = d0 + (d1 - C) * C, E = e0 + (e1 + C) * C;
+
+    c[0] = C - (c1 - C);
+    c[2] = B - c[0];
+    c[1] = C - c[0] * c[2];
+    c[3] = D - c[1] * c[2];
+    c[4] = E - D + c[1];
+    c[5] = u[0] - D * E;
+}
+
+/* With q[j] the coefficients of Q, those of big T Q in x and T as fold_polynomial has them. */
+static void fold_f32(double big, struct ntk_fold *fold)
+{
+    const int n = ARCCOS_Q_F32;
+    int exponent;
+    double m = frexp(pow(big * arccos_q_f32[n], 1.0 / (n + 1)), &exponent), p[ARCCOS_Q_F32 + 1], shift, power;
+    const double c = ldexp(rint(ldexp(m, 12)), exponent - 12); /* c^2 is a float */
+
+    shift = pow(c, n + 1) / big - arccos_q_f32[n];
+    power = big / c;
+    for (int j = 0; j <= n; j++, power /= c)
+        p[j] = power * (arccos_q_f32[j] + shift * chebyshev[j] / chebyshev[n]);
+    fold->side[0] = big / (3.14159265358979323846 * c);
+    fold->side[1] = c;
+    fold->par[0] = c * c;
+    precondition(p + 2, fold->par + 3);
+    fold->par[9] = p[1];
+    fold->par[10] = p[0];
+}
+
+static void fold_f64(double big, struct ntk_fold *fold)
+{
+    fold->side[0] = big / 3.14159265358979323846;
+    fold->side[1] = 1;
+    fold->par[0] = 1;
+    for (int j = 0; j <= ARCCOS_Q_F64; j++)
+        fold->par[3 + j] = big * arccos_q_f64[j];
+}
+
+static bool make_fold(const void *self, ntk_dtype dtype, double factor, struct ntk_fold *fold)
+{
+    const struct abrelu *p = self;
+    const double big = factor * (p->b - p->a) * (p->b - p->a) / 2;
+
+    if (!(big > 0x1p-60 && big < 0x1p60))
+        return false;
+    *fold = (struct ntk_fold){.factor = factor};
+    (dtype == NTK_F32 ? fold_f32 : fold_f64)(big, fold);
+    fold->par[1] = factor * (p->a * p->a + p->b * p->b) / 2;
+    fold->par[2] = factor * p->a * p->b;
+    return true;
+}
+
 #define ABRELU(name_, summary_, where_, params_, check_)                                    \
     {                                                                                       \
         .base = {.kind = NTK_CLASS_ACTIVATION,                                              \
@@ -214,7 +408,7 @@ static void moments(const void *self, const struct ntk_dual *dual, double q, dou
                  .check = check_},                                                          \
         .f = f, .df = df, .slopes = slopes, .kinks = kinks, .degree = degree,               \
         .dual = NTK_DUAL_abrelu, .setup = setup, .side = side, .moments = moments,          \
-        .many = many,                                                                       \
+        .many = many, .positive = positive, .fold = make_fold,                              \
     }
 
 static const struct ntk_activation relu =

@@ -111,6 +111,15 @@ static inline void ntk_near_all(struct ntk_dual *dual, const struct ntk_dual_ran
     ntk_near_from(dual, range, steepness < ntk_near_steep(range) ? DBL_MAX : 0);
 }
 
+/* Constants of an activation for one factor of its moments, a type and non-negative or any covariances: what is
+ * faster than point (sweep.h) where all results take that factor. */
+#define NTK_FOLD_PARS 24
+struct ntk_fold {
+    double factor;
+    double side[2];            /* what the second samples' sides are multiplied by */
+    double par[NTK_FOLD_PARS]; /* unused ones 0 */
+};
+
 struct ntk_activation {
     struct ntk_class base;
     double (*f)(const void *self, double x);
@@ -121,6 +130,8 @@ struct ntk_activation {
     /* n where f(c x) = c^n f(x) for c > 0 (by its rule, E[f f] is then of degree n in the variances);
      * NULL: f is not homogeneous. */
     int (*degree)(const void *self);
+    /* E[f f] (moment 0) or E[f' f'] (1) is >= 0 for all covariances, or if not `any` for those >= 0. NULL: not known. */
+    bool (*positive)(const void *self, int moment, bool any);
     bool unit_variance; /* the dual is that of f only for variances 1 (Hermite) */
 
     enum ntk_dual_id dual;
@@ -138,6 +149,9 @@ struct ntk_activation {
                  double *side, double *ff, double *dd);
     /* near_side[0 .. near_sides - 1] at variance q; NULL if there are none. */
     void (*near_side)(const void *self, const struct ntk_dual *dual, double q, double *near_side);
+    /* The constants of its sweeps (loops.h) where results take `factor`; false: there are none for it. NULL: there never
+     * are. */
+    bool (*fold)(const void *self, ntk_dtype dtype, double factor, struct ntk_fold *fold);
     void (*finish)(struct ntk_dual *dual); /* frees dual->state; NULL: nothing to free */
 };
 

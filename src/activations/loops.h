@@ -28,30 +28,45 @@ typedef void ntk_dual_fn(const struct ntk_dual_args *args);
 
 #define NTK_SWEEP_OUTPUTS 3
 
-/* The moments f, d of a dual and the sums over 3 x 3 neighbours (zero outside the rectangle) of
- *     out[0] = a[0] box(f) + b[0],    out[i] = a[i] box(mix[i] f + d theta[i]) + b[i],  i = 1, 2
- * Outputs may lie where k or theta do. */
+/* A plane that a sweep or a tail reads. Open: it has the sums over three columns of what it stands for; the reader takes
+ * those over three rows, zero outside the rectangle, and adds `add`. */
+struct ntk_plane_in {
+    const void *at;
+    bool open;
+    double add;
+};
+
+/* The moments f, d of a dual and the sums over 3 x 3 neighbours, zero outside the rectangle, of
+ *     out[0] = factor[0] f,    out[i] = factor[i] (mix[i] f + d theta[i - 1]),  i = 1, 2
+ * as open planes, which lie nowhere in the operands. */
 struct ntk_sweep_args {
     struct ntk_rect_args rect;
-    const void *k, *theta[NTK_SWEEP_OUTPUTS]; /* theta[0] is not used */
-    void *out[NTK_SWEEP_OUTPUTS];             /* NULL: not wanted; out[2] only beside out[1] */
-    double a[NTK_SWEEP_OUTPUTS], b[NTK_SWEEP_OUTPUTS], mix[NTK_SWEEP_OUTPUTS];
-    const void *side1, *side2;
+    struct ntk_plane_in k, theta[NTK_SWEEP_OUTPUTS - 1];
+    void *out[NTK_SWEEP_OUTPUTS]; /* NULL: not wanted; out[2] only beside out[1] */
+    double factor[NTK_SWEEP_OUTPUTS], mix[NTK_SWEEP_OUTPUTS];
+    const void *side1, *side2; /* side2 are those of the fold */
     size_t stride1, stride2;
     const void *par;
-    void *lines; /* scratch, NTK_SWEEP_LINES * columns vectors */
+    const void *fold;    /* [NTK_FOLD_PARS] of the fold, in the table's type; NULL: there is none */
+    double fold_factor;
+    bool any_sign;       /* covariances may be negative */
+    const void *zeros;   /* columns vectors */
+    void *spare;         /* a vector that is written to */
 };
-#define NTK_SWEEP_LINES (3 * NTK_SWEEP_OUTPUTS)
 typedef void ntk_sweep_fn(const struct ntk_sweep_args *args);
 
 /* sum[0] += sum of f, sum[i] += sum of d theta[i - 1] over the rectangle, for every lane. */
 struct ntk_tail_args {
     struct ntk_rect_args rect;
-    const void *k, *theta[2]; /* NULL: none; theta[1] only beside theta[0] */
+    struct ntk_plane_in k, theta[NTK_SWEEP_OUTPUTS - 1]; /* at NULL: none; theta[1] only beside theta[0] */
     const void *side1, *side2;
     size_t stride1, stride2;
     const void *par;
-    double *sum[3];
+    const void *fold;
+    double fold_factor;
+    bool any_sign;
+    const void *zeros; /* columns vectors */
+    double *sum[NTK_SWEEP_OUTPUTS];
 };
 typedef void ntk_tail_fn(const struct ntk_tail_args *args);
 

@@ -1,181 +1,272 @@
 /* SPDX-License-Identifier: MIT
  *
  * sweep.h - for an activation's file: the fused loop "dual, product with Theta, sums over 3 x 3
- * neighbours" (struct ntk_sweep_args), which takes the nets of images most of their time.
+ * neighbours" (struct ntk_sweep_args), which takes the nets of images most of their time, and that at the end of a
+ * net, "dual, product with Theta, sums over all positions" (struct ntk_tail_args).
  *
- *     NTK_INLINE void bare(V k, const V *a, const V *b, const real *par, V *f, V *d)
- *     NTK_SWEEP(abrelu, 2, point, bare, condition, scale)
+ *     NTK_SWEEP_POINT(erf, 1, point)     from the function of NTK_DUAL (dual.h)
+ *     NTK_SWEEP(erf)
  *
- * point is that of NTK_DUAL (dual.h). Where condition (of par) holds, bare is used instead, which
- * leaves out a common factor `scale` of f and d. The activation has a line SWEEP(name) in
- * activations/sweeps.def.
+ * The activation has a line SWEEP(name) in activations/sweeps.def. Some vectors of pairs at a time go through all
+ * steps side by side, since each alone is a chain in which every number waits for the one before; an activation may
+ * write that itself, as name_block:
  *
- * NTK_SWEEP also makes the loop at the end of a net, "dual, product with Theta, sums over all
- * positions" (struct ntk_tail_args).
+ *     NTK_INLINE void erf_block(int n, const V *k, const struct sweep_sides *s, const real *par, V *f, V *d)
+ *
+ * makes f[m], d[m] of k[m], m < n <= SWEEP_BLOCK; sweep_side1 and sweep_side2 read sides. NTK_SWEEP_LOOPS(erf) and what
+ * follows it make the loops.
+ *
+ * Sums over rows are left to the reader: then nothing has to be kept of a row but what lies in the planes themselves.
  */
 #ifndef NTK_SWEEP_H
 #define NTK_SWEEP_H
 
 #include "activations/dual.h"
-#include "simd/lines.h"
 
 #define NTK_SWEEP_SYMBOL(name) NTK_CAT4(ntk_sweep_, name, NTK_SUFFIX, )
 #define NTK_TAIL_SYMBOL(name)  NTK_CAT4(ntk_tail_, name, NTK_SUFFIX, )
 
-#define NTK_SWEEP_LOOPS(name, n_sides, point)                                                      \
-    NTK_INLINE void name##_sweep_row(const struct ntk_sweep_args *x, struct sweep_line *s,         \
-                                     const real *k, const real *const *theta, const real *s1,      \
-                                     const real *s2, bool per_lane, bool sigma, int thetas,        \
-                                     bool store_out)                                               \
-    {                                                                                              \
-        const size_t columns = x->rect.columns;                                                    \
-        for (size_t j = 0; j < columns; j++) {                                                     \
-            V a[n_sides], b[n_sides], f, d;                                                        \
-            for (size_t i = 0; i < (n_sides); i++) {                                               \
-                const real *at = s1 + i * x->stride1;                                              \
-                a[i] = per_lane ? load(at) : splat(*at);                                           \
-                b[i] = load(s2 + i * x->stride2);                                                  \
-            }                                                                                      \
-            s1 += per_lane ? LANES : 1;                                                            \
-            s2 += LANES;                                                                           \
-            point(load(k + j * LANES), a, b, x->par, &f, &d);                                      \
-            if (sigma)                                                                             \
-                sweep_put(&s[0], f, j, store_out);                                                 \
-            for (int i = 1; i <= thetas; i++)                                                      \
-                sweep_put(&s[i], f * s[i].mix + d * load(theta[i] + j * LANES), j, store_out);     \
-        }                                                                                          \
-        if (sigma)                                                                                 \
-            sweep_put(&s[0], (V){0}, columns, store_out);                                          \
-        for (int i = 1; i <= thetas; i++)                                                          \
-            sweep_put(&s[i], (V){0}, columns, store_out);                                          \
-    }                                                                                              \
-    NTK_INLINE void name##_sweep_run(const struct ntk_sweep_args *x, real scale, bool per_lane,    \
-                                     bool sigma, int thetas)                                       \
-    {                                                                                              \
-        const size_t row = x->rect.pitch * LANES;                                                  \
-        const real *k = x->k, *s1 = x->side1, *s2 = x->side2;                                      \
-        const real *theta[NTK_SWEEP_OUTPUTS] = {0};                                                \
-        struct sweep_line s[NTK_SWEEP_OUTPUTS];                                                    \
-        for (int i = sigma ? 0 : 1; i <= thetas; i++) {                                            \
-            sweep_start(&s[i], (real *)x->lines + (size_t)(3 * i) * x->rect.columns * LANES,       \
-                        x->rect.columns, x->out[i], x->rect.pitch, x->a[i] * (double)scale, x->b[i]); \
-            s[i].mix = (real)x->mix[i];                                                            \
-            theta[i] = x->theta[i];                                                                \
-        }                                                                                          \
-        for (size_t r = 0; r < x->rect.rows; r++) {                                                \
-            name##_sweep_row(x, s, k, theta, s1, s2, per_lane, sigma, thetas, r > 0);              \
-            k += row;                                                                              \
-            s1 += x->rect.row1;                                                                    \
-            s2 += x->rect.row2;                                                                    \
-            for (int i = 1; i <= thetas; i++)                                                      \
-                theta[i] += row;                                                                   \
-            for (int i = sigma ? 0 : 1; i <= thetas; i++)                                          \
-                sweep_next_row(&s[i], x->rect.pitch);                                              \
-        }                                                                                          \
-        for (int i = sigma ? 0 : 1; i <= thetas; i++)                                              \
-            sweep_finish(&s[i], x->rect.columns);                                                  \
-    }                                                                                              \
-    static void name##_sweep(const struct ntk_sweep_args *x, real scale)                           \
-    {                                                                                              \
-        const int thetas = x->out[2] ? 2 : x->out[1] ? 1 : 0;                                      \
-        if (x->rect.step1 == 1)                                                                    \
-            NTK_SWEEP_CASES(name##_sweep_run, x, scale, false)                                     \
-        else                                                                                       \
-            NTK_SWEEP_CASES(name##_sweep_run, x, scale, true)                                      \
+#define SWEEP_BLOCK 4
+
+/* Sides at the block's first position. */
+struct sweep_sides {
+    const real *a, *b;
+    size_t stride1, stride2;
+    bool per_lane;
+};
+NTK_INLINE V sweep_side1(const struct sweep_sides *s, size_t side, int m)
+{
+    const real *at = s->a + side * s->stride1;
+
+    return s->per_lane ? load(at + (size_t)m * LANES) : splat(at[m]);
+}
+NTK_INLINE V sweep_side2(const struct sweep_sides *s, size_t side, int m)
+{
+    return load(s->b + side * s->stride2 + (size_t)m * LANES);
+}
+
+/* A row of a plane that is read. */
+struct sweep_in {
+    const real *above, *row, *below; /* those of a plane that is not open have zeros around them */
+    real add;
+};
+NTK_INLINE struct sweep_in sweep_row(const struct ntk_plane_in *p, const struct ntk_rect_args *rect, size_t r,
+                                     const real *zeros)
+{
+    const real *row = (const real *)p->at + r * rect->pitch * LANES;
+
+    return (struct sweep_in){.above = p->open && r > 0 ? row - rect->pitch * LANES : zeros,
+                             .row = row,
+                             .below = p->open && r + 1 < rect->rows ? row + rect->pitch * LANES : zeros,
+                             .add = (real)p->add};
+}
+NTK_INLINE V sweep_value(const struct sweep_in *in, size_t j, bool plain)
+{
+    const V sum = (load(in->row + j * LANES) + load(in->below + j * LANES)) + load(in->above + j * LANES);
+
+    return plain ? sum : sum + in->add;
+}
+
+/* A row of sums over three columns on its way. */
+struct sweep_out {
+    real *row;
+    V pair, last; /* the sum of the last two values; the last */
+    real factor, mix;
+};
+/* The value at column j; the sum at column j - 1, which for j = 0 goes to `spare`. */
+NTK_INLINE void sweep_put(struct sweep_out *o, V value, size_t j, real *spare)
+{
+    store(j ? o->row + (j - 1) * LANES : spare, o->pair + value);
+    o->pair = o->last + value;
+    o->last = value;
+}
+
+/* plain: all factors and mixes are 1, nothing is added to what was read. */
+#define NTK_SWEEP_LOOPS(name)                                                                                  \
+    NTK_INLINE void name##_columns(int n, size_t j, const struct ntk_sweep_args *x, const real *par,           \
+                                   const struct sweep_sides *s, const struct sweep_in *in, struct sweep_out *o, \
+                                   int thetas, bool plain)                                                     \
+    {                                                                                                          \
+        V k[SWEEP_BLOCK], f[SWEEP_BLOCK], d[SWEEP_BLOCK];                                                      \
+        NTK_UNROLL                                                                                             \
+        for (int m = 0; m < n; m++)                                                                            \
+            k[m] = sweep_value(&in[0], j + (size_t)m, plain);                                                  \
+        name##_block(n, k, s, par, f, d);                                                                      \
+        NTK_UNROLL                                                                                             \
+        for (int m = 0; m < n; m++) {                                                                          \
+            if (plain || o[0].row)                                                                             \
+                sweep_put(&o[0], plain ? f[m] : f[m] * o[0].factor, j + (size_t)m, x->spare);                  \
+            for (int i = 1; i <= thetas; i++) {                                                                \
+                const V theta = sweep_value(&in[i], j + (size_t)m, plain);                                     \
+                const V sum = plain ? f[m] + d[m] * theta : (f[m] * o[i].mix + d[m] * theta) * o[i].factor;    \
+                sweep_put(&o[i], sum, j + (size_t)m, x->spare);                                                \
+            }                                                                                                  \
+        }                                                                                                      \
+    }                                                                                                          \
+    NTK_INLINE void name##_sweep_run(const struct ntk_sweep_args *x, const real *par, bool plain, bool per_lane,     \
+                               int thetas)                                                                     \
+    {                                                                                                          \
+        const size_t columns = x->rect.columns;                                                                \
+        for (size_t r = 0; r < x->rect.rows; r++) {                                                            \
+            struct sweep_sides s = {.a = (const real *)x->side1 + r * x->rect.row1,                            \
+                                    .b = (const real *)x->side2 + r * x->rect.row2,                            \
+                                    .stride1 = x->stride1,                                                     \
+                                    .stride2 = x->stride2,                                                     \
+                                    .per_lane = per_lane};                                                     \
+            struct sweep_in in[NTK_SWEEP_OUTPUTS];                                                             \
+            struct sweep_out o[NTK_SWEEP_OUTPUTS];                                                             \
+            size_t j = 0;                                                                                      \
+            in[0] = sweep_row(&x->k, &x->rect, r, x->zeros);                                                   \
+            for (int i = 0; i <= thetas; i++) {                                                                \
+                real *out = x->out[i];                                                                         \
+                if (i > 0)                                                                                     \
+                    in[i] = sweep_row(&x->theta[i - 1], &x->rect, r, x->zeros);                                \
+                o[i] = (struct sweep_out){.row = out ? out + r * x->rect.pitch * LANES : NULL,                 \
+                                          .factor = (real)(x->factor[i] / x->fold_factor),                     \
+                                          .mix = (real)x->mix[i]};                                             \
+            }                                                                                                  \
+            for (; j + SWEEP_BLOCK <= columns; j += SWEEP_BLOCK) {                                             \
+                name##_columns(SWEEP_BLOCK, j, x, par, &s, in, o, thetas, plain);                              \
+                s.a += SWEEP_BLOCK * (per_lane ? LANES : 1);                                                   \
+                s.b += SWEEP_BLOCK * LANES;                                                                    \
+            }                                                                                                  \
+            for (; j < columns; j++) {                                                                         \
+                name##_columns(1, j, x, par, &s, in, o, thetas, plain);                                        \
+                s.a += per_lane ? LANES : 1;                                                                   \
+                s.b += LANES;                                                                                  \
+            }                                                                                                  \
+            for (int i = 0; i <= thetas; i++)                                                                  \
+                if (o[i].row)                                                                                  \
+                    store(o[i].row + (columns - 1) * LANES, o[i].pair);                                        \
+        }                                                                                                      \
+    }                                                                                                          \
+    NTK_INLINE void name##_tail_columns(int n, size_t j, const real *par, const struct sweep_sides *s,         \
+                                        const struct sweep_in *in, V *sum, int thetas)                         \
+    {                                                                                                          \
+        V k[SWEEP_BLOCK], f[SWEEP_BLOCK], d[SWEEP_BLOCK];                                                      \
+        NTK_UNROLL                                                                                             \
+        for (int m = 0; m < n; m++)                                                                            \
+            k[m] = sweep_value(&in[0], j + (size_t)m, false);                                                  \
+        name##_block(n, k, s, par, f, d);                                                                      \
+        NTK_UNROLL                                                                                             \
+        for (int m = 0; m < n; m++) {                                                                          \
+            sum[0] += f[m];                                                                                    \
+            for (int i = 1; i <= thetas; i++)                                                                  \
+                sum[i] += d[m] * sweep_value(&in[i], j + (size_t)m, false);                                    \
+        }                                                                                                      \
+    }                                                                                                          \
+    /* A row's sums in the plane's type, theirs in float64. */                                                 \
+    NTK_INLINE void name##_tail_run(const struct ntk_tail_args *x, const real *par, double factor,             \
+                                    bool per_lane, int thetas)                                                 \
+    {                                                                                                          \
+        for (size_t r = 0; r < x->rect.rows; r++) {                                                            \
+            struct sweep_sides s = {.a = (const real *)x->side1 + r * x->rect.row1,                            \
+                                    .b = (const real *)x->side2 + r * x->rect.row2,                            \
+                                    .stride1 = x->stride1,                                                     \
+                                    .stride2 = x->stride2,                                                     \
+                                    .per_lane = per_lane};                                                     \
+            struct sweep_in in[NTK_SWEEP_OUTPUTS];                                                             \
+            V sum[NTK_SWEEP_OUTPUTS] = {{0}};                                                                  \
+            size_t j = 0;                                                                                      \
+            in[0] = sweep_row(&x->k, &x->rect, r, x->zeros);                                                   \
+            for (int i = 1; i <= thetas; i++)                                                                  \
+                in[i] = sweep_row(&x->theta[i - 1], &x->rect, r, x->zeros);                                    \
+            for (; j + SWEEP_BLOCK <= x->rect.columns; j += SWEEP_BLOCK) {                                     \
+                name##_tail_columns(SWEEP_BLOCK, j, par, &s, in, sum, thetas);                                 \
+                s.a += SWEEP_BLOCK * (per_lane ? LANES : 1);                                                   \
+                s.b += SWEEP_BLOCK * LANES;                                                                    \
+            }                                                                                                  \
+            for (; j < x->rect.columns; j++) {                                                                 \
+                name##_tail_columns(1, j, par, &s, in, sum, thetas);                                           \
+                s.a += per_lane ? LANES : 1;                                                                   \
+                s.b += LANES;                                                                                  \
+            }                                                                                                  \
+            for (int i = 0; i <= thetas; i++)                                                                  \
+                for (size_t l = 0; l < LANES; l++)                                                             \
+                    x->sum[i][l] += factor * (double)sum[i][l];                                                \
+        }                                                                                                      \
     }
 
-/* Each case a copy of its own. */
-#define NTK_SWEEP_CASES(run, x, scale, per_lane)       \
-    {                                                  \
-        if (!x->out[0] && thetas == 1)                 \
-            run(x, scale, per_lane, false, 1);         \
-        else if (!x->out[0])                           \
-            run(x, scale, per_lane, false, 2);         \
-        else if (thetas == 0)                          \
-            run(x, scale, per_lane, true, 0);          \
-        else if (thetas == 1)                          \
-            run(x, scale, per_lane, true, 1);          \
-        else                                           \
-            run(x, scale, per_lane, true, 2);          \
+/* Functions of a block whose loops are there: name_sweep(x, par), name_tail(x, par, factor of the sums), and name_plain(x,
+ * par) for sweeps of which sweep_is_plain. */
+#define NTK_SWEEP_ANY(name)                                                   \
+    static void name##_sweep(const struct ntk_sweep_args *x, const real *par) \
+    {                                                                         \
+        const int thetas = x->out[2] ? 2 : x->out[1] ? 1 : 0;                 \
+        if (x->rect.step1 == 1)                                               \
+            NTK_BY_THETAS(name##_sweep_run, x, par, false, false)                   \
+        else                                                                  \
+            NTK_BY_THETAS(name##_sweep_run, x, par, false, true)                    \
+    }
+#define NTK_SWEEP_PLAIN(name)                                                 \
+    static void name##_plain(const struct ntk_sweep_args *x, const real *par) \
+    {                                                                         \
+        const int thetas = x->out[2] ? 2 : x->out[1] ? 1 : 0;                 \
+        if (x->rect.step1 == 1)                                               \
+            NTK_BY_THETAS(name##_sweep_run, x, par, true, false)                    \
+        else                                                                  \
+            NTK_BY_THETAS(name##_sweep_run, x, par, true, true)                     \
+    }
+#define NTK_SWEEP_TAIL(name)                                                               \
+    static void name##_tail(const struct ntk_tail_args *x, const real *par, double factor) \
+    {                                                                                      \
+        const int thetas = x->theta[1].at ? 2 : x->theta[0].at ? 1 : 0;                    \
+        if (x->rect.step1 == 1)                                                            \
+            NTK_BY_THETAS(name##_tail_run, x, par, factor, false)                          \
+        else                                                                               \
+            NTK_BY_THETAS(name##_tail_run, x, par, factor, true)                           \
     }
 
-/* Sums over a rectangle: a row's in the plane's type, theirs in float64. */
-#define NTK_TAIL_LOOPS(name, n_sides, point)                                                       \
-    NTK_INLINE void name##_tail_run(const struct ntk_tail_args *x, real scale, bool per_lane,      \
-                                    int thetas)                                                    \
-    {                                                                                              \
-        const size_t row = x->rect.pitch * LANES;                                                  \
-        const real *k = x->k, *t1 = x->theta[0], *t2 = x->theta[1];                                \
-        const real *s1 = x->side1, *s2 = x->side2;                                                 \
-        for (size_t r = 0; r < x->rect.rows; r++) {                                                \
-            V sum = {0}, sum1 = {0}, sum2 = {0};                                                   \
-            for (size_t j = 0; j < x->rect.columns; j++) {                                         \
-                V a[n_sides], b[n_sides], f, d;                                                    \
-                for (size_t i = 0; i < (n_sides); i++) {                                           \
-                    const real *at = s1 + i * x->stride1 + j * (per_lane ? LANES : 1);             \
-                    a[i] = per_lane ? load(at) : splat(*at);                                       \
-                    b[i] = load(s2 + i * x->stride2 + j * LANES);                                  \
-                }                                                                                  \
-                point(load(k + j * LANES), a, b, x->par, &f, &d);                                  \
-                sum += f;                                                                          \
-                if (thetas > 0)                                                                    \
-                    sum1 += d * load(t1 + j * LANES);                                              \
-                if (thetas > 1)                                                                    \
-                    sum2 += d * load(t2 + j * LANES);                                              \
-            }                                                                                      \
-            for (size_t l = 0; l < LANES; l++) {                                                   \
-                x->sum[0][l] += (double)scale * (double)sum[l];                                    \
-                if (thetas > 0)                                                                    \
-                    x->sum[1][l] += (double)scale * (double)sum1[l];                               \
-                if (thetas > 1)                                                                    \
-                    x->sum[2][l] += (double)scale * (double)sum2[l];                               \
-            }                                                                                      \
-            k += row;                                                                              \
-            t1 += thetas > 0 ? row : 0;                                                            \
-            t2 += thetas > 1 ? row : 0;                                                            \
-            s1 += x->rect.row1;                                                                    \
-            s2 += x->rect.row2;                                                                    \
-        }                                                                                          \
-    }                                                                                              \
-    static void name##_tail(const struct ntk_tail_args *x, real scale)                             \
-    {                                                                                              \
-        const bool per_lane = x->rect.step1 != 1;                                                  \
-        if (x->theta[1] && per_lane)                                                               \
-            name##_tail_run(x, scale, true, 2);                                                    \
-        else if (x->theta[1])                                                                      \
-            name##_tail_run(x, scale, false, 2);                                                   \
-        else if (x->theta[0] && per_lane)                                                          \
-            name##_tail_run(x, scale, true, 1);                                                    \
-        else if (x->theta[0])                                                                      \
-            name##_tail_run(x, scale, false, 1);                                                   \
-        else if (per_lane)                                                                         \
-            name##_tail_run(x, scale, true, 0);                                                    \
-        else                                                                                       \
-            name##_tail_run(x, scale, false, 0);                                                   \
+NTK_INLINE bool sweep_is_plain(const struct ntk_sweep_args *x)
+{
+    bool plain = x->out[0] && x->factor[0] == x->fold_factor && x->k.add == 0;
+
+    for (int i = 1; i < NTK_SWEEP_OUTPUTS && x->out[i]; i++)
+        plain = plain && x->factor[i] == x->fold_factor && x->mix[i] == 1 && x->theta[i - 1].add == 0;
+    return plain;
+}
+
+/* run(..., thetas), each case a copy of its own. */
+#define NTK_BY_THETAS(run, ...)        \
+    {                                  \
+        if (thetas == 0)               \
+            run(__VA_ARGS__, 0);       \
+        else if (thetas == 1)          \
+            run(__VA_ARGS__, 1);       \
+        else                           \
+            run(__VA_ARGS__, 2);       \
     }
 
-#define NTK_SWEEP(name, n_sides, point, bare, condition, factor) \
-    NTK_SWEEP_LOOPS(name##_##point, n_sides, point)              \
-    NTK_SWEEP_LOOPS(name##_##bare, n_sides, bare)                \
-    NTK_TAIL_LOOPS(name##_##point, n_sides, point)               \
-    NTK_TAIL_LOOPS(name##_##bare, n_sides, bare)                 \
-    ntk_sweep_fn NTK_SWEEP_SYMBOL(name);                         \
-    void NTK_SWEEP_SYMBOL(name)(const struct ntk_sweep_args *x)  \
-    {                                                            \
-        const real *par = x->par;                                \
-        if (condition)                                           \
-            name##_##bare##_sweep(x, factor);                    \
-        else                                                     \
-            name##_##point##_sweep(x, 1);                        \
-    }                                                            \
-    ntk_tail_fn NTK_TAIL_SYMBOL(name);                           \
-    void NTK_TAIL_SYMBOL(name)(const struct ntk_tail_args *x)    \
-    {                                                            \
-        const real *par = x->par;                                \
-        if (condition)                                           \
-            name##_##bare##_tail(x, factor);                     \
-        else                                                     \
-            name##_##point##_tail(x, 1);                         \
+/* name_block by `point`, one after the other. */
+#define NTK_SWEEP_POINT(name, n_sides, point)                                                                      \
+    NTK_INLINE void name##_block(int n, const V *k, const struct sweep_sides *s, const real *par, V *f, V *d)      \
+    {                                                                                                              \
+        NTK_UNROLL                                                                                                 \
+        for (int m = 0; m < n; m++) {                                                                              \
+            V a[n_sides], b[n_sides];                                                                              \
+            NTK_UNROLL                                                                                             \
+            for (size_t i = 0; i < (n_sides); i++) {                                                               \
+                a[i] = sweep_side1(s, i, m);                                                                       \
+                b[i] = sweep_side2(s, i, m);                                                                       \
+            }                                                                                                      \
+            point(k[m], a, b, par, &f[m], &d[m]);                                                                  \
+        }                                                                                                          \
+    }                                                                                                              \
+    NTK_SWEEP_LOOPS(name)                                                                                          \
+    NTK_SWEEP_ANY(name)                                                                                            \
+    NTK_SWEEP_TAIL(name)
+
+/* The functions of the table. */
+#define NTK_SWEEP(name)                                         \
+    ntk_sweep_fn NTK_SWEEP_SYMBOL(name);                        \
+    void NTK_SWEEP_SYMBOL(name)(const struct ntk_sweep_args *x) \
+    {                                                           \
+        name##_sweep(x, x->par);                                \
+    }                                                           \
+    ntk_tail_fn NTK_TAIL_SYMBOL(name);                          \
+    void NTK_TAIL_SYMBOL(name)(const struct ntk_tail_args *x)   \
+    {                                                           \
+        name##_tail(x, x->par, 1);                              \
     }
 
 #endif

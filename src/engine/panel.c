@@ -82,7 +82,7 @@ struct work {
     double *spare[2];    /* results that nobody reads */
     double *side;        /* [most sides][plane] */
     double *one;         /* [most sides] */
-    double *lines;       /* [3][plane], of which a row is used */
+    double *lines;       /* [plane], of which a row is used */
     const void **in;
     int n_slots;
     int64_t first; /* samples of the lanes: first + l of the panel, those below n */
@@ -106,7 +106,7 @@ static bool work_new(struct work *w, const struct ntk_samples *s, struct ntk_pan
         sides = has_positions(s, t) && ntk_side_count(s->reference, t) > sides ? ntk_side_count(s->reference, t)
                                                                               : sides;
     w->plane = most * w->lanes;
-    w->block = ntk_alloc_zero(NULL, ((size_t)w->n_slots + entries + 2 + sides + 3) * w->plane + sides,
+    w->block = ntk_alloc_zero(NULL, ((size_t)w->n_slots + entries + 2 + sides + 1) * w->plane + sides,
                               sizeof *w->block);
     w->in = ntk_alloc_zero(NULL, (size_t)p->most_in, sizeof *w->in);
     if (!w->block || !w->in)
@@ -116,7 +116,7 @@ static bool work_new(struct work *w, const struct ntk_samples *s, struct ntk_pan
     w->spare[0] = w->block + at * w->plane;
     w->spare[1] = w->spare[0] + w->plane;
     w->lines = w->spare[1] + w->plane;
-    w->side = w->lines + 3 * w->plane;
+    w->side = w->lines + w->plane;
     w->one = w->side + sides * w->plane;
     return true;
 }

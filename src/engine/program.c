@@ -204,6 +204,7 @@ static bool make_step(struct ntk_program *p, int v)
     for (int k = 0; k < s->n_out; k++)
         s->out[k] = k == x->result ? v : -1;
     x->op->instruct(x, &s->run);
+    s->apart = s->run.id == NTK_DO_BOX;
     if (s->side_set >= 0) {
         p->reads[s->side_set] = x->plane;
         p->set_step[s->side_set] = f->n_steps;

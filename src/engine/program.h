@@ -28,6 +28,7 @@ struct ntk_step {
     int n_in, *in; /* nodes */
     int n_out, *out; /* nodes by result, -1: not needed; of links none */
     int *in_slot, *out_slot;
+    bool apart;    /* results may not lie where operands do */
     int side_set;  /* whose values it reads; -1: none */
     int link;      /* LINK: its axis tables; -1 */
     int exit;      /* COPY: number of its operand among the exits, if it has positions; -1 */
@@ -109,8 +110,8 @@ static inline int ntk_points_slots(const struct ntk_program *p)
     return p->frames[p->points].n_entries + p->frames[p->points].n_slots + p->n_outputs;
 }
 
-/* Gives a frame's steps their slots, results that are outputs NTK_OUTPUT_SLOT(m): in_place: results may lie where operands that nobody else needs do (but those
- * of boxes). False: no memory. */
+/* Gives a frame's steps their slots, results that are outputs NTK_OUTPUT_SLOT(m): in_place: results may lie where operands that nobody else needs do, but
+ * those of steps that are `apart`. False: no memory. */
 bool ntk_slots_assign(const struct ntk_program *p, int frame, struct ntk_step *const *steps, int n_steps,
                       bool in_place, int *n_slots);
 #define NTK_OUTPUT_SLOT(m) (INT_MAX - (m))

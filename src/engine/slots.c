@@ -69,7 +69,7 @@ bool ntk_slots_assign(const struct ntk_program *p, int frame, struct ntk_step *c
             last[steps[k]->in[i]] = k;
     for (int k = 0; k < n_steps; k++) {
         struct ntk_step *s = steps[k];
-        const bool early = in_place && s->run.id != NTK_DO_BOX;
+        const bool early = in_place && !s->apart;
 
         for (int i = 0; i < s->n_in; i++)
             s->in_slot[i] = slot[s->in[i]];

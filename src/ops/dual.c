@@ -17,6 +17,14 @@ struct dual {
 static const struct dual *args(const struct ntk_node *v) { return v->args; }
 static const struct ntk_activation *activation(const struct ntk_node *v) { return args(v)->act; }
 
+static unsigned flags(const struct ntk_node *v, unsigned in)
+{
+    const struct ntk_activation *act = activation(v);
+    const bool positive = act->positive && act->positive(args(v)->self, v->result, in & NTK_SIGNED);
+
+    return positive ? in & ~(unsigned)NTK_SIGNED : in | NTK_SIGNED;
+}
+
 static void instruct(const struct ntk_node *v, struct ntk_instruction *out)
 {
     out->id = NTK_DO_DUAL;
@@ -175,6 +183,7 @@ static void print(const struct ntk_node *v, struct ntk_text *text)
 
 const struct ntk_op ntk_op_dual = {.name = "dual",
                                    .results = 2,
+                                   .flags = flags,
                                    .instruct = instruct,
                                    .variance = variance,
                                    .sides = sides,

@@ -14,6 +14,12 @@ static void positions(struct ntk_graph *g, struct ntk_node *v)
     v->frame = g->planes ? ntk_graph_frame(g, 0, v->h, v->w) : 0;
 }
 
+static unsigned flags(const struct ntk_node *v, unsigned in)
+{
+    (void)v;
+    return in | NTK_SIGNED;
+}
+
 static void instruct(const struct ntk_node *v, struct ntk_instruction *out)
 {
     (void)v;
@@ -28,7 +34,11 @@ static int degree(const struct ntk_node *v, const int *in, bool limit)
     return 1;
 }
 
-const struct ntk_op ntk_op_input = {
-    .name = "input", .results = 1, .positions = positions, .instruct = instruct, .degree = degree};
+const struct ntk_op ntk_op_input = {.name = "input",
+                                    .results = 1,
+                                    .positions = positions,
+                                    .flags = flags,
+                                    .instruct = instruct,
+                                    .degree = degree};
 
 int ntk_graph_input(struct ntk_graph *g) { return ntk_graph_add(g, &ntk_op_input, 0, NULL, NULL, 0, NULL); }

@@ -21,6 +21,15 @@ static void instruct(const struct ntk_node *v, struct ntk_instruction *out)
     out->constant = args(v)->constant;
 }
 
+static unsigned flags(const struct ntk_node *v, unsigned in)
+{
+    bool minus = args(v)->constant < 0;
+
+    for (int k = 0; k < v->n_in; k++)
+        minus = minus || args(v)->coef[k] < 0;
+    return minus ? in | NTK_SIGNED : in;
+}
+
 static void variance(const struct ntk_variances *x)
 {
     x->simd->mix(ntk_node_positions(x->v) * x->lanes, x->v->n_in, x->in, args(x->v)->coef,
@@ -106,6 +115,7 @@ static void print(const struct ntk_node *v, struct ntk_text *text)
 
 const struct ntk_op ntk_op_mix = {.name = "mix",
                                   .results = 1,
+                                  .flags = flags,
                                   .instruct = instruct,
                                   .variance = variance,
                                   .range = range,

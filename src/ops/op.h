@@ -67,7 +67,7 @@ struct ntk_variances {
     const struct ntk_dual *dual; /* what setup made; NULL: the operation has no setup */
     double *side;                /* [sides][positions][lanes]; NULL: not wanted */
     double *one;                 /* scratch, [sides] */
-    double *lines;               /* scratch, 3 rows of the first input's positions, [lanes] each; NULL of points */
+    double *lines;               /* scratch, a row of the first input's positions, [lanes] each; NULL of points */
 };
 
 /* Bounds of a node's variances over all samples and positions. */

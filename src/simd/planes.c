@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/window.h"
-#include "simd/lines.h"
 #include "simd/planes.h"
 #include "simd/vmath.h"
 
@@ -48,29 +47,50 @@ static void box_row(const struct ntk_window_axis *x, int windows, const real *in
     }
 }
 
-/* 3 x 3 neighbours with zeros around. */
-static void box3(const struct ntk_box_args *x)
+void NTK_PLANES(open)(size_t rows, size_t columns, size_t pitch, double scale, const void *in, void *out)
 {
-    const size_t columns = (size_t)x->in_columns;
-    const real *in = x->in;
-    struct sweep_line s;
+    const real a = (real)scale;
 
-    sweep_start(&s, x->lines, columns, x->out, x->out_pitch, x->scale, x->constant);
-    for (int i = 0; i < x->in_rows; i++) {
-        for (size_t j = 0; j < columns; j++)
-            sweep_put(&s, load(in + j * LANES), j, i > 0);
-        sweep_put(&s, (V){0}, columns, i > 0);
-        sweep_next_row(&s, x->out_pitch);
-        in += x->in_pitch * LANES;
+    for (size_t i = 0; i < rows; i++) {
+        const real *from = (const real *)in + i * pitch * LANES;
+        real *to = (real *)out + i * pitch * LANES;
+        V last = {0}, now = load(from) * a;
+
+        for (size_t j = 0; j + 1 < columns; j++) {
+            const V next = load(from + (j + 1) * LANES) * a;
+
+            store(to + j * LANES, (last + now) + next);
+            last = now;
+            now = next;
+        }
+        store(to + (columns - 1) * LANES, last + now);
     }
-    sweep_finish(&s, columns);
+}
+
+void NTK_PLANES(close)(size_t rows, size_t columns, size_t pitch, double constant, void *x, void *lines)
+{
+    const V b = splat((real)constant);
+    real *before = lines; /* the row above as it was */
+
+    memset(before, 0, columns * sizeof(V));
+    for (size_t i = 0; i < rows; i++) {
+        real *row = (real *)x + i * pitch * LANES;
+
+        for (size_t j = 0; j < columns; j++) {
+            const V now = load(row + j * LANES), above = load(before + j * LANES);
+            const V below = i + 1 < rows ? load(row + (pitch + j) * LANES) : splat(0);
+
+            store(before + j * LANES, now);
+            store(row + j * LANES, ((now + below) + above) + b);
+        }
+    }
 }
 
 static bool is_box3(const struct ntk_box_args *x)
 {
     return !x->wrap && x->size[0] == 3 && x->size[1] == 3 && x->stride[0] == 1 &&
            x->stride[1] == 1 && x->low[0] == 1 && x->low[1] == 1 && x->out_rows == x->in_rows &&
-           x->out_columns == x->in_columns;
+           x->out_columns == x->in_columns && x->out_pitch == x->in_pitch;
 }
 
 static struct ntk_window_axis axis(const struct ntk_box_args *x, int k, int n)
@@ -84,7 +104,8 @@ void NTK_PLANES(box)(const struct ntk_box_args *x)
     const struct ntk_window_axis rows = axis(x, 0, x->in_rows), columns = axis(x, 1, x->in_columns);
 
     if (is_box3(x)) {
-        box3(x);
+        NTK_PLANES(open)((size_t)x->in_rows, (size_t)x->in_columns, x->in_pitch, x->scale, x->in, x->out);
+        NTK_PLANES(close)((size_t)x->in_rows, (size_t)x->in_columns, x->in_pitch, x->constant, x->out, x->lines);
         return;
     }
     for (int q = 0; q < x->out_rows; q++) {

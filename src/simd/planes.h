@@ -13,6 +13,8 @@
 void NTK_PLANES(first)(const struct ntk_rect_args *rect, size_t channels, const void *x1,
                        const void *x2, double scale, void *out);
 void NTK_PLANES(box)(const struct ntk_box_args *args);
+void NTK_PLANES(open)(size_t rows, size_t columns, size_t pitch, double scale, const void *in, void *out);
+void NTK_PLANES(close)(size_t rows, size_t columns, size_t pitch, double constant, void *x, void *lines);
 void NTK_PLANES(spread)(const struct ntk_link_group *rows, const struct ntk_link_group *columns,
                         double scale, const void *in, size_t in_pitch, void *out, size_t out_pitch);
 void NTK_PLANES(sum)(size_t rows, size_t columns, size_t pitch, const void *in,

@@ -31,7 +31,7 @@ struct ntk_box_args {
     double scale, constant;
     const void *in;
     void *out;
-    void *lines; /* scratch, 3 in_columns vectors */
+    void *lines; /* scratch, in_columns vectors */
 };
 
 /* Along one axis: entry `to` of a target plane is given weight times entry `from` of a source plane. Positions are
@@ -92,6 +92,10 @@ struct ntk_simd {
     void (*first)(const struct ntk_rect_args *rect, size_t channels, const void *x1, const void *x2,
                   double scale, void *out);
     void (*box)(const struct ntk_box_args *args);
+    /* A box of 3 x 3 with zeros around, without constant, in two halves: scale times the sums over three columns; and
+     * those over three rows, plus a constant. In may be out; lines: scratch, columns vectors. */
+    void (*open)(size_t rows, size_t columns, size_t pitch, double scale, const void *in, void *out);
+    void (*close)(size_t rows, size_t columns, size_t pitch, double constant, void *x, void *lines);
     /* out[to] += scale * weight of row and column * in[from] for all terms of both */
     void (*spread)(const struct ntk_link_group *rows, const struct ntk_link_group *columns,
                    double scale, const void *in, size_t in_pitch, void *out, size_t out_pitch);

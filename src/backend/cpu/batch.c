@@ -24,6 +24,7 @@ struct block {
     size_t n_sums;
     unsigned char *sums; /* [n_sums][rows][width] of dtype */
     double *scale;       /* [n_sums] */
+    int64_t vectors, whole; /* of pairs; those with one first sample */
     int parts;           /* jobs that share the offsets of a vector of pairs */
     double *partial;     /* their sums, [vectors][parts][n_sums][lanes]; NULL if parts is 1 */
 };
@@ -65,44 +66,59 @@ static int64_t equal_of(const struct block *b, int64_t i, int64_t j, bool *same)
     return ntk_pair_is_equal(b->b, first, second) ? i : -1;
 }
 
-/* ---- jobs: a vector of any pairs */
+/* ---- jobs: a vector of any pairs. As many as there are have one first sample, whose values all lanes then share; what
+ * is left of the rows goes together. */
 
 static int64_t pairs_in(const struct block *b)
 {
     return b->b->diagonal ? b->rows->n * (b->rows->n + 1) / 2 : b->rows->n * b->columns->n;
 }
 
-/* The k-th pair, row by row. */
-static void pair_at(const struct block *b, int64_t k, int64_t *i, int64_t *j)
-{
-    int64_t row = 0, n = b->columns->n;
+static int64_t lanes_in(const struct block *b) { return (int64_t)ntk_cpu_simd(b->s)->lanes; }
+static int64_t row_start(const struct block *b, int64_t row) { return b->b->diagonal ? row : 0; }
+static int64_t row_pairs(const struct block *b, int64_t row) { return b->columns->n - row_start(b, row); }
 
-    if (!b->b->diagonal) {
-        *i = k / n;
-        *j = k % n;
-        return;
+static void count_vectors(struct block *b)
+{
+    int64_t rest = 0;
+
+    b->whole = 0;
+    for (int64_t i = 0; i < b->rows->n; i++) {
+        b->whole += row_pairs(b, i) / lanes_in(b);
+        rest += row_pairs(b, i) % lanes_in(b);
     }
-    for (; k >= n - row; row++)
-        k -= n - row;
-    *i = row;
-    *j = row + k;
-}
-
-static int64_t vectors_in(const struct block *b)
-{
-    const int64_t lanes = (int64_t)ntk_cpu_simd(b->s)->lanes;
-
-    return (pairs_in(b) + lanes - 1) / lanes;
+    b->vectors = b->whole + (rest + lanes_in(b) - 1) / lanes_in(b);
 }
 
 /* Pairs of a vector; the last repeats its last. Returns their number. */
 static int64_t pairs_of(const struct block *b, int64_t vector, int64_t *row, int64_t *column)
 {
-    const int64_t lanes = (int64_t)ntk_cpu_simd(b->s)->lanes, left = pairs_in(b) - vector * lanes;
+    const int64_t lanes = lanes_in(b);
+    int64_t i = 0, skip = vector < b->whole ? vector : (vector - b->whole) * lanes, n = 0;
 
-    for (int64_t l = 0; l < lanes; l++)
-        pair_at(b, vector * lanes + (l < left ? l : left - 1), &row[l], &column[l]);
-    return left < lanes ? left : lanes;
+    if (vector < b->whole) {
+        for (; skip >= row_pairs(b, i) / lanes; i++)
+            skip -= row_pairs(b, i) / lanes;
+        for (; n < lanes; n++) {
+            row[n] = i;
+            column[n] = row_start(b, i) + skip * lanes + n;
+        }
+        return n;
+    }
+    for (; i < b->rows->n && n < lanes; i++) {
+        const int64_t rest = row_pairs(b, i) % lanes;
+
+        for (int64_t k = skip; k < rest && n < lanes; k++, n++) {
+            row[n] = i;
+            column[n] = b->columns->n - rest + k;
+        }
+        skip = skip > rest ? skip - rest : 0;
+    }
+    for (int64_t l = n; l < lanes; l++) {
+        row[l] = row[n - 1];
+        column[l] = column[n - 1];
+    }
+    return n;
 }
 
 static size_t sums_size(const struct block *b)
@@ -118,7 +134,10 @@ static void run_pairs(const struct block *b, struct ntk_planes *p, int64_t job)
     for (size_t l = 0; l < p->lanes; l++)
         p->equal[l] = equal_of(b, row[l], column[l], &p->same[l]);
     ntk_planes_columns(p, column);
-    ntk_planes_rows(p, row);
+    if (job / b->parts < b->whole)
+        p->sample = row[0];
+    else
+        ntk_planes_rows(p, row);
     ntk_planes_part(p, (int)(job % b->parts), b->parts);
     if (b->partial)
         memcpy(b->partial + (size_t)job * sums_size(b), p->sums, sums_size(b) * sizeof *p->sums);
@@ -134,17 +153,17 @@ static void run_pairs(const struct block *b, struct ntk_planes *p, int64_t job)
 static ntk_status split(struct block *b)
 {
     b->parts = 1;
-    if (b->c->p->single || vectors_in(b) > VECTORS_FEW || !ntk_planes_splits(b->c))
+    if (b->c->p->single || b->vectors > VECTORS_FEW || !ntk_planes_splits(b->c))
         return NTK_OK;
     b->parts = PARTS;
     b->partial =
-        ntk_alloc(b->s->ctx, (size_t)vectors_in(b) * PARTS * sums_size(b), sizeof *b->partial);
+        ntk_alloc(b->s->ctx, (size_t)b->vectors * PARTS * sums_size(b), sizeof *b->partial);
     return b->partial ? NTK_OK : NTK_ENOMEM;
 }
 
 static void join(struct block *b, bool complete)
 {
-    for (int64_t v = 0; complete && b->partial && v < vectors_in(b); v++) {
+    for (int64_t v = 0; complete && b->partial && v < b->vectors; v++) {
         double *sums = b->partial + (size_t)v * PARTS * sums_size(b);
         int64_t row[NTK_LANES_MAX], column[NTK_LANES_MAX];
         const int64_t n = pairs_of(b, v, row, column);
@@ -211,7 +230,7 @@ static void run_rows(const struct block *b, struct ntk_planes *p, int64_t job)
 
 static int64_t jobs_in(const struct block *b)
 {
-    return b->c->p->single ? groups(b) * chunks(b) : vectors_in(b) * b->parts;
+    return b->c->p->single ? groups(b) * chunks(b) : b->vectors * b->parts;
 }
 
 /* ---- a batch of pairs of positions, then of tiles */
@@ -321,6 +340,7 @@ ntk_status ntk_cpu_run(void *compiled, const struct ntk_batch *batch)
     b.scale = ntk_alloc_zero(b.s->ctx, b.n_sums, sizeof *b.scale);
     if (b.sums && b.scale) {
         find_scales(c->p, b.scale);
+        count_vectors(&b);
         status = split(&b);
     }
     if (status == NTK_OK)

@@ -240,6 +240,94 @@ static bool drop_results(struct ntk_cpu_builder *b)
     return true;
 }
 
+/* ---- planes that are left open, and the folds of sweeps */
+
+static bool is_fused(const struct ntk_cpu_step *s) { return s->kind == NTK_CPU_SWEEP || s->kind == NTK_CPU_TAIL; }
+
+/* Whether result o is that of a box of 3 x 3, and the constant after it. */
+static bool ends_box(const struct ntk_cpu_builder *b, const struct ntk_cpu_step *s, int o, double *add)
+{
+    *add = s->sweep[o].b;
+    return s->kind == NTK_CPU_SWEEP ||
+           (s->kind == NTK_CPU_STEP && s->s.run.id == NTK_DO_BOX && ntk_cpu_is_box3(b, s->s.node));
+}
+
+static bool leave_open(struct ntk_cpu_builder *b)
+{
+    bool *closed = ntk_arena_alloc(&b->scratch, (size_t)b->g->n, sizeof *closed);
+    bool *open = ntk_arena_alloc(&b->scratch, (size_t)b->g->n, sizeof *open);
+    double *add = ntk_arena_alloc(&b->scratch, (size_t)b->g->n, sizeof *add);
+
+    if (!closed || !open || !add)
+        return false;
+    for (int k = 0; k < b->n_order; k++) {
+        const struct ntk_cpu_step *s = &b->steps[b->order[k]];
+
+        for (int i = 0; i < s->s.n_in; i++)
+            closed[s->s.in[i]] = closed[s->s.in[i]] || !is_fused(s);
+    }
+    for (int k = 0; k < b->n_order; k++) {
+        struct ntk_cpu_step *s = &b->steps[b->order[k]];
+
+        for (int i = 0; is_fused(s) && i < s->s.n_in; i++) {
+            s->open_in[i] = open[s->s.in[i]];
+            s->add[i] = add[s->s.in[i]];
+        }
+        for (int o = 0; o < s->s.n_out; o++) {
+            const int v = s->s.out[o];
+            double constant;
+
+            if (v < 0 || closed[v] || !ends_box(b, s, o, &constant))
+                continue;
+            open[v] = s->open_out[o] = true;
+            add[v] = constant;
+        }
+        s->s.apart = s->kind == NTK_CPU_SWEEP || (s->s.run.id == NTK_DO_BOX && !s->open_out[0]);
+    }
+    return true;
+}
+
+/* The factor that the first result of a side set's sweeps takes; 0 if something else reads its sides. */
+static double fold_factor(const struct ntk_cpu_builder *b, int side_set, const struct ntk_instruction **run)
+{
+    double factor = 0;
+
+    for (int k = 0; k < b->n_order; k++) {
+        const struct ntk_cpu_step *s = &b->steps[b->order[k]];
+
+        if (s->s.side_set != side_set)
+            continue;
+        if (!is_fused(s))
+            return 0;
+        *run = &s->s.run;
+        for (int o = 0; o < s->s.n_out; o++)
+            if (s->s.out[o] >= 0 && factor == 0)
+                factor = s->sweep[o].a;
+        factor = factor == 0 ? 1 : factor;
+    }
+    return factor;
+}
+
+static bool make_folds(struct ntk_cpu_builder *b)
+{
+    const ntk_dtype dtypes[] = {NTK_F32, NTK_F64};
+
+    for (int k = 0; k < 2; k++) {
+        b->c->fold[k] = ntk_arena_alloc(&b->c->arena, (size_t)b->p->n_side_sets, sizeof *b->c->fold[k]);
+        if (!b->c->fold[k])
+            return false;
+        for (int t = 0; t < b->p->n_side_sets; t++) {
+            const struct ntk_instruction *run = NULL;
+            const double factor = fold_factor(b, t, &run);
+            struct ntk_fold fold;
+
+            if (factor > 0 && run->act->fold && run->act->fold(run->self, dtypes[k], factor, &fold))
+                b->c->fold[k][t] = fold;
+        }
+    }
+    return true;
+}
+
 static bool make_frame(struct ntk_cpu_builder *b, int frame)
 {
     struct ntk_cpu_frame *f = &b->c->frames[frame];
@@ -313,7 +401,7 @@ static bool make(struct ntk_cpu_builder *b)
         return false;
     if (!ok && !build(b, false, &ok))
         return false;
-    return drop_results(b) && make_frames(b) && ntk_cpu_schedule(b->c) && find_carried(b->c);
+    return drop_results(b) && leave_open(b) && make_folds(b) && make_frames(b) && ntk_cpu_schedule(b->c) && find_carried(b->c);
 }
 
 static bool compile(struct ntk_cpu *c)

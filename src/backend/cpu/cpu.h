@@ -26,7 +26,9 @@ enum ntk_cpu_kind {
 #define NTK_SWEEP_THETAS 2
 
 /* With f, d the moments of in[0], box the sum over 3 x 3 neighbours with zeros around:
- *     out[0] = a box(f) + b,     out[1 + k] = a_k box(mix_k f + d in[1 + k]) + b_k */
+ *     out[0] = a box(f) + b,     out[1 + k] = a_k box(mix_k f + d in[1 + k]) + b_k
+ * A node whose sums over rows are left to those that read it, which are sweeps and tails, is open (struct
+ * ntk_plane_in). */
 struct ntk_sweep_out {
     double a, b, mix;
 };
@@ -43,6 +45,9 @@ struct ntk_cpu_step {
     enum ntk_cpu_kind kind;
     struct ntk_sweep_out sweep[1 + NTK_SWEEP_THETAS];
     struct ntk_tail tail[1 + NTK_SWEEP_THETAS];
+    bool open_out[1 + NTK_SWEEP_THETAS]; /* of sweeps, and boxes of 3 x 3 */
+    bool open_in[1 + NTK_SWEEP_THETAS];  /* of sweeps and tails */
+    double add[1 + NTK_SWEEP_THETAS];    /* b of an operand that is open */
 };
 
 struct ntk_cpu_frame {
@@ -63,6 +68,7 @@ struct ntk_cpu {
     const struct ntk_program *p;
     struct ntk_arena arena;
     struct ntk_cpu_frame *frames;
+    struct ntk_fold *fold[2]; /* float32, float64: [n_side_sets]; factor 0: there is none */
     int n_slots; /* of planes */
     int n_events;
     struct ntk_event *events;
@@ -90,6 +96,7 @@ struct ntk_cpu_step *ntk_cpu_new_step(struct ntk_cpu_builder *b, enum ntk_cpu_ki
                                       const struct ntk_step *like, int n_in, int n_out);
 /* The node that ends "convolution, then a factor and a constant", and those. */
 int ntk_cpu_box_end(const struct ntk_cpu_builder *b, int conv, double factor, struct ntk_sweep_out *out);
+bool ntk_cpu_is_box3(const struct ntk_cpu_builder *b, int v);
 /* Sweeps for dual number `at` of the steps; false: no memory. */
 bool ntk_cpu_sweeps(struct ntk_cpu_builder *b, int at);
 /* Moves sum number `at` of the steps into a tail, one of those from number `from` on, where that is
@@ -101,6 +108,12 @@ bool ntk_cpu_schedule(struct ntk_cpu *c);
 ntk_status ntk_cpu_compile(const struct ntk_program *program, void **compiled);
 void ntk_cpu_close(void *compiled);
 
+static inline const struct ntk_fold *ntk_cpu_fold(const struct ntk_cpu *c, ntk_dtype dtype, int side_set)
+{
+    const struct ntk_fold *fold = &c->fold[dtype == NTK_F64][side_set];
+
+    return fold->factor != 0 ? fold : NULL;
+}
 static inline const struct ntk_simd *ntk_cpu_simd(const struct ntk_samples *s)
 {
     return s->dtype == NTK_F32 ? s->ctx->isa->f32 : s->ctx->isa->f64;
@@ -119,15 +132,17 @@ struct ntk_planes {
     const struct ntk_simd *simd;
     const struct ntk_panel *rows, *columns;
     size_t lanes;
-    size_t plane_bytes;             /* of a scratch plane */
-    int batch;                      /* planes that go through a step before the next */
+    int batch;                      /* of the largest planes: how many go through a step before the next */
     unsigned char *block;           /* all of the memory below */
     unsigned char *x1, *x2;         /* [positions][channels][lanes] */
     unsigned char **side1, **side2; /* [n_side_sets] -> [sides][positions][lanes] */
-    unsigned char *slots;           /* [batch][n_slots][largest plane][lanes] */
+    unsigned char *slots;           /* of all planes of a batch */
     unsigned char **entries; /* [n_frames] -> [live rows][entries][column offsets][h w][lanes] */
-    unsigned char *lines;
+    unsigned char *folds;    /* [n_side_sets][NTK_FOLD_PARS] */
+    unsigned char *zeros;    /* a row */
+    unsigned char *lines;    /* scratch: a row, and a vector */
     double *sums;                 /* [batch][entries of points][lanes] */
+    int64_t sample;               /* the first of all lanes; -1: each has its own */
     int64_t equal[NTK_LANES_MAX]; /* sample of the row panel that both of a pair equal, else -1 */
     bool same[NTK_LANES_MAX];     /* they are one sample */
     int capture;                  /* frame whose entries of offset 0 go to own, -1: none */
@@ -141,7 +156,7 @@ void ntk_planes_free(struct ntk_planes *p);
 size_t ntk_planes_bytes(const struct ntk_cpu *c, const struct ntk_samples *s);
 /* Second samples of the lanes: column[l] counts in the panel. */
 void ntk_planes_columns(struct ntk_planes *p, const int64_t *column);
-/* First samples of the lanes, likewise. */
+/* First samples of the lanes, likewise; or else p->sample, of all. */
 void ntk_planes_rows(struct ntk_planes *p, const int64_t *row);
 /* Sums of the pairs (row[l], column[l]), without scales: p->sums[n_sums][lanes], over every parts-th row of
  * offsets from number `part` on; parts > 1 only for a program in one frame (ntk_planes_splits). */
@@ -164,7 +179,8 @@ struct ntk_area {
     int d[2];
 };
 struct ntk_plane {
-    int index;      /* in the batch */
+    unsigned char *slots; /* [n_slots], each of `bytes` */
+    size_t bytes;
     int d[2];       /* offset in the frame */
     int row;        /* of offsets */
     int64_t sample; /* the one first sample of all lanes, -1: x1 and side1 have one for each */

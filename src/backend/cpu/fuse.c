@@ -8,7 +8,7 @@ static const struct ntk_step *maker(const struct ntk_cpu_builder *b, int v) { re
 
 /* ---- sweeps: a dual and the convolutions of what is made of it, in one pass */
 
-static bool is_box(const struct ntk_cpu_builder *b, int v)
+bool ntk_cpu_is_box3(const struct ntk_cpu_builder *b, int v)
 {
     const struct ntk_step *x = maker(b, v);
     const struct ntk_window *w = x->run.window;
@@ -60,13 +60,13 @@ static bool sweep_product(struct ntk_cpu_builder *b, const struct ntk_cpu_step *
         const struct ntk_step *m = maker(b, r);
         const int at = m->n_in == 2 && m->in[0] == product ? 0 : 1;
 
-        if (is_box(b, r)) {
+        if (ntk_cpu_is_box3(b, r)) {
             if (!sweep_theta(b, dual, s, theta, r, 0, 1))
                 return false;
         } else if (m->run.id == NTK_DO_MIX && m->n_in == 2 && m->run.constant == 0 &&
                    m->in[1 - at] == dual->s.out[0] && m->run.coef[at] != 0) {
             for (int j = b->first[r]; j < b->first[r + 1]; j++)
-                if (is_box(b, b->reader[j]) &&
+                if (ntk_cpu_is_box3(b, b->reader[j]) &&
                     !sweep_theta(b, dual, s, theta, b->reader[j], m->run.coef[1 - at] / m->run.coef[at],
                                  m->run.coef[at]))
                     return false;
@@ -82,7 +82,7 @@ bool ntk_cpu_sweeps(struct ntk_cpu_builder *b, int at)
     struct ntk_cpu_step *s = NULL;
 
     for (int k = f >= 0 ? b->first[f] : 0; f >= 0 && k < b->first[f + 1]; k++)
-        if (is_box(b, b->reader[k])) {
+        if (ntk_cpu_is_box3(b, b->reader[k])) {
             int end;
 
             s = new_sweep(b, &dual);
@@ -112,12 +112,12 @@ static bool is_passed_on(const struct ntk_cpu_builder *b, int v)
         const int r = b->reader[k];
         const struct ntk_step *x = maker(b, r);
 
-        if ((x->link >= 0 && b->p->links[x->link].sum) || is_box(b, r))
+        if ((x->link >= 0 && b->p->links[x->link].sum) || ntk_cpu_is_box3(b, r))
             continue;
         if (x->run.id != NTK_DO_MIX || b->first[r] == b->first[r + 1])
             return false;
         for (int j = b->first[r]; j < b->first[r + 1]; j++)
-            if (!is_box(b, b->reader[j]))
+            if (!ntk_cpu_is_box3(b, b->reader[j]))
                 return false;
     }
     return true;

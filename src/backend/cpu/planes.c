@@ -27,15 +27,29 @@ static size_t side_positions(const struct ntk_program *p, int t)
     return p->reads[t] ? ntk_node_positions(&p->graph->nodes[p->side_sets[t].sigma]) : 0;
 }
 
-#define BATCH_BYTES (512 * 1024) /* half a second-level cache for the planes of a batch */
-#define BATCH_MAX   8
+/* Planes of a batch share the side values that a step reads of its samples, which come from far away, and stay in half
+ * of a second-level cache themselves. */
+#define BATCH_BYTES (512 * 1024)
+#define BATCH_MAX   16
+
+/* Of one plane of n vectors. */
+static size_t slots_bytes(const struct ntk_cpu *c, const struct ntk_samples *s, size_t n)
+{
+    return (size_t)c->n_slots * n * ntk_cpu_simd(s)->lanes * s->dtype;
+}
 
 static int batch_of(const struct ntk_cpu *c, const struct ntk_samples *s)
 {
-    const size_t plane = largest_plane(c) * ntk_cpu_simd(s)->lanes * s->dtype;
-    const size_t n = BATCH_BYTES / (plane * (size_t)(c->n_slots ? c->n_slots : 1));
+    const size_t each = slots_bytes(c, s, largest_plane(c)), n = each ? BATCH_BYTES / each : BATCH_MAX;
 
     return n < 1 ? 1 : n > BATCH_MAX ? BATCH_MAX : (int)n;
+}
+
+static size_t batch_bytes(const struct ntk_cpu *c, const struct ntk_samples *s)
+{
+    const size_t each = slots_bytes(c, s, largest_plane(c));
+
+    return each > BATCH_BYTES ? each : BATCH_BYTES;
 }
 
 static size_t entry_vectors(const struct ntk_cpu *c, int frame)
@@ -71,10 +85,16 @@ static size_t lay_out(const struct ntk_cpu *c, const struct ntk_samples *s, stru
         TAKE(p->side1[t], c->p->single ? 0 : n);
         TAKE(p->side2[t], n);
     }
-    TAKE(p->slots, (size_t)batch_of(c, s) * (size_t)c->n_slots * largest_plane(c));
+    if (p->block)
+        p->slots = p->block + at;
+    at += ntk_round_up(batch_bytes(c, s), NTK_ALIGN);
     for (int k = 0; k < c->p->points; k++)
         TAKE(p->entries[k], entry_vectors(c, k));
-    TAKE(p->lines, NTK_SWEEP_LINES * widest);
+    TAKE(p->zeros, widest);
+    TAKE(p->lines, widest + 1);
+    if (p->block)
+        p->folds = p->block + at;
+    at += ntk_round_up((size_t)c->p->n_side_sets * NTK_FOLD_PARS * s->dtype, NTK_ALIGN);
     at += (size_t)batch_of(c, s) * sums_in(c) * ntk_cpu_simd(s)->lanes * sizeof(double);
 #undef TAKE
     return at;
@@ -85,6 +105,14 @@ size_t ntk_planes_bytes(const struct ntk_cpu *c, const struct ntk_samples *s)
     struct ntk_planes none = {0};
 
     return lay_out(c, s, &none);
+}
+
+static void convert_folds(const struct ntk_planes *p)
+{
+    for (int t = 0; t < p->c->p->n_side_sets; t++)
+        for (size_t k = 0; ntk_cpu_fold(p->c, p->s->dtype, t) && k < NTK_FOLD_PARS; k++)
+            ntk_store(p->folds, p->s->dtype, (size_t)t * NTK_FOLD_PARS + k,
+                      ntk_cpu_fold(p->c, p->s->dtype, t)->par[k]);
 }
 
 static size_t most_operands(const struct ntk_cpu *c)
@@ -103,8 +131,8 @@ bool ntk_planes_new(const struct ntk_cpu *c, const struct ntk_samples *s, struct
                              .simd = ntk_cpu_simd(s),
                              .lanes = ntk_cpu_simd(s)->lanes,
                              .batch = batch_of(c, s),
+                             .sample = -1,
                              .capture = -1};
-    p->plane_bytes = largest_plane(c) * p->lanes * s->dtype;
     p->side1 = ntk_alloc_zero(NULL, sets, sizeof *p->side1);
     p->side2 = ntk_alloc_zero(NULL, sets, sizeof *p->side2);
     p->entries = ntk_alloc_zero(NULL, (size_t)c->p->n_frames, sizeof *p->entries);
@@ -114,6 +142,7 @@ bool ntk_planes_new(const struct ntk_cpu *c, const struct ntk_samples *s, struct
     if (!p->side1 || !p->side2 || !p->entries || !p->sums || !p->in || !p->block)
         return false;
     lay_out(c, s, p);
+    convert_folds(p);
     return true;
 }
 
@@ -129,8 +158,8 @@ void ntk_planes_free(struct ntk_planes *p)
 
 /* ---- samples into lanes */
 
-/* to[k][lane] = from[at[lane]][k], k < n; rows of `from` are n apart */
-static void gather_f32(const float *from, const int64_t *at, size_t lanes, size_t n, float *to)
+/* to[k][lane] = factor from[at[lane]][k], k < n; rows of `from` are n apart */
+static void gather_f32(const float *from, const int64_t *at, size_t lanes, size_t n, float factor, float *to)
 {
     const float *row[NTK_LANES_MAX];
 
@@ -138,10 +167,10 @@ static void gather_f32(const float *from, const int64_t *at, size_t lanes, size_
         row[l] = from + (size_t)at[l] * n;
     for (size_t k = 0; k < n; k++)
         for (size_t l = 0; l < lanes; l++)
-            to[k * lanes + l] = row[l][k];
+            to[k * lanes + l] = factor * row[l][k];
 }
 
-static void gather_f64(const double *from, const int64_t *at, size_t lanes, size_t n, double *to)
+static void gather_f64(const double *from, const int64_t *at, size_t lanes, size_t n, double factor, double *to)
 {
     const double *row[NTK_LANES_MAX];
 
@@ -149,42 +178,45 @@ static void gather_f64(const double *from, const int64_t *at, size_t lanes, size
         row[l] = from + (size_t)at[l] * n;
     for (size_t k = 0; k < n; k++)
         for (size_t l = 0; l < lanes; l++)
-            to[k * lanes + l] = row[l][k];
+            to[k * lanes + l] = factor * row[l][k];
 }
 
-static void gather(const struct ntk_planes *p, const void *from, const int64_t *at, size_t n,
+static void gather(const struct ntk_planes *p, const void *from, const int64_t *at, size_t n, double factor,
                    unsigned char *to)
 {
     if (p->s->dtype == NTK_F32)
-        gather_f32(from, at, p->lanes, n, (float *)(void *)to);
+        gather_f32(from, at, p->lanes, n, (float)factor, (float *)(void *)to);
     else
-        gather_f64(from, at, p->lanes, n, (double *)(void *)to);
+        gather_f64(from, at, p->lanes, n, factor, (double *)(void *)to);
 }
 
-static void gather_all(const struct ntk_planes *p, const struct ntk_panel *panel, const int64_t *at,
+/* Sides of second samples are those of the folds. */
+static void gather_all(const struct ntk_planes *p, const struct ntk_panel *panel, const int64_t *at, bool second,
                        unsigned char *x, unsigned char *const *side)
 {
     const struct ntk_samples *s = panel->samples;
 
-    gather(p, (const unsigned char *)s->x + (size_t)panel->first * s->features * s->dtype, at, s->features, x);
+    gather(p, (const unsigned char *)s->x + (size_t)panel->first * s->features * s->dtype, at, s->features, 1, x);
     for (int t = 0; t < p->c->p->n_side_sets; t++) {
         const size_t n = side_positions(p->c->p, t);
         const size_t sides = n ? ntk_side_count(s->reference, t) : 0;
+        const struct ntk_fold *fold = second ? ntk_cpu_fold(p->c, s->dtype, t) : NULL;
 
         for (size_t k = 0; k < sides; k++)
             gather(p, (const unsigned char *)panel->sides[t] + k * (size_t)panel->n * n * s->dtype, at, n,
-                   side[t] + k * n * p->lanes * s->dtype);
+                   fold ? fold->side[k] : 1, side[t] + k * n * p->lanes * s->dtype);
     }
 }
 
 void ntk_planes_columns(struct ntk_planes *p, const int64_t *column)
 {
-    gather_all(p, p->columns, column, p->x2, p->side2);
+    gather_all(p, p->columns, column, true, p->x2, p->side2);
 }
 
 void ntk_planes_rows(struct ntk_planes *p, const int64_t *row)
 {
-    gather_all(p, p->rows, row, p->x1, p->side1);
+    gather_all(p, p->rows, row, false, p->x1, p->side1);
+    p->sample = -1;
 }
 
 static void run_batch(const struct ntk_planes *p, int frame, struct ntk_plane *x, int n)
@@ -234,7 +266,9 @@ static void run_row(const struct ntk_planes *p, int frame, int row)
     const struct ntk_graph *g = p->c->p->graph;
     const struct ntk_frame *f = &p->c->p->frames[frame];
     const int columns = ntk_offsets(g, f->w);
+    const size_t most = batch_bytes(p->c, p->s);
     struct ntk_plane batch[BATCH_MAX];
+    size_t at = 0;
     int n = 0;
 
     if (frame == p->capture) {
@@ -242,21 +276,28 @@ static void run_row(const struct ntk_planes *p, int frame, int row)
         return;
     }
     for (int j = 0; j < columns; j++) {
-        if (f->needed[row * columns + j]) {
-            batch[n] = (struct ntk_plane){.index = n,
-                                          .d = {ntk_offset_at(g, f->h, row), ntk_offset_at(g, f->w, j)},
-                                          .row = row,
-                                          .sample = -1,
-                                          .equal = p->equal,
-                                          .same = p->same,
-                                          .sums = p->sums};
-            n++;
-        }
-        if (n == p->batch || j == columns - 1) {
+        const int d[] = {ntk_offset_at(g, f->h, row), ntk_offset_at(g, f->w, j)};
+        const size_t size = (size_t)ntk_plane_size(g, f->h, d[0]) * (size_t)ntk_plane_size(g, f->w, d[1]);
+        const size_t bytes = slots_bytes(p->c, p->s, size);
+
+        if (!f->needed[row * columns + j])
+            continue;
+        if (n == BATCH_MAX || at + bytes > most) {
             run_batch(p, frame, batch, n);
             n = 0;
+            at = 0;
         }
+        batch[n++] = (struct ntk_plane){.slots = p->slots + at,
+                                        .bytes = size * p->lanes * p->s->dtype,
+                                        .d = {d[0], d[1]},
+                                        .row = row,
+                                        .sample = p->sample,
+                                        .equal = p->equal,
+                                        .same = p->same,
+                                        .sums = p->sums};
+        at += bytes;
     }
+    run_batch(p, frame, batch, n);
 }
 
 bool ntk_planes_splits(const struct ntk_cpu *c)
@@ -285,7 +326,8 @@ void ntk_planes_block(struct ntk_planes *p, int64_t row, int n, const int64_t *e
 
     memset(p->sums, 0, (size_t)n * sums * sizeof *p->sums);
     for (int k = 0; k < n; k++)
-        batch[k] = (struct ntk_plane){.index = k,
+        batch[k] = (struct ntk_plane){.slots = p->slots + (size_t)k * slots_bytes(p->c, p->s, largest_plane(p->c)),
+                                      .bytes = largest_plane(p->c) * p->lanes * p->s->dtype,
                                       .row = e->row,
                                       .sample = row + k,
                                       .equal = equal + (size_t)k * p->lanes,

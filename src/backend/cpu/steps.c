@@ -24,7 +24,7 @@ static unsigned char *plane_of(const struct ntk_planes *p, const struct ntk_plan
     if (slot < 0)
         return ntk_plane_entry(p, frame, ~slot, p->c->frames[frame].row_slot[x->row],
                                ntk_offset_index(p->c->p->graph, p->c->p->frames[frame].w, x->d[1]));
-    return p->slots + ((size_t)x->index * (size_t)p->c->n_slots + (size_t)slot) * p->plane_bytes;
+    return x->slots + (size_t)slot * x->bytes;
 }
 
 /* The one or two parts of an axis: start in the plane, length, positions in both images. */
@@ -191,11 +191,32 @@ static void run_normalise(const struct ntk_planes *p, const struct ntk_plane *x,
     }
 }
 
+/* Operand i of a sweep or tail, from byte `at` on. */
+static struct ntk_plane_in plane_in(const struct ntk_planes *p, const struct ntk_plane *x,
+                                    const struct ntk_cpu_step *step, int i, size_t at)
+{
+    return (struct ntk_plane_in){.at = plane_of(p, x, step->s.frame, step->s.in_slot[i]) + at,
+                                 .open = step->open_in[i],
+                                 .add = step->add[i]};
+}
+
+static const void *fold_of(const struct ntk_planes *p, int side_set, double *factor)
+{
+    const struct ntk_fold *fold = ntk_cpu_fold(p->c, p->s->dtype, side_set);
+
+    *factor = fold ? fold->factor : 1;
+    return fold ? p->folds + (size_t)side_set * NTK_FOLD_PARS * p->s->dtype : NULL;
+}
+
+static bool any_sign(const struct ntk_planes *p, const struct ntk_cpu_step *step)
+{
+    return p->c->p->graph->nodes[step->s.in[0]].flags & NTK_SIGNED;
+}
+
 static void run_sweep(const struct ntk_planes *p, const struct ntk_plane *x,
                       const struct ntk_cpu_step *step, const struct ntk_area *a,
                       const bool *wanted)
 {
-    const unsigned char *k = plane_of(p, x, step->s.frame, step->s.in_slot[0]);
     const size_t w = (size_t)a->node->w;
 
     for (int i = 0; i < a->n; i++) {
@@ -208,15 +229,18 @@ static void run_sweep(const struct ntk_planes *p, const struct ntk_plane *x,
                                                .step1 = s.step1,
                                                .row1 = w * s.step1,
                                                .row2 = w * p->lanes},
-                                      .k = k + at,
+                                      .k = plane_in(p, x, step, 0, at),
                                       .side1 = s.side1,
                                       .side2 = s.side2,
                                       .stride1 = s.stride1,
                                       .stride2 = s.stride2,
                                       .par = par_of(p, step->s.side_set),
-                                      .lines = p->lines};
+                                      .any_sign = any_sign(p, step),
+                                      .zeros = p->zeros,
+                                      .spare = p->lines};
         int n = 1; /* wanted thetas are made first, second, ... */
 
+        args.fold = fold_of(p, step->s.side_set, &args.fold_factor);
         for (int o = 0; o < step->s.n_out; o++) {
             const int to = o == 0 ? 0 : n;
 
@@ -224,13 +248,16 @@ static void run_sweep(const struct ntk_planes *p, const struct ntk_plane *x,
                 continue;
             n += o > 0;
             args.out[to] = plane_of(p, x, step->s.frame, step->s.out_slot[o]) + at;
-            args.a[to] = step->sweep[o].a;
-            args.b[to] = step->sweep[o].b;
+            args.factor[to] = step->sweep[o].a;
             args.mix[to] = step->sweep[o].mix;
             if (o > 0)
-                args.theta[to] = plane_of(p, x, step->s.frame, step->s.in_slot[o]) + at;
+                args.theta[to - 1] = plane_in(p, x, step, o, at);
         }
         ntk_cpu_duals(p->s)->sweep[step->s.run.act->dual](&args);
+        for (int o = 0; o < step->s.n_out; o++)
+            if (wanted[o] && !step->open_out[o])
+                p->simd->close((size_t)r->rows, (size_t)r->columns, a->pitch, step->sweep[o].b,
+                               plane_of(p, x, step->s.frame, step->s.out_slot[o]) + at, p->lines);
     }
 }
 
@@ -258,6 +285,14 @@ static void run_conv(const struct ntk_planes *p, const struct ntk_plane *x,
                                 .out = out,
                                 .lines = p->lines};
 
+    for (int k = 0; step->open_out[0] && k < a->n; k++) {
+        const size_t at = rect_offset(p, a, &a->rect[k]);
+
+        p->simd->open((size_t)a->rect[k].rows, (size_t)a->rect[k].columns, a->pitch, step->sweep[0].a, in + at,
+                      out + at);
+    }
+    if (step->open_out[0])
+        return;
     if (!s->cyclic || w->wrap) {
         args.out_rows = (int)(a->size / p->lanes / a->pitch);
         args.out_columns = (int)a->pitch;
@@ -403,20 +438,23 @@ static void run_tail(const struct ntk_planes *p, struct ntk_plane *x,
                                               .step1 = sd.step1,
                                               .row1 = w * sd.step1,
                                               .row2 = w * p->lanes},
-                                     .k = plane_of(p, x, step->s.frame, step->s.in_slot[0]) + at,
+                                     .k = plane_in(p, x, step, 0, at),
                                      .side1 = sd.side1,
                                      .side2 = sd.side2,
                                      .stride1 = sd.stride1,
                                      .stride2 = sd.stride2,
                                      .par = par_of(p, step->s.side_set),
+                                     .any_sign = any_sign(p, step),
+                                     .zeros = p->zeros,
                                      .sum = {sums[0]}};
         int n = 0;
 
         for (int i = 1; i < step->s.n_in; i++)
             if (wanted[i]) {
-                args.theta[n++] = plane_of(p, x, step->s.frame, step->s.in_slot[i]) + at;
+                args.theta[n++] = plane_in(p, x, step, i, at);
                 args.sum[n] = sums[i];
             }
+        args.fold = fold_of(p, step->s.side_set, &args.fold_factor);
         ntk_cpu_duals(p->s)->tail[step->s.run.act->dual](&args);
     }
     for (int i = 0; i < step->s.n_in; i++)
