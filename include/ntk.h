@@ -555,8 +555,8 @@ typedef struct ntk_fit_opts {
                                  * the NNGP matrix too); default 0 */
     const char *diag_reg_spelling; /* what messages write before a diag_reg that would help; a constant;
                                     * NULL (default): "diag_reg = " */
-    const char *solver;         /* "cholesky", "eigen" or "lanczos" (ntk_solver_names); a constant. NULL (default): "eigen"
-                                 * with finite_time or NTK_DIAG_REG_AUTO, else "cholesky" */
+    const char *solver;         /* one of ntk_solver_names(), as "cholesky"; a constant. docs/engine.md says when which. NULL
+                                 * (default): "eigen" with finite_time or NTK_DIAG_REG_AUTO, else "cholesky" */
     int keep;                   /* 1: the kernel matrix stays in memory beside its factor, for ntk_model_refit: 8 n^2 bytes
                                  * instead of 4; default 0 */
     const double *weights;      /* [n], >= 0, not all 0: what is added to the diagonal for a sample is divided by its weight,
@@ -709,7 +709,7 @@ NTK_API NTK_NODISCARD ntk_status ntk_model_eigenvalues(const ntk_model *model, d
 
 /* Saves to, or loads from, an HDF5 file: net, samples, targets, solution, encoding. Without the
  * factor (with_factor = 0) the file is small and a loaded model computes it again when a variance
- * is asked for.
+ * is asked for. It has no solver's name: a loaded model's is the default, or "eigen" where its vectors are.
  * Loading: NTK_EIO names the part of the file that is missing, larger than the file, not finite or otherwise
  * wrong; NTK_ENOTSUP if the file's format is newer than this version's; NTK_ENOMEM if the memory bound is below what
  * it needs. Files of earlier versions load. The same holds for parameters and checkpoints below. */

@@ -71,8 +71,9 @@ struct ntk_model {
 /* Bytes of what a solution keeps, targets included; while it is made. */
 size_t ntk_model_matrices(const ntk_fit_opts *opts, int64_t n, int64_t outputs);
 size_t ntk_model_peak(const ntk_fit_opts *opts, int64_t n, int64_t outputs);
-/* The solver that options ask for. */
+/* The solver that options ask for; of options that were read. */
 const char *ntk_model_solver_name(const ntk_fit_opts *opts);
+const struct ntk_solver_class *ntk_model_solver_class(const ntk_fit_opts *opts);
 /* The kernels that they need, as for ntk_kernel_new. */
 unsigned ntk_model_want(const ntk_fit_opts *opts);
 /* NTK_POSTERIOR_NTK with covariance: the NNGP matrix is needed, too. */

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "context.h"
+#include "solve/solver.h"
 
 enum { N = 24, M = 7, D = 3, C = 2, TIMES = 3 };
 #define NET "serial(Dense(8, W_std=1.5, b_std=0.2), Relu(), Dense(1))"
@@ -827,23 +828,31 @@ static void wrong_matrices_are_refused(void **state)
     ntk_model_free(model);
 }
 
-/* A solver by its name; what lanczos does not have is said. */
+/* Each solver by its name; what it does not have is said. */
 static void solvers_are_chosen_by_name(void **state)
 {
-    const char *const names[] = {"cholesky", "eigen", "lanczos"};
-    double mean[3][M * C], loo[N * C];
+    double mean[M * C], first[M * C], loo[N * C], now = 1, later[M * C];
 
     (void)state;
-    for (int k = 0; k < 3; k++) {
+    for (size_t k = 0; k < ntk_n_solvers; k++) {
+        const struct ntk_solver_class *c = ntk_solvers[k];
         ntk_fit_opts o = options(1e-2);
         ntk_model *model;
 
-        o.solver = names[k];
+        o.solver = c->name;
         model = fit_to(y, &o);
-        assert_ok(ctx, ntk_model_predict(model, test, mean[k], NULL));
-        near_all(names[k], M * C, mean[k], mean[0], 1e-11);
-        if (k == 2)
-            assert_fails(ctx, NTK_ENOTSUP, "the solver 'lanczos' has no", ntk_model_leave_one_out(model, loo, NULL));
+        assert_ok(ctx, ntk_model_predict(model, test, k ? mean : first, NULL));
+        if (k)
+            near_all(c->name, M * C, mean, first, 1e-11);
+        if (c->inverse_diagonal)
+            assert_ok(ctx, ntk_model_leave_one_out(model, loo, NULL));
+        else
+            assert_fails(ctx, NTK_ENOTSUP, c->name, ntk_model_leave_one_out(model, loo, NULL));
+        if (c->eigen)
+            assert_ok(ctx, ntk_model_dynamics(model, &now, 1, NULL, test, NULL, NULL, later, NULL));
+        else
+            assert_fails(ctx, NTK_EINVAL, "t = infinity",
+                         ntk_model_dynamics(model, &now, 1, NULL, test, NULL, NULL, later, NULL));
         ntk_model_free(model);
     }
 }
