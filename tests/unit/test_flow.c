@@ -464,6 +464,25 @@ static void integrated_at_any_time(void **state)
     }
 }
 
+/* Numbers that the integrator cannot follow are an error, never the outputs at the start. */
+static void a_kernel_that_is_too_large_is_an_error(void **state)
+{
+    const double large[] = {1e200, 1e300}, y[] = {1, 0, 0, 1}, t = 1e-3;
+
+    (void)state;
+    for (int i = 0; i < 5; i++) { /* both losses, of the larger with momentum too */
+        const double k = large[i > 0], K[] = {k, k / 2, k / 2, k};
+        ntk_flow_opts o;
+        double f[4];
+
+        ntk_flow_opts_init(&o);
+        o.loss = i % 2 ? NTK_LOSS_XENT : NTK_LOSS_MSE;
+        o.momentum = i > 2 ? 0.9 : (double)NAN;
+        assert_fails(ctx, NTK_ENUMERIC, "the integrator failed on the way to t = 0.001",
+                     ntk_flow(ctx, &o, 2, 0, 2, K, NULL, y, NULL, NULL, &t, 1, f, NULL));
+    }
+}
+
 static void a_rising_loss_is_said(void **state)
 {
     const double K[] = {1, 0, 0, -1e-3}, y[] = {1, 0, 0, 1}, times[] = {1, 1e5};
@@ -590,6 +609,7 @@ int main(void)
         cmocka_unit_test(null_directions_stay),
         cmocka_unit_test(indefinite_matrices_are_refused),
         cmocka_unit_test(integrated_at_any_time),
+        cmocka_unit_test(a_kernel_that_is_too_large_is_an_error),
         cmocka_unit_test(a_rising_loss_is_said),
         cmocka_unit_test(a_flow_goes_on_from_a_state),
         cmocka_unit_test(it_can_be_cancelled),
