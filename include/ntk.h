@@ -644,7 +644,9 @@ NTK_API const ntk_data *ntk_model_x(const ntk_model *model);
 NTK_API void ntk_model_y(const ntk_model *model, double *y);
 /* The options that it was fitted with, which texts and arrays belong to; weights and noise are those of ntk_model_x. */
 NTK_API NTK_NODISCARD ntk_status ntk_model_opts(const ntk_model *model, ntk_fit_opts *opts);
-/* Keeps a schema with a model, or with parameters, and in their files; NULL: none. It stays the caller's. */
+/* Keeps a schema with a model, or with parameters, and in their files; NULL: none. It stays the caller's. One that names
+ * other features or outputs than there are is not saved (NTK_EINVAL), nor is such a scaler; one whose targets or classes
+ * become of another number by ntk_model_refit is dropped. */
 NTK_API void ntk_model_set_schema(ntk_model *model, ntk_schema *schema);
 NTK_API const ntk_schema *ntk_model_schema(const ntk_model *model); /* NULL: none; it belongs to the model */
 NTK_API int64_t ntk_model_outputs(const ntk_model *model);

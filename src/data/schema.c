@@ -91,9 +91,21 @@ const char *const *ntk_schema_classes(const ntk_schema *schema, size_t *n, const
 
 bool ntk_schema_fits(const ntk_schema *schema, int64_t features, int64_t outputs)
 {
-    return !schema || ((!schema->n_features || schema->n_features == features) &&
+    return !schema || ((!features || !schema->n_features || schema->n_features == features) &&
                        (schema->n_classes ? schema->n_classes == outputs
                                           : !schema->n_targets || schema->n_targets == outputs));
+}
+
+ntk_status ntk_check_saved(ntk_ctx *ctx, const ntk_schema *schema, const ntk_scaler *scaler, int64_t features,
+                           int64_t outputs)
+{
+    if (!ntk_schema_fits(schema, features, outputs))
+        return ntk_fail(ctx, NTK_EINVAL, "the schema is not one of %lld features and %lld outputs: nothing is saved",
+                        (long long)features, (long long)outputs);
+    if (scaler && ntk_features_of(scaler->shape) != features)
+        return ntk_fail(ctx, NTK_EINVAL, "the scaler is of %lld features, the samples have %lld: nothing is saved",
+                        (long long)ntk_features_of(scaler->shape), (long long)features);
+    return NTK_OK;
 }
 
 /* ---- classes */

@@ -100,6 +100,7 @@ static void expressions_follow_python(void **state)
         {"2 if 'a' == \"a\" else 3", "2"},
         {"2 if 1 == 'a' else 3", "3"},
         {"2 if None == None else 3", "2"},
+        {"2 if (3, 3) == (3, 3) and (3, 3) != (3, 4) and (3, 3) != (3,) and (3,) != 3 else 3", "2"},
     };
     char text[200], want[200];
 
