@@ -274,16 +274,17 @@ bool ridge_is_chosen(const struct args *a)
     return a->diag_reg && strcmp(a->diag_reg, "auto") == 0;
 }
 
-static void say_own(const char *train, const char *name, const char *column, int64_t n, const double *x)
+/* Which column of a table, was said with the others. */
+static void say_own(const char *train, const char *name, bool table, int64_t n, const double *x)
 {
     int64_t zeros = 0;
 
     for (int64_t i = 0; i < n; i++)
         zeros += x[i] == 0;
+    if (!table)
+        note("%s: %s from the array '%s'", train, name, name);
     if (zeros && strcmp(name, "weights") == 0)
-        note("%s: %s from %s, %lld samples of weight 0 are left out", train, name, column, (long long)zeros);
-    else
-        note("%s: %s from %s", train, name, column);
+        note("%s: %lld sample%s left out, of weight 0", train, (long long)zeros, zeros == 1 ? " is" : "s are");
 }
 
 /* A number of each training sample, if it is asked for: a column of a table, of other files the array of that name. */
@@ -300,7 +301,7 @@ static int own_number(const struct args *a, const struct samples *s, const char 
     if (!asked && there)
         note("%s has %s, which --%s %s would use", a->train, name, name, name);
     if (asked)
-        say_own(a->train, name, asked, ntk_data_n(s->train), there);
+        say_own(a->train, name, is_table(s->train_file), ntk_data_n(s->train), there);
     *numbers = asked ? there : NULL;
     return EXIT_OK;
 }

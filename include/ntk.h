@@ -324,6 +324,7 @@ typedef struct ntk_table {
     int matched;        /* columns are those of opts.schema: 1 by name, 2 by number; 0: there was none */
     const char *const *dropped, *const *notes; /* columns left out; sentences on what looks wrong */
     size_t n_dropped, n_notes;
+    const char *weights, *noise; /* names of the columns that opts.weights and opts.noise asked for; NULL: none */
 } ntk_table;
 
 /* The schema of training data for targets of a kind. With NTK_ONEHOT and NTK_CENTERED it has the classes

@@ -63,6 +63,11 @@ try $eval --train all.csv --weights w --drop s --diag-reg 0.02,0.2,2 --absolute 
 try $eval --train all.csv --weights w --noise s --diag-reg auto | sed 's/^seconds.*/seconds/'
 ntk fit --train all.csv --weights w --noise s $raw --diag-reg auto --out model.h5 --json | sed 's/, "seconds".*//'
 
+echo "which columns they are, by name"
+named="ntk eval --target y --targets raw --net Dense(1) --test all.csv --train all.csv --diag-reg 1"
+$named --weights 1 --noise s 2>&1 | grep '^ntk'
+$named --weights w --noise 3 --json --quiet | tr '{' '\n' | grep 'all.csv'
+
 echo "refused"
 rm model.h5
 for row in '-1' 'x' '' 'inf'; do

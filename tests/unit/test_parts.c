@@ -284,11 +284,24 @@ static void table_fails(struct fixture *f, const char *message, const char *text
     fails(f, NTK_EINVAL, message, write_text(f, "a.csv", text), opts);
 }
 
+/* The names of its columns of weights and noise; NULL: none. */
+static void assert_own(const ntk_schema *schema, const char *of_weights, const char *of_noise)
+{
+    const ntk_table *t = ntk_schema_table(schema);
+
+    assert_non_null(t);
+    assert_int_equal(t->weights != NULL, of_weights != NULL);
+    assert_int_equal(t->noise != NULL, of_noise != NULL);
+    assert_true(!of_weights || strcmp(t->weights, of_weights) == 0);
+    assert_true(!of_noise || strcmp(t->noise, of_noise) == 0);
+}
+
 /* Beyond 64 rows the table grows. */
 static void columns_of_weights(void **state)
 {
     struct fixture *f = *state;
     char text[4096] = "a,b,w\n";
+    ntk_schema *copy;
     ntk_data *d;
 
     for (int i = 0; i < 100; i++)
@@ -301,6 +314,13 @@ static void columns_of_weights(void **state)
         assert_near(((const double *)ntk_data_part(d, NTK_PART_WEIGHTS))[i], i + 0.5, 0, 1);
     }
     assert_int_equal(ntk_schema_table(ntk_data_schema(d))->n_dropped, 0);
+    assert_own(ntk_data_schema(d), "w", NULL);
+    assert_int_equal(ntk_schema_new(d, NTK_RAW, &copy), NTK_OK);
+    ntk_data_free(d);
+    assert_own(copy, "w", NULL);
+    ntk_schema_free(copy);
+    d = load_table(f, text, &LOAD_OPTS(.dtype = NTK_F64, .weights = "2", .noise = "a", .target = "none"));
+    assert_own(ntk_data_schema(d), "w", "a");
     ntk_data_free(d);
     d = load_table(f, "1,2,3\n4,5,6\n", &LOAD_OPTS(.dtype = NTK_F64, .weights = "0", .target = "none"));
     assert_shape(d, 2, 0, 1, 1, 2);
