@@ -514,9 +514,9 @@ NTK_API NTK_NODISCARD ntk_status ntk_kernel_solve(ntk_ctx *ctx, int64_t n, ntk_d
  * complete. So work that was interrupted goes on where it was, and what is there is not computed again. */
 typedef struct ntk_files ntk_files;
 /* The matrices of nets, want and dtype as ntk_kernel_new has them, between samples x1 and x2 (NULL: x1 with itself). The
- * folder is made if it is not there, and says in store.txt what it has: it belongs to one list of matrices, of which any
- * may be asked for, and to samples, by their 128-bit hash, a dtype and a backend; NTK_EINVAL says what differs. nets may be
- * freed afterwards, samples must outlive the store. */
+ * folder is made if it is not there, and says in store.txt what it has: it belongs to one list of nets, of which any may be
+ * asked for, and to samples, by their 128-bit hash, a dtype and a backend; NTK_EINVAL says what differs. A matrix that is
+ * not there of a net that is, is added. nets may be freed afterwards, samples must outlive the store. */
 NTK_API NTK_NODISCARD ntk_status ntk_files_open(ntk_ctx *ctx, const char *folder, const ntk_net *const *nets,
                                                 size_t n_nets, unsigned want, ntk_dtype dtype, const ntk_data *x1,
                                                 const ntk_data *x2, ntk_files **files);
