@@ -3,6 +3,7 @@
  * common.c - what several commands do: nets, words, figures, options of a fit.
  */
 #include <errno.h>
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -145,28 +146,37 @@ int parse_targets(const char *text, ntk_targets *targets)
     return EXIT_OK;
 }
 
-int parse_times(const char *text, double **times, size_t *n)
+/* Numbers from 0 to most, separated by commas, into a new array; a refusal says what they must be and, of several, which
+ * is not. */
+static int parse_numbers(const char *must, const char *text, double most, double **numbers, size_t *n)
 {
     const char *p = text;
+    char *end;
 
-    if (!text)
-        return usage("--times is missing, e.g. --times 0.1,1,10,inf");
-    *times = malloc((strlen(text) + 1) * sizeof **times);
-    if (!*times)
+    *numbers = malloc((strlen(text) + 1) * sizeof **numbers);
+    if (!*numbers)
         return usage("no memory");
-    for (*n = 0;; p++) {
-        char *end;
-        const double t = strtod(p, &end);
+    for (*n = 0;; p = end + 1) {
+        const double x = strtod(p, &end);
+        const int length = (int)strcspn(p, ",");
 
-        if (end == p || !(t >= 0) || (*end && *end != ',')) {
-            free(*times);
-            return usage("--times must be numbers >= 0 separated by commas, got '%s'", text);
+        if (length == 0 || end != p + length || !(x >= 0 && x <= most)) {
+            free(*numbers);
+            *numbers = NULL;
+            return strchr(text, ',') ? usage("%s, got '%s', of which number %zu is '%.*s'", must, text, *n + 1, length, p)
+                                     : usage("%s, got '%s'", must, text);
         }
-        (*times)[(*n)++] = t;
-        p = end;
-        if (!*p)
+        (*numbers)[(*n)++] = x;
+        if (!*end)
             return EXIT_OK;
     }
+}
+
+int parse_times(const char *text, double **times, size_t *n)
+{
+    if (!text)
+        return usage("--times is missing, e.g. --times 0.1,1,10,inf");
+    return parse_numbers("--times must be numbers >= 0 separated by commas", text, (double)INFINITY, times, n);
 }
 
 /* ---- figures of predictions */
@@ -233,28 +243,12 @@ double cross_entropy(const double *f, const double *y, int64_t n, int64_t output
 
 int parse_ridges(const char *text, double **ridges, size_t *n)
 {
-    const char *p = text ? text : "0";
-    const bool automatic = strcmp(p, "auto") == 0;
+    const bool automatic = text && strcmp(text, "auto") == 0;
 
-    *ridges = malloc((strlen(p) + 1) * sizeof **ridges);
-    if (!*ridges)
-        return usage("no memory");
-    (*ridges)[0] = NTK_DIAG_REG_AUTO;
-    for (*n = automatic ? 1 : 0; !automatic; p++) {
-        char *end;
-        const double r = strtod(p, &end);
-
-        if (end == p || !(r >= 0) || isinf(r) || (*end && *end != ',')) {
-            free(*ridges);
-            *ridges = NULL;
-            return usage("--diag-reg must be a number >= 0, numbers with commas between (ntk eval), or auto, got '%s'",
-                         text);
-        }
-        (*ridges)[(*n)++] = r;
-        p = end;
-        if (!*p)
-            break;
-    }
+    STEP(parse_numbers("--diag-reg must be a number >= 0, numbers with commas between (ntk eval), or auto",
+                       text && !automatic ? text : "0", DBL_MAX, ridges, n));
+    if (automatic)
+        (*ridges)[0] = NTK_DIAG_REG_AUTO;
     return EXIT_OK;
 }
 
