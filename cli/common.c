@@ -306,6 +306,15 @@ static int own_numbers(const struct args *a, const struct samples *s, ntk_fit_op
     return own_number(a, s, "noise", a->noise, NTK_PART_NOISE, &o->noise);
 }
 
+int check_no_weights(const struct args *a, const char *option)
+{
+    if (!a->weights && !a->noise)
+        return EXIT_OK;
+    return usage("--%s belongs to t = infinity: at the finite times of --%s what is added to the diagonal must be the same "
+                 "for all samples (--diag-reg)",
+                 a->weights ? "weights" : "noise", option);
+}
+
 int fit_options(const struct args *a, const struct samples *s, ntk_fit_opts *o)
 {
     double *ridges = NULL;

@@ -241,6 +241,10 @@ class _NTKEstimator(BaseEstimator):
         return model
 
     def _fit_model(self, alpha, finite_time, covariance):
+        if finite_time and (self._weights is not None or self._noise is not None):
+            given = "sample_weight and class_weight" if self._weights is not None else "an array as alpha"
+            raise ValueError(f"{given}: for time=None only; at finite times (time, predict_at) what is added to the diagonal "
+                             "must be the same for all samples")
         mean_loss = True
         return self._net.call(_core.Model.fit, self._net.text, self.X_fit_, self._targets, self._posterior,
                               self._dtype, alpha, self._absolute, finite_time, mean_loss, covariance, self._weights,
