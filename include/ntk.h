@@ -359,9 +359,10 @@ NTK_API NTK_NODISCARD ntk_status ntk_schema_number(const ntk_schema *schema, ntk
                                                    int64_t *unseen);
 
 /* Standardisation: none; each feature on its own; each channel over all positions. Mean and
- * deviation (1/n) are of the data it is learned on; constant features are only shifted. */
+ * deviation (1/n) are of the data it is learned on, by weights [n], >= 0 and not all 0 (NULL: all 1), so that one of 2 is
+ * what two equal samples are; constant features are only shifted. */
 typedef enum ntk_standardize { NTK_STD_NONE, NTK_STD_FEATURE, NTK_STD_CHANNEL } ntk_standardize;
-NTK_API NTK_NODISCARD ntk_status ntk_scaler_fit(ntk_standardize kind, const ntk_data *data,
+NTK_API NTK_NODISCARD ntk_status ntk_scaler_fit(ntk_standardize kind, const ntk_data *data, const double *weights,
                                                 ntk_scaler **scaler);
 /* A standardised copy of data, all other parts included. NTK_ESHAPE if shapes differ from the learned (NTK_STD_NONE takes
  * any). */
