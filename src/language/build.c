@@ -440,7 +440,7 @@ ntk_status ntk_evaluate_word(struct ntk_builder *b, const struct ntk_expr *e, co
     struct ntk_where at = ntk_place(b, e);
 
     at.name = parameter;
-    if (e->kind == NTK_EXPR_CALL || (e->kind == NTK_EXPR_NAME && !in_scope(b, e->text)))
+    if ((e->kind == NTK_EXPR_CALL && e->n == 0) || (e->kind == NTK_EXPR_NAME && !in_scope(b, e->text)))
         return ntk_fail_at(&at, NTK_EPARSE, "a word is written in quotes: '%s' or \"%s\"", e->text, e->text);
     return ntk_evaluate(b, e, v);
 }
