@@ -324,6 +324,7 @@ typedef struct ntk_table {
     int matched;        /* columns are those of opts.schema: 1 by name, 2 by number; 0: there was none */
     const char *const *dropped, *const *notes; /* columns left out; sentences on what looks wrong */
     size_t n_dropped, n_notes;
+    const char *weights, *noise; /* names of the columns that opts.weights and opts.noise asked for; NULL: none */
 } ntk_table;
 
 /* The schema of training data for targets of a kind. With NTK_ONEHOT and NTK_CENTERED it has the classes
@@ -358,9 +359,10 @@ NTK_API NTK_NODISCARD ntk_status ntk_schema_number(const ntk_schema *schema, ntk
                                                    int64_t *unseen);
 
 /* Standardisation: none; each feature on its own; each channel over all positions. Mean and
- * deviation (1/n) are of the data it is learned on; constant features are only shifted. */
+ * deviation (1/n) are of the data it is learned on, by weights [n], >= 0 and not all 0 (NULL: all 1), so that one of 2 is
+ * what two equal samples are; constant features are only shifted. */
 typedef enum ntk_standardize { NTK_STD_NONE, NTK_STD_FEATURE, NTK_STD_CHANNEL } ntk_standardize;
-NTK_API NTK_NODISCARD ntk_status ntk_scaler_fit(ntk_standardize kind, const ntk_data *data,
+NTK_API NTK_NODISCARD ntk_status ntk_scaler_fit(ntk_standardize kind, const ntk_data *data, const double *weights,
                                                 ntk_scaler **scaler);
 /* A standardised copy of data, all other parts included. NTK_ESHAPE if shapes differ from the learned (NTK_STD_NONE takes
  * any). */
@@ -513,9 +515,9 @@ NTK_API NTK_NODISCARD ntk_status ntk_kernel_solve(ntk_ctx *ctx, int64_t n, ntk_d
  * complete. So work that was interrupted goes on where it was, and what is there is not computed again. */
 typedef struct ntk_files ntk_files;
 /* The matrices of nets, want and dtype as ntk_kernel_new has them, between samples x1 and x2 (NULL: x1 with itself). The
- * folder is made if it is not there, and says in store.txt what it has: it belongs to one list of matrices, of which any
- * may be asked for, and to samples, by their 128-bit hash, a dtype and a backend; NTK_EINVAL says what differs. nets may be
- * freed afterwards, samples must outlive the store. */
+ * folder is made if it is not there, and says in store.txt what it has: it belongs to one list of nets, of which any may be
+ * asked for, and to samples, by their 128-bit hash, a dtype and a backend; NTK_EINVAL says what differs. A matrix that is
+ * not there of a net that is, is added. nets may be freed afterwards, samples must outlive the store. */
 NTK_API NTK_NODISCARD ntk_status ntk_files_open(ntk_ctx *ctx, const char *folder, const ntk_net *const *nets,
                                                 size_t n_nets, unsigned want, ntk_dtype dtype, const ntk_data *x1,
                                                 const ntk_data *x2, ntk_files **files);

@@ -44,6 +44,7 @@ struct ntk_schema {
     double *labels;              /* ascending; NULL: words, in the order of their bytes */
     bool from_table;             /* table and its lists are there */
     char **dropped, **notes;
+    char **own;                  /* [2] those of weights and noise, "" for none */
     ntk_table table;
 };
 

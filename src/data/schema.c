@@ -35,6 +35,7 @@ void ntk_schema_free(ntk_schema *schema)
     free(schema->labels);
     free(schema->dropped);
     free(schema->notes);
+    free(schema->own);
     free(schema);
 }
 
@@ -199,12 +200,15 @@ static ntk_status copy_table(const ntk_schema *from, ntk_schema *to)
         return NTK_OK;
     to->dropped = ntk_texts(to->ctx, from->table.dropped, from->table.n_dropped);
     to->notes = ntk_texts(to->ctx, from->table.notes, from->table.n_notes);
-    if (!to->dropped || !to->notes)
+    to->own = ntk_texts(to->ctx, (const char *const *)from->own, 2);
+    if (!to->dropped || !to->notes || !to->own)
         return NTK_ENOMEM;
     to->from_table = true;
     to->table = from->table;
     to->table.dropped = (const char *const *)to->dropped;
     to->table.notes = (const char *const *)to->notes;
+    to->table.weights = from->table.weights ? to->own[0] : NULL;
+    to->table.noise = from->table.noise ? to->own[1] : NULL;
     return NTK_OK;
 }
 

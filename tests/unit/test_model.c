@@ -708,7 +708,7 @@ static void models_are_saved(void **state)
         skip();
     close(mkstemp(path));
     fixture_read(&f);
-    assert_ok(ctx, ntk_scaler_fit(NTK_STD_FEATURE, f.train, &scaler));
+    assert_ok(ctx, ntk_scaler_fit(NTK_STD_FEATURE, f.train, NULL, &scaler));
     for (int k = 0; k < 8; k++) {
         ntk_fit_opts o;
         ntk_model *saved, *loaded;
