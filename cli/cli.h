@@ -216,6 +216,8 @@ ntk_status network_outputs(const ntk_params *params, const ntk_data *x, double *
 ntk_status network_kernel(const ntk_params *params, ntk_form form, const ntk_data *x1,
                           const ntk_data *x2, double *k);
 void to_double(ntk_dtype dtype, int64_t n, const void *x, double *out);
+/* Refuses weights and noise beside an option that asks for finite times. */
+int check_no_weights(const struct args *a, const char *option);
 /* Fit options from --get, --dtype, --diag-reg (the first), --absolute, --mean, --store; the samples' weights and noise. */
 int fit_options(const struct args *a, const struct samples *s, ntk_fit_opts *o);
 

@@ -98,7 +98,9 @@ static void report(const struct args *a, const struct samples *s, const struct t
 
     if (a->json)
         json_open(&j, NULL, '[');
-    else
+    if (!a->json && ridge_is_chosen(a))
+        printf("diag_reg %.3g, by leave-one-out\n", t->diag_reg);
+    if (!a->json)
         printf("%12s %14s%s%s\n", "t", t->xent ? "train xent" : "train mse",
                classes ? "  train acc" : "", classes && m ? "   test acc" : "");
     for (size_t k = 0; k < t->n_times; k++) {
@@ -119,7 +121,7 @@ static void report(const struct args *a, const struct samples *s, const struct t
                 json_number(&j, "test_accuracy", accuracy(s->test, test, m, s->outputs));
             if (t->null_directions >= 0)
                 json_integer(&j, "null_directions", t->null_directions);
-            if (k == 0 && ridge_is_chosen(a))
+            if (!flow_wanted(a))
                 json_number(&j, "diag_reg", t->diag_reg);
             if (k == 0)
                 json_samples(&j, a, s);
@@ -166,7 +168,7 @@ int cmd_dynamics(ntk_ctx *ctx, const struct args *a)
     t.xent = a->loss && strcmp(a->loss, "xent") == 0;
     if (t.xent)
         with.targets = "onehot";
-    code = flow_wanted(a) ? flow_check(a, &t) : EXIT_OK;
+    code = flow_wanted(a) ? flow_check(a, &t) : check_no_weights(a, "times");
     if (code == EXIT_OK && a->params)
         code = network_samples(ctx, &with, &s, &params);
     else if (code == EXIT_OK)

@@ -411,8 +411,10 @@ int cmd_eval(ntk_ctx *ctx, const struct args *a)
     struct samples s = {.y = NULL};
     double *ridges = NULL;
     size_t n_ridges;
-    int code = parse_ridges(a->diag_reg, &ridges, &n_ridges);
+    int code = isinf(a->time) ? EXIT_OK : check_no_weights(a, "time");
 
+    if (code == EXIT_OK)
+        code = parse_ridges(a->diag_reg, &ridges, &n_ridges);
     for (size_t i = 0; (i < a->n_nets || i == 0) && code == EXIT_OK; i++)
         code = parse_net(ctx, a, i, &nets[i]);
     if (code == EXIT_OK)

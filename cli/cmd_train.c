@@ -205,7 +205,7 @@ static int keep_encoding(ntk_ctx *ctx, struct run *r)
         TRY(ctx, ntk_params_set_scaler(r->p, r->s.scaler));
         return EXIT_OK;
     }
-    TRY(ctx, ntk_scaler_fit(NTK_STD_NONE, r->s.train, &none));
+    TRY(ctx, ntk_scaler_fit(NTK_STD_NONE, r->s.train, NULL, &none));
     status = ntk_params_set_scaler(r->p, none);
     ntk_scaler_free(none);
     TRY(ctx, status);

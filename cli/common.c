@@ -3,6 +3,7 @@
  * common.c - what several commands do: nets, words, figures, options of a fit.
  */
 #include <errno.h>
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -145,28 +146,37 @@ int parse_targets(const char *text, ntk_targets *targets)
     return EXIT_OK;
 }
 
-int parse_times(const char *text, double **times, size_t *n)
+/* Numbers from 0 to most, separated by commas, into a new array; a refusal says what they must be and, of several, which
+ * is not. */
+static int parse_numbers(const char *must, const char *text, double most, double **numbers, size_t *n)
 {
     const char *p = text;
+    char *end;
 
-    if (!text)
-        return usage("--times is missing, e.g. --times 0.1,1,10,inf");
-    *times = malloc((strlen(text) + 1) * sizeof **times);
-    if (!*times)
+    *numbers = malloc((strlen(text) + 1) * sizeof **numbers);
+    if (!*numbers)
         return usage("no memory");
-    for (*n = 0;; p++) {
-        char *end;
-        const double t = strtod(p, &end);
+    for (*n = 0;; p = end + 1) {
+        const double x = strtod(p, &end);
+        const int length = (int)strcspn(p, ",");
 
-        if (end == p || !(t >= 0) || (*end && *end != ',')) {
-            free(*times);
-            return usage("--times must be numbers >= 0 separated by commas, got '%s'", text);
+        if (length == 0 || end != p + length || !(x >= 0 && x <= most)) {
+            free(*numbers);
+            *numbers = NULL;
+            return strchr(text, ',') ? usage("%s, got '%s', of which number %zu is '%.*s'", must, text, *n + 1, length, p)
+                                     : usage("%s, got '%s'", must, text);
         }
-        (*times)[(*n)++] = t;
-        p = end;
-        if (!*p)
+        (*numbers)[(*n)++] = x;
+        if (!*end)
             return EXIT_OK;
     }
+}
+
+int parse_times(const char *text, double **times, size_t *n)
+{
+    if (!text)
+        return usage("--times is missing, e.g. --times 0.1,1,10,inf");
+    return parse_numbers("--times must be numbers >= 0 separated by commas", text, (double)INFINITY, times, n);
 }
 
 /* ---- figures of predictions */
@@ -233,28 +243,12 @@ double cross_entropy(const double *f, const double *y, int64_t n, int64_t output
 
 int parse_ridges(const char *text, double **ridges, size_t *n)
 {
-    const char *p = text ? text : "0";
-    const bool automatic = strcmp(p, "auto") == 0;
+    const bool automatic = text && strcmp(text, "auto") == 0;
 
-    *ridges = malloc((strlen(p) + 1) * sizeof **ridges);
-    if (!*ridges)
-        return usage("no memory");
-    (*ridges)[0] = NTK_DIAG_REG_AUTO;
-    for (*n = automatic ? 1 : 0; !automatic; p++) {
-        char *end;
-        const double r = strtod(p, &end);
-
-        if (end == p || !(r >= 0) || isinf(r) || (*end && *end != ',')) {
-            free(*ridges);
-            *ridges = NULL;
-            return usage("--diag-reg must be a number >= 0, numbers with commas between (ntk eval), or auto, got '%s'",
-                         text);
-        }
-        (*ridges)[(*n)++] = r;
-        p = end;
-        if (!*p)
-            break;
-    }
+    STEP(parse_numbers("--diag-reg must be a number >= 0, numbers with commas between (ntk eval), or auto",
+                       text && !automatic ? text : "0", DBL_MAX, ridges, n));
+    if (automatic)
+        (*ridges)[0] = NTK_DIAG_REG_AUTO;
     return EXIT_OK;
 }
 
@@ -274,16 +268,17 @@ bool ridge_is_chosen(const struct args *a)
     return a->diag_reg && strcmp(a->diag_reg, "auto") == 0;
 }
 
-static void say_own(const char *train, const char *name, const char *column, int64_t n, const double *x)
+/* Which column of a table, was said with the others. */
+static void say_own(const char *train, const char *name, bool table, int64_t n, const double *x)
 {
     int64_t zeros = 0;
 
     for (int64_t i = 0; i < n; i++)
         zeros += x[i] == 0;
+    if (!table)
+        note("%s: %s from the array '%s'", train, name, name);
     if (zeros && strcmp(name, "weights") == 0)
-        note("%s: %s from %s, %lld samples of weight 0 are left out", train, name, column, (long long)zeros);
-    else
-        note("%s: %s from %s", train, name, column);
+        note("%s: %lld sample%s left out, of weight 0", train, (long long)zeros, zeros == 1 ? " is" : "s are");
 }
 
 /* A number of each training sample, if it is asked for: a column of a table, of other files the array of that name. */
@@ -300,7 +295,7 @@ static int own_number(const struct args *a, const struct samples *s, const char 
     if (!asked && there)
         note("%s has %s, which --%s %s would use", a->train, name, name, name);
     if (asked)
-        say_own(a->train, name, asked, ntk_data_n(s->train), there);
+        say_own(a->train, name, is_table(s->train_file), ntk_data_n(s->train), there);
     *numbers = asked ? there : NULL;
     return EXIT_OK;
 }
@@ -309,6 +304,15 @@ static int own_numbers(const struct args *a, const struct samples *s, ntk_fit_op
 {
     STEP(own_number(a, s, "weights", a->weights, NTK_PART_WEIGHTS, &o->weights));
     return own_number(a, s, "noise", a->noise, NTK_PART_NOISE, &o->noise);
+}
+
+int check_no_weights(const struct args *a, const char *option)
+{
+    if (!a->weights && !a->noise)
+        return EXIT_OK;
+    return usage("--%s belongs to t = infinity: at the finite times of --%s what is added to the diagonal must be the same "
+                 "for all samples (--diag-reg)",
+                 a->weights ? "weights" : "noise", option);
 }
 
 int fit_options(const struct args *a, const struct samples *s, ntk_fit_opts *o)

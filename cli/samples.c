@@ -93,7 +93,8 @@ static int load_train(ntk_ctx *ctx, const struct args *a, const ntk_schema *like
     if (!a->standardize && !known && is_table(s->train_file))
         kind = NTK_STD_FEATURE;
     if (kind != NTK_STD_NONE && !known)
-        TRY(ctx, ntk_scaler_fit(kind, s->train_file, &s->fitted));
+        TRY(ctx, ntk_scaler_fit(kind, s->train_file, a->weights ? ntk_data_part(s->train_file, NTK_PART_WEIGHTS) : NULL,
+                                &s->fitted));
     s->scaler = known ? known : s->fitted;
     n = ntk_data_n(s->train_file);
     n = a->train_limit && a->train_limit < n ? a->train_limit : n;

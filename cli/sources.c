@@ -111,6 +111,14 @@ static void add_table(char *line, size_t size, const ntk_schema *s)
                     : t->matched == 2 ? "; features by number "
                                       : "; features ");
     add_names(line, size, features, n_features);
+    if (t->weights) {
+        add(line, size, "; weights ");
+        add_names(line, size, &t->weights, 1);
+    }
+    if (t->noise) {
+        add(line, size, "; noise ");
+        add_names(line, size, &t->noise, 1);
+    }
     if (t->n_dropped) {
         add(line, size, "; dropped ");
         add_names(line, size, t->dropped, t->n_dropped);
@@ -159,6 +167,10 @@ static void json_table(struct json *j, const ntk_schema *s)
     json_texts(j, "features", names, n);
     if (t->matched)
         json_text(j, "matched", t->matched == 1 ? "name" : "number");
+    if (t->weights)
+        json_text(j, "weights", t->weights);
+    if (t->noise)
+        json_text(j, "noise", t->noise);
     json_texts(j, "dropped", t->dropped, t->n_dropped);
     json_texts(j, "notes", t->notes, t->n_notes);
 }

@@ -324,6 +324,7 @@ typedef struct ntk_table {
     int matched;        /* columns are those of opts.schema: 1 by name, 2 by number; 0: there was none */
     const char *const *dropped, *const *notes; /* columns left out; sentences on what looks wrong */
     size_t n_dropped, n_notes;
+    const char *weights, *noise; /* names of the columns that opts.weights and opts.noise asked for; NULL: none */
 } ntk_table;
 
 /* The schema of training data for targets of a kind. With NTK_ONEHOT and NTK_CENTERED it has the classes
@@ -358,9 +359,10 @@ NTK_API NTK_NODISCARD ntk_status ntk_schema_number(const ntk_schema *schema, ntk
                                                    int64_t *unseen);
 
 /* Standardisation: none; each feature on its own; each channel over all positions. Mean and
- * deviation (1/n) are of the data it is learned on; constant features are only shifted. */
+ * deviation (1/n) are of the data it is learned on, by weights [n], >= 0 and not all 0 (NULL: all 1), so that one of 2 is
+ * what two equal samples are; constant features are only shifted. */
 typedef enum ntk_standardize { NTK_STD_NONE, NTK_STD_FEATURE, NTK_STD_CHANNEL } ntk_standardize;
-NTK_API NTK_NODISCARD ntk_status ntk_scaler_fit(ntk_standardize kind, const ntk_data *data,
+NTK_API NTK_NODISCARD ntk_status ntk_scaler_fit(ntk_standardize kind, const ntk_data *data, const double *weights,
                                                 ntk_scaler **scaler);
 /* A standardised copy of data, all other parts included. NTK_ESHAPE if shapes differ from the learned (NTK_STD_NONE takes
  * any). */
@@ -513,9 +515,9 @@ NTK_API NTK_NODISCARD ntk_status ntk_kernel_solve(ntk_ctx *ctx, int64_t n, ntk_d
  * complete. So work that was interrupted goes on where it was, and what is there is not computed again. */
 typedef struct ntk_files ntk_files;
 /* The matrices of nets, want and dtype as ntk_kernel_new has them, between samples x1 and x2 (NULL: x1 with itself). The
- * folder is made if it is not there, and says in store.txt what it has: it belongs to one list of matrices, of which any
- * may be asked for, and to samples, by their 128-bit hash, a dtype and a backend; NTK_EINVAL says what differs. nets may be
- * freed afterwards, samples must outlive the store. */
+ * folder is made if it is not there, and says in store.txt what it has: it belongs to one list of nets, of which any may be
+ * asked for, and to samples, by their 128-bit hash, a dtype and a backend; NTK_EINVAL says what differs. A matrix that is
+ * not there of a net that is, is added. nets may be freed afterwards, samples must outlive the store. */
 NTK_API NTK_NODISCARD ntk_status ntk_files_open(ntk_ctx *ctx, const char *folder, const ntk_net *const *nets,
                                                 size_t n_nets, unsigned want, ntk_dtype dtype, const ntk_data *x1,
                                                 const ntk_data *x2, ntk_files **files);
@@ -555,8 +557,8 @@ typedef struct ntk_fit_opts {
                                  * the NNGP matrix too); default 0 */
     const char *diag_reg_spelling; /* what messages write before a diag_reg that would help; a constant;
                                     * NULL (default): "diag_reg = " */
-    const char *solver;         /* "cholesky", "eigen" or "lanczos" (ntk_solver_names); a constant. NULL (default): "eigen"
-                                 * with finite_time or NTK_DIAG_REG_AUTO, else "cholesky" */
+    const char *solver;         /* one of ntk_solver_names(), as "cholesky"; a constant. docs/engine.md says when which. NULL
+                                 * (default): "eigen" with finite_time or NTK_DIAG_REG_AUTO, else "cholesky" */
     int keep;                   /* 1: the kernel matrix stays in memory beside its factor, for ntk_model_refit: 8 n^2 bytes
                                  * instead of 4; default 0 */
     const double *weights;      /* [n], >= 0, not all 0: what is added to the diagonal for a sample is divided by its weight,
@@ -644,7 +646,9 @@ NTK_API const ntk_data *ntk_model_x(const ntk_model *model);
 NTK_API void ntk_model_y(const ntk_model *model, double *y);
 /* The options that it was fitted with, which texts and arrays belong to; weights and noise are those of ntk_model_x. */
 NTK_API NTK_NODISCARD ntk_status ntk_model_opts(const ntk_model *model, ntk_fit_opts *opts);
-/* Keeps a schema with a model, or with parameters, and in their files; NULL: none. It stays the caller's. */
+/* Keeps a schema with a model, or with parameters, and in their files; NULL: none. It stays the caller's. One that names
+ * other features or outputs than there are is not saved (NTK_EINVAL), nor is such a scaler; one whose targets or classes
+ * become of another number by ntk_model_refit is dropped. */
 NTK_API void ntk_model_set_schema(ntk_model *model, ntk_schema *schema);
 NTK_API const ntk_schema *ntk_model_schema(const ntk_model *model); /* NULL: none; it belongs to the model */
 NTK_API int64_t ntk_model_outputs(const ntk_model *model);
@@ -709,7 +713,7 @@ NTK_API NTK_NODISCARD ntk_status ntk_model_eigenvalues(const ntk_model *model, d
 
 /* Saves to, or loads from, an HDF5 file: net, samples, targets, solution, encoding. Without the
  * factor (with_factor = 0) the file is small and a loaded model computes it again when a variance
- * is asked for.
+ * is asked for. It has no solver's name: a loaded model's is the default, or "eigen" where its vectors are.
  * Loading: NTK_EIO names the part of the file that is missing, larger than the file, not finite or otherwise
  * wrong; NTK_ENOTSUP if the file's format is newer than this version's; NTK_ENOMEM if the memory bound is below what
  * it needs. Files of earlier versions load. The same holds for parameters and checkpoints below. */

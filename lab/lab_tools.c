@@ -176,7 +176,7 @@ static int all_digits(ntk_ctx *ctx, ntk_data **digits)
 
     TRY(ctx, ntk_data_load(ctx, "digits", NULL, &raw));
     ntk_data_flatten(raw);
-    status = ntk_scaler_fit(NTK_STD_FEATURE, raw, &scaler);
+    status = ntk_scaler_fit(NTK_STD_FEATURE, raw, NULL, &scaler);
     if (status == NTK_OK) {
         status = ntk_scaler_apply(scaler, raw, digits);
         ntk_scaler_free(scaler);

@@ -241,6 +241,10 @@ class _NTKEstimator(BaseEstimator):
         return model
 
     def _fit_model(self, alpha, finite_time, covariance):
+        if finite_time and (self._weights is not None or self._noise is not None):
+            given = "sample_weight and class_weight" if self._weights is not None else "an array as alpha"
+            raise ValueError(f"{given}: for time=None only; at finite times (time, predict_at) what is added to the diagonal "
+                             "must be the same for all samples")
         mean_loss = True
         return self._net.call(_core.Model.fit, self._net.text, self.X_fit_, self._targets, self._posterior,
                               self._dtype, alpha, self._absolute, finite_time, mean_loss, covariance, self._weights,
@@ -279,8 +283,13 @@ class _NTKEstimator(BaseEstimator):
         """The estimator in a model file of `ntk fit` or of save; fit again, it is as any other.
 
         It predicts what `ntk predict` does, of samples as they were before `ntk fit` standardised them: rows, in the
-        order of the training data's columns, or images; of one target as [m]. OSError if the file cannot be read;
-        ValueError if its targets are those of the other estimator.
+        order of the training data's columns, or images; of one target as [m].
+
+        Parameters are those of the model: architecture is the net as a text (depth, activation and so on are in it),
+        alpha and alpha_relative the ridge that was used: of 'auto' the number that was chosen; of an array,
+        or of `ntk fit --noise`, the array, absolute and without samples of weight 0. class_weight is in the weights of the
+        samples, which a new fit has not. OSError if the file cannot be read; ValueError if its targets are those of the
+        other estimator.
         """
         path = os.fsdecode(path)
         model = _core.Model.load(path)

@@ -44,6 +44,7 @@ struct ntk_schema {
     double *labels;              /* ascending; NULL: words, in the order of their bytes */
     bool from_table;             /* table and its lists are there */
     char **dropped, **notes;
+    char **own;                  /* [2] those of weights and noise, "" for none */
     ntk_table table;
 };
 
@@ -139,8 +140,11 @@ ntk_status ntk_dims_to_targets(ntk_ctx *ctx, int ndim, const int64_t *dims, int6
 void ntk_data_set_bytes(ntk_data *data, size_t first, const unsigned char *b, size_t count,
                         double scale);
 
-/* Whether a schema (NULL: yes) is one of so many features and outputs. */
+/* Whether a schema (NULL: yes) is one of so many features (0: that is not known) and outputs. */
 bool ntk_schema_fits(const ntk_schema *schema, int64_t features, int64_t outputs);
+/* NTK_EINVAL unless a schema and a scaler, or NULL, are those of so many features and outputs: their file would not load. */
+ntk_status ntk_check_saved(ntk_ctx *ctx, const ntk_schema *schema, const ntk_scaler *scaler, int64_t features,
+                           int64_t outputs);
 /* Into a file, and from it; no schema (NULL) is nothing there. */
 struct ntk_h5;
 void ntk_schema_write(struct ntk_h5 *f, const ntk_schema *schema);

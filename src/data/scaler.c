@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * scaler.c - standardisation: mean and deviation (1/n) of each feature, or of each channel over all
- * samples and positions.
+ * samples and positions; by the samples' weights, so that one of 2 is what two equal samples are.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -75,39 +75,84 @@ static int64_t rows_of(const ntk_scaler *s, const ntk_data *data)
     return data->n * ntk_features_of(data->shape) / s->n;
 }
 
-static void find_means(const ntk_data *data, int64_t rows, ntk_scaler *s)
+/* Rows of values, and what each counts. */
+struct rows {
+    const ntk_data *data;
+    int64_t n, each;       /* rows; of a sample */
+    const double *weights; /* [samples]; NULL: all 1 */
+    double largest, all;   /* weight; sum of them, in units of the largest */
+};
+
+/* In units of the largest weight, so that sums are finite. */
+static double weight_of(const struct rows *r, int64_t i)
 {
-    for (int64_t i = 0; i < rows; i++)
-        for (int64_t k = 0; k < s->n; k++)
-            s->mean[k] += ntk_data_get(data, (size_t)(i * s->n + k));
-    for (int64_t k = 0; k < s->n; k++)
-        s->mean[k] /= (double)rows;
+    return r->weights ? r->weights[i / r->each] / r->largest : 1;
 }
 
-static void find_deviations(const ntk_data *data, int64_t rows, ntk_scaler *s)
+static ntk_status weigh(struct rows *r)
+{
+    for (int64_t i = 0; r->weights && i < r->data->n; i++) {
+        if (!(r->weights[i] >= 0) || isinf(r->weights[i]))
+            return ntk_fail(r->data->ctx, NTK_EINVAL, "weights must be finite and >= 0, that of sample %lld is %g",
+                            (long long)i, r->weights[i]);
+        r->largest = fmax(r->largest, r->weights[i]);
+    }
+    if (r->weights && r->largest == 0)
+        return ntk_fail(r->data->ctx, NTK_EINVAL, "weights must not all be 0");
+    for (int64_t i = 0; i < r->n; i++)
+        r->all += weight_of(r, i);
+    return NTK_OK;
+}
+
+static void find_means(const struct rows *r, ntk_scaler *s)
+{
+    for (int64_t i = 0; i < r->n; i++) {
+        const double w = weight_of(r, i);
+
+        for (int64_t k = 0; k < s->n; k++)
+            s->mean[k] += w * ntk_data_get(r->data, (size_t)(i * s->n + k));
+    }
+    for (int64_t k = 0; k < s->n; k++)
+        s->mean[k] /= r->all;
+}
+
+static void find_deviations(const struct rows *r, ntk_scaler *s)
 {
     for (int64_t k = 0; k < s->n; k++)
         s->deviation[k] = 0;
-    for (int64_t i = 0; i < rows; i++)
-        for (int64_t k = 0; k < s->n; k++) {
-            const double d = ntk_data_get(data, (size_t)(i * s->n + k)) - s->mean[k];
+    for (int64_t i = 0; i < r->n; i++) {
+        const double w = weight_of(r, i);
 
-            s->deviation[k] += d * d;
+        for (int64_t k = 0; k < s->n; k++) {
+            const double d = ntk_data_get(r->data, (size_t)(i * s->n + k)) - s->mean[k];
+
+            s->deviation[k] += w * (d * d);
         }
+    }
     for (int64_t k = 0; k < s->n; k++)
-        s->deviation[k] = sqrt(s->deviation[k] / (double)rows);
+        s->deviation[k] = sqrt(s->deviation[k] / r->all);
+}
+
+/* The next row from i on that counts; r->n: none. */
+static int64_t counting(const struct rows *r, int64_t i)
+{
+    while (i < r->n && weight_of(r, i) == 0)
+        i++;
+    return i;
 }
 
 /* A constant's mean is rounded, and its deviation then not 0: equal values are what tells. */
-static void find_constants(const ntk_data *data, int64_t rows, ntk_scaler *s)
+static void find_constants(const struct rows *r, ntk_scaler *s)
 {
-    for (int64_t k = 0; k < s->n; k++) {
-        const double first = ntk_data_get(data, (size_t)k);
-        int64_t i = 1;
+    const int64_t start = counting(r, 0);
 
-        while (i < rows && ntk_data_get(data, (size_t)(i * s->n + k)) == first)
-            i++;
-        if (i == rows) {
+    for (int64_t k = 0; k < s->n; k++) {
+        const double first = ntk_data_get(r->data, (size_t)(start * s->n + k));
+        int64_t i = counting(r, start + 1);
+
+        while (i < r->n && ntk_data_get(r->data, (size_t)(i * s->n + k)) == first)
+            i = counting(r, i + 1);
+        if (i == r->n) {
             s->mean[k] = first;
             s->deviation[k] = 1;
         }
@@ -125,7 +170,19 @@ static ntk_status check_range(const ntk_scaler *s)
     return NTK_OK;
 }
 
-ntk_status ntk_scaler_fit(ntk_standardize kind, const ntk_data *data, ntk_scaler **scaler)
+static ntk_status find(const ntk_data *data, const double *weights, ntk_scaler *s)
+{
+    struct rows r = {.data = data, .n = rows_of(s, data), .weights = weights};
+
+    r.each = r.n / data->n;
+    NTK_TRY(weigh(&r));
+    find_means(&r, s);
+    find_deviations(&r, s);
+    find_constants(&r, s);
+    return check_range(s);
+}
+
+ntk_status ntk_scaler_fit(ntk_standardize kind, const ntk_data *data, const double *weights, ntk_scaler **scaler)
 {
     ntk_status status = NTK_OK;
     ntk_scaler *s;
@@ -135,14 +192,8 @@ ntk_status ntk_scaler_fit(ntk_standardize kind, const ntk_data *data, ntk_scaler
                         "kind must be NTK_STD_NONE, NTK_STD_FEATURE or NTK_STD_CHANNEL, got %d",
                         (int)kind);
     NTK_TRY(ntk_scaler_new(data->ctx, kind, data->shape, &s));
-    if (kind != NTK_STD_NONE) {
-        const int64_t rows = rows_of(s, data);
-
-        find_means(data, rows, s);
-        find_deviations(data, rows, s);
-        find_constants(data, rows, s);
-        status = check_range(s);
-    }
+    if (kind != NTK_STD_NONE)
+        status = find(data, weights, s);
     if (status != NTK_OK) {
         ntk_scaler_free(s);
         return status;

@@ -35,6 +35,7 @@ void ntk_schema_free(ntk_schema *schema)
     free(schema->labels);
     free(schema->dropped);
     free(schema->notes);
+    free(schema->own);
     free(schema);
 }
 
@@ -91,9 +92,21 @@ const char *const *ntk_schema_classes(const ntk_schema *schema, size_t *n, const
 
 bool ntk_schema_fits(const ntk_schema *schema, int64_t features, int64_t outputs)
 {
-    return !schema || ((!schema->n_features || schema->n_features == features) &&
+    return !schema || ((!features || !schema->n_features || schema->n_features == features) &&
                        (schema->n_classes ? schema->n_classes == outputs
                                           : !schema->n_targets || schema->n_targets == outputs));
+}
+
+ntk_status ntk_check_saved(ntk_ctx *ctx, const ntk_schema *schema, const ntk_scaler *scaler, int64_t features,
+                           int64_t outputs)
+{
+    if (!ntk_schema_fits(schema, features, outputs))
+        return ntk_fail(ctx, NTK_EINVAL, "the schema is not one of %lld features and %lld outputs: nothing is saved",
+                        (long long)features, (long long)outputs);
+    if (scaler && ntk_features_of(scaler->shape) != features)
+        return ntk_fail(ctx, NTK_EINVAL, "the scaler is of %lld features, the samples have %lld: nothing is saved",
+                        (long long)ntk_features_of(scaler->shape), (long long)features);
+    return NTK_OK;
 }
 
 /* ---- classes */
@@ -187,12 +200,15 @@ static ntk_status copy_table(const ntk_schema *from, ntk_schema *to)
         return NTK_OK;
     to->dropped = ntk_texts(to->ctx, from->table.dropped, from->table.n_dropped);
     to->notes = ntk_texts(to->ctx, from->table.notes, from->table.n_notes);
-    if (!to->dropped || !to->notes)
+    to->own = ntk_texts(to->ctx, (const char *const *)from->own, 2);
+    if (!to->dropped || !to->notes || !to->own)
         return NTK_ENOMEM;
     to->from_table = true;
     to->table = from->table;
     to->table.dropped = (const char *const *)to->dropped;
     to->table.notes = (const char *const *)to->notes;
+    to->table.weights = from->table.weights ? to->own[0] : NULL;
+    to->table.noise = from->table.noise ? to->own[1] : NULL;
     return NTK_OK;
 }
 

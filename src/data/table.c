@@ -402,6 +402,16 @@ static char **names_at(ntk_ctx *ctx, const struct ntk_columns *c, bool dropped, 
     return copy;
 }
 
+/* Those of weights and noise, "" for none. */
+static char **own_names(ntk_ctx *ctx, const struct ntk_columns *c)
+{
+    const char *names[NTK_N_OWN];
+
+    for (int k = 0; k < NTK_N_OWN; k++)
+        names[k] = c->own[k] >= 0 ? c->names[c->own[k]] : "";
+    return ntk_texts(ctx, names, NTK_N_OWN);
+}
+
 static ntk_status describe_words(const struct words *w, ntk_data *data)
 {
     const char **names = ntk_alloc(data->ctx, (size_t)w->n, sizeof *names);
@@ -426,7 +436,8 @@ static ntk_status describe(const struct table *t, const ntk_load_opts *opts, ntk
     s->names = names_at(s->ctx, &t->c, false, &n);
     s->at = ntk_alloc(s->ctx, n, sizeof *s->at);
     s->dropped = names_at(s->ctx, &t->c, true, &s->table.n_dropped);
-    if (!s->names || !s->at || !s->dropped)
+    s->own = own_names(s->ctx, &t->c);
+    if (!s->names || !s->at || !s->dropped || !s->own)
         return NTK_ENOMEM;
     memcpy(s->at, t->c.at, n * sizeof *s->at);
     s->columns = t->c.n;
@@ -444,7 +455,9 @@ static ntk_status describe(const struct table *t, const ntk_load_opts *opts, ntk
                            .dropped = (const char *const *)s->dropped,
                            .notes = (const char *const *)s->notes,
                            .n_dropped = s->table.n_dropped,
-                           .n_notes = s->table.n_notes};
+                           .n_notes = s->table.n_notes,
+                           .weights = t->c.own[NTK_OWN_WEIGHT] >= 0 ? s->own[NTK_OWN_WEIGHT] : NULL,
+                           .noise = t->c.own[NTK_OWN_NOISE] >= 0 ? s->own[NTK_OWN_NOISE] : NULL};
     return NTK_OK;
 }
 

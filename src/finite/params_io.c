@@ -63,6 +63,7 @@ ntk_status ntk_params_write(struct ntk_h5 *f, const ntk_params *p)
 
     if (!p->loops->all_finite(p->tape.n_params, p->theta))
         return ntk_fail(p->ctx, NTK_ENUMERIC, "some parameter is not finite: nothing is saved");
+    NTK_TRY(ntk_check_saved(p->ctx, p->schema, p->scaler, ntk_features_of(p->shape), ntk_params_outputs(p)));
     NTK_TRY(ntk_net_print(p->net, &net));
     ntk_h5_write_format(f, KIND, FORMAT);
     ntk_h5_write_text(f, "net", net);

@@ -242,7 +242,9 @@ ntk_status ntk_bind(struct ntk_builder *b, const struct ntk_expr *e, int skip,
         struct ntk_expr *value;
         struct ntk_value v;
 
-        if (arg[k]) {
+        if (arg[k] && p->type == NTK_TYPE_CHOICE) {
+            NTK_TRY(ntk_evaluate_word(b, arg[k], p->name, &v));
+        } else if (arg[k]) {
             NTK_TRY(ntk_evaluate(b, arg[k], &v));
         } else if (p->value) {
             NTK_TRY(ntk_parse(b->ctx, b->arena, p->value, &value));
@@ -323,7 +325,7 @@ static ntk_status elementwise(struct ntk_builder *b, const struct ntk_expr *e,
 
     if (e->n < 1 || (e->keys[0] && strcmp(e->keys[0], "fn") != 0))
         return ntk_fail_at(&at, NTK_EPARSE, "needs an activation's name, like 'tanh', first");
-    NTK_TRY(ntk_evaluate(b, e->items[0], &name));
+    NTK_TRY(ntk_evaluate_word(b, e->items[0], "fn", &name));
     if (name.kind != NTK_VALUE_STRING)
         return ntk_fail_at(&at, NTK_EPARSE, "needs an activation's name, like 'tanh', first");
     act = ntk_activation_find(name.text);
@@ -354,16 +356,26 @@ static ntk_status call(struct ntk_builder *b, const struct ntk_expr *e, struct n
     return known ? NTK_OK : unknown_name(&v->at);
 }
 
-static ntk_status name(struct ntk_builder *b, const struct ntk_expr *e, struct ntk_value *v)
+/* What a name stands for inside a preset; NULL: nothing. */
+static const struct ntk_value *in_scope(const struct ntk_builder *b, const char *name)
 {
     for (int k = 0; b->scope && k < b->scope->n; k++)
-        if (strcmp(b->scope->names[k], e->text) == 0) {
-            const struct ntk_where at = v->at;
+        if (strcmp(b->scope->names[k], name) == 0)
+            return &b->scope->values[k];
+    return NULL;
+}
 
-            *v = b->scope->values[k];
-            v->at = at;
-            return NTK_OK;
-        }
+static ntk_status name(struct ntk_builder *b, const struct ntk_expr *e, struct ntk_value *v)
+{
+    const struct ntk_value *given = in_scope(b, e->text);
+
+    if (given) {
+        const struct ntk_where at = v->at;
+
+        *v = *given;
+        v->at = at;
+        return NTK_OK;
+    }
     for (size_t i = 0; i < ntk_layer_count(); i++)
         if (strcmp(ntk_layer_get(i)->name, e->text) == 0)
             return ntk_fail_at(&v->at, NTK_EPARSE, "a layer is written with brackets: %s()",
@@ -421,6 +433,16 @@ ntk_status ntk_evaluate(struct ntk_builder *b, const struct ntk_expr *e, struct 
     status = evaluate(b, e, v);
     b->depth--;
     return status;
+}
+
+ntk_status ntk_evaluate_word(struct ntk_builder *b, const struct ntk_expr *e, const char *parameter, struct ntk_value *v)
+{
+    struct ntk_where at = ntk_place(b, e);
+
+    at.name = parameter;
+    if ((e->kind == NTK_EXPR_CALL && e->n == 0) || (e->kind == NTK_EXPR_NAME && !in_scope(b, e->text)))
+        return ntk_fail_at(&at, NTK_EPARSE, "a word is written in quotes: '%s' or \"%s\"", e->text, e->text);
+    return ntk_evaluate(b, e, v);
 }
 
 ntk_status ntk_build_net(struct ntk_builder *b, const struct ntk_expr *e, struct ntk_tree **tree)

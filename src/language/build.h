@@ -42,6 +42,8 @@ struct ntk_builder {
 #define NTK_BUILD_DEPTH 400
 
 ntk_status ntk_evaluate(struct ntk_builder *b, const struct ntk_expr *e, struct ntk_value *v);
+/* Of a parameter that takes a word: a name without quotes is refused for their lack, and not as a layer. */
+ntk_status ntk_evaluate_word(struct ntk_builder *b, const struct ntk_expr *e, const char *parameter, struct ntk_value *v);
 /* Arithmetic and comparisons. */
 ntk_status ntk_evaluate_operator(struct ntk_builder *b, const struct ntk_expr *e,
                                  struct ntk_value *v);

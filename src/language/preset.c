@@ -24,7 +24,16 @@ const char *ntk_preset_text(const char *name)
     return p ? p->text : NULL;
 }
 
-/* Arguments are evaluated where the preset is called, its body with its parameters alone. */
+/* An argument, where the preset is called. */
+static ntk_status evaluate(struct ntk_builder *b, const struct ntk_expr *e, const struct ntk_definition *def, int k,
+                           struct ntk_value *v)
+{
+    return def->defaults[k]->kind == NTK_EXPR_STRING ? ntk_evaluate_word(b, e, def->parameters[k], v)
+                                                     : ntk_evaluate(b, e, v);
+}
+
+/* The body is evaluated with its parameters alone. What is wrong there may be an argument, and the user did not write the
+ * lines. */
 static ntk_status call(struct ntk_builder *b, const struct ntk_expr *e,
                        const struct ntk_definition *def, struct ntk_value *v)
 {
@@ -35,14 +44,19 @@ static ntk_status call(struct ntk_builder *b, const struct ntk_expr *e,
         .ctx = b->ctx, .arena = b->arena, .scope = &scope, .depth = b->depth};
     struct ntk_builder nowhere = {.ctx = b->ctx, .arena = b->arena, .depth = b->depth};
 
+    ntk_status status;
+
     NTK_TRY(ntk_match_arguments(b, e, def->n, def->parameters, arg));
     for (int k = 0; k < def->n; k++)
         if (arg[k])
-            NTK_TRY(ntk_evaluate(b, arg[k], &values[k]));
+            NTK_TRY(evaluate(b, arg[k], def, k, &values[k]));
         else
             NTK_TRY(ntk_evaluate(&nowhere, def->defaults[k], &values[k]));
     v->kind = NTK_VALUE_NET;
-    return ntk_build_net(&inside, def->body, &v->tree);
+    status = ntk_build_net(&inside, def->body, &v->tree);
+    if (status != NTK_OK && strncmp(ntk_errmsg(b->ctx), "line", 4) == 0)
+        ntk_fail_in(b->ctx, status, "line %d, column %d: in %s()", e->line, e->column, e->text);
+    return status;
 }
 
 ntk_status ntk_build_preset(struct ntk_builder *b, const struct ntk_expr *e, struct ntk_value *v,
@@ -50,7 +64,6 @@ ntk_status ntk_build_preset(struct ntk_builder *b, const struct ntk_expr *e, str
 {
     const struct ntk_preset *p = find(e->text);
     struct ntk_definition def;
-    ntk_status status;
 
     *known = p != NULL;
     if (!p)
@@ -58,9 +71,5 @@ ntk_status ntk_build_preset(struct ntk_builder *b, const struct ntk_expr *e, str
     NTK_TRY(ntk_parse_definition(b->ctx, b->arena, p->text, &def));
     if (def.n > PARAMETERS_MAX)
         return ntk_fail_at(&v->at, NTK_EPARSE, "a preset has at most %d parameters", PARAMETERS_MAX);
-    status = call(b, e, &def, v);
-    /* A wrong argument may show only inside the preset, whose lines the user did not write. */
-    if (status != NTK_OK && strncmp(ntk_errmsg(b->ctx), "line", 4) == 0)
-        ntk_fail_in(b->ctx, status, "line %d, column %d: in %s()", e->line, e->column, e->text);
-    return status;
+    return call(b, e, &def, v);
 }

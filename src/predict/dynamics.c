@@ -46,7 +46,7 @@ static ntk_status check_times(const ntk_model *m, const double *times, size_t n_
     return NTK_OK;
 }
 
-static bool decomposed(const ntk_model *m) { return strcmp(m->opts.solver, "eigen") == 0; }
+static bool decomposed(const ntk_model *m) { return ntk_model_solver_class(&m->opts)->eigen; }
 
 static void project_residual(const struct flow *f, const double *f0)
 {
@@ -252,7 +252,7 @@ ntk_status ntk_model_check_times(const ntk_model *m, const double *times, size_t
 
 static ntk_status prior_variances(const struct flow *f, const struct ntk_test *x, double *var)
 {
-    NTK_TRY(ntk_model_prior(f->m, x, var));
+    NTK_TRY(ntk_model_prior(f->m, x->x, var));
     for (size_t k = 1; k < f->n_times; k++)
         memcpy(var + k * (size_t)x->m, var, (size_t)x->m * sizeof *var);
     return NTK_OK;

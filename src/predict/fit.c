@@ -20,7 +20,7 @@ void ntk_fit_opts_init_sized(ntk_fit_opts *opts, size_t size)
     ntk_sized_init(&sized, opts, size);
 }
 
-static const struct ntk_solver_class *class_of(const ntk_fit_opts *o)
+const struct ntk_solver_class *ntk_model_solver_class(const ntk_fit_opts *o)
 {
     const struct ntk_solver_class *class = NULL;
 
@@ -40,7 +40,7 @@ ntk_status ntk_fit_opts_read(ntk_ctx *ctx, const ntk_fit_opts *given, ntk_fit_op
     }
     own->solver = ntk_model_solver_name(own);
     /* The choice of a ridge by one factorisation after another needs the matrix each time. */
-    own->keep = own->keep || (own->diag_reg == NTK_DIAG_REG_AUTO && !class_of(own)->eigen);
+    own->keep = own->keep || (own->diag_reg == NTK_DIAG_REG_AUTO && !ntk_model_solver_class(own)->eigen);
     return NTK_OK;
 }
 
@@ -85,12 +85,12 @@ static double beside(const ntk_fit_opts *o, int64_t n, int64_t outputs)
 
 size_t ntk_model_matrices(const ntk_fit_opts *o, int64_t n, int64_t outputs)
 {
-    return ntk_bytes(beside(o, n, outputs)) + class_of(o)->bytes(n);
+    return ntk_bytes(beside(o, n, outputs)) + ntk_model_solver_class(o)->bytes(n);
 }
 
 size_t ntk_model_peak(const ntk_fit_opts *o, int64_t n, int64_t outputs)
 {
-    const struct ntk_solver_class *class = class_of(o);
+    const struct ntk_solver_class *class = ntk_model_solver_class(o);
     ntk_fit_opts while_factoring = *o; /* the NNGP matrix comes after it, unless it is kept */
 
     if (class->put && class->eigen && !o->keep)
@@ -229,7 +229,7 @@ ntk_status ntk_model_solver(const ntk_model *m)
 {
     struct ntk_solution *s = m->solution;
 
-    return s->solver ? NTK_OK : ntk_solver_new(m->ctx, class_of(&m->opts), s->k, s->which, &s->solver);
+    return s->solver ? NTK_OK : ntk_solver_new(m->ctx, ntk_model_solver_class(&m->opts), s->k, s->which, &s->solver);
 }
 
 void ntk_model_ready(const ntk_model *m)
@@ -449,7 +449,7 @@ ntk_status ntk_model_finish(const ntk_model *m)
 
 static ntk_status solve(const ntk_model *m)
 {
-    if (class_of(&m->opts)->eigen)
+    if (ntk_model_solver_class(&m->opts)->eigen)
         NTK_TRY(ntk_ctx_check_memory(m->ctx, ntk_model_peak(&m->opts, m->n, m->outputs),
                                      "an eigen-decomposition of this many samples"));
     NTK_TRY(read_matrices(m));

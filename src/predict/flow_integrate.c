@@ -295,6 +295,18 @@ static ntk_status one_step(struct flow *w, double t, N_Vector state)
     return NTK_OK;
 }
 
+/* A first step of length 0, where squares of rates overflow, is to CVODE one that ends beyond any time. */
+static int go_to(const struct integrator *s, struct flow *w, double goal, double *t)
+{
+    const int code = CVode(s->cvode, goal, s->state, t, CV_NORMAL);
+    double now = 0;
+
+    if (code < 0 || (CVodeGetCurrentTime(s->cvode, &now) == CV_SUCCESS && now >= goal))
+        return code;
+    snprintf(w->message, sizeof w->message, "the outputs move so fast that its first step is 0");
+    return CV_CONV_FAILURE;
+}
+
 static ntk_status advance(struct integrator *s, struct flow *w)
 {
     double t = 0;
@@ -307,7 +319,7 @@ static ntk_status advance(struct integrator *s, struct flow *w)
         if (goal > 0 && goal <= ONE_STEP)
             NTK_TRY(one_step(w, goal, s->state));
         else if (goal > t)
-            code = CVode(s->cvode, goal, s->state, &t, CV_NORMAL);
+            code = go_to(s, w, goal, &t);
         if (w->cancelled)
             return NTK_ECANCEL;
         if (code < 0)

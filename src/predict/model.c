@@ -63,7 +63,7 @@ ntk_status ntk_model_set_targets(ntk_model *m, const double *y, int64_t outputs)
     m->y = columns;
     m->alpha = alpha;
     m->outputs = outputs;
-    if (m->x && !ntk_schema_fits(m->schema, ntk_features_of(m->x->shape), outputs))
+    if (!ntk_schema_fits(m->schema, 0, outputs)) /* features stay */
         ntk_model_set_schema(m, NULL); /* it named the targets before */
     return NTK_OK;
 }

@@ -71,8 +71,9 @@ struct ntk_model {
 /* Bytes of what a solution keeps, targets included; while it is made. */
 size_t ntk_model_matrices(const ntk_fit_opts *opts, int64_t n, int64_t outputs);
 size_t ntk_model_peak(const ntk_fit_opts *opts, int64_t n, int64_t outputs);
-/* The solver that options ask for. */
+/* The solver that options ask for; of options that were read. */
 const char *ntk_model_solver_name(const ntk_fit_opts *opts);
+const struct ntk_solver_class *ntk_model_solver_class(const ntk_fit_opts *opts);
 /* The kernels that they need, as for ntk_kernel_new. */
 unsigned ntk_model_want(const ntk_fit_opts *opts);
 /* NTK_POSTERIOR_NTK with covariance: the NNGP matrix is needed, too. */
@@ -138,12 +139,12 @@ struct ntk_test {
 static inline struct ntk_test ntk_test_of(const ntk_data *x) { return (struct ntk_test){x ? x->n : 0, x, NULL}; }
 
 /* A panel is ntk_panel_rows(n) test samples. Kernel of test samples [first, first + rows) with all training samples, in
- * float64: mean's kernel into k, [rows][n]; with nngp not NULL (an ensemble's) the NNGP kernel into nngp as well. panels: how
- * many such the caller holds. */
+ * float64: mean's kernel into k, [rows][n]; with nngp not NULL (an ensemble's, of data) the NNGP kernel into nngp as well.
+ * panels: how many such the caller holds. */
 ntk_status ntk_model_panel(const ntk_model *model, const struct ntk_test *test, int64_t first, int64_t rows,
                            int panels, double *k, double *nngp);
 /* Prior variance of test samples, [m], or covariance, [m][m]: of the NNGP or, for NTK_POSTERIOR_NTKGP, the NTK. */
-ntk_status ntk_model_prior(const ntk_model *model, const struct ntk_test *test, double *variance);
+ntk_status ntk_model_prior(const ntk_model *model, const ntk_data *x, double *variance);
 ntk_status ntk_model_prior_covariance(const ntk_model *model, const struct ntk_test *test, double *cov);
 /* out [rows][columns] = k [rows][n] c' for c [columns][n]. */
 void ntk_model_panel_times(const ntk_model *model, int64_t rows, const double *k, int64_t columns, const double *c,

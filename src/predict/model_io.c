@@ -130,6 +130,7 @@ ntk_status ntk_model_save(const ntk_model *model, const char *path, int with_fac
     struct ntk_h5 f = {.ctx = model->ctx};
 
     NTK_TRY(ntk_model_check_samples(model));
+    NTK_TRY(ntk_check_saved(model->ctx, model->schema, model->scaler, ntk_features_of(model->x->shape), model->outputs));
     if (with_factor || !model->solution->solved)
         NTK_TRY(ntk_model_solve(model));
     if (with_factor && !model->solution->solver->class->part)

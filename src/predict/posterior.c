@@ -33,17 +33,6 @@ static ntk_status training_samples(const ntk_model *m, bool both, ntk_samples **
     return NTK_OK;
 }
 
-/* Rows of given matrices, which are worked on in place. */
-static void copy_rows(const ntk_model *m, const ntk_test_matrices *given, int64_t first, int64_t rows, double *k,
-                      double *nngp)
-{
-    const size_t n = (size_t)m->n, at = (size_t)first * n, bytes = (size_t)rows * n * sizeof *k;
-
-    memcpy(k, given->k + at, bytes);
-    if (nngp)
-        memcpy(nngp, given->nngp + at, bytes);
-}
-
 ntk_status ntk_model_panel(const ntk_model *m, const struct ntk_test *test, int64_t first, int64_t rows,
                            int panels, double *k, double *nngp)
 {
@@ -52,8 +41,8 @@ ntk_status ntk_model_panel(const ntk_model *m, const struct ntk_test *test, int6
     ntk_data *slice;
     ntk_status status;
 
-    if (test->given) {
-        copy_rows(m, test->given, first, rows, k, nngp);
+    if (test->given) { /* worked on in place; variances of given matrices are covariances: matrix.c */
+        memcpy(k, test->given->k + (size_t)(first * m->n), (size_t)(rows * m->n) * sizeof *k);
         return NTK_OK;
     }
     NTK_TRY(ntk_kernel_check_shape(m->mean, "x1", test->x));
@@ -71,21 +60,17 @@ ntk_status ntk_model_panel(const ntk_model *m, const struct ntk_test *test, int6
     return status;
 }
 
-ntk_status ntk_model_prior(const ntk_model *m, const struct ntk_test *test, double *variance)
+ntk_status ntk_model_prior(const ntk_model *m, const ntk_data *x, double *variance)
 {
     double *out[2] = {variance, NULL};
     ntk_status status;
 
-    for (int64_t i = 0; i < test->m && test->given; i++)
-        variance[i] = test->given->prior[i * test->m + i];
-    if (test->given)
-        return NTK_OK;
     if (!m->both)
-        return ntk_kernel_diagonal(m->mean, test->x, out);
-    out[1] = ntk_alloc(m->ctx, (size_t)test->m, sizeof *out[1]);
+        return ntk_kernel_diagonal(m->mean, x, out);
+    out[1] = ntk_alloc(m->ctx, (size_t)x->n, sizeof *out[1]);
     if (!out[1])
         return NTK_ENOMEM;
-    status = ntk_kernel_diagonal(m->both, test->x, out);
+    status = ntk_kernel_diagonal(m->both, x, out);
     free(out[1]);
     return status;
 }
@@ -178,7 +163,7 @@ ntk_status ntk_model_predict(const ntk_model *m, const ntk_data *x, double *mean
     if (var || !m->solution->solved)
         NTK_TRY(ntk_model_solve(m));
     if (var)
-        NTK_TRY(ntk_model_prior(m, &test, var));
+        NTK_TRY(ntk_model_prior(m, x, var));
     blas = ntk_blas_begin(m->ctx->threads);
     k = ntk_alloc(m->ctx, panel, sizeof *k);
     if (ensemble) {

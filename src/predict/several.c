@@ -9,10 +9,12 @@
 #include "kernel/kernel.h"
 #include "predict/model.h"
 
-/* Together only what is one Cholesky factor each, if all fit into memory. */
+/* Together only what is one factor each, made in place, if all fit into memory. */
 static bool share(ntk_ctx *ctx, size_t n_nets, int64_t n, int64_t outputs, const ntk_fit_opts *opts)
 {
-    return n_nets > 1 && !opts->covariance && strcmp(opts->solver, "cholesky") == 0 &&
+    const struct ntk_solver_class *class = ntk_model_solver_class(opts);
+
+    return n_nets > 1 && !opts->covariance && class->put && class->peak(n) == class->bytes(n) &&
            ntk_model_matrices(opts, n, outputs) * n_nets <= ntk_ctx_memory(ctx);
 }
 

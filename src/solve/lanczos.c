@@ -219,52 +219,9 @@ static ntk_status solve(struct ntk_solver *s, int64_t m, double *x)
     return status;
 }
 
-/* ---- both ends of the spectrum */
-
-#define BETWEEN 16   /* steps, after which Ritz values are looked at */
-#define STILL   1e-5 /* relative change meanwhile at which both count as settled */
-
-static bool are_settled(struct ntk_basis *b, double *least, double *most)
-{
-    const double l = *least, m = *most;
-
-    ntk_basis_ritz(b);
-    *least = b->ritz[0];
-    *most = b->ritz[b->steps - 1];
-    return fabs(*least - l) <= STILL * fabs(*least) && fabs(*most - m) <= STILL * fabs(*most);
-}
-
-static ntk_status find_extremes(struct ntk_basis *b, double *least, double *most)
-{
-    bool settled = false;
-
-    *least = *most = 0;
-    ntk_basis_start(b, NULL, 1);
-    while (!settled) {
-        NTK_TRY(ntk_basis_step(b));
-        NTK_TRY(ntk_progress(b->ctx, "Lanczos steps", b->steps, b->most));
-        if (b->steps % BETWEEN == 0 || b->steps == b->most)
-            settled = are_settled(b, least, most);
-        if (b->steps == b->most || b->off[b->steps - 1] <= 1e-14 * fabs(b->diagonal[0]))
-            break;
-        ntk_basis_extend(b);
-    }
-    (void)are_settled(b, least, most);
-    if (!settled && b->steps < b->n && b->steps == b->most)
-        ntk_log(b->ctx, 1, "the least eigenvalue has not settled in %d steps of Lanczos: it may be below %.3g", b->steps,
-                *least);
-    return NTK_OK;
-}
-
 static ntk_status extremes(struct ntk_solver *s, double *least, double *most)
 {
-    struct ntk_basis b;
-    ntk_status status;
-
-    NTK_TRY(ntk_basis_new(s->ctx, s->n, most_steps(s->n), apply, s, &b));
-    status = find_extremes(&b, least, most);
-    ntk_basis_free(&b);
-    return status;
+    return ntk_lanczos_extremes(s->ctx, s->n, most_steps(s->n), apply, s, least, most);
 }
 
 const struct ntk_solver_class ntk_solver_class_lanczos = {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * ritz.h - Lanczos with full reorthogonalisation (Golub and Van Loan 2013, 10.1): a symmetric operator A on the basis
- * that its powers span, A V = V T + off[steps - 1] next e', T tridiagonal; the largest eigenvalue. The same to the bit for
- * any number of threads, if A is.
+ * that its powers span, A V = V T + off[steps - 1] next e', T tridiagonal; the ends of the spectrum. The same to the bit
+ * for any number of threads, if A is.
  */
 #ifndef NTK_RITZ_H
 #define NTK_RITZ_H
@@ -43,7 +43,10 @@ void ntk_basis_ritz(struct ntk_basis *b);
  * steps. */
 ntk_status ntk_lanczos_largest(ntk_ctx *ctx, int64_t n, ntk_operator_fn *apply, void *user,
                                double *lambda);
-/* The same of matrix k of an operator. */
+/* Both ends, when they have settled to 1e-5, at most `most_steps` <= n steps; a warning if the least has not. */
+ntk_status ntk_lanczos_extremes(ntk_ctx *ctx, int64_t n, int64_t most_steps, ntk_operator_fn *apply, void *user,
+                                double *least, double *most);
+/* The largest of matrix k of an operator. */
 ntk_status ntk_operator_largest(struct ntk_operator *o, size_t k, double *lambda);
 
 #endif

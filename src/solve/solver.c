@@ -4,6 +4,7 @@
  */
 #include "solve/solver.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,15 +19,35 @@ const struct ntk_solver_class *const ntk_solvers[] = {
 };
 const size_t ntk_n_solvers = sizeof ntk_solvers / sizeof *ntk_solvers;
 
-const char *ntk_solver_names(void)
-{
-    static const char names[] =
+static const char all_names[] =
 #define SOLVER(name) ", " #name
 #include "solve/solvers.def"
 #undef SOLVER
-        ;
+    ;
 
-    return names + strlen(", ");
+const char *ntk_solver_names(void) { return all_names + strlen(", "); }
+
+#define FACE(name) offsetof(struct ntk_solver_class, name)
+
+static bool has(const struct ntk_solver_class *class, size_t face)
+{
+    void (*f)(void);
+
+    memcpy(&f, (const char *)class + face, sizeof f);
+    return f != NULL;
+}
+
+/* The names of those that have a face, or lack it. */
+static const char *names_of(size_t face, bool having, char names[sizeof all_names])
+{
+    *names = '\0';
+    for (size_t k = 0; k < ntk_n_solvers; k++) {
+        const size_t n = strlen(names);
+
+        if (has(ntk_solvers[k], face) == having)
+            (void)ntk_format(names + n, sizeof all_names - n, "%s%s", n ? ", " : "", ntk_solvers[k]->name);
+    }
+    return names;
 }
 
 ntk_status ntk_solver_find(ntk_ctx *ctx, const char *name, const struct ntk_solver_class **class)
@@ -47,15 +68,15 @@ ntk_status ntk_solver_new(ntk_ctx *ctx, const struct ntk_solver_class *class, st
     struct ntk_solver *s;
 
     NTK_TRY(class->open(ctx, k->n, &s));
-    s->class = class;
-    s->ctx = ctx;
-    s->k = k;
-    s->which = which;
-    s->n = k->n;
-    s->precision = k->precision;
-    s->there = !class->put;
-    s->diagonal = ntk_alloc(ctx, (size_t)k->n, sizeof *s->diagonal);
-    s->ridge = ntk_alloc(ctx, (size_t)k->n, sizeof *s->ridge);
+    *s = (struct ntk_solver){.class = class,
+                             .ctx = ctx,
+                             .k = k,
+                             .which = which,
+                             .n = k->n,
+                             .precision = k->precision,
+                             .there = !class->put,
+                             .diagonal = ntk_alloc(ctx, (size_t)k->n, sizeof *s->diagonal),
+                             .ridge = ntk_alloc(ctx, (size_t)k->n, sizeof *s->ridge)};
     if (!s->diagonal || !s->ridge) {
         ntk_solver_free(s);
         return NTK_ENOMEM;
@@ -95,6 +116,14 @@ ntk_status ntk_solver_read(struct ntk_solver *s, size_t held, const char *what)
 
     if (s->there)
         return NTK_OK;
+    if (!s->k->class->stream) {
+        char names[sizeof all_names];
+
+        return ntk_fail(s->ctx, NTK_ENOTSUP,
+                        "%s has no entries, only products with vectors, and the solver '%s' takes entries; products are "
+                        "enough for: %s",
+                        s->k->class->name, s->class->name, names_of(FACE(put), false, names));
+    }
     takers = ntk_alloc_zero(s->ctx, s->k->count, sizeof *takers);
     if (!takers)
         return NTK_ENOMEM;
@@ -152,42 +181,50 @@ ntk_status ntk_solver_restored(struct ntk_solver *s, const double *ridge)
 
 /* ---- faces */
 
-/* Of every face but eigenvectors: that the solver has it, and a factor. */
-static ntk_status check(const struct ntk_solver *s, bool has, const char *what)
+static ntk_status check_face(const struct ntk_solver *s, size_t face, const char *what)
 {
-    if (!has)
-        return ntk_fail(s->ctx, NTK_ENOTSUP, "the solver '%s' has no %s; others have: %s", s->class->name, what,
-                        ntk_solver_names());
+    char names[sizeof all_names];
+
+    if (has(s->class, face))
+        return NTK_OK;
+    return ntk_fail(s->ctx, NTK_ENOTSUP, "the solver '%s' has no %s, which these have: %s", s->class->name, what,
+                    names_of(face, true, names));
+}
+
+/* Of every face but eigenvectors: that the solver has it, and a factor. */
+static ntk_status check(const struct ntk_solver *s, size_t face, const char *what)
+{
+    NTK_TRY(check_face(s, face, what));
     return s->factored ? NTK_OK : ntk_fail(s->ctx, NTK_EINVAL, "the matrix has no factor yet, or none with this ridge");
 }
 
 ntk_status ntk_solver_solve(struct ntk_solver *s, int64_t m, double *x)
 {
-    NTK_TRY(check(s, true, "solutions"));
+    NTK_TRY(check(s, FACE(solve), "solutions"));
     return s->class->solve(s, m, x);
 }
 
 ntk_status ntk_solver_half(struct ntk_solver *s, int64_t m, double *x)
 {
-    NTK_TRY(check(s, s->class->half, "roots, which variances need"));
+    NTK_TRY(check(s, FACE(half), "roots for variances"));
     return s->class->half(s, m, x);
 }
 
 ntk_status ntk_solver_log_determinant(struct ntk_solver *s, double *value)
 {
-    NTK_TRY(check(s, s->class->log_determinant, "determinant, which the likelihood needs"));
+    NTK_TRY(check(s, FACE(log_determinant), "determinant for the likelihood"));
     return s->class->log_determinant(s, value);
 }
 
 ntk_status ntk_solver_inverse_diagonal(struct ntk_solver *s, double *d)
 {
-    NTK_TRY(check(s, s->class->inverse_diagonal, "diagonal of the inverse, which leave-one-out needs"));
+    NTK_TRY(check(s, FACE(inverse_diagonal), "diagonal of the inverse for leave-one-out"));
     return s->class->inverse_diagonal(s, d);
 }
 
 ntk_status ntk_solver_extremes(struct ntk_solver *s, double *least, double *largest)
 {
-    NTK_TRY(check(s, true, "extreme eigenvalues"));
+    NTK_TRY(check(s, FACE(extremes), "extreme eigenvalues"));
     /* What is added makes the relative error smaller; what is taken away would make it larger. */
     if (!s->constant || !s->ends.known || s->ridge[0] < s->ends.ridge) {
         NTK_TRY(s->class->extremes(s, least, largest));
@@ -204,8 +241,7 @@ ntk_status ntk_solver_extremes(struct ntk_solver *s, double *least, double *larg
 
 ntk_status ntk_solver_eigen(struct ntk_solver *s, const struct ntk_eigen **eigen)
 {
-    if (!s->class->eigen)
-        return check(s, false, "eigenvectors, which finite times need");
+    NTK_TRY(check_face(s, FACE(eigen), "eigenvectors for finite times"));
     NTK_TRY(read_again(s));
     return s->class->eigen(s, eigen);
 }

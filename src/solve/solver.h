@@ -4,7 +4,11 @@
  *
  * A solver is one file with one const struct ntk_solver_class, and one line of solvers.def. It goes through these states:
  * ntk_solver_new; ntk_solver_read (ntk_solver_taker and ntk_solver_taken, where several are filled by one reading); then
- * ntk_solver_factor, for one ridge after another.
+ * ntk_solver_factor, for one ridge after another, and what it makes possible.
+ *
+ * One that needs products only calls ntk_operator_apply(s->k, s->which, ...) where it solves; put and read_diagonal are
+ * then NULL, and factor has nothing to do (lanczos.c). To build on: ritz.h (eigenvalues by products), spectral.h (what is
+ * rounding error), ridge.h and store/rfp.h (factors in place), base/sums.h (sums that no number of threads changes).
  */
 #ifndef NTK_SOLVER_H
 #define NTK_SOLVER_H
@@ -15,27 +19,45 @@ struct ntk_solver;
 struct ntk_solver_part;
 struct ntk_eigen;
 
-/* Faces that are NULL, as all but open, solve, extremes, bytes, peak, factor and close may be, are
- * errors that name the solver and what it lacks. Vectors are columns: x is [m][n]. */
+/* There must be name, bytes, peak, open, factor, solve, extremes and close. Any other face may be NULL: who asks for it
+ * gets an error that says which solvers have it. Vectors are columns: x is [m][n], for any m.
+ *
+ * Work begins with ntk_progress and goes on with ntk_poll, both of which may cancel it. Whatever a face returns, the next
+ * ntk_solver_factor must work. What is allocated beyond `bytes` is first asked for (ntk_ctx_hold, ntk_ctx_check_memory).
+ * Threads: a solver by products gives the same to the bit (base/sums.h); where BLAS factors, rounding errors may differ. */
 struct ntk_solver_class {
-    const char *name;
-    size_t (*bytes)(int64_t n); /* what it holds */
-    size_t (*peak)(int64_t n);  /* what it holds while it factors, workspace included */
-    ntk_status (*open)(ntk_ctx *ctx, int64_t n, struct ntk_solver **s); /* with room for the matrix */
-    /* A block of the matrix, from several threads. NULL: it needs no entries, it applies the operator. */
+    const char *name;           /* as in solvers.def */
+    size_t (*bytes)(int64_t n); /* that it holds between calls, the matrix if it takes it in; of any n: ntk_bytes */
+    size_t (*peak)(int64_t n);  /* bytes at most, the workspace of factor (by products: of solve) included; >= bytes. The
+                                 * same: it factors in place, and models of several nets are fitted together */
+    /* Its own struct, with room for the matrix; ntk_solver_new fills in the first member. */
+    ntk_status (*open)(ntk_ctx *ctx, int64_t n, struct ntk_solver **s);
+    /* A block of the matrix into s, a struct ntk_solver, as operator.h delivers them, from several threads: ntk_square_put,
+     * ntk_rfp_store. NULL: it needs no entries, it applies the operator. */
     void (*put)(void *s, const ntk_block *block, ntk_dtype dtype);
-    void (*read_diagonal)(struct ntk_solver *s, double *diagonal); /* of K, once all of it was put */
-    /* K + R to what solves, R in s->ridge. *how: "", or why there is no such thing: K + R is not positive definite. */
+    /* Of K, once all of it was put: what is of a matrix before is void. NULL: the operator is asked. */
+    void (*read_diagonal)(struct ntk_solver *s, double *diagonal);
+    /* K + R to what solves, R in s->ridge. K was put, again if s->there was false; what overwrites it clears s->there
+     * before. *how: "", which it is, or why there is no such thing, in a sentence of size bytes at most: K + R is not
+     * positive definite. R of several numbers (not s->constant) is NTK_EINVAL with eigen, and else taken. */
     ntk_status (*factor)(struct ntk_solver *s, char *how, size_t size);
-    ntk_status (*solve)(struct ntk_solver *s, int64_t m, double *x);     /* x = (K + R)^-1 x */
-    /* x = A x with A' A = (K + R)^-1: norms are those of K + R's inverse */
+    /* x = (K + R)^-1 x. From entries errors are 1e-15 times the condition; by products the residual is 1e-12 of the
+     * right-hand side, or rounding errors of K allow no less (spectral.h). NTK_ENUMERIC if it is not so. K + R may be
+     * singular, if factor did not say so: a right-hand side in its range is solved without null directions, any other so
+     * or not at all (NTK_ENUMERIC). Indefinite: *how, or NTK_ENUMERIC here. */
+    ntk_status (*solve)(struct ntk_solver *s, int64_t m, double *x);
+    /* x = A x with A' A = (K + R)^-1: norms are those of K + R's inverse. For variances. */
     ntk_status (*half)(struct ntk_solver *s, int64_t m, double *x);
-    ntk_status (*log_determinant)(struct ntk_solver *s, double *value);  /* of K + R */
-    ntk_status (*inverse_diagonal)(struct ntk_solver *s, double *d);     /* of (K + R)^-1, [n] */
-    ntk_status (*extremes)(struct ntk_solver *s, double *least, double *largest); /* eigenvalues of K + R, to 1e-3 */
-    /* Eigenvectors and eigenvalues of K, for functions of it; no factor is needed. */
+    ntk_status (*log_determinant)(struct ntk_solver *s, double *value);  /* of K + R, for the likelihood */
+    ntk_status (*inverse_diagonal)(struct ntk_solver *s, double *d);     /* of (K + R)^-1, [n], for leave-one-out */
+    /* Eigenvalues of K + R, to a relative 1e-3; the least of a singular one to 1e-6 of the largest. By products:
+     * ntk_lanczos_extremes. */
+    ntk_status (*extremes)(struct ntk_solver *s, double *least, double *largest);
+    /* Eigenvectors and eigenvalues of K, for functions of it, as finite times; no factor is needed. */
     ntk_status (*eigen)(struct ntk_solver *s, const struct ntk_eigen **eigen);
-    /* For files: array number `part` of those that a factor consists of; false: there are no more. */
+    /* For files: array number `part` of those that a factor consists of; false: there are no more. predict/model_io.c reads
+     * "factor" (cholesky) and "vectors" with "values" (eigen), and no solver's name: other parts are work there. NULL:
+     * models are saved without. */
     bool (*part)(struct ntk_solver *s, size_t part, struct ntk_solver_part *p);
     ntk_status (*restored)(struct ntk_solver *s); /* parts and s->ridge were filled in */
     void (*close)(struct ntk_solver *s); /* frees s */
@@ -61,15 +83,15 @@ struct ntk_eigen {
     double *values;  /* [n] of K, ascending, without a ridge */
 };
 
-/* The first member of each solver's own struct. */
+/* The first member of each solver's own struct. Of these, faces change `there` alone. */
 struct ntk_solver {
     const struct ntk_solver_class *class;
     ntk_ctx *ctx;
-    struct ntk_operator *k; /* NULL: K cannot be had again */
+    struct ntk_operator *k;
     size_t which;           /* of its matrices */
     int64_t n;
-    ntk_dtype precision;    /* in which K's entries were computed */
-    bool there;             /* K is in it, not overwritten by a factor; or needs not be */
+    ntk_dtype precision;    /* in which K's entries were computed, once they were read */
+    bool there;             /* K is in it, not overwritten by a factor; true if it takes no entries */
     bool factored;
     bool measured;          /* diagonal is there */
     double *diagonal;       /* [n] of K */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * folder.c - what a folder of blocks is of: one list of matrices, samples, a type and a backend. A text says so; only the
- * number of rows in a file is taken from it, so that another rule for new folders leaves old ones as they are.
+ * folder.c - what a folder of blocks is of: one list of nets, samples, a type and a backend. A text says so, and which
+ * matrices of the nets; only the number of rows in a file is taken from it, so that another rule for new folders leaves old
+ * ones as they are.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -180,21 +181,25 @@ static ntk_status check_new(const struct ntk_files *s)
     return status;
 }
 
-static ntk_status write_text(const struct ntk_files *s, const struct lines *l)
+static void add_lines(struct ntk_text *t, const struct lines *l, size_t from, size_t to)
+{
+    for (size_t i = from; i < to; i++)
+        ntk_text_add(t, "%s\n", l->line[i]);
+}
+
+static ntk_status write_text(const struct ntk_files *s, const struct ntk_text *t)
 {
     char path[NTK_FILES_PATH];
     struct ntk_outfile out;
     int error;
 
+    if (t->failed)
+        return ntk_fail(s->ctx, NTK_ENOMEM, "no memory for the description of a store");
     text_path(s, path);
     error = ntk_outfile_open(path, &out);
     if (error)
         return ntk_fail_write(s->ctx, path, error);
-    for (size_t i = 0; i < l->n; i++) {
-        if (i == HEAD_LINES)
-            fprintf(out.f, ROWS "%lld\n", (long long)s->block);
-        fprintf(out.f, "%s\n", l->line[i]);
-    }
+    fputs(t->s, out.f);
     error = ntk_outfile_commit(&out);
     return error ? ntk_fail_write(s->ctx, path, error) : NTK_OK;
 }
@@ -234,11 +239,24 @@ static const char *find_matrix(const struct lines *there, const char *wanted)
     return NULL;
 }
 
-static ntk_status compare_matrices(struct ntk_files *s, const struct lines *there, const struct lines *wanted)
+/* The line of another matrix of a net, ": net". */
+static const char *find_net(const struct lines *there, const char *net)
+{
+    for (size_t i = HEAD_LINES + 1; i < there->n; i++)
+        if (strcmp(there->line[i] + strcspn(there->line[i], ":"), net) == 0)
+            return there->line[i];
+    return NULL;
+}
+
+/* A matrix that the folder has not, of a net that it has, becomes one more, in its text: what was stored for a mean, of
+ * the NTK, serves for variances, which need the NNGP too. */
+static ntk_status compare_matrices(struct ntk_files *s, const struct lines *there, const struct lines *wanted,
+                                   struct ntk_text *t)
 {
     for (size_t m = 0; m < s->count; m++) {
         const char *kernel = wanted->line[HEAD_LINES + m] + strcspn(wanted->line[HEAD_LINES + m], ".");
-        const char *found = find_matrix(there, kernel);
+        const char *net = kernel + strcspn(kernel, ":"), *found = find_matrix(there, kernel);
+        const bool is_new = !found && (found = find_net(there, net));
 
         if (!found)
             return ntk_fail(s->ctx, NTK_EINVAL,
@@ -246,9 +264,28 @@ static ntk_status compare_matrices(struct ntk_files *s, const struct lines *ther
                             "%.300s",
                             s->folder, strchr(there->line[HEAD_LINES + 1], '.') + 1,
                             there->n > HEAD_LINES + 2 ? " and others" : "", kernel + 1);
-        snprintf(s->names[m], sizeof s->names[m], "%.*s", (int)strcspn(found, ":"), found);
+        snprintf(s->names[m], sizeof s->names[m], "%.*s%.*s", (int)strcspn(found, "."), found, (int)(net - kernel), kernel);
+        if (!is_new)
+            continue;
+        ntk_log(s->ctx, 0, "%s gets %s beside %.*s", s->folder, s->names[m], (int)strcspn(found, ":"), found);
+        ntk_text_add(t, "%s%s\n", s->names[m], net);
     }
     return NTK_OK;
+}
+
+static ntk_status find_matrices(struct ntk_files *s, const struct lines *there, const struct lines *wanted)
+{
+    struct ntk_text t = {0};
+    ntk_status status;
+    size_t n;
+
+    add_lines(&t, there, 0, there->n);
+    n = t.n;
+    status = compare_matrices(s, there, wanted, &t);
+    if (status == NTK_OK && (t.n > n || t.failed))
+        status = write_text(s, &t);
+    free(t.s);
+    return status;
 }
 
 static ntk_status compare(struct ntk_files *s, const struct lines *there, const struct lines *wanted)
@@ -269,11 +306,14 @@ static ntk_status compare(struct ntk_files *s, const struct lines *there, const 
                         "%s/store.txt is not what says of which kernels a store is: choose another folder, or remove this "
                         "one",
                         s->folder);
-    return compare_matrices(s, there, wanted);
+    return find_matrices(s, there, wanted);
 }
 
 static ntk_status begin(struct ntk_files *s, const struct lines *wanted)
 {
+    struct ntk_text t = {0};
+    ntk_status status;
+
     NTK_TRY(check_new(s));
     s->block = rule(s->kernel, s->dtype, s->n1, s->n2);
     for (size_t m = 0; m < s->count; m++) {
@@ -281,7 +321,12 @@ static ntk_status begin(struct ntk_files *s, const struct lines *wanted)
 
         snprintf(s->names[m], sizeof s->names[m], "%.*s", (int)strcspn(line, ":"), line);
     }
-    return write_text(s, wanted);
+    add_lines(&t, wanted, 0, HEAD_LINES);
+    ntk_text_add(&t, ROWS "%lld\n", (long long)s->block);
+    add_lines(&t, wanted, HEAD_LINES, wanted->n);
+    status = write_text(s, &t);
+    free(t.s);
+    return status;
 }
 
 ntk_status ntk_files_settle(struct ntk_files *s, const ntk_net *const *nets, size_t n_nets, unsigned want)

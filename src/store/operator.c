@@ -17,9 +17,7 @@ void ntk_operator_free(struct ntk_operator *o)
 
 static ntk_status lacks_entries(const struct ntk_operator *o)
 {
-    return ntk_fail(o->ctx, NTK_ENOTSUP,
-                    "%s has no entries, only products with vectors: it needs a solver that takes these (lanczos)",
-                    o->class->name);
+    return ntk_fail(o->ctx, NTK_ENOTSUP, "%s has no entries, only products with vectors", o->class->name);
 }
 
 /* ---- reading */

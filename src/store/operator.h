@@ -4,7 +4,7 @@
  * row by row, or a finite network's tangent kernel. Some come together, as a kernel's NNGP and NTK: an operator has
  * `count` matrices of one order. Who reads entries takes blocks as they come; who multiplies uses ntk_operator_apply.
  *
- * An operator is one struct ntk_operator_class and a function that makes it.
+ * An operator is one struct ntk_operator_class and a function that makes it, which fills in all of struct ntk_operator.
  */
 #ifndef NTK_OPERATOR_H
 #define NTK_OPERATOR_H
@@ -13,7 +13,7 @@
 
 struct ntk_operator;
 
-/* Rows [i0, i0 + ni), from the diagonal on, of all matrices that are asked for, and what reading them is for. */
+/* Rows [i0, i0 + ni), from the diagonal on, of all matrices, and what reading them is for. */
 struct ntk_reading {
     int64_t i0, ni;
     size_t held;      /* bytes that the reader holds: stream checks memory, its own counted, before it begins */
@@ -25,9 +25,11 @@ struct ntk_reading {
 struct ntk_operator_class {
     const char *name; /* "a kernel" */
     /* Each block once, from several threads, in no fixed order, as ntk_kernel_stream; blocks on the diagonal are whole,
-     * b->output is the matrix, entries are of o->dtype. NULL: it has no entries. */
+     * b->output is the matrix, i0 and j0 are its, entries are of o->dtype. A sink that returns not 0 ends it: NTK_ECANCEL.
+     * It polls (ntk_progress, ntk_poll). NULL: it has no entries. */
     ntk_status (*stream)(struct ntk_operator *o, const struct ntk_reading *r);
-    /* out = K x of matrix k, for column-major x and out [m][n]. NULL: by its entries. */
+    /* out = K x of matrix k, for column-major x and out [m][n]; the same to the bit for any number of threads
+     * (base/sums.h). NULL: by its entries. */
     ntk_status (*apply)(struct ntk_operator *o, size_t k, int64_t m, const double *x, double *out);
     /* Of matrix k, [n]. NULL: by its entries. */
     ntk_status (*diagonal)(struct ntk_operator *o, size_t k, double *d);

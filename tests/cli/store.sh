@@ -36,6 +36,19 @@ several="ntk eval --net Dense(64) --net serial(Dense(64),Erf(),Dense(1)) $train 
 $several --store M 2>&1 >/dev/null | grep blocks
 cut -d : -f 1 M/store.txt | tail -n 2
 
+echo "another kernel of a net that is there is added, and computed in the same blocks"
+$kernel "$net" --store A --quiet
+sed -i 's/^rows in a file: 60$/rows in a file: 33/' A/store.txt && rm A/*.f64 && $kernel "$net" --store A --quiet
+cp -p A/0.ntk-000033.f64 first
+ntk fit --net "$net" $train --out model.h5 --store A 2>&1 | grep ': A'
+sed -n 's/^\([0-9.a-z]*\): serial.*/\1/p' A/store.txt
+[ A/0.ntk-000033.f64 -nt first ] && echo "a block was written again"
+$kernel "$net" --get both --store A --out both.npz --quiet && cmp again.npz both.npz
+two="ntk eval --net Dense(64) --net serial(Dense(64),Erf(),Dense(1)) $train --test digits/train --test-limit 50"
+$two --store B --quiet >/dev/null
+$two --store B --get nngp 2>&1 >/dev/null | grep ': B'
+sed -n 's/^\([0-9.a-z]*\): [sD]e.*/\1/p' B/store.txt
+
 echo "several blocks, of which one is missing"
 rm S/0.* && sed -i 's/^rows in a file: 60$/rows in a file: 17/' S/store.txt
 $kernel "$net" --get both --store S --out whole.npz

@@ -49,6 +49,13 @@ agree "equal noise is an absolute ridge" "all.csv --noise s --drop w" "all.csv -
 agree "noise beside a ridge" "all.csv --noise 3 --drop w --diag-reg 0.5 --absolute" "all.csv --drop s,w --diag-reg 0.75 --absolute"
 agree "columns by their numbers" "all.csv --weights 1 --noise 3" "all.csv --weights w --noise s"
 
+raw="--target y --targets raw --net $net --quiet"
+agree "the same, standardised" "all.csv --weights w --drop s --diag-reg 0.02 --absolute" \
+    "copies.csv --drop w,s --diag-reg 0.02 --absolute"
+awk -F , -v OFS=, '$2 == "0" {$1 = 1e6; $3 = -1e6} 1' all.csv >far.csv
+agree "numbers in a row that is left out" "far.csv --weights w --noise s" "all.csv --weights w --noise s"
+raw="$raw --standardize none"
+
 echo "what eval says: a row of weight 0 is not there, but for the number of samples"
 awk -F , '$2 != 0' all.csv >left.csv
 eval="ntk eval --test all.csv $raw --loo"
@@ -62,6 +69,11 @@ $eval --train left.csv --drop w,s --diag-reg 0.02 | grep -v '^s[ea]' | diff - on
 try $eval --train all.csv --weights w --drop s --diag-reg 0.02,0.2,2 --absolute | sed 's/^seconds.*/seconds/'
 try $eval --train all.csv --weights w --noise s --diag-reg auto | sed 's/^seconds.*/seconds/'
 ntk fit --train all.csv --weights w --noise s $raw --diag-reg auto --out model.h5 --json | sed 's/, "seconds".*//'
+
+echo "which columns they are, by name"
+named="ntk eval --target y --targets raw --net Dense(1) --test all.csv --train all.csv --diag-reg 1"
+$named --weights 1 --noise s 2>&1 | grep '^ntk'
+$named --weights w --noise 3 --json --quiet | tr '{' '\n' | grep 'all.csv'
 
 echo "refused"
 rm model.h5

@@ -87,7 +87,7 @@ static void use(ntk_data *data)
             abort();
     if (ntk_data_classes(data, &classes) == NTK_OK && classes < 1)
         abort();
-    if (ntk_scaler_fit(NTK_STD_CHANNEL, data, &scaler) == NTK_OK)
+    if (ntk_scaler_fit(NTK_STD_CHANNEL, data, NULL, &scaler) == NTK_OK)
         ntk_scaler_free(scaler);
 }
 

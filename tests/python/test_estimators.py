@@ -258,10 +258,11 @@ def test_wrong_weights(regression, labels, model, weights, message):
 
 def test_weights_and_ridges_of_samples_belong_to_infinity(regression):
     X, y, _ = regression
-    for model, weights in ((NTKRegressor(time=1.0), np.ones(40)), (NTKRegressor(time=1.0, alpha=np.ones(40)), None)):
-        with pytest.raises(ValueError, match="weights and noise belong to t = infinity"):
-            model.fit(X, y, weights)
-    with pytest.raises(ValueError, match="weights and noise belong to t = infinity"):
+    with pytest.raises(ValueError, match="sample_weight and class_weight: for time=None only"):
+        NTKRegressor(time=1.0).fit(X, y, np.ones(40))
+    with pytest.raises(ValueError, match="an array as alpha: for time=None only"):
+        NTKRegressor(time=1.0, alpha=np.ones(40)).fit(X, y)
+    with pytest.raises(ValueError, match="sample_weight and class_weight: for time=None only"):
         NTKRegressor().fit(X, y, np.arange(40)).predict_at(X, [1.0])
 
 

@@ -100,6 +100,7 @@ static void expressions_follow_python(void **state)
         {"2 if 'a' == \"a\" else 3", "2"},
         {"2 if 1 == 'a' else 3", "3"},
         {"2 if None == None else 3", "2"},
+        {"2 if (3, 3) == (3, 3) and (3, 3) != (3, 4) and (3, 3) != (3,) and (3,) != 3 else 3", "2"},
     };
     char text[200], want[200];
 
@@ -418,8 +419,7 @@ static void presets_check_their_arguments(void **state)
     (void)state;
     check_refused(
         "fc(dept=2)", NTK_EPARSE,
-        "line 1, column 1: in fc(): line 1, column 1: fc: unknown argument 'dept'; did you "
-        "mean 'depth'?");
+        "line 1, column 1: fc: unknown argument 'dept'; did you mean 'depth'?");
     assert_fails(ctx, NTK_EPARSE,
                  "line 1, column 8: in fc(): ", ntk_net_parse(ctx, "serial(fc(depth=0))", &net));
     assert_fails(ctx, NTK_EPARSE, "repeat: n must be an integer from 1 to 10000, got 0",
@@ -429,6 +429,27 @@ static void presets_check_their_arguments(void **state)
     assert_fails(ctx, NTK_EPARSE, "unknown layer 'depth'", /* parameters are the preset's alone */
                  ntk_net_parse(ctx, "fc(depth=depth)", &net));
     assert_null(net);
+}
+
+/* A word without quotes is no layer. */
+static void words_are_written_in_quotes(void **state)
+{
+    static const struct pair texts[] = {
+        {"fc(depth=3, activation=gelu)", "line 1, column 24: activation: a word is written in quotes: 'gelu' or \"gelu\""},
+        {"fc(activation=Gelu)", "line 1, column 15: activation: a word is written in quotes: 'Gelu' or \"Gelu\""},
+        {"serial(fc(activation=Gelu()))",
+         "line 1, column 22: activation: a word is written in quotes: 'Gelu' or \"Gelu\""},
+        {"Elementwise(tanh)", "line 1, column 13: fn: a word is written in quotes: 'tanh' or \"tanh\""},
+        {"Dense(1, parameterization=ntk)",
+         "line 1, column 27: parameterization: a word is written in quotes: 'ntk' or \"ntk\""},
+        {"cntk(pool=gap)", "line 1, column 11: pool: a word is written in quotes: 'gap' or \"gap\""},
+    };
+    ntk_net *net = NULL;
+
+    (void)state;
+    CHECK_ALL(texts, check_refused(texts[i].text, NTK_EPARSE, texts[i].want));
+    assert_int_equal(ntk_net_parse(ctx, "fc(activation=\"gelu\")", &net), NTK_OK);
+    ntk_net_free(net);
 }
 
 static void misspelt_names_get_a_suggestion(void **state)
@@ -580,6 +601,7 @@ int main(void)
         cmocka_unit_test(arguments_are_checked),
         cmocka_unit_test(combinators_check_their_arguments),
         cmocka_unit_test(presets_check_their_arguments),
+        cmocka_unit_test(words_are_written_in_quotes),
         cmocka_unit_test(misspelt_names_get_a_suggestion),
         cmocka_unit_test(layers_without_a_kernel_say_why),
         cmocka_unit_test(deep_nesting_is_refused_not_overflown),

@@ -787,7 +787,7 @@ static void official_cifar10(void **state)
         skip();
     d = load(f, "cifar10:" SHARED "cifar10/train", &LOAD_OPTS(.dtype = NTK_F32));
     assert_shape(d, 50000, 2, 32, 32, 3);
-    assert_ok(f->ctx, ntk_scaler_fit(NTK_STD_CHANNEL, d, &scaler));
+    assert_ok(f->ctx, ntk_scaler_fit(NTK_STD_CHANNEL, d, NULL, &scaler));
     for (int c = 0; c < 3; c++) {
         assert_near(scaler->mean[c], mean[c], 5e-5, 1);
         assert_near(scaler->deviation[c], deviation[c], 5e-5, 1);
@@ -922,7 +922,7 @@ static void features_are_standardised(void **state)
     ntk_scaler *scaler;
     const double deviation = sqrt(8.0 / 3);
 
-    assert_ok(f->ctx, ntk_scaler_fit(NTK_STD_FEATURE, train, &scaler));
+    assert_ok(f->ctx, ntk_scaler_fit(NTK_STD_FEATURE, train, NULL, &scaler));
     assert_ok(f->ctx, ntk_scaler_apply(scaler, train, &scaled));
     for (int i = 0; i < 3; i++) {
         assert_near(x_at(scaled, i, 0), (2 * i - 2) / deviation, 1e-15, 1);
@@ -940,8 +940,8 @@ static void features_are_standardised(void **state)
     ntk_data_free(train);
     train = load(f, write_text(f, "c.csv", "1e300,1,0\n-1e300,2,1\n"), NULL); /* squares overflow */
     assert_fails(f->ctx, NTK_ENUMERIC, "feature 0 cannot be standardised: its mean is 0, its deviation inf",
-                 ntk_scaler_fit(NTK_STD_FEATURE, train, &scaler));
-    assert_fails(f->ctx, NTK_EINVAL, "got 9", ntk_scaler_fit((ntk_standardize)9, train, &scaler));
+                 ntk_scaler_fit(NTK_STD_FEATURE, train, NULL, &scaler));
+    assert_fails(f->ctx, NTK_EINVAL, "got 9", ntk_scaler_fit((ntk_standardize)9, train, NULL, &scaler));
     ntk_data_free(images_of);
     ntk_data_free(train);
     ntk_data_free(test);
@@ -956,7 +956,7 @@ static void channels_are_standardised(void **state)
     ntk_scaler *scaler;
 
     assert_ok(f->ctx, ntk_data_view(f->ctx, x, NTK_F32, 2, shape, &d));
-    assert_ok(f->ctx, ntk_scaler_fit(NTK_STD_CHANNEL, d, &scaler));
+    assert_ok(f->ctx, ntk_scaler_fit(NTK_STD_CHANNEL, d, NULL, &scaler));
     assert_ok(f->ctx, ntk_scaler_apply(scaler, d, &scaled));
     for (int k = 0; k < 4; k++) {
         assert_near(ntk_data_get(scaled, (size_t)(2 * k)), ((double)x[2 * k] - 3) / sqrt(3.5), 1e-7,
@@ -965,7 +965,7 @@ static void channels_are_standardised(void **state)
     }
     ntk_scaler_free(scaler);
     ntk_data_free(scaled);
-    assert_ok(f->ctx, ntk_scaler_fit(NTK_STD_NONE, d, &scaler));
+    assert_ok(f->ctx, ntk_scaler_fit(NTK_STD_NONE, d, NULL, &scaler));
     assert_ok(f->ctx, ntk_scaler_apply(scaler, d, &scaled));
     assert_memory_equal(ntk_data_x(scaled), x, sizeof x);
     ntk_scaler_free(scaler);

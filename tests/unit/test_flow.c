@@ -186,6 +186,9 @@ static void closed_form_is_exact(void **state)
             assert_near(f[0][c.n * c.c + i], c.f0[i], 1e-15, 1);
         }
         assert_true(isfinite(f[1][0]));
+        assert_fails(ctx, NTK_EINVAL, "times must be >= 0, number 2 is -1",
+                     ntk_flow(ctx, &c.opts, c.n, c.m, c.c, c.k_train, c.k_test, c.y, c.f0, c.f0 + c.n * c.c,
+                              (const double[]){1, -1}, 2, f[0], f[1]));
         c.opts.momentum = 0.5;
         assert_fails(ctx, NTK_EINVAL, "closed_form is for the squared loss without momentum",
                      run(&c, NULL, NULL));
@@ -422,6 +425,8 @@ static void indefinite_matrices_are_refused(void **state)
     assert_near(weights[1], 1 + 1e-5, 1e-12, 0);
     assert_ok(ctx, ntk_spectral_decompose(ctx, 2, NTK_F64, 0, zero, weights, &nulls));
     assert_int_equal(nulls, 2);
+    assert_fails(ctx, NTK_EINVAL, "ridge >= 0, got 2 and -1",
+                 ntk_spectral_decompose(ctx, 2, NTK_F64, -1, zero, weights, &nulls));
     assert_true(ntk_spectral(NTK_LEFT, 0, (double)INFINITY) == 1);
     assert_true(ntk_spectral(NTK_GAIN, 0, 1e300) == 0);
     assert_near(ntk_spectral(NTK_GAIN, 2, (double)INFINITY), 0.5, 1e-15, 0);
@@ -456,6 +461,25 @@ static void integrated_at_any_time(void **state)
         assert_ok(ctx, ntk_flow(ctx, &o, 2, 0, 2, K, NULL, y, NULL, NULL, times, 6, f, NULL));
         for (int i = 0; i < 24; i++)
             assert_true(isfinite(f[i]));
+    }
+}
+
+/* Numbers that the integrator cannot follow are an error, never the outputs at the start. */
+static void a_kernel_that_is_too_large_is_an_error(void **state)
+{
+    const double large[] = {1e200, 1e300}, y[] = {1, 0, 0, 1}, t = 1e-3;
+
+    (void)state;
+    for (int i = 0; i < 5; i++) { /* both losses, of the larger with momentum too */
+        const double k = large[i > 0], K[] = {k, k / 2, k / 2, k};
+        ntk_flow_opts o;
+        double f[4];
+
+        ntk_flow_opts_init(&o);
+        o.loss = i % 2 ? NTK_LOSS_XENT : NTK_LOSS_MSE;
+        o.momentum = i > 2 ? 0.9 : (double)NAN;
+        assert_fails(ctx, NTK_ENUMERIC, "the integrator failed on the way to t = 0.001",
+                     ntk_flow(ctx, &o, 2, 0, 2, K, NULL, y, NULL, NULL, &t, 1, f, NULL));
     }
 }
 
@@ -546,6 +570,10 @@ static void bad_input_is_refused(void **state)
     c.opts.momentum = 1;
     assert_fails(ctx, NTK_EINVAL, "momentum must be from 0 to below 1", run(&c, NULL, NULL));
     c.opts = good;
+    assert_fails(ctx, NTK_EINVAL, "n = 0, m = 0, outputs = 2",
+                 ntk_flow(ctx, &good, 0, 0, 2, c.k_train, NULL, c.y, NULL, NULL, c.times, 1, NULL, NULL));
+    assert_fails(ctx, NTK_EINVAL, "no k_test for test",
+                 ntk_flow(ctx, &good, c.n, 0, c.c, c.k_train, NULL, c.y, NULL, NULL, c.times, 1, NULL, c.f));
     c.times[2] = 0.01;
     assert_fails(ctx, NTK_EINVAL, "times must be finite, >= 0 and ascending; number 3",
                  run(&c, NULL, NULL));
@@ -581,6 +609,7 @@ int main(void)
         cmocka_unit_test(null_directions_stay),
         cmocka_unit_test(indefinite_matrices_are_refused),
         cmocka_unit_test(integrated_at_any_time),
+        cmocka_unit_test(a_kernel_that_is_too_large_is_an_error),
         cmocka_unit_test(a_rising_loss_is_said),
         cmocka_unit_test(a_flow_goes_on_from_a_state),
         cmocka_unit_test(it_can_be_cancelled),

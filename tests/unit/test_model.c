@@ -589,6 +589,8 @@ static void solving_a_given_matrix(void **state)
     assert_fails(ctx, NTK_EINVAL, "diag_reg >= 0",
                  ntk_kernel_solve(ctx, 6, NTK_F64, 4, indefinite_rows, &cancel, y, 1,
                                   (double)INFINITY, alpha));
+    assert_fails(ctx, NTK_EINVAL, "samples, got 1073741824",
+                 ntk_kernel_solve(ctx, (int64_t)1 << 30, NTK_F64, 4, indefinite_rows, &cancel, y, 1, 1, alpha));
     y[3] = (double)NAN;
     assert_fails(ctx, NTK_EINVAL, "number 3 of y is nan",
                  ntk_kernel_solve(ctx, 6, NTK_F64, 4, indefinite_rows, &cancel, y, 1, 1, alpha));
@@ -706,7 +708,7 @@ static void models_are_saved(void **state)
         skip();
     close(mkstemp(path));
     fixture_read(&f);
-    assert_ok(ctx, ntk_scaler_fit(NTK_STD_FEATURE, f.train, &scaler));
+    assert_ok(ctx, ntk_scaler_fit(NTK_STD_FEATURE, f.train, NULL, &scaler));
     for (int k = 0; k < 8; k++) {
         ntk_fit_opts o;
         ntk_model *saved, *loaded;
@@ -1029,6 +1031,9 @@ static void refuses_what_cannot_be_solved(void **state)
     assert_ok(ctx, ntk_model_fit(ctx, net, f.train, f.y, f.c, &o, &model));
     assert_fails(ctx, NTK_EINVAL, "finite_time = 1",
                  ntk_model_dynamics(model, &t, 1, NULL, f.test, NULL, NULL, out, NULL));
+    t = (double)INFINITY; /* which its solver has, but not the times of a flow */
+    assert_fails(ctx, NTK_EINVAL, "finite_time = 1",
+                 ntk_model_dynamics(model, &t, 1, NULL, f.test, NULL, NULL, out, NULL));
     assert_fails(ctx, NTK_EINVAL, "covariance = 1", ntk_model_predict(model, f.test, out, out));
     ntk_model_free(model);
     o.finite_time = 1;
@@ -1037,6 +1042,8 @@ static void refuses_what_cannot_be_solved(void **state)
     assert_fails(ctx, NTK_EINVAL, "times must be >= 0",
                  ntk_model_dynamics(model, &t, 1, NULL, f.test, NULL, NULL, out, NULL));
     t = 1;
+    assert_fails(ctx, NTK_EINVAL, "need test samples",
+                 ntk_model_dynamics(model, &t, 1, NULL, NULL, NULL, NULL, out, NULL));
     f.f0_train[3] = (double)INFINITY;
     assert_fails(ctx, NTK_EINVAL, "number 3 of f0_train is inf",
                  ntk_model_dynamics(model, &t, 1, f.f0_train, NULL, NULL, out, NULL, NULL));

@@ -134,7 +134,7 @@ static void scaled_copies_have_them(void **state)
 
     assert_int_equal(f->ctx->held - before, sizeof(float[6]) + sizeof(double[6]) + 6 + sizeof(int64_t[4]) + sizeof(int32_t[6]));
     assert_ok(f->ctx, ntk_data_slice(d, 1, 2, &slice));
-    assert_ok(f->ctx, ntk_scaler_fit(NTK_STD_FEATURE, slice, &scaler));
+    assert_ok(f->ctx, ntk_scaler_fit(NTK_STD_FEATURE, slice, NULL, &scaler));
     assert_ok(f->ctx, ntk_scaler_apply(scaler, slice, &scaled));
     ntk_data_free(slice);
     ntk_data_free(d);
@@ -284,11 +284,24 @@ static void table_fails(struct fixture *f, const char *message, const char *text
     fails(f, NTK_EINVAL, message, write_text(f, "a.csv", text), opts);
 }
 
+/* The names of its columns of weights and noise; NULL: none. */
+static void assert_own(const ntk_schema *schema, const char *of_weights, const char *of_noise)
+{
+    const ntk_table *t = ntk_schema_table(schema);
+
+    assert_non_null(t);
+    assert_int_equal(t->weights != NULL, of_weights != NULL);
+    assert_int_equal(t->noise != NULL, of_noise != NULL);
+    assert_true(!of_weights || strcmp(t->weights, of_weights) == 0);
+    assert_true(!of_noise || strcmp(t->noise, of_noise) == 0);
+}
+
 /* Beyond 64 rows the table grows. */
 static void columns_of_weights(void **state)
 {
     struct fixture *f = *state;
     char text[4096] = "a,b,w\n";
+    ntk_schema *copy;
     ntk_data *d;
 
     for (int i = 0; i < 100; i++)
@@ -301,6 +314,13 @@ static void columns_of_weights(void **state)
         assert_near(((const double *)ntk_data_part(d, NTK_PART_WEIGHTS))[i], i + 0.5, 0, 1);
     }
     assert_int_equal(ntk_schema_table(ntk_data_schema(d))->n_dropped, 0);
+    assert_own(ntk_data_schema(d), "w", NULL);
+    assert_int_equal(ntk_schema_new(d, NTK_RAW, &copy), NTK_OK);
+    ntk_data_free(d);
+    assert_own(copy, "w", NULL);
+    ntk_schema_free(copy);
+    d = load_table(f, text, &LOAD_OPTS(.dtype = NTK_F64, .weights = "2", .noise = "a", .target = "none"));
+    assert_own(ntk_data_schema(d), "w", "a");
     ntk_data_free(d);
     d = load_table(f, "1,2,3\n4,5,6\n", &LOAD_OPTS(.dtype = NTK_F64, .weights = "0", .target = "none"));
     assert_shape(d, 2, 0, 1, 1, 2);
@@ -347,6 +367,29 @@ static void wrong_columns_of_weights(void **state)
                 &LOAD_OPTS(.dtype = NTK_F64, .weights = "w"));
 }
 
+/* A weight of 2 is the row twice, of 0 no row; all numbers here are exact. */
+static void weights_in_standardisation(void **state)
+{
+    struct fixture *f = *state;
+    ntk_data *d = load_table(f, "1,7\n5,7\n900,-3\n3,7\n", &LOAD_OPTS(.dtype = NTK_F64, .target = "none"));
+    const double some[] = {1, 2, 0, 1}, large[] = {5e307, 1e308, 0, 5e307}, zeros[4] = {0}, bad[] = {1, -1, 0, 0};
+    const double *mean, *deviation;
+    ntk_scaler *scaler;
+
+    for (int k = 0; k < 2; k++) {
+        assert_ok(f->ctx, ntk_scaler_fit(NTK_STD_FEATURE, d, k ? large : some, &scaler));
+        assert_int_equal(ntk_scaler_numbers(scaler, &mean, &deviation), 2);
+        assert_near(mean[0], 3.5, 0, 1); /* of 1, 5, 5, 3 */
+        assert_near(deviation[0], sqrt(2.75), 1e-15, 1);
+        assert_near(mean[1], 7, 0, 1); /* a constant, of the rows that count */
+        assert_near(deviation[1], 1, 0, 1);
+        ntk_scaler_free(scaler);
+    }
+    assert_fails(f->ctx, NTK_EINVAL, "weights must not all be 0", ntk_scaler_fit(NTK_STD_FEATURE, d, zeros, &scaler));
+    assert_fails(f->ctx, NTK_EINVAL, "that of sample 1 is -1", ntk_scaler_fit(NTK_STD_FEATURE, d, bad, &scaler));
+    ntk_data_free(d);
+}
+
 static void columns_of_noise(void **state)
 {
     struct fixture *f = *state;
@@ -382,6 +425,7 @@ int main(void)
         TEST(columns_of_weights),
         TEST(weights_beside_a_schema),
         TEST(wrong_columns_of_weights),
+        TEST(weights_in_standardisation),
         TEST(columns_of_noise),
     };
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "context.h"
+#include "solve/solver.h"
 
 enum { N = 24, M = 7, D = 3, C = 2, TIMES = 3 };
 #define NET "serial(Dense(8, W_std=1.5, b_std=0.2), Relu(), Dense(1))"
@@ -596,7 +597,7 @@ static void wrong_weights_are_refused(void **state)
 static void weights_are_saved(void **state)
 {
     char path[] = "/tmp/ntk-test-XXXXXX";
-    double weights[N], noise[N], before[M * C], after[M * C], var[M], var_after[M];
+    double weights[N], noise[N], before[M * C], after[M * C], var[M], var_after[M], loo[2], loo_after[2];
 
     (void)state;
     if (!strstr(ntk_features(), "hdf5"))
@@ -615,9 +616,12 @@ static void weights_are_saved(void **state)
         o.covariance = 1;
         model = fit_to(y, &o);
         assert_ok(ctx, ntk_model_predict(model, test, before, var));
+        assert_ok(ctx, ntk_model_ridges(model, 2, (double[]){1e-3, 1}, loo, NULL));
         assert_ok(ctx, ntk_model_save(model, path, factor));
         ntk_model_free(model);
         assert_ok(ctx, ntk_model_load(ctx, path, &model));
+        assert_ok(ctx, ntk_model_ridges(model, 2, (double[]){1e-3, 1}, loo_after, NULL));
+        near_all("ridges", 2, loo_after, loo, 1e-12);
         assert_ok(ctx, ntk_model_predict(model, test, after, var_after));
         near_all("means", M * C, after, before, 1e-14);
         near_all("variances", M, var_after, var, 1e-12);
@@ -683,7 +687,7 @@ static void compute(struct given *g)
 static void given_matrices_are_what_samples_are(void **state)
 {
     static const ntk_posterior posteriors[] = {NTK_POSTERIOR_NNGP, NTK_POSTERIOR_NTK, NTK_POSTERIOR_NTKGP};
-    const double times[TIMES] = {0.1, 3, (double)INFINITY}, forever = (double)INFINITY;
+    const double times[TIMES] = {0.1, 3, (double)INFINITY}, forever[2] = {(double)INFINITY, (double)INFINITY};
     struct given *g = malloc(sizeof *g);
 
     (void)state;
@@ -709,9 +713,11 @@ static void given_matrices_are_what_samples_are(void **state)
         t.nngp = ensemble ? g->test[0] : NULL;
         t.prior = g->prior[posterior == NTK_POSTERIOR_NTKGP];
         assert_ok(ctx, ntk_model_covariance(model, test, mean, cov));
-        assert_ok(ctx, ntk_model_predict_matrix(given, &t, &forever, 1, NULL, NULL, got, got_cov));
-        near_all("means", M * C, got, mean, 1e-12);
-        near_all("covariances", M * M, got_cov, cov, 1e-11);
+        assert_ok(ctx, ntk_model_predict_matrix(given, &t, forever, 2, NULL, NULL, got, got_cov));
+        for (int i = 0; i < 2; i++) {
+            near_all("means", M * C, got + i * M * C, mean, 1e-12);
+            near_all("covariances", M * M, got_cov + i * M * M, cov, 1e-11);
+        }
         ask(model, false, &a);
         assert_ok(ctx, ntk_model_leave_one_out(given, b.loo, b.loo_var));
         assert_ok(ctx, ntk_model_evidence(given, &b.evidence));
@@ -734,6 +740,97 @@ static void given_matrices_are_what_samples_are(void **state)
         }
         ntk_model_free(model);
         ntk_model_free(given);
+    }
+    free(g);
+}
+
+static void a_covariance_in_float32_is_that_in_float64(void **state)
+{
+    static const ntk_posterior posteriors[] = {NTK_POSTERIOR_NNGP, NTK_POSTERIOR_NTK, NTK_POSTERIOR_NTKGP};
+
+    (void)state;
+    for (int k = 0; k < 3; k++) {
+        double mean[2][M * C], cov[2][M * M];
+
+        for (int single = 0; single < 2; single++) {
+            ntk_fit_opts o = options(0.1);
+            ntk_model *model;
+
+            o.posterior = posteriors[k];
+            o.covariance = 1;
+            o.dtype = single ? NTK_F32 : NTK_F64;
+            model = fit_to(y, &o);
+            assert_ok(ctx, ntk_model_covariance(model, test, mean[single], cov[single]));
+            ntk_model_free(model);
+        }
+        near_all("means", M * C, mean[1], mean[0], 1e-5);
+        near_all("covariances", M * M, cov[1], cov[0], 1e-5);
+    }
+}
+
+/* out = a b, all [N][N]. */
+static void product(const double *a, const double *b, double *out)
+{
+    for (int i = 0; i < N; i++)
+        for (int j = 0; j < N; j++) {
+            out[i * N + j] = 0;
+            for (int k = 0; k < N; k++)
+                out[i * N + j] += a[i * N + k] * b[k * N + j];
+        }
+}
+
+/* e^{-t k} by its series at t / 2^SQUARES, which is squared so often: [N][N]. */
+static void decay(const double *k, double t, double *out)
+{
+    enum { TERMS = 20, SQUARES = 12 };
+    double step[N * N], term[N * N], next[N * N];
+
+    for (int i = 0; i < N * N; i++) {
+        step[i] = -t / (1 << SQUARES) * k[i];
+        out[i] = term[i] = i % (N + 1) == 0;
+    }
+    for (int power = 1; power < TERMS; power++) {
+        product(term, step, next);
+        for (int i = 0; i < N * N; i++)
+            out[i] += term[i] = next[i] / power;
+    }
+    for (int s = 0; s < SQUARES; s++) {
+        product(out, out, next);
+        memcpy(out, next, sizeof next);
+    }
+}
+
+/* Outputs that begin with covariance S have E S E with E = e^{-(K + r) t}: S is K + r, as r is noise of the samples' own,
+ * or an ensemble's NNGP. */
+static void training_samples_have_the_covariance_of_the_flow(void **state)
+{
+    const double times[2] = {0.7, (double)INFINITY};
+    struct given *g = malloc(sizeof *g);
+
+    (void)state;
+    compute(g);
+    for (int ensemble = 0; ensemble < 2; ensemble++) {
+        double cov[2 * N * N], k[N * N], e[N * N], half[N * N], want[N * N], ridge = 0;
+        ntk_fit_opts o = options(1e-2);
+        ntk_model *model;
+
+        o.finite_time = 1;
+        o.covariance = 1;
+        o.posterior = ensemble ? NTK_POSTERIOR_NTK : NTK_POSTERIOR_NNGP;
+        memcpy(k, g->k[ensemble], sizeof k);
+        for (int i = 0; i < N; i++)
+            ridge += 1e-2 * k[i * N + i] / N;
+        for (int i = 0; i < N; i++)
+            k[i * N + i] += ridge;
+        decay(k, times[0], e);
+        product(e, ensemble ? g->k[0] : k, half);
+        product(half, e, want);
+        assert_ok(ctx, ntk_model_fit_matrix(ctx, N, g->k[ensemble], ensemble ? g->k[0] : NULL, y, C, &o, &model));
+        assert_ok(ctx, ntk_model_predict_matrix(model, NULL, times, 2, NULL, NULL, NULL, cov));
+        near_all("covariances of training samples", N * N, cov, want, 1e-10);
+        for (int i = 0; i < N * N; i++)
+            assert_near(cov[N * N + i], 0, 1e-12, 1);
+        ntk_model_free(model);
     }
     free(g);
 }
@@ -808,6 +905,9 @@ static void wrong_matrices_are_refused(void **state)
     o.store = "folder";
     assert_fails(ctx, NTK_EINVAL, "no store", ntk_model_fit_matrix(ctx, 2, k, k, targets, 1, &o, &model));
     o.store = NULL;
+    o.weights = (const double[]){1, 0};
+    assert_fails(ctx, NTK_EINVAL, "leave the rows out", ntk_model_fit_matrix(ctx, 2, k, k, targets, 1, &o, &model));
+    o.weights = NULL;
     assert_ok(ctx, ntk_model_fit_matrix(ctx, 2, k, k, targets, 1, &o, &model));
     ntk_test_matrices_init(&t);
     assert_fails(ctx, NTK_EINVAL, "need k", ntk_model_predict_matrix(model, &t, &forever, 1, NULL, NULL, out, NULL));
@@ -827,23 +927,37 @@ static void wrong_matrices_are_refused(void **state)
     ntk_model_free(model);
 }
 
-/* A solver by its name; what lanczos does not have is said. */
+/* Each solver by its name; what it does not have is said. */
 static void solvers_are_chosen_by_name(void **state)
 {
-    const char *const names[] = {"cholesky", "eigen", "lanczos"};
-    double mean[3][M * C], loo[N * C];
+    double mean[M * C], first[M * C], loo[N * C], now = 1, later[M * C], values[N];
 
     (void)state;
-    for (int k = 0; k < 3; k++) {
+    for (size_t k = 0; k < ntk_n_solvers; k++) {
+        const struct ntk_solver_class *c = ntk_solvers[k];
         ntk_fit_opts o = options(1e-2);
         ntk_model *model;
 
-        o.solver = names[k];
+        o.solver = c->name;
         model = fit_to(y, &o);
-        assert_ok(ctx, ntk_model_predict(model, test, mean[k], NULL));
-        near_all(names[k], M * C, mean[k], mean[0], 1e-11);
-        if (k == 2)
-            assert_fails(ctx, NTK_ENOTSUP, "the solver 'lanczos' has no", ntk_model_leave_one_out(model, loo, NULL));
+        assert_ok(ctx, ntk_model_predict(model, test, k ? mean : first, NULL));
+        if (k)
+            near_all(c->name, M * C, mean, first, 1e-11);
+        if (c->inverse_diagonal)
+            assert_ok(ctx, ntk_model_leave_one_out(model, loo, NULL));
+        else
+            assert_fails(ctx, NTK_ENOTSUP, c->name, ntk_model_leave_one_out(model, loo, NULL));
+        if (c->eigen)
+            assert_ok(ctx, ntk_model_dynamics(model, &now, 1, NULL, test, NULL, NULL, later, NULL));
+        else
+            assert_fails(ctx, NTK_EINVAL, "t = infinity",
+                         ntk_model_dynamics(model, &now, 1, NULL, test, NULL, NULL, later, NULL));
+        if (c->eigen)
+            assert_ok(ctx, ntk_model_eigenvalues(model, values));
+        else
+            assert_fails(ctx, NTK_EINVAL, "finite_time = 1", ntk_model_eigenvalues(model, values));
+        if (strcmp(c->name, "lanczos") == 0 && strstr(ntk_features(), "hdf5"))
+            assert_fails(ctx, NTK_ENOTSUP, "'lanczos' has no factor to save", ntk_model_save(model, "/tmp/no.h5", 1));
         ntk_model_free(model);
     }
 }
@@ -870,6 +984,8 @@ int main(void)
         cmocka_unit_test(weights_are_saved),
         cmocka_unit_test(a_chosen_ridge_is_saved),
         cmocka_unit_test(given_matrices_are_what_samples_are),
+        cmocka_unit_test(a_covariance_in_float32_is_that_in_float64),
+        cmocka_unit_test(training_samples_have_the_covariance_of_the_flow),
         cmocka_unit_test(training_samples_follow_the_flow),
         cmocka_unit_test(wrong_matrices_are_refused),
         cmocka_unit_test(solvers_are_chosen_by_name),

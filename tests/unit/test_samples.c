@@ -218,6 +218,59 @@ static void equal_samples_are_exact(void **state)
     }
 }
 
+struct streamed {
+    const struct setting *s;
+    int64_t n2;
+    bool symmetric;
+};
+
+static int put(const ntk_block *b, void *user)
+{
+    const struct streamed *t = user;
+    double *out = t->s->again[b->output];
+
+    for (int64_t i = b->i0; i < b->i0 + b->ni; i++)
+        for (int64_t j = b->j0; j < b->j0 + b->nj; j++) {
+            const double x = ((const double *)b->k)[(i - b->i0) * b->ld + j - b->j0];
+
+            out[i * t->n2 + j] = x;
+            if (t->symmetric)
+                out[j * t->n2 + i] = x;
+        }
+    return 0;
+}
+
+static int stop(const ntk_block *b, void *user)
+{
+    (void)b, (void)user;
+    return 1;
+}
+
+static void blocks_are_those_of_the_matrix(void **state)
+{
+    (void)state;
+    for (size_t t = 0; t < NETS; t++) {
+        struct setting s = start(&nets[t], NTK_F64, 0.5);
+        ntk_samples *a, *b;
+
+        assert_ok(ctx, ntk_samples_new(s.k, s.d1, NULL, &a));
+        assert_ok(ctx, ntk_samples_new(s.k, s.d2, a, &b));
+        for (int symmetric = 0; symmetric < 2; symmetric++) {
+            struct streamed to = {&s, N1, symmetric};
+            const ntk_samples *rows = symmetric ? a : b, *columns = symmetric ? NULL : a;
+
+            assert_ok(ctx, ntk_samples_compute(s.k, rows, columns, s.out));
+            assert_ok(ctx, ntk_samples_stream(s.k, rows, columns, put, &to));
+            for (int m = 0; m < 2; m++)
+                assert_memory_equal(s.again[m], s.out[m], sizeof(double) * N1 * (size_t)(symmetric ? N1 : N2));
+            assert_int_equal(ntk_samples_stream(s.k, rows, columns, stop, NULL), NTK_ECANCEL);
+        }
+        ntk_samples_free(a);
+        ntk_samples_free(b);
+        end(&s);
+    }
+}
+
 /* A larger variance than all of the reference's is an error where it matters, never another number. */
 static void what_the_reference_does_not_take_is_refused(void **state)
 {
@@ -334,6 +387,7 @@ int main(void)
         cmocka_unit_test(entries_are_those_of_one_call),
         cmocka_unit_test(one_row_is_that_of_all),
         cmocka_unit_test(equal_samples_are_exact),
+        cmocka_unit_test(blocks_are_those_of_the_matrix),
         cmocka_unit_test(what_the_reference_does_not_take_is_refused),
         cmocka_unit_test(another_type_is_refused),
         cmocka_unit_test(another_kernel_is_refused),

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "context.h"
+#include "solve/solver.h"
 
 enum { N = 20, M = 5, D = 3, C = 2 };
 #define NET   "serial(Dense(8, W_std=1.5, b_std=0.2), Relu(), Dense(1))"
@@ -90,31 +91,52 @@ static int refuse(const char *what, double done, double total, void *user)
     return 1;
 }
 
+/* Predictions, by one of what computes alpha if it is not there. */
+static void predict_by(int way, ntk_model *model, const ntk_model *beside, double *mean)
+{
+    ntk_model *const both[] = {model, (ntk_model *)(uintptr_t)beside};
+    double alpha[N * C], same[M * C];
+    const double *const columns[] = {alpha};
+
+    if (way == 1)
+        assert_ok(ctx, ntk_model_alpha(model, alpha));
+    if (way == 1)
+        assert_ok(ctx, ntk_models_apply(both, 1, test, C, columns, (double *const[]){mean}));
+    else if (way == 2)
+        assert_ok(ctx, ntk_models_predict(both, 2, test, (double *const[]){mean, same}));
+    else
+        assert_ok(ctx, ntk_model_predict(model, test, mean, NULL));
+}
+
 /* New targets whose solution is cancelled: predictions are those of the new targets, or an error. */
 static void what_was_cancelled_is_done_when_asked_for(void **state)
 {
-    static const char *const solvers[] = {"cholesky", "eigen", "lanczos"};
     double got[M * C], want[M * C];
+    int cancelled = 0;
 
     (void)state;
-    for (int k = 0; k < 3; k++) {
+    for (size_t i = 0; i < 3 * ntk_n_solvers; i++) {
+        const size_t k = i % ntk_n_solvers;
+        const int way = (int)(i / ntk_n_solvers);
         ntk_fit_opts o = options(0.1);
         ntk_model *model, *fresh;
         ntk_status status;
 
-        o.solver = solvers[k];
+        o.solver = ntk_solvers[k]->name;
         model = fit_to(y, C, &o);
         fresh = fit_to(other, C, &o);
         ntk_ctx_set_progress(ctx, refuse, NULL);
         status = ntk_model_refit(model, other, C, NULL);
         ntk_ctx_set_progress(ctx, NULL, NULL);
         assert_true(status == NTK_OK || status == NTK_ECANCEL);
+        cancelled |= status == NTK_ECANCEL ? 1 << way : 0;
         assert_ok(ctx, ntk_model_predict(fresh, test, want, NULL));
-        assert_ok(ctx, ntk_model_predict(model, test, got, NULL));
-        near_all(solvers[k], M * C, got, want, 1e-12);
+        predict_by(way, model, fresh, got);
+        near_all(o.solver, M * C, got, want, 1e-12);
         ntk_model_free(model);
         ntk_model_free(fresh);
     }
+    assert_int_equal(cancelled, 7); /* each way met it */
 }
 
 /* Targets that are refused leave those that were there. */
@@ -281,22 +303,27 @@ static void ridges_that_differ_by_rounding_are_equal(void **state)
 /* The ridge that a message names is divided by weights, as any. */
 static void the_hint_works_with_weights(void **state)
 {
-    ntk_fit_opts o = options(0);
+    static const double given[] = {0, 1e-3}, weight[] = {1e9, 1e16}; /* 1e-3 is more than is enough without weights */
     double weights[N], last[D];
-    ntk_model *model;
-    const char *at;
 
     (void)state;
     memcpy(last, x + (N - 1) * D, sizeof last);
     memcpy(x + (N - 1) * D, x, sizeof last);
-    for (int i = 0; i < N; i++)
-        weights[i] = 1e9;
-    o.weights = weights;
-    assert_fails(ctx, NTK_ENUMERIC, "try diag_reg = ", ntk_model_fit(ctx, nets[0], train, y, C, &o, &model));
-    at = strstr(ntk_errmsg(ctx), "try diag_reg = ");
-    o.diag_reg = strtod(at + strlen("try diag_reg = "), NULL);
-    model = fit_to(y, C, &o);
-    ntk_model_free(model);
+    for (int k = 0; k < 2; k++) {
+        ntk_fit_opts o = options(given[k]);
+        ntk_model *model;
+        const char *at;
+
+        for (int i = 0; i < N; i++)
+            weights[i] = weight[k];
+        o.weights = weights;
+        assert_fails(ctx, NTK_ENUMERIC, "try diag_reg = ", ntk_model_fit(ctx, nets[0], train, y, C, &o, &model));
+        at = strstr(ntk_errmsg(ctx), "try diag_reg = ");
+        o.diag_reg = strtod(at + strlen("try diag_reg = "), NULL);
+        assert_true(o.diag_reg > given[k]);
+        model = fit_to(y, C, &o);
+        ntk_model_free(model);
+    }
     memcpy(x + (N - 1) * D, last, sizeof last);
 }
 
@@ -322,31 +349,139 @@ static void what_is_held_is_counted(void **state)
     free(many);
 }
 
-/* Names of targets go with the targets. */
-static void a_model_of_other_outputs_can_be_loaded(void **state)
+/* The last name that a model's schema has: of a class, of a target or of a feature; NULL: it has no schema. */
+static const char *last_name(const ntk_model *model)
 {
-    static const char *const names[] = {"a", "b", "c", "red", "blue"};
+    const ntk_schema *schema = ntk_model_schema(model);
+    const char *const *names;
+    size_t n;
+
+    if (!schema)
+        return NULL;
+    names = ntk_schema_classes(schema, &n, NULL);
+    if (!n)
+        names = ntk_schema_targets(schema, &n);
+    if (!n)
+        names = ntk_schema_features(schema, &n);
+    return names[n - 1];
+}
+
+static void check_name(const ntk_model *model, const char *want)
+{
+    const char *got = last_name(model);
+
+    if (got && want)
+        assert_string_equal(got, want);
+    else
+        assert_ptr_equal(got, want);
+}
+
+/* The model as its file has it. */
+static ntk_model *through_file(ntk_model *model, const char *path)
+{
+    ntk_model *loaded;
+
+    assert_ok(ctx, ntk_model_save(model, path, 0));
+    ntk_model_free(model);
+    assert_ok(ctx, ntk_model_load(ctx, path, &loaded));
+    return loaded;
+}
+
+static const struct {
+    const char *names[D + C];
+    size_t features, targets, classes;
+    const char *same, *fewer; /* the last name with as many outputs, and with fewer */
+} named[] = {
+    {{"a", "b", "c"}, D, 0, 0, "c", "c"},
+    {{"a", "b", "c", "u", "v"}, D, C, 0, "v", NULL},
+    {{"a", "b", "c", "blue", "red"}, D, 0, C, "red", NULL},
+    {{"blue", "red"}, 0, 0, C, "red", NULL},
+};
+
+/* Names of features are those of any targets; those of targets and of classes go once there are more or fewer. */
+static void names_go_with_targets(void **state)
+{
+    const ntk_fit_opts o = options(0.1);
+    double k[N * N] = {0}, bad[N] = {(double)NAN};
     char path[] = "/tmp/ntk-test-XXXXXX";
-    ntk_fit_opts o = options(0.1);
-    ntk_model *model;
-    ntk_schema *schema;
+
+    (void)state;
+    close(mkstemp(path));
+    for (int i = 0; i < N; i++)
+        k[i * N + i] = 1 + i;
+    for (size_t i = 0; i < sizeof named / sizeof *named; i++)
+        for (int given = 0; given < 2; given++) {
+            const bool file = !given && strstr(ntk_features(), "hdf5");
+            ntk_schema *schema;
+            ntk_model *model;
+
+            if (given)
+                assert_ok(ctx, ntk_model_fit_matrix(ctx, N, k, NULL, y, C, &o, &model));
+            else
+                model = fit_to(y, C, &o);
+            assert_ok(ctx, ntk_schema_of_names(ctx, named[i].names, named[i].features, named[i].targets,
+                                               named[i].classes, NULL, &schema));
+            ntk_model_set_schema(model, schema);
+            ntk_schema_free(schema);
+            assert_fails(ctx, NTK_EINVAL, "not finite", ntk_model_refit(model, bad, 1, NULL));
+            check_name(model, named[i].same);
+            assert_ok(ctx, ntk_model_refit(model, other, C, &o));
+            model = file ? through_file(model, path) : model;
+            check_name(model, named[i].same);
+            assert_ok(ctx, ntk_model_refit(model, y, 1, NULL));
+            model = file ? through_file(model, path) : model;
+            check_name(model, named[i].fewer);
+            assert_int_equal(ntk_model_outputs(model), 1);
+            assert_ok(ctx, ntk_model_refit(model, y, C, NULL)); /* what is gone does not come back */
+            check_name(model, named[i].fewer);
+            ntk_model_free(model);
+        }
+    unlink(path);
+}
+
+/* A schema or a scaler of something else is refused before there is a file that cannot be read, whatever it is of. */
+static void what_would_not_load_is_not_saved(void **state)
+{
+    static const char *const names[] = {"a", "b", "c", "d", "e"};
+    static const double mean[D] = {0}, deviation[D] = {1, 1, 1};
+    static const size_t counts[][2] = {{D - 1, 0}, {D, C - 1}, {0, 0}};
+    const ntk_fit_opts o = options(0.1);
+    char path[] = "/tmp/ntk-test-XXXXXX";
+    ntk_model *model = fit_to(y, C, &o);
+    ntk_params *params;
+    ntk_scaler *scaler;
+    ntk_net *net;
 
     (void)state;
     if (!strstr(ntk_features(), "hdf5"))
         skip();
     close(mkstemp(path));
-    assert_ok(ctx, ntk_schema_of_names(ctx, names, D, C, 0, NULL, &schema));
-    model = fit_to(y, C, &o);
-    ntk_model_set_schema(model, schema);
-    assert_ok(ctx, ntk_model_refit(model, other, C, NULL));
-    assert_non_null(ntk_model_schema(model));
-    assert_ok(ctx, ntk_model_refit(model, y, 1, NULL));
-    assert_ok(ctx, ntk_model_save(model, path, 0));
-    ntk_model_free(model);
-    assert_ok(ctx, ntk_model_load(ctx, path, &model));
-    assert_int_equal(ntk_model_outputs(model), 1);
-    ntk_model_free(model);
-    ntk_schema_free(schema);
+    unlink(path);
+    assert_ok(ctx, ntk_net_parse(ctx, "serial(Dense(8), Relu(), Dense(2))", &net));
+    assert_ok(ctx, ntk_params_new(ctx, net, (ntk_shape){0, 1, 1, D}, NTK_F64, 1, &params));
+    for (int i = 0; i < 3; i++) {
+        ntk_schema *schema;
+
+        assert_ok(ctx, ntk_schema_of_names(ctx, names, counts[i][0], counts[i][1], i == 2 ? C + 1 : 0, NULL, &schema));
+        ntk_model_set_schema(model, schema);
+        ntk_params_set_schema(params, schema);
+        assert_fails(ctx, NTK_EINVAL, "not one of 3 features and 2 outputs", ntk_model_save(model, path, 0));
+        assert_fails(ctx, NTK_EINVAL, "not one of 3 features and 2 outputs", ntk_params_save(params, path));
+        ntk_schema_free(schema);
+    }
+    ntk_model_set_schema(model, NULL);
+    ntk_params_set_schema(params, NULL);
+    assert_ok(ctx, ntk_scaler_of_numbers(ctx, NTK_STD_FEATURE, (ntk_shape){0, 1, 1, D - 1}, mean, deviation, &scaler));
+    assert_ok(ctx, ntk_model_set_encoding(model, scaler, NTK_RAW));
+    assert_ok(ctx, ntk_params_set_scaler(params, scaler));
+    assert_fails(ctx, NTK_EINVAL, "of 2 features, the samples have 3", ntk_model_save(model, path, 0));
+    assert_fails(ctx, NTK_EINVAL, "of 2 features, the samples have 3", ntk_params_save(params, path));
+    assert_int_not_equal(access(path, F_OK), 0);
+    assert_ok(ctx, ntk_model_set_encoding(model, NULL, NTK_RAW));
+    ntk_model_free(through_file(model, path));
+    ntk_scaler_free(scaler);
+    ntk_params_free(params);
+    ntk_net_free(net);
     unlink(path);
 }
 
@@ -362,7 +497,8 @@ int main(void)
         cmocka_unit_test(ridges_that_differ_by_rounding_are_equal),
         cmocka_unit_test(the_hint_works_with_weights),
         cmocka_unit_test(what_is_held_is_counted),
-        cmocka_unit_test(a_model_of_other_outputs_can_be_loaded),
+        cmocka_unit_test(names_go_with_targets),
+        cmocka_unit_test(what_would_not_load_is_not_saved),
     };
 
     return cmocka_run_group_tests(tests, start, end);

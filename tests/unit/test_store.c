@@ -129,6 +129,100 @@ static void all_ways_of_reading(void **state)
     end(&p);
 }
 
+/* The kernel comes in blocks, of which those above the diagonal are put below it too. */
+static void rows_of_many_blocks(void **state)
+{
+    enum { MANY = 700 };
+    struct fixture *f = *state;
+    double *x = malloc(MANY * D * sizeof *x), *k[2], *want[2];
+    struct problem p;
+    ntk_files *files;
+    ntk_kernel *kernel;
+    ntk_data *data;
+    uint64_t seed = 8;
+
+    begin(f, &p);
+    for (int i = 0; i < MANY * D; i++)
+        x[i] = test_normal(&seed);
+    for (int m = 0; m < 2; m++) {
+        k[m] = malloc(sizeof(double[MANY * MANY]));
+        want[m] = malloc(sizeof(double[MANY * MANY]));
+    }
+    assert_ok(f->ctx, ntk_data_view(f->ctx, x, NTK_F64, MANY, (ntk_shape){0, 1, 1, D}, &data));
+    assert_ok(f->ctx, ntk_kernel_new(f->ctx, (const ntk_net *const *)p.nets, 1, NTK_NNGP | NTK_NTK, NTK_F64,
+                                     ntk_data_shape(data), &kernel));
+    assert_ok(f->ctx, ntk_kernel_compute(kernel, data, NULL, (void *const *)want));
+    assert_ok(f->ctx, ntk_files_open(f->ctx, path_of(f, "store"), (const ntk_net *const *)p.nets, 1, NTK_NNGP | NTK_NTK,
+                                     NTK_F64, data, NULL, &files));
+    assert_int_equal(files->block, MANY);
+    assert_ok(f->ctx, ntk_files_compute(files, (void *const *)k));
+    for (size_t m = 0; m < 2; m++) {
+        assert_same(MANY * MANY, k[m], want[m]);
+        assert_ok(f->ctx, ntk_files_rows(files, m, 0, MANY, k[m])); /* as they are in the file */
+        assert_same(MANY * MANY, k[m], want[m]);
+    }
+    ntk_files_free(files);
+    ntk_kernel_free(kernel);
+    ntk_data_free(data);
+    for (int m = 0; m < 2; m++) {
+        free(k[m]);
+        free(want[m]);
+    }
+    free(x);
+    end(&p);
+}
+
+/* ---- folders that others change meanwhile */
+
+static void shell(const char *what, const struct fixture *f, const char *file)
+{
+    char command[400];
+
+    snprintf(command, sizeof command, "%s %s/%s", what, f->dir, file);
+    assert_int_equal(system(command), 0);
+}
+
+static int remove_all(const ntk_block *b, void *user)
+{
+    if (b->i0 == 0 && b->j0 == 0)
+        shell("rm -f", user, "store/*.f64");
+    return 0;
+}
+
+static int stop(const ntk_block *b, void *user)
+{
+    (void)b, (void)user;
+    return 1;
+}
+
+static void what_is_gone_is_said(void **state)
+{
+    struct fixture *f = *state;
+    struct ntk_reading r = {.ni = N, .what = "rows", .sink = stop, .user = f};
+    struct problem p;
+    struct ntk_operator *o;
+    ntk_files *files;
+
+    begin(f, &p);
+    ntk_files_free(open_files(f, &p, "store", false, 7));
+    assert_ok(f->ctx, ntk_operator_of_files(f->ctx, path_of(f, "store"), (const ntk_net *const *)p.nets, 2,
+                                            NTK_NNGP | NTK_NTK, NTK_F64, p.x, &o));
+    assert_fails(f->ctx, NTK_ECANCEL, "cancelled by the receiver", o->class->stream(o, &r));
+    r.sink = remove_all;
+    assert_fails(f->ctx, NTK_EIO, "cannot be read as a whole: remove it", o->class->stream(o, &r));
+    ntk_operator_free(o);
+    files = open_files(f, &p, "store", false, 7);
+    shell("rm -r", f, "store");
+    assert_fails(f->ctx, NTK_EIO, "cannot write", ntk_files_compute(files, NULL));
+    shell("touch", f, "store");
+    assert_fails(f->ctx, NTK_EIO, "cannot be read: Not a directory", ntk_files_compute(files, NULL));
+    ntk_files_free(files);
+    assert_fails(f->ctx, NTK_EIO, "cannot write /proc/store.txt",
+                 ntk_files_open(f->ctx, "/proc", (const ntk_net *const *)p.nets, 2, NTK_NNGP | NTK_NTK, NTK_F64, p.x, NULL,
+                                &files));
+    end(&p);
+}
+
 /* ---- the operator */
 
 struct taken {
@@ -301,6 +395,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(all_ways_of_reading),    TEST(operator_of_a_list_that_has_more), TEST(cancelled_work_goes_on),
         TEST(memory_is_checked_before), TEST(samples_are_known),
+        TEST(rows_of_many_blocks),      TEST(what_is_gone_is_said),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
