@@ -71,7 +71,7 @@ NTK_INLINE void fold_block(int n, const V *k, const struct sweep_sides *s, const
 
     NTK_UNROLL
     for (int m = 0; m < n; m++)
-        x[m] = k[m] * (sweep_side1(s, 1, m) * sweep_side2(s, 1, m));
+        x[m] = k[m] * sweep_sides_product(s, 1, m);
     NTK_UNROLL
     for (int m = 0; m < n; m++)
         t[m] = vsqrt(vmax(c[FOLD_SQUARE] - x[m] * x[m], splat(0)));
@@ -85,7 +85,7 @@ NTK_INLINE void fold_block(int n, const V *k, const struct sweep_sides *s, const
                         : c[FOLD_TOP] - t[m] * q[m];
     NTK_UNROLL
     for (int m = 0; m < n; m++)
-        f[m] = k[m] * d[m] + (sweep_side1(s, 0, m) * sweep_side2(s, 0, m)) * t[m];
+        f[m] = k[m] * d[m] + sweep_sides_product(s, 0, m) * t[m];
 }
 
 NTK_INLINE void positive_block(int n, const V *k, const struct sweep_sides *s, const real *c, V *f, V *d)
@@ -107,28 +107,45 @@ NTK_SWEEP_TAIL(signed)
 ntk_sweep_fn NTK_SWEEP_SYMBOL(abrelu);
 void NTK_SWEEP_SYMBOL(abrelu)(const struct ntk_sweep_args *x)
 {
-    if (!x->fold)
-        abrelu_sweep(x, x->par);
+    if (!x->in.fold)
+        abrelu_sweep(x, x->in.par);
     else if (!sweep_is_plain(x))
-        signed_sweep(x, x->fold);
-    else if (x->any_sign)
-        signed_plain(x, x->fold);
+        signed_sweep(x, x->in.fold);
+    else if (x->in.any_sign)
+        signed_plain(x, x->in.fold);
     else
-        positive_plain(x, x->fold);
+        positive_plain(x, x->in.fold);
 }
 
 ntk_tail_fn NTK_TAIL_SYMBOL(abrelu);
 void NTK_TAIL_SYMBOL(abrelu)(const struct ntk_tail_args *x)
 {
-    if (!x->fold)
-        abrelu_tail(x, x->par, 1);
-    else if (x->any_sign)
-        signed_tail(x, x->fold, 1 / x->fold_factor);
+    if (!x->in.fold)
+        abrelu_tail(x, x->in.par, 1);
+    else if (x->in.any_sign)
+        signed_tail(x, x->in.fold, 1 / x->in.fold_factor);
     else
-        positive_tail(x, x->fold, 1 / x->fold_factor);
+        positive_tail(x, x->in.fold, 1 / x->in.fold_factor);
 }
 
 #ifdef NTK_IS_F64
+
+/* Of setup's par; a^2 + b^2 = (b - a)^2 + 2 a b. */
+ntk_many_fn NTK_MANY_SYMBOL(abrelu);
+void NTK_MANY_SYMBOL(abrelu)(size_t n, const double *par, const double *q, double *side, double *ff, double *dd)
+{
+    const double mean = par[0] / 2 + par[1], none = par[0] / 4 + par[1];
+
+    for (size_t i = 0; i < n; i += LANES) {
+        const V x = load(q + i), root = vsqrt(x);
+        const M normal = x >= DBL_MIN;
+
+        store(side + i, root);
+        store(side + n + i, pick(normal, 1 / root, splat(0)));
+        store(ff + i, mean * x);
+        store(dd + i, pick(normal, splat(mean), splat(none)));
+    }
+}
 
 #include "activations/near_dual.h"
 
@@ -271,22 +288,6 @@ static void side(const void *self, const struct ntk_dual *dual, double q, double
     s[1] = ntk_inverse_root(q);
 }
 
-static void many(const void *self, const struct ntk_dual *dual, size_t n, const double *q,
-                 double *s, double *ff, double *dd)
-{
-    const struct abrelu *p = self;
-    const double mean = (p->a * p->a + p->b * p->b) / 2, none = dual->par[0] / 4 + dual->par[1];
-
-    for (size_t i = 0; i < n; i++) {
-        const double root = sqrt(q[i]);
-
-        s[i] = root;
-        s[n + i] = q[i] >= DBL_MIN ? 1 / root : 0;
-        ff[i] = mean * q[i];
-        dd[i] = q[i] >= DBL_MIN ? mean : none;
-    }
-}
-
 static void moments(const void *self, const struct ntk_dual *dual, double q, double *ff, double *dd)
 {
     const struct abrelu *p = self;
@@ -408,7 +409,7 @@ static bool make_fold(const void *self, ntk_dtype dtype, double factor, struct n
                  .check = check_},                                                          \
         .f = f, .df = df, .slopes = slopes, .kinks = kinks, .degree = degree,               \
         .dual = NTK_DUAL_abrelu, .setup = setup, .side = side, .moments = moments,          \
-        .many = many, .positive = positive, .fold = make_fold,                              \
+        .positive = positive, .fold = make_fold,                              \
     }
 
 static const struct ntk_activation relu =

@@ -49,13 +49,30 @@ enum ntk_dual_id {
     NTK_N_DUALS
 };
 
+/* True if its sides and moments come many at once (MANY in activations/sweeps.def). */
+static inline bool ntk_dual_many(enum ntk_dual_id id)
+{
+    switch (id) {
+#define SWEEP(name)
+#define MANY(name) case NTK_DUAL_##name:
+#include "activations/sweeps.def"
+#undef SWEEP
+#undef MANY
+        return true;
+    default:
+        return false;
+    }
+}
+
 /* True if that dual has a fused loop for convolutions (activations/sweeps.def). */
 static inline bool ntk_dual_sweeps(enum ntk_dual_id id)
 {
     switch (id) {
 #define SWEEP(name) case NTK_DUAL_##name:
+#define MANY(name)
 #include "activations/sweeps.def"
 #undef SWEEP
+#undef MANY
         return true;
     default:
         return false;
@@ -143,10 +160,6 @@ struct ntk_activation {
     void (*side)(const void *self, const struct ntk_dual *dual, double q, double *side);
     /* *ff = E[f(u)^2], *dd = E[f'(u)^2], u ~ N(0, q), to float64 accuracy. */
     void (*moments)(const void *self, const struct ntk_dual *dual, double q, double *ff, double *dd);
-    /* side and moments of n variances at once, where that is faster; NULL: one by one. Sides are
-     * [sides][n]. */
-    void (*many)(const void *self, const struct ntk_dual *dual, size_t n, const double *q,
-                 double *side, double *ff, double *dd);
     /* near_side[0 .. near_sides - 1] at variance q; NULL if there are none. */
     void (*near_side)(const void *self, const struct ntk_dual *dual, double q, double *near_side);
     /* The constants of its sweeps (loops.h) where results take `factor`; false: there are none for it. NULL: there never

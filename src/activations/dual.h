@@ -18,6 +18,7 @@
 #include "simd/vmath.h"
 
 #define NTK_DUAL_SYMBOL(name) NTK_CAT4(ntk_dual_, name, NTK_SUFFIX, )
+#define NTK_MANY_SYMBOL(name) NTK_CAT4(ntk_many_, name, NTK_SUFFIX, )
 
 /* name_loops(args) */
 #define NTK_DUAL_LOOPS(name, n_sides, point)                                                      \

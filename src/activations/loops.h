@@ -36,37 +36,34 @@ struct ntk_plane_in {
     double add;
 };
 
+/* What sweeps and tails read. */
+struct ntk_swept {
+    struct ntk_rect_args rect;
+    struct ntk_plane_in k, theta[NTK_SWEEP_OUTPUTS - 1];
+    const void *side1, *side2; /* side2 are those of the fold */
+    size_t stride1, stride2;
+    const void *par;
+    const void *fold; /* [NTK_FOLD_PARS] of the fold, in the table's type; NULL: there is none */
+    double fold_factor;
+    bool any_sign;     /* covariances may be negative */
+    const void *zeros; /* columns vectors */
+};
+
 /* The moments f, d of a dual and the sums over 3 x 3 neighbours, zero outside the rectangle, of
  *     out[0] = factor[0] f,    out[i] = factor[i] (mix[i] f + d theta[i - 1]),  i = 1, 2
  * as open planes, which lie nowhere in the operands. */
 struct ntk_sweep_args {
-    struct ntk_rect_args rect;
-    struct ntk_plane_in k, theta[NTK_SWEEP_OUTPUTS - 1];
+    struct ntk_swept in;
     void *out[NTK_SWEEP_OUTPUTS]; /* NULL: not wanted; out[2] only beside out[1] */
     double factor[NTK_SWEEP_OUTPUTS], mix[NTK_SWEEP_OUTPUTS];
-    const void *side1, *side2; /* side2 are those of the fold */
-    size_t stride1, stride2;
-    const void *par;
-    const void *fold;    /* [NTK_FOLD_PARS] of the fold, in the table's type; NULL: there is none */
-    double fold_factor;
-    bool any_sign;       /* covariances may be negative */
-    const void *zeros;   /* columns vectors */
-    void *spare;         /* a vector that is written to */
+    void *spare; /* a vector that is written to */
 };
 typedef void ntk_sweep_fn(const struct ntk_sweep_args *args);
 
 /* sum[0] += sum of f, sum[i] += sum of d theta[i - 1] over the rectangle, for every lane. */
 struct ntk_tail_args {
-    struct ntk_rect_args rect;
-    struct ntk_plane_in k, theta[NTK_SWEEP_OUTPUTS - 1]; /* at NULL: none; theta[1] only beside theta[0] */
-    const void *side1, *side2;
-    size_t stride1, stride2;
-    const void *par;
-    const void *fold;
-    double fold_factor;
-    bool any_sign;
-    const void *zeros; /* columns vectors */
-    double *sum[NTK_SWEEP_OUTPUTS];
+    struct ntk_swept in;
+    double *sum[NTK_SWEEP_OUTPUTS]; /* NULL: not wanted; sum[2] only beside sum[1]; sum[0] always */
 };
 typedef void ntk_tail_fn(const struct ntk_tail_args *args);
 
@@ -83,11 +80,15 @@ struct ntk_near_args {
 };
 typedef void ntk_near_fn(const struct ntk_near_args *args);
 
+/* Sides, [sides][n], and moments of n variances, a multiple of lanes; in float64 only. */
+typedef void ntk_many_fn(size_t n, const double *par, const double *q, double *side, double *ff, double *dd);
+
 /* The loops of one instruction set and element type. */
 struct ntk_dual_loops {
     ntk_dual_fn *dual[NTK_N_DUALS];
     ntk_sweep_fn *sweep[NTK_N_DUALS]; /* NULL: that dual has none */
     ntk_tail_fn *tail[NTK_N_DUALS];   /* likewise */
+    ntk_many_fn *many[NTK_N_DUALS];   /* likewise; float64 only */
     ntk_near_fn *near[NTK_N_DUALS];   /* of almost parallel pairs; float64 only */
 };
 const struct ntk_dual_loops *ntk_dual_loops_of(const struct ntk_isa *isa, ntk_dtype dtype);

@@ -44,6 +44,12 @@ NTK_INLINE V sweep_side2(const struct sweep_sides *s, size_t side, int m)
 {
     return load(s->b + side * s->stride2 + (size_t)m * LANES);
 }
+NTK_INLINE V sweep_sides_product(const struct sweep_sides *s, size_t side, int m)
+{
+    const V b = sweep_side2(s, side, m);
+
+    return s->per_lane ? sweep_side1(s, side, m) * b : vtimes(b, s->a + side * s->stride1 + m);
+}
 
 /* A row of a plane that is read. */
 struct sweep_in {
@@ -106,23 +112,23 @@ NTK_INLINE void sweep_put(struct sweep_out *o, V value, size_t j, real *spare)
     NTK_INLINE void name##_sweep_run(const struct ntk_sweep_args *x, const real *par, bool plain, bool per_lane,     \
                                int thetas)                                                                     \
     {                                                                                                          \
-        const size_t columns = x->rect.columns;                                                                \
-        for (size_t r = 0; r < x->rect.rows; r++) {                                                            \
-            struct sweep_sides s = {.a = (const real *)x->side1 + r * x->rect.row1,                            \
-                                    .b = (const real *)x->side2 + r * x->rect.row2,                            \
-                                    .stride1 = x->stride1,                                                     \
-                                    .stride2 = x->stride2,                                                     \
+        const size_t columns = x->in.rect.columns;                                                                \
+        for (size_t r = 0; r < x->in.rect.rows; r++) {                                                            \
+            struct sweep_sides s = {.a = (const real *)x->in.side1 + r * x->in.rect.row1,                            \
+                                    .b = (const real *)x->in.side2 + r * x->in.rect.row2,                            \
+                                    .stride1 = x->in.stride1,                                                     \
+                                    .stride2 = x->in.stride2,                                                     \
                                     .per_lane = per_lane};                                                     \
             struct sweep_in in[NTK_SWEEP_OUTPUTS];                                                             \
             struct sweep_out o[NTK_SWEEP_OUTPUTS];                                                             \
             size_t j = 0;                                                                                      \
-            in[0] = sweep_row(&x->k, &x->rect, r, x->zeros);                                                   \
+            in[0] = sweep_row(&x->in.k, &x->in.rect, r, x->in.zeros);                                                   \
             for (int i = 0; i <= thetas; i++) {                                                                \
                 real *out = x->out[i];                                                                         \
                 if (i > 0)                                                                                     \
-                    in[i] = sweep_row(&x->theta[i - 1], &x->rect, r, x->zeros);                                \
-                o[i] = (struct sweep_out){.row = out ? out + r * x->rect.pitch * LANES : NULL,                 \
-                                          .factor = (real)(x->factor[i] / x->fold_factor),                     \
+                    in[i] = sweep_row(&x->in.theta[i - 1], &x->in.rect, r, x->in.zeros);                                \
+                o[i] = (struct sweep_out){.row = out ? out + r * x->in.rect.pitch * LANES : NULL,                 \
+                                          .factor = (real)(x->factor[i] / x->in.fold_factor),                     \
                                           .mix = (real)x->mix[i]};                                             \
             }                                                                                                  \
             for (; j + SWEEP_BLOCK <= columns; j += SWEEP_BLOCK) {                                             \
@@ -159,24 +165,24 @@ NTK_INLINE void sweep_put(struct sweep_out *o, V value, size_t j, real *spare)
     NTK_INLINE void name##_tail_run(const struct ntk_tail_args *x, const real *par, double factor,             \
                                     bool per_lane, int thetas)                                                 \
     {                                                                                                          \
-        for (size_t r = 0; r < x->rect.rows; r++) {                                                            \
-            struct sweep_sides s = {.a = (const real *)x->side1 + r * x->rect.row1,                            \
-                                    .b = (const real *)x->side2 + r * x->rect.row2,                            \
-                                    .stride1 = x->stride1,                                                     \
-                                    .stride2 = x->stride2,                                                     \
+        for (size_t r = 0; r < x->in.rect.rows; r++) {                                                            \
+            struct sweep_sides s = {.a = (const real *)x->in.side1 + r * x->in.rect.row1,                            \
+                                    .b = (const real *)x->in.side2 + r * x->in.rect.row2,                            \
+                                    .stride1 = x->in.stride1,                                                     \
+                                    .stride2 = x->in.stride2,                                                     \
                                     .per_lane = per_lane};                                                     \
             struct sweep_in in[NTK_SWEEP_OUTPUTS];                                                             \
             V sum[NTK_SWEEP_OUTPUTS] = {{0}};                                                                  \
             size_t j = 0;                                                                                      \
-            in[0] = sweep_row(&x->k, &x->rect, r, x->zeros);                                                   \
+            in[0] = sweep_row(&x->in.k, &x->in.rect, r, x->in.zeros);                                                   \
             for (int i = 1; i <= thetas; i++)                                                                  \
-                in[i] = sweep_row(&x->theta[i - 1], &x->rect, r, x->zeros);                                    \
-            for (; j + SWEEP_BLOCK <= x->rect.columns; j += SWEEP_BLOCK) {                                     \
+                in[i] = sweep_row(&x->in.theta[i - 1], &x->in.rect, r, x->in.zeros);                                    \
+            for (; j + SWEEP_BLOCK <= x->in.rect.columns; j += SWEEP_BLOCK) {                                     \
                 name##_tail_columns(SWEEP_BLOCK, j, par, &s, in, sum, thetas);                                 \
                 s.a += SWEEP_BLOCK * (per_lane ? LANES : 1);                                                   \
                 s.b += SWEEP_BLOCK * LANES;                                                                    \
             }                                                                                                  \
-            for (; j < x->rect.columns; j++) {                                                                 \
+            for (; j < x->in.rect.columns; j++) {                                                                 \
                 name##_tail_columns(1, j, par, &s, in, sum, thetas);                                           \
                 s.a += per_lane ? LANES : 1;                                                                   \
                 s.b += LANES;                                                                                  \
@@ -193,7 +199,7 @@ NTK_INLINE void sweep_put(struct sweep_out *o, V value, size_t j, real *spare)
     static void name##_sweep(const struct ntk_sweep_args *x, const real *par) \
     {                                                                         \
         const int thetas = x->out[2] ? 2 : x->out[1] ? 1 : 0;                 \
-        if (x->rect.step1 == 1)                                               \
+        if (x->in.rect.step1 == 1)                                               \
             NTK_BY_THETAS(name##_sweep_run, x, par, false, false)                   \
         else                                                                  \
             NTK_BY_THETAS(name##_sweep_run, x, par, false, true)                    \
@@ -202,7 +208,7 @@ NTK_INLINE void sweep_put(struct sweep_out *o, V value, size_t j, real *spare)
     static void name##_plain(const struct ntk_sweep_args *x, const real *par) \
     {                                                                         \
         const int thetas = x->out[2] ? 2 : x->out[1] ? 1 : 0;                 \
-        if (x->rect.step1 == 1)                                               \
+        if (x->in.rect.step1 == 1)                                               \
             NTK_BY_THETAS(name##_sweep_run, x, par, true, false)                    \
         else                                                                  \
             NTK_BY_THETAS(name##_sweep_run, x, par, true, true)                     \
@@ -210,8 +216,8 @@ NTK_INLINE void sweep_put(struct sweep_out *o, V value, size_t j, real *spare)
 #define NTK_SWEEP_TAIL(name)                                                               \
     static void name##_tail(const struct ntk_tail_args *x, const real *par, double factor) \
     {                                                                                      \
-        const int thetas = x->theta[1].at ? 2 : x->theta[0].at ? 1 : 0;                    \
-        if (x->rect.step1 == 1)                                                            \
+        const int thetas = x->sum[2] ? 2 : x->sum[1] ? 1 : 0;                    \
+        if (x->in.rect.step1 == 1)                                                            \
             NTK_BY_THETAS(name##_tail_run, x, par, factor, false)                          \
         else                                                                               \
             NTK_BY_THETAS(name##_tail_run, x, par, factor, true)                           \
@@ -219,10 +225,10 @@ NTK_INLINE void sweep_put(struct sweep_out *o, V value, size_t j, real *spare)
 
 NTK_INLINE bool sweep_is_plain(const struct ntk_sweep_args *x)
 {
-    bool plain = x->out[0] && x->factor[0] == x->fold_factor && x->k.add == 0;
+    bool plain = x->out[0] && x->factor[0] == x->in.fold_factor && x->in.k.add == 0;
 
     for (int i = 1; i < NTK_SWEEP_OUTPUTS && x->out[i]; i++)
-        plain = plain && x->factor[i] == x->fold_factor && x->mix[i] == 1 && x->theta[i - 1].add == 0;
+        plain = plain && x->factor[i] == x->in.fold_factor && x->mix[i] == 1 && x->in.theta[i - 1].add == 0;
     return plain;
 }
 
@@ -261,12 +267,12 @@ NTK_INLINE bool sweep_is_plain(const struct ntk_sweep_args *x)
     ntk_sweep_fn NTK_SWEEP_SYMBOL(name);                        \
     void NTK_SWEEP_SYMBOL(name)(const struct ntk_sweep_args *x) \
     {                                                           \
-        name##_sweep(x, x->par);                                \
+        name##_sweep(x, x->in.par);                                \
     }                                                           \
     ntk_tail_fn NTK_TAIL_SYMBOL(name);                          \
     void NTK_TAIL_SYMBOL(name)(const struct ntk_tail_args *x)   \
     {                                                           \
-        name##_tail(x, x->par, 1);                              \
+        name##_tail(x, x->in.par, 1);                              \
     }
 
 #endif

@@ -134,9 +134,12 @@ bool ntk_node_offset(const struct ntk_program *p, int v, const int d[2], int off
     if (!p->needed[v])
         return false;
     for (int k = 0; k < 2; k++) {
-        if (d[k] % x->stride[k])
-            return false;
-        offset[k] = d[k] / x->stride[k];
+        offset[k] = d[k];
+        if (x->stride[k] > 1) { /* divisions are slow, and this is asked for every step of a plane */
+            if (d[k] % x->stride[k])
+                return false;
+            offset[k] /= x->stride[k];
+        }
         if (!p->graph->cyclic && (offset[k] >= n[k] || -offset[k] >= n[k]))
             return false;
     }

@@ -135,16 +135,12 @@ static double *slot(const struct work *w, int k)
 /* to[sample][q] = from[q][lane] */
 static void keep(const struct work *w, const double *from, size_t n, void *to)
 {
-    for (size_t l = 0; l < w->lanes && w->first + (int64_t)l < w->panel->n; l++) {
-        const size_t at = (size_t)(w->first + (int64_t)l) * n;
+    const int64_t left = w->panel->n - w->first, lanes = left < (int64_t)w->lanes ? left : (int64_t)w->lanes;
+    void *row[NTK_LANES_MAX];
 
-        if (w->s->dtype == NTK_F32)
-            for (size_t q = 0; q < n; q++)
-                ((float *)to)[at + q] = (float)from[q * w->lanes + l];
-        else
-            for (size_t q = 0; q < n; q++)
-                ((double *)to)[at + q] = from[q * w->lanes + l];
-    }
+    for (int64_t l = 0; l < lanes; l++)
+        row[l] = (unsigned char *)to + (size_t)(w->first + l) * n * w->s->dtype;
+    w->s->ctx->isa->f64->separate(n, from, w->s->dtype, (size_t)lanes, row);
 }
 
 /* Sample of lane l in its set; lanes past the end repeat the last. */
@@ -178,6 +174,7 @@ static void run_variance(const struct work *w, const struct ntk_step *step)
     struct ntk_variances x = {.g = s->program->graph,
                               .v = v,
                               .simd = s->ctx->isa->f64,
+                              .duals = ntk_dual_loops_of(s->ctx->isa, NTK_F64),
                               .lanes = w->lanes,
                               .in = w->in,
                               .one = w->one,

@@ -38,6 +38,7 @@ static void run_chunk(const struct sweep *w, size_t first, const void **in, doub
     struct ntk_variances x = {.g = s->program->graph,
                               .v = node(s, w->step->node),
                               .simd = s->ctx->isa->f64,
+                              .duals = ntk_dual_loops_of(s->ctx->isa, NTK_F64),
                               .lanes = ntk_round_up(n, NTK_LANES_MAX),
                               .in = in,
                               .one = scratch + (w->sides + 1) * CHUNK};

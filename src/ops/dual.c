@@ -60,8 +60,8 @@ static void variance(const struct ntk_variances *x)
     const double *variances = x->in[0];
     const size_t n = ntk_node_positions(x->v) * x->lanes, sides = (size_t)x->dual->sides;
 
-    if (act->many && x->side && x->out[0] && x->out[1]) {
-        act->many(self, x->dual, n, variances, x->side, x->out[0], x->out[1]);
+    if (ntk_dual_many(act->dual) && x->side && x->out[0] && x->out[1]) {
+        x->duals->many[act->dual](n, x->dual->par, variances, x->side, x->out[0], x->out[1]);
         return;
     }
     for (size_t k = 0; k < n; k++) {

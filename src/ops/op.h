@@ -20,7 +20,7 @@
 #ifndef NTK_OP_H
 #define NTK_OP_H
 
-#include "activations/activation.h"
+#include "activations/loops.h"
 #include "ops/graph.h"
 #include "simd/simd.h"
 
@@ -61,6 +61,7 @@ struct ntk_variances {
     const struct ntk_graph *g;
     const struct ntk_node *v; /* of result 0, or of the only result that is wanted */
     const struct ntk_simd *simd; /* float64 loops; lanes is a multiple of its lanes */
+    const struct ntk_dual_loops *duals; /* likewise */
     size_t lanes;
     const void *const *in;       /* [n_in] arrays of double */
     double *out[2];              /* by result; NULL: not wanted */

@@ -5,6 +5,7 @@
  */
 #include "simd/near.h"
 #include "simd/planes.h"
+#include "simd/lanes.h"
 #include "simd/rows.h"
 #include "simd/simd.h"
 #include "simd/vmath.h"
@@ -106,6 +107,8 @@ const struct ntk_simd NTK_CAT4(ntk_simd, NTK_SUFFIX, , ) = {
     .scale = scale,
     .all_finite = all_finite,
     .peak = peak,
+    .interleave = NTK_LANES_OP(interleave),
+    .separate = NTK_LANES_OP(separate),
     .first = NTK_PLANES(first),
     .box = NTK_PLANES(box),
     .open = NTK_PLANES(open),

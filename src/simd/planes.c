@@ -8,29 +8,50 @@
 #include "simd/planes.h"
 #include "simd/vmath.h"
 
-NTK_INLINE void first_loops(const struct ntk_rect_args *r, size_t channels, const real *x1,
-                            const real *x2, real scale, real *out, bool per_lane)
+NTK_INLINE void first_loops(const struct ntk_rect_args *r, size_t channels, const real *x1, const real *x2,
+                            real scale, bool open, real *out, bool per_lane)
 {
     for (size_t i = 0; i < r->rows; i++, x1 += r->row1, x2 += r->row2, out += r->pitch * LANES) {
         const real *a = x1, *b = x2;
+        V last = {0}, pair = {0};
 
         for (size_t j = 0; j < r->columns; j++) {
             V sum = {0};
 
             for (size_t c = 0; c < channels; c++, a += r->step1, b += LANES)
                 sum += (per_lane ? load(a) : splat(*a)) * load(b);
-            store(out + j * LANES, sum * scale);
+            sum *= scale;
+            if (!open)
+                store(out + j * LANES, sum);
+            else if (j > 0)
+                store(out + (j - 1) * LANES, pair + sum);
+            pair = last + sum;
+            last = sum;
         }
+        if (open)
+            store(out + (r->columns - 1) * LANES, pair);
     }
 }
 
-void NTK_PLANES(first)(const struct ntk_rect_args *rect, size_t channels, const void *x1,
-                       const void *x2, double scale, void *out)
+/* Grey and coloured images have copies of their own, without a loop over channels. */
+NTK_INLINE void first_cases(const struct ntk_rect_args *r, size_t channels, const real *x1, const real *x2,
+                            real scale, bool open, real *out, bool per_lane)
+{
+    if (channels == 1)
+        first_loops(r, 1, x1, x2, scale, open, out, per_lane);
+    else if (channels == 3)
+        first_loops(r, 3, x1, x2, scale, open, out, per_lane);
+    else
+        first_loops(r, channels, x1, x2, scale, open, out, per_lane);
+}
+
+void NTK_PLANES(first)(const struct ntk_rect_args *rect, size_t channels, const void *x1, const void *x2,
+                       double scale, bool open, void *out)
 {
     if (rect->step1 == 1)
-        first_loops(rect, channels, x1, x2, (real)scale, out, false);
+        first_cases(rect, channels, x1, x2, (real)scale, open, out, false);
     else
-        first_loops(rect, channels, x1, x2, (real)scale, out, true);
+        first_cases(rect, channels, x1, x2, (real)scale, open, out, true);
 }
 
 /* One row of windows: the sum over their columns, added to out. */

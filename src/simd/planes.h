@@ -11,7 +11,7 @@
 #define NTK_PLANES(name) NTK_CAT4(ntk_planes_, name, NTK_SUFFIX, )
 
 void NTK_PLANES(first)(const struct ntk_rect_args *rect, size_t channels, const void *x1,
-                       const void *x2, double scale, void *out);
+                       const void *x2, double scale, bool open, void *out);
 void NTK_PLANES(box)(const struct ntk_box_args *args);
 void NTK_PLANES(open)(size_t rows, size_t columns, size_t pitch, double scale, const void *in, void *out);
 void NTK_PLANES(close)(size_t rows, size_t columns, size_t pitch, double constant, void *x, void *lines);

@@ -87,10 +87,16 @@ struct ntk_simd {
      * some number that depends on them */
     double (*peak)(size_t rounds);
 
+    /* to[k][lane] = factor row[lane][k], k < n, any n */
+    void (*interleave)(size_t n, const void *const *row, double factor, void *to);
+    /* row[lane][k] = from[k][lane] as numbers of dtype, k < n, any n, for the first `lanes` lanes */
+    void (*separate)(size_t n, const void *from, ntk_dtype dtype, size_t lanes, void *const *row);
+
     /* Planes: one vector a position. */
-    /* out = scale sum over channels of x1 x2; x1, x2 are [rows][columns][channels] */
+    /* out = scale sum over channels of x1 x2; x1, x2 are [rows][columns][channels]. open: the sums of those over three
+     * columns, zero outside */
     void (*first)(const struct ntk_rect_args *rect, size_t channels, const void *x1, const void *x2,
-                  double scale, void *out);
+                  double scale, bool open, void *out);
     void (*box)(const struct ntk_box_args *args);
     /* A box of 3 x 3 with zeros around, without constant, in two halves: scale times the sums over three columns; and
      * those over three rows, plus a constant. In may be out; lines: scratch, columns vectors. */

@@ -11,9 +11,8 @@
 #define PANEL_BYTES ((size_t)512 << 20) /* both panels */
 #define SUMS_BYTES  ((size_t)256 << 20) /* all sums of a block */
 #define PANEL_MOST  2048
-#define ROW_CHUNK   128 /* rows of a block that one job takes, at most, where only equal positions \
-                         */
-#define ROW_CHUNK_LEAST 32 /* matter; and at least */
+#define ROW_CHUNK_LEAST 32
+#define JOBS_A_THREAD   4
 
 struct block {
     const struct ntk_cpu *c;
@@ -177,14 +176,17 @@ static void join(struct block *b, bool complete)
     b->partial = NULL;
 }
 
-/* ---- jobs: some rows by one vector of columns */
+/* ---- jobs: some rows by one vector of columns, whose values are gathered for each job. Where only equal positions matter. */
 
-/* Small enough that threads share a small block evenly, large enough to gather columns seldom. */
+static int64_t groups(const struct block *b) { return (b->columns->n + lanes_in(b) - 1) / lanes_in(b); }
+
+/* Rows of a job: as many as leave some jobs for each thread. What is computed does not depend on it. */
 static int64_t chunk_size(const struct block *b)
 {
-    const int64_t eighth = (b->rows->n + 7) / 8;
+    const int64_t parts = (JOBS_A_THREAD * b->s->ctx->threads + groups(b) - 1) / groups(b);
+    const int64_t rows = (b->rows->n + parts - 1) / parts;
 
-    return eighth > ROW_CHUNK ? ROW_CHUNK : eighth < ROW_CHUNK_LEAST ? ROW_CHUNK_LEAST : eighth;
+    return rows < ROW_CHUNK_LEAST ? ROW_CHUNK_LEAST : rows;
 }
 
 static int64_t chunks(const struct block *b)
@@ -192,20 +194,29 @@ static int64_t chunks(const struct block *b)
     return (b->rows->n + chunk_size(b) - 1) / chunk_size(b);
 }
 
-static int64_t groups(const struct block *b)
+/* Rows i ... i + n - 1 by the columns of the lanes. */
+static void run_some(const struct block *b, struct ntk_planes *p, int64_t i, int64_t n, int64_t j0, const int64_t *column)
 {
-    const int64_t lanes = (int64_t)ntk_cpu_simd(b->s)->lanes;
+    const int64_t lanes = (int64_t)p->lanes;
+    int64_t equal[NTK_BATCH_MAX * NTK_LANES_MAX];
+    bool same[NTK_BATCH_MAX * NTK_LANES_MAX];
 
-    return (b->columns->n + lanes - 1) / lanes;
+    for (int64_t k = 0; k < n; k++)
+        for (int64_t l = 0; l < lanes; l++)
+            equal[k * lanes + l] = equal_of(b, i + k, column[l], &same[k * lanes + l]);
+    ntk_planes_block(p, i, (int)n, equal, same);
+    for (int64_t k = 0; k < n; k++)
+        for (int64_t l = 0; l < lanes && j0 + l < b->columns->n; l++)
+            put_sums(b, p->sums + (size_t)k * sums_size(b), (size_t)l, i + k, j0 + l);
 }
 
+/* The last groups come first: on a diagonal they have most rows, and threads should not end with those. */
 static void run_rows(const struct block *b, struct ntk_planes *p, int64_t job)
 {
-    const int64_t lanes = (int64_t)p->lanes, j0 = job % groups(b) * lanes;
-    const int64_t i0 = job / groups(b) * chunk_size(b);
+    const int64_t lanes = (int64_t)p->lanes, j0 = (groups(b) - 1 - job / chunks(b)) * lanes;
+    const int64_t i0 = job % chunks(b) * chunk_size(b);
     int64_t i1 = i0 + chunk_size(b) < b->rows->n ? i0 + chunk_size(b) : b->rows->n;
-    int64_t column[NTK_LANES_MAX], equal[ROW_CHUNK * NTK_LANES_MAX];
-    bool same[ROW_CHUNK * NTK_LANES_MAX];
+    int64_t column[NTK_LANES_MAX];
 
     if (b->b->diagonal && i1 > j0 + lanes)
         i1 = j0 + lanes;
@@ -214,18 +225,8 @@ static void run_rows(const struct block *b, struct ntk_planes *p, int64_t job)
     for (int64_t l = 0; l < lanes; l++)
         column[l] = j0 + l < b->columns->n ? j0 + l : b->columns->n - 1;
     ntk_planes_columns(p, column);
-    for (int64_t i = i0; i < i1; i += p->batch) {
-        const int64_t n = i1 - i < p->batch ? i1 - i : p->batch;
-
-        for (int64_t k = 0; k < n; k++)
-            for (int64_t l = 0; l < lanes; l++)
-                equal[k * lanes + l] = equal_of(b, i + k, column[l], &same[k * lanes + l]);
-        ntk_planes_block(p, i, (int)n, equal, same);
-        for (int64_t k = 0; k < n; k++)
-            for (int64_t l = 0; l < lanes && j0 + l < b->columns->n; l++)
-                put_sums(b, p->sums + (size_t)k * sums_size(b), (size_t)l, i + k,
-                         j0 + l);
-    }
+    for (int64_t i = i0; i < i1; i += p->batch)
+        run_some(b, p, i, i1 - i < p->batch ? i1 - i : p->batch, j0, column);
 }
 
 static int64_t jobs_in(const struct block *b)

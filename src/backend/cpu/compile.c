@@ -252,6 +252,19 @@ static bool ends_box(const struct ntk_cpu_builder *b, const struct ntk_cpu_step 
            (s->kind == NTK_CPU_STEP && s->s.run.id == NTK_DO_BOX && ntk_cpu_is_box3(b, s->s.node));
 }
 
+/* A box that is left open, of the first covariance, which nobody else reads. */
+static void join_first(struct ntk_cpu_builder *b, struct ntk_cpu_step *box)
+{
+    const int in = box->s.in[0];
+    struct ntk_cpu_step *first = &b->steps[b->producer[in]];
+
+    if (box->kind != NTK_CPU_STEP || first->s.run.id != NTK_DO_FIRST || b->first[in + 1] - b->first[in] != 1)
+        return;
+    first->kind = NTK_CPU_NONE;
+    box->kind = NTK_CPU_FIRST;
+    box->s.n_in = 0;
+}
+
 static bool leave_open(struct ntk_cpu_builder *b)
 {
     bool *closed = ntk_arena_alloc(&b->scratch, (size_t)b->g->n, sizeof *closed);
@@ -281,6 +294,7 @@ static bool leave_open(struct ntk_cpu_builder *b)
                 continue;
             open[v] = s->open_out[o] = true;
             add[v] = constant;
+            join_first(b, s);
         }
         s->s.apart = s->kind == NTK_CPU_SWEEP || (s->s.run.id == NTK_DO_BOX && !s->open_out[0]);
     }
@@ -337,7 +351,7 @@ static bool make_frame(struct ntk_cpu_builder *b, int frame)
     if (!f->steps || !list)
         return false;
     for (int k = 0; k < b->n_order; k++)
-        if (b->steps[b->order[k]].s.frame == frame) {
+        if (b->steps[b->order[k]].s.frame == frame && b->steps[b->order[k]].kind != NTK_CPU_NONE) {
             f->steps[f->n_steps] = &b->steps[b->order[k]];
             list[f->n_steps++] = &b->steps[b->order[k]].s;
         }

@@ -20,7 +20,8 @@ enum ntk_cpu_kind {
     NTK_CPU_STEP,  /* the program's; BOX with the factor and constant that follow it: sweep[0] */
     NTK_CPU_SWEEP, /* a dual and the 3 x 3 convolutions after it, see struct ntk_sweep_out */
     NTK_CPU_TAIL,  /* a dual and sums over all of its positions, see struct ntk_tail */
-    NTK_CPU_NONE,  /* was moved into a tail */
+    NTK_CPU_FIRST, /* the first covariance, and a box of 3 x 3 that is left open: sweep[0].a */
+    NTK_CPU_NONE,  /* was moved into a tail or FIRST */
 };
 
 #define NTK_SWEEP_THETAS 2
@@ -125,14 +126,17 @@ static inline const struct ntk_dual_loops *ntk_cpu_duals(const struct ntk_sample
 
 /* ---- planes.c, steps.c */
 
+#define NTK_BATCH_MAX 16 /* planes that go through a step before the next */
+
 /* One thread's memory for planes. */
 struct ntk_planes {
     const struct ntk_cpu *c;
     const struct ntk_samples *s; /* rows' or columns': type, reference */
     const struct ntk_simd *simd;
+    const struct ntk_dual_loops *duals;
     const struct ntk_panel *rows, *columns;
     size_t lanes;
-    int batch;                      /* of the largest planes: how many go through a step before the next */
+    int batch;                      /* how many of the largest planes */
     unsigned char *block;           /* all of the memory below */
     unsigned char *x1, *x2;         /* [positions][channels][lanes] */
     unsigned char **side1, **side2; /* [n_side_sets] -> [sides][positions][lanes] */

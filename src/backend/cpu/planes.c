@@ -30,7 +30,6 @@ static size_t side_positions(const struct ntk_program *p, int t)
 /* Planes of a batch share the side values that a step reads of its samples, which come from far away, and stay in half
  * of a second-level cache themselves. */
 #define BATCH_BYTES (512 * 1024)
-#define BATCH_MAX   16
 
 /* Of one plane of n vectors. */
 static size_t slots_bytes(const struct ntk_cpu *c, const struct ntk_samples *s, size_t n)
@@ -40,9 +39,9 @@ static size_t slots_bytes(const struct ntk_cpu *c, const struct ntk_samples *s, 
 
 static int batch_of(const struct ntk_cpu *c, const struct ntk_samples *s)
 {
-    const size_t each = slots_bytes(c, s, largest_plane(c)), n = each ? BATCH_BYTES / each : BATCH_MAX;
+    const size_t each = slots_bytes(c, s, largest_plane(c)), n = each ? BATCH_BYTES / each : NTK_BATCH_MAX;
 
-    return n < 1 ? 1 : n > BATCH_MAX ? BATCH_MAX : (int)n;
+    return n < 1 ? 1 : n > NTK_BATCH_MAX ? NTK_BATCH_MAX : (int)n;
 }
 
 static size_t batch_bytes(const struct ntk_cpu *c, const struct ntk_samples *s)
@@ -129,6 +128,7 @@ bool ntk_planes_new(const struct ntk_cpu *c, const struct ntk_samples *s, struct
     *p = (struct ntk_planes){.c = c,
                              .s = s,
                              .simd = ntk_cpu_simd(s),
+                             .duals = ntk_cpu_duals(s),
                              .lanes = ntk_cpu_simd(s)->lanes,
                              .batch = batch_of(c, s),
                              .sample = -1,
@@ -159,35 +159,14 @@ void ntk_planes_free(struct ntk_planes *p)
 /* ---- samples into lanes */
 
 /* to[k][lane] = factor from[at[lane]][k], k < n; rows of `from` are n apart */
-static void gather_f32(const float *from, const int64_t *at, size_t lanes, size_t n, float factor, float *to)
-{
-    const float *row[NTK_LANES_MAX];
-
-    for (size_t l = 0; l < lanes; l++)
-        row[l] = from + (size_t)at[l] * n;
-    for (size_t k = 0; k < n; k++)
-        for (size_t l = 0; l < lanes; l++)
-            to[k * lanes + l] = factor * row[l][k];
-}
-
-static void gather_f64(const double *from, const int64_t *at, size_t lanes, size_t n, double factor, double *to)
-{
-    const double *row[NTK_LANES_MAX];
-
-    for (size_t l = 0; l < lanes; l++)
-        row[l] = from + (size_t)at[l] * n;
-    for (size_t k = 0; k < n; k++)
-        for (size_t l = 0; l < lanes; l++)
-            to[k * lanes + l] = factor * row[l][k];
-}
-
 static void gather(const struct ntk_planes *p, const void *from, const int64_t *at, size_t n, double factor,
                    unsigned char *to)
 {
-    if (p->s->dtype == NTK_F32)
-        gather_f32(from, at, p->lanes, n, (float)factor, (float *)(void *)to);
-    else
-        gather_f64(from, at, p->lanes, n, factor, (double *)(void *)to);
+    const void *row[NTK_LANES_MAX];
+
+    for (size_t l = 0; l < p->lanes; l++)
+        row[l] = (const unsigned char *)from + (size_t)at[l] * n * p->s->dtype;
+    p->simd->interleave(n, row, factor, to);
 }
 
 /* Sides of second samples are those of the folds. */
@@ -267,7 +246,7 @@ static void run_row(const struct ntk_planes *p, int frame, int row)
     const struct ntk_frame *f = &p->c->p->frames[frame];
     const int columns = ntk_offsets(g, f->w);
     const size_t most = batch_bytes(p->c, p->s);
-    struct ntk_plane batch[BATCH_MAX];
+    struct ntk_plane batch[NTK_BATCH_MAX];
     size_t at = 0;
     int n = 0;
 
@@ -282,7 +261,7 @@ static void run_row(const struct ntk_planes *p, int frame, int row)
 
         if (!f->needed[row * columns + j])
             continue;
-        if (n == BATCH_MAX || at + bytes > most) {
+        if (n == NTK_BATCH_MAX || at + bytes > most) {
             run_batch(p, frame, batch, n);
             n = 0;
             at = 0;
@@ -322,7 +301,7 @@ void ntk_planes_block(struct ntk_planes *p, int64_t row, int n, const int64_t *e
 {
     const struct ntk_event *e = &p->c->events[0];
     const size_t sums = sums_in(p->c) * p->lanes;
-    struct ntk_plane batch[BATCH_MAX];
+    struct ntk_plane batch[NTK_BATCH_MAX];
 
     memset(p->sums, 0, (size_t)n * sums * sizeof *p->sums);
     for (int k = 0; k < n; k++)

@@ -113,8 +113,9 @@ static struct sides sides_of(const struct ntk_planes *p, const struct ntk_plane 
 
 /* ---- steps */
 
-static void run_input(const struct ntk_planes *p, const struct ntk_plane *x,
-                      const struct ntk_area *a, unsigned char *out)
+/* Times factor; open: struct ntk_plane_in. */
+static void run_input(const struct ntk_planes *p, const struct ntk_plane *x, const struct ntk_area *a, double factor,
+                      bool open, unsigned char *out)
 {
     const struct ntk_samples *set = p->rows->samples;
     const size_t c = p->s->channels, w = (size_t)a->node->w, size = p->s->dtype;
@@ -122,8 +123,7 @@ static void run_input(const struct ntk_planes *p, const struct ntk_plane *x,
     const size_t step1 = x->sample < 0 ? p->lanes : 1;
 
     if (x->sample >= 0)
-        x1 = (const unsigned char *)set->x +
-             (size_t)(p->rows->first + x->sample) * set->features * size;
+        x1 = (const unsigned char *)set->x + (size_t)(p->rows->first + x->sample) * set->features * size;
     for (int k = 0; k < a->n; k++) {
         const struct ntk_rect *r = &a->rect[k];
         const struct ntk_rect_args args = {.rows = (size_t)r->rows,
@@ -134,8 +134,8 @@ static void run_input(const struct ntk_planes *p, const struct ntk_plane *x,
                                            .row2 = w * c * p->lanes};
 
         p->simd->first(&args, c, x1 + position(a->node, r->p1) * c * step1 * size,
-                          p->x2 + position(a->node, r->p2) * c * p->lanes * size, 1 / (double)c,
-                          out + rect_offset(p, a, r));
+                       p->x2 + position(a->node, r->p2) * c * p->lanes * size, factor / (double)c, open,
+                       out + rect_offset(p, a, r));
     }
 }
 
@@ -149,7 +149,7 @@ static void run_dual(const struct ntk_planes *p, const struct ntk_plane *x, cons
                      unsigned char *d)
 {
     const size_t row = a->pitch * vector_bytes(p), w = (size_t)a->node->w, size = p->s->dtype;
-    ntk_dual_fn *fn = ntk_cpu_duals(p->s)->dual[step->run.act->dual];
+    ntk_dual_fn *fn = p->duals->dual[step->run.act->dual];
 
     for (int i = 0; i < a->n; i++) {
         const struct ntk_rect *r = &a->rect[i];
@@ -208,39 +208,42 @@ static const void *fold_of(const struct ntk_planes *p, int side_set, double *fac
     return fold ? p->folds + (size_t)side_set * NTK_FOLD_PARS * p->s->dtype : NULL;
 }
 
-static bool any_sign(const struct ntk_planes *p, const struct ntk_cpu_step *step)
+/* All but the thetas. Member by member: to clear so much first takes as long as a row of a small plane. */
+static void swept(const struct ntk_planes *p, const struct ntk_plane *x, const struct ntk_cpu_step *step,
+                  const struct ntk_area *a, const struct ntk_rect *r, struct ntk_swept *in)
 {
-    return p->c->p->graph->nodes[step->s.in[0]].flags & NTK_SIGNED;
-}
-
-static void run_sweep(const struct ntk_planes *p, const struct ntk_plane *x,
-                      const struct ntk_cpu_step *step, const struct ntk_area *a,
-                      const bool *wanted)
-{
+    const struct sides s = sides_of(p, x, step->s.side_set, a->node, r);
     const size_t w = (size_t)a->node->w;
 
+    in->rect.rows = (size_t)r->rows;
+    in->rect.columns = (size_t)r->columns;
+    in->rect.pitch = a->pitch;
+    in->rect.step1 = s.step1;
+    in->rect.row1 = w * s.step1;
+    in->rect.row2 = w * p->lanes;
+    in->k = plane_in(p, x, step, 0, rect_offset(p, a, r));
+    in->side1 = s.side1;
+    in->side2 = s.side2;
+    in->stride1 = s.stride1;
+    in->stride2 = s.stride2;
+    in->par = par_of(p, step->s.side_set);
+    in->fold = fold_of(p, step->s.side_set, &in->fold_factor);
+    in->any_sign = p->c->p->graph->nodes[step->s.in[0]].flags & NTK_SIGNED;
+    in->zeros = p->zeros;
+}
+
+static void run_sweep(const struct ntk_planes *p, const struct ntk_plane *x, const struct ntk_cpu_step *step,
+                      const struct ntk_area *a, const bool *wanted)
+{
     for (int i = 0; i < a->n; i++) {
         const struct ntk_rect *r = &a->rect[i];
-        const struct sides s = sides_of(p, x, step->s.side_set, a->node, r);
         const size_t at = rect_offset(p, a, r);
-        struct ntk_sweep_args args = {.rect = {.rows = (size_t)r->rows,
-                                               .columns = (size_t)r->columns,
-                                               .pitch = a->pitch,
-                                               .step1 = s.step1,
-                                               .row1 = w * s.step1,
-                                               .row2 = w * p->lanes},
-                                      .k = plane_in(p, x, step, 0, at),
-                                      .side1 = s.side1,
-                                      .side2 = s.side2,
-                                      .stride1 = s.stride1,
-                                      .stride2 = s.stride2,
-                                      .par = par_of(p, step->s.side_set),
-                                      .any_sign = any_sign(p, step),
-                                      .zeros = p->zeros,
-                                      .spare = p->lines};
+        struct ntk_sweep_args args;
         int n = 1; /* wanted thetas are made first, second, ... */
 
-        args.fold = fold_of(p, step->s.side_set, &args.fold_factor);
+        swept(p, x, step, a, r, &args.in);
+        args.out[0] = args.out[1] = args.out[2] = NULL;
+        args.spare = p->lines;
         for (int o = 0; o < step->s.n_out; o++) {
             const int to = o == 0 ? 0 : n;
 
@@ -251,9 +254,9 @@ static void run_sweep(const struct ntk_planes *p, const struct ntk_plane *x,
             args.factor[to] = step->sweep[o].a;
             args.mix[to] = step->sweep[o].mix;
             if (o > 0)
-                args.theta[to - 1] = plane_in(p, x, step, o, at);
+                args.in.theta[to - 1] = plane_in(p, x, step, o, at);
         }
-        ntk_cpu_duals(p->s)->sweep[step->s.run.act->dual](&args);
+        p->duals->sweep[step->s.run.act->dual](&args);
         for (int o = 0; o < step->s.n_out; o++)
             if (wanted[o] && !step->open_out[o])
                 p->simd->close((size_t)r->rows, (size_t)r->columns, a->pitch, step->sweep[o].b,
@@ -430,32 +433,18 @@ static void run_tail(const struct ntk_planes *p, struct ntk_plane *x,
         return;
     for (int k = 0; k < a->n; k++) {
         const struct ntk_rect *r = &a->rect[k];
-        const struct sides sd = sides_of(p, x, step->s.side_set, a->node, r);
-        const size_t w = (size_t)a->node->w, at = rect_offset(p, a, r);
-        struct ntk_tail_args args = {.rect = {.rows = (size_t)r->rows,
-                                              .columns = (size_t)r->columns,
-                                              .pitch = a->pitch,
-                                              .step1 = sd.step1,
-                                              .row1 = w * sd.step1,
-                                              .row2 = w * p->lanes},
-                                     .k = plane_in(p, x, step, 0, at),
-                                     .side1 = sd.side1,
-                                     .side2 = sd.side2,
-                                     .stride1 = sd.stride1,
-                                     .stride2 = sd.stride2,
-                                     .par = par_of(p, step->s.side_set),
-                                     .any_sign = any_sign(p, step),
-                                     .zeros = p->zeros,
-                                     .sum = {sums[0]}};
+        struct ntk_tail_args args;
         int n = 0;
 
+        swept(p, x, step, a, r, &args.in);
+        args.sum[0] = sums[0];
+        args.sum[1] = args.sum[2] = NULL;
         for (int i = 1; i < step->s.n_in; i++)
             if (wanted[i]) {
-                args.theta[n++] = plane_in(p, x, step, i, at);
+                args.in.theta[n++] = plane_in(p, x, step, i, rect_offset(p, a, r));
                 args.sum[n] = sums[i];
             }
-        args.fold = fold_of(p, step->s.side_set, &args.fold_factor);
-        ntk_cpu_duals(p->s)->tail[step->s.run.act->dual](&args);
+        p->duals->tail[step->s.run.act->dual](&args);
     }
     for (int i = 0; i < step->s.n_in; i++)
         for (int j = 0; j < step->tail[i].n; j++) {
@@ -517,9 +506,13 @@ void ntk_plane_step(const struct ntk_planes *p, struct ntk_plane *x,
         run_sweep(p, x, step, a, wanted);
         return;
     }
+    if (step->kind == NTK_CPU_FIRST) {
+        run_input(p, x, a, step->sweep[0].a, true, out[0]);
+        return;
+    }
     switch (step->s.run.id) {
     case NTK_DO_FIRST:
-        run_input(p, x, a, out[0]);
+        run_input(p, x, a, 1, false, out[0]);
         return;
     case NTK_DO_DUAL:
         run_dual(p, x, &step->s, a, plane_of(p, x, step->s.frame, step->s.in_slot[0]), out[0], out[1]);
