@@ -172,6 +172,7 @@ NTK_NEAR(abrelu, near_point)
 #else
 
 #include <math.h>
+#include <string.h>
 
 #include "simd/polynomials.h"
 
@@ -352,33 +353,82 @@ static void precondition(const double *u, double *c)
     c[5] = u[0] - D * E;
 }
 
-/* With q[j] the coefficients of Q, those of big T Q in x and T as fold_polynomial has them. */
-static void fold_f32(double big, struct ntk_fold *fold)
-{
-    const int n = ARCCOS_Q_F32;
-    int exponent;
-    double m = frexp(pow(big * arccos_q_f32[n], 1.0 / (n + 1)), &exponent), p[ARCCOS_Q_F32 + 1], shift, power;
-    const double c = ldexp(rint(ldexp(m, 12)), exponent - 12); /* c^2 is a float */
+#define DEGREE     ARCCOS_Q_F32
+#define CANDIDATES 64
+#define POINTS     96
+#define GOOD_UNITS 3 /* of float32 */
 
-    shift = pow(c, n + 1) / big - arccos_q_f32[n];
-    power = big / c;
-    for (int j = 0; j <= n; j++, power /= c)
-        p[j] = power * (arccos_q_f32[j] + shift * chebyshev[j] / chebyshev[n]);
-    fold->side[0] = big / (3.14159265358979323846 * c);
-    fold->side[1] = c;
-    fold->par[0] = c * c;
-    precondition(p + 2, fold->par + 3);
-    fold->par[9] = p[1];
-    fold->par[10] = p[0];
+/* Coefficients of big T Q in x = c rho. */
+static void coefficients(double big, double c, double *par)
+{
+    const double shift = pow(c, DEGREE + 1) / big - arccos_q_f32[DEGREE];
+    double p[DEGREE + 1], power = big / c;
+
+    for (int j = 0; j <= DEGREE; j++, power /= c)
+        p[j] = power * (arccos_q_f32[j] + shift * chebyshev[j] / chebyshev[DEGREE]);
+    precondition(p + 2, par);
+    par[6] = p[1];
+    par[7] = p[0];
 }
 
-static void fold_f64(double big, struct ntk_fold *fold)
+static double rounded(double x) { return (double)(float)x; }
+
+/* Their largest error as fold_polynomial computes, relative to big: what their own rounding does is most of it. */
+static double rounding_error(double big, double c, const double *par, double (*exact)[2])
+{
+    double worst = 0, q[8];
+
+    for (int j = 0; j < 8; j++)
+        q[j] = rounded(par[j]);
+    for (int i = 0; i < POINTS; i++) {
+        const double rho = exact[i][0], x = rounded(c * rho), z = rounded(rounded(x + q[0]) * x + q[1]);
+        const double w = rounded(rounded(x + q[2]) * z + q[3]), u = rounded(rounded(rounded(w - z) + q[4]) * w + q[5]);
+        const double y = rounded(rounded(u * x + q[6]) * x + q[7]);
+
+        worst = fmax(worst, fabs(y * c / big - exact[i][1]) * sqrt(1 - rho * rho));
+    }
+    return worst;
+}
+
+/* c by the leading coefficient, give or take: of numbers of 12 bits, whose squares are floats, that for which the
+ * coefficients round best. */
+static bool fold_f32(double big, struct ntk_fold *fold)
+{
+    double best = GOOD_UNITS * 0x1p-23, par[8], exact[POINTS][2];
+    int exponent;
+    const double middle = rint(ldexp(frexp(pow(big * arccos_q_f32[DEGREE], 1.0 / (DEGREE + 1)), &exponent), 12));
+
+    for (int i = 0; i < POINTS; i++) {
+        const double t = 1.5707963267948966 * (POINTS - i) / POINTS;
+
+        exact[i][0] = cos(t);
+        exact[i][1] = t / (3.14159265358979323846 * sin(t));
+    }
+    for (int k = 0; k < CANDIDATES; k++) {
+        const double c = ldexp(middle + k - CANDIDATES / 2, exponent - 12);
+        double error;
+
+        coefficients(big, c, par);
+        error = rounding_error(big, c, par, exact);
+        if (error >= best)
+            continue;
+        best = error;
+        memcpy(fold->par + 3, par, sizeof par);
+        fold->par[0] = c * c;
+        fold->side[0] = big / (3.14159265358979323846 * c);
+        fold->side[1] = c;
+    }
+    return best < GOOD_UNITS * 0x1p-23;
+}
+
+static bool fold_f64(double big, struct ntk_fold *fold)
 {
     fold->side[0] = big / 3.14159265358979323846;
     fold->side[1] = 1;
     fold->par[0] = 1;
     for (int j = 0; j <= ARCCOS_Q_F64; j++)
         fold->par[3 + j] = big * arccos_q_f64[j];
+    return true;
 }
 
 static bool make_fold(const void *self, ntk_dtype dtype, double factor, struct ntk_fold *fold)
@@ -389,10 +439,9 @@ static bool make_fold(const void *self, ntk_dtype dtype, double factor, struct n
     if (!(big > 0x1p-60 && big < 0x1p60))
         return false;
     *fold = (struct ntk_fold){.factor = factor};
-    (dtype == NTK_F32 ? fold_f32 : fold_f64)(big, fold);
     fold->par[1] = factor * (p->a * p->a + p->b * p->b) / 2;
     fold->par[2] = factor * p->a * p->b;
-    return true;
+    return dtype == NTK_F32 ? fold_f32(big, fold) : fold_f64(big, fold);
 }
 
 #define ABRELU(name_, summary_, where_, params_, check_)                                    \

@@ -91,9 +91,13 @@ static void error_of(const struct conv_case *c, ntk_dtype dtype, bool two, doubl
     free(copy);
 }
 
-/* Brute force (tests/golden/conv.py); between two sets Dropout sees no sample with itself. */
+/* Brute force (tests/golden/conv.py); between two sets Dropout sees no sample with itself. Of almost equal samples
+ * float32 loses as many digits as rounding happens to take, at most what docs/images.md says; the mean says
+ * more: 2e-6. */
 static void golden(void **state)
 {
+    double near = 0;
+    int cases = 0;
     cJSON *json = golden_read("conv.json");
     const cJSON *item;
     int bad = 0;
@@ -110,16 +114,19 @@ static void golden(void **state)
                 continue;
             error_of(&c, NTK_F64, two, e64);
             error_of(&c, NTK_F32, two, e32);
-            if (!(e64[0] < 2e-14) || !(e64[1] < 2e-9) || !(e32[0] < 1e-6) || !(e32[1] < 1e-4)) {
+            if (!(e64[0] < 2e-14) || !(e64[1] < 2e-9) || !(e32[0] < 1e-6) || !(e32[1] < 3e-4)) {
                 print_message("%.1e %.1e, %.1e %.1e %s %s\n", e64[0], e64[1], e32[0], e32[1],
                               two ? "(two sets)" : "", c.net);
                 bad++;
             }
+            near += log(fmax(e32[1], 1e-17));
+            cases++;
         }
         free_case(&c);
     }
     cJSON_Delete(json);
     assert_int_equal(bad, 0);
+    assert_true(exp(near / cases) < 3e-6);
 }
 
 /* ------------------------------------------------------------------ properties */

@@ -322,22 +322,44 @@ static double fold_factor(const struct ntk_cpu_builder *b, int side_set, const s
     return factor;
 }
 
-static bool make_folds(struct ntk_cpu_builder *b)
+static bool same_activation(const struct ntk_instruction *x, const struct ntk_instruction *y)
+{
+    return x->act == y->act && memcmp(x->self, y->self, x->act->base.size) == 0;
+}
+
+/* That of a side set, or what a set before it with the same activation and factor has: most layers are alike. */
+static void make_fold(struct ntk_cpu_builder *b, int t, const struct ntk_instruction **runs, const double *factors)
 {
     const ntk_dtype dtypes[] = {NTK_F32, NTK_F64};
+    int like = 0;
 
+    if (!(factors[t] > 0) || !runs[t]->act->fold)
+        return;
+    while (like < t && !(factors[like] == factors[t] && same_activation(runs[like], runs[t])))
+        like++;
     for (int k = 0; k < 2; k++) {
-        b->c->fold[k] = ntk_arena_alloc(&b->c->arena, (size_t)b->p->n_side_sets, sizeof *b->c->fold[k]);
-        if (!b->c->fold[k])
-            return false;
-        for (int t = 0; t < b->p->n_side_sets; t++) {
-            const struct ntk_instruction *run = NULL;
-            const double factor = fold_factor(b, t, &run);
-            struct ntk_fold fold;
+        struct ntk_fold fold;
 
-            if (factor > 0 && run->act->fold && run->act->fold(run->self, dtypes[k], factor, &fold))
-                b->c->fold[k][t] = fold;
-        }
+        if (like < t)
+            b->c->fold[k][t] = b->c->fold[k][like];
+        else if (runs[t]->act->fold(runs[t]->self, dtypes[k], factors[t], &fold))
+            b->c->fold[k][t] = fold;
+    }
+}
+
+static bool make_folds(struct ntk_cpu_builder *b)
+{
+    const size_t n = (size_t)b->p->n_side_sets;
+    const struct ntk_instruction **runs = ntk_arena_alloc(&b->scratch, n, sizeof(struct ntk_instruction *));
+    double *factors = ntk_arena_alloc(&b->scratch, n, sizeof *factors);
+
+    for (int k = 0; k < 2; k++)
+        b->c->fold[k] = ntk_arena_alloc(&b->c->arena, n, sizeof *b->c->fold[k]);
+    if (!runs || !factors || !b->c->fold[0] || !b->c->fold[1])
+        return false;
+    for (int t = 0; t < b->p->n_side_sets; t++) {
+        factors[t] = fold_factor(b, t, &runs[t]);
+        make_fold(b, t, runs, factors);
     }
     return true;
 }
