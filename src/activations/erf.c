@@ -12,7 +12,7 @@
 
 #ifdef NTK_REAL
 
-#include "activations/dual.h"
+#include "activations/sweep.h"
 
 /* side: i; par: 2 b^2, 2 a^2 / pi, c^2, 4 a^2 b^2 / pi */
 NTK_INLINE void point(V k, const V *a, const V *b, const real *par, V *f, V *d)
@@ -24,6 +24,8 @@ NTK_INLINE void point(V k, const V *a, const V *b, const real *par, V *f, V *d)
     *d = par[3] * w / c;
 }
 NTK_DUAL(erf, 1, point)
+NTK_SWEEP_POINT(erf, 1, point)
+NTK_SWEEP(erf)
 
 #ifdef NTK_IS_F64
 
