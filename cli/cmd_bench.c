@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * ntk bench: speed of kernels and solves on this machine, beside BLAS and LAPACK on the same sizes, and
- * of kernels of images beside the processor's rate of multiply-adds; finite networks: bench_finite.c.
+ * ntk bench: speed of kernels and solves on this machine, beside BLAS and LAPACK on the same sizes; kernels of images:
+ * bench_conv.c; finite networks: bench_finite.c.
  */
 #include <cblas.h>
 #include <math.h>
@@ -19,21 +19,6 @@ void dsyevd_(const char *jobz, const char *uplo, const int *n, double *a, const 
     "serial(Dense(512, W_std=2**0.5, b_std=0.1), Relu(), Dense(512, W_std=2**0.5, b_std=0.1), " \
     "Relu(), Dense(512, W_std=2**0.5, b_std=0.1), Relu(), Dense(1))"
 
-#define IMAGE     32 /* rows and columns of the images of `ntk bench conv` without --d */
-#define CHANNELS  3
-#define CONV_NET  "cntk(depth=21, pool='gap', frozen_ends=False)"
-
-struct bench {
-    ntk_ctx *ctx;
-    unsigned want;
-    int64_t n, m, d, outputs, times, repeat;
-    int64_t side; /* of images */
-    ntk_dtype dtype;
-    const char *net;
-    double *x;       /* [n + m][d], standard normal */
-    float *x32;      /* the same in float32 */
-};
-
 static double uniform(uint64_t *state)
 {
     uint64_t z = *state += 0x9e3779b97f4a7c15u;
@@ -43,7 +28,7 @@ static double uniform(uint64_t *state)
     return ((double)((z ^ (z >> 31)) >> 11) + 0.5) / 9007199254740992.0;
 }
 
-static bool make_samples(struct bench *b)
+bool bench_samples(struct bench *b)
 {
     const int64_t total = (b->n + b->m) * b->d;
     uint64_t state = 1;
@@ -67,13 +52,7 @@ static ntk_status samples(const struct bench *b, ntk_dtype dtype, int64_t first,
     return ntk_data_view(b->ctx, x, dtype, n, shape, data);
 }
 
-static const char *dtype_name(const struct bench *b) { return b->dtype == NTK_F32 ? "float32" : "float64"; }
-
 /* ---- timing */
-
-struct times {
-    double median, least;
-};
 
 static int compare(const void *a, const void *b)
 {
@@ -88,10 +67,7 @@ static struct times summary(double *t, int64_t n)
     return (struct times){.median = t[n / 2], .least = t[0]};
 }
 
-/* A work that can be repeated. */
-typedef ntk_status work_fn(void *user);
-
-static ntk_status measure(const struct bench *b, work_fn *work, void *user, struct times *times)
+ntk_status bench_measure(const struct bench *b, work_fn *work, void *user, struct times *times)
 {
     double *t = malloc((size_t)b->repeat * sizeof *t);
     ntk_status status = t ? work(user) : NTK_ENOMEM; /* the first run warms up */
@@ -115,7 +91,7 @@ static void describe(struct json *j, const struct bench *b)
     json_text(j, "net", b->net);
     json_integer(j, "n", b->n);
     json_integer(j, "d", b->d);
-    json_text(j, "dtype", dtype_name(b));
+    json_text(j, "dtype", bench_dtype(b));
 }
 
 /* ---- kernel beside the matrix product that it starts with */
@@ -167,9 +143,9 @@ static ntk_status measure_kernel(const struct bench *b, struct times *kernel, st
     if (status == NTK_OK && !w.out)
         status = NTK_ENOMEM;
     if (status == NTK_OK)
-        status = measure(b, run_kernel, &w, kernel);
+        status = bench_measure(b, run_kernel, &w, kernel);
     if (status == NTK_OK && syrk)
-        status = measure(b, run_syrk, &w, syrk);
+        status = bench_measure(b, run_syrk, &w, syrk);
     free(w.out);
     ntk_data_free(w.x);
     ntk_kernel_free(w.kernel);
@@ -187,7 +163,7 @@ static int bench_kernel(const struct bench *b, bool as_json)
     TRY(b->ctx, measure_kernel(b, &kernel, &syrk));
     if (!as_json) {
         printf("kernel of %lld samples of %lld numbers, %s, %s, %d threads\n", (long long)b->n,
-               (long long)b->d, dtype_name(b), isa,
+               (long long)b->d, bench_dtype(b), isa,
                ntk_ctx_threads(b->ctx));
         printf("    %s\n", b->net);
         printf("    %.4f s (least %.4f), %.4g entries/s, %.2f x BLAS's SYRK (%.4f s)\n",
@@ -260,9 +236,9 @@ static ntk_status measure_row(const struct bench *b, struct times *row, struct t
     if (status == NTK_OK)
         status = samples(b, b->dtype, b->n, 1, &w.row);
     if (status == NTK_OK)
-        status = w.product ? measure(b, run_row, &w, row) : NTK_ENOMEM;
+        status = w.product ? bench_measure(b, run_row, &w, row) : NTK_ENOMEM;
     if (status == NTK_OK)
-        status = measure(b, run_product, &w, product);
+        status = bench_measure(b, run_product, &w, product);
     ntk_model_free(w.model);
     ntk_data_free(w.row);
     ntk_data_free(x);
@@ -280,7 +256,7 @@ static int bench_row(const struct bench *b, bool as_json)
     TRY(b->ctx, measure_row(b, &row, &product));
     if (!as_json) {
         printf("one row by a model of %lld samples of %lld numbers, %s, %d threads\n    %s\n", (long long)b->n,
-               (long long)b->d, dtype_name(b), ntk_ctx_threads(b->ctx), b->net);
+               (long long)b->d, bench_dtype(b), ntk_ctx_threads(b->ctx), b->net);
         printf("    %.2f ms (least %.2f), %.2f x BLAS's product of the samples with one row (%.2f ms)\n",
                1e3 * row.median, 1e3 * row.least, row.median / product.median, 1e3 * product.median);
         return EXIT_OK;
@@ -289,81 +265,6 @@ static int bench_row(const struct bench *b, bool as_json)
     json_number(&j, "seconds", row.median);
     json_number(&j, "min", row.least);
     json_number(&j, "product_seconds", product.median);
-    json_close(&j, '}');
-    putchar('\n');
-    return EXIT_OK;
-}
-
-/* ---- kernels of images */
-
-static ntk_status measure_conv(const struct bench *b, struct times *times, double *positions)
-{
-    const ntk_shape shape = {2, b->side, b->side, CHANNELS};
-    ntk_net *net;
-    ntk_status status = ntk_net_parse(b->ctx, b->net, &net);
-    const ntk_net *nets[] = {net};
-    struct kernel_work w = {0};
-
-    if (status != NTK_OK)
-        return status;
-    status = ntk_kernel_new(b->ctx, nets, 1, b->want, b->dtype, shape, &w.kernel);
-    ntk_net_free(net);
-    if (status == NTK_OK)
-        status = ntk_data_view(b->ctx, b->dtype == NTK_F32 ? (const void *)b->x32 : b->x, b->dtype,
-                               b->n, shape, &w.x);
-    w.out = malloc((size_t)(b->n * b->n) * b->dtype);
-    if (status == NTK_OK && w.out) {
-        *positions = ntk_kernel_positions(w.kernel);
-        status = measure(b, run_kernel, &w, times);
-    }
-    ntk_data_free(w.x);
-    ntk_kernel_free(w.kernel);
-    free(w.out);
-    return status;
-}
-
-/* A slot is the time of one multiply-add of a vector on every processor in use. */
-static int bench_conv(const struct bench *b, bool as_json)
-{
-    const double pairs = (double)b->n * (double)(b->n + 1) / 2;
-    struct json j = {.f = stdout};
-    struct times t = {0};
-    double positions = 0, peak, rate, slots;
-    const char *isa;
-    int lanes;
-
-    TRY(b->ctx, ntk_ctx_isa(b->ctx, &isa));
-    TRY(b->ctx, ntk_ctx_peak(b->ctx, b->dtype, &peak, &lanes));
-    TRY(b->ctx, measure_conv(b, &t, &positions));
-    rate = pairs * positions / t.median / ntk_ctx_threads(b->ctx);
-    slots = rate > 0 ? peak * lanes / rate : 0;
-    if (!as_json) {
-        printf("kernel of %lld images of %lld x %lld x %d, %s, %s, %d threads\n    %s\n",
-               (long long)b->n, (long long)b->side, (long long)b->side, CHANNELS,
-               dtype_name(b), isa,
-               ntk_ctx_threads(b->ctx), b->net);
-        printf("    %.4f s (least %.4f), %.4g ms a pair and thread; %.4g positions through an "
-               "activation a pair,\n    %.4g of them a second and thread: %.1f multiply-adds of %d "
-               "(%.3g/s) each\n",
-               t.median, t.least, 1e3 * t.median * ntk_ctx_threads(b->ctx) / pairs, positions, rate,
-               slots, lanes, peak);
-        return EXIT_OK;
-    }
-    json_open(&j, NULL, '{');
-    json_text(&j, "net", b->net);
-    json_integer(&j, "n", b->n);
-    json_integer(&j, "side", b->side);
-    json_text(&j, "dtype", dtype_name(b));
-    json_text(&j, "isa", isa);
-    json_integer(&j, "threads", ntk_ctx_threads(b->ctx));
-    json_number(&j, "seconds", t.median);
-    json_number(&j, "min", t.least);
-    json_number(&j, "pairs", pairs);
-    json_number(&j, "positions", positions);
-    json_number(&j, "positions_per_second", rate);
-    json_number(&j, "multiply_adds_per_second", peak);
-    json_integer(&j, "lanes", lanes);
-    json_number(&j, "slots", slots);
     json_close(&j, '}');
     putchar('\n');
     return EXIT_OK;
@@ -489,16 +390,16 @@ static int bench_predict(const struct bench *b, bool as_json)
     ntk_status status = prepare_solve(b, &w);
 
     if (status == NTK_OK)
-        status = measure(b, run_kernels_only, &w, &kernels);
+        status = bench_measure(b, run_kernels_only, &w, &kernels);
     if (status == NTK_OK)
-        status = measure(b, run_solve, &w, &cholesky);
+        status = bench_measure(b, run_solve, &w, &cholesky);
     w.dynamics = true;
     if (status == NTK_OK)
-        status = measure(b, run_solve, &w, &dynamics);
+        status = bench_measure(b, run_solve, &w, &dynamics);
     if (status == NTK_OK)
-        status = measure(b, run_potrf, &w, &potrf);
+        status = bench_measure(b, run_potrf, &w, &potrf);
     if (status == NTK_OK)
-        status = measure(b, run_syevd, &w, &syevd);
+        status = bench_measure(b, run_syevd, &w, &syevd);
     ntk_net_free(w.net);
     ntk_data_free(w.train);
     ntk_data_free(w.test);
@@ -585,8 +486,6 @@ static int run(struct bench *b, const char *what, bool as_json)
         return bench_row(b, as_json);
     if (what && strcmp(what, "isa") == 0)
         return bench_isa(b, as_json);
-    if (what && strcmp(what, "conv") == 0)
-        return bench_conv(b, as_json);
     if (what)
         return usage("there is no benchmark '%s': kernel, conv, predict, row, isa, empirical, train", what);
     for (int type = 0; type < 2; type++) {
@@ -602,27 +501,24 @@ static int64_t or_default(int64_t x, int64_t otherwise) { return x ? x : otherwi
 int cmd_bench(ntk_ctx *ctx, const struct args *a);
 int cmd_bench(ntk_ctx *ctx, const struct args *a)
 {
-    const bool conv = a->n_words && strcmp(a->words[0], "conv") == 0;
     struct bench b = {.ctx = ctx,
-                      .n = or_default(a->n, conv ? 16 : 2000),
+                      .n = or_default(a->n, 2000),
                       .m = or_default(a->m, 1000),
                       .d = or_default(a->d, 784),
-                      .side = or_default(a->d, IMAGE),
                       .outputs = or_default(a->outputs, 10),
                       .times = a->times ? strtoll(a->times, NULL, 10) : 20,
                       .repeat = or_default(a->repeat, 7),
-                      .net = a->n_nets ? a->nets[0] : conv ? CONV_NET : DEFAULT_NET};
+                      .net = a->n_nets ? a->nets[0] : DEFAULT_NET};
     int code;
 
     if (a->n_words && (strcmp(a->words[0], "empirical") == 0 || strcmp(a->words[0], "train") == 0))
         return bench_finite(ctx, a, strcmp(a->words[0], "train") == 0);
-    if (conv)
-        b.d = b.side * b.side * CHANNELS;
-    STEP(parse_dtype(conv && !a->dtype ? "float32" : a->dtype, &b.dtype));
-    STEP(parse_get(a->get, &b.want));
+    if (a->n_words && strcmp(a->words[0], "conv") == 0)
+        return bench_conv(ctx, a);
+    STEP(parse_dtype(a->dtype, &b.dtype));
     if (b.times < 1)
         return usage("--times must be how many times, got '%s'", a->times);
-    if (!make_samples(&b))
+    if (!bench_samples(&b))
         return usage("no memory for the samples");
     code = run(&b, a->n_words ? a->words[0] : NULL, a->json);
     free(b.x);
