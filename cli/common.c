@@ -310,8 +310,8 @@ int check_no_weights(const struct args *a, const char *option)
 {
     if (!a->weights && !a->noise)
         return EXIT_OK;
-    return usage("--%s belongs to t = infinity: at the finite times of --%s what is added to the diagonal must be the same "
-                 "for all samples (--diag-reg)",
+    return usage("--%s is for 'ntk fit' and 'ntk eval', at t = infinity: with --%s what is added to the diagonal must be the "
+                 "same for all samples (--diag-reg)",
                  a->weights ? "weights" : "noise", option);
 }
 

@@ -558,7 +558,8 @@ typedef struct ntk_fit_opts {
     const char *diag_reg_spelling; /* what messages write before a diag_reg that would help; a constant;
                                     * NULL (default): "diag_reg = " */
     const char *solver;         /* one of ntk_solver_names(), as "cholesky"; a constant. docs/engine.md says when which. NULL
-                                 * (default): "eigen" with finite_time or NTK_DIAG_REG_AUTO, else "cholesky" */
+                                 * (default): "eigen" with finite_time, or with NTK_DIAG_REG_AUTO but no weights and noise,
+                                 * else "cholesky" */
     int keep;                   /* 1: the kernel matrix stays in memory beside its factor, for ntk_model_refit: 8 n^2 bytes
                                  * instead of 4; default 0 */
     const double *weights;      /* [n], >= 0, not all 0: what is added to the diagonal for a sample is divided by its weight,

@@ -43,7 +43,6 @@ static ntk_status call(struct ntk_builder *b, const struct ntk_expr *e,
     struct ntk_builder inside = {
         .ctx = b->ctx, .arena = b->arena, .scope = &scope, .depth = b->depth};
     struct ntk_builder nowhere = {.ctx = b->ctx, .arena = b->arena, .depth = b->depth};
-
     ntk_status status;
 
     NTK_TRY(ntk_match_arguments(b, e, def->n, def->parameters, arg));

@@ -248,16 +248,14 @@ static const char *find_net(const struct lines *there, const char *net)
     return NULL;
 }
 
-/* A matrix that the folder has not, of a net that it has, becomes one more, in its text: what was stored for a mean, of
- * the NTK, serves for variances, which need the NNGP too. */
-static ntk_status compare_matrices(struct ntk_files *s, const struct lines *there, const struct lines *wanted,
-                                   struct ntk_text *t)
+static ntk_status compare_matrices(struct ntk_files *s, const struct lines *there, const struct lines *wanted)
 {
     for (size_t m = 0; m < s->count; m++) {
         const char *kernel = wanted->line[HEAD_LINES + m] + strcspn(wanted->line[HEAD_LINES + m], ".");
         const char *net = kernel + strcspn(kernel, ":"), *found = find_matrix(there, kernel);
-        const bool is_new = !found && (found = find_net(there, net));
 
+        if (!found)
+            found = find_net(there, net);
         if (!found)
             return ntk_fail(s->ctx, NTK_EINVAL,
                             "%s is a store of another list of kernels; choose another folder. It has %.300s%s, and not "
@@ -265,24 +263,39 @@ static ntk_status compare_matrices(struct ntk_files *s, const struct lines *ther
                             s->folder, strchr(there->line[HEAD_LINES + 1], '.') + 1,
                             there->n > HEAD_LINES + 2 ? " and others" : "", kernel + 1);
         snprintf(s->names[m], sizeof s->names[m], "%.*s%.*s", (int)strcspn(found, "."), found, (int)(net - kernel), kernel);
-        if (!is_new)
-            continue;
-        ntk_log(s->ctx, 0, "%s gets %s beside %.*s", s->folder, s->names[m], (int)strcspn(found, ":"), found);
-        ntk_text_add(t, "%s%s\n", s->names[m], net);
     }
     return NTK_OK;
 }
 
-static ntk_status find_matrices(struct ntk_files *s, const struct lines *there, const struct lines *wanted)
+/* A list may have a net twice. */
+static bool is_first(const struct ntk_files *s, size_t m)
+{
+    for (size_t k = 0; k < m; k++)
+        if (strcmp(s->names[k], s->names[m]) == 0)
+            return false;
+    return true;
+}
+
+/* A matrix that the folder has not, of a net that it has, becomes one more, in its text: what was stored for a mean, of
+ * the NTK, serves for variances, which need the NNGP too. */
+static ntk_status add_new(const struct ntk_files *s, const struct lines *there, const struct lines *wanted)
 {
     struct ntk_text t = {0};
-    ntk_status status;
+    ntk_status status = NTK_OK;
     size_t n;
 
     add_lines(&t, there, 0, there->n);
     n = t.n;
-    status = compare_matrices(s, there, wanted, &t);
-    if (status == NTK_OK && (t.n > n || t.failed))
+    for (size_t m = 0; m < s->count; m++) {
+        const char *kernel = wanted->line[HEAD_LINES + m] + strcspn(wanted->line[HEAD_LINES + m], ".");
+        const char *net = kernel + strcspn(kernel, ":"), *beside = find_net(there, net);
+
+        if (find_matrix(there, kernel) || !is_first(s, m))
+            continue;
+        ntk_log(s->ctx, 0, "%s gets %s beside %.*s", s->folder, s->names[m], (int)strcspn(beside, ":"), beside);
+        ntk_text_add(&t, "%s%s\n", s->names[m], net);
+    }
+    if (t.n > n || t.failed)
         status = write_text(s, &t);
     free(t.s);
     return status;
@@ -306,7 +319,8 @@ static ntk_status compare(struct ntk_files *s, const struct lines *there, const 
                         "%s/store.txt is not what says of which kernels a store is: choose another folder, or remove this "
                         "one",
                         s->folder);
-    return find_matrices(s, there, wanted);
+    NTK_TRY(compare_matrices(s, there, wanted));
+    return add_new(s, there, wanted);
 }
 
 static ntk_status begin(struct ntk_files *s, const struct lines *wanted)

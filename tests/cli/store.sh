@@ -48,6 +48,11 @@ two="ntk eval --net Dense(64) --net serial(Dense(64),Erf(),Dense(1)) $train --te
 $two --store B --quiet >/dev/null
 $two --store B --get nngp 2>&1 >/dev/null | grep ': B'
 sed -n 's/^\([0-9.a-z]*\): [sD]e.*/\1/p' B/store.txt
+$kernel 'Dense(64)' --store N --quiet
+$two --store N --get nngp 2>&1 >/dev/null | grep -o 'gets\|another list'
+ntk eval --net 'Dense(64)' --net 'Dense(64)' $train --test digits/train --test-limit 50 --store N --get nngp 2>&1 >/dev/null |
+    grep 'gets'
+sed -n 's/^\([0-9.a-z]*\): De.*/\1/p' N/store.txt
 
 echo "several blocks, of which one is missing"
 rm S/0.* && sed -i 's/^rows in a file: 60$/rows in a file: 17/' S/store.txt
