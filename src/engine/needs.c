@@ -2,6 +2,8 @@
  *
  * needs.c - which offsets of which nodes are needed, backwards from what is wanted.
  */
+#include <string.h>
+
 #include "engine/compile.h"
 
 static const struct ntk_node *node(const struct ntk_program *p, int v) { return &p->graph->nodes[v]; }
@@ -146,6 +148,22 @@ bool ntk_node_offset(const struct ntk_program *p, int v, const int d[2], int off
     return *at_offset(p->graph, p->needed[v], x->h, x->w, offset[0], offset[1]);
 }
 
+/* Most nodes of a frame are needed at the same offsets. One table of them all stays in the cache, where every step of every
+ * plane looks. */
+static void share_tables(const struct ntk_program *p)
+{
+    for (int v = 1; v < p->graph->n; v++) {
+        const struct ntk_node *x = node(p, v);
+
+        for (int u = 0; p->needed[v] && u < v; u++)
+            if (p->needed[u] && node(p, u)->h == x->h && node(p, u)->w == x->w &&
+                memcmp(p->needed[u], p->needed[v], grid(p->graph, x->h, x->w)) == 0) {
+                p->needed[v] = p->needed[u];
+                break;
+            }
+    }
+}
+
 /* Frames from the last level to the first: links lead upwards, and the steps of a frame are in order. */
 bool ntk_program_needs(struct ntk_program *p)
 {
@@ -173,5 +191,6 @@ bool ntk_program_needs(struct ntk_program *p)
         if (p->needed[v])
             frame_needs(p, v);
     measure(p);
+    share_tables(p);
     return true;
 }
