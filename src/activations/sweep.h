@@ -88,136 +88,129 @@ NTK_INLINE void sweep_put(struct sweep_out *o, V value, size_t j, real *spare)
 }
 
 /* plain: all factors and mixes are 1, nothing is added to what was read. */
-#define NTK_SWEEP_LOOPS(name)                                                                                  \
-    NTK_INLINE void name##_columns(int n, size_t j, const struct ntk_sweep_args *x, const real *par,           \
-                                   const struct sweep_sides *s, const struct sweep_in *in, struct sweep_out *o, \
-                                   int thetas, bool plain)                                                     \
-    {                                                                                                          \
-        V k[SWEEP_BLOCK], f[SWEEP_BLOCK], d[SWEEP_BLOCK];                                                      \
-        NTK_UNROLL                                                                                             \
-        for (int m = 0; m < n; m++)                                                                            \
-            k[m] = sweep_value(&in[0], j + (size_t)m, plain);                                                  \
-        name##_block(n, k, s, par, f, d);                                                                      \
-        NTK_UNROLL                                                                                             \
-        for (int m = 0; m < n; m++) {                                                                          \
-            if (plain || o[0].row)                                                                             \
-                sweep_put(&o[0], plain ? f[m] : f[m] * o[0].factor, j + (size_t)m, x->spare);                  \
-            for (int i = 1; i <= thetas; i++) {                                                                \
-                const V theta = sweep_value(&in[i], j + (size_t)m, plain);                                     \
-                const V sum = plain ? f[m] + d[m] * theta : (f[m] * o[i].mix + d[m] * theta) * o[i].factor;    \
-                sweep_put(&o[i], sum, j + (size_t)m, x->spare);                                                \
-            }                                                                                                  \
-        }                                                                                                      \
-    }                                                                                                          \
-    NTK_INLINE void name##_sweep_run(const struct ntk_sweep_args *x, const real *par, bool plain, bool per_lane,     \
-                               int thetas)                                                                     \
-    {                                                                                                          \
-        const size_t columns = x->in.rect.columns;                                                                \
-        for (size_t r = 0; r < x->in.rect.rows; r++) {                                                            \
-            struct sweep_sides s = {.a = (const real *)x->in.side1 + r * x->in.rect.row1,                            \
-                                    .b = (const real *)x->in.side2 + r * x->in.rect.row2,                            \
-                                    .stride1 = x->in.stride1,                                                     \
-                                    .stride2 = x->in.stride2,                                                     \
-                                    .per_lane = per_lane};                                                     \
-            struct sweep_in in[NTK_SWEEP_OUTPUTS];                                                             \
-            struct sweep_out o[NTK_SWEEP_OUTPUTS];                                                             \
-            size_t j = 0;                                                                                      \
-            in[0] = sweep_row(&x->in.k, &x->in.rect, r, x->in.zeros);                                                   \
-            for (int i = 0; i <= thetas; i++) {                                                                \
-                real *out = x->out[i];                                                                         \
-                if (i > 0)                                                                                     \
-                    in[i] = sweep_row(&x->in.theta[i - 1], &x->in.rect, r, x->in.zeros);                                \
-                o[i] = (struct sweep_out){.row = out ? out + r * x->in.rect.pitch * LANES : NULL,                 \
-                                          .factor = (real)(x->factor[i] / x->in.fold_factor),                     \
-                                          .mix = (real)x->mix[i]};                                             \
-            }                                                                                                  \
-            for (; j + SWEEP_BLOCK <= columns; j += SWEEP_BLOCK) {                                             \
-                name##_columns(SWEEP_BLOCK, j, x, par, &s, in, o, thetas, plain);                              \
-                s.a += SWEEP_BLOCK * (per_lane ? LANES : 1);                                                   \
-                s.b += SWEEP_BLOCK * LANES;                                                                    \
-            }                                                                                                  \
-            for (; j < columns; j++) {                                                                         \
-                name##_columns(1, j, x, par, &s, in, o, thetas, plain);                                        \
-                s.a += per_lane ? LANES : 1;                                                                   \
-                s.b += LANES;                                                                                  \
-            }                                                                                                  \
-            for (int i = 0; i <= thetas; i++)                                                                  \
-                if (o[i].row)                                                                                  \
-                    store(o[i].row + (columns - 1) * LANES, o[i].pair);                                        \
-        }                                                                                                      \
-    }                                                                                                          \
-    NTK_INLINE void name##_tail_columns(int n, size_t j, const real *par, const struct sweep_sides *s,         \
-                                        const struct sweep_in *in, V *sum, int thetas)                         \
-    {                                                                                                          \
-        V k[SWEEP_BLOCK], f[SWEEP_BLOCK], d[SWEEP_BLOCK];                                                      \
-        NTK_UNROLL                                                                                             \
-        for (int m = 0; m < n; m++)                                                                            \
-            k[m] = sweep_value(&in[0], j + (size_t)m, false);                                                  \
-        name##_block(n, k, s, par, f, d);                                                                      \
-        NTK_UNROLL                                                                                             \
-        for (int m = 0; m < n; m++) {                                                                          \
-            sum[0] += f[m];                                                                                    \
-            for (int i = 1; i <= thetas; i++)                                                                  \
-                sum[i] += d[m] * sweep_value(&in[i], j + (size_t)m, false);                                    \
-        }                                                                                                      \
-    }                                                                                                          \
-    /* A row's sums in the plane's type, theirs in float64. */                                                 \
-    NTK_INLINE void name##_tail_run(const struct ntk_tail_args *x, const real *par, double factor,             \
-                                    bool per_lane, int thetas)                                                 \
-    {                                                                                                          \
-        for (size_t r = 0; r < x->in.rect.rows; r++) {                                                            \
-            struct sweep_sides s = {.a = (const real *)x->in.side1 + r * x->in.rect.row1,                            \
-                                    .b = (const real *)x->in.side2 + r * x->in.rect.row2,                            \
-                                    .stride1 = x->in.stride1,                                                     \
-                                    .stride2 = x->in.stride2,                                                     \
-                                    .per_lane = per_lane};                                                     \
-            struct sweep_in in[NTK_SWEEP_OUTPUTS];                                                             \
-            V sum[NTK_SWEEP_OUTPUTS] = {{0}};                                                                  \
-            size_t j = 0;                                                                                      \
-            in[0] = sweep_row(&x->in.k, &x->in.rect, r, x->in.zeros);                                                   \
-            for (int i = 1; i <= thetas; i++)                                                                  \
-                in[i] = sweep_row(&x->in.theta[i - 1], &x->in.rect, r, x->in.zeros);                                    \
-            for (; j + SWEEP_BLOCK <= x->in.rect.columns; j += SWEEP_BLOCK) {                                     \
-                name##_tail_columns(SWEEP_BLOCK, j, par, &s, in, sum, thetas);                                 \
-                s.a += SWEEP_BLOCK * (per_lane ? LANES : 1);                                                   \
-                s.b += SWEEP_BLOCK * LANES;                                                                    \
-            }                                                                                                  \
-            for (; j < x->in.rect.columns; j++) {                                                                 \
-                name##_tail_columns(1, j, par, &s, in, sum, thetas);                                           \
-                s.a += per_lane ? LANES : 1;                                                                   \
-                s.b += LANES;                                                                                  \
-            }                                                                                                  \
-            for (int i = 0; i <= thetas; i++)                                                                  \
-                for (size_t l = 0; l < LANES; l++)                                                             \
-                    x->sum[i][l] += factor * (double)sum[i][l];                                                \
-        }                                                                                                      \
+#define NTK_SWEEP_LOOPS(name)                                                                                    \
+    NTK_INLINE void name##_columns(int n, size_t j, const struct ntk_sweep_args *x, const real *par,             \
+                                   const struct sweep_sides *s, const struct sweep_in *in, struct sweep_out *o,  \
+                                   int thetas, bool plain)                                                       \
+    {                                                                                                            \
+        V k[SWEEP_BLOCK], f[SWEEP_BLOCK], d[SWEEP_BLOCK];                                                        \
+        NTK_UNROLL                                                                                               \
+        for (int m = 0; m < n; m++)                                                                              \
+            k[m] = sweep_value(&in[0], j + (size_t)m, plain);                                                    \
+        name##_block(n, k, s, par, f, d);                                                                        \
+        NTK_UNROLL                                                                                               \
+        for (int m = 0; m < n; m++) {                                                                            \
+            if (plain || o[0].row)                                                                               \
+                sweep_put(&o[0], plain ? f[m] : f[m] * o[0].factor, j + (size_t)m, x->spare);                    \
+            for (int i = 1; i <= thetas; i++) {                                                                  \
+                const V theta = sweep_value(&in[i], j + (size_t)m, plain);                                       \
+                const V sum = plain ? f[m] + d[m] * theta : (f[m] * o[i].mix + d[m] * theta) * o[i].factor;      \
+                sweep_put(&o[i], sum, j + (size_t)m, x->spare);                                                  \
+            }                                                                                                    \
+        }                                                                                                        \
+    }                                                                                                            \
+    NTK_INLINE void name##_sweep_run(const struct ntk_sweep_args *x, const real *par, bool plain, bool per_lane, \
+                               int thetas)                                                                       \
+    {                                                                                                            \
+        const size_t columns = x->in.rect.columns;                                                               \
+        for (size_t r = 0; r < x->in.rect.rows; r++) {                                                           \
+            struct sweep_sides s = {.a = (const real *)x->in.side1 + r * x->in.rect.row1,                        \
+                                    .b = (const real *)x->in.side2 + r * x->in.rect.row2,                        \
+                                    .stride1 = x->in.stride1,                                                    \
+                                    .stride2 = x->in.stride2,                                                    \
+                                    .per_lane = per_lane};                                                       \
+            struct sweep_in in[NTK_SWEEP_OUTPUTS];                                                               \
+            struct sweep_out o[NTK_SWEEP_OUTPUTS];                                                               \
+            size_t j = 0;                                                                                        \
+            in[0] = sweep_row(&x->in.k, &x->in.rect, r, x->in.zeros);                                            \
+            for (int i = 0; i <= thetas; i++) {                                                                  \
+                real *out = x->out[i];                                                                           \
+                if (i > 0)                                                                                       \
+                    in[i] = sweep_row(&x->in.theta[i - 1], &x->in.rect, r, x->in.zeros);                         \
+                o[i] = (struct sweep_out){.row = out ? out + r * x->in.rect.pitch * LANES : NULL,                \
+                                          .factor = (real)(x->factor[i] / x->in.fold_factor),                    \
+                                          .mix = (real)x->mix[i]};                                               \
+            }                                                                                                    \
+            for (; j + SWEEP_BLOCK <= columns; j += SWEEP_BLOCK) {                                               \
+                name##_columns(SWEEP_BLOCK, j, x, par, &s, in, o, thetas, plain);                                \
+                s.a += SWEEP_BLOCK * (per_lane ? LANES : 1);                                                     \
+                s.b += SWEEP_BLOCK * LANES;                                                                      \
+            }                                                                                                    \
+            for (; j < columns; j++) {                                                                           \
+                name##_columns(1, j, x, par, &s, in, o, thetas, plain);                                          \
+                s.a += per_lane ? LANES : 1;                                                                     \
+                s.b += LANES;                                                                                    \
+            }                                                                                                    \
+            for (int i = 0; i <= thetas; i++)                                                                    \
+                if (o[i].row)                                                                                    \
+                    store(o[i].row + (columns - 1) * LANES, o[i].pair);                                          \
+        }                                                                                                        \
+    }                                                                                                            \
+    NTK_INLINE void name##_tail_columns(int n, size_t j, const real *par, const struct sweep_sides *s,           \
+                                        const struct sweep_in *in, V *sum, int thetas)                           \
+    {                                                                                                            \
+        V k[SWEEP_BLOCK], f[SWEEP_BLOCK], d[SWEEP_BLOCK];                                                        \
+        NTK_UNROLL                                                                                               \
+        for (int m = 0; m < n; m++)                                                                              \
+            k[m] = sweep_value(&in[0], j + (size_t)m, false);                                                    \
+        name##_block(n, k, s, par, f, d);                                                                        \
+        NTK_UNROLL                                                                                               \
+        for (int m = 0; m < n; m++) {                                                                            \
+            sum[0] += f[m];                                                                                      \
+            for (int i = 1; i <= thetas; i++)                                                                    \
+                sum[i] += d[m] * sweep_value(&in[i], j + (size_t)m, false);                                      \
+        }                                                                                                        \
+    }                                                                                                            \
+    /* A row's sums in the plane's type, theirs in float64. */                                                   \
+    NTK_INLINE void name##_tail_run(const struct ntk_tail_args *x, const real *par, double factor,               \
+                                    bool per_lane, int thetas)                                                   \
+    {                                                                                                            \
+        for (size_t r = 0; r < x->in.rect.rows; r++) {                                                           \
+            struct sweep_sides s = {.a = (const real *)x->in.side1 + r * x->in.rect.row1,                        \
+                                    .b = (const real *)x->in.side2 + r * x->in.rect.row2,                        \
+                                    .stride1 = x->in.stride1,                                                    \
+                                    .stride2 = x->in.stride2,                                                    \
+                                    .per_lane = per_lane};                                                       \
+            struct sweep_in in[NTK_SWEEP_OUTPUTS];                                                               \
+            V sum[NTK_SWEEP_OUTPUTS] = {{0}};                                                                    \
+            size_t j = 0;                                                                                        \
+            in[0] = sweep_row(&x->in.k, &x->in.rect, r, x->in.zeros);                                            \
+            for (int i = 1; i <= thetas; i++)                                                                    \
+                in[i] = sweep_row(&x->in.theta[i - 1], &x->in.rect, r, x->in.zeros);                             \
+            for (; j + SWEEP_BLOCK <= x->in.rect.columns; j += SWEEP_BLOCK) {                                    \
+                name##_tail_columns(SWEEP_BLOCK, j, par, &s, in, sum, thetas);                                   \
+                s.a += SWEEP_BLOCK * (per_lane ? LANES : 1);                                                     \
+                s.b += SWEEP_BLOCK * LANES;                                                                      \
+            }                                                                                                    \
+            for (; j < x->in.rect.columns; j++) {                                                                \
+                name##_tail_columns(1, j, par, &s, in, sum, thetas);                                             \
+                s.a += per_lane ? LANES : 1;                                                                     \
+                s.b += LANES;                                                                                    \
+            }                                                                                                    \
+            for (int i = 0; i <= thetas; i++)                                                                    \
+                for (size_t l = 0; l < LANES; l++)                                                               \
+                    x->sum[i][l] += factor * (double)sum[i][l];                                                  \
+        }                                                                                                        \
     }
 
 /* Functions of a block whose loops are there: name_sweep(x, par), name_tail(x, par, factor of the sums), and name_plain(x,
  * par) for sweeps of which sweep_is_plain. */
-#define NTK_SWEEP_ANY(name)                                                   \
-    static void name##_sweep(const struct ntk_sweep_args *x, const real *par) \
-    {                                                                         \
-        const int thetas = x->out[2] ? 2 : x->out[1] ? 1 : 0;                 \
-        if (x->in.rect.step1 == 1)                                               \
-            NTK_BY_THETAS(name##_sweep_run, x, par, false, false)                   \
-        else                                                                  \
-            NTK_BY_THETAS(name##_sweep_run, x, par, false, true)                    \
+#define NTK_SWEEP_CASE(name, function, is_plain)                          \
+    static void function(const struct ntk_sweep_args *x, const real *par) \
+    {                                                                     \
+        const int thetas = x->out[2] ? 2 : x->out[1] ? 1 : 0;             \
+        if (x->in.rect.step1 == 1)                                        \
+            NTK_BY_THETAS(name##_sweep_run, x, par, is_plain, false)      \
+        else                                                              \
+            NTK_BY_THETAS(name##_sweep_run, x, par, is_plain, true)       \
     }
-#define NTK_SWEEP_PLAIN(name)                                                 \
-    static void name##_plain(const struct ntk_sweep_args *x, const real *par) \
-    {                                                                         \
-        const int thetas = x->out[2] ? 2 : x->out[1] ? 1 : 0;                 \
-        if (x->in.rect.step1 == 1)                                               \
-            NTK_BY_THETAS(name##_sweep_run, x, par, true, false)                    \
-        else                                                                  \
-            NTK_BY_THETAS(name##_sweep_run, x, par, true, true)                     \
-    }
+#define NTK_SWEEP_ANY(name)   NTK_SWEEP_CASE(name, name##_sweep, false)
+#define NTK_SWEEP_PLAIN(name) NTK_SWEEP_CASE(name, name##_plain, true)
 #define NTK_SWEEP_TAIL(name)                                                               \
     static void name##_tail(const struct ntk_tail_args *x, const real *par, double factor) \
     {                                                                                      \
-        const int thetas = x->sum[2] ? 2 : x->sum[1] ? 1 : 0;                    \
-        if (x->in.rect.step1 == 1)                                                            \
+        const int thetas = x->sum[2] ? 2 : x->sum[1] ? 1 : 0;                              \
+        if (x->in.rect.step1 == 1)                                                         \
             NTK_BY_THETAS(name##_tail_run, x, par, factor, false)                          \
         else                                                                               \
             NTK_BY_THETAS(name##_tail_run, x, par, factor, true)                           \
@@ -233,33 +226,33 @@ NTK_INLINE bool sweep_is_plain(const struct ntk_sweep_args *x)
 }
 
 /* run(..., thetas), each case a copy of its own. */
-#define NTK_BY_THETAS(run, ...)        \
-    {                                  \
-        if (thetas == 0)               \
-            run(__VA_ARGS__, 0);       \
-        else if (thetas == 1)          \
-            run(__VA_ARGS__, 1);       \
-        else                           \
-            run(__VA_ARGS__, 2);       \
+#define NTK_BY_THETAS(run, ...)  \
+    {                            \
+        if (thetas == 0)         \
+            run(__VA_ARGS__, 0); \
+        else if (thetas == 1)    \
+            run(__VA_ARGS__, 1); \
+        else                     \
+            run(__VA_ARGS__, 2); \
     }
 
 /* name_block by `point`, one after the other. */
-#define NTK_SWEEP_POINT(name, n_sides, point)                                                                      \
-    NTK_INLINE void name##_block(int n, const V *k, const struct sweep_sides *s, const real *par, V *f, V *d)      \
-    {                                                                                                              \
-        NTK_UNROLL                                                                                                 \
-        for (int m = 0; m < n; m++) {                                                                              \
-            V a[n_sides], b[n_sides];                                                                              \
-            NTK_UNROLL                                                                                             \
-            for (size_t i = 0; i < (n_sides); i++) {                                                               \
-                a[i] = sweep_side1(s, i, m);                                                                       \
-                b[i] = sweep_side2(s, i, m);                                                                       \
-            }                                                                                                      \
-            point(k[m], a, b, par, &f[m], &d[m]);                                                                  \
-        }                                                                                                          \
-    }                                                                                                              \
-    NTK_SWEEP_LOOPS(name)                                                                                          \
-    NTK_SWEEP_ANY(name)                                                                                            \
+#define NTK_SWEEP_POINT(name, n_sides, point)                                                                 \
+    NTK_INLINE void name##_block(int n, const V *k, const struct sweep_sides *s, const real *par, V *f, V *d) \
+    {                                                                                                         \
+        NTK_UNROLL                                                                                            \
+        for (int m = 0; m < n; m++) {                                                                         \
+            V a[n_sides], b[n_sides];                                                                         \
+            NTK_UNROLL                                                                                        \
+            for (size_t i = 0; i < (n_sides); i++) {                                                          \
+                a[i] = sweep_side1(s, i, m);                                                                  \
+                b[i] = sweep_side2(s, i, m);                                                                  \
+            }                                                                                                 \
+            point(k[m], a, b, par, &f[m], &d[m]);                                                             \
+        }                                                                                                     \
+    }                                                                                                         \
+    NTK_SWEEP_LOOPS(name)                                                                                     \
+    NTK_SWEEP_ANY(name)                                                                                       \
     NTK_SWEEP_TAIL(name)
 
 /* The functions of the table. */
@@ -267,12 +260,12 @@ NTK_INLINE bool sweep_is_plain(const struct ntk_sweep_args *x)
     ntk_sweep_fn NTK_SWEEP_SYMBOL(name);                        \
     void NTK_SWEEP_SYMBOL(name)(const struct ntk_sweep_args *x) \
     {                                                           \
-        name##_sweep(x, x->in.par);                                \
+        name##_sweep(x, x->in.par);                             \
     }                                                           \
     ntk_tail_fn NTK_TAIL_SYMBOL(name);                          \
     void NTK_TAIL_SYMBOL(name)(const struct ntk_tail_args *x)   \
     {                                                           \
-        name##_tail(x, x->in.par, 1);                              \
+        name##_tail(x, x->in.par, 1);                           \
     }
 
 #endif

@@ -8,6 +8,8 @@ ntk bench predict $small --outputs 2 --times 3 --json >predict.json
 keys predict.json
 ntk bench isa $small --json >isa.json
 keys isa.json
+ntk bench conv --d 6 --n 4 --repeat 1 --net 'cntk(depth=3)' --json >conv.json
+keys conv.json
 try ntk bench $small | grep -vE "^(avx512|avx2|neon) "
 # Settings that slow BLAS down are left out.
 OPENBLAS_CORETYPE=Prescott ntk bench kernel $small --json | grep -c Prescott

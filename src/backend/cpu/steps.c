@@ -243,6 +243,8 @@ static void run_sweep(const struct ntk_planes *p, const struct ntk_plane *x, con
 
         swept(p, x, step, a, r, &args.in);
         args.out[0] = args.out[1] = args.out[2] = NULL;
+        args.factor[0] = 1;
+        args.mix[0] = 0;
         args.spare = p->lines;
         for (int o = 0; o < step->s.n_out; o++) {
             const int to = o == 0 ? 0 : n;
