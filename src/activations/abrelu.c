@@ -37,30 +37,23 @@ NTK_INLINE void fold_polynomial(int n, const V *x, const real *c, V *q)
     if (IS_F32) {
         V z[SWEEP_BLOCK], w[SWEEP_BLOCK];
 
-        NTK_UNROLL
-        for (int m = 0; m < n; m++)
+        SWEEP_EACH(m, n)
             z[m] = (x[m] + c[0]) * x[m] + c[1];
-        NTK_UNROLL
-        for (int m = 0; m < n; m++)
+        SWEEP_EACH(m, n)
             w[m] = (x[m] + c[2]) * z[m] + c[3];
-        NTK_UNROLL
-        for (int m = 0; m < n; m++)
+        SWEEP_EACH(m, n)
             q[m] = (w[m] - z[m] + c[4]) * w[m] + c[5];
-        NTK_UNROLL
-        for (int m = 0; m < n; m++)
+        SWEEP_EACH(m, n)
             q[m] = q[m] * x[m] + c[6];
-        NTK_UNROLL
-        for (int m = 0; m < n; m++)
+        SWEEP_EACH(m, n)
             q[m] = q[m] * x[m] + c[7];
         return;
     }
-    NTK_UNROLL
-    for (int m = 0; m < n; m++)
+    SWEEP_EACH(m, n)
         q[m] = splat(c[ARCCOS_Q_F64]);
     NTK_UNROLL
     for (int i = ARCCOS_Q_F64 - 1; i >= 0; i--) {
-        NTK_UNROLL
-        for (int m = 0; m < n; m++)
+        SWEEP_EACH(m, n)
             q[m] = q[m] * x[m] + c[i];
     }
 }
@@ -69,22 +62,17 @@ NTK_INLINE void fold_block(int n, const V *k, const struct sweep_sides *s, const
 {
     V x[SWEEP_BLOCK], y[SWEEP_BLOCK], t[SWEEP_BLOCK], q[SWEEP_BLOCK];
 
-    NTK_UNROLL
-    for (int m = 0; m < n; m++)
+    SWEEP_EACH(m, n)
         x[m] = k[m] * sweep_sides_product(s, 1, m);
-    NTK_UNROLL
-    for (int m = 0; m < n; m++)
+    SWEEP_EACH(m, n)
         t[m] = vsqrt(vmax(c[FOLD_SQUARE] - x[m] * x[m], splat(0)));
-    NTK_UNROLL
-    for (int m = 0; m < n; m++)
+    SWEEP_EACH(m, n)
         y[m] = any_sign ? vabs(x[m]) : x[m];
     fold_polynomial(n, y, c + FOLD_Q, q);
-    NTK_UNROLL
-    for (int m = 0; m < n; m++)
+    SWEEP_EACH(m, n)
         d[m] = any_sign ? vwhere(x[m], c[FOLD_TOP] - t[m] * q[m], c[FOLD_BOTTOM] + t[m] * q[m])
                         : c[FOLD_TOP] - t[m] * q[m];
-    NTK_UNROLL
-    for (int m = 0; m < n; m++)
+    SWEEP_EACH(m, n)
         f[m] = k[m] * d[m] + sweep_sides_product(s, 0, m) * t[m];
 }
 

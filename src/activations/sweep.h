@@ -27,6 +27,8 @@
 #define NTK_TAIL_SYMBOL(name)  NTK_CAT4(ntk_tail_, name, NTK_SUFFIX, )
 
 #define SWEEP_BLOCK 4
+/* for m < n <= SWEEP_BLOCK; n is a constant where it is inlined, which for some compilers comes after loops are unrolled */
+#define SWEEP_EACH(m, n) NTK_UNROLL for (int m = 0; m < SWEEP_BLOCK; m++) if (m < (n))
 
 /* Sides at the block's first position. */
 struct sweep_sides {
@@ -94,12 +96,10 @@ NTK_INLINE void sweep_put(struct sweep_out *o, V value, size_t j, real *spare)
                                    int thetas, bool plain)                                                       \
     {                                                                                                            \
         V k[SWEEP_BLOCK], f[SWEEP_BLOCK], d[SWEEP_BLOCK];                                                        \
-        NTK_UNROLL                                                                                               \
-        for (int m = 0; m < n; m++)                                                                              \
+        SWEEP_EACH(m, n)                                                                                         \
             k[m] = sweep_value(&in[0], j + (size_t)m, plain);                                                    \
         name##_block(n, k, s, par, f, d);                                                                        \
-        NTK_UNROLL                                                                                               \
-        for (int m = 0; m < n; m++) {                                                                            \
+        SWEEP_EACH(m, n) {                                                                                       \
             if (plain || o[0].row)                                                                               \
                 sweep_put(&o[0], plain ? f[m] : f[m] * o[0].factor, j + (size_t)m, x->spare);                    \
             for (int i = 1; i <= thetas; i++) {                                                                  \
@@ -150,12 +150,10 @@ NTK_INLINE void sweep_put(struct sweep_out *o, V value, size_t j, real *spare)
                                         const struct sweep_in *in, V *sum, int thetas)                           \
     {                                                                                                            \
         V k[SWEEP_BLOCK], f[SWEEP_BLOCK], d[SWEEP_BLOCK];                                                        \
-        NTK_UNROLL                                                                                               \
-        for (int m = 0; m < n; m++)                                                                              \
+        SWEEP_EACH(m, n)                                                                                         \
             k[m] = sweep_value(&in[0], j + (size_t)m, false);                                                    \
         name##_block(n, k, s, par, f, d);                                                                        \
-        NTK_UNROLL                                                                                               \
-        for (int m = 0; m < n; m++) {                                                                            \
+        SWEEP_EACH(m, n) {                                                                                       \
             sum[0] += f[m];                                                                                      \
             for (int i = 1; i <= thetas; i++)                                                                    \
                 sum[i] += d[m] * sweep_value(&in[i], j + (size_t)m, false);                                      \
@@ -240,8 +238,7 @@ NTK_INLINE bool sweep_is_plain(const struct ntk_sweep_args *x)
 #define NTK_SWEEP_POINT(name, n_sides, point)                                                                 \
     NTK_INLINE void name##_block(int n, const V *k, const struct sweep_sides *s, const real *par, V *f, V *d) \
     {                                                                                                         \
-        NTK_UNROLL                                                                                            \
-        for (int m = 0; m < n; m++) {                                                                         \
+        SWEEP_EACH(m, n) {                                                                                    \
             V a[n_sides], b[n_sides];                                                                         \
             NTK_UNROLL                                                                                        \
             for (size_t i = 0; i < (n_sides); i++) {                                                          \

@@ -40,7 +40,7 @@ static double fold_error(const struct slopes *p, ntk_dtype dtype, double factor,
     const struct ntk_simd *simd = dtype == NTK_F32 ? ctx->isa->f32 : ctx->isa->f64;
     const size_t lanes = simd->lanes, size = ROWS * lanes;
     const long double unit = dtype == NTK_F32 ? 0x1p-23L : 0x1p-52L;
-    const long double scale = (p->a * p->a + p->b * p->b) * factor;
+    const long double scale = (long double)((p->a * p->a + p->b * p->b) * factor);
     void *k = malloc(size * dtype), *one = malloc(size * dtype), *side1 = malloc(2 * size * dtype);
     void *side2 = malloc(2 * size * dtype), *f = malloc(size * dtype), *g = malloc(size * dtype);
     double spare[NTK_LANES_MAX], zeros[NTK_LANES_MAX] = {0}, par[NTK_FOLD_PARS];
