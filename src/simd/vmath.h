@@ -26,13 +26,21 @@
 #define NTK_CAT4_(a, b, c, d) a##b##c##d
 #define NTK_CAT4(a, b, c, d) NTK_CAT4_(a, b, c, d)
 
-/* Loops over lanes and coefficients disappear only if the compiler unrolls them whole. */
-#ifdef __clang__
+/* Loops over lanes and coefficients disappear only if the compiler unrolls them whole, and cases are copies of their own
+ * only if it inlines. Sanitizers check every element of all of these: they get loops and calls, or compiling takes
+ * minutes. */
+#ifdef __SANITIZE_ADDRESS__
+#define NTK_UNROLL
+#elif defined(__clang__)
 #define NTK_UNROLL _Pragma("unroll")
 #else
 #define NTK_UNROLL _Pragma("GCC unroll 64")
 #endif
+#ifdef __SANITIZE_ADDRESS__
+#define NTK_INLINE static inline
+#else
 #define NTK_INLINE static inline __attribute__((always_inline))
+#endif
 
 typedef NTK_REAL real;
 #define LANES (NTK_VBYTES / sizeof(real))
