@@ -27,7 +27,7 @@ NTK_DUAL(abrelu, 2, point)
 
 NTK_SWEEP_POINT(abrelu, 2, point)
 
-/* A fold (see arccosine_fold below): with x = c rho, T = sqrt(c^2 - x^2) and the polynomial q,
+/* A fold (make_fold below): with x = c rho, T = sqrt(c^2 - x^2) and the polynomial q,
  *     rho >= 0:  d = top - T q(x)    else    d = bottom + T q(-x),    f = k d + s s' T. */
 enum { FOLD_SQUARE, FOLD_TOP, FOLD_BOTTOM, FOLD_Q };
 
@@ -446,7 +446,7 @@ static bool make_fold(const void *self, ntk_dtype dtype, double factor, struct n
                  .check = check_},                                                          \
         .f = f, .df = df, .slopes = slopes, .kinks = kinks, .degree = degree,               \
         .dual = NTK_DUAL_abrelu, .setup = setup, .side = side, .moments = moments,          \
-        .positive = positive, .fold = make_fold,                              \
+        .positive = positive, .fold = make_fold,                                            \
     }
 
 static const struct ntk_activation relu =

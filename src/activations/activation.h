@@ -49,30 +49,13 @@ enum ntk_dual_id {
     NTK_N_DUALS
 };
 
-/* True if its sides and moments come many at once (MANY in activations/sweeps.def). */
-static inline bool ntk_dual_many(enum ntk_dual_id id)
-{
-    switch (id) {
-#define SWEEP(name)
-#define MANY(name) case NTK_DUAL_##name:
-#include "activations/sweeps.def"
-#undef SWEEP
-#undef MANY
-        return true;
-    default:
-        return false;
-    }
-}
-
 /* True if that dual has a fused loop for convolutions (activations/sweeps.def). */
 static inline bool ntk_dual_sweeps(enum ntk_dual_id id)
 {
     switch (id) {
 #define SWEEP(name) case NTK_DUAL_##name:
-#define MANY(name)
 #include "activations/sweeps.def"
 #undef SWEEP
-#undef MANY
         return true;
     default:
         return false;

@@ -13,16 +13,12 @@
 #define SWEEP(name)                     \
     ntk_sweep_fn NTK_SWEEP_SYMBOL(name); \
     ntk_tail_fn NTK_TAIL_SYMBOL(name);
-#define MANY(name)
 #include "activations/sweeps.def"
 #undef SWEEP
-#undef MANY
 
 #ifdef NTK_IS_F64
-#define SWEEP(name)
 #define MANY(name) ntk_many_fn NTK_MANY_SYMBOL(name);
-#include "activations/sweeps.def"
-#undef SWEEP
+#include "activations/many.def"
 #undef MANY
 #define ACTIVATION(name) ntk_near_fn NTK_NEAR_SYMBOL(name);
 #include "activations/activations.def"
@@ -41,26 +37,20 @@ const struct ntk_dual_loops NTK_CAT4(ntk_dual_loops, NTK_SUFFIX, , ) = {
     .sweep =
         {
 #define SWEEP(name) [NTK_DUAL_##name] = NTK_SWEEP_SYMBOL(name),
-#define MANY(name)
 #include "activations/sweeps.def"
 #undef SWEEP
-#undef MANY
         },
     .tail =
         {
 #define SWEEP(name) [NTK_DUAL_##name] = NTK_TAIL_SYMBOL(name),
-#define MANY(name)
 #include "activations/sweeps.def"
 #undef SWEEP
-#undef MANY
         },
 #ifdef NTK_IS_F64
     .many =
         {
-#define SWEEP(name)
 #define MANY(name) [NTK_DUAL_##name] = NTK_MANY_SYMBOL(name),
-#include "activations/sweeps.def"
-#undef SWEEP
+#include "activations/many.def"
 #undef MANY
         },
     .near =

@@ -80,7 +80,7 @@ struct ntk_near_args {
 };
 typedef void ntk_near_fn(const struct ntk_near_args *args);
 
-/* Sides, [sides][n], and moments of n variances, a multiple of lanes; in float64 only. */
+/* Sides, [sides][n], and moments of n variances, a multiple of lanes (many.def); in float64 only. */
 typedef void ntk_many_fn(size_t n, const double *par, const double *q, double *side, double *ff, double *dd);
 
 /* The loops of one instruction set and element type. */
@@ -88,7 +88,7 @@ struct ntk_dual_loops {
     ntk_dual_fn *dual[NTK_N_DUALS];
     ntk_sweep_fn *sweep[NTK_N_DUALS]; /* NULL: that dual has none */
     ntk_tail_fn *tail[NTK_N_DUALS];   /* likewise */
-    ntk_many_fn *many[NTK_N_DUALS];   /* likewise; float64 only */
+    ntk_many_fn *many[NTK_N_DUALS];   /* NULL: one by one; float64 only */
     ntk_near_fn *near[NTK_N_DUALS];   /* of almost parallel pairs; float64 only */
 };
 const struct ntk_dual_loops *ntk_dual_loops_of(const struct ntk_isa *isa, ntk_dtype dtype);

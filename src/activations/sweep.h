@@ -36,6 +36,19 @@ struct sweep_sides {
     size_t stride1, stride2;
     bool per_lane;
 };
+NTK_INLINE struct sweep_sides sweep_sides(const struct ntk_swept *x, size_t r, bool per_lane)
+{
+    return (struct sweep_sides){.a = (const real *)x->side1 + r * x->rect.row1,
+                                .b = (const real *)x->side2 + r * x->rect.row2,
+                                .stride1 = x->stride1,
+                                .stride2 = x->stride2,
+                                .per_lane = per_lane};
+}
+NTK_INLINE void sweep_advance(struct sweep_sides *s, size_t columns)
+{
+    s->a += columns * (s->per_lane ? LANES : 1);
+    s->b += columns * LANES;
+}
 NTK_INLINE V sweep_side1(const struct sweep_sides *s, size_t side, int m)
 {
     const real *at = s->a + side * s->stride1;
@@ -114,11 +127,7 @@ NTK_INLINE void sweep_put(struct sweep_out *o, V value, size_t j, real *spare)
     {                                                                                                            \
         const size_t columns = x->in.rect.columns;                                                               \
         for (size_t r = 0; r < x->in.rect.rows; r++) {                                                           \
-            struct sweep_sides s = {.a = (const real *)x->in.side1 + r * x->in.rect.row1,                        \
-                                    .b = (const real *)x->in.side2 + r * x->in.rect.row2,                        \
-                                    .stride1 = x->in.stride1,                                                    \
-                                    .stride2 = x->in.stride2,                                                    \
-                                    .per_lane = per_lane};                                                       \
+            struct sweep_sides s = sweep_sides(&x->in, r, per_lane);                                             \
             struct sweep_in in[NTK_SWEEP_OUTPUTS];                                                               \
             struct sweep_out o[NTK_SWEEP_OUTPUTS];                                                               \
             size_t j = 0;                                                                                        \
@@ -133,13 +142,11 @@ NTK_INLINE void sweep_put(struct sweep_out *o, V value, size_t j, real *spare)
             }                                                                                                    \
             for (; j + SWEEP_BLOCK <= columns; j += SWEEP_BLOCK) {                                               \
                 name##_columns(SWEEP_BLOCK, j, x, par, &s, in, o, thetas, plain);                                \
-                s.a += SWEEP_BLOCK * (per_lane ? LANES : 1);                                                     \
-                s.b += SWEEP_BLOCK * LANES;                                                                      \
+                sweep_advance(&s, SWEEP_BLOCK);                                                                  \
             }                                                                                                    \
             for (; j < columns; j++) {                                                                           \
                 name##_columns(1, j, x, par, &s, in, o, thetas, plain);                                          \
-                s.a += per_lane ? LANES : 1;                                                                     \
-                s.b += LANES;                                                                                    \
+                sweep_advance(&s, 1);                                                                            \
             }                                                                                                    \
             for (int i = 0; i <= thetas; i++)                                                                    \
                 if (o[i].row)                                                                                    \
@@ -164,11 +171,7 @@ NTK_INLINE void sweep_put(struct sweep_out *o, V value, size_t j, real *spare)
                                     bool per_lane, int thetas)                                                   \
     {                                                                                                            \
         for (size_t r = 0; r < x->in.rect.rows; r++) {                                                           \
-            struct sweep_sides s = {.a = (const real *)x->in.side1 + r * x->in.rect.row1,                        \
-                                    .b = (const real *)x->in.side2 + r * x->in.rect.row2,                        \
-                                    .stride1 = x->in.stride1,                                                    \
-                                    .stride2 = x->in.stride2,                                                    \
-                                    .per_lane = per_lane};                                                       \
+            struct sweep_sides s = sweep_sides(&x->in, r, per_lane);                                             \
             struct sweep_in in[NTK_SWEEP_OUTPUTS];                                                               \
             V sum[NTK_SWEEP_OUTPUTS] = {{0}};                                                                    \
             size_t j = 0;                                                                                        \
@@ -177,13 +180,11 @@ NTK_INLINE void sweep_put(struct sweep_out *o, V value, size_t j, real *spare)
                 in[i] = sweep_row(&x->in.theta[i - 1], &x->in.rect, r, x->in.zeros);                             \
             for (; j + SWEEP_BLOCK <= x->in.rect.columns; j += SWEEP_BLOCK) {                                    \
                 name##_tail_columns(SWEEP_BLOCK, j, par, &s, in, sum, thetas);                                   \
-                s.a += SWEEP_BLOCK * (per_lane ? LANES : 1);                                                     \
-                s.b += SWEEP_BLOCK * LANES;                                                                      \
+                sweep_advance(&s, SWEEP_BLOCK);                                                                  \
             }                                                                                                    \
             for (; j < x->in.rect.columns; j++) {                                                                \
                 name##_tail_columns(1, j, par, &s, in, sum, thetas);                                             \
-                s.a += per_lane ? LANES : 1;                                                                     \
-                s.b += LANES;                                                                                    \
+                sweep_advance(&s, 1);                                                                            \
             }                                                                                                    \
             for (int i = 0; i <= thetas; i++)                                                                    \
                 for (size_t l = 0; l < LANES; l++)                                                               \

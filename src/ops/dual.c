@@ -60,7 +60,7 @@ static void variance(const struct ntk_variances *x)
     const double *variances = x->in[0];
     const size_t n = ntk_node_positions(x->v) * x->lanes, sides = (size_t)x->dual->sides;
 
-    if (ntk_dual_many(act->dual) && x->side && x->out[0] && x->out[1]) {
+    if (x->duals->many[act->dual] && x->side && x->out[0] && x->out[1]) {
         x->duals->many[act->dual](n, x->dual->par, variances, x->side, x->out[0], x->out[1]);
         return;
     }

@@ -25,7 +25,8 @@ enum { NTK_AXIS_H = 1, NTK_AXIS_W = 2 };
 /* Properties that operations pass on from their inputs (ntk_op.flags). */
 enum {
     NTK_NOISY = 1,  /* two equal samples differ from one with itself: it, or an ancestor, is a SELF */
-    NTK_SIGNED = 2, /* some value may be negative; without it none is, but for what rounding makes of 0 */
+    NTK_SIGNED = 2, /* some value may be negative; without it none is, but for what rounding makes of 0. An operation
+                     * that makes such of others sets it */
 };
 
 /* How entries (p, p') of a node come from those of its first input. */

@@ -172,21 +172,14 @@ NTK_INLINE V vangle(V x, V c)
 /* For standard Gaussian u, v with correlation rho in [-1, 1], or outside it by rounding:
  * *r = E[u+ v+] and *d = P(u > 0, v > 0). With a = |rho|, t = sqrt(1 - a) the values at -a are
  * t^3 W(a) / 2 and t P(a) / 2, W and P polynomials; those at a follow from E[u+ v] = rho / 2 and
- * P(u > 0) = 1/2. The result is good relative to its size even near rho = -1. This one gives both
- * times 2. */
-NTK_INLINE void vorthant2(V rho, V *r, V *d)
+ * P(u > 0) = 1/2. The result is good relative to its size even near rho = -1. */
+NTK_INLINE void vorthant(V rho, V *r, V *d)
 {
     const V a = vabs(rho), u = vmax(1 - a, splat(0)), t = vsqrt(u); /* u and t are 0 where a > 1 */
     const V p = t * VPOLY(a, arccos_p);
 
-    *r = vmax(rho, splat(0)) + t * u * VPOLY(a, arccos_w);
-    *d = vwhere(rho, 1 - p, p);
-}
-NTK_INLINE void vorthant(V rho, V *r, V *d)
-{
-    vorthant2(rho, r, d);
-    *r *= (real)0.5;
-    *d *= (real)0.5;
+    *r = (real)0.5 * (vmax(rho, splat(0)) + t * u * VPOLY(a, arccos_w));
+    *d = (real)0.5 * vwhere(rho, 1 - p, p);
 }
 
 /* x = n log 2 + r with integer n and |r| <= log(2) / 2; |x| up to 700 (float: 87). */

@@ -301,25 +301,27 @@ static bool leave_open(struct ntk_cpu_builder *b)
     return true;
 }
 
-/* The factor that the first result of a side set's sweeps takes; 0 if something else reads its sides. */
-static double fold_factor(const struct ntk_cpu_builder *b, int side_set, const struct ntk_instruction **run)
-{
-    double factor = 0;
+/* Who reads a side set: sweeps and tails only, or not; the factor that their first result takes. */
+struct fold_use {
+    const struct ntk_instruction *run; /* NULL: nobody */
+    bool other;
+    double factor;
+};
 
+static void find_uses(const struct ntk_cpu_builder *b, struct fold_use *use)
+{
     for (int k = 0; k < b->n_order; k++) {
         const struct ntk_cpu_step *s = &b->steps[b->order[k]];
+        struct fold_use *u = s->s.side_set < 0 ? NULL : &use[s->s.side_set];
 
-        if (s->s.side_set != side_set)
+        if (!u)
             continue;
-        if (!is_fused(s))
-            return 0;
-        *run = &s->s.run;
+        u->run = &s->s.run;
+        u->other = u->other || !is_fused(s);
         for (int o = 0; o < s->s.n_out; o++)
-            if (s->s.out[o] >= 0 && factor == 0)
-                factor = s->sweep[o].a;
-        factor = factor == 0 ? 1 : factor;
+            if (s->s.out[o] >= 0 && u->factor == 0)
+                u->factor = s->sweep[o].a;
     }
-    return factor;
 }
 
 static bool same_activation(const struct ntk_instruction *x, const struct ntk_instruction *y)
@@ -328,21 +330,22 @@ static bool same_activation(const struct ntk_instruction *x, const struct ntk_in
 }
 
 /* That of a side set, or what a set before it with the same activation and factor has: most layers are alike. */
-static void make_fold(struct ntk_cpu_builder *b, int t, const struct ntk_instruction **runs, const double *factors)
+static void make_fold(struct ntk_cpu_builder *b, int t, struct fold_use *use)
 {
     const ntk_dtype dtypes[] = {NTK_F32, NTK_F64};
     int like = 0;
 
-    if (!(factors[t] > 0) || !runs[t]->act->fold)
+    if (!use[t].run || use[t].other || !use[t].run->act->fold)
         return;
-    while (like < t && !(factors[like] == factors[t] && same_activation(runs[like], runs[t])))
+    use[t].factor = use[t].factor == 0 ? 1 : use[t].factor; /* of tails */
+    while (like < t && !(b->c->fold[0][like].factor == use[t].factor && same_activation(use[like].run, use[t].run)))
         like++;
     for (int k = 0; k < 2; k++) {
         struct ntk_fold fold;
 
         if (like < t)
             b->c->fold[k][t] = b->c->fold[k][like];
-        else if (runs[t]->act->fold(runs[t]->self, dtypes[k], factors[t], &fold))
+        else if (use[t].run->act->fold(use[t].run->self, dtypes[k], use[t].factor, &fold))
             b->c->fold[k][t] = fold;
     }
 }
@@ -350,17 +353,15 @@ static void make_fold(struct ntk_cpu_builder *b, int t, const struct ntk_instruc
 static bool make_folds(struct ntk_cpu_builder *b)
 {
     const size_t n = (size_t)b->p->n_side_sets;
-    const struct ntk_instruction **runs = ntk_arena_alloc(&b->scratch, n, sizeof(struct ntk_instruction *));
-    double *factors = ntk_arena_alloc(&b->scratch, n, sizeof *factors);
+    struct fold_use *use = ntk_arena_alloc(&b->scratch, n, sizeof *use);
 
     for (int k = 0; k < 2; k++)
         b->c->fold[k] = ntk_arena_alloc(&b->c->arena, n, sizeof *b->c->fold[k]);
-    if (!runs || !factors || !b->c->fold[0] || !b->c->fold[1])
+    if (!use || !b->c->fold[0] || !b->c->fold[1])
         return false;
-    for (int t = 0; t < b->p->n_side_sets; t++) {
-        factors[t] = fold_factor(b, t, &runs[t]);
-        make_fold(b, t, runs, factors);
-    }
+    find_uses(b, use);
+    for (int t = 0; t < b->p->n_side_sets; t++)
+        make_fold(b, t, use);
     return true;
 }
 
@@ -437,7 +438,8 @@ static bool make(struct ntk_cpu_builder *b)
         return false;
     if (!ok && !build(b, false, &ok))
         return false;
-    return drop_results(b) && leave_open(b) && make_folds(b) && make_frames(b) && ntk_cpu_schedule(b->c) && find_carried(b->c);
+    return drop_results(b) && leave_open(b) && make_folds(b) && make_frames(b) && ntk_cpu_schedule(b->c) &&
+           find_carried(b->c);
 }
 
 static bool compile(struct ntk_cpu *c)

@@ -144,7 +144,7 @@ struct ntk_planes {
     unsigned char **entries; /* [n_frames] -> [live rows][entries][column offsets][h w][lanes] */
     unsigned char *folds;    /* [n_side_sets][NTK_FOLD_PARS] */
     unsigned char *zeros;    /* a row */
-    unsigned char *lines;    /* scratch: a row, and a vector */
+    unsigned char *lines;    /* scratch: a row */
     double *sums;                 /* [batch][entries of points][lanes] */
     int64_t sample;               /* the first of all lanes; -1: each has its own */
     int64_t equal[NTK_LANES_MAX]; /* sample of the row panel that both of a pair equal, else -1 */

@@ -44,11 +44,12 @@ static int batch_of(const struct ntk_cpu *c, const struct ntk_samples *s)
     return n < 1 ? 1 : n > NTK_BATCH_MAX ? NTK_BATCH_MAX : (int)n;
 }
 
+/* As many of the largest planes as there may be, else what is left of the cache by those that fit for smaller ones. */
 static size_t batch_bytes(const struct ntk_cpu *c, const struct ntk_samples *s)
 {
-    const size_t each = slots_bytes(c, s, largest_plane(c));
+    const size_t most = (size_t)batch_of(c, s) * slots_bytes(c, s, largest_plane(c));
 
-    return each > BATCH_BYTES ? each : BATCH_BYTES;
+    return batch_of(c, s) == NTK_BATCH_MAX || most > BATCH_BYTES ? most : BATCH_BYTES;
 }
 
 static size_t entry_vectors(const struct ntk_cpu *c, int frame)
@@ -90,7 +91,7 @@ static size_t lay_out(const struct ntk_cpu *c, const struct ntk_samples *s, stru
     for (int k = 0; k < c->p->points; k++)
         TAKE(p->entries[k], entry_vectors(c, k));
     TAKE(p->zeros, widest);
-    TAKE(p->lines, widest + 1);
+    TAKE(p->lines, widest);
     if (p->block)
         p->folds = p->block + at;
     at += ntk_round_up((size_t)c->p->n_side_sets * NTK_FOLD_PARS * s->dtype, NTK_ALIGN);

@@ -266,6 +266,17 @@ static void run_sweep(const struct ntk_planes *p, const struct ntk_plane *x, con
     }
 }
 
+static void run_open(const struct ntk_planes *p, const struct ntk_cpu_step *step, const struct ntk_area *a,
+                     const unsigned char *in, unsigned char *out)
+{
+    for (int k = 0; k < a->n; k++) {
+        const size_t at = rect_offset(p, a, &a->rect[k]);
+
+        p->simd->open((size_t)a->rect[k].rows, (size_t)a->rect[k].columns, a->pitch, step->sweep[0].a, in + at,
+                      out + at);
+    }
+}
+
 static void run_conv(const struct ntk_planes *p, const struct ntk_plane *x,
                      const struct ntk_cpu_step *step, const struct ntk_area *a,
                      const unsigned char *in, unsigned char *out)
@@ -290,14 +301,6 @@ static void run_conv(const struct ntk_planes *p, const struct ntk_plane *x,
                                 .out = out,
                                 .lines = p->lines};
 
-    for (int k = 0; step->open_out[0] && k < a->n; k++) {
-        const size_t at = rect_offset(p, a, &a->rect[k]);
-
-        p->simd->open((size_t)a->rect[k].rows, (size_t)a->rect[k].columns, a->pitch, step->sweep[0].a, in + at,
-                      out + at);
-    }
-    if (step->open_out[0])
-        return;
     if (!s->cyclic || w->wrap) {
         args.out_rows = (int)(a->size / p->lanes / a->pitch);
         args.out_columns = (int)a->pitch;
@@ -520,7 +523,10 @@ void ntk_plane_step(const struct ntk_planes *p, struct ntk_plane *x,
         run_dual(p, x, &step->s, a, plane_of(p, x, step->s.frame, step->s.in_slot[0]), out[0], out[1]);
         return;
     case NTK_DO_BOX:
-        run_conv(p, x, step, a, plane_of(p, x, step->s.frame, step->s.in_slot[0]), out[0]);
+        if (step->open_out[0])
+            run_open(p, step, a, plane_of(p, x, step->s.frame, step->s.in_slot[0]), out[0]);
+        else
+            run_conv(p, x, step, a, plane_of(p, x, step->s.frame, step->s.in_slot[0]), out[0]);
         return;
     case NTK_DO_SCALE:
         run_normalise(p, x, step->s.side_set, a, plane_of(p, x, step->s.frame, step->s.in_slot[0]), out[0]);
