@@ -64,6 +64,10 @@ ntk_status ntk_fail_in(ntk_ctx *ctx, ntk_status status, const char *fmt, ...) NT
 ntk_status ntk_fail_write(ntk_ctx *ctx, const char *path, int error);
 /* NTK_EINVAL ("number 4 of k_train is nan") if one of n numbers is not finite; x may be NULL. */
 ntk_status ntk_check_given(ntk_ctx *ctx, const char *name, const double *x, int64_t n);
+/* Noise of n samples: NTK_EINVAL if one is negative or not finite; x may be NULL. Weights: also if all are 0; *largest, 0 if
+ * there are none. */
+ntk_status ntk_check_noise(ntk_ctx *ctx, const double *x, int64_t n);
+ntk_status ntk_check_weights(ntk_ctx *ctx, const double *x, int64_t n, double *largest);
 void ntk_log(ntk_ctx *ctx, int level, const char *fmt, ...) NTK_PRINTF(3, 4);
 /* NTK_ECANCEL (said) if the user's callback asks for it. */
 ntk_status ntk_progress(ntk_ctx *ctx, const char *what, double done, double total);

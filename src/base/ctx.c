@@ -134,6 +134,31 @@ ntk_status ntk_check_given(ntk_ctx *ctx, const char *name, const double *x, int6
     return NTK_OK;
 }
 
+static ntk_status check_of_samples(ntk_ctx *ctx, const char *name, const double *x, int64_t n, double *largest)
+{
+    *largest = 0;
+    for (int64_t i = 0; x && i < n; i++) {
+        if (!(x[i] >= 0) || isinf(x[i]))
+            return ntk_fail(ctx, NTK_EINVAL, "%s must be finite and >= 0, that of sample %lld is %g", name, (long long)i,
+                            x[i]);
+        *largest = fmax(*largest, x[i]);
+    }
+    return NTK_OK;
+}
+
+ntk_status ntk_check_noise(ntk_ctx *ctx, const double *x, int64_t n)
+{
+    double largest;
+
+    return check_of_samples(ctx, "noise", x, n, &largest);
+}
+
+ntk_status ntk_check_weights(ntk_ctx *ctx, const double *x, int64_t n, double *largest)
+{
+    NTK_TRY(check_of_samples(ctx, "weights", x, n, largest));
+    return x && *largest == 0 ? ntk_fail(ctx, NTK_EINVAL, "weights must not all be 0") : NTK_OK;
+}
+
 void ntk_log(ntk_ctx *ctx, int level, const char *fmt, ...)
 {
     char line[1024];

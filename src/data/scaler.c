@@ -91,14 +91,7 @@ static double weight_of(const struct rows *r, int64_t i)
 
 static ntk_status weigh(struct rows *r)
 {
-    for (int64_t i = 0; r->weights && i < r->data->n; i++) {
-        if (!(r->weights[i] >= 0) || isinf(r->weights[i]))
-            return ntk_fail(r->data->ctx, NTK_EINVAL, "weights must be finite and >= 0, that of sample %lld is %g",
-                            (long long)i, r->weights[i]);
-        r->largest = fmax(r->largest, r->weights[i]);
-    }
-    if (r->weights && r->largest == 0)
-        return ntk_fail(r->data->ctx, NTK_EINVAL, "weights must not all be 0");
+    NTK_TRY(ntk_check_weights(r->data->ctx, r->weights, r->data->n, &r->largest));
     for (int64_t i = 0; i < r->n; i++)
         r->all += weight_of(r, i);
     return NTK_OK;

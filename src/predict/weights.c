@@ -9,30 +9,16 @@
 
 #include "predict/model.h"
 
-static ntk_status check(ntk_ctx *ctx, const char *name, const double *x, int64_t n, double *largest)
-{
-    *largest = 0;
-    for (int64_t i = 0; x && i < n; i++) {
-        if (!(x[i] >= 0) || isinf(x[i]))
-            return ntk_fail(ctx, NTK_EINVAL, "%s must be finite and >= 0, that of sample %lld is %g", name, (long long)i,
-                            x[i]);
-        *largest = fmax(*largest, x[i]);
-    }
-    return NTK_OK;
-}
-
 ntk_status ntk_fit_opts_check(ntk_ctx *ctx, const ntk_fit_opts *o, int64_t n)
 {
-    double weight, noise;
+    double largest;
 
     if (o->diag_reg != NTK_DIAG_REG_AUTO && (!(o->diag_reg >= 0) || isinf(o->diag_reg)))
         return ntk_fail(ctx, NTK_EINVAL, "diag_reg must be >= 0, or NTK_DIAG_REG_AUTO, got %g", o->diag_reg);
     if (n < 1 || n > NTK_SAMPLES_MAX)
         return ntk_fail(ctx, NTK_EINVAL, "there must be 1 to %d samples, got %lld", NTK_SAMPLES_MAX, (long long)n);
-    NTK_TRY(check(ctx, "weights", o->weights, n, &weight));
-    NTK_TRY(check(ctx, "noise", o->noise, n, &noise));
-    if (o->weights && weight == 0)
-        return ntk_fail(ctx, NTK_EINVAL, "weights must not all be 0");
+    NTK_TRY(ntk_check_weights(ctx, o->weights, n, &largest));
+    NTK_TRY(ntk_check_noise(ctx, o->noise, n));
     if (o->finite_time && (o->weights || o->noise))
         return ntk_fail(ctx, NTK_EINVAL,
                         "weights and noise belong to t = infinity: at finite times what is added to the diagonal must be "
