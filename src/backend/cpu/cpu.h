@@ -58,6 +58,17 @@ struct ntk_cpu_frame {
     int *row_slot; /* [row offsets]: where they are */
 };
 
+/* A dual of points with what follows it: Sigma' = coef[0] f + coef[1], Theta' = coef[2] f + coef[3] d Theta + coef[4]. */
+struct ntk_layer {
+    int theta;            /* slot */
+    int node[2], slot[2]; /* of Sigma' and Theta'; Sigma' node -1: not needed */
+    double coef[NTK_DUAL_LAYER];
+};
+struct ntk_row_step {
+    const struct ntk_step *step;
+    struct ntk_layer *layer; /* NULL: the step alone */
+};
+
 /* One thing after the other. */
 struct ntk_event {
     bool clear; /* the entries of this row become zero; else the row is computed */
@@ -73,12 +84,14 @@ struct ntk_cpu {
     int n_slots; /* of planes */
     int n_events;
     struct ntk_event *events;
+    int n_rows; /* steps of points */
+    struct ntk_row_step *rows;
     bool near;     /* almost parallel pairs are looked for (near.h) */
     bool *carried; /* near: [graph.n]: covariances that activations depend on */
     struct ntk_cpu **own; /* [n_frames]: of the frames' programs; NULL: none */
 };
 
-/* ---- compile.c, fuse.c, schedule.c */
+/* ---- compile.c, fuse.c, layers.c, schedule.c */
 
 struct ntk_cpu_builder {
     struct ntk_arena scratch; /* what is not kept */
@@ -103,6 +116,8 @@ bool ntk_cpu_sweeps(struct ntk_cpu_builder *b, int at);
 /* Moves sum number `at` of the steps into a tail, one of those from number `from` on, where that is
  * possible; false: no memory. */
 bool ntk_cpu_tail(struct ntk_cpu_builder *b, int at, int from);
+/* The steps of points; false: no memory. */
+bool ntk_cpu_rows(struct ntk_cpu *c);
 /* The order in which rows of offsets are computed; false: no memory. */
 bool ntk_cpu_schedule(struct ntk_cpu *c);
 
