@@ -54,7 +54,7 @@ static inline void square_wider(const void *from, int64_t pitch, void *to, int64
 
     transpose4(from, pitch, x);
     for (int i = 0; i < SIDE; i++) {
-        const double2 low = {x[i][0], x[i][1]}, high = {x[i][2], x[i][3]};
+        const double2 low = {(double)x[i][0], (double)x[i][1]}, high = {(double)x[i][2], (double)x[i][3]};
 
         memcpy((double *)to + i * to_pitch, &low, sizeof low);
         memcpy((double *)to + i * to_pitch + 2, &high, sizeof high);
@@ -80,7 +80,7 @@ static inline void square_f64(const void *from, int64_t pitch, void *to, int64_t
 static void widen(int64_t n, const float *from, double *to)
 {
     for (int64_t j = 0; j < n; j++)
-        to[j] = from[j];
+        to[j] = (double)from[j];
 }
 
 void ntk_copy(int64_t rows, int64_t columns, struct ntk_view from, struct ntk_view to)
