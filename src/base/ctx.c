@@ -45,8 +45,10 @@ ntk_status ntk_ctx_new(ntk_ctx **ctx)
 
 void ntk_ctx_free(ntk_ctx *ctx)
 {
-    if (ctx)
+    if (ctx) {
+        ntk_scratch_drop(ctx);
         pthread_mutex_destroy(&ctx->lock);
+    }
     free(ctx);
 }
 

@@ -31,7 +31,7 @@ static struct parts parts_of(const struct ntk_rfp *k)
 
 ntk_status ntk_rfp_new(ntk_ctx *ctx, int64_t n, struct ntk_rfp *k)
 {
-    double *a = ntk_alloc(ctx, ntk_rfp_size(n), sizeof *a);
+    double *a = ntk_large_new(ctx, ntk_rfp_size(n), sizeof *a);
 
     if (!a)
         return NTK_ENOMEM;
@@ -41,7 +41,7 @@ ntk_status ntk_rfp_new(ntk_ctx *ctx, int64_t n, struct ntk_rfp *k)
 
 void ntk_rfp_free(struct ntk_rfp *k)
 {
-    free(k->a);
+    ntk_large_free(k->a, ntk_rfp_size(k->n), sizeof *k->a);
     *k = (struct ntk_rfp){0};
 }
 

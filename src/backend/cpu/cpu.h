@@ -132,7 +132,7 @@ static inline const struct ntk_fold *ntk_cpu_fold(const struct ntk_cpu *c, ntk_d
 }
 static inline const struct ntk_simd *ntk_cpu_simd(const struct ntk_samples *s)
 {
-    return s->dtype == NTK_F32 ? s->ctx->isa->f32 : s->ctx->isa->f64;
+    return ntk_simd_of(s->ctx->isa, s->dtype);
 }
 static inline const struct ntk_dual_loops *ntk_cpu_duals(const struct ntk_samples *s)
 {
@@ -169,8 +169,8 @@ struct ntk_planes {
     const void **in;              /* operands of the current step */
 };
 
-/* False: no memory. */
-bool ntk_planes_new(const struct ntk_cpu *c, const struct ntk_samples *s, struct ntk_planes *p);
+/* isa: the context's, or its half. False: no memory. */
+bool ntk_planes_new(const struct ntk_cpu *c, const struct ntk_samples *s, const struct ntk_isa *isa, struct ntk_planes *p);
 void ntk_planes_free(struct ntk_planes *p);
 size_t ntk_planes_bytes(const struct ntk_cpu *c, const struct ntk_samples *s);
 /* Second samples of the lanes: column[l] counts in the panel. */
