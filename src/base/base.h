@@ -105,8 +105,8 @@ void *ntk_alloc_zero(ntk_ctx *ctx, size_t count, size_t size);
 void *ntk_large_new(ntk_ctx *ctx, size_t count, size_t size);
 void ntk_large_free(void *x, size_t count, size_t size);
 char *ntk_strdup(ntk_ctx *ctx, const char *s);
-/* The same for what a computation works in. The context keeps some of it for the next one, which else would wait for its
- * pages, and gives it up where a bound on memory asks for it. From any thread; say is as ntk_alloc's context, NULL in parallel
+/* The same for what a computation works in. Without a bound on memory the context keeps some of it for the next one,
+ * which else would wait for its pages. From any thread; say is as ntk_alloc's context, NULL in parallel
  * regions. NULL may be freed. */
 void *ntk_scratch_new(ntk_ctx *ctx, ntk_ctx *say, size_t count, size_t size);
 void ntk_scratch_free(ntk_ctx *ctx, void *scratch);

@@ -36,6 +36,7 @@ void *ntk_alloc_zero(ntk_ctx *ctx, size_t count, size_t size)
 /* ---- large pages */
 
 #define PAGE       ((size_t)2 << 20)
+#define SMALL_PAGE ((size_t)64 << 10) /* or less */
 #define PAGES_FROM (2 * PAGE)
 
 /* Memory of its own, from a multiple of PAGE on: malloc's would begin anywhere and share pages. */
@@ -52,7 +53,7 @@ static void *map_pages(size_t bytes)
         munmap(p, before);
     if (PAGE - before)
         munmap(p + before + bytes, PAGE - before);
-    madvise(p + before, bytes, MADV_HUGEPAGE); /* a wish */
+    madvise(p + before, bytes / PAGE * PAGE, MADV_HUGEPAGE); /* a wish */
     return p + before;
 }
 
@@ -63,7 +64,7 @@ static size_t pages_for(size_t count, size_t size)
 
     if (__builtin_mul_overflow(count, size, &bytes) || bytes > SIZE_MAX / 2 || bytes < PAGES_FROM)
         return 0;
-    return ntk_round_up(bytes, PAGE);
+    return ntk_round_up(bytes, SMALL_PAGE);
 }
 
 void *ntk_large_new(ntk_ctx *ctx, size_t count, size_t size)
@@ -156,7 +157,7 @@ void ntk_scratch_free(ntk_ctx *ctx, void *scratch)
     if (!k)
         return;
     ntk_lock(ctx);
-    if (k->bytes >= KEPT_LEAST && k->bytes <= KEPT_MOST - ctx->kept_bytes) {
+    if (!ctx->memory && k->bytes >= KEPT_LEAST && k->bytes <= KEPT_MOST - ctx->kept_bytes) {
         k->next = ctx->kept;
         ctx->kept = k;
         ctx->kept_bytes += k->bytes;
@@ -219,10 +220,6 @@ ntk_status ntk_ctx_check_memory(ntk_ctx *ctx, size_t bytes, const char *what)
     if (ctx->memory)
         bytes += ctx->held;
     bound = ntk_ctx_memory(ctx);
-    if (bytes + ctx->kept_bytes > bound && ctx->kept) {
-        ntk_scratch_drop(ctx);
-        bound = ntk_ctx_memory(ctx);
-    }
     if (bytes <= bound)
         return NTK_OK;
     return ntk_fail(ctx, NTK_ENOMEM, "%s needs %s, %s are %s", what, bytes_text(bytes, need),

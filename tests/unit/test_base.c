@@ -226,6 +226,47 @@ static void views_of_all_sizes(void **state)
                 check_views(types[t][0], types[t][1], r, c);
 }
 
+/* Not with a bound on memory, in which it would have to be counted, and not under sanitizers. */
+static void scratch_is_kept(void **state)
+{
+    enum { BYTES = 1 << 20 };
+    ntk_ctx *ctx = *state;
+    unsigned char *a = ntk_scratch_new(ctx, ctx, BYTES, 1), *b = ntk_scratch_new(ctx, ctx, 2 * BYTES, 1), *c;
+
+    assert_non_null(a);
+    assert_non_null(b);
+    assert_int_equal((uintptr_t)a % NTK_ALIGN, 0);
+    memset(a, 1, BYTES);
+    memset(b, 2, 2 * BYTES);
+    ntk_scratch_free(ctx, a);
+    ntk_scratch_free(ctx, b);
+    c = ntk_scratch_new(ctx, ctx, BYTES - 1000, 1);
+    if (!SANITIZED)
+        assert_ptr_equal(c, a);
+    ntk_scratch_free(ctx, c);
+    ntk_ctx_set_memory(ctx, 100 * BYTES);
+    assert_int_equal(ctx->kept_bytes, 0);
+    ntk_scratch_free(ctx, ntk_scratch_new(ctx, ctx, BYTES, 1));
+    assert_null(ctx->kept);
+    ntk_scratch_free(ctx, NULL);
+}
+
+static void large_arrays_are_new(void **state)
+{
+    static const size_t sizes[] = {0, 1, 1000, (4 << 20) - 1, 4 << 20, (5 << 20) + 1, 9 << 20};
+
+    for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
+        unsigned char *x = ntk_large_new(*state, sizes[k], 1);
+
+        assert_non_null(x);
+        assert_int_equal((uintptr_t)x % NTK_ALIGN, 0);
+        memset(x, 1, sizes[k]);
+        ntk_large_free(x, sizes[k], 1);
+    }
+    assert_fails(*state, NTK_ENOMEM, "no memory for", ntk_large_new(*state, SIZE_MAX / 4, 8) ? NTK_OK : NTK_ENOMEM);
+    ntk_large_free(NULL, 8 << 20, 1);
+}
+
 static int setup(void **state)
 {
     ntk_ctx *ctx;
@@ -258,6 +299,8 @@ int main(void)
         TEST(sizes_do_not_overflow),
         TEST(names_are_suggested),
         TEST(views_of_all_sizes),
+        TEST(scratch_is_kept),
+        TEST(large_arrays_are_new),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
