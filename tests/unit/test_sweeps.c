@@ -14,7 +14,7 @@
 
 /* ------------------------------------------------------------------ folds */
 
-#define ROWS 4001 /* of a plane of one column: correlations */
+#define ROWS 1001 /* of a plane of one column: correlations */
 
 /* A dual in long double, of two samples of variance q. */
 typedef void moments_fn(const double *self, long double q, long double k, long double *f, long double *d);
@@ -108,25 +108,27 @@ static double fold_error(const struct folded *p, ntk_dtype dtype, double factor,
         }
     }
     ntk_dual_loops_of(ctx->isa, dtype)->sweep[act->dual](&x);
-    for (size_t i = 0; i < size; i++) {
-        const long double at = number(k, dtype, i);
-        long double ff, dd, slack_f = 0, slack_d = 0;
+    for (size_t r = 0; r < ROWS; r++) {
+        const long double at = number(k, dtype, r * lanes);
+        long double ff, dd, slack = 0;
 
         p->moments(p->self, q, at, &ff, &dd);
         for (int way = -1; way <= 1; way += 2) {
             long double other_f, other_d;
 
             p->moments(p->self, q, at * (1 + way * unit), &other_f, &other_d);
-            slack_f = fmaxl(slack_f, fabsl(other_f - ff));
-            slack_d = fmaxl(slack_d, fabsl(other_d - dd));
+            slack = fmaxl(slack, fabsl(other_d - dd));
             p->moments(p->self, q * (1 + way * unit), at, &other_f, &other_d);
-            slack_d = fmaxl(slack_d, fabsl(other_d - dd));
+            slack = fmaxl(slack, fabsl(other_d - dd));
         }
         ff *= (long double)factor;
         dd *= (long double)factor;
-        worst = fmaxl(worst, fabsl(number(f, dtype, i) - ff) / ((long double)factor * most_f));
-        worst = fmaxl(worst, (fabsl(number(g, dtype, i) - ((long double)mix * ff + dd)) - slack_d * (long double)factor) /
-                                 ((long double)factor * ((long double)mix * most_f + most_d)));
+        slack *= (long double)factor;
+        for (size_t i = r * lanes; i < (r + 1) * lanes; i++) {
+            worst = fmaxl(worst, fabsl(number(f, dtype, i) - ff) / ((long double)factor * most_f));
+            worst = fmaxl(worst, (fabsl(number(g, dtype, i) - ((long double)mix * ff + dd)) - slack) /
+                                     ((long double)factor * ((long double)mix * most_f + most_d)));
+        }
     }
     free(k);
     free(one);
