@@ -33,8 +33,9 @@ static void close(struct ntk_solver *s)
     free(s);
 }
 
-static ntk_status open(ntk_ctx *ctx, int64_t n, struct ntk_solver **s)
+static ntk_status open(ntk_ctx *ctx, struct ntk_operator *k, struct ntk_solver **s)
 {
+    const int64_t n = k->n;
     struct eigen *g = ntk_alloc_zero(ctx, 1, sizeof *g);
 
     if (!g)

@@ -67,7 +67,7 @@ ntk_status ntk_solver_new(ntk_ctx *ctx, const struct ntk_solver_class *class, st
 {
     struct ntk_solver *s;
 
-    NTK_TRY(class->open(ctx, k->n, &s));
+    NTK_TRY(class->open(ctx, k, &s));
     *s = (struct ntk_solver){.class = class,
                              .ctx = ctx,
                              .k = k,
@@ -75,6 +75,7 @@ ntk_status ntk_solver_new(ntk_ctx *ctx, const struct ntk_solver_class *class, st
                              .n = k->n,
                              .precision = k->precision,
                              .there = !class->put,
+                             .tolerance = NTK_TOLERANCE,
                              .diagonal = ntk_alloc(ctx, (size_t)k->n, sizeof *s->diagonal),
                              .ridge = ntk_alloc(ctx, (size_t)k->n, sizeof *s->ridge)};
     if (!s->diagonal || !s->ridge) {
@@ -92,6 +93,13 @@ void ntk_solver_free(struct ntk_solver *s)
     free(s->diagonal);
     free(s->ridge);
     s->class->close(s);
+}
+
+bool ntk_spare(const ntk_ctx *ctx, size_t bytes)
+{
+    const size_t bound = ntk_ctx_memory(ctx), held = ctx->memory ? ctx->held : 0;
+
+    return held < bound && bytes <= (bound - held) / 4 * 3;
 }
 
 /* ---- the matrix */
