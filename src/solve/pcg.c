@@ -133,12 +133,11 @@ static ntk_status tell(const struct work *w, int64_t m)
 /* From residuals of the first m, which solve A d = r, until each is small enough or can't be. */
 static ntk_status steps(struct work *w, int64_t m)
 {
-    const int64_t most = w->n < STEPS_MAX / 10 ? 10 * w->n + 100 : STEPS_MAX;
     double ratio[NTK_PCG_COLUMNS];
     int64_t running = m;
 
     begin(w, m);
-    for (int64_t step = 0; step < most && running > 0; step++) {
+    for (int64_t step = 0; step < STEPS_MAX && running > 0; step++) {
         NTK_TRY(tell(w, m));
         NTK_TRY(w->p->precondition(w->p->user, running, w->r, w->z));
 #pragma omp parallel for num_threads(ntk_threads_for(w->p->ctx, running)) schedule(static)
