@@ -40,8 +40,11 @@ static int64_t usual_rank(int64_t n)
     return n < 100 ? 0 : n / 10 < rank ? n / 10 : rank;
 }
 
-static int64_t rank_of(const struct ntk_solver *s)
+/* Of products alone there are no rows. */
+static int64_t wanted_rank(const struct ntk_solver *s)
 {
+    if (!s->k->class->stream)
+        return 0;
     return s->rank == 0 ? usual_rank(s->n) : s->rank < s->n ? s->rank : s->n;
 }
 
@@ -117,7 +120,7 @@ static ntk_status read_triangle(struct ntk_solver *s, ntk_dtype dtype)
 /* Where products come from. */
 static ntk_status take_matrix(struct ntk_solver *s)
 {
-    const size_t beside = bytes(s->n) + work_bytes(s->n, rank_of(s));
+    const size_t beside = bytes(s->n) + work_bytes(s->n, wanted_rank(s));
 
     if (!s->k->class->stream || s->k->class->resident)
         return NTK_OK;
@@ -160,7 +163,7 @@ static ntk_status rows(void *user, int64_t count, const int64_t *which, double *
 static ntk_status prepare(struct ntk_solver *s)
 {
     struct cg *g = own(s);
-    const int64_t rank = s->k->class->stream ? rank_of(s) : 0; /* of products alone there are no rows */
+    const int64_t rank = wanted_rank(s);
     const size_t usual = ntk_pivoted_bytes(s->n, usual_rank(s->n)), asked = ntk_pivoted_bytes(s->n, rank);
     double *d;
     ntk_status status;
@@ -187,6 +190,8 @@ static ntk_status factor(struct ntk_solver *s, char *how, size_t size)
 {
     (void)how, (void)size;
     own(s)->said = false;
+    if (own(s)->prepared && own(s)->f.most != wanted_rank(s))
+        forget(own(s));
     if (!own(s)->prepared) {
         const ntk_status status = prepare(s);
 

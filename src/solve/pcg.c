@@ -130,6 +130,8 @@ static ntk_status tell(const struct work *w, int64_t m)
     return ntk_progress(w->p->ctx, "digits of the solution", worst > 0 ? fmin(fmax(-log10(worst), 0), 0.99 * all) : 0, all);
 }
 
+static bool worth_threads(const struct work *w, int64_t m) { return (double)m * (double)w->n > 1e5; }
+
 /* From residuals of the first m, which solve A d = r, until each is small enough or can't be. */
 static ntk_status steps(struct work *w, int64_t m)
 {
@@ -140,11 +142,11 @@ static ntk_status steps(struct work *w, int64_t m)
     for (int64_t step = 0; step < STEPS_MAX && running > 0; step++) {
         NTK_TRY(tell(w, m));
         NTK_TRY(w->p->precondition(w->p->user, running, w->r, w->z));
-#pragma omp parallel for num_threads(ntk_threads_for(w->p->ctx, running)) schedule(static)
+#pragma omp parallel for num_threads(ntk_threads_for(w->p->ctx, running)) schedule(static) if (worth_threads(w, running))
         for (int64_t c = 0; c < running; c++)
             turn(w, c);
         NTK_TRY(apply(w, running, w->dir, w->q));
-#pragma omp parallel for num_threads(ntk_threads_for(w->p->ctx, running)) schedule(static)
+#pragma omp parallel for num_threads(ntk_threads_for(w->p->ctx, running)) schedule(static) if (worth_threads(w, running))
         for (int64_t c = 0; c < running; c++)
             go(w, c, &ratio[c]);
         for (int64_t c = 0; c < running; c++)
