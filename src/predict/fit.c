@@ -30,8 +30,8 @@ const struct ntk_solver_class *ntk_model_solver_class(const ntk_fit_opts *o)
 
 #define MIXED_MOST 30000 /* samples whose factor in float32 takes less than a minute */
 
-/* Of Cholesky's stead, where its float64 factor does not fit into `memory` bytes: half of that holds a float32 factor, and
- * half a float32 kernel, each entry of which conjugate gradients take as it is. */
+/* In Cholesky's stead, where its float64 factor does not fit into memory: half of that holds a float32 factor, and half a
+ * float32 kernel, each entry of which conjugate gradients take as it is. */
 static const char *smaller(const ntk_fit_opts *o, int64_t n, int64_t outputs, size_t memory)
 {
     ntk_fit_opts with = *o;
@@ -40,20 +40,25 @@ static const char *smaller(const ntk_fit_opts *o, int64_t n, int64_t outputs, si
     return o->dtype == NTK_F64 && n <= MIXED_MOST && ntk_model_peak(&with, n, outputs) <= memory ? "mixed" : "cg";
 }
 
-static void choose_solver(ntk_ctx *ctx, int64_t n, int64_t outputs, size_t free, ntk_fit_opts *own)
+static void choose_solver(ntk_ctx *ctx, int64_t n, int64_t outputs, size_t free, bool say, ntk_fit_opts *own)
 {
     const size_t held = ctx->memory && ctx->held > free ? ctx->held - free : 0, bound = ntk_ctx_memory(ctx);
     const size_t memory = held < bound ? bound - held : 0;
     const size_t need = n > 0 ? ntk_model_peak(own, n, outputs) : 0;
+    ntk_fit_opts other = *own;
 
     if (need <= memory || strcmp(own->solver, "cholesky") != 0 || own->diag_reg == NTK_DIAG_REG_AUTO)
         return;
-    own->solver = smaller(own, n, outputs, memory);
-    ntk_log(ctx, 0, "the solver is '%s': 'cholesky' needs %.2f GiB, %.2f GiB are %s", own->solver, (double)need / 0x1p30,
-            (double)memory / 0x1p30, ctx->memory ? "allowed" : "available");
+    other.solver = smaller(own, n, outputs, memory);
+    if (ntk_model_peak(&other, n, outputs) >= need) /* of few samples */
+        return;
+    own->solver = other.solver;
+    if (say)
+        ntk_log(ctx, 0, "the solver is '%s': 'cholesky' needs %.2f MiB, %.2f MiB are %s", own->solver,
+                (double)need / 0x1p20, (double)memory / 0x1p20, ctx->memory ? "allowed" : "available");
 }
 
-ntk_status ntk_fit_opts_read(ntk_ctx *ctx, const ntk_fit_opts *given, int64_t n, int64_t outputs, size_t free,
+ntk_status ntk_fit_opts_read(ntk_ctx *ctx, const ntk_fit_opts *given, int64_t n, int64_t outputs, size_t free, bool say,
                              ntk_fit_opts *own)
 {
     const struct ntk_solver_class *class;
@@ -70,7 +75,7 @@ ntk_status ntk_fit_opts_read(ntk_ctx *ctx, const ntk_fit_opts *given, int64_t n,
     /* The choice of a ridge by one factorisation after another needs the matrix each time. */
     own->keep = own->keep || (own->diag_reg == NTK_DIAG_REG_AUTO && !ntk_model_solver_class(own)->eigen);
     if (!asked)
-        choose_solver(ctx, n, outputs, free, own);
+        choose_solver(ctx, n, outputs, free, say, own);
     return NTK_OK;
 }
 
@@ -141,7 +146,7 @@ ntk_status ntk_model_bytes(ntk_ctx *ctx, const ntk_net *net, const ntk_data *x, 
     ntk_kernel *kernel;
     ntk_status status;
 
-    NTK_TRY(ntk_fit_opts_read(ctx, opts, x->n, outputs, 0, &o));
+    NTK_TRY(ntk_fit_opts_read(ctx, opts, x->n, outputs, 0, false, &o));
     peak = ntk_model_peak(&o, x->n, outputs);
     NTK_TRY(ntk_kernel_new(ctx, &net, 1, ntk_model_want(&o), o.dtype, x->shape, &kernel));
     status = ntk_kernel_scratch(kernel, x, NULL, bytes);
@@ -262,7 +267,8 @@ ntk_status ntk_model_solver(const ntk_model *m)
     const struct ntk_solver_class *class = ntk_model_solver_class(&m->opts);
 
     if (!s->solver)
-        NTK_TRY(ntk_solver_new(m->ctx, class, s->k, s->which, &s->solver));
+        NTK_TRY(ntk_solver_new(m->ctx, class, s->k, s->which,
+                               ntk_bytes(beside(&m->opts, m->n, m->outputs)), &s->solver));
     s->solver->tolerance = m->opts.tolerance > 0 ? m->opts.tolerance : class->tolerance;
     s->solver->rank = m->opts.rank;
     return NTK_OK;
@@ -532,7 +538,7 @@ ntk_status ntk_model_fit(ntk_ctx *ctx, const ntk_net *net, const ntk_data *x, co
     ntk_model *m;
     ntk_status status;
 
-    NTK_TRY(ntk_fit_opts_read(ctx, opts, x->n, outputs, 0, &o));
+    NTK_TRY(ntk_fit_opts_read(ctx, opts, x->n, outputs, 0, true, &o));
     NTK_TRY(ntk_model_new(ctx, net, x, NULL, x->n, y, outputs, &o, &m));
     status = ntk_model_solve(m);
     if (status != NTK_OK) {

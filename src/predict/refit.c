@@ -46,7 +46,7 @@ ntk_status ntk_model_refit(ntk_model *m, const double *y, int64_t outputs, const
     if (y)
         NTK_TRY(ntk_model_check_targets(m->ctx, m->n_all, y, outputs));
     if (opts) {
-        NTK_TRY(ntk_fit_opts_read(m->ctx, opts, m->n_all, y ? outputs : m->outputs, m->solution->held, &o));
+        NTK_TRY(ntk_fit_opts_read(m->ctx, opts, m->n_all, y ? outputs : m->outputs, m->solution->held, true, &o));
         NTK_TRY(check_same(m, &o));
         NTK_TRY(ntk_fit_opts_check(m->ctx, &o, m->n_all));
         NTK_TRY(ntk_model_weigh(m, &o));

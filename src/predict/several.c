@@ -107,7 +107,7 @@ ntk_status ntk_models_fit(ntk_ctx *ctx, const ntk_net *const *nets, size_t n_net
     ntk_status status = NTK_OK;
     size_t made = 0;
 
-    NTK_TRY(ntk_fit_opts_read(ctx, opts, x->n, outputs, 0, &o));
+    NTK_TRY(ntk_fit_opts_read(ctx, opts, x->n, outputs, 0, true, &o));
     fitted = ntk_alloc(ctx, n_nets, sizeof *fitted);
     if (!fitted)
         return NTK_ENOMEM;

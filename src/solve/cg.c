@@ -80,10 +80,11 @@ static void close(struct ntk_solver *s)
     free(s);
 }
 
-static ntk_status open(ntk_ctx *ctx, struct ntk_operator *k, struct ntk_solver **s)
+static ntk_status open(ntk_ctx *ctx, struct ntk_operator *k, size_t beside, struct ntk_solver **s)
 {
     struct cg *g = ntk_alloc_zero(ctx, 1, sizeof *g);
 
+    (void)beside;
     if (!g)
         return NTK_ENOMEM;
     g->base.ctx = ctx;
@@ -120,7 +121,7 @@ static ntk_status read_triangle(struct ntk_solver *s, ntk_dtype dtype)
 /* Where products come from. */
 static ntk_status take_matrix(struct ntk_solver *s)
 {
-    const size_t beside = bytes(s->n) + work_bytes(s->n, wanted_rank(s));
+    const size_t beside = s->beside + bytes(s->n) + work_bytes(s->n, wanted_rank(s));
 
     if (!s->k->class->stream || s->k->class->resident)
         return NTK_OK;

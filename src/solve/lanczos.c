@@ -40,10 +40,11 @@ static void close(struct ntk_solver *s)
     free(s);
 }
 
-static ntk_status open(ntk_ctx *ctx, struct ntk_operator *k, struct ntk_solver **s)
+static ntk_status open(ntk_ctx *ctx, struct ntk_operator *k, size_t beside, struct ntk_solver **s)
 {
     struct lanczos *l = ntk_alloc_zero(ctx, 1, sizeof *l);
 
+    (void)beside;
     if (!l)
         return NTK_ENOMEM;
     l->product = ntk_alloc(ctx, (size_t)k->n, sizeof *l->product);

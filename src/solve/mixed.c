@@ -49,7 +49,7 @@ static void close(struct ntk_solver *s)
     free(s);
 }
 
-static ntk_status open(ntk_ctx *ctx, struct ntk_operator *k, struct ntk_solver **s)
+static ntk_status open(ntk_ctx *ctx, struct ntk_operator *k, size_t beside, struct ntk_solver **s)
 {
     struct mixed *x = ntk_alloc_zero(ctx, 1, sizeof *x);
     const size_t kept = ntk_strips_bytes(k->n, k->dtype);
@@ -60,7 +60,7 @@ static ntk_status open(ntk_ctx *ctx, struct ntk_operator *k, struct ntk_solver *
     x->base.ctx = ctx;
     x->diagonal = ntk_alloc(ctx, (size_t)k->n, sizeof *x->diagonal);
     status = x->diagonal ? ntk_strips_new(ctx, k->n, NTK_F32, &x->l) : NTK_ENOMEM;
-    if (status == NTK_OK && !k->class->resident && ntk_spare(ctx, peak(k->n) + kept)) {
+    if (status == NTK_OK && !k->class->resident && ntk_spare(ctx, peak(k->n) + kept + beside)) {
         status = ntk_strips_new(ctx, k->n, k->dtype, &x->k);
         if (status == NTK_OK)
             ntk_ctx_keep(ctx, kept, &x->held);
@@ -240,7 +240,7 @@ static ntk_status factor(struct ntk_solver *s, char *how, size_t size)
 
 struct solving {
     struct ntk_solver *s;
-    float *narrow; /* [NTK_PCG_COLUMNS][n] */
+    float *narrow; /* [ntk_pcg_columns][n] */
 };
 
 static ntk_status multiply(struct ntk_solver *s, int64_t m, const double *v, double *out)
@@ -286,7 +286,7 @@ static ntk_status precondition(void *user, int64_t m, const double *r, double *z
 
 static ntk_status solve(struct ntk_solver *s, int64_t m, double *x)
 {
-    const int64_t most = m < NTK_PCG_COLUMNS ? m : NTK_PCG_COLUMNS;
+    const int64_t most = ntk_pcg_columns(s->ctx, s->n, m);
     struct solving o = {s, ntk_alloc(s->ctx, (size_t)(most * s->n), sizeof *o.narrow)};
     struct ntk_pcg p = {.ctx = s->ctx,
                         .n = s->n,

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/sums.h"
+#include "solve/solver.h"
 #include "solve/spectral.h"
 
 #define ROUNDED   1e-4 /* what a residual may be where rounding errors allow no less */
@@ -116,7 +117,7 @@ static bool is_there(const struct work *w, int64_t c)
 {
     const int64_t n = w->n, at = c * n;
 
-    return norm(n, w->r + at) <= wanted(w->p, fmax(norm(n, w->x + at), norm(n, w->d + at))) / 2;
+    return norm(n, w->r + at) <= 0.9 * wanted(w->p, fmax(norm(n, w->x + at), norm(n, w->d + at)));
 }
 
 /* Digits of the worst of the first m. */
@@ -135,7 +136,7 @@ static bool worth_threads(const struct work *w, int64_t m) { return (double)m * 
 /* From residuals of the first m, which solve A d = r, until each is small enough or can't be. */
 static ntk_status steps(struct work *w, int64_t m)
 {
-    double ratio[NTK_PCG_COLUMNS];
+    double ratio[NTK_PCG_MOST];
     int64_t running = m;
 
     begin(w, m);
@@ -263,10 +264,18 @@ static ntk_status run(struct work *w, double *x, const double *start)
     return NTK_OK;
 }
 
+int64_t ntk_pcg_columns(const ntk_ctx *ctx, int64_t n, int64_t m)
+{
+    const double bytes = (double)NTK_PCG_MOST * NTK_PCG_VECTORS * (double)n * sizeof(double);
+    const int64_t most = m > NTK_PCG_COLUMNS && ntk_spare(ctx, ntk_bytes(bytes)) ? NTK_PCG_MOST : NTK_PCG_COLUMNS;
+
+    return m < most ? m : most;
+}
+
 ntk_status ntk_pcg_solve(struct ntk_pcg *p, int64_t m, double *x, const double *start)
 {
-    const int64_t most = m < NTK_PCG_COLUMNS ? m : NTK_PCG_COLUMNS, size = most * p->n;
-    struct column columns[NTK_PCG_COLUMNS];
+    const int64_t most = ntk_pcg_columns(p->ctx, p->n, m), size = most * p->n;
+    struct column columns[NTK_PCG_MOST];
     struct work w = {.p = p, .n = p->n, .columns = columns};
     ntk_status status = NTK_OK;
 

@@ -10,8 +10,12 @@
 
 #include "base/base.h"
 
-#define NTK_PCG_COLUMNS 60 /* right-hand sides at once */
+#define NTK_PCG_COLUMNS 12 /* right-hand sides at once, */
+#define NTK_PCG_MOST    60 /* or so many, if there is room */
 #define NTK_PCG_VECTORS 7  /* that each takes */
+
+/* Of m. */
+int64_t ntk_pcg_columns(const ntk_ctx *ctx, int64_t n, int64_t m);
 
 struct ntk_pcg {
     ntk_ctx *ctx;

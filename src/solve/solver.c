@@ -63,16 +63,17 @@ ntk_status ntk_solver_find(ntk_ctx *ctx, const char *name, const struct ntk_solv
 /* ---- the object */
 
 ntk_status ntk_solver_new(ntk_ctx *ctx, const struct ntk_solver_class *class, struct ntk_operator *k, size_t which,
-                          struct ntk_solver **solver)
+                          size_t beside, struct ntk_solver **solver)
 {
     struct ntk_solver *s;
 
-    NTK_TRY(class->open(ctx, k, &s));
+    NTK_TRY(class->open(ctx, k, beside, &s));
     *s = (struct ntk_solver){.class = class,
                              .ctx = ctx,
                              .k = k,
                              .which = which,
                              .n = k->n,
+                             .beside = beside,
                              .precision = k->precision,
                              .there = !class->put,
                              .tolerance = NTK_TOLERANCE,

@@ -31,8 +31,8 @@ struct ntk_solver_class {
     size_t (*peak)(int64_t n);  /* bytes at most, the workspace of factor (by products: of solve) included; >= bytes. The
                                  * same: it factors in place, and models of several nets are fitted together */
     double tolerance; /* of residuals, that fits have who ask for none: ntk_solver.tolerance. 0: it has its own */
-    /* Its own struct, with room for the matrix, of k; ntk_solver_new fills in the first member. */
-    ntk_status (*open)(ntk_ctx *ctx, struct ntk_operator *k, struct ntk_solver **s);
+    /* Its own struct, with room for the matrix, of k; ntk_solver_new fills in the first member. beside: as there. */
+    ntk_status (*open)(ntk_ctx *ctx, struct ntk_operator *k, size_t beside, struct ntk_solver **s);
     /* A block of the matrix into s, a struct ntk_solver, as operator.h delivers them, from several threads: ntk_square_put,
      * ntk_rfp_store. NULL: it applies the operator, or reads it by itself where it can (cg.c). */
     void (*put)(void *s, const ntk_block *block, ntk_dtype dtype);
@@ -93,6 +93,7 @@ struct ntk_solver {
     struct ntk_operator *k;
     size_t which;           /* of its matrices */
     int64_t n;
+    size_t beside;          /* bytes that its user will hold, for what it takes beyond class->bytes: ntk_spare */
     ntk_dtype precision;    /* in which K's entries were computed, once they were read */
     bool there;             /* K is in it, not overwritten by a factor; true if it takes no entries */
     bool factored;
@@ -114,9 +115,9 @@ extern const size_t ntk_n_solvers;
 /* NTK_EINVAL, with all names, if there is none. */
 ntk_status ntk_solver_find(ntk_ctx *ctx, const char *name, const struct ntk_solver_class **class);
 
-/* For matrix `which` of an operator, which outlives it. */
+/* For matrix `which` of an operator, which outlives it. beside: bytes that the caller will hold beside it. */
 ntk_status ntk_solver_new(ntk_ctx *ctx, const struct ntk_solver_class *class, struct ntk_operator *k, size_t which,
-                          struct ntk_solver **s);
+                          size_t beside, struct ntk_solver **s);
 void ntk_solver_free(struct ntk_solver *s);
 /* What takes the matrix's blocks in, for ntk_operator_read; then taken. */
 struct ntk_taker ntk_solver_taker(struct ntk_solver *s);
@@ -128,8 +129,8 @@ ntk_status ntk_solver_mean_diagonal(struct ntk_solver *s, double *mean);
  * then there is no factor. */
 ntk_status ntk_solver_factor(struct ntk_solver *s, const double *ridge, char *how, size_t size);
 
-/* Whether there is room for so many bytes that only make work faster, of all that the solver then holds: a quarter of what
- * is left stays free for others. */
+/* Whether there is room for so many bytes, all that a solver and its user then hold, where some only make work faster: a
+ * quarter of what is left stays free for others. */
 bool ntk_spare(const ntk_ctx *ctx, size_t bytes);
 
 /* A new solver whose parts were filled in, from a file, for R = diag(ridge): it has a factor, and not K. */

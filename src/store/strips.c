@@ -117,7 +117,9 @@ static struct parts parts_of(int64_t n)
 
 size_t ntk_strips_work(int64_t n, int64_t m)
 {
-    return ntk_bytes((double)(m < VECTORS ? m : VECTORS) * PARTS * (double)n * sizeof(double));
+    const struct parts p = parts_of(n);
+
+    return ntk_bytes((double)(m < VECTORS ? m : VECTORS) * (double)p.sums[p.n] * sizeof(double));
 }
 
 /* out [m][n - first] of a part's strips, `first` its first column. */

@@ -280,7 +280,7 @@ static struct ntk_solver *solver_of(const struct ntk_solver_class *class, struct
 {
     struct ntk_solver *s;
 
-    assert_ok(ctx, ntk_solver_new(ctx, class, f->o, f->which, &s));
+    assert_ok(ctx, ntk_solver_new(ctx, class, f->o, f->which, 0, &s));
     return s;
 }
 
