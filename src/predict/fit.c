@@ -54,8 +54,8 @@ static void choose_solver(ntk_ctx *ctx, int64_t n, int64_t outputs, size_t free,
         return;
     own->solver = other.solver;
     if (say)
-        ntk_log(ctx, 0, "the solver is '%s': 'cholesky' needs %.2f MiB, %.2f MiB are %s", own->solver,
-                (double)need / 0x1p20, (double)memory / 0x1p20, ctx->memory ? "allowed" : "available");
+        ntk_log(ctx, 0, "the solver is '%s': 'cholesky' needs %.2f MiB, of %s memory %.2f MiB are left", own->solver,
+                (double)need / 0x1p20, ctx->memory ? "allowed" : "available", (double)memory / 0x1p20);
 }
 
 ntk_status ntk_fit_opts_read(ntk_ctx *ctx, const ntk_fit_opts *given, int64_t n, int64_t outputs, size_t free, bool say,
