@@ -173,7 +173,7 @@ static ntk_status rows(void *user, int64_t count, const int64_t *which, double *
 
     NTK_TRY(ntk_poll(s->ctx));
     if (!k->a)
-        return ntk_operator_rows(s->k, s->which, count, which, to);
+        return ntk_solver_rows(s, count, which, to);
 #pragma omp parallel for num_threads(ntk_threads_for(s->ctx, count)) schedule(dynamic)
     for (int64_t c = 0; c < count; c++)
         ntk_strips_row(k, which[c], to + c * s->n);
@@ -232,7 +232,7 @@ static ntk_status apply(void *user, int64_t m, const double *x, double *out)
     if (own(s)->k.a)
         NTK_TRY(ntk_strips_multiply(s->ctx, &own(s)->k, m, x, out));
     else
-        NTK_TRY(ntk_operator_apply(s->k, s->which, m, x, out));
+        NTK_TRY(ntk_solver_multiply(s, m, x, out));
     for (int64_t c = 0; c < m; c++)
         for (int64_t i = 0; i < s->n; i++)
             out[c * s->n + i] += s->ridge[i] * x[c * s->n + i];

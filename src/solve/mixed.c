@@ -250,7 +250,7 @@ static ntk_status multiply(struct ntk_solver *s, int64_t m, const double *v, dou
     if (x->k.a)
         NTK_TRY(ntk_strips_multiply(s->ctx, &x->k, m, v, out));
     else
-        NTK_TRY(ntk_operator_apply(s->k, s->which, m, v, out));
+        NTK_TRY(ntk_solver_multiply(s, m, v, out));
     for (int64_t c = 0; c < m; c++)
         for (int64_t i = 0; i < s->n; i++)
             out[c * s->n + i] += s->ridge[i] * v[c * s->n + i];

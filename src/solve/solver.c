@@ -181,6 +181,30 @@ ntk_status ntk_solver_factor(struct ntk_solver *s, const double *ridge, char *ho
     return status;
 }
 
+static size_t uncounted(const struct ntk_solver *s) { return s->counted ? 0 : s->beside + s->class->bytes(s->n); }
+
+ntk_status ntk_solver_multiply(struct ntk_solver *s, int64_t m, const double *x, double *out)
+{
+    size_t held = 0;
+    ntk_status status;
+
+    ntk_ctx_keep(s->ctx, uncounted(s), &held);
+    status = ntk_operator_apply(s->k, s->which, m, x, out);
+    ntk_ctx_release(s->ctx, held);
+    return status;
+}
+
+ntk_status ntk_solver_rows(struct ntk_solver *s, int64_t count, const int64_t *which, double *rows)
+{
+    size_t held = 0;
+    ntk_status status;
+
+    ntk_ctx_keep(s->ctx, uncounted(s), &held);
+    status = ntk_operator_rows(s->k, s->which, count, which, rows);
+    ntk_ctx_release(s->ctx, held);
+    return status;
+}
+
 ntk_status ntk_solver_restored(struct ntk_solver *s, const double *ridge)
 {
     set_ridge(s, ridge);

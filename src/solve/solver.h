@@ -94,6 +94,7 @@ struct ntk_solver {
     size_t which;           /* of its matrices */
     int64_t n;
     size_t beside;          /* bytes that its user will hold, for what it takes beyond class->bytes: ntk_spare */
+    bool counted;           /* its user has told the context of these, and of class->bytes (ntk_ctx_keep) */
     ntk_dtype precision;    /* in which K's entries were computed, once they were read */
     bool there;             /* K is in it, not overwritten by a factor; true if it takes no entries */
     bool factored;
@@ -132,6 +133,10 @@ ntk_status ntk_solver_factor(struct ntk_solver *s, const double *ridge, char *ho
 /* Whether there is room for so many bytes, all that a solver and its user then hold, where some only make work faster: a
  * quarter of what is left stays free for others. */
 bool ntk_spare(const ntk_ctx *ctx, size_t bytes);
+
+/* ntk_operator_apply and _rows of its matrix, whose checks of memory count what the solver and its user hold. */
+ntk_status ntk_solver_multiply(struct ntk_solver *s, int64_t m, const double *x, double *out);
+ntk_status ntk_solver_rows(struct ntk_solver *s, int64_t count, const int64_t *which, double *rows);
 
 /* A new solver whose parts were filled in, from a file, for R = diag(ridge): it has a factor, and not K. */
 ntk_status ntk_solver_restored(struct ntk_solver *s, const double *ridge);
