@@ -101,7 +101,7 @@ static ntk_status rows(struct ntk_operator *base, size_t k, int64_t count, const
 
     NTK_TRY(ntk_data_select(o->x, which, count, &selected));
     status = ntk_kernel_stream_for(o->kernel, selected, o->x, (size_t)(count * base->n) * sizeof *to,
-                                   "rows of a kernel matrix", put_rows, &s);
+                                   "a part of a kernel matrix", put_rows, &s);
     ntk_data_free(selected);
     return status;
 }

@@ -183,7 +183,7 @@ static ntk_status multiply_by_entries(struct product *p, double *out)
     struct ntk_operator *o = p->o;
     const struct ntk_reading r = {.ni = o->n,
                                   .held = (size_t)(p->m * o->n) * sizeof *p->sums,
-                                  .what = "products with a kernel matrix",
+                                  .what = "a product with a kernel matrix",
                                   .sink = multiply_block,
                                   .user = p};
     ntk_status status;
@@ -294,7 +294,7 @@ static int pick_rows(const ntk_block *b, void *user)
 ntk_status ntk_operator_rows(struct ntk_operator *o, size_t k, int64_t count, const int64_t *which, double *rows)
 {
     struct some_rows s = {.k = k, .dtype = o->dtype, .n = o->n, .rows = rows};
-    const struct ntk_reading r = {.ni = o->n, .what = "rows of a kernel matrix", .sink = pick_rows, .user = &s};
+    const struct ntk_reading r = {.ni = o->n, .what = "a part of a kernel matrix", .sink = pick_rows, .user = &s};
     int64_t *place;
     ntk_status status;
 
