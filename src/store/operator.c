@@ -6,6 +6,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "simd/simd.h"
 
@@ -96,7 +97,8 @@ static ntk_status multiply_rectangle(struct product *p, int64_t i, int64_t ni, i
                                      int64_t ld)
 {
     const int64_t n = p->o->n, width = ni + nj;
-    double *out = ntk_alloc_zero(NULL, (size_t)(p->m * width), sizeof *out); /* NULL: messages are one thread's */
+    const size_t numbers = (size_t)(p->m * width);
+    double *out = ntk_scratch_new(p->o->ctx, NULL, numbers, sizeof *out);
     const struct ntk_products_args args = {.rows = (size_t)ni,
                                            .n = (size_t)nj,
                                            .ld = (size_t)ld,
@@ -112,6 +114,7 @@ static ntk_status multiply_rectangle(struct product *p, int64_t i, int64_t ni, i
 
     if (!out)
         return NTK_ENOMEM;
+    memset(out, 0, numbers * sizeof *out);
     p->simd->products(&args);
     for (int64_t c = 0; c < p->m && fits; c++) {
         const double *x = p->x + c * n;
@@ -120,7 +123,7 @@ static ntk_status multiply_rectangle(struct product *p, int64_t i, int64_t ni, i
         if (i != j)
             fits = fits && add(p, c, j, nj, out + c * width + ni, ni, x + i);
     }
-    free(out);
+    ntk_scratch_free(p->o->ctx, out);
     return fits ? NTK_OK : NTK_ENUMERIC;
 }
 
@@ -210,7 +213,7 @@ static ntk_status apply_by_entries(struct ntk_operator *o, size_t k, int64_t m, 
     NTK_TRY(ntk_isa_resolve(o->ctx));
     NTK_TRY(find_largest(o, k, &p.largest));
     p.largest *= 2;
-    p.simd = o->dtype == NTK_F32 ? o->ctx->isa->f32 : o->ctx->isa->f64;
+    p.simd = ntk_simd_of(o->ctx->isa, o->dtype);
     p.exponent = ntk_alloc(o->ctx, (size_t)m, sizeof *p.exponent);
     p.sums = ntk_alloc_zero(o->ctx, (size_t)(m * o->n), sizeof *p.sums);
     status = p.exponent && p.sums ? multiply_by_entries(&p, out) : NTK_ENOMEM;

@@ -25,13 +25,14 @@ size_t ntk_strips_bytes(int64_t n, ntk_dtype dtype)
 
 ntk_status ntk_strips_new(ntk_ctx *ctx, int64_t n, ntk_dtype dtype, struct ntk_strips *s)
 {
-    *s = (struct ntk_strips){n, dtype, ntk_alloc(ctx, ntk_strips_bytes(n, dtype), 1)};
+    *s = (struct ntk_strips){n, dtype, ntk_large_new(ctx, ntk_strips_bytes(n, dtype), 1)};
     return s->a ? NTK_OK : NTK_ENOMEM;
 }
 
 void ntk_strips_free(struct ntk_strips *s)
 {
-    free(s->a);
+    if (s->a)
+        ntk_large_free(s->a, ntk_strips_bytes(s->n, s->dtype), 1);
     *s = (struct ntk_strips){0};
 }
 
@@ -176,7 +177,7 @@ static void add_up(int threads, const struct parts *p, int64_t n, int64_t m, con
 static ntk_status multiply(ntk_ctx *ctx, const struct ntk_strips *s, const struct parts *p, int64_t m, const double *x,
                            double *sums, double *out)
 {
-    const struct ntk_simd *simd = s->dtype == NTK_F32 ? ctx->isa->f32 : ctx->isa->f64;
+    const struct ntk_simd *simd = ntk_simd_of(ctx->isa, s->dtype);
     const int threads = ntk_threads_for(ctx, p->n);
     ntk_status status = NTK_OK;
 
@@ -197,10 +198,10 @@ ntk_status ntk_strips_multiply(ntk_ctx *ctx, const struct ntk_strips *s, int64_t
     ntk_status status;
 
     NTK_TRY(ntk_isa_resolve(ctx));
-    sums = ntk_alloc(ctx, (size_t)most * p.sums[p.n], sizeof *sums);
+    sums = ntk_scratch_new(ctx, ctx, (size_t)most * p.sums[p.n], sizeof *sums);
     status = sums ? NTK_OK : NTK_ENOMEM;
     for (int64_t c = 0; c < m && status == NTK_OK; c += most)
         status = multiply(ctx, s, &p, m - c < most ? m - c : most, x + c * s->n, sums, out + c * s->n);
-    free(sums);
+    ntk_scratch_free(ctx, sums);
     return status;
 }
