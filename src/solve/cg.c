@@ -118,40 +118,23 @@ static ntk_status read_triangle(struct ntk_solver *s, ntk_dtype dtype)
     return status;
 }
 
-/* Whether the matrix is there then: not, where even its reading needs more memory than is left. */
-static ntk_status try_triangle(struct ntk_solver *s, ntk_dtype dtype, bool *there)
-{
-    const size_t beside = s->beside + bytes(s->n) + work_bytes(s->n, wanted_rank(s));
-    ntk_status status = NTK_ENOMEM;
-
-    *there = false;
-    if (!ntk_spare(s->ctx, beside + ntk_strips_bytes(s->n, dtype)))
-        return NTK_OK;
-    status = read_triangle(s, dtype);
-    *there = status == NTK_OK;
-    if (status != NTK_OK)
-        ntk_strips_free(&own(s)->k);
-    return status == NTK_ENOMEM ? NTK_OK : status;
-}
-
 /* Where products come from. */
 static ntk_status take_matrix(struct ntk_solver *s)
 {
-    bool there;
+    size_t need = s->beside + bytes(s->n) + work_bytes(s->n, wanted_rank(s)), scratch;
 
     if (!s->k->class->stream || s->k->class->resident)
         return NTK_OK;
-    NTK_TRY(try_triangle(s, s->k->dtype, &there));
-    if (there)
-        return NTK_OK;
-    if (s->k->dtype == NTK_F64)
-        NTK_TRY(try_triangle(s, NTK_F32, &there));
-    if (there)
+    NTK_TRY(ntk_operator_scratch(s->k, &scratch));
+    need += scratch;
+    if (ntk_spare(s->ctx, need + ntk_strips_bytes(s->n, s->k->dtype)))
+        return read_triangle(s, s->k->dtype);
+    if (s->k->dtype == NTK_F64 && ntk_spare(s->ctx, need + ntk_strips_bytes(s->n, NTK_F32))) {
         ntk_log(s->ctx, 0, "cg: memory holds the kernel matrix in float32: its entries have 7 digits, and what is solved is "
                 "that matrix");
-    else
-        ntk_log(s->ctx, 0, "cg: memory does not hold the kernel matrix: each step takes its entries from %s",
-                s->k->class->name);
+        return read_triangle(s, NTK_F32);
+    }
+    ntk_log(s->ctx, 0, "cg: memory does not hold the kernel matrix: each step takes its entries from %s", s->k->class->name);
     return NTK_OK;
 }
 

@@ -51,16 +51,19 @@ static void close(struct ntk_solver *s)
 
 static ntk_status open(ntk_ctx *ctx, struct ntk_operator *k, size_t beside, struct ntk_solver **s)
 {
-    struct mixed *x = ntk_alloc_zero(ctx, 1, sizeof *x);
     const size_t kept = ntk_strips_bytes(k->n, k->dtype);
+    struct mixed *x;
+    size_t scratch;
     ntk_status status;
 
+    NTK_TRY(ntk_operator_scratch(k, &scratch));
+    x = ntk_alloc_zero(ctx, 1, sizeof *x);
     if (!x)
         return NTK_ENOMEM;
     x->base.ctx = ctx;
     x->diagonal = ntk_alloc(ctx, (size_t)k->n, sizeof *x->diagonal);
     status = x->diagonal ? ntk_strips_new(ctx, k->n, NTK_F32, &x->l) : NTK_ENOMEM;
-    if (status == NTK_OK && !k->class->resident && ntk_spare(ctx, peak(k->n) + kept + beside)) {
+    if (status == NTK_OK && !k->class->resident && ntk_spare(ctx, peak(k->n) + kept + beside + scratch)) {
         status = ntk_strips_new(ctx, k->n, k->dtype, &x->k);
         if (status == NTK_OK)
             ntk_ctx_keep(ctx, kept, &x->held);

@@ -106,10 +106,17 @@ static ntk_status rows(struct ntk_operator *base, size_t k, int64_t count, const
     return status;
 }
 
+static ntk_status scratch(const struct ntk_operator *base, size_t *bytes)
+{
+    const struct of_kernel *o = (const struct of_kernel *)base;
+
+    return ntk_kernel_scratch(o->kernel, o->x, NULL, bytes);
+}
+
 static void close(struct ntk_operator *o) { free(o); }
 
 static const struct ntk_operator_class class = {
-    .name = "a kernel", .stream = stream, .rows = rows, .diagonal = diagonal, .close = close};
+    .name = "a kernel", .stream = stream, .scratch = scratch, .rows = rows, .diagonal = diagonal, .close = close};
 
 ntk_status ntk_operator_of_kernel(ntk_kernel *kernel, const ntk_data *x, struct ntk_operator **o)
 {

@@ -265,6 +265,12 @@ ntk_status ntk_operator_diagonal(struct ntk_operator *o, size_t k, double *d)
     return status;
 }
 
+ntk_status ntk_operator_scratch(const struct ntk_operator *o, size_t *bytes)
+{
+    *bytes = 0;
+    return o->class->scratch ? o->class->scratch(o, bytes) : NTK_OK;
+}
+
 /* ---- some rows */
 
 struct some_rows {
