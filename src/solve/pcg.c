@@ -59,10 +59,10 @@ static void swap_columns(struct work *w, int64_t a, int64_t b)
 
 static double norm(int64_t n, const double *x) { return sqrt(ntk_sums_dot(n, x, x)); }
 
-/* What a residual has to come to, for a solution of that length. */
+/* What a residual has to come to, for a solution of that length: not so large that any solution would do. */
 static double wanted(const struct ntk_pcg *p, double length)
 {
-    return fmax(p->tolerance, 4 * DBL_EPSILON * p->largest * length);
+    return fmax(p->tolerance, fmin(4 * DBL_EPSILON * p->largest * length, ROUNDED));
 }
 
 static ntk_status apply(struct work *w, int64_t m, const double *x, double *out)
