@@ -17,14 +17,19 @@ def arccos_p(a):
     return sqrt(2) / pi if a == 1 else acos(a) / (pi * sqrt(1 - a))
 
 
-def arccos_q(a):
-    """acos(a) / (pi sqrt(1 - a^2))"""
-    return 1 / pi if a == 1 else acos(a) / (pi * sqrt(1 - a * a))
+def arcsine_turned(c):
+    """(asin(x) - pi / 4) / s, s = x - t, c = x + t, t = sqrt(1 - x^2): acos(c / sqrt(2)) / sqrt(2 - c^2)"""
+    return 1 / sqrt(mpf(2)) if c * c >= 2 else acos(c / sqrt(mpf(2))) / sqrt(2 - c * c)
 
 
-def arccos_q_weight(a):
-    """it is multiplied by sqrt(1 - a^2)"""
-    return sqrt(1 - a * a) if a < 1 else mpf("1e-12")
+def arcsine_turned_weight(c):
+    """it is multiplied by s"""
+    return sqrt(2 - c * c) if c * c < 2 else mpf("1e-12")
+
+
+def arcsine_cosine(c):
+    """asin(x) / x, c = sqrt(1 - x^2): acos(c) / sqrt(1 - c^2)"""
+    return mpf(1) if c == 1 else acos(c) / sqrt(1 - c * c)
 
 
 def arccos_w(a):
@@ -134,14 +139,21 @@ TABLE = [
 ]
 
 
-def weighted():
-    """those of folds (activations/abrelu.c), which go into other coefficients: double"""
-    for suffix, degree in (("f32", 8), ("f64", 18)):
-        c, e = remez(arccos_q, 0, 1, degree, arccos_q_weight)
-        print("\n/* acos(a) / (pi sqrt(1 - a^2)), a in [0, 1].")
-        print(f" * Largest error times sqrt(1 - a^2) {mp.nstr(e, 2)} before rounding. */")
-        print(f"#define ARCCOS_Q_{suffix.upper()} {degree}")
-        print(c_table("double", suffix, 18, "arccos_q", c))
+# those of folds (activations/sweep.h), which go into other coefficients: double for both
+FOLDS = [
+    ("arcsine_turned", arcsine_turned, 1, sqrt(mpf(2)), 4, 10, arcsine_turned_weight,
+     "(asin(x) - pi / 4) / (x - t) in c = x + t, t = sqrt(1 - x^2), x in [0, 1]", "error times |x - t|"),
+    ("arcsine_cosine", arcsine_cosine, 0, 1, 9, 20, None, "asin(x) / x in c = sqrt(1 - x^2)", "relative error"),
+]
+
+
+def folds():
+    for name, f, lo, hi, n32, n64, weight, what, error in FOLDS:
+        for suffix, degree in (("f32", n32), ("f64", n64)):
+            c, e = remez(f, lo, hi, degree, weight)
+            print(f"\n/* {what}.\n * Largest {error} {mp.nstr(e, 2)} before rounding. */")
+            print(f"#define {name.upper()}_{suffix.upper()} {degree}")
+            print(c_table("double", suffix, 18, name, c))
 
 
 def c_table(ctype, suffix, digits, name, c):
@@ -171,7 +183,7 @@ def main():
         print(f" * Largest relative error {errors} before rounding. */")
         print(c_table("float", "f32", 9, name, c32))
         print(c_table("double", "f64", 18, name, c64))
-    weighted()
+    folds()
     print("\n#endif")
 
 

@@ -9,6 +9,11 @@
  */
 #include "activations/activation.h"
 
+/* A fold (make_fold below): with t = sqrt(1 - rho^2) and r = |rho| - t, which is sin of an angle of at most pi / 4 over
+ * sqrt(2) and |rho| + t its cosine,
+ *     h = quarter + r E(|rho| + t),    d = middle + sign(rho) h,    f = k d + s s' t. */
+enum { FOLD_MIDDLE, FOLD_QUARTER, FOLD_TOP, FOLD_E };
+
 #ifdef NTK_REAL
 
 #include "activations/sweep.h"
@@ -27,63 +32,44 @@ NTK_DUAL(abrelu, 2, point)
 
 NTK_SWEEP_POINT(abrelu, 2, point)
 
-/* A fold (make_fold below): with x = c rho, T = sqrt(c^2 - x^2) and the polynomial q,
- *     rho >= 0:  d = top - T q(x)    else    d = bottom + T q(-x),    f = k d + s s' T. */
-enum { FOLD_SQUARE, FOLD_TOP, FOLD_BOTTOM, FOLD_Q };
-
-/* q of x[m]: in float32 degree 8 in 5 multiplications (Knuth, TAOCP 4.6.4), in float64 by Horner's rule. */
-NTK_INLINE void fold_polynomial(int n, const V *x, const real *c, V *q)
+NTK_INLINE void fold_begin(int n, size_t j, const struct sweep_sides *s, struct sweep_half *h)
 {
-    if (IS_F32) {
-        V z[SWEEP_BLOCK], w[SWEEP_BLOCK];
-
-        SWEEP_EACH(m, n)
-            z[m] = (x[m] + c[0]) * x[m] + c[1];
-        SWEEP_EACH(m, n)
-            w[m] = (x[m] + c[2]) * z[m] + c[3];
-        SWEEP_EACH(m, n)
-            q[m] = (w[m] - z[m] + c[4]) * w[m] + c[5];
-        SWEEP_EACH(m, n)
-            q[m] = q[m] * x[m] + c[6];
-        SWEEP_EACH(m, n)
-            q[m] = q[m] * x[m] + c[7];
-        return;
-    }
-    SWEEP_EACH(m, n)
-        q[m] = splat(c[ARCCOS_Q_F64]);
-    NTK_UNROLL
-    for (int i = ARCCOS_Q_F64 - 1; i >= 0; i--) {
-        SWEEP_EACH(m, n)
-            q[m] = q[m] * x[m] + c[i];
+    SWEEP_EACH(m, n) {
+        h->x[m] = h->k[m] * sweep_sides_product(s, 1, j + (size_t)m);
+        h->t[m] = vsqrt(vmax(1 - h->x[m] * h->x[m], splat(0)));
     }
 }
-
-NTK_INLINE void fold_block(int n, const V *k, const struct sweep_sides *s, const real *c, bool any_sign, V *f, V *d)
+NTK_INLINE void fold_end(int n, size_t j, const struct sweep_sides *s, const real *c, const struct sweep_half *h,
+                         bool any_sign, V *f, V *d)
 {
-    V x[SWEEP_BLOCK], y[SWEEP_BLOCK], t[SWEEP_BLOCK], q[SWEEP_BLOCK];
+    V r[SWEEP_BLOCK], y[SWEEP_BLOCK], e[SWEEP_BLOCK];
 
+    SWEEP_EACH(m, n) {
+        const V a = any_sign ? vabs(h->x[m]) : h->x[m];
+
+        r[m] = a - h->t[m];
+        y[m] = a + h->t[m];
+    }
+    sweep_polynomial(n, y, c + FOLD_E, IS_F32 ? ARCSINE_TURNED_F32 : ARCSINE_TURNED_F64, e);
     SWEEP_EACH(m, n)
-        x[m] = k[m] * sweep_sides_product(s, 1, m);
+        d[m] = any_sign ? c[FOLD_MIDDLE] + vflip(c[FOLD_QUARTER] + r[m] * e[m], h->x[m]) : c[FOLD_TOP] + r[m] * e[m];
     SWEEP_EACH(m, n)
-        t[m] = vsqrt(vmax(c[FOLD_SQUARE] - x[m] * x[m], splat(0)));
-    SWEEP_EACH(m, n)
-        y[m] = any_sign ? vabs(x[m]) : x[m];
-    fold_polynomial(n, y, c + FOLD_Q, q);
-    SWEEP_EACH(m, n)
-        d[m] = any_sign ? vwhere(x[m], c[FOLD_TOP] - t[m] * q[m], c[FOLD_BOTTOM] + t[m] * q[m])
-                        : c[FOLD_TOP] - t[m] * q[m];
-    SWEEP_EACH(m, n)
-        f[m] = k[m] * d[m] + sweep_sides_product(s, 0, m) * t[m];
+        f[m] = h->k[m] * d[m] + sweep_sides_product(s, 0, j + (size_t)m) * h->t[m];
 }
 
-NTK_INLINE void positive_block(int n, const V *k, const struct sweep_sides *s, const real *c, V *f, V *d)
-{
-    fold_block(n, k, s, c, false, f, d);
-}
-NTK_INLINE void signed_block(int n, const V *k, const struct sweep_sides *s, const real *c, V *f, V *d)
-{
-    fold_block(n, k, s, c, true, f, d);
-}
+#define FOLD_HALVES(name, any_sign)                                                                                    \
+    NTK_INLINE void name##_begin(int n, size_t j, const struct sweep_sides *s, const real *c, struct sweep_half *h)    \
+    {                                                                                                                  \
+        (void)c;                                                                                                       \
+        fold_begin(n, j, s, h);                                                                                        \
+    }                                                                                                                  \
+    NTK_INLINE void name##_end(int n, size_t j, const struct sweep_sides *s, const real *c,                            \
+                               const struct sweep_half *h, V *f, V *d)                                                 \
+    {                                                                                                                  \
+        fold_end(n, j, s, c, h, any_sign, f, d);                                                                       \
+    }
+FOLD_HALVES(positive, false)
+FOLD_HALVES(signed, true)
 NTK_SWEEP_LOOPS(positive)
 NTK_SWEEP_PLAIN(positive)
 NTK_SWEEP_TAIL(positive)
@@ -160,7 +146,6 @@ NTK_NEAR(abrelu, near_point)
 #else
 
 #include <math.h>
-#include <string.h>
 
 #include "simd/polynomials.h"
 
@@ -294,142 +279,24 @@ static bool positive(const void *self, int moment, bool any)
     return (moment == 0 ? p->a <= 0 && p->b >= 0 : p->a * p->b >= 0) || !any;
 }
 
-/* ---- folds. With T = sqrt(1 - rho^2) and Q = acos(rho) / (pi T),
- *     D = (a^2 + b^2) / 2 - (b - a)^2 / 2 T Q,   F = k D + (b - a)^2 / (2 pi) s s' T   for rho >= 0:
- * one polynomial. A factor goes into its coefficients, and one of the second samples' 1 / s makes it monic, which in
- * float32 saves a multiplication. */
-
-/* Chebyshev's polynomial on [0, 1], degree 8: what changes least if the leading coefficient does. */
-static const double chebyshev[] = {1, -128, 2688, -21504, 84480, -180224, 212992, -131072, 32768};
-
-/* A root of x^3 c[3] + ... + c[0], c[3] > 0. */
-static double cubic_root(const double *c)
-{
-    double lo = -1, hi = 1;
-
-#define CUBIC(x) (((c[3] * (x) + c[2]) * (x) + c[1]) * (x) + c[0])
-    while (CUBIC(lo) > 0 && lo > -1e300)
-        lo *= 2;
-    while (CUBIC(hi) < 0 && hi < 1e300)
-        hi *= 2;
-    for (int k = 0; k < 200; k++) {
-        const double mid = lo + (hi - lo) / 2;
-
-        *(CUBIC(mid) < 0 ? &lo : &hi) = mid;
-    }
-#undef CUBIC
-    return lo;
-}
-
-/* u = x^6 + u[5] x^5 + ... + u[0] as (w - z + c[4]) w + c[5] with z = (x + c[0]) x + c[1], w = (x + c[2]) z + c[3] (Knuth, TAOCP
- * 4.6.4). With w = x^3 + B x^2 + C x + D and w - z + c[4] = x^3 + (B - 1) x^2 + C' x + E comparing coefficients gives B,
- * and the others as polynomials in C, of which x^1 leaves a cubic one. */
-static void precondition(const double *u, double *c)
-{
-    const double B = (u[5] + 1) / 2, c1 = u[4] - B * (B - 1);           /* C' = c1 - C */
-    const double s0 = u[3] - B * c1, s1 = 1;                            /* D + E = s0 + s1 C */
-    const double e0 = u[2] - (B - 1) * s0, e1 = -c1 - (B - 1) * s1;     /* E = e0 + e1 C + C^2 */
-    const double d0 = s0 - e0, d1 = s1 - e1;                            /* D = d0 + d1 C - C^2 */
-    const double cubic[] = {c1 * d0 - u[1], e0 + c1 * d1 - d0, e1 - c1 - d1, 2};
-    const double C = cubic_root(cubic), D = d0 + (d1 - C) * C, E = e0 + (e1 + C) * C;
-
-    c[0] = C - (c1 - C);
-    c[2] = B - c[0];
-    c[1] = C - c[0] * c[2];
-    c[3] = D - c[1] * c[2];
-    c[4] = E - D + c[1];
-    c[5] = u[0] - D * E;
-}
-
-#define DEGREE     ARCCOS_Q_F32
-#define CANDIDATES 64
-#define POINTS     96
-#define GOOD_UNITS 3 /* of float32 */
-
-/* Coefficients of big T Q in x = c rho. */
-static void coefficients(double big, double c, double *par)
-{
-    const double shift = pow(c, DEGREE + 1) / big - arccos_q_f32[DEGREE];
-    double p[DEGREE + 1], power = big / c;
-
-    for (int j = 0; j <= DEGREE; j++, power /= c)
-        p[j] = power * (arccos_q_f32[j] + shift * chebyshev[j] / chebyshev[DEGREE]);
-    precondition(p + 2, par);
-    par[6] = p[1];
-    par[7] = p[0];
-}
-
-static double rounded(double x) { return (double)(float)x; }
-
-/* Their largest error as fold_polynomial computes, relative to big: what their own rounding does is most of it. */
-static double rounding_error(double big, double c, const double *par, double (*exact)[2])
-{
-    double worst = 0, q[8];
-
-    for (int j = 0; j < 8; j++)
-        q[j] = rounded(par[j]);
-    for (int i = 0; i < POINTS; i++) {
-        const double rho = exact[i][0], x = rounded(c * rho), z = rounded(rounded(x + q[0]) * x + q[1]);
-        const double w = rounded(rounded(x + q[2]) * z + q[3]), u = rounded(rounded(rounded(w - z) + q[4]) * w + q[5]);
-        const double y = rounded(rounded(u * x + q[6]) * x + q[7]);
-
-        worst = fmax(worst, fabs(y * c / big - exact[i][1]) * sqrt(1 - rho * rho));
-    }
-    return worst;
-}
-
-/* c by the leading coefficient, give or take: of numbers of 12 bits, whose squares are floats, that for which the
- * coefficients round best. */
-static bool fold_f32(double big, struct ntk_fold *fold)
-{
-    double best = GOOD_UNITS * 0x1p-23, par[8], exact[POINTS][2];
-    int exponent;
-    const double middle = rint(ldexp(frexp(pow(big * arccos_q_f32[DEGREE], 1.0 / (DEGREE + 1)), &exponent), 12));
-
-    for (int i = 0; i < POINTS; i++) {
-        const double t = 1.5707963267948966 * (POINTS - i) / POINTS;
-
-        exact[i][0] = cos(t);
-        exact[i][1] = t / (3.14159265358979323846 * sin(t));
-    }
-    for (int k = 0; k < CANDIDATES; k++) {
-        const double c = ldexp(middle + k - CANDIDATES / 2, exponent - 12);
-        double error;
-
-        coefficients(big, c, par);
-        error = rounding_error(big, c, par, exact);
-        if (error >= best)
-            continue;
-        best = error;
-        memcpy(fold->par + 3, par, sizeof par);
-        fold->par[0] = c * c;
-        fold->side[0] = big / (3.14159265358979323846 * c);
-        fold->side[1] = c;
-    }
-    return best < GOOD_UNITS * 0x1p-23;
-}
-
-static bool fold_f64(double big, struct ntk_fold *fold)
-{
-    fold->side[0] = big / 3.14159265358979323846;
-    fold->side[1] = 1;
-    fold->par[0] = 1;
-    for (int j = 0; j <= ARCCOS_Q_F64; j++)
-        fold->par[3 + j] = big * arccos_q_f64[j];
-    return true;
-}
+/* ---- folds. With t = sqrt(1 - rho^2),
+ *     D = (a + b)^2 / 4 + (b - a)^2 / (2 pi) asin(rho),   F = k D + (b - a)^2 / (2 pi) s s' t;
+ * a factor goes into the polynomial of asin and the second samples' s. */
 
 static bool make_fold(const void *self, ntk_dtype dtype, double factor, struct ntk_fold *fold)
 {
     const struct abrelu *p = self;
-    const double big = factor * (p->b - p->a) * (p->b - p->a) / 2;
+    const double big = factor * (p->b - p->a) * (p->b - p->a), turn = big * M_1_PI / 2;
 
     if (!(big > 0x1p-60 && big < 0x1p60))
         return false;
-    *fold = (struct ntk_fold){.factor = factor};
-    fold->par[1] = factor * (p->a * p->a + p->b * p->b) / 2;
-    fold->par[2] = factor * p->a * p->b;
-    return dtype == NTK_F32 ? fold_f32(big, fold) : fold_f64(big, fold);
+    *fold = (struct ntk_fold){.factor = factor, .side = {turn, 1}};
+    fold->par[FOLD_MIDDLE] = factor * (p->a + p->b) * (p->a + p->b) / 4;
+    fold->par[FOLD_QUARTER] = big / 8;
+    fold->par[FOLD_TOP] = fold->par[FOLD_MIDDLE] + fold->par[FOLD_QUARTER];
+    for (int j = 0; j <= (dtype == NTK_F32 ? ARCSINE_TURNED_F32 : ARCSINE_TURNED_F64); j++)
+        fold->par[FOLD_E + j] = turn * (dtype == NTK_F32 ? arcsine_turned_f32 : arcsine_turned_f64)[j];
+    return true;
 }
 
 #define ABRELU(name_, summary_, where_, params_, check_)                                    \

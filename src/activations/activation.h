@@ -49,19 +49,6 @@ enum ntk_dual_id {
     NTK_N_DUALS
 };
 
-/* True if that dual has a fused loop for convolutions (activations/sweeps.def). */
-static inline bool ntk_dual_sweeps(enum ntk_dual_id id)
-{
-    switch (id) {
-#define SWEEP(name) case NTK_DUAL_##name:
-#include "activations/sweeps.def"
-#undef SWEEP
-        return true;
-    default:
-        return false;
-    }
-}
-
 /* One use of an activation in one kernel. */
 struct ntk_dual {
     int sides;                 /* values per sample and position */
@@ -145,11 +132,26 @@ struct ntk_activation {
     void (*moments)(const void *self, const struct ntk_dual *dual, double q, double *ff, double *dd);
     /* near_side[0 .. near_sides - 1] at variance q; NULL if there are none. */
     void (*near_side)(const void *self, const struct ntk_dual *dual, double q, double *near_side);
+    /* False: this dual does not go through its sweeps. NULL: all do. */
+    bool (*swept)(const void *self);
     /* The constants of its sweeps (loops.h) where results take `factor`; false: there are none for it. NULL: there never
      * are. */
     bool (*fold)(const void *self, ntk_dtype dtype, double factor, struct ntk_fold *fold);
     void (*finish)(struct ntk_dual *dual); /* frees dual->state; NULL: nothing to free */
 };
+
+/* True if that dual has a fused loop for convolutions (activations/sweeps.def). */
+static inline bool ntk_dual_sweeps(const struct ntk_activation *act, const void *self)
+{
+    switch (act->dual) {
+#define SWEEP(name) case NTK_DUAL_##name:
+#include "activations/sweeps.def"
+#undef SWEEP
+        return !act->swept || act->swept(self);
+    default:
+        return false;
+    }
+}
 
 /* For setup: the largest number that a dual makes of the variances, where that is not a moment; it grows as they do. In float32
  * the kernel is computed in float64 if it is too large, and there it is an error. */

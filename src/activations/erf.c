@@ -10,6 +10,10 @@
  */
 #include "activations/activation.h"
 
+/* A fold: F is x P(c), P the polynomial of asin(x) / x, and D a multiple of w / c. As 1 - x^2 >= i^2 + i'^2 - w^2 >= w, the
+ * bound is w. */
+enum { FOLD_BOUND, FOLD_SLOPE, FOLD_CONSTANT, FOLD_P };
+
 #ifdef NTK_REAL
 
 #include "activations/sweep.h"
@@ -25,7 +29,31 @@ NTK_INLINE void point(V k, const V *a, const V *b, const real *par, V *f, V *d)
 }
 NTK_DUAL(erf, 1, point)
 NTK_SWEEP_POINT(erf, 1, point)
-NTK_SWEEP(erf)
+
+/* With 2 b^2 in w. */
+NTK_INLINE void fold_begin(int n, size_t j, const struct sweep_sides *s, const real *c, struct sweep_half *h)
+{
+    SWEEP_EACH(m, n) {
+        const V w = sweep_sides_product(s, 0, j + (size_t)m), x = h->k[m] * w;
+
+        h->x[m] = x;
+        h->t[m] = vsqrt(vmax(1 - x * x, c[FOLD_BOUND] * w));
+        h->u[m] = c[FOLD_SLOPE] * w / h->t[m];
+    }
+}
+NTK_INLINE void fold_end(int n, size_t j, const struct sweep_sides *s, const real *c, const struct sweep_half *h, V *f, V *d)
+{
+    V p[SWEEP_BLOCK];
+
+    (void)j, (void)s;
+    sweep_polynomial(n, h->t, c + FOLD_P, IS_F32 ? ARCSINE_COSINE_F32 : ARCSINE_COSINE_F64, p);
+    SWEEP_EACH(m, n) {
+        f[m] = h->x[m] * p[m] + c[FOLD_CONSTANT];
+        d[m] = h->u[m];
+    }
+}
+NTK_SWEEP_LOOPS(fold)
+NTK_SWEEP(erf, fold)
 
 #ifdef NTK_IS_F64
 
@@ -51,6 +79,8 @@ NTK_NEAR(erf, near_point)
 #else
 
 #include <math.h>
+
+#include "simd/polynomials.h"
 
 struct erf {
     double a, b, c;
@@ -119,6 +149,22 @@ static void moments(const void *self, const struct ntk_dual *dual, double q, dou
     *dd = dual->par[3] / r;
 }
 
+static bool make_fold(const void *self, ntk_dtype dtype, double factor, struct ntk_fold *fold)
+{
+    const struct erf *p = self;
+    const double two = 2 * p->b * p->b, scale = factor * p->a * p->a * M_2_PI;
+
+    if (!(two > 0x1p-40 && two < 0x1p40 && scale > 0x1p-40 && scale < 0x1p40))
+        return false;
+    *fold = (struct ntk_fold){.factor = factor, .side = {two}};
+    fold->par[FOLD_BOUND] = 1 / two;
+    fold->par[FOLD_SLOPE] = scale;
+    fold->par[FOLD_CONSTANT] = factor * p->c * p->c;
+    for (int k = 0; k <= (dtype == NTK_F32 ? ARCSINE_COSINE_F32 : ARCSINE_COSINE_F64); k++)
+        fold->par[FOLD_P + k] = scale * (dtype == NTK_F32 ? arcsine_cosine_f32 : arcsine_cosine_f64)[k];
+    return true;
+}
+
 #define ERF(name_, summary_, where_, params_, check_)                                              \
     {                                                                                              \
         .base = {.kind = NTK_CLASS_ACTIVATION,                                                     \
@@ -132,6 +178,7 @@ static void moments(const void *self, const struct ntk_dual *dual, double q, dou
                  .size = sizeof(struct erf),                                                       \
                  .check = check_},                                                                 \
         .f = f, .df = df, .dual = NTK_DUAL_erf, .setup = setup, .side = side, .moments = moments,  \
+        .fold = make_fold,                                                                         \
     }
 
 static const struct ntk_activation erf_ = ERF("Erf", "a erf(b x) + c", "", erf_params, NULL);

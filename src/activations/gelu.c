@@ -11,9 +11,12 @@
  */
 #include "activations/series.h"
 
+/* A fold, of the closed form: P is the polynomial of asin(x) / x over 2 pi. */
+enum { FOLD_HALF_PI_INVERSE, FOLD_QUARTER, FOLD_P };
+
 #ifdef NTK_REAL
 
-#include "activations/dual.h"
+#include "activations/sweep.h"
 
 #define HALF_PI_INVERSE ((real)0.15915494309189533577) /* 1 / (2 pi) */
 
@@ -39,6 +42,38 @@ void NTK_DUAL_SYMBOL(gelu)(const struct ntk_dual_args *p)
     else
         gelu_loops(p);
 }
+
+NTK_SWEEP_POINT(gelu, 2, point)
+
+NTK_INLINE void fold_begin(int n, size_t j, const struct sweep_sides *s, const real *c, struct sweep_half *h)
+{
+    SWEEP_EACH(m, n) {
+        const V a = sweep_side1(s, 0, j + (size_t)m), b = sweep_side2(s, 0, j + (size_t)m), w = a * b, x = h->k[m] * w;
+        const V i2 = a * a + b * b, cosine = vsqrt(vmax(1 - x * x, i2 - w * w));
+
+        h->x[m] = x;
+        h->t[m] = cosine;
+        h->u[m] = 1 / cosine;
+        h->w[m] = w;
+        h->i[m] = i2;
+    }
+    (void)c;
+}
+NTK_INLINE void fold_end(int n, size_t j, const struct sweep_sides *s, const real *c, const struct sweep_half *h, V *f, V *d)
+{
+    V p[SWEEP_BLOCK];
+
+    sweep_polynomial(n, h->t, c + FOLD_P, IS_F32 ? ARCSINE_COSINE_F32 : ARCSINE_COSINE_F64, p);
+    SWEEP_EACH(m, n) {
+        const V x = h->x[m], w = h->w[m], w_c = w * h->u[m], x_c = c[FOLD_HALF_PI_INVERSE] * (x * h->u[m]);
+        const V quarter = x * p[m] + c[FOLD_QUARTER];
+
+        d[m] = quarter + x_c * (w_c * w_c + h->i[m]);
+        f[m] = h->k[m] * quarter + ((x * w) * x_c + sweep_sides_product(s, 1, j + (size_t)m) * h->t[m]);
+    }
+}
+NTK_SWEEP_LOOPS(fold)
+NTK_SWEEP(gelu, fold)
 
 #ifdef NTK_IS_F64
 
@@ -132,6 +167,8 @@ void NTK_NEAR_SYMBOL(gelu)(const struct ntk_near_args *p)
 
 #include <math.h>
 
+#include "simd/polynomials.h"
+
 struct gelu {
     bool approximate;
 };
@@ -210,6 +247,23 @@ static void moments(const void *self, const struct ntk_dual *dual, double q, dou
     *dd = ((1 / r2 + 2 / (1 + q)) * q / r + angle) * M_1_PI / 2 + 0.25;
 }
 
+static bool swept(const void *self) { return !((const struct gelu *)self)->approximate; }
+
+static bool make_fold(const void *self, ntk_dtype dtype, double factor, struct ntk_fold *fold)
+{
+    const double scale = factor * M_1_PI / 2;
+
+    (void)self;
+    if (!(scale > 0x1p-40 && scale < 0x1p40))
+        return false;
+    *fold = (struct ntk_fold){.factor = factor, .side = {1, scale}};
+    fold->par[FOLD_HALF_PI_INVERSE] = scale;
+    fold->par[FOLD_QUARTER] = factor / 4;
+    for (int k = 0; k <= (dtype == NTK_F32 ? ARCSINE_COSINE_F32 : ARCSINE_COSINE_F64); k++)
+        fold->par[FOLD_P + k] = scale * (dtype == NTK_F32 ? arcsine_cosine_f32 : arcsine_cosine_f64)[k];
+    return true;
+}
+
 static const struct ntk_activation gelu = {
     .base = {.kind = NTK_CLASS_ACTIVATION,
              .name = "Gelu",
@@ -227,6 +281,8 @@ static const struct ntk_activation gelu = {
     .side = side,
     .moments = moments,
     .near_side = ntk_series_near_side,
+    .swept = swept,
+    .fold = make_fold,
     .finish = ntk_series_finish,
 };
 
@@ -246,6 +302,8 @@ static const struct ntk_activation gelu_tanh = {
     .side = side,
     .moments = moments,
     .near_side = ntk_series_near_side,
+    .swept = swept,
+    .fold = make_fold,
     .finish = ntk_series_finish,
 };
 

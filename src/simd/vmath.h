@@ -90,6 +90,8 @@ NTK_INLINE V vsign(V x, V s)
     const M bit = (M)splat((real)-0.0);
     return (V)(((M)x & ~bit) | ((M)s & bit));
 }
+/* x, and -x where s has a minus sign */
+NTK_INLINE V vflip(V x, V s) { return (V)((M)x ^ ((M)s & (M)splat((real)-0.0))); }
 /* Maximum, minimum, and x where s >= 0 else y (at -0.0 either). Compilers do not find the instructions
  * in the plain form; where they matter they are named. */
 #if NTK_VBYTES == 64

@@ -144,7 +144,7 @@ static bool make_steps(struct ntk_cpu_builder *b, bool fused)
             b->producer[b->p->links[b->steps[k].s.link].to] = k;
     n_duals = b->n_steps;
     for (int k = 0; fused && k < n_duals; k++)
-        if (b->steps[k].s.run.id == NTK_DO_DUAL && ntk_dual_sweeps(b->steps[k].s.run.act->dual) &&
+        if (b->steps[k].s.run.id == NTK_DO_DUAL && ntk_dual_sweeps(b->steps[k].s.run.act, b->steps[k].s.run.self) &&
             !ntk_cpu_sweeps(b, k))
             return false;
     sums = b->n_steps;

@@ -181,7 +181,7 @@ bool ntk_cpu_tail(struct ntk_cpu_builder *b, int at, int from)
     int place;
 
     if (!b->p->links[link].plain || moment < 0 || !is_passed_on(b, v) ||
-        !ntk_dual_sweeps(maker(b, moment)->run.act->dual))
+        !ntk_dual_sweeps(maker(b, moment)->run.act, maker(b, moment)->run.self))
         return true;
     s = tail_of(b, b->producer[moment], from);
     if (!s)
