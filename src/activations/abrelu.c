@@ -18,15 +18,18 @@ enum { FOLD_MIDDLE, FOLD_QUARTER, FOLD_TOP, FOLD_E };
 
 #include "activations/sweep.h"
 
-/* sides: s, 1 / s (0 where s is 0, which makes rho 0); par: (b - a)^2, a b */
+#define TURNED(x) (IS_F32 ? vpoly_f64(x, arcsine_turned_f32, ARCSINE_TURNED_F32 + 1)  \
+                          : vpoly_f64(x, arcsine_turned_f64, ARCSINE_TURNED_F64 + 1))
+
+/* D = (a + b)^2 / 4 + (b - a)^2 / (2 pi) asin(rho) and F = k D + (b - a)^2 / (2 pi) s s' t, as in a fold.
+ * sides: s, 1 / s (0 where s is 0, which makes rho 0); par: (b - a)^2, a b, (b - a)^2 / (2 pi), (a + b)^2 / 4 */
 NTK_INLINE void point(V k, const V *a, const V *b, const real *par, V *f, V *d)
 {
-    const V rho = k * (a[1] * b[1]);
-    V r, p;
+    const V rho = k * (a[1] * b[1]), m = vabs(rho), t = vsqrt(vmax(1 - rho * rho, splat(0)));
+    const V angle = vflip((m - t) * TURNED(m + t) + (real)0.78539816339744830962, rho);
 
-    vorthant(rho, &r, &p);
-    *f = (par[0] * r + par[1] * rho) * (a[0] * b[0]);
-    *d = par[0] * p + par[1];
+    *d = angle * par[2] + par[3];
+    *f = k * *d + par[2] * (a[0] * b[0]) * t;
 }
 NTK_DUAL(abrelu, 2, point)
 
@@ -252,6 +255,8 @@ static ntk_status setup(const void *self, const struct ntk_where *at,
     dual->sides = 2;
     dual->par[0] = (p->b - p->a) * (p->b - p->a);
     dual->par[1] = p->a * p->b;
+    dual->par[2] = dual->par[0] * M_1_PI / 2;
+    dual->par[3] = (p->a + p->b) * (p->a + p->b) / 4;
     return NTK_OK;
 }
 
