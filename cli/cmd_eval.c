@@ -12,6 +12,7 @@
 struct result {
     double diag_reg, accuracy, mse, r2, log_likelihood, loo_accuracy, loo_mse;
     ntk_spectrum spectrum;
+    bool factored; /* else it has no likelihood, and no eigenvalues are asked for */
     double load, fit, predict;
 };
 
@@ -98,12 +99,21 @@ static int leave_one_out(ntk_ctx *ctx, const ntk_model *model, const struct samp
 static int diagnose(ntk_ctx *ctx, const struct args *a, const struct samples *s, const double *weights,
                     const ntk_model *model, struct result *r)
 {
+    ntk_status status;
+
     r->diag_reg = ntk_model_diag_reg(model);
     ntk_spectrum_init(&r->spectrum);
-    TRY(ctx, ntk_model_spectrum(model, &r->spectrum));
     r->log_likelihood = (double)NAN; /* that of a singular matrix */
-    if (r->spectrum.null_directions == 0)
-        TRY(ctx, ntk_model_evidence(model, &r->log_likelihood));
+    status = ntk_model_evidence(model, &r->log_likelihood);
+    if (status != NTK_ENOTSUP && status != NTK_ENUMERIC)
+        TRY(ctx, status);
+    r->factored = status != NTK_ENOTSUP;
+    if (r->factored)
+        TRY(ctx, ntk_model_spectrum(model, &r->spectrum));
+    else
+        r->spectrum.lambda_min = r->spectrum.lambda_max = r->spectrum.condition = r->spectrum.max_learning_rate = (double)NAN;
+    if (r->factored && r->spectrum.null_directions == 0)
+        TRY(ctx, status);
     return a->leave_one_out ? leave_one_out(ctx, model, s, weights, r) : EXIT_OK;
 }
 
@@ -165,13 +175,17 @@ static void print_text(const struct args *a, const char *net, const struct sampl
         printf("leave-one-out      mean squared error %.6g\n", r->loo_mse);
     if (ridge_is_chosen(a))
         printf("diag_reg           %.3g, by leave-one-out\n", r->diag_reg);
-    if (isnan(r->log_likelihood))
+    if (!r->factored)
+        printf("log likelihood     none, and no eigenvalues: the solver has no factor\n");
+    else if (isnan(r->log_likelihood))
         printf("log likelihood     none: the kernel matrix is singular\n");
     else
         printf("log likelihood     %.6g\n", r->log_likelihood);
-    printf("eigenvalues        %.4g to %.4g, condition number %.3g\n", r->spectrum.lambda_min,
-           r->spectrum.lambda_max, r->spectrum.condition);
-    printf("largest stable learning rate %.4g\n", r->spectrum.max_learning_rate);
+    if (r->factored) {
+        printf("eigenvalues        %.4g to %.4g, condition number %.3g\n", r->spectrum.lambda_min,
+               r->spectrum.lambda_max, r->spectrum.condition);
+        printf("largest stable learning rate %.4g\n", r->spectrum.max_learning_rate);
+    }
     printf("seconds            %.2f load, %.2f fit, %.2f predict\n", r->load, r->fit, r->predict);
 }
 
@@ -198,10 +212,13 @@ static void print_rows(const struct args *a, const char *net, const struct sampl
         if (a->leave_one_out)
             printf("  %12.6g", r->loo_mse);
         if (isnan(r->log_likelihood))
-            printf("  %14s", "singular");
+            printf("  %14s", r->factored ? "singular" : "none");
         else
             printf("  %14.6g", r->log_likelihood);
-        printf("  %12.3g\n", r->spectrum.condition);
+        if (r->factored)
+            printf("  %12.3g\n", r->spectrum.condition);
+        else
+            printf("  %12s\n", "none");
     }
 }
 
@@ -253,7 +270,7 @@ static int options(struct work *w)
     if (w->o.finite_time && (w->a->leave_one_out || ridge_is_chosen(w->a)))
         note("leave-one-out is that of t = infinity");
     w->o.keep = w->n_ridges > 1 && !w->a->store && !w->o.finite_time; /* eigenvectors need it not */
-    if (w->a->leave_one_out && w->n_ridges > FACTORS_MOST && !w->o.weights && !w->o.noise) {
+    if (w->a->leave_one_out && w->n_ridges > FACTORS_MOST && !w->o.weights && !w->o.noise && !w->o.solver) {
         w->o.solver = "eigen";
         w->o.keep = 0;
     }

@@ -333,6 +333,9 @@ int fit_options(const struct args *a, const struct samples *s, ntk_fit_opts *o)
     o->diag_reg_absolute = a->absolute;
     o->diag_reg_spelling = "--diag-reg ";
     o->mean_loss = a->mean;
+    o->solver = a->solver;
+    o->tolerance = a->tolerance;
+    o->rank = a->rank;
     o->store = a->store;
     return own_numbers(a, s, o);
 }

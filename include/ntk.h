@@ -559,7 +559,8 @@ typedef struct ntk_fit_opts {
                                     * NULL (default): "diag_reg = " */
     const char *solver;         /* one of ntk_solver_names(), as "cholesky"; a constant. docs/engine.md says when which. NULL
                                  * (default): "eigen" with finite_time, or with NTK_DIAG_REG_AUTO but no weights and noise,
-                                 * else "cholesky" */
+                                 * else "cholesky" or, where memory does not hold its float64 factor, "mixed" or "cg",
+                                 * which is said */
     int keep;                   /* 1: the kernel matrix stays in memory beside its factor, for ntk_model_refit: 8 n^2 bytes
                                  * instead of 4; default 0 */
     const double *weights;      /* [n], >= 0, not all 0: what is added to the diagonal for a sample is divided by its weight,
@@ -568,6 +569,11 @@ typedef struct ntk_fit_opts {
                                  * diag_reg adds. Copied; NULL (default): 0 */
     const char *store;          /* a folder in which the kernel matrix is, or is computed block by block, so that work that
                                  * was interrupted goes on and later fits compute none; NULL (default): none */
+    double tolerance;           /* of solvers that iterate: largest residual |y - (K + r) alpha| / |y|, above 0 to 0.1;
+                                 * 0 (default): theirs, 1e-3 of "cg", 1e-12 of "lanczos"; "mixed" refines to float64's
+                                 * last digits */
+    int64_t rank;               /* of the preconditioner of "cg"; 0 (default): a tenth of n, at most 1,000, above 60,000
+                                 * samples 2,000 */
 } ntk_fit_opts;
 /* As diag_reg: the best of the NTK_RIDGES values of ntk_ridge_grid by ntk_model_ridges' leave-one-out error, of equal ones
  * (to 1e-10 of it) the largest. Relative, whatever diag_reg_absolute is. */

@@ -85,7 +85,7 @@ static bool weights_get(struct model *m, PyObject *weights, PyObject *noise, int
 }
 
 /* Model.fit(text, x, y, posterior, dtype, diag_reg or None, absolute, finite_time, mean_loss, covariance, weights=None,
- * noise=None, keep=False, solver=None) */
+ * noise=None, keep=False, solver=None, tolerance=0) */
 static PyObject *fit(PyObject *self, PyObject *args)
 {
     const char *text;
@@ -99,9 +99,9 @@ static PyObject *fit(PyObject *self, PyObject *args)
 
     (void)self;
     ntk_fit_opts_init(&o);
-    if (!PyArg_ParseTuple(args, "sOOiCO&pppp|OOpO", &text, &ox, &oy, &posterior, &character, diag_reg_get, &o.diag_reg,
+    if (!PyArg_ParseTuple(args, "sOOiCO&pppp|OOpOd", &text, &ox, &oy, &posterior, &character, diag_reg_get, &o.diag_reg,
                           &o.diag_reg_absolute, &o.finite_time, &o.mean_loss, &o.covariance, &ow, &on, &o.keep,
-                          &os) ||
+                          &os, &o.tolerance) ||
         !dtype_get(character, &o.dtype) || !(m = model_new()))
         return NULL;
     o.posterior = (ntk_posterior)posterior;
@@ -417,7 +417,7 @@ static PyObject *spectrum(PyObject *self, PyObject *unused)
 static PyMethodDef methods[] = {
     {"fit", fit, METH_VARARGS | METH_STATIC,
      "fit(text, x, y, posterior, dtype, diag_reg, absolute, finite_time, mean_loss, covariance, weights, noise, keep, "
-     "solver)"},
+     "solver, tolerance)"},
     {"fit_matrix", fit_matrix, METH_VARARGS | METH_STATIC,
      "fit_matrix(k, nngp, y, posterior, dtype, diag_reg, absolute, finite_time, covariance)"},
     {"refit", refit, METH_VARARGS, "refit(y, diag_reg)"},

@@ -91,6 +91,7 @@ class Model:
         noise: _Array | None = None,
         keep: bool = False,
         solver: str | None = None,
+        tolerance: float = 0,
         /,
     ) -> Model: ...
     @staticmethod

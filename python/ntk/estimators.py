@@ -82,7 +82,15 @@ _PARAMETERS = """
         rows; X may also be [n][w][c] or [n][h][w][c] itself. Samples are flattened for an architecture that does not
         use positions.
     dtype : {'float64', 'float32'}, default='float64'
-        Type in which kernel entries are computed; solves are in float64."""
+        Type in which kernel entries are computed; solves are in float64.
+    solver : {'cholesky', 'mixed', 'cg', 'eigen', 'lanczos'} or None, default=None
+        How (K + alpha) c = y is solved at time=None. 'cholesky': a factor in float64, 4 n^2 bytes; 'mixed': one in
+        float32, 2 n^2 bytes and half the time, refined to the same answer; 'cg': conjugate gradients to a tolerance, for
+        many samples, 2 n^2 bytes with dtype='float32', or none where memory does not hold them. Of these only
+        'cholesky' has likelihoods and leave-one-out. None: 'cholesky', or, where memory does not hold it, one of the
+        other two; 'eigen' with alpha='auto'.
+    tolerance : float or None, default=None
+        Largest residual of 'cg' (None: 1e-3) and 'lanczos' (1e-12), by the targets' norm."""
 
 _ATTRIBUTES = """
     alpha_ : float or ndarray of shape (n,)
@@ -142,12 +150,12 @@ def _weights_of(sample_weight, n):
 class _NTKEstimator(BaseEstimator):
     """What regression and classification share: a model of normalised targets [n][outputs]."""
 
-    # Of estimators that were pickled before there were weights and files.
-    _weights = _noise = _scaling = None
+    # Of estimators that were pickled before there were weights, files and solvers.
+    _weights = _noise = _scaling = solver = tolerance = None
     _rows, _alpha_unit, _target_names, _kind = False, 1, (), _CENTERED
 
     def __init__(self, architecture=None, *, depth=3, activation="relu", W_std=2**0.5, b_std=0.1, kernel="ntk",
-                 alpha=1e-5, alpha_relative=False, time=None, input_shape=None, dtype="float64"):
+                 alpha=1e-5, alpha_relative=False, time=None, input_shape=None, dtype="float64", solver=None, tolerance=None):
         self.architecture = architecture
         self.depth = depth
         self.activation = activation
@@ -159,6 +167,8 @@ class _NTKEstimator(BaseEstimator):
         self.time = time
         self.input_shape = input_shape
         self.dtype = dtype
+        self.solver = solver
+        self.tolerance = tolerance
 
     def __getstate__(self):
         return {name: value for name, value in super().__getstate__().items() if name != "_cache"}
@@ -174,6 +184,10 @@ class _NTKEstimator(BaseEstimator):
             raise ValueError(f"kernel must be one of {sorted(_POSTERIORS)}, got {self.kernel!r}")
         if np.dtype(self.dtype) not in _FLOATS:
             raise ValueError(f"dtype must be 'float64' or 'float32', got {self.dtype!r}")
+        if not isinstance(self.solver, str) and self.solver is not None:
+            raise TypeError(f"solver must be a name, as 'cg', or None, got {self.solver!r}")
+        if not isinstance(self.tolerance, (int, float, np.number)) and self.tolerance is not None:
+            raise TypeError(f"tolerance must be a number or None, got {self.tolerance!r}")
         if not isinstance(self.time, (int, float, np.number)) and self.time is not None:
             raise TypeError(f"time must be a number or None, got {self.time!r}")
         if self.time is not None and not self.time > 0:
@@ -248,7 +262,8 @@ class _NTKEstimator(BaseEstimator):
         mean_loss = True
         return self._net.call(_core.Model.fit, self._net.text, self.X_fit_, self._targets, self._posterior,
                               self._dtype, alpha, self._absolute, finite_time, mean_loss, covariance, self._weights,
-                              self._noise)
+                              self._noise, False, None if finite_time else self.solver,
+                              0 if self.tolerance is None else float(self.tolerance))
 
     # ---- files
 
@@ -444,9 +459,11 @@ class NTKRegressor(MultiOutputMixin, RegressorMixin, _NTKEstimator):
     """
 
     def __init__(self, architecture=None, *, depth=3, activation="relu", W_std=2**0.5, b_std=0.1, kernel="ntk",
-                 alpha=1e-5, alpha_relative=False, time=None, input_shape=None, dtype="float64", normalize_y=True):
+                 alpha=1e-5, alpha_relative=False, time=None, input_shape=None, dtype="float64", solver=None, tolerance=None,
+                 normalize_y=True):
         super().__init__(architecture, depth=depth, activation=activation, W_std=W_std, b_std=b_std, kernel=kernel,
-                         alpha=alpha, alpha_relative=alpha_relative, time=time, input_shape=input_shape, dtype=dtype)
+                         alpha=alpha, alpha_relative=alpha_relative, time=time, input_shape=input_shape, dtype=dtype,
+                         solver=solver, tolerance=tolerance)
         self.normalize_y = normalize_y
 
     def fit(self, X, y, sample_weight=None):
@@ -560,9 +577,11 @@ class NTKClassifier(ClassifierMixin, _NTKEstimator):
     """
 
     def __init__(self, architecture=None, *, depth=3, activation="relu", W_std=2**0.5, b_std=0.1, kernel="ntk",
-                 alpha=1e-5, alpha_relative=False, time=None, input_shape=None, dtype="float64", class_weight=None):
+                 alpha=1e-5, alpha_relative=False, time=None, input_shape=None, dtype="float64", solver=None, tolerance=None,
+                 class_weight=None):
         super().__init__(architecture, depth=depth, activation=activation, W_std=W_std, b_std=b_std, kernel=kernel,
-                         alpha=alpha, alpha_relative=alpha_relative, time=time, input_shape=input_shape, dtype=dtype)
+                         alpha=alpha, alpha_relative=alpha_relative, time=time, input_shape=input_shape, dtype=dtype,
+                         solver=solver, tolerance=tolerance)
         self.class_weight = class_weight
 
     # scikit-learn expects of a class of weight 1e-4 that it is hardly predicted, which weights of a small ridge do not

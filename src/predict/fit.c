@@ -28,9 +28,59 @@ const struct ntk_solver_class *ntk_model_solver_class(const ntk_fit_opts *o)
     return class;
 }
 
-ntk_status ntk_fit_opts_read(ntk_ctx *ctx, const ntk_fit_opts *given, ntk_fit_opts *own)
+#define MIXED_MOST 30000 /* samples whose factor in float32 takes less than a minute */
+
+/* In Cholesky's stead, where its float64 factor does not fit into memory: half of that holds a float32 factor, and half a
+ * float32 kernel, each entry of which conjugate gradients take as it is. */
+static const char *smaller(const ntk_fit_opts *o, const struct ntk_task *t, size_t memory)
+{
+    ntk_fit_opts with = *o;
+
+    with.solver = "mixed";
+    return o->dtype == NTK_F64 && t->n <= MIXED_MOST && ntk_model_peak(&with, t->n, t->outputs) <= memory ? "mixed" : "cg";
+}
+
+/* Bytes that the kernel's computation needs beside its entries. */
+static ntk_status scratch_of(ntk_ctx *ctx, const ntk_fit_opts *o, const struct ntk_task *t, size_t *bytes)
+{
+    ntk_kernel *kernel;
+    ntk_status status;
+
+    NTK_TRY(ntk_kernel_new(ctx, &t->net, 1, ntk_model_want(o), o->dtype, t->x->shape, &kernel));
+    status = ntk_kernel_scratch(kernel, t->x, NULL, bytes);
+    ntk_kernel_free(kernel);
+    return status;
+}
+
+static ntk_status choose_solver(ntk_ctx *ctx, const struct ntk_task *t, bool say, ntk_fit_opts *own)
+{
+    const size_t held = ctx->memory && ctx->held > t->freed ? ctx->held - t->freed : 0, bound = ntk_ctx_memory(ctx);
+    const size_t memory = held < bound ? bound - held : 0;
+    const size_t need = t->n > 0 ? ntk_model_peak(own, t->n, t->outputs) : 0;
+    size_t scratch = 0;
+    ntk_fit_opts other = *own;
+
+    if (strcmp(own->solver, "cholesky") != 0 || own->diag_reg == NTK_DIAG_REG_AUTO)
+        return NTK_OK;
+    if (t->net && need > memory / 4) /* it is not asked where it cannot matter */
+        NTK_TRY(scratch_of(ctx, own, t, &scratch));
+    if (need + scratch <= memory)
+        return NTK_OK;
+    other.solver = smaller(own, t, memory > scratch ? memory - scratch : 0);
+    if (ntk_model_peak(&other, t->n, t->outputs) >= need) /* of few samples */
+        return NTK_OK;
+    own->solver = other.solver;
+    if (say)
+        ntk_log(ctx, 0, "the solver is '%s': 'cholesky' needs %.2f MiB, of %s memory %.2f MiB are left", own->solver,
+                (double)(need + scratch) / 0x1p20, ctx->memory ? "allowed" : "available", (double)memory / 0x1p20);
+    return NTK_OK;
+}
+
+ntk_status ntk_fit_opts_read(ntk_ctx *ctx, const ntk_fit_opts *given, const struct ntk_task *task, bool say,
+                             ntk_fit_opts *own)
 {
     const struct ntk_solver_class *class;
+    bool asked;
 
     NTK_TRY(ntk_sized_read(ctx, &sized, given, own));
     if (own->solver) {
@@ -38,10 +88,11 @@ ntk_status ntk_fit_opts_read(ntk_ctx *ctx, const ntk_fit_opts *given, ntk_fit_op
         if (own->finite_time && !class->eigen)
             return ntk_fail(ctx, NTK_EINVAL, "finite times need the solver 'eigen', got '%s'", own->solver);
     }
+    asked = own->solver != NULL;
     own->solver = ntk_model_solver_name(own);
     /* The choice of a ridge by one factorisation after another needs the matrix each time. */
     own->keep = own->keep || (own->diag_reg == NTK_DIAG_REG_AUTO && !ntk_model_solver_class(own)->eigen);
-    return NTK_OK;
+    return asked ? NTK_OK : choose_solver(ctx, task, say, own);
 }
 
 ntk_status ntk_model_opts(const ntk_model *m, ntk_fit_opts *opts)
@@ -111,7 +162,7 @@ ntk_status ntk_model_bytes(ntk_ctx *ctx, const ntk_net *net, const ntk_data *x, 
     ntk_kernel *kernel;
     ntk_status status;
 
-    NTK_TRY(ntk_fit_opts_read(ctx, opts, &o));
+    NTK_TRY(ntk_fit_opts_read(ctx, opts, &(struct ntk_task){net, x, x->n, outputs, 0}, false, &o));
     peak = ntk_model_peak(&o, x->n, outputs);
     NTK_TRY(ntk_kernel_new(ctx, &net, 1, ntk_model_want(&o), o.dtype, x->shape, &kernel));
     status = ntk_kernel_scratch(kernel, x, NULL, bytes);
@@ -229,7 +280,14 @@ ntk_status ntk_model_solver(const ntk_model *m)
 {
     struct ntk_solution *s = m->solution;
 
-    return s->solver ? NTK_OK : ntk_solver_new(m->ctx, ntk_model_solver_class(&m->opts), s->k, s->which, &s->solver);
+    const struct ntk_solver_class *class = ntk_model_solver_class(&m->opts);
+
+    if (!s->solver)
+        NTK_TRY(ntk_solver_new(m->ctx, class, s->k, s->which,
+                               ntk_bytes(beside(&m->opts, m->n, m->outputs)), &s->solver));
+    s->solver->tolerance = m->opts.tolerance > 0 ? m->opts.tolerance : class->tolerance;
+    s->solver->rank = m->opts.rank;
+    return NTK_OK;
 }
 
 void ntk_model_ready(const ntk_model *m)
@@ -237,6 +295,7 @@ void ntk_model_ready(const ntk_model *m)
     struct ntk_solution *s = m->solution;
 
     s->ready = true;
+    s->solver->counted = true;
     ntk_ctx_release(m->ctx, s->held);
     s->held = 0;
     ntk_ctx_keep(m->ctx, ntk_model_matrices(&m->opts, m->n, m->outputs), &s->held);
@@ -449,9 +508,13 @@ ntk_status ntk_model_finish(const ntk_model *m)
 
 static ntk_status solve(const ntk_model *m)
 {
-    if (ntk_model_solver_class(&m->opts)->eigen)
+    const struct ntk_solver_class *class = ntk_model_solver_class(&m->opts);
+
+    if (class->eigen || !class->half)
         NTK_TRY(ntk_ctx_check_memory(m->ctx, ntk_model_peak(&m->opts, m->n, m->outputs),
-                                     "an eigen-decomposition of this many samples"));
+                                     class->eigen  ? "an eigen-decomposition of this many samples"
+                                     : class->put ? "a float32 factor of this many samples"
+                                                  : "a fit of this many samples by products, which take the least memory,"));
     NTK_TRY(read_matrices(m));
     return ntk_model_finish(m);
 }
@@ -493,7 +556,7 @@ ntk_status ntk_model_fit(ntk_ctx *ctx, const ntk_net *net, const ntk_data *x, co
     ntk_model *m;
     ntk_status status;
 
-    NTK_TRY(ntk_fit_opts_read(ctx, opts, &o));
+    NTK_TRY(ntk_fit_opts_read(ctx, opts, &(struct ntk_task){net, x, x->n, outputs, 0}, true, &o));
     NTK_TRY(ntk_model_new(ctx, net, x, NULL, x->n, y, outputs, &o, &m));
     status = ntk_model_solve(m);
     if (status != NTK_OK) {

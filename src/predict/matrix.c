@@ -28,7 +28,7 @@ ntk_status ntk_model_fit_matrix(ntk_ctx *ctx, int64_t n, const double *k, const 
     ntk_model *m;
     ntk_status status;
 
-    NTK_TRY(ntk_fit_opts_read(ctx, opts, &o));
+    NTK_TRY(ntk_fit_opts_read(ctx, opts, &(struct ntk_task){.n = n, .outputs = outputs}, true, &o));
     if (!k)
         return ntk_fail(ctx, NTK_EINVAL, "k is missing");
     if (o.store)

@@ -78,8 +78,17 @@ const struct ntk_solver_class *ntk_model_solver_class(const ntk_fit_opts *opts);
 unsigned ntk_model_want(const ntk_fit_opts *opts);
 /* NTK_POSTERIOR_NTK with covariance: the NNGP matrix is needed, too. */
 bool ntk_model_ensemble(const ntk_fit_opts *opts);
-/* Options as a program gives them, NULL for the defaults, as this version's. */
-ntk_status ntk_fit_opts_read(ntk_ctx *ctx, const ntk_fit_opts *given, ntk_fit_opts *own);
+/* What options are for: a net and samples x, or a given matrix; `freed` bytes of a model's own will be released. */
+struct ntk_task {
+    const ntk_net *net;
+    const ntk_data *x; /* NULL, as the net: a matrix */
+    int64_t n, outputs;
+    size_t freed;
+};
+/* Options as a program gives them, NULL for the defaults, as this version's. Where memory does not hold what the usual
+ * solver needs for the task, another is taken, which is said if `say`. */
+ntk_status ntk_fit_opts_read(ntk_ctx *ctx, const ntk_fit_opts *given, const struct ntk_task *task, bool say,
+                             ntk_fit_opts *own);
 /* NTK_EINVAL if opts' numbers are not such, for n samples. */
 ntk_status ntk_fit_opts_check(ntk_ctx *ctx, const ntk_fit_opts *opts, int64_t n);
 /* weights and noise from opts. */

@@ -102,13 +102,24 @@ void ntk_model_panel_times(const ntk_model *m, int64_t rows, const double *k, in
                 (int)m->n, c, (int)m->n, 0, out, (int)columns);
 }
 
-/* var -= what the data explain. NNGP, NTKGP: |A k|^2 with A' A = (K + r)^-1. NTK ensemble, with a = (T + r)^-1 t:
- * 2 a . s - a . S a, whose negative is added. k and nngp are overwritten; work is a panel. */
+/* Whether the solver has roots, so that variances need no other panel than k. */
+static bool has_half(const ntk_model *m) { return m->solution->solver->class->half != NULL; }
+
+/* var -= what the data explain. NNGP, NTKGP: |A k|^2 with A' A = (K + r)^-1, or k . (K + r)^-1 k, of which conjugate
+ * gradients give no more than it is. NTK ensemble, with a = (T + r)^-1 t: 2 a . s - a . S a, whose negative is added. k and
+ * nngp are overwritten; work is a panel. */
 static ntk_status panel_variance(const ntk_model *m, int64_t rows, double *k, double *nngp, double *work,
                                  double *var)
 {
     const struct ntk_solution *s = m->solution;
 
+    if (!nngp && !has_half(m)) {
+        memcpy(work, k, (size_t)(rows * m->n) * sizeof *k);
+        NTK_TRY(ntk_solver_solve(s->solver, rows, k));
+        for (int64_t i = 0; i < rows; i++)
+            var[i] -= dot(m->n, k + i * m->n, work + i * m->n);
+        return NTK_OK;
+    }
     if (!nngp) {
         NTK_TRY(ntk_solver_half(s->solver, rows, k));
         for (int64_t i = 0; i < rows; i++)
@@ -123,7 +134,7 @@ static ntk_status panel_variance(const ntk_model *m, int64_t rows, double *k, do
     return NTK_OK;
 }
 
-/* k, nngp and work: panels; the last two only if var is wanted from an ensemble. */
+/* k, nngp and work: panels; nngp only if var is wanted from an ensemble, work then, or if the solver has no roots. */
 static ntk_status predict_panels(const ntk_model *m, const struct ntk_test *test, double *mean, double *var,
                                  double *k, double *nngp, double *work)
 {
@@ -132,7 +143,7 @@ static ntk_status predict_panels(const ntk_model *m, const struct ntk_test *test
     for (int64_t first = 0; first < test->m; first += most) {
         const int64_t rows = test->m - first < most ? test->m - first : most;
 
-        NTK_TRY(ntk_model_panel(m, test, first, rows, work ? 3 : 1, k, nngp));
+        NTK_TRY(ntk_model_panel(m, test, first, rows, 1 + (nngp != NULL) + (work != NULL), k, nngp));
         ntk_model_panel_times(m, rows, k, m->outputs, m->alpha, mean + first * m->outputs);
         NTK_TRY(ntk_check_finite(m->ctx, "the predictions", mean + first * m->outputs, rows,
                                  m->outputs));
@@ -153,6 +164,7 @@ ntk_status ntk_model_predict(const ntk_model *m, const ntk_data *x, double *mean
     const struct ntk_test test = ntk_test_of(x);
     const size_t panel = (size_t)ntk_panel_rows(m->n) * (size_t)m->n;
     const bool ensemble = var && m->opts.posterior == NTK_POSTERIOR_NTK;
+    bool wide; /* another panel to work in */
     double *k, *nngp = NULL, *work = NULL;
     ntk_status status = NTK_ENOMEM;
     struct ntk_blas blas;
@@ -164,13 +176,14 @@ ntk_status ntk_model_predict(const ntk_model *m, const ntk_data *x, double *mean
         NTK_TRY(ntk_model_solve(m));
     if (var)
         NTK_TRY(ntk_model_prior(m, x, var));
+    wide = ensemble || (var && !has_half(m));
     blas = ntk_blas_begin(m->ctx->threads);
     k = ntk_alloc(m->ctx, panel, sizeof *k);
-    if (ensemble) {
+    if (ensemble)
         nngp = ntk_alloc(m->ctx, panel, sizeof *nngp);
+    if (wide)
         work = ntk_alloc(m->ctx, panel, sizeof *work);
-    }
-    if (k && (!ensemble || (nngp && work)))
+    if (k && (!ensemble || nngp) && (!wide || work))
         status = predict_panels(m, &test, mean, var, k, nngp, work);
     free(k);
     free(nngp);
@@ -220,14 +233,21 @@ ntk_status ntk_model_spread(const ntk_model *m, int64_t tests, const double *a, 
 static ntk_status explain(const ntk_model *m, int64_t tests, double *k, const double *nngp, double *work, double *cov)
 {
     const int t = (int)tests, n = (int)m->n;
+    const double *other = k; /* of A k; else k, with (K + r)^-1 k */
     struct ntk_pieces p = ntk_pieces_of(m->ctx, NULL, 0);
 
     if (nngp) {
         NTK_TRY(ntk_solver_solve(m->solution->solver, tests, k));
         return ntk_model_spread(m, tests, k, nngp, work, cov);
     }
-    NTK_TRY(ntk_solver_half(m->solution->solver, tests, k));
-    ntk_pieces_gemm(&p, CblasTrans, CblasNoTrans, t, t, n, -1, k, n, k, n, cov, t);
+    if (has_half(m)) {
+        NTK_TRY(ntk_solver_half(m->solution->solver, tests, k));
+    } else {
+        memcpy(work, k, (size_t)(tests * m->n) * sizeof *k);
+        other = work;
+        NTK_TRY(ntk_solver_solve(m->solution->solver, tests, k));
+    }
+    ntk_pieces_gemm(&p, CblasTrans, CblasNoTrans, t, t, n, -1, other, n, k, n, cov, t);
     return p.status;
 }
 
@@ -246,6 +266,7 @@ ntk_status ntk_model_covariance(const ntk_model *m, const ntk_data *x, double *m
     const struct ntk_test test = ntk_test_of(x);
     const size_t panel = (size_t)x->n * (size_t)m->n;
     const bool ensemble = m->opts.posterior == NTK_POSTERIOR_NTK;
+    bool wide; /* another panel to work in */
     double *k = NULL, *nngp = NULL, *work = NULL;
     ntk_status status = NTK_ENOMEM;
     struct ntk_blas blas;
@@ -255,14 +276,15 @@ ntk_status ntk_model_covariance(const ntk_model *m, const ntk_data *x, double *m
     NTK_TRY(ntk_ctx_check_memory(m->ctx, panel * (ensemble ? 3 : 1) * sizeof *k,
                              "the covariance of this many samples"));
     NTK_TRY(ntk_model_solve(m));
+    wide = ensemble || !has_half(m);
     blas = ntk_blas_begin(m->ctx->threads);
     k = ntk_alloc(m->ctx, panel, sizeof *k);
-    if (ensemble) {
+    if (ensemble)
         nngp = ntk_alloc(m->ctx, panel, sizeof *nngp);
+    if (wide)
         work = ntk_alloc(m->ctx, panel, sizeof *work);
-    }
-    if (k && (!ensemble || (nngp && work)))
-        status = ntk_model_panel(m, &test, 0, x->n, work ? 3 : 1, k, nngp);
+    if (k && (!ensemble || nngp) && (!wide || work))
+        status = ntk_model_panel(m, &test, 0, x->n, 1 + ensemble + wide, k, nngp);
     if (status == NTK_OK)
         status = ntk_model_prior_covariance(m, &test, cov);
     if (status == NTK_OK) {

@@ -30,6 +30,8 @@ static void start_again(ntk_model *m, const ntk_fit_opts *o)
     m->opts.keep = o->keep || s->kept;
     ntk_ctx_release(m->ctx, s->held);
     s->held = 0;
+    if (s->solver)
+        s->solver->counted = false;
     s->ready = s->solved = false;
     s->diag_reg = o->diag_reg;
     s->absolute = o->diag_reg_absolute;
@@ -41,12 +43,13 @@ static void start_again(ntk_model *m, const ntk_fit_opts *o)
 
 ntk_status ntk_model_refit(ntk_model *m, const double *y, int64_t outputs, const ntk_fit_opts *opts)
 {
+    const struct ntk_task task = {m->net, m->x, m->n_all, y ? outputs : m->outputs, m->solution->held};
     ntk_fit_opts o;
 
     if (y)
         NTK_TRY(ntk_model_check_targets(m->ctx, m->n_all, y, outputs));
     if (opts) {
-        NTK_TRY(ntk_fit_opts_read(m->ctx, opts, &o));
+        NTK_TRY(ntk_fit_opts_read(m->ctx, opts, &task, true, &o));
         NTK_TRY(check_same(m, &o));
         NTK_TRY(ntk_fit_opts_check(m->ctx, &o, m->n_all));
         NTK_TRY(ntk_model_weigh(m, &o));

@@ -223,7 +223,7 @@ static ntk_status with_own_solver(const ntk_model *m, size_t count, const double
     if (!m->solution->k)
         NTK_TRY(ntk_model_open(m, NULL, 0, 0));
     NTK_TRY(ntk_ctx_check_memory(m->ctx, class->peak(m->n), "an eigen-decomposition of this many samples"));
-    NTK_TRY(ntk_solver_new(m->ctx, class, m->solution->k, m->solution->which, &solver));
+    NTK_TRY(ntk_solver_new(m->ctx, class, m->solution->k, m->solution->which, 0, &solver));
     status = ntk_solver_read(solver, class->bytes(m->n), "a kernel matrix of this many samples");
     if (status == NTK_OK)
         status = compare(m, solver, m->solution->absolute, count, diag_reg, loo, evidence);

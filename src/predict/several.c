@@ -102,12 +102,13 @@ ntk_status ntk_models_fit(ntk_ctx *ctx, const ntk_net *const *nets, size_t n_net
                           const ntk_data *x, const double *y, int64_t outputs,
                           const ntk_fit_opts *opts, ntk_model **models)
 {
+    const struct ntk_task task = {n_nets > 0 ? nets[0] : NULL, x, x->n, outputs, 0};
     ntk_fit_opts o;
     ntk_model **fitted;
     ntk_status status = NTK_OK;
     size_t made = 0;
 
-    NTK_TRY(ntk_fit_opts_read(ctx, opts, &o));
+    NTK_TRY(ntk_fit_opts_read(ctx, opts, &task, true, &o));
     fitted = ntk_alloc(ctx, n_nets, sizeof *fitted);
     if (!fitted)
         return NTK_ENOMEM;

@@ -77,7 +77,7 @@ ntk_status ntk_kernel_solve(ntk_ctx *ctx, int64_t n, ntk_dtype dtype, int64_t bl
     blas = ntk_blas_begin(ctx->threads);
     status = ntk_operator_of_rows(ctx, n, dtype, block < n ? block : n, rows, user, &k);
     if (status == NTK_OK)
-        status = ntk_solver_new(ctx, class, k, 0, &s);
+        status = ntk_solver_new(ctx, class, k, 0, ntk_bytes(beside), &s);
     if (status == NTK_OK)
         status = ntk_solver_read(s, class->bytes(n) + ntk_bytes(beside), "a kernel matrix of this many samples");
     if (status == NTK_OK)

@@ -9,6 +9,8 @@
 
 #include "predict/model.h"
 
+#define TOLERANCE_MOST 0.1
+
 ntk_status ntk_fit_opts_check(ntk_ctx *ctx, const ntk_fit_opts *o, int64_t n)
 {
     double largest;
@@ -17,6 +19,11 @@ ntk_status ntk_fit_opts_check(ntk_ctx *ctx, const ntk_fit_opts *o, int64_t n)
         return ntk_fail(ctx, NTK_EINVAL, "diag_reg must be >= 0, or NTK_DIAG_REG_AUTO, got %g", o->diag_reg);
     if (n < 1 || n > NTK_SAMPLES_MAX)
         return ntk_fail(ctx, NTK_EINVAL, "there must be 1 to %d samples, got %lld", NTK_SAMPLES_MAX, (long long)n);
+    if (!(o->tolerance >= 0 && o->tolerance <= TOLERANCE_MOST))
+        return ntk_fail(ctx, NTK_EINVAL, "tolerance must be above 0 to %g, or 0: the solver's own, got %g", TOLERANCE_MOST,
+                        o->tolerance);
+    if (o->rank < 0)
+        return ntk_fail(ctx, NTK_EINVAL, "rank must be >= 0, got %lld", (long long)o->rank);
     NTK_TRY(ntk_check_weights(ctx, o->weights, n, &largest));
     NTK_TRY(ntk_check_noise(ctx, o->noise, n));
     if (o->finite_time && (o->weights || o->noise))

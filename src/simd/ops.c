@@ -6,6 +6,7 @@
 #include "simd/near.h"
 #include "simd/planes.h"
 #include "simd/lanes.h"
+#include "simd/products.h"
 #include "simd/rows.h"
 #include "simd/simd.h"
 #include "simd/vmath.h"
@@ -116,6 +117,7 @@ const struct ntk_simd NTK_CAT4(ntk_simd, NTK_SUFFIX, , ) = {
     .spread = NTK_PLANES(spread),
     .sum = NTK_PLANES(sum),
     .add_rows = NTK_CAT4(ntk_add_rows, NTK_SUFFIX, , ),
+    .products = NTK_CAT4(ntk_products, NTK_SUFFIX, , ),
     .mark = NTK_NEAR_OP(mark),
     .square_difference = NTK_NEAR_OP(square_difference),
     .rejection = NTK_NEAR_OP(rejection),

@@ -59,6 +59,17 @@ struct ntk_rows_args {
     size_t out_stride;
 };
 
+/* Products of a matrix a, [rows][n] with ld elements from row to row, with m vectors of float64, and of its mirror:
+ *     out_rows[c][i] += sum over j of a[i][j] x[c][j]      (not wanted: NULL)
+ *     out[c][j]      += sum over i of a[i][j] x_rows[c][i] (the same)
+ * Vectors of either side are x_stride, those of results out_stride apart. */
+struct ntk_products_args {
+    size_t rows, n, ld, m, x_stride, out_stride;
+    const void *a;
+    const double *x, *x_rows;
+    double *out, *out_rows;
+};
+
 /* A covariance of n pairs, of one first sample, that may be almost parallel (simd/near.h); or, if only
  * value is not NULL, another number a pair. All arrays [n]. */
 struct ntk_near_run {
@@ -110,6 +121,7 @@ struct ntk_simd {
     void (*sum)(size_t rows, size_t columns, size_t pitch, const void *in, const double *weight1,
                 const double *weight2, double *sum);
     void (*add_rows)(const struct ntk_rows_args *args);
+    void (*products)(const struct ntk_products_args *args);
 
     /* Almost parallel pairs (simd/near.h). */
     /* flags[i] = 1 where |k[i]| > s1 s2[i] >= from, i < n; false: there is none. Others are left alone. */

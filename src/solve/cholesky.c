@@ -20,11 +20,13 @@ static struct ntk_rfp *factor_of(struct ntk_solver *s) { return &((struct choles
 
 static size_t bytes(int64_t n) { return ntk_rfp_size(n) * sizeof(double); }
 
-static ntk_status open(ntk_ctx *ctx, int64_t n, struct ntk_solver **s)
+static ntk_status open(ntk_ctx *ctx, struct ntk_operator *k, size_t beside, struct ntk_solver **s)
 {
+    const int64_t n = k->n;
     struct cholesky *c = ntk_alloc_zero(ctx, 1, sizeof *c);
     ntk_status status = c ? ntk_rfp_new(ctx, n, &c->l) : NTK_ENOMEM;
 
+    (void)beside;
     if (status != NTK_OK) {
         free(c);
         return status;

@@ -33,10 +33,12 @@ static void close(struct ntk_solver *s)
     free(s);
 }
 
-static ntk_status open(ntk_ctx *ctx, int64_t n, struct ntk_solver **s)
+static ntk_status open(ntk_ctx *ctx, struct ntk_operator *k, size_t beside, struct ntk_solver **s)
 {
+    const int64_t n = k->n;
     struct eigen *g = ntk_alloc_zero(ctx, 1, sizeof *g);
 
+    (void)beside;
     if (!g)
         return NTK_ENOMEM;
     g->e.vectors = ntk_alloc(ctx, (size_t)n * (size_t)n, sizeof *g->e.vectors);

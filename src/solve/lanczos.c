@@ -15,7 +15,6 @@
 #include "solve/spectral.h"
 
 #define STEPS_MAX 1000
-#define TOLERANCE 1e-12 /* of the residual, by the right-hand side */
 #define ROUNDED   1e-4  /* what it may be where rounding errors allow no less */
 
 struct lanczos {
@@ -41,13 +40,14 @@ static void close(struct ntk_solver *s)
     free(s);
 }
 
-static ntk_status open(ntk_ctx *ctx, int64_t n, struct ntk_solver **s)
+static ntk_status open(ntk_ctx *ctx, struct ntk_operator *k, size_t beside, struct ntk_solver **s)
 {
     struct lanczos *l = ntk_alloc_zero(ctx, 1, sizeof *l);
 
+    (void)beside;
     if (!l)
         return NTK_ENOMEM;
-    l->product = ntk_alloc(ctx, (size_t)n, sizeof *l->product);
+    l->product = ntk_alloc(ctx, (size_t)k->n, sizeof *l->product);
     if (!l->product) {
         free(l);
         return NTK_ENOMEM;
@@ -161,13 +161,14 @@ static bool is_rounding(const struct solution *s, double length)
 static ntk_status solve_one(struct solution *s)
 {
     const size_t size = (size_t)s->b.n * sizeof *s->x;
+    const double tolerance = s->s->tolerance;
     double length = s->scale, now;
     bool falls = true;
 
     memset(s->x, 0, size);
     memcpy(s->r, s->rhs, size);
-    while (length > TOLERANCE * s->scale && falls) {
-        NTK_TRY(correct(s, length, TOLERANCE / 2 * s->scale));
+    while (length > tolerance * s->scale && falls) {
+        NTK_TRY(correct(s, length, tolerance / 2 * s->scale));
         NTK_TRY(find_residual(s, &now));
         falls = now < length / 2;
         if (now < length) {
@@ -175,12 +176,12 @@ static ntk_status solve_one(struct solution *s)
             length = now;
         }
     }
-    if (length <= TOLERANCE * s->scale || is_rounding(s, length))
+    if (length <= tolerance * s->scale || is_rounding(s, length))
         return NTK_OK;
     return ntk_fail(s->s->ctx, NTK_ENUMERIC,
                     "after %d steps of Lanczos the residual is %.1e of the right-hand side, not %g, and falls no more: "
                     "the matrix is %s; add more to its diagonal, or use the solver 'eigen'",
-                    s->steps, length / s->scale, TOLERANCE,
+                    s->steps, length / s->scale, tolerance,
                     s->singular ? "singular to rounding error" : "too ill-conditioned for this many steps");
 }
 
@@ -228,6 +229,7 @@ const struct ntk_solver_class ntk_solver_class_lanczos = {
     .name = "lanczos",
     .bytes = bytes,
     .peak = peak,
+    .tolerance = NTK_TOLERANCE,
     .open = open,
     .factor = factor,
     .solve = solve,

@@ -63,18 +63,20 @@ ntk_status ntk_solver_find(ntk_ctx *ctx, const char *name, const struct ntk_solv
 /* ---- the object */
 
 ntk_status ntk_solver_new(ntk_ctx *ctx, const struct ntk_solver_class *class, struct ntk_operator *k, size_t which,
-                          struct ntk_solver **solver)
+                          size_t beside, struct ntk_solver **solver)
 {
     struct ntk_solver *s;
 
-    NTK_TRY(class->open(ctx, k->n, &s));
+    NTK_TRY(class->open(ctx, k, beside, &s));
     *s = (struct ntk_solver){.class = class,
                              .ctx = ctx,
                              .k = k,
                              .which = which,
                              .n = k->n,
+                             .beside = beside,
                              .precision = k->precision,
                              .there = !class->put,
+                             .tolerance = NTK_TOLERANCE,
                              .diagonal = ntk_alloc(ctx, (size_t)k->n, sizeof *s->diagonal),
                              .ridge = ntk_alloc(ctx, (size_t)k->n, sizeof *s->ridge)};
     if (!s->diagonal || !s->ridge) {
@@ -92,6 +94,13 @@ void ntk_solver_free(struct ntk_solver *s)
     free(s->diagonal);
     free(s->ridge);
     s->class->close(s);
+}
+
+bool ntk_spare(const ntk_ctx *ctx, size_t bytes)
+{
+    const size_t bound = ntk_ctx_memory(ctx), held = ctx->memory ? ctx->held : 0;
+
+    return held < bound && bytes <= (bound - held) / 4 * 3;
 }
 
 /* ---- the matrix */
@@ -169,6 +178,30 @@ ntk_status ntk_solver_factor(struct ntk_solver *s, const double *ridge, char *ho
     NTK_TRY(read_again(s));
     status = s->class->factor(s, how, size);
     s->factored = status == NTK_OK && !*how;
+    return status;
+}
+
+static size_t uncounted(const struct ntk_solver *s) { return s->counted ? 0 : s->beside + s->class->bytes(s->n); }
+
+ntk_status ntk_solver_multiply(struct ntk_solver *s, int64_t m, const double *x, double *out)
+{
+    size_t held = 0;
+    ntk_status status;
+
+    ntk_ctx_keep(s->ctx, uncounted(s), &held);
+    status = ntk_operator_apply(s->k, s->which, m, x, out);
+    ntk_ctx_release(s->ctx, held);
+    return status;
+}
+
+ntk_status ntk_solver_rows(struct ntk_solver *s, int64_t count, const int64_t *which, double *rows)
+{
+    size_t held = 0;
+    ntk_status status;
+
+    ntk_ctx_keep(s->ctx, uncounted(s), &held);
+    status = ntk_operator_rows(s->k, s->which, count, which, rows);
+    ntk_ctx_release(s->ctx, held);
     return status;
 }
 

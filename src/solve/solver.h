@@ -30,10 +30,11 @@ struct ntk_solver_class {
     size_t (*bytes)(int64_t n); /* that it holds between calls, the matrix if it takes it in; of any n: ntk_bytes */
     size_t (*peak)(int64_t n);  /* bytes at most, the workspace of factor (by products: of solve) included; >= bytes. The
                                  * same: it factors in place, and models of several nets are fitted together */
-    /* Its own struct, with room for the matrix; ntk_solver_new fills in the first member. */
-    ntk_status (*open)(ntk_ctx *ctx, int64_t n, struct ntk_solver **s);
+    double tolerance; /* of residuals, that fits have who ask for none: ntk_solver.tolerance. 0: it has its own */
+    /* Its own struct, with room for the matrix, of k; ntk_solver_new fills in the first member. beside: as there. */
+    ntk_status (*open)(ntk_ctx *ctx, struct ntk_operator *k, size_t beside, struct ntk_solver **s);
     /* A block of the matrix into s, a struct ntk_solver, as operator.h delivers them, from several threads: ntk_square_put,
-     * ntk_rfp_store. NULL: it needs no entries, it applies the operator. */
+     * ntk_rfp_store. NULL: it applies the operator, or reads it by itself where it can (cg.c). */
     void (*put)(void *s, const ntk_block *block, ntk_dtype dtype);
     /* Of K, once all of it was put: what is of a matrix before is void. NULL: the operator is asked. */
     void (*read_diagonal)(struct ntk_solver *s, double *diagonal);
@@ -41,8 +42,8 @@ struct ntk_solver_class {
      * before. *how: "", which it is, or why there is no such thing, in a sentence of size bytes at most: K + R is not
      * positive definite. R of several numbers (not s->constant) is NTK_EINVAL with eigen, and else taken. */
     ntk_status (*factor)(struct ntk_solver *s, char *how, size_t size);
-    /* x = (K + R)^-1 x. From entries errors are 1e-15 times the condition; by products the residual is 1e-12 of the
-     * right-hand side, or rounding errors of K allow no less (spectral.h). NTK_ENUMERIC if it is not so. K + R may be
+    /* x = (K + R)^-1 x. From entries errors are 1e-15 times the condition; by products the residual is s->tolerance of
+     * the right-hand side, or rounding errors of K allow no less (spectral.h). NTK_ENUMERIC if it is not so. K + R may be
      * singular, if factor did not say so: a right-hand side in its range is solved without null directions, any other so
      * or not at all (NTK_ENUMERIC). Indefinite: *how, or NTK_ENUMERIC here. */
     ntk_status (*solve)(struct ntk_solver *s, int64_t m, double *x);
@@ -69,6 +70,8 @@ struct ntk_solver_part {
     double *x;
 };
 
+#define NTK_TOLERANCE 1e-12
+
 /* Right-hand sides that are worked on at once: n times so many doubles. */
 static inline int64_t ntk_panel_rows(int64_t n)
 {
@@ -90,6 +93,8 @@ struct ntk_solver {
     struct ntk_operator *k;
     size_t which;           /* of its matrices */
     int64_t n;
+    size_t beside;          /* bytes that its user will hold, for what it takes beyond class->bytes: ntk_spare */
+    bool counted;           /* its user has told the context of these, and of class->bytes (ntk_ctx_keep) */
     ntk_dtype precision;    /* in which K's entries were computed, once they were read */
     bool there;             /* K is in it, not overwritten by a factor; true if it takes no entries */
     bool factored;
@@ -97,6 +102,9 @@ struct ntk_solver {
     double *diagonal;       /* [n] of K */
     double *ridge;          /* [n], R */
     bool constant;          /* all of R is one number */
+    double tolerance;       /* solve: of a residual, by its right-hand side; ntk_solver_new: NTK_TOLERANCE. Direct ones and
+                             * those that refine to the last digit do not read it */
+    int64_t rank;           /* of a preconditioner; 0: what the solver has by itself */
     struct {
         bool known;
         double ridge, least, largest;
@@ -108,9 +116,9 @@ extern const size_t ntk_n_solvers;
 /* NTK_EINVAL, with all names, if there is none. */
 ntk_status ntk_solver_find(ntk_ctx *ctx, const char *name, const struct ntk_solver_class **class);
 
-/* For matrix `which` of an operator, which outlives it. */
+/* For matrix `which` of an operator, which outlives it. beside: bytes that the caller will hold beside it. */
 ntk_status ntk_solver_new(ntk_ctx *ctx, const struct ntk_solver_class *class, struct ntk_operator *k, size_t which,
-                          struct ntk_solver **s);
+                          size_t beside, struct ntk_solver **s);
 void ntk_solver_free(struct ntk_solver *s);
 /* What takes the matrix's blocks in, for ntk_operator_read; then taken. */
 struct ntk_taker ntk_solver_taker(struct ntk_solver *s);
@@ -121,6 +129,14 @@ ntk_status ntk_solver_mean_diagonal(struct ntk_solver *s, double *mean);
 /* K + R, R = diag(ridge), which is copied; K is read (again) if it is not there. *how as in the class: "" or why not, and
  * then there is no factor. */
 ntk_status ntk_solver_factor(struct ntk_solver *s, const double *ridge, char *how, size_t size);
+
+/* Whether there is room for so many bytes, all that a solver and its user then hold, where some only make work faster: a
+ * quarter of what is left stays free for others. */
+bool ntk_spare(const ntk_ctx *ctx, size_t bytes);
+
+/* ntk_operator_apply and _rows of its matrix, whose checks of memory count what the solver and its user hold. */
+ntk_status ntk_solver_multiply(struct ntk_solver *s, int64_t m, const double *x, double *out);
+ntk_status ntk_solver_rows(struct ntk_solver *s, int64_t count, const int64_t *which, double *rows);
 
 /* A new solver whose parts were filled in, from a file, for R = diag(ridge): it has a factor, and not K. */
 ntk_status ntk_solver_restored(struct ntk_solver *s, const double *ridge);

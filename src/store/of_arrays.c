@@ -104,7 +104,7 @@ static ntk_status apply_array(struct ntk_operator *o, size_t k, int64_t m, const
 static void close(struct ntk_operator *o) { free(o); }
 
 static const struct ntk_operator_class of_arrays = {
-    .name = "a given matrix", .stream = stream_arrays, .apply = apply_array, .close = close};
+    .name = "a given matrix", .stream = stream_arrays, .apply = apply_array, .resident = true, .close = close};
 
 ntk_status ntk_operator_of_arrays(ntk_ctx *ctx, int64_t n, size_t count, const double *const *k,
                                   const char *const *names, ntk_dtype precision, struct ntk_operator **o)

@@ -74,10 +74,49 @@ static ntk_status diagonal(struct ntk_operator *base, size_t k, double *d)
     return status;
 }
 
+/* Where rows of one matrix go. */
+struct some_rows {
+    size_t k;
+    ntk_dtype dtype;
+    int64_t n;
+    double *rows;
+};
+
+static int put_rows(const ntk_block *b, void *user)
+{
+    const struct some_rows *s = user;
+
+    for (int64_t i = 0; b->output == s->k && i < b->ni; i++)
+        for (int64_t j = 0; j < b->nj; j++)
+            s->rows[(b->i0 + i) * s->n + b->j0 + j] = ntk_number(b->k, s->dtype, (size_t)(i * b->ld + j));
+    return 0;
+}
+
+static ntk_status rows(struct ntk_operator *base, size_t k, int64_t count, const int64_t *which, double *to)
+{
+    const struct of_kernel *o = (const struct of_kernel *)base;
+    struct some_rows s = {k, base->dtype, base->n, to};
+    ntk_data *selected;
+    ntk_status status;
+
+    NTK_TRY(ntk_data_select(o->x, which, count, &selected));
+    status = ntk_kernel_stream_for(o->kernel, selected, o->x, (size_t)(count * base->n) * sizeof *to,
+                                   "a part of a kernel matrix", put_rows, &s);
+    ntk_data_free(selected);
+    return status;
+}
+
+static ntk_status scratch(const struct ntk_operator *base, size_t *bytes)
+{
+    const struct of_kernel *o = (const struct of_kernel *)base;
+
+    return ntk_kernel_scratch(o->kernel, o->x, NULL, bytes);
+}
+
 static void close(struct ntk_operator *o) { free(o); }
 
 static const struct ntk_operator_class class = {
-    .name = "a kernel", .stream = stream, .diagonal = diagonal, .close = close};
+    .name = "a kernel", .stream = stream, .scratch = scratch, .rows = rows, .diagonal = diagonal, .close = close};
 
 ntk_status ntk_operator_of_kernel(ntk_kernel *kernel, const ntk_data *x, struct ntk_operator **o)
 {

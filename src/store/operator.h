@@ -29,8 +29,13 @@ struct ntk_operator_class {
      * It polls (ntk_progress, ntk_poll). NULL: it has no entries. */
     ntk_status (*stream)(struct ntk_operator *o, const struct ntk_reading *r);
     /* out = K x of matrix k, for column-major x and out [m][n]; the same to the bit for any number of threads
-     * (base/sums.h). NULL: by its entries. */
+     * (base/sums.h). NULL: by its entries, in one reading. */
     ntk_status (*apply)(struct ntk_operator *o, size_t k, int64_t m, const double *x, double *out);
+    /* Rows of matrix k, [count][n], which are `which`, each once. NULL: by one reading. */
+    ntk_status (*rows)(struct ntk_operator *o, size_t k, int64_t count, const int64_t *which, double *rows);
+    /* Bytes that stream needs beside what it delivers. NULL: hardly any. */
+    ntk_status (*scratch)(const struct ntk_operator *o, size_t *bytes);
+    bool resident; /* its entries are in memory: products cost no more than to pass over them */
     /* Of matrix k, [n]. NULL: by its entries. */
     ntk_status (*diagonal)(struct ntk_operator *o, size_t k, double *d);
     void (*close)(struct ntk_operator *o); /* frees o */
@@ -44,6 +49,7 @@ struct ntk_operator {
     size_t count;        /* matrices */
     ntk_dtype dtype;     /* of entries in blocks */
     ntk_dtype precision; /* in which they were computed: how well eigenvalues are known */
+    double *largest;     /* [count] of the diagonals, once products by entries needed them; < 0: not yet */
 };
 
 /* Matrices of all nets and both kernels of a kernel, between samples, which both outlive it. */
@@ -67,6 +73,9 @@ struct ntk_taker {
 ntk_status ntk_operator_read(struct ntk_operator *o, const struct ntk_taker *takers, size_t held, const char *what);
 /* out = K x of matrix k, for column-major x and out [m][n]; bitwise the same for any number of threads. */
 ntk_status ntk_operator_apply(struct ntk_operator *o, size_t k, int64_t m, const double *x, double *out);
+ntk_status ntk_operator_scratch(const struct ntk_operator *o, size_t *bytes);
+/* Rows of matrix k, whole, [count][n]: those numbers, each once. NTK_ENOTSUP if it has no entries. */
+ntk_status ntk_operator_rows(struct ntk_operator *o, size_t k, int64_t count, const int64_t *which, double *rows);
 /* The diagonal of matrix k, [n]. */
 ntk_status ntk_operator_diagonal(struct ntk_operator *o, size_t k, double *d);
 /* A block into a full matrix to, [n][n] in float64, and its mirror: for takers, to a struct ntk_square. */

@@ -77,7 +77,7 @@ static void close(struct ntk_operator *o)
 }
 
 static const struct ntk_operator_class class = {
-    .name = "a matrix in memory", .stream = stream, .apply = apply, .close = close};
+    .name = "a matrix in memory", .stream = stream, .apply = apply, .resident = true, .close = close};
 
 ntk_status ntk_operator_of_packed(ntk_ctx *ctx, int64_t n, size_t count, ntk_dtype precision,
                                   struct ntk_operator **o)

@@ -477,7 +477,7 @@ def test_times_of_another_type_are_refused():
                        (np.eye(6), None, X, None, None, None, None, np.empty((3, 6, 4)), None, None, None))
 
 
-@pytest.mark.parametrize("solver", [None, "cholesky", "eigen", "lanczos"])
+@pytest.mark.parametrize("solver", [None, "cholesky", "eigen", "lanczos", "mixed", "cg"])
 @pytest.mark.parametrize("keep", [False, True])
 def test_models_are_fitted_again(tmp_path, solver, keep):
     rng = np.random.default_rng(0)
@@ -489,7 +489,7 @@ def test_models_are_fitted_again(tmp_path, solver, keep):
 
     def fit(diag_reg, y):
         return ntk._core.Model.fit("fc(depth=1)", x, y, 1, "d", diag_reg, False, False, False, False, weights, noise, keep,
-                                   solver)
+                                   solver, 1e-14)
 
     def alpha(model):
         out = np.empty((model.n, model.outputs))

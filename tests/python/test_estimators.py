@@ -405,6 +405,30 @@ def test_probabilities_are_calibrated_to_label_noise(time):
 # ---- images
 
 
+@pytest.mark.parametrize("solver", ["mixed", "cg"])
+def test_solvers_give_the_same(regression, solver):
+    X, y, X_new = regression[:3]
+    make = {"kernel": "ntkgp", "alpha": 1e-2}
+    want = NTKRegressor("fc(depth=2)", **make).fit(X, y).predict(X_new, return_std=True)
+    model = NTKRegressor("fc(depth=2)", solver=solver, tolerance=1e-10, **make).fit(X, y)
+    for got, wanted in zip(model.predict(X_new, return_std=True), want):
+        np.testing.assert_allclose(got, wanted, rtol=1e-6)
+    with pytest.raises(NotImplementedError, match=f"the solver '{solver}' has no"):
+        model.log_marginal_likelihood_value_
+
+
+def test_wrong_solvers(regression):
+    X, y = regression[:2]
+    with pytest.raises(ValueError, match="there is no solver 'gauss'"):
+        NTKRegressor(solver="gauss").fit(X, y)
+    with pytest.raises(TypeError, match="solver must be a name"):
+        NTKRegressor(solver=1).fit(X, y)
+    with pytest.raises(TypeError, match="tolerance must be a number"):
+        NTKRegressor(tolerance="1").fit(X, y)
+    with pytest.raises(ValueError, match="tolerance must be above 0"):
+        NTKRegressor(tolerance=0.5).fit(X, y)
+
+
 def test_images(digits):
     x, y, x_test, _ = digits
     x, y, x_test = x[:60], y[:60], x_test[:9]

@@ -207,6 +207,8 @@ static struct command commands[] = {
     {"eval|--net|" BRANCHES TRAIN "|--loo|--diag-reg|0.01", false, ""},
     {"eval|--net|fc(depth=1)|--net|fc(depth=2)" TRAIN, false, ""},
     {"eval|--net|fc(depth=1)" TRAIN "|--time|2|--json", false, ""},
+    {"eval|--net|fc(depth=1)" TRAIN "|--diag-reg|0.01|--solver|cg|--rank|2", false, ""},
+    {"eval|--net|fc(depth=1)" TRAIN "|--diag-reg|0.01|--solver|mixed", false, ""},
     {"fit|--net|fc(depth=1)|--train|" SAMPLES "|--factor|--out|m.h5|--quiet", false, "hdf5"},
     {"predict|--model|" FORMATS "factor-2.h5|--x|" SAMPLES "|--std|--out|p.npz|--quiet", false,
      "hdf5"},

@@ -931,6 +931,7 @@ static void wrong_matrices_are_refused(void **state)
 static void solvers_are_chosen_by_name(void **state)
 {
     double mean[M * C], first[M * C], loo[N * C], now = 1, later[M * C], values[N];
+    double var[M], first_var[M], cov[M * M], first_cov[M * M];
 
     (void)state;
     for (size_t k = 0; k < ntk_n_solvers; k++) {
@@ -939,10 +940,17 @@ static void solvers_are_chosen_by_name(void **state)
         ntk_model *model;
 
         o.solver = c->name;
+        o.tolerance = 1e-14; /* of those that iterate; to rounding error */
+        o.posterior = NTK_POSTERIOR_NTKGP;
+        o.covariance = 1;
         model = fit_to(y, &o);
-        assert_ok(ctx, ntk_model_predict(model, test, k ? mean : first, NULL));
-        if (k)
+        assert_ok(ctx, ntk_model_predict(model, test, k ? mean : first, k ? var : first_var));
+        assert_ok(ctx, ntk_model_covariance(model, test, mean, k ? cov : first_cov));
+        if (k) {
             near_all(c->name, M * C, mean, first, 1e-11);
+            near_all(c->name, M, var, first_var, 1e-11);
+            near_all(c->name, M * M, cov, first_cov, 1e-11);
+        }
         if (c->inverse_diagonal)
             assert_ok(ctx, ntk_model_leave_one_out(model, loo, NULL));
         else

@@ -123,6 +123,7 @@ static void what_was_cancelled_is_done_when_asked_for(void **state)
         ntk_status status;
 
         o.solver = ntk_solvers[k]->name;
+        o.tolerance = 1e-14; /* of those that iterate */
         model = fit_to(y, C, &o);
         fresh = fit_to(other, C, &o);
         ntk_ctx_set_progress(ctx, refuse, NULL);
