@@ -333,6 +333,6 @@ int fit_options(const struct args *a, const struct samples *s, ntk_fit_opts *o)
     o->diag_reg_absolute = a->absolute;
     o->diag_reg_spelling = "--diag-reg ";
     o->mean_loss = a->mean;
-    o->store = a->store;
+    o->store = a->kernel;
     return own_numbers(a, s, o);
 }
