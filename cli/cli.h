@@ -23,7 +23,7 @@ struct args {
     const char *nets[NETS_MAX]; /* --net, in order */
     size_t n_nets;
     const char *x, *x1, *x2, *train, *test, *model, *kernel, *out, *params;
-    const char *info, *verify; /* verify: "": of the store that is computed */
+    const char *info, *verify, *mend; /* stores */
     const char *get, *dtype, *standardize, *targets, *target, *header, *drop, *features, *loss, *times;
     int64_t train_limit, test_limit, repeat, n, m, d, outputs;
     const char *diag_reg, *weights, *noise;
@@ -102,8 +102,7 @@ int draw_plot(const char *dir, const char *script, const char *picture, const ch
 /* --dtype, if it is not given, is that of the store of --kernel. */
 int store_dtype(ntk_ctx *ctx, struct args *a);
 int store_info(ntk_ctx *ctx, const struct args *a); /* --info */
-/* EXIT_FAILED if a tile is wrong, which is said; mend: wrong tiles are computed again, if there is such a file. */
-int store_verify(ntk_ctx *ctx, const char *path);
+int store_verify(ntk_ctx *ctx, const char *path); /* EXIT_FAILED if a tile is wrong, which is said */
 int store_mend(ntk_ctx *ctx, const char *path);
 
 /* ---- JSON objects on one line (json.c) */

@@ -35,12 +35,8 @@ static int check_options(const struct args *a, struct job *j)
         return usage("--out %s is a store itself: leave --kernel out", a->out);
     if (a->test && !a->train)
         return usage("--test needs --train");
-    if (a->verify && *a->verify)
-        return usage("--verify FILE is by itself; beside a computation it is --verify, of the store of --out or --kernel");
     j->store = h5 ? a->out : a->kernel;
     j->arrays = a->out && !h5;
-    if (a->verify && !j->store)
-        return usage("--verify is for a store: --out FILE.h5");
     if (a->test && j->arrays)
         return usage("--test is for a store: --out must end with .h5, got '%s'", a->out);
     if (j->store)
@@ -120,8 +116,6 @@ static int compute_all(ntk_ctx *ctx, const struct args *a, struct job *j)
 
     for (size_t i = 0; i < a->n_nets; i++)
         nets[i] = j->nets[i];
-    if (a->verify)
-        STEP(store_mend(ctx, j->store));
     if (j->store)
         TRY(ctx, ntk_store_open(ctx, j->store, nets, a->n_nets, j->get, j->dtype, j->x1, j->x2, j->test, &store));
     else
@@ -180,8 +174,10 @@ static int run(ntk_ctx *ctx, const struct args *a, struct job *j)
 
     if (a->info)
         return store_info(ctx, a);
-    if (a->verify && *a->verify && a->n_nets == 0)
+    if (a->verify)
         return store_verify(ctx, a->verify);
+    if (a->mend)
+        return store_mend(ctx, a->mend);
     STEP(load(ctx, a, j));
     start = ntk_seconds();
     STEP(compute_all(ctx, a, j));

@@ -2,8 +2,6 @@
  *
  * store.c - stores of kernels as commands use them: their type, what they are, whether they are right.
  */
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "cli.h"
@@ -28,22 +26,14 @@ int store_dtype(ntk_ctx *ctx, struct args *a)
     return EXIT_OK;
 }
 
-static void print_tile(const char *what, int64_t rows, int64_t columns, int64_t b1, int64_t b2)
-{
-    printf("%-10s %lld x %lld, in tiles of %lld x %lld\n", what, (long long)rows, (long long)columns, (long long)b1,
-           (long long)b2);
-}
-
 static void print_info(const ntk_kernel_store *store, const ntk_store_info *i)
 {
-    const double percent = 100 * (double)i->done / (double)i->tiles;
-
     fputs(ntk_store_text(store), stdout);
-    printf("made by    %s\n", ntk_store_made_by(store));
-    print_tile(i->symmetric ? "samples" : "pairs", i->n1, i->n2, i->tile_rows, i->tile_columns);
+    printf("made by: %s\n", ntk_store_made_by(store));
+    printf("tiles: %lld x %lld", (long long)i->tile_rows, (long long)i->tile_columns);
     if (i->m)
-        print_tile("test", i->m, i->n1, i->test_tile_rows, i->test_tile_columns);
-    printf("tiles      %lld of %lld, %.1f %%%s\n", (long long)i->done, (long long)i->tiles, percent,
+        printf(", of the test part %lld x %lld", (long long)i->test_tile_rows, (long long)i->test_tile_columns);
+    printf("; %lld of %lld are there%s\n", (long long)i->done, (long long)i->tiles,
            i->done == i->tiles ? "" : ": the command that made it goes on with it");
 }
 
@@ -103,10 +93,11 @@ int store_mend(ntk_ctx *ctx, const char *path)
 {
     int64_t wrong = 0;
 
-    if (access(path, F_OK) != 0)
-        return EXIT_OK;
     TRY(ctx, ntk_store_mend(ctx, path, &wrong));
-    note("%s: %lld tile%s wrong%s", path, (long long)wrong, wrong == 1 ? " is" : "s are",
-         wrong ? ", and computed again" : "");
+    if (wrong == 0)
+        note("%s: all tiles that are there are right", path);
+    else
+        note("%s: %lld tile%s taken out; the command that made it computes %s again", path, (long long)wrong,
+             wrong == 1 ? " is" : "s are", wrong == 1 ? "it" : "them");
     return EXIT_OK;
 }

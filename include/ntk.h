@@ -554,7 +554,7 @@ NTK_API NTK_NODISCARD ntk_status ntk_store_about(const ntk_kernel_store *store, 
  * By whom it was made: "libntk 0.1.0, avx512". They belong to the store. */
 NTK_API const char *ntk_store_text(const ntk_kernel_store *store);
 NTK_API const char *ntk_store_made_by(const ntk_kernel_store *store);
-/* Checks all tiles that are there. NTK_EIO if some are not what was written, with the first's place; the log has each.
+/* Checks all tiles that are there. NTK_EIO if some are not what was written, with the first's place; the log has the others'.
  * *wrong (NULL: not wanted): how many. */
 NTK_API NTK_NODISCARD ntk_status ntk_store_verify(ntk_ctx *ctx, const char *path, int64_t *wrong);
 /* The same, which takes wrong tiles out, so that they are computed again; a file that was cut short gets its length. */

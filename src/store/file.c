@@ -319,6 +319,10 @@ static ntk_status check_length(ntk_ctx *ctx, const char *path, int fd, uint64_t 
 
 static ntk_status open_fd(ntk_ctx *ctx, const char *path, int how, int *fd)
 {
+    struct stat st;
+
+    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) /* opening a pipe waits for who writes to it */
+        return ntk_fail(ctx, NTK_EIO, "%s is not a regular file, which a store of kernels is", path);
     *fd = open(path, how | O_CLOEXEC);
     return *fd >= 0 ? NTK_OK : ntk_fail(ctx, NTK_EIO, "cannot read the store %s: %s", path, strerror(errno));
 }
@@ -345,8 +349,8 @@ ntk_status ntk_store_file_open(struct ntk_store *s)
     NTK_TRY(check_length(s->ctx, s->path, s->fd, &there, &whole));
     if (there < whole)
         return ntk_fail(s->ctx, NTK_EIO,
-                        "%s was cut short: it has %llu of %llu bytes. 'ntk kernel --verify' with its command makes it whole "
-                        "again, and computes what is lost",
+                        "%s was cut short: it has %llu of %llu bytes. 'ntk kernel --mend' gives it its length, and the command "
+                        "that made it computes what is lost",
                         s->path, (unsigned long long)there, (unsigned long long)whole);
     NTK_TRY(ntk_h5_open(&f, s->path, "the store"));
     read_head(&f, s);

@@ -371,7 +371,8 @@ static ntk_status check_tile(struct check *c, const struct ntk_store_part *p, si
     if (status != NTK_OK) {
         if (c->wrong++ == 0)
             snprintf(c->first, sizeof c->first, "%s", ntk_errmsg(ctx));
-        ntk_log(ctx, 1, "%s", ntk_errmsg(ctx));
+        if (c->wrong > 1 || c->fd >= 0) /* the first is the error's */
+            ntk_log(ctx, 1, "%s", ntk_errmsg(ctx));
         if (c->fd >= 0)
             NTK_TRY(ntk_store_tile_unmark(c->s, c->fd, p, m, t));
     }

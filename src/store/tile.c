@@ -247,8 +247,8 @@ static ntk_status damaged(const struct transfer *x, size_t stored, const char *h
     const char *name = name_of(x->s, stored, &length);
 
     return ntk_fail(x->s->ctx, NTK_EIO,
-                    "%s: the tile of %.*s%s, rows %lld to %lld, columns %lld to %lld, %s; --verify with the command that made "
-                    "the store computes it again",
+                    "%s: the tile of %.*s%s, rows %lld to %lld, columns %lld to %lld, %s; 'ntk kernel --mend' takes it out, and the "
+                    "command that made the store computes it again",
                     x->s->path, length, name, part, (long long)t->i0, (long long)(t->i0 + t->ni - 1), (long long)t->j0,
                     (long long)(t->j0 + t->nj - 1), how);
 }
