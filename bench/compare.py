@@ -41,6 +41,7 @@ BEGIN, END = "<!-- compare.py: begin -->", "<!-- compare.py: end -->"
 # ------------------------------------------------------------------------------------- cases
 
 KERNEL = {"n": 2000, "d": 784}
+TABLES = [{"n": 2000, "d": 20}, {"n": 5000, "d": 20}]
 PREDICT = {"n": 2000, "m": 1000, "outputs": 10, "times": 20}
 
 
@@ -58,6 +59,11 @@ def all_cases():
             work = {"kind": "kernel", "net": net(activation), "dtype": dtype, **KERNEL}
             command = ["kernel", "--net", work["net"], "--dtype", dtype, *options(KERNEL)]
             cases.append((f"NTK, {activation.lower()}, {dtype}", work, command, "seconds"))
+    for table in TABLES:
+        work = {"kind": "kernel", "net": net("Relu"), "dtype": "float32", **table}
+        command = ["kernel", "--net", work["net"], "--dtype", "float32", *options(table)]
+        name = f"NTK, relu, float32, table of {table['n']:,} x {table['d']}"
+        cases.append((name, work, command, "seconds"))
     predict = ["predict", *options(PREDICT)]
     for name, kind, key in (
         ("Cholesky fit + predict", "cholesky", "cholesky_fit_predict_seconds"),

@@ -4,13 +4,13 @@
  */
 #include "activations/loops.h"
 
-#define ISA(isa, runs) extern const struct ntk_dual_loops ntk_dual_loops_##isa##_f32, ntk_dual_loops_##isa##_f64;
+#define ISA(isa, runs, half) extern const struct ntk_dual_loops ntk_dual_loops_##isa##_f32, ntk_dual_loops_##isa##_f64;
 #include "simd/isas.def"
 #undef ISA
 
 /* In the order of struct ntk_isa's place. */
 static const struct ntk_dual_loops *const loops[][2] = {
-#define ISA(isa, runs) {&ntk_dual_loops_##isa##_f32, &ntk_dual_loops_##isa##_f64},
+#define ISA(isa, runs, half) {&ntk_dual_loops_##isa##_f32, &ntk_dual_loops_##isa##_f64},
 #include "simd/isas.def"
 #undef ISA
 };

@@ -9,6 +9,8 @@
 #include "activations/activation.h"
 #include "simd/simd.h"
 
+#define NTK_DUAL_LAYER 5
+
 /* A run of pairs through one activation. Lanes are pairs; a vector has `lanes` of them. */
 struct ntk_dual_args {
     size_t n;          /* pairs, a multiple of lanes */
@@ -23,6 +25,10 @@ struct ntk_dual_args {
     int sides;
     void *f;           /* [n] E[f f]; NULL: not wanted */
     void *d;           /* [n] E[f' f']; NULL: not wanted */
+    /* Not NULL: what follows them in a net. f becomes layer[0] f + layer[1], d layer[2] f + layer[3] d theta + layer[4]; they
+     * may lie where k and theta do. */
+    const void *theta; /* [n] */
+    const double *layer; /* [NTK_DUAL_LAYER] */
 };
 typedef void ntk_dual_fn(const struct ntk_dual_args *args);
 

@@ -45,8 +45,10 @@ ntk_status ntk_ctx_new(ntk_ctx **ctx)
 
 void ntk_ctx_free(ntk_ctx *ctx)
 {
-    if (ctx)
+    if (ctx) {
+        ntk_scratch_drop(ctx);
         pthread_mutex_destroy(&ctx->lock);
+    }
     free(ctx);
 }
 
@@ -60,7 +62,12 @@ ntk_status ntk_ctx_set_threads(ntk_ctx *ctx, int threads)
 
 int ntk_ctx_threads(const ntk_ctx *ctx) { return ctx->threads; }
 
-void ntk_ctx_set_memory(ntk_ctx *ctx, size_t bytes) { ctx->memory = bytes; }
+void ntk_ctx_set_memory(ntk_ctx *ctx, size_t bytes)
+{
+    ctx->memory = bytes;
+    if (bytes)
+        ntk_scratch_drop(ctx);
+}
 
 void ntk_ctx_set_log(ntk_ctx *ctx, ntk_log_fn *fn, void *user)
 {

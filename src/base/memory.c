@@ -2,10 +2,15 @@
  *
  * memory.c - aligned allocation, arenas, the bound on memory.
  */
+#define _GNU_SOURCE /* madvise */
+
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/base.h"
+
+#define NO_MEMORY "no memory for %zu items of %zu bytes"
 
 void *ntk_alloc(ntk_ctx *ctx, size_t count, size_t size)
 {
@@ -15,7 +20,7 @@ void *ntk_alloc(ntk_ctx *ctx, size_t count, size_t size)
     if (!__builtin_mul_overflow(count, size, &bytes) && bytes < SIZE_MAX - NTK_ALIGN)
         p = aligned_alloc(NTK_ALIGN, ntk_round_up(bytes ? bytes : 1, NTK_ALIGN));
     if (!p)
-        ntk_fail(ctx, NTK_ENOMEM, "no memory for %zu items of %zu bytes", count, size);
+        ntk_fail(ctx, NTK_ENOMEM, NO_MEMORY, count, size);
     return p;
 }
 
@@ -26,6 +31,157 @@ void *ntk_alloc_zero(ntk_ctx *ctx, size_t count, size_t size)
     if (p)
         memset(p, 0, count * size);
     return p;
+}
+
+/* ---- large pages */
+
+#define PAGE       ((size_t)2 << 20)
+#define SMALL_PAGE ((size_t)64 << 10) /* or less */
+#define PAGES_FROM (2 * PAGE)
+
+/* Memory of its own, from a multiple of PAGE on: malloc's would begin anywhere and share pages. */
+static void *map_pages(size_t bytes)
+{
+    const size_t more = bytes + PAGE;
+    unsigned char *p = mmap(NULL, more, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    size_t before;
+
+    if (p == MAP_FAILED)
+        return NULL;
+    before = ntk_round_up((uintptr_t)p, PAGE) - (uintptr_t)p;
+    if (before)
+        munmap(p, before);
+    if (PAGE - before)
+        munmap(p + before + bytes, PAGE - before);
+    madvise(p + before, bytes / PAGE * PAGE, MADV_HUGEPAGE); /* a wish */
+    return p + before;
+}
+
+/* 0: for malloc. */
+static size_t pages_for(size_t count, size_t size)
+{
+    size_t bytes;
+
+    if (__builtin_mul_overflow(count, size, &bytes) || bytes > SIZE_MAX / 2 || bytes < PAGES_FROM)
+        return 0;
+    return ntk_round_up(bytes, SMALL_PAGE);
+}
+
+void *ntk_large_new(ntk_ctx *ctx, size_t count, size_t size)
+{
+    const size_t bytes = pages_for(count, size);
+    void *p = bytes ? map_pages(bytes) : NULL;
+
+    if (!bytes)
+        return ntk_alloc(ctx, count, size);
+    if (!p)
+        ntk_fail(ctx, NTK_ENOMEM, NO_MEMORY, count, size);
+    return p;
+}
+
+void ntk_large_free(void *x, size_t count, size_t size)
+{
+    const size_t bytes = pages_for(count, size);
+
+    if (!bytes)
+        free(x);
+    else if (x)
+        munmap(x, bytes);
+}
+
+/* ---- scratch */
+
+/* Before each piece of scratch. */
+struct ntk_kept {
+    struct ntk_kept *next;
+    size_t bytes; /* of the piece */
+};
+
+#define KEPT_LEAST ((size_t)16 << 10) /* less does not go back to the system when it is freed */
+#ifdef __SANITIZE_ADDRESS__
+#define KEPT_MOST 0 /* that what is freed is not read */
+#else
+#define KEPT_MOST ((size_t)64 << 20) /* where more is new, there is work enough to wait for */
+#endif
+
+static size_t kept_size(size_t bytes)
+{
+    const size_t unit = bytes < 16 * KEPT_LEAST ? NTK_ALIGN : KEPT_LEAST; /* sizes that are nearly the same share pieces */
+
+    return ntk_round_up(bytes, unit);
+}
+
+/* The smallest that is large enough, if it is not much larger. */
+static struct ntk_kept *take_kept(ntk_ctx *ctx, size_t bytes)
+{
+    struct ntk_kept **best = NULL, *found = NULL;
+
+    ntk_lock(ctx);
+    for (struct ntk_kept **k = &ctx->kept; *k; k = &(*k)->next)
+        if ((*k)->bytes >= bytes && (*k)->bytes <= bytes + bytes / 4 && (!best || (*k)->bytes < (*best)->bytes))
+            best = k;
+    if (best) {
+        found = *best;
+        *best = found->next;
+        ctx->kept_bytes -= found->bytes;
+    }
+    ntk_unlock(ctx);
+    return found;
+}
+
+void *ntk_scratch_new(ntk_ctx *ctx, ntk_ctx *say, size_t count, size_t size)
+{
+    struct ntk_kept *k = NULL;
+    size_t bytes;
+
+    if (__builtin_mul_overflow(count, size, &bytes) || bytes > SIZE_MAX / 2) {
+        ntk_fail(say, NTK_ENOMEM, NO_MEMORY, count, size);
+        return NULL;
+    }
+    bytes = kept_size(bytes ? bytes : 1);
+    if (bytes >= KEPT_LEAST)
+        k = take_kept(ctx, bytes);
+    if (!k) {
+        k = ntk_alloc(say, 1, bytes + NTK_ALIGN);
+        if (!k)
+            return NULL;
+        k->bytes = bytes;
+    }
+    return (unsigned char *)k + NTK_ALIGN;
+}
+
+void ntk_scratch_free(ntk_ctx *ctx, void *scratch)
+{
+    struct ntk_kept *k = scratch ? (void *)((unsigned char *)scratch - NTK_ALIGN) : NULL;
+
+    if (!k)
+        return;
+    ntk_lock(ctx);
+    if (!ctx->memory && k->bytes >= KEPT_LEAST && k->bytes <= KEPT_MOST - ctx->kept_bytes) {
+        k->next = ctx->kept;
+        ctx->kept = k;
+        ctx->kept_bytes += k->bytes;
+        k = NULL;
+    }
+    ntk_unlock(ctx);
+    free(k);
+}
+
+void ntk_scratch_drop(ntk_ctx *ctx)
+{
+    struct ntk_kept *k;
+
+    ntk_lock(ctx);
+    k = ctx->kept;
+    ctx->kept = NULL;
+    ctx->kept_bytes = 0;
+    ntk_unlock(ctx);
+    while (k) {
+        struct ntk_kept *next = k->next;
+
+        free(k);
+        k = next;
+    }
 }
 
 char *ntk_strdup(ntk_ctx *ctx, const char *s)

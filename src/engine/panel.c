@@ -33,12 +33,12 @@ ntk_status ntk_panel_new(const struct ntk_samples *s, int64_t n, struct ntk_pane
 
         if (!has_positions(s, t))
             continue;
-        panel->sides[t] = ntk_alloc(s->ctx, (size_t)n * each, s->dtype);
+        panel->sides[t] = ntk_scratch_new(s->ctx, s->ctx, (size_t)n * each, s->dtype);
         if (!panel->sides[t])
             return NTK_ENOMEM;
     }
     for (int e = 0; e < p->n_exits; e++) {
-        panel->exits[e] = ntk_alloc(s->ctx, (size_t)n * ntk_node_positions(node(s, p->exits[e])), s->dtype);
+        panel->exits[e] = ntk_scratch_new(s->ctx, s->ctx, (size_t)n * ntk_node_positions(node(s, p->exits[e])), s->dtype);
         if (!panel->exits[e])
             return NTK_ENOMEM;
     }
@@ -50,9 +50,9 @@ void ntk_panel_free(struct ntk_panel *panel)
     if (!panel->samples)
         return;
     for (int t = 0; panel->sides && t < panel->samples->program->n_side_sets; t++)
-        free(panel->sides[t]);
+        ntk_scratch_free(panel->samples->ctx, panel->sides[t]);
     for (int e = 0; panel->exits && e < panel->samples->program->n_exits; e++)
-        free(panel->exits[e]);
+        ntk_scratch_free(panel->samples->ctx, panel->exits[e]);
     free(panel->sides);
     free(panel->exits);
     *panel = (struct ntk_panel){0};
@@ -91,7 +91,7 @@ struct work {
 static bool work_new(struct work *w, const struct ntk_samples *s, struct ntk_panel *panel)
 {
     const struct ntk_program *p = s->program;
-    size_t most = 1, sides = 1, entries = 0, at = 0;
+    size_t most = 1, sides = 1, entries = 0, at = 0, numbers;
 
     *w = (struct work){.s = s, .panel = panel, .lanes = s->ctx->isa->f64->lanes};
     for (int k = 0; k < p->points; k++) {
@@ -106,11 +106,12 @@ static bool work_new(struct work *w, const struct ntk_samples *s, struct ntk_pan
         sides = has_positions(s, t) && ntk_side_count(s->reference, t) > sides ? ntk_side_count(s->reference, t)
                                                                               : sides;
     w->plane = most * w->lanes;
-    w->block = ntk_alloc_zero(NULL, ((size_t)w->n_slots + entries + 2 + sides + 1) * w->plane + sides,
-                              sizeof *w->block);
+    numbers = ((size_t)w->n_slots + entries + 2 + sides + 1) * w->plane + sides;
+    w->block = ntk_scratch_new(s->ctx, NULL, numbers, sizeof *w->block);
     w->in = ntk_alloc_zero(NULL, (size_t)p->most_in, sizeof *w->in);
     if (!w->block || !w->in)
         return false;
+    memset(w->block, 0, numbers * sizeof *w->block);
     w->slots = w->block;
     at = (size_t)w->n_slots + entries;
     w->spare[0] = w->block + at * w->plane;
@@ -123,7 +124,7 @@ static bool work_new(struct work *w, const struct ntk_samples *s, struct ntk_pan
 
 static void work_free(struct work *w)
 {
-    free(w->block);
+    ntk_scratch_free(w->s->ctx, w->block);
     free(w->in);
 }
 

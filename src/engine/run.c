@@ -3,6 +3,7 @@
  * run.c - see run.h.
  */
 #include "engine/run.h"
+#include "base/views.h"
 #include "engine/prepare.h"
 
 #include <math.h>
@@ -88,14 +89,19 @@ static ntk_status finish_rows(struct loop *x, const struct ntk_tile *t, int outp
     return NTK_OK;
 }
 
-static void mirror(void *k, ntk_dtype dtype, int64_t n, size_t ld)
+#define PATCH 16 /* rows of a tile that are mirrored at once */
+
+/* What is above the diagonal of n rows, below it. */
+static void mirror(struct ntk_view k, int64_t n)
 {
-    for (size_t i = 0; i < (size_t)n; i++)
-        for (size_t j = 0; j < i; j++)
-            if (dtype == NTK_F32)
-                ((float *)k)[i * ld + j] = ((float *)k)[j * ld + i];
-            else
-                ((double *)k)[i * ld + j] = ((double *)k)[j * ld + i];
+    for (int64_t p = 0; p < n; p += PATCH) {
+        const int64_t rows = n - p < PATCH ? n - p : PATCH;
+
+        ntk_transpose(p, rows, ntk_view_at(k, 0, p), ntk_view_at(k, p, 0));
+        for (int64_t j = p; j < p + rows; j++)
+            for (int64_t i = p; i < j; i++)
+                memcpy(ntk_view_at(k, j, i).at, ntk_view_at(k, i, j).at, k.dtype);
+    }
 }
 
 static ntk_status tile_done(const struct ntk_tile *t, void *user)
@@ -113,7 +119,7 @@ static ntk_status tile_done(const struct ntk_tile *t, void *user)
 
         NTK_TRY(finish_rows(x, t, m));
         if (t->upper)
-            mirror(t->k[m], x->r->out_dtype, t->ni, t->ld);
+            mirror((struct ntk_view){t->k[m], x->r->out_dtype, (int64_t)t->ld}, t->ni);
         if (x->sink(&block, x->user))
             return fail(x, NTK_ECANCEL, t, 0, 0, 0);
     }

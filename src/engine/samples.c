@@ -23,7 +23,7 @@ static ntk_status convert(struct ntk_samples *s, const ntk_data *data, bool *los
         s->x = data->x;
         return NTK_OK;
     }
-    s->x = s->owned_x = ntk_alloc(s->ctx, total, precision->dtype);
+    s->x = s->owned_x = ntk_scratch_new(s->ctx, s->ctx, total, precision->dtype);
     if (!s->owned_x)
         return NTK_ENOMEM;
     if (precision->degree) {
@@ -113,7 +113,7 @@ static int compare_keys(const void *a, const void *b)
 
 static ntk_status find_twins(struct ntk_samples *s)
 {
-    struct key *keys = ntk_alloc(s->ctx, (size_t)s->n, sizeof *keys);
+    struct key *keys = ntk_scratch_new(s->ctx, s->ctx, (size_t)s->n, sizeof *keys);
     int64_t twin = 0;
 
     if (!keys)
@@ -130,7 +130,7 @@ static ntk_status find_twins(struct ntk_samples *s)
         s->twin[keys[k].number] = twin;
         s->last[twin] = k + 1;
     }
-    free(keys);
+    ntk_scratch_free(s->ctx, keys);
     return NTK_OK;
 }
 
@@ -251,9 +251,9 @@ void ntk_samples_release(struct ntk_samples *s)
         free(s->own[v]);
     free(s->sides);
     free(s->own);
-    free(s->variance);
-    free(s->order);
-    free(s->owned_x);
+    ntk_scratch_free(s->ctx, s->variance);
+    ntk_scratch_free(s->ctx, s->order);
+    ntk_scratch_free(s->ctx, s->owned_x);
     free(s->exponent);
     ntk_ctx_release(s->ctx, s->held);
     reference_release(s->reference);
@@ -285,10 +285,10 @@ static ntk_status start(struct ntk_preparation *x, const ntk_data *data, struct 
     s->dtype = x->reference->precision.dtype;
     s->features = (size_t)ntk_features_of(data->shape);
     s->channels = (size_t)data->shape.c;
-    s->variance = ntk_alloc(x->ctx, (size_t)p->graph->n * s->stride, sizeof *s->variance);
+    s->variance = ntk_scratch_new(x->ctx, x->ctx, (size_t)p->graph->n * s->stride, sizeof *s->variance);
     s->sides = ntk_alloc_zero(x->ctx, (size_t)p->n_side_sets, sizeof *s->sides);
     s->own = ntk_alloc_zero(x->ctx, (size_t)p->graph->n, sizeof *s->own);
-    s->order = ntk_alloc(x->ctx, 4 * (size_t)s->n, sizeof *s->order);
+    s->order = ntk_scratch_new(x->ctx, x->ctx, 4 * (size_t)s->n, sizeof *s->order);
     if (!s->variance || !s->sides || !s->own || !s->order)
         return NTK_ENOMEM;
     pad(s, 0);

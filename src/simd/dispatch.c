@@ -22,21 +22,24 @@ static bool runs_avx512(void)
 }
 #endif
 
-#define ISA(isa, runs) extern const struct ntk_simd ntk_simd_##isa##_f32, ntk_simd_##isa##_f64;
+#define ISA(isa, runs, half) extern const struct ntk_simd ntk_simd_##isa##_f32, ntk_simd_##isa##_f64;
 #include "simd/isas.def"
 #undef ISA
 
 enum place {
-#define ISA(isa, runs) PLACE_##isa,
+#define ISA(isa, runs, half) PLACE_##isa,
 #include "simd/isas.def"
 #undef ISA
 };
 
-static const struct {
+static const struct built {
     struct ntk_isa isa;
     bool (*runs)(void);
 } built[] = {
-#define ISA(isa, runs) {{#isa, &ntk_simd_##isa##_f32, &ntk_simd_##isa##_f64, PLACE_##isa}, runs},
+#define ISA(name, runs, halves)                                                                        \
+    {{#name, &ntk_simd_##name##_f32, &ntk_simd_##name##_f64, PLACE_##name,                             \
+      (halves) ? &built[PLACE_##name + 1].isa : NULL},                                                 \
+     runs},
 #include "simd/isas.def"
 #undef ISA
 };
@@ -44,7 +47,7 @@ static const size_t n_built = sizeof built / sizeof *built;
 
 /* The same names in the same order: the list of those that work is an end of this text. */
 static const char names[] =
-#define ISA(isa, runs) ", " #isa
+#define ISA(isa, runs, half) ", " #isa
 #include "simd/isas.def"
 #undef ISA
     ;

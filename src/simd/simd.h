@@ -137,7 +137,12 @@ struct ntk_isa {
     const char *name; /* "baseline", "avx2", "avx512", "neon" */
     const struct ntk_simd *f32, *f64;
     int place; /* in the list of those that are built in (isas.def) */
+    const struct ntk_isa *half; /* vectors of half as many lanes take half the time with it; NULL: there is none */
 };
+static inline const struct ntk_simd *ntk_simd_of(const struct ntk_isa *isa, ntk_dtype dtype)
+{
+    return dtype == NTK_F32 ? isa->f32 : isa->f64;
+}
 
 /* Sets ctx->isa on first use; see ntk_ctx_set_isa. */
 ntk_status ntk_isa_resolve(ntk_ctx *ctx);

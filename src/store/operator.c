@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/sums.h"
+#include "base/views.h"
 
 void ntk_operator_free(struct ntk_operator *o)
 {
@@ -158,12 +159,9 @@ ntk_status ntk_operator_diagonal(struct ntk_operator *o, size_t k, double *d)
 void ntk_square_put(void *square, const ntk_block *b, ntk_dtype dtype)
 {
     const struct ntk_square *s = square;
+    const struct ntk_view from = ntk_view_of(b, dtype), to = {s->a, NTK_F64, s->n};
 
-    for (int64_t i = 0; i < b->ni; i++)
-        for (int64_t j = 0; j < b->nj; j++) {
-            const double value = ntk_number(b->k, dtype, (size_t)(i * b->ld + j));
-
-            s->a[(b->i0 + i) * s->n + b->j0 + j] = value;
-            s->a[(b->j0 + j) * s->n + b->i0 + i] = value;
-        }
+    ntk_copy(b->ni, b->nj, from, ntk_view_at(to, b->i0, b->j0));
+    if (b->i0 != b->j0 || b->ni != b->nj)
+        ntk_transpose(b->ni, b->nj, from, ntk_view_at(to, b->j0, b->i0));
 }

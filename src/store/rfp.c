@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/pieces.h"
+#include "base/views.h"
 #include "store/rfp.h"
 
 /* Where the three parts lie. */
@@ -30,7 +31,7 @@ static struct parts parts_of(const struct ntk_rfp *k)
 
 ntk_status ntk_rfp_new(ntk_ctx *ctx, int64_t n, struct ntk_rfp *k)
 {
-    double *a = ntk_alloc(ctx, ntk_rfp_size(n), sizeof *a);
+    double *a = ntk_large_new(ctx, ntk_rfp_size(n), sizeof *a);
 
     if (!a)
         return NTK_ENOMEM;
@@ -40,7 +41,7 @@ ntk_status ntk_rfp_new(ntk_ctx *ctx, int64_t n, struct ntk_rfp *k)
 
 void ntk_rfp_free(struct ntk_rfp *k)
 {
-    free(k->a);
+    ntk_large_free(k->a, ntk_rfp_size(k->n), sizeof *k->a);
     *k = (struct ntk_rfp){0};
 }
 
@@ -57,21 +58,29 @@ void ntk_rfp_add_diagonal(struct ntk_rfp *k, const double *x)
         *ntk_rfp_at(k, i, i) += x[i];
 }
 
+/* A block on the diagonal: its upper half. */
+static void store_corner(struct ntk_rfp *k, const ntk_block *b, ntk_dtype dtype)
+{
+    for (int64_t i = 0; i < b->ni; i++)
+        for (int64_t j = b->j0 < b->i0 + i ? b->i0 + i - b->j0 : 0; j < b->nj; j++)
+            *ntk_rfp_at(k, b->j0 + j, b->i0 + i) = ntk_number(b->k, dtype, (size_t)(i * b->ld + j));
+}
+
 void ntk_rfp_store(struct ntk_rfp *k, const ntk_block *b, ntk_dtype dtype)
 {
     const struct parts p = parts_of(k);
+    const struct ntk_view from = ntk_view_of(b, dtype);
+    const int64_t half = b->i0 >= p.n1 ? 0 : b->i0 + b->ni <= p.n1 ? b->ni : p.n1 - b->i0; /* rows that are columns of T1 and S */
+    const struct ntk_view t1 = {p.t1, NTK_F64, p.ld}, t2 = {p.t2, NTK_F64, p.ld};
 
-    for (int64_t i = 0; i < b->ni; i++) {
-        const int64_t row = b->i0 + i, first = b->j0 < row ? row - b->j0 : 0;
-        const bool second_half = row >= p.n1;
-        double *out = second_half ? p.t2 + (row - p.n1) : p.t1 + row * p.ld;
-
-        for (int64_t j = first; j < b->nj; j++) {
-            const int64_t column = b->j0 + j;
-
-            out[second_half ? (column - p.n1) * p.ld : column] = ntk_number(b->k, dtype, (size_t)(i * b->ld + j));
-        }
+    if (b->j0 < b->i0 + b->ni) {
+        store_corner(k, b, dtype);
+        return;
     }
+    ntk_copy(half, b->nj, from, ntk_view_at(t1, b->i0, b->j0));
+    if (half < b->ni)
+        ntk_transpose(b->ni - half, b->nj, ntk_view_at(from, half, 0),
+                      ntk_view_at(t2, b->j0 - p.n1, b->i0 + half - p.n1));
 }
 
 ntk_status ntk_rfp_multiply(ntk_ctx *ctx, const struct ntk_rfp *k, int64_t m, const double *x,

@@ -10,10 +10,10 @@ has() {
     [ $((0x${mask:-0} & $2)) -ne 0 ]
 }
 
-# Waits up to a minute until process $pid is ntk (which starts itself again, as exe) and catches signal $1.
+# Waits up to a minute until process $pid is the program that ntk becomes and catches signal $1.
 until_it_catches() {
     tries=0
-    until grep -qE '^Name:.(ntk|exe)$' "/proc/$pid/status" && has SigCgt "$1"; do
+    until grep -qE '^Name:.ntk-run$' "/proc/$pid/status" && has SigCgt "$1"; do
         sleep 0.1
         tries=$((tries + 1))
         [ $tries -lt 600 ] || {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/base.h"
+#include "base/views.h"
 #include "predict/model.h"
 #include "test.h"
 
@@ -189,6 +190,83 @@ static void names_are_suggested(void **state)
     assert_null(ntk_nearest("Convolution", names, 4));
 }
 
+static struct ntk_view view_of(void *at, ntk_dtype dtype, int64_t pitch) { return (struct ntk_view){at, dtype, pitch}; }
+
+/* Of r rows and c columns, copied and transposed into larger arrays, of which nothing else changes. */
+static void check_views(ntk_dtype from, ntk_dtype to, int r, int c)
+{
+    enum { N = 41 };
+    double in[N * N], straight[N * N], across[N * N];
+
+    for (int i = 0; i < N * N; i++) {
+        ntk_store(in, from, (size_t)i, i + 0.5);
+        ntk_store(straight, to, (size_t)i, -1);
+        ntk_store(across, to, (size_t)i, -1);
+    }
+    ntk_copy(r, c, view_of(in, from, N), ntk_view_at(view_of(straight, to, N), 1, 2));
+    ntk_transpose(r, c, view_of(in, from, N), ntk_view_at(view_of(across, to, N), 2, 1));
+    for (int i = 0; i < N; i++)
+        for (int j = 0; j < N; j++) {
+            const bool inside = i >= 1 && i <= r && j >= 2 && j < c + 2;
+            const double want = inside ? (i - 1) * N + j - 2 + 0.5 : -1;
+
+            assert_true(ntk_number(straight, to, (size_t)(i * N + j)) == want);
+            assert_true(ntk_number(across, to, (size_t)(j * N + i)) == want);
+        }
+}
+
+static void views_of_all_sizes(void **state)
+{
+    static const ntk_dtype types[][2] = {{NTK_F32, NTK_F32}, {NTK_F64, NTK_F64}, {NTK_F32, NTK_F64}};
+
+    (void)state;
+    for (int t = 0; t < 3; t++)
+        for (int r = 0; r < 39; r++)
+            for (int c = 0; c < 39; c++)
+                check_views(types[t][0], types[t][1], r, c);
+}
+
+/* Not with a bound on memory, in which it would have to be counted, and not under sanitizers. */
+static void scratch_is_kept(void **state)
+{
+    enum { BYTES = 1 << 20 };
+    ntk_ctx *ctx = *state;
+    unsigned char *a = ntk_scratch_new(ctx, ctx, BYTES, 1), *b = ntk_scratch_new(ctx, ctx, 2 * BYTES, 1), *c;
+
+    assert_non_null(a);
+    assert_non_null(b);
+    assert_int_equal((uintptr_t)a % NTK_ALIGN, 0);
+    memset(a, 1, BYTES);
+    memset(b, 2, 2 * BYTES);
+    ntk_scratch_free(ctx, a);
+    ntk_scratch_free(ctx, b);
+    c = ntk_scratch_new(ctx, ctx, BYTES - 1000, 1);
+    if (!SANITIZED)
+        assert_ptr_equal(c, a);
+    ntk_scratch_free(ctx, c);
+    ntk_ctx_set_memory(ctx, 100 * BYTES);
+    assert_int_equal(ctx->kept_bytes, 0);
+    ntk_scratch_free(ctx, ntk_scratch_new(ctx, ctx, BYTES, 1));
+    assert_null(ctx->kept);
+    ntk_scratch_free(ctx, NULL);
+}
+
+static void large_arrays_are_new(void **state)
+{
+    static const size_t sizes[] = {0, 1, 1000, (4 << 20) - 1, 4 << 20, (5 << 20) + 1, 9 << 20};
+
+    for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
+        unsigned char *x = ntk_large_new(*state, sizes[k], 1);
+
+        assert_non_null(x);
+        assert_int_equal((uintptr_t)x % NTK_ALIGN, 0);
+        memset(x, 1, sizes[k]);
+        ntk_large_free(x, sizes[k], 1);
+    }
+    assert_fails(*state, NTK_ENOMEM, "no memory for", ntk_large_new(*state, SIZE_MAX / 4, 8) ? NTK_OK : NTK_ENOMEM);
+    ntk_large_free(NULL, 8 << 20, 1);
+}
+
 static int setup(void **state)
 {
     ntk_ctx *ctx;
@@ -220,6 +298,9 @@ int main(void)
         TEST(arenas_hand_out_zeroed_memory),
         TEST(sizes_do_not_overflow),
         TEST(names_are_suggested),
+        TEST(views_of_all_sizes),
+        TEST(scratch_is_kept),
+        TEST(large_arrays_are_new),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,6 +18,7 @@ struct block {
     const struct ntk_cpu *c;
     const struct ntk_batch *b;
     const struct ntk_samples *s; /* rows' */
+    const struct ntk_isa *isa;   /* of planes */
     const struct ntk_panel *rows, *columns;
     int64_t width;       /* elements from one row of sums to the next */
     size_t n_sums;
@@ -45,9 +46,11 @@ int64_t ntk_cpu_panel(const void *compiled, const struct ntk_samples *s, int64_t
     return k < n ? k : n;
 }
 
+static int64_t lanes_in(const struct block *b) { return (int64_t)ntk_simd_of(b->isa, b->s->dtype)->lanes; }
+
 static void put_sums(const struct block *b, const double *sums, size_t lane, int64_t i, int64_t j)
 {
-    const size_t lanes = ntk_cpu_simd(b->s)->lanes, plane = (size_t)b->rows->n * (size_t)b->width;
+    const size_t lanes = (size_t)lanes_in(b), plane = (size_t)b->rows->n * (size_t)b->width;
 
     for (size_t k = 0; k < b->n_sums; k++) {
         const size_t at = k * plane + (size_t)i * (size_t)b->width + (size_t)j;
@@ -73,7 +76,6 @@ static int64_t pairs_in(const struct block *b)
     return b->b->diagonal ? b->rows->n * (b->rows->n + 1) / 2 : b->rows->n * b->columns->n;
 }
 
-static int64_t lanes_in(const struct block *b) { return (int64_t)ntk_cpu_simd(b->s)->lanes; }
 static int64_t row_start(const struct block *b, int64_t row) { return b->b->diagonal ? row : 0; }
 static int64_t row_pairs(const struct block *b, int64_t row) { return b->columns->n - row_start(b, row); }
 
@@ -122,7 +124,7 @@ static int64_t pairs_of(const struct block *b, int64_t vector, int64_t *row, int
 
 static size_t sums_size(const struct block *b)
 {
-    return b->n_sums * ntk_cpu_simd(b->s)->lanes;
+    return b->n_sums * (size_t)lanes_in(b);
 }
 
 static void run_pairs(const struct block *b, struct ntk_planes *p, int64_t job)
@@ -254,7 +256,7 @@ static ntk_status run_jobs(const struct block *b)
 #pragma omp parallel num_threads(ntk_threads_for(ctx, n))
     {
         struct ntk_planes p;
-        const bool ready = ntk_planes_new(b->c, b->s, &p);
+        const bool ready = ntk_planes_new(b->c, b->s, b->isa, &p);
 
         p.rows = b->rows;
         p.columns = b->columns;
@@ -336,6 +338,7 @@ ntk_status ntk_cpu_run(void *compiled, const struct ntk_batch *batch)
     struct block b = {.c = c,
                       .b = batch,
                       .s = batch->rows,
+                      .isa = batch->rows->ctx->isa,
                       .rows = batch->row_panel,
                       .columns = batch->column_panel,
                       .width = batch->column_panel->n,
@@ -344,9 +347,12 @@ ntk_status ntk_cpu_run(void *compiled, const struct ntk_batch *batch)
 
     if (c->p->vectors || !b.n_sums)
         return ntk_points_run(c, batch);
-    b.sums = ntk_alloc_zero(b.s->ctx, b.n_sums * (size_t)b.rows->n * (size_t)b.width, b.s->dtype);
+    if (b.isa->half && 2 * pairs_in(&b) <= lanes_in(&b))
+        b.isa = b.isa->half; /* what a few pairs leave empty takes time, too */
+    b.sums = ntk_scratch_new(b.s->ctx, b.s->ctx, b.n_sums * (size_t)b.rows->n * (size_t)b.width, b.s->dtype);
     b.scale = ntk_alloc_zero(b.s->ctx, b.n_sums, sizeof *b.scale);
     if (b.sums && b.scale) {
+        memset(b.sums, 0, b.n_sums * (size_t)b.rows->n * (size_t)b.width * b.s->dtype);
         find_scales(c->p, b.scale);
         count_vectors(&b);
         status = split(&b);
@@ -356,7 +362,7 @@ ntk_status ntk_cpu_run(void *compiled, const struct ntk_batch *batch)
     join(&b, status == NTK_OK);
     if (status == NTK_OK)
         status = run_tiles(&b);
-    free(b.sums);
+    ntk_scratch_free(b.s->ctx, b.sums);
     free(b.scale);
     return status;
 }
@@ -395,7 +401,7 @@ ntk_status ntk_cpu_own(void *compiled, int frame, const struct ntk_panel *panel,
 #pragma omp parallel num_threads(ntk_threads_for(s->ctx, panel->n / (int64_t)ntk_cpu_simd(s)->lanes + 1))
     {
         struct ntk_planes p;
-        const bool ready = ntk_planes_new(c, s, &p);
+        const bool ready = ntk_planes_new(c, s, s->ctx->isa, &p);
 
         p.rows = p.columns = panel;
         p.capture = points ? -1 : frame;

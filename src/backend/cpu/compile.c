@@ -439,7 +439,7 @@ static bool make(struct ntk_cpu_builder *b)
     if (!ok && !build(b, false, &ok))
         return false;
     return drop_results(b) && leave_open(b) && make_folds(b) && make_frames(b) && ntk_cpu_schedule(b->c) &&
-           find_carried(b->c);
+           find_carried(b->c) && ntk_cpu_rows(b->c);
 }
 
 static bool compile(struct ntk_cpu *c)

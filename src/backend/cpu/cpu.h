@@ -58,6 +58,17 @@ struct ntk_cpu_frame {
     int *row_slot; /* [row offsets]: where they are */
 };
 
+/* A dual of points with what follows it: Sigma' = coef[0] f + coef[1], Theta' = coef[2] f + coef[3] d Theta + coef[4]. */
+struct ntk_layer {
+    int theta;            /* slot */
+    int node[2], slot[2]; /* of Sigma' and Theta'; Sigma' node -1: not needed */
+    double coef[NTK_DUAL_LAYER];
+};
+struct ntk_row_step {
+    const struct ntk_step *step;
+    struct ntk_layer *layer; /* NULL: the step alone */
+};
+
 /* One thing after the other. */
 struct ntk_event {
     bool clear; /* the entries of this row become zero; else the row is computed */
@@ -73,12 +84,14 @@ struct ntk_cpu {
     int n_slots; /* of planes */
     int n_events;
     struct ntk_event *events;
+    int n_rows; /* steps of points */
+    struct ntk_row_step *rows;
     bool near;     /* almost parallel pairs are looked for (near.h) */
     bool *carried; /* near: [graph.n]: covariances that activations depend on */
     struct ntk_cpu **own; /* [n_frames]: of the frames' programs; NULL: none */
 };
 
-/* ---- compile.c, fuse.c, schedule.c */
+/* ---- compile.c, fuse.c, layers.c, schedule.c */
 
 struct ntk_cpu_builder {
     struct ntk_arena scratch; /* what is not kept */
@@ -103,6 +116,8 @@ bool ntk_cpu_sweeps(struct ntk_cpu_builder *b, int at);
 /* Moves sum number `at` of the steps into a tail, one of those from number `from` on, where that is
  * possible; false: no memory. */
 bool ntk_cpu_tail(struct ntk_cpu_builder *b, int at, int from);
+/* The steps of points; false: no memory. */
+bool ntk_cpu_rows(struct ntk_cpu *c);
 /* The order in which rows of offsets are computed; false: no memory. */
 bool ntk_cpu_schedule(struct ntk_cpu *c);
 
@@ -117,7 +132,7 @@ static inline const struct ntk_fold *ntk_cpu_fold(const struct ntk_cpu *c, ntk_d
 }
 static inline const struct ntk_simd *ntk_cpu_simd(const struct ntk_samples *s)
 {
-    return s->dtype == NTK_F32 ? s->ctx->isa->f32 : s->ctx->isa->f64;
+    return ntk_simd_of(s->ctx->isa, s->dtype);
 }
 static inline const struct ntk_dual_loops *ntk_cpu_duals(const struct ntk_samples *s)
 {
@@ -154,8 +169,8 @@ struct ntk_planes {
     const void **in;              /* operands of the current step */
 };
 
-/* False: no memory. */
-bool ntk_planes_new(const struct ntk_cpu *c, const struct ntk_samples *s, struct ntk_planes *p);
+/* isa: the context's, or its half. False: no memory. */
+bool ntk_planes_new(const struct ntk_cpu *c, const struct ntk_samples *s, const struct ntk_isa *isa, struct ntk_planes *p);
 void ntk_planes_free(struct ntk_planes *p);
 size_t ntk_planes_bytes(const struct ntk_cpu *c, const struct ntk_samples *s);
 /* Second samples of the lanes: column[l] counts in the panel. */

@@ -122,15 +122,15 @@ static size_t most_operands(const struct ntk_cpu *c)
     return (size_t)c->p->most_in > most ? (size_t)c->p->most_in : most;
 }
 
-bool ntk_planes_new(const struct ntk_cpu *c, const struct ntk_samples *s, struct ntk_planes *p)
+bool ntk_planes_new(const struct ntk_cpu *c, const struct ntk_samples *s, const struct ntk_isa *isa, struct ntk_planes *p)
 {
     const size_t sets = (size_t)c->p->n_side_sets;
 
     *p = (struct ntk_planes){.c = c,
                              .s = s,
-                             .simd = ntk_cpu_simd(s),
-                             .duals = ntk_cpu_duals(s),
-                             .lanes = ntk_cpu_simd(s)->lanes,
+                             .simd = ntk_simd_of(isa, s->dtype),
+                             .duals = ntk_dual_loops_of(isa, s->dtype),
+                             .lanes = ntk_simd_of(isa, s->dtype)->lanes,
                              .batch = batch_of(c, s),
                              .sample = -1,
                              .capture = -1};
@@ -139,9 +139,10 @@ bool ntk_planes_new(const struct ntk_cpu *c, const struct ntk_samples *s, struct
     p->entries = ntk_alloc_zero(NULL, (size_t)c->p->n_frames, sizeof *p->entries);
     p->sums = ntk_alloc_zero(NULL, (size_t)p->batch * sums_in(c) * p->lanes, sizeof *p->sums);
     p->in = ntk_alloc_zero(NULL, most_operands(c), sizeof *p->in);
-    p->block = ntk_alloc_zero(NULL, ntk_planes_bytes(c, s), 1);
+    p->block = ntk_scratch_new(s->ctx, NULL, ntk_planes_bytes(c, s), 1);
     if (!p->side1 || !p->side2 || !p->entries || !p->sums || !p->in || !p->block)
         return false;
+    memset(p->block, 0, ntk_planes_bytes(c, s));
     lay_out(c, s, p);
     convert_folds(p);
     return true;
@@ -154,7 +155,7 @@ void ntk_planes_free(struct ntk_planes *p)
     free(p->entries);
     free(p->sums);
     free(p->in);
-    free(p->block);
+    ntk_scratch_free(p->s->ctx, p->block);
 }
 
 /* ---- samples into lanes */

@@ -39,7 +39,7 @@ bool ntk_points_new(struct ntk_points_work *w, const struct ntk_points *t)
     const size_t tile_bytes = (size_t)TILE * TILE * t->dtype, n_out = (size_t)p->n_outputs;
 
     *w = (struct ntk_points_work){.t = t};
-    w->block = ntk_alloc(NULL, ntk_points_bytes(p, t->dtype), 1);
+    w->block = ntk_scratch_new(t->rows->ctx, NULL, ntk_points_bytes(p, t->dtype), 1);
     w->slot = ntk_alloc_zero(NULL, (size_t)ntk_points_slots(p), sizeof *w->slot);
     w->tiles = ntk_alloc_zero(NULL, n_out, sizeof *w->tiles);
     w->in = ntk_alloc_zero(NULL, (size_t)p->most_in, sizeof *w->in);
@@ -56,7 +56,7 @@ bool ntk_points_new(struct ntk_points_work *w, const struct ntk_points *t)
 
 void ntk_points_free(struct ntk_points_work *w)
 {
-    free(w->block);
+    ntk_scratch_free(w->t->rows->ctx, w->block);
     free(w->slot);
     free(w->tiles);
     free(w->in);
@@ -155,11 +155,12 @@ static const unsigned char *side(const struct ntk_samples *s, int side_set, int6
     return (const unsigned char *)s->sides[side_set] + (size_t)i * s->dtype;
 }
 
-static void run_dual(const struct ntk_points_work *w, const struct ntk_step *step, const struct run *r)
+static void run_dual(const struct ntk_points_work *w, const struct ntk_step *step, const struct ntk_layer *layer,
+                     const struct run *r)
 {
     const struct ntk_points *t = w->t;
     const struct ntk_reference *reference = t->rows->reference;
-    const struct ntk_dual_args args = {
+    struct ntk_dual_args args = {
         .n = r->n,
         .k = w->slot[step->in_slot[0]],
         .side1 = side(t->rows, step->side_set, r->i),
@@ -175,7 +176,21 @@ static void run_dual(const struct ntk_points_work *w, const struct ntk_step *ste
 
     if (w->near)
         ntk_near_mark(w->near, step->side_set, w->slot[step->in_slot[0]], r->n, r->i, r->j0);
+    if (layer) {
+        args.f = w->slot[layer->slot[0]];
+        args.d = w->slot[layer->slot[1]];
+        args.theta = w->slot[layer->theta];
+        args.layer = layer->coef;
+    }
     ntk_cpu_duals(t->rows)->dual[step->run.act->dual](&args);
+}
+
+static void run_layer(const struct ntk_points_work *w, const struct ntk_row_step *s, const struct run *r)
+{
+    run_dual(w, s->step, s->layer, r);
+    for (int o = 0; o < 2; o++)
+        if (s->layer->node[o] >= 0)
+            patch(w->t, r, s->layer->node[o], w->slot[s->layer->slot[o]]);
 }
 
 static void run_step(const struct ntk_points_work *w, const struct ntk_step *step, const struct run *r)
@@ -184,7 +199,7 @@ static void run_step(const struct ntk_points_work *w, const struct ntk_step *ste
 
     switch (step->run.id) {
     case NTK_DO_DUAL:
-        run_dual(w, step, r);
+        run_dual(w, step, NULL, r);
         break;
     case NTK_DO_SCALE:
         t->simd->scale(r->n, w->slot[step->in_slot[0]], side(t->rows, step->side_set, r->i), 0,
@@ -241,8 +256,11 @@ static bool run_row(struct ntk_points_work *w, int64_t i0, int64_t j0, int64_t n
         outputs[m] = w->outputs + (size_t)m * TILE * TILE * size + at;
     for (int k = 0; k < f->n_entries; k++)
         patch(t, &r, f->entries[k], w->slot[k]);
-    for (int k = 0; k < f->n_steps; k++)
-        run_step(w, &f->steps[k], &r);
+    for (int k = 0; k < t->c->n_rows; k++)
+        if (t->c->rows[k].layer)
+            run_layer(w, &t->c->rows[k], &r);
+        else
+            run_step(w, t->c->rows[k].step, &r);
     for (int m = 0; m < p->n_outputs; m++)
         if (w->slot[p->output_from[m]] != outputs[m])
             memcpy(outputs[m], w->slot[p->output_from[m]], r.n * size);

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * launch.c - the command `ntk`: sets what OpenMP reads when it is loaded, then becomes the program ntk-run, which
+ * else would have to load its libraries, of which HDF5 has thirty, twice (main.c).
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define PATH 4096
+
+/* Beside this program, as in a build folder, or where it is installed. */
+static const char *const places[] = {"ntk-run", NTK_RUN};
+
+int main(int argc, char **argv)
+{
+    char path[PATH + 256];
+    const ssize_t n = readlink("/proc/self/exe", path, PATH);
+    char *name;
+
+    (void)argc;
+    path[n > 0 ? n : 0] = 0;
+    name = strrchr(path, '/');
+    name = name ? name + 1 : path;
+    if (!getenv("OMP_WAIT_POLICY"))
+        setenv("GOMP_SPINCOUNT", "10000", 0);
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        strcpy(name, places[i]);
+        execv(path, argv);
+    }
+    fprintf(stderr, "ntk: %s: %s\n", path, strerror(errno));
+    return 1;
+}
