@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/views.h"
 #include "kernel/compiled.h"
 #include "store/store.h"
 
@@ -40,44 +41,17 @@ struct filling {
     struct overall told;
 };
 
-#define PATCH 16 /* rows and columns transposed at once: whole cache lines on both sides */
-
-#define TURN(type)                                                               \
-    for (int64_t p = 0; p < b->nj; p += PATCH)                                   \
-        for (int64_t q = 0; q < b->ni; q += PATCH)                               \
-            for (int64_t j = p; j < b->nj && j < p + PATCH; j++)                 \
-                for (int64_t i = q; i < b->ni && i < q + PATCH; i++)             \
-    ((type *)to)[j * pitch + i] = ((const type *)b->k)[i * b->ld + j]
-
-static void turn(const ntk_block *b, ntk_dtype dtype, void *to, int64_t pitch)
-{
-    if (dtype == NTK_F32) {
-        TURN(float);
-    } else {
-        TURN(double);
-    }
-}
-
-static void copy(const ntk_block *b, ntk_dtype dtype, unsigned char *to, int64_t pitch)
-{
-    for (int64_t i = 0; i < b->ni; i++)
-        memcpy(to + (size_t)(i * pitch) * dtype, (const unsigned char *)b->k + (size_t)(i * b->ld) * dtype,
-               (size_t)b->nj * dtype);
-}
-
 /* The kernel delivers what is above the diagonal, whose mirror is kept; a tile on the diagonal is whole. */
 static int put(const ntk_block *b, void *user)
 {
     const struct filling *f = user;
     const struct ntk_store_tile *t = &f->tile;
-    const ntk_dtype dtype = f->s->dtype;
-    const int64_t pitch = f->p->b2;
-    unsigned char *k = f->k[b->output];
+    const struct ntk_view from = ntk_view_of(b, f->s->dtype), to = {f->k[b->output], f->s->dtype, f->p->b2};
 
     if (!f->p->square || t->i0 == t->j0)
-        copy(b, dtype, k + (size_t)((b->i0 - t->i0) * pitch + b->j0 - t->j0) * dtype, pitch);
+        ntk_copy(b->ni, b->nj, from, ntk_view_at(to, b->i0 - t->i0, b->j0 - t->j0));
     if (f->p->square && (t->i0 != t->j0 || b->i0 != b->j0))
-        turn(b, dtype, k + (size_t)((b->j0 - t->i0) * pitch + b->i0 - t->j0) * dtype, pitch);
+        ntk_transpose(b->ni, b->nj, from, ntk_view_at(to, b->j0 - t->i0, b->i0 - t->j0));
     return 0;
 }
 

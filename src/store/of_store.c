@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/views.h"
 #include "store/store.h"
 
 struct of_store {
@@ -49,23 +50,15 @@ static int hand_diagonal(const struct handing *h, int64_t first, int64_t n)
     return stop || (b.nj > 0 && h->to->sink(&b, h->to->user));
 }
 
-#define TURN(type)                                            \
-    for (int64_t i = 0; i < t->ni; i++)                       \
-        for (int64_t j = 0; j < n; j++)                       \
-    ((type *)turned)[j * t->ni + i] = ((const type *)from)[i * h->pitch + j]
-
 static int hand_turned(const struct handing *h, int64_t first, int64_t n, void *turned)
 {
     const struct ntk_store_tile *t = h->t;
-    const unsigned char *from = h->tile + (size_t)(first - t->j0) * h->o->dtype;
+    const struct ntk_view tile = {(void *)(uintptr_t)h->tile, h->o->dtype, h->pitch};
+    const struct ntk_view to = {turned, h->o->dtype, t->ni};
     const ntk_block b = {
         .output = h->m, .i0 = first, .ni = n, .j0 = t->i0, .nj = t->ni, .k = turned, .ld = t->ni};
 
-    if (h->o->dtype == NTK_F32) {
-        TURN(float);
-    } else {
-        TURN(double);
-    }
+    ntk_transpose(t->ni, n, ntk_view_at(tile, 0, first - t->j0), to);
     return h->to->sink(&b, h->to->user);
 }
 

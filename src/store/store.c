@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/sized.h"
+#include "base/views.h"
 #include "data/data.h"
 #include "engine/run.h"
 #include "kernel/compiled.h"
@@ -263,8 +264,8 @@ struct rows {
     const struct ntk_store_part *p;
     size_t stored;
     int64_t i0, ni;
-    unsigned char *to; /* [ni][n2] */
-    unsigned char *tile;
+    struct ntk_view to;   /* [ni][n2] */
+    struct ntk_view tile; /* [b1][b2] */
 };
 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -276,12 +277,9 @@ static ntk_status rows_of_tile(const struct rows *r, int64_t row, int64_t column
     const struct ntk_store_part *p = r->p;
     const struct ntk_store_tile t = ntk_store_tile_at(p, ntk_store_tile_number(p, row, column));
     const int64_t first = most(r->i0, t.i0), end = least(r->i0 + r->ni, t.i0 + t.ni);
-    const size_t size = r->s->dtype;
 
-    NTK_TRY(ntk_store_tile_rows(r->s, p, r->stored, t.t, first - t.i0, end - first, r->tile));
-    for (int64_t i = first; i < end; i++)
-        memcpy(r->to + (size_t)((i - r->i0) * p->n2 + t.j0) * size, r->tile + (size_t)((i - t.i0) * p->b2) * size,
-               (size_t)t.nj * size);
+    NTK_TRY(ntk_store_tile_rows(r->s, p, r->stored, t.t, first - t.i0, end - first, r->tile.at));
+    ntk_copy(end - first, t.nj, ntk_view_at(r->tile, first - t.i0, 0), ntk_view_at(r->to, first - r->i0, t.j0));
     return NTK_OK;
 }
 
@@ -291,13 +289,9 @@ static ntk_status columns_of_tile(const struct rows *r, int64_t row, int64_t col
     const struct ntk_store_part *p = r->p;
     const struct ntk_store_tile t = ntk_store_tile_at(p, ntk_store_tile_number(p, row, column));
     const int64_t first = most(r->i0, t.j0), end = least(r->i0 + r->ni, t.j0 + t.nj);
-    const ntk_dtype dtype = r->s->dtype;
 
-    NTK_TRY(ntk_store_tile_read(r->s, p, r->stored, t.t, r->tile));
-    for (int64_t i = first; i < end; i++)
-        for (int64_t j = 0; j < t.ni; j++)
-            memcpy(r->to + (size_t)((i - r->i0) * p->n2 + t.i0 + j) * dtype,
-                   r->tile + (size_t)(j * p->b2 + i - t.j0) * dtype, dtype);
+    NTK_TRY(ntk_store_tile_read(r->s, p, r->stored, t.t, r->tile.at));
+    ntk_transpose(t.ni, end - first, ntk_view_at(r->tile, 0, first - t.j0), ntk_view_at(r->to, first - r->i0, t.i0));
     return NTK_OK;
 }
 
@@ -320,7 +314,7 @@ ntk_status ntk_store_rows(ntk_kernel_store *s, size_t m, int test, int64_t i0, i
 {
     const int part = test ? NTK_STORE_TEST : NTK_STORE_MAIN;
     const struct ntk_store_part *p = &s->part[part];
-    struct rows r = {.s = s, .p = p, .i0 = i0, .ni = ni, .to = rows};
+    struct rows r = {.s = s, .p = p, .i0 = i0, .ni = ni, .to = {rows, s->dtype, p->n2}};
     ntk_status status;
 
     if (!p->there)
@@ -333,19 +327,46 @@ ntk_status ntk_store_rows(ntk_kernel_store *s, size_t m, int test, int64_t i0, i
     r.stored = s->which[m];
     NTK_TRY(ntk_ctx_check_memory(s->ctx, ntk_store_tile_bytes(s, p) + (size_t)(ni * p->n2) * s->dtype,
                                  "rows of a kernel matrix"));
-    r.tile = ntk_alloc(s->ctx, ntk_store_tile_bytes(s, p), 1);
-    status = r.tile ? read_rows(&r) : NTK_ENOMEM;
-    free(r.tile);
+    r.tile = (struct ntk_view){ntk_alloc(s->ctx, ntk_store_tile_bytes(s, p), 1), s->dtype, p->b2};
+    status = r.tile.at ? read_rows(&r) : NTK_ENOMEM;
+    free(r.tile.at);
     return status;
 }
 
 ntk_status ntk_store_fill(ntk_kernel_store *s) { return ntk_store_fill_for(s, 0, "a store of kernels"); }
 
+static size_t all_bytes(const ntk_kernel_store *s)
+{
+    const struct ntk_store_part *p = &s->part[NTK_STORE_MAIN];
+
+    return ntk_bytes((double)s->count * (double)p->n1 * (double)p->n2 * (double)s->dtype);
+}
+
+/* Each tile is read once, for both halves. */
+static ntk_status compute_square(ntk_kernel_store *s, void *const *out)
+{
+    struct ntk_memory_sink sink = {.out = out, .n2 = s->part[NTK_STORE_MAIN].n1, .dtype = s->dtype, .symmetric = true};
+    const struct ntk_reading reading = {.ni = sink.n2,
+                                        .held = all_bytes(s),
+                                        .what = "the kernel",
+                                        .sink = ntk_memory_sink_write,
+                                        .user = &sink};
+    struct ntk_operator *o;
+    ntk_status status;
+
+    NTK_TRY(ntk_operator_of_stored(s, &o));
+    status = o->class->stream(o, &reading);
+    ntk_operator_free(o);
+    return status;
+}
+
 ntk_status ntk_store_compute(ntk_kernel_store *s, void *const *out)
 {
     const struct ntk_store_part *p = &s->part[NTK_STORE_MAIN];
 
-    NTK_TRY(ntk_store_fill_for(s, ntk_bytes((double)s->count * (double)p->n1 * (double)p->n2 * (double)s->dtype), "the kernel"));
+    if (p->square)
+        return compute_square(s, out);
+    NTK_TRY(ntk_store_fill_for(s, all_bytes(s), "the kernel"));
     for (size_t m = 0; m < s->count; m++)
         for (int64_t i = 0; i < p->n1; i += p->b1)
             NTK_TRY(ntk_store_rows(s, m, 0, i, least(p->b1, p->n1 - i),
