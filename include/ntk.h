@@ -514,7 +514,7 @@ NTK_API NTK_NODISCARD ntk_status ntk_kernel_solve(ntk_ctx *ctx, int64_t n, ntk_d
 /* Kernel matrices in one HDF5 file, in tiles, each with a checksum that is also the mark that it is there. The file is made
  * as a whole, for all tiles, and is good at any time: work that is interrupted or killed goes on where it was and gives the
  * same bytes; what is there is not computed again. Tiles are checked each time they are read (NTK_EIO says which is not what
- * was written). docs/store.md describes the file. */
+ * was written). docs/howto/stores.md describes the file. */
 typedef struct ntk_store ntk_kernel_store;
 /* The matrices of nets, want and dtype as ntk_kernel_new has them, between samples x1 and x2 (NULL: x1 with itself, of which
  * the lower half is kept), and, if test is not NULL, between test and x1 (x2 is NULL then). The file is made if it is not
@@ -535,6 +535,9 @@ NTK_API NTK_NODISCARD ntk_status ntk_store_fill(ntk_kernel_store *store);
 NTK_API NTK_NODISCARD ntk_status ntk_store_compute(ntk_kernel_store *store, void *const *out);
 /* The same of rows i0 ... i0 + ni - 1 of matrix m only, [ni][n2]; test: 1: of test samples with x1, [ni][n1]. */
 NTK_API NTK_NODISCARD ntk_status ntk_store_rows(ntk_kernel_store *store, size_t m, int test, int64_t i0, int64_t ni, void *rows);
+
+/* NTK_EIO, with how many tiles are there, unless matrix m is finished; test: 1: its test part. */
+NTK_API NTK_NODISCARD ntk_status ntk_store_check(const ntk_kernel_store *store, size_t m, int test);
 
 /* What a file has. */
 typedef struct ntk_store_info {

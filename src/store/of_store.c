@@ -126,7 +126,7 @@ static ntk_status prepare(struct ntk_operator *o, size_t held, const char *what)
 {
     NTK_TRY(ntk_store_fill_for(store_of(o), held, what));
     for (size_t m = 0; m < o->count; m++)
-        NTK_TRY(ntk_store_check_complete(store_of(o), NTK_STORE_MAIN, m));
+        NTK_TRY(ntk_store_check(store_of(o), m, 0));
     return NTK_OK;
 }
 

@@ -240,11 +240,15 @@ ntk_status ntk_store_about(const ntk_kernel_store *s, ntk_store_info *info)
 const char *ntk_store_text(const ntk_kernel_store *s) { return s->about; }
 const char *ntk_store_made_by(const ntk_kernel_store *s) { return s->made_by; }
 
-ntk_status ntk_store_check_complete(const struct ntk_store *s, int part, size_t m)
+ntk_status ntk_store_check(const ntk_kernel_store *s, size_t m, int test)
 {
-    const struct ntk_store_part *p = &s->part[part];
+    const struct ntk_store_part *p = &s->part[test ? NTK_STORE_TEST : NTK_STORE_MAIN];
     int64_t there = 0;
 
+    if (!p->there)
+        return ntk_fail(s->ctx, NTK_EINVAL, "%s has no test part", s->path);
+    if (m >= s->count)
+        return ntk_fail(s->ctx, NTK_EINVAL, "%s: matrix %zu of %zu", s->path, m, s->count);
     for (int64_t t = 0; t < p->tiles; t++)
         there += *ntk_store_mark(p, s->which[m], t) != 0;
     if (there < p->tiles)
@@ -252,7 +256,7 @@ ntk_status ntk_store_check_complete(const struct ntk_store *s, int part, size_t 
                         "%s is not finished: it has %lld of %lld tiles of %.*s%s; the command that made it goes on with it",
                         s->path, (long long)there, (long long)p->tiles,
                         (int)strcspn(s->line[NTK_STORE_HEAD + s->which[m]], ":"), s->line[NTK_STORE_HEAD + s->which[m]],
-                        part == NTK_STORE_TEST ? ", test part" : "");
+                        test ? ", test part" : "");
     return NTK_OK;
 }
 
@@ -323,7 +327,7 @@ ntk_status ntk_store_rows(ntk_kernel_store *s, size_t m, int test, int64_t i0, i
         return ntk_fail(s->ctx, NTK_EINVAL, "rows %lld to %lld of matrix %zu: there are %lld rows of %zu", (long long)i0,
                         (long long)(i0 + ni - 1), m, (long long)p->n1, s->count);
     NTK_TRY(ntk_store_fill_for(s, (size_t)(ni * p->n2) * s->dtype, "rows of a kernel matrix"));
-    NTK_TRY(ntk_store_check_complete(s, part, m));
+    NTK_TRY(ntk_store_check(s, m, test));
     r.stored = s->which[m];
     NTK_TRY(ntk_ctx_check_memory(s->ctx, ntk_store_tile_bytes(s, p) + (size_t)(ni * p->n2) * s->dtype,
                                  "rows of a kernel matrix"));

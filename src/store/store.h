@@ -67,8 +67,6 @@ static inline uint64_t *ntk_store_mark(const struct ntk_store_part *p, size_t st
 }
 /* Whether a tile of all matrices that are wanted is there. */
 bool ntk_store_has(const struct ntk_store *s, const struct ntk_store_part *p, int64_t t);
-/* NTK_EIO if a part lacks tiles of matrix m (counted as wanted). */
-ntk_status ntk_store_check_complete(const struct ntk_store *s, int part, size_t m);
 
 /* Matrices of nets between samples, for reading as an operator; what is not there is computed when it is first read. */
 ntk_status ntk_operator_of_store(ntk_ctx *ctx, const char *path, const ntk_net *const *nets, size_t n_nets, unsigned want,
