@@ -22,7 +22,8 @@ enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
 struct args {
     const char *nets[NETS_MAX]; /* --net, in order */
     size_t n_nets;
-    const char *x, *x1, *x2, *train, *test, *model, *store, *out, *params;
+    const char *x, *x1, *x2, *train, *test, *model, *kernel, *out, *params;
+    const char *info, *verify, *mend; /* stores */
     const char *get, *dtype, *standardize, *targets, *target, *header, *drop, *features, *loss, *times;
     int64_t train_limit, test_limit, repeat, n, m, d, outputs;
     const char *diag_reg, *weights, *noise, *solver;
@@ -98,6 +99,13 @@ int file_close(const char *path, struct ntk_outfile *out, int code);
  * own, without blanks. */
 int draw_plot(const char *dir, const char *script, const char *picture, const char *text, bool *drawn);
 
+/* ---- stores of kernels (store.c) */
+/* --dtype, if it is not given, is that of the store of --kernel. */
+int store_dtype(ntk_ctx *ctx, struct args *a);
+int store_info(ntk_ctx *ctx, const struct args *a); /* --info */
+int store_verify(ntk_ctx *ctx, const char *path); /* EXIT_FAILED if a tile is wrong, which is said */
+int store_mend(ntk_ctx *ctx, const char *path);
+
 /* ---- JSON objects on one line (json.c) */
 struct json {
     FILE *f;
@@ -163,6 +171,8 @@ struct samples {
  * standardisation samples then have (NULL: none). */
 int samples_load(ntk_ctx *ctx, const struct args *a, const ntk_net *net, const ntk_params *params,
                  bool need_test, struct samples *s);
+/* The same of samples alone, without targets, for a kernel. */
+int samples_load_x(ntk_ctx *ctx, const struct args *a, const ntk_net *net, struct samples *s);
 /* Replaces data by a standardised copy; scaler NULL: as they are. */
 int standardise(ntk_ctx *ctx, const ntk_scaler *scaler, ntk_data **data);
 /* Indexed by ntk_standardize. */
@@ -219,7 +229,7 @@ ntk_status network_kernel(const ntk_params *params, ntk_form form, const ntk_dat
 void to_double(ntk_dtype dtype, int64_t n, const void *x, double *out);
 /* Refuses weights and noise beside an option that asks for finite times. */
 int check_no_weights(const struct args *a, const char *option);
-/* Fit options from --get, --dtype, --diag-reg (the first), --absolute, --mean, --solver, --tolerance, --rank, --store; the samples' weights and noise. */
+/* Fit options from --get, --dtype, --diag-reg (the first), --absolute, --mean, --solver, --tolerance, --rank, --kernel; the samples' weights and noise. */
 int fit_options(const struct args *a, const struct samples *s, ntk_fit_opts *o);
 
 #endif

@@ -269,7 +269,7 @@ static int options(struct work *w)
     w->o.finite_time = !isinf(w->a->time);
     if (w->o.finite_time && (w->a->leave_one_out || ridge_is_chosen(w->a)))
         note("leave-one-out is that of t = infinity");
-    w->o.keep = w->n_ridges > 1 && !w->a->store && !w->o.finite_time; /* eigenvectors need it not */
+    w->o.keep = w->n_ridges > 1 && !w->a->kernel && !w->o.finite_time; /* eigenvectors need it not */
     if (w->a->leave_one_out && w->n_ridges > FACTORS_MOST && !w->o.weights && !w->o.noise && !w->o.solver) {
         w->o.solver = "eigen";
         w->o.keep = 0;

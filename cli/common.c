@@ -336,6 +336,6 @@ int fit_options(const struct args *a, const struct samples *s, ntk_fit_opts *o)
     o->solver = a->solver;
     o->tolerance = a->tolerance;
     o->rank = a->rank;
-    o->store = a->store;
+    o->store = a->kernel;
     return own_numbers(a, s, o);
 }

@@ -28,8 +28,8 @@ int flow_check(const struct args *a, const struct trajectory *t)
     if (a->std || a->weights || a->noise || t->diag_reg != 0)
         return usage("--%s belongs to the squared loss without momentum, of an infinite network",
                      a->std ? "std" : a->weights ? "weights" : a->noise ? "noise" : "diag-reg");
-    if (a->params && a->store)
-        return usage("--store has kernels of infinite networks, not of --params");
+    if (a->params && a->kernel)
+        return usage("--kernel has kernels of infinite networks, not of --params");
     if (a->params && a->get && strcmp(a->get, "ntk") != 0)
         return usage("--params: the flow of a finite network is that of its ntk, got --get %s",
                      a->get);
@@ -48,19 +48,29 @@ struct beginning {
     double *k_train, *k_test, *f0_train, *f0_test;
 };
 
+/* Of n x n numbers, float32 ones from the last on become float64 ones where they are. */
+static void widen(double *k, int64_t n)
+{
+    for (int64_t i = n * n - 1; i >= 0; i--)
+        to_double(NTK_F32, 1, (const float *)(const void *)k + i, k + i);
+}
+
 static ntk_status train_kernel(ntk_ctx *ctx, const struct args *a, const ntk_net *net, unsigned get,
                                const ntk_kernel *kernel, const ntk_data *x, double *k)
 {
-    ntk_files *files;
+    const bool single = a->dtype && strcmp(a->dtype, "float32") == 0;
+    ntk_kernel_store *store;
     ntk_status status;
 
-    if (!a->store)
+    if (!a->kernel)
         return ntk_kernel_compute(kernel, x, NULL, (void *[]){k});
-    status = ntk_files_open(ctx, a->store, &net, 1, get, NTK_F64, x, NULL, &files);
+    status = ntk_store_open(ctx, a->kernel, &net, 1, get, single ? NTK_F32 : NTK_F64, x, NULL, NULL, &store);
     if (status != NTK_OK)
         return status;
-    status = ntk_files_compute(files, (void *[]){k});
-    ntk_files_free(files);
+    status = ntk_store_compute(store, (void *[]){k});
+    if (status == NTK_OK && single)
+        widen(k, ntk_data_n(x));
+    ntk_store_free(store);
     return status;
 }
 

@@ -84,7 +84,7 @@ static int configure(ntk_ctx *ctx, const struct args *a)
     return EXIT_OK;
 }
 
-static int run(const struct command *command, const struct args *args)
+static int run(const struct command *command, struct args *args)
 {
     ntk_ctx *ctx;
     int code;
@@ -95,6 +95,8 @@ static int run(const struct command *command, const struct args *args)
     code = configure(ctx, args);
     if (code == EXIT_OK)
         code = check_files(args);
+    if (code == EXIT_OK)
+        code = store_dtype(ctx, args);
     if (code == EXIT_OK)
         code = command->run(ctx, args);
     ntk_ctx_free(ctx);

@@ -249,6 +249,24 @@ int samples_load(ntk_ctx *ctx, const struct args *a, const ntk_net *net, const n
     return EXIT_OK;
 }
 
+int samples_load_x(ntk_ctx *ctx, const struct args *a, const ntk_net *net, struct samples *s)
+{
+    struct args with = *a;
+
+    STEP(load_train(ctx, a, NULL, NULL, s));
+    say_source(a->train, s->train_file, NULL);
+    flatten(net, s->train, a->train);
+    if (!a->test)
+        return EXIT_OK;
+    if (is_table(s->train_file))
+        with.target = NULL;
+    STEP(load_source(ctx, &with, a->test, a->test_limit, ntk_data_schema(s->train_file), &s->test));
+    say_source(a->test, s->test, NULL);
+    STEP(standardise(ctx, s->scaler, &s->test));
+    flatten(net, s->test, a->test);
+    return EXIT_OK;
+}
+
 void samples_free(struct samples *s)
 {
     ntk_data_free(s->train);

@@ -511,22 +511,57 @@ NTK_API NTK_NODISCARD ntk_status ntk_kernel_solve(ntk_ctx *ctx, int64_t n, ntk_d
                                                   const double *y, int64_t outputs, double diag_reg,
                                                   double *alpha);
 
-/* Kernel matrices in a folder, in blocks of rows: a file for each block of each matrix, which appears when it is
- * complete. So work that was interrupted goes on where it was, and what is there is not computed again. */
-typedef struct ntk_files ntk_files;
-/* The matrices of nets, want and dtype as ntk_kernel_new has them, between samples x1 and x2 (NULL: x1 with itself). The
- * folder is made if it is not there, and says in store.txt what it has: it belongs to one list of nets, of which any may be
- * asked for, and to samples, by their 128-bit hash, a dtype and a backend; NTK_EINVAL says what differs. A matrix that is
- * not there of a net that is, is added. nets may be freed afterwards, samples must outlive the store. */
-NTK_API NTK_NODISCARD ntk_status ntk_files_open(ntk_ctx *ctx, const char *folder, const ntk_net *const *nets,
+/* Kernel matrices in one HDF5 file, in tiles, each with a checksum that is also the mark that it is there. The file is made
+ * as a whole, for all tiles, and is good at any time: work that is interrupted or killed goes on where it was and gives the
+ * same bytes; what is there is not computed again. Tiles are checked each time they are read (NTK_EIO says which is not what
+ * was written). docs/howto/stores.md describes the file. */
+typedef struct ntk_store ntk_kernel_store;
+/* The matrices of nets, want and dtype as ntk_kernel_new has them, between samples x1 and x2 (NULL: x1 with itself, of which
+ * the lower half is kept), and, if test is not NULL, between test and x1 (x2 is NULL then). The file is made if it is not
+ * there, and says of what it is: a list of nets, of which any may be asked for; samples, by a 128-bit hash; a dtype and a
+ * backend. NTK_EINVAL says what differs. nets may be freed afterwards, samples must outlive the store. NTK_ENOTSUP in a
+ * build without HDF5. */
+NTK_API NTK_NODISCARD ntk_status ntk_store_open(ntk_ctx *ctx, const char *path, const ntk_net *const *nets,
                                                 size_t n_nets, unsigned want, ntk_dtype dtype, const ntk_data *x1,
-                                                const ntk_data *x2, ntk_files **files);
-NTK_API void ntk_files_free(ntk_files *files);
-/* All entries into out[m], [n1][n2] of dtype, as ntk_kernel_compute; blocks that are not there are computed first. out
- * NULL: no more than that. NTK_EIO names a file that is not a block, and has to be removed. */
-NTK_API NTK_NODISCARD ntk_status ntk_files_compute(ntk_files *files, void *const *out);
-/* The same of rows i0 ... i0 + ni - 1 of matrix m only: [ni][n2], or from column i0 on, [ni][n1 - i0], without x2. */
-NTK_API NTK_NODISCARD ntk_status ntk_files_rows(ntk_files *files, size_t m, int64_t i0, int64_t ni, void *rows);
+                                                const ntk_data *x2, const ntk_data *test, ntk_kernel_store **store);
+/* All matrices of a file as it is, to read from: nothing is computed, and matrices that are not finished are refused when
+ * they are read. */
+NTK_API NTK_NODISCARD ntk_status ntk_store_read(ntk_ctx *ctx, const char *path, ntk_kernel_store **store);
+NTK_API void ntk_store_free(ntk_kernel_store *store);
+/* Computes what was asked for and is not there. Cancelled, or failed, it leaves what was finished. */
+NTK_API NTK_NODISCARD ntk_status ntk_store_fill(ntk_kernel_store *store);
+/* All entries of x1 with x2, or itself, into out[m], [n1][n2] of dtype, as ntk_kernel_compute; what is not there is computed
+ * first. */
+NTK_API NTK_NODISCARD ntk_status ntk_store_compute(ntk_kernel_store *store, void *const *out);
+/* The same of rows i0 ... i0 + ni - 1 of matrix m only, [ni][n2]; test: 1: of test samples with x1, [ni][n1]. */
+NTK_API NTK_NODISCARD ntk_status ntk_store_rows(ntk_kernel_store *store, size_t m, int test, int64_t i0, int64_t ni, void *rows);
+
+/* NTK_EIO, with how many tiles are there, unless matrix m is finished; test: 1: its test part. */
+NTK_API NTK_NODISCARD ntk_status ntk_store_check(const ntk_kernel_store *store, size_t m, int test);
+
+/* What a file has. */
+typedef struct ntk_store_info {
+    size_t size;      /* of the struct: ntk_store_info_init */
+    int64_t n1, n2;   /* rows and columns */
+    int64_t symmetric; /* 1: of samples with themselves */
+    int64_t m;        /* rows of the test part; 0: there is none */
+    int64_t matrices;
+    int64_t dtype;    /* ntk_dtype */
+    int64_t tiles, done; /* of all matrices and parts; those that are there */
+    int64_t tile_rows, tile_columns, test_tile_rows, test_tile_columns;
+} ntk_store_info;
+NTK_API void ntk_store_info_init_sized(ntk_store_info *info, size_t size);
+static inline void ntk_store_info_init(ntk_store_info *info) { ntk_store_info_init_sized(info, sizeof *info); }
+NTK_API NTK_NODISCARD ntk_status ntk_store_about(const ntk_kernel_store *store, ntk_store_info *info);
+/* Of what it is, in lines: "rows: ", "columns: ", "test: ", "entries: ", then for each matrix its name, ": " and its net.
+ * By whom it was made: "libntk 0.1.0, avx512". They belong to the store. */
+NTK_API const char *ntk_store_text(const ntk_kernel_store *store);
+NTK_API const char *ntk_store_made_by(const ntk_kernel_store *store);
+/* Checks all tiles that are there. NTK_EIO if some are not what was written, with the first's place; the log has the others'.
+ * *wrong (NULL: not wanted): how many. */
+NTK_API NTK_NODISCARD ntk_status ntk_store_verify(ntk_ctx *ctx, const char *path, int64_t *wrong);
+/* The same, which takes wrong tiles out, so that they are computed again; a file that was cut short gets its length. */
+NTK_API NTK_NODISCARD ntk_status ntk_store_mend(ntk_ctx *ctx, const char *path, int64_t *wrong);
 
 /* ---------------------------------------------------------------------------------- models */
 
@@ -567,8 +602,10 @@ typedef struct ntk_fit_opts {
                                  * as if there were so many of it; 0 leaves it out. Copied; NULL (default): 1 */
     const double *noise;        /* [n], >= 0: variances of the targets' noise, added to the diagonal as they are, beside what
                                  * diag_reg adds. Copied; NULL (default): 0 */
-    const char *store;          /* a folder in which the kernel matrix is, or is computed block by block, so that work that
-                                 * was interrupted goes on and later fits compute none; NULL (default): none */
+    const char *store;          /* a file (ntk_store_open) in which the kernel matrix is, or is computed tile by tile, so that
+                                 * work that was interrupted goes on and later fits compute none. Where it lacks the NNGP,
+                                 * which NTK_POSTERIOR_NTK with covariance needs too, that is computed. Predictions at the
+                                 * samples of its test part read their kernel from it. NULL (default): none */
     double tolerance;           /* of solvers that iterate: largest residual |y - (K + r) alpha| / |y|, above 0 to 0.1;
                                  * 0 (default): theirs, 1e-3 of "cg", 1e-12 of "lanczos"; "mixed" refines to float64's
                                  * last digits */

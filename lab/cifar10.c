@@ -6,8 +6,8 @@
  * targets one-hot - 1/10; no ridge; kernel entries in float32, solved in float64; the largest
  * output is the answer. GAP is with the first and the last layer not trained.
  *
- * All networks go through one kernel, block of rows by block of rows, into stores of files: a restart computes only the
- * blocks that are missing.
+ * All networks go through one kernel, tile by tile, into a store, which has the kernels of the test images, too: a restart
+ * computes only the tiles that are missing.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -17,7 +17,6 @@
 
 #define CLASSES   10
 #define CASES     16
-#define BLOCK     100 /* rows that are read at once */
 
 /* Percent; training images: all 50,000, and the first 2,000. */
 static const struct {
@@ -37,8 +36,9 @@ struct work {
     struct {
         int depth, gap;
     } cases[CASES];
+    ntk_net *nets[CASES];
     struct samples s;
-    ntk_files *train, *test; /* training images with themselves, test images with them */
+    char store[2 * PATH_ROOM];
     int64_t n, m;
 };
 
@@ -90,89 +90,67 @@ static int load(struct work *w)
     return EXIT_OK;
 }
 
-/* ---- stores */
+/* ---- the kernels */
 
-/* DIR/train-v3-v4 or the like: a folder has one list of networks. */
-static int open_store(const struct work *w, ntk_net *const *nets, const char *part, const ntk_data *x1,
-                      const ntk_data *x2, ntk_files **files)
+/* DIR/v3-v4.h5 or the like: a file has one list of networks. */
+static void name_store(struct work *w)
 {
-    char folder[PATH_ROOM];
-    int n = snprintf(folder, sizeof folder, "%s/%s", w->dir, part);
+    int n = snprintf(w->store, sizeof w->store, "%s/", w->dir);
 
     for (int k = 0; k < w->n_cases; k++)
-        n += snprintf(folder + n, sizeof folder - (size_t)n, "-%s%d", w->cases[k].gap ? "gap" : "v", w->cases[k].depth);
-    TRY(w->ctx, ntk_files_open(w->ctx, folder, (const ntk_net *const *)nets, (size_t)w->n_cases, NTK_NTK, NTK_F32, x1, x2,
-                               files));
-    return EXIT_OK;
+        n += snprintf(w->store + n, sizeof w->store - (size_t)n, "%s%s%d", k ? "-" : "", w->cases[k].gap ? "gap" : "v",
+                      w->cases[k].depth);
+    snprintf(w->store + n, sizeof w->store - (size_t)n, ".h5");
 }
 
-/* All networks in one kernel. */
-static int compute(struct work *w)
+static ntk_status parse_nets(struct work *w)
 {
-    ntk_net *nets[CASES] = {NULL};
     ntk_status status = NTK_OK;
-    int code;
 
     for (int k = 0; k < w->n_cases && status == NTK_OK; k++) {
         char text[64];
 
         snprintf(text, sizeof text, "cntk(depth=%d, pool='%s')", w->cases[k].depth,
                  w->cases[k].gap ? "gap" : "none");
-        status = ntk_net_parse(w->ctx, text, &nets[k]);
+        status = ntk_net_parse(w->ctx, text, &w->nets[k]);
     }
-    code = status == NTK_OK ? open_store(w, nets, "train", w->s.train, NULL, &w->train) : fail(w->ctx, status);
-    if (code == EXIT_OK)
-        code = open_store(w, nets, "test", w->s.test, w->s.train, &w->test);
-    for (int k = 0; k < w->n_cases; k++)
-        ntk_net_free(nets[k]);
-    STEP(code);
-    TRY(w->ctx, ntk_files_compute(w->train, NULL));
-    TRY(w->ctx, ntk_files_compute(w->test, NULL));
+    return status;
+}
+
+/* All networks in one kernel. */
+static int compute(struct work *w)
+{
+    ntk_kernel_store *store;
+    ntk_status status;
+
+    name_store(w);
+    TRY(w->ctx, parse_nets(w));
+    TRY(w->ctx, ntk_store_open(w->ctx, w->store, (const ntk_net *const *)w->nets, (size_t)w->n_cases, NTK_NTK, NTK_F32,
+                               w->s.train, NULL, w->s.test, &store));
+    status = ntk_store_fill(store);
+    ntk_store_free(store);
+    TRY(w->ctx, status);
     return EXIT_OK;
 }
 
 /* ---- solutions */
 
-struct source {
-    const struct work *w;
-    size_t k;
-    int code; /* not EXIT_OK: rows could not be read, which has been said */
-};
-
-static int train_rows(int64_t i0, int64_t ni, void *rows, void *user)
+/* Outputs at the test images. Both kernels are read. */
+static ntk_status fit_and_predict(const struct work *w, int k, double *f)
 {
-    struct source *s = user;
-    const ntk_status status = ntk_files_rows(s->w->train, s->k, i0, ni, rows);
+    ntk_fit_opts o;
+    ntk_model *model;
+    ntk_status status;
 
+    ntk_fit_opts_init(&o);
+    o.dtype = NTK_F32;
+    o.store = w->store;
+    status = ntk_model_fit(w->ctx, w->nets[k], w->s.train, w->s.y, CLASSES, &o, &model);
     if (status != NTK_OK)
-        s->code = fail(s->w->ctx, status);
-    return s->code != EXIT_OK;
-}
-
-static void predict_row(int64_t n, const float *row, const double *alpha, double *f)
-{
-    for (int c = 0; c < CLASSES; c++) {
-        f[c] = 0;
-        for (int64_t j = 0; j < n; j++)
-            f[c] += (double)row[j] * alpha[j * CLASSES + c];
-    }
-}
-
-static int predict(const struct work *w, int k, const double *alpha, double *f)
-{
-    float *row = malloc((size_t)w->n * sizeof *row);
-    ntk_status status = NTK_OK;
-
-    if (!row)
-        return usage("no memory for a row of a kernel");
-    for (int64_t i = 0; i < w->m && status == NTK_OK; i++) {
-        status = ntk_files_rows(w->test, (size_t)k, i, 1, row);
-        if (status == NTK_OK)
-            predict_row(w->n, row, alpha, f + i * CLASSES);
-    }
-    free(row);
-    TRY(w->ctx, status);
-    return EXIT_OK;
+        return status;
+    status = ntk_model_predict(model, w->s.test, f, NULL);
+    ntk_model_free(model);
+    return status;
 }
 
 static double published_for(const struct work *w, int k)
@@ -201,17 +179,12 @@ static void print_row(const struct work *w, int k, const struct finding *f, doub
         printf("%9.2f  %.1f\n", f->theory, elapsed);
 }
 
-static int solve_case(const struct work *w, int k, double *alpha, double *f, struct finding *found)
+static int solve_case(const struct work *w, int k, double *f, struct finding *found)
 {
-    struct source source = {.w = w, .k = (size_t)k};
     const double start = ntk_seconds();
     double p, half;
-    ntk_status status;
 
-    status = ntk_kernel_solve(w->ctx, w->n, NTK_F32, BLOCK, train_rows, &source, w->s.y, CLASSES, 0, alpha);
-    STEP(source.code);
-    TRY(w->ctx, status);
-    STEP(predict(w, k, alpha, f));
+    TRY(w->ctx, fit_and_predict(w, k, f));
     p = accuracy(w->s.test, f, w->m, CLASSES);
     half = 1.96 * sqrt(p * (1 - p) / (double)w->m);
     *found = (struct finding){.theory = published_for(w, k),
@@ -229,14 +202,12 @@ static int solve_case(const struct work *w, int k, double *alpha, double *f, str
 
 static int solve(const struct work *w)
 {
-    double *alpha = malloc((size_t)(w->n * CLASSES) * sizeof *alpha);
     double *f = malloc((size_t)(w->m * CLASSES) * sizeof *f);
     struct finding found[CASES];
-    int code = alpha && f ? EXIT_OK : usage("no memory for the predictions");
+    int code = f ? EXIT_OK : usage("no memory for the predictions");
 
     for (int k = 0; k < w->n_cases && code == EXIT_OK; k++)
-        code = solve_case(w, k, alpha, f, &found[k]);
-    free(alpha);
+        code = solve_case(w, k, f, &found[k]);
     free(f);
     STEP(code);
     return lab_report(w->a, w->dir, "cifar10", found, (size_t)w->n_cases);
@@ -253,8 +224,8 @@ int lab_cifar10(ntk_ctx *ctx, const struct args *a, const char *dir)
         code = compute(&w);
     if (code == EXIT_OK)
         code = solve(&w);
-    ntk_files_free(w.train);
-    ntk_files_free(w.test);
+    for (int k = 0; k < w.n_cases; k++)
+        ntk_net_free(w.nets[k]);
     samples_free(&w.s);
     return code;
 }

@@ -28,6 +28,7 @@ from .empirical import (NtkImplementation, empirical_kernel_fn, empirical_nngp_f
 from .finite import load_params, save_params, train
 from .settings import info, progress, set_backend, set_isa, set_memory, set_threads
 from .stax import *
+from .store import open_store
 
 __version__ = _core.info()["version"]
 

@@ -27,6 +27,7 @@ from .settings import set_isa as set_isa
 from .settings import set_memory as set_memory
 from .settings import set_threads as set_threads
 from .stax import *
+from .store import open_store as open_store
 
 _F = TypeVar("_F")
 

@@ -38,10 +38,10 @@ typedef ntk_status ntk_batch_progress_fn(double done, void *user);
 /* All pairs of a panel of first samples and one of second samples. Both sets have one reference. */
 struct ntk_batch {
     const struct ntk_samples *rows, *columns;
-    const struct ntk_panel *row_panel, *column_panel; /* without positions: all samples, no values */
+    const struct ntk_panel *row_panel, *column_panel; /* without positions: spans of samples, no values */
     bool symmetric;  /* columns are rows */
     bool diagonal;   /* symmetric, and the panels are the same: only pairs i <= j are wanted */
-    const int64_t *match; /* [rows->n] ntk_samples_match */
+    const int64_t *match; /* [rows->n] ntk_samples_match, of the row panel's */
     ntk_tile_fn *done;
     ntk_batch_progress_fn *progress;
     void *user; /* of both */

@@ -135,6 +135,12 @@ static ntk_status progress(double done, void *user)
 
 /* ---- batches */
 
+/* Where the job's rows and columns end. */
+static int64_t rows_end(const struct ntk_job *r) { return r->ni ? r->i0 + r->ni : r->rows->n; }
+static int64_t columns_end(const struct ntk_job *r) { return r->ni ? r->j0 + r->nj : r->columns->n; }
+/* A symmetric job with pairs of the diagonal. */
+static bool is_diagonal(const struct ntk_job *r) { return r->symmetric && r->i0 == r->j0; }
+
 /* Backends that take all samples at once read no panels. */
 static bool has_panels(const struct ntk_job *r) { return r->machine->backend->panel && !r->machine->program->vectors; }
 
@@ -144,9 +150,14 @@ static int64_t width_of(const struct ntk_job *r, const struct ntk_samples *s)
     return has_panels(r) ? r->machine->backend->panel(r->machine->compiled, s, s->n) : s->n;
 }
 
+static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+static int64_t rows_width(const struct ntk_job *r) { return least(width_of(r, r->rows), rows_end(r) - r->i0); }
+static int64_t columns_width(const struct ntk_job *r) { return least(width_of(r, r->columns), columns_end(r) - r->j0); }
+
+/* Panels are kept of all samples, from the first on. */
 static bool is_kept(const struct ntk_job *r, const struct ntk_samples *s)
 {
-    return s->kept && s->kept_width == width_of(r, s);
+    return s->kept && s->kept_width == width_of(r, s) && !r->ni;
 }
 
 /* Panels of that side are made for the run; the one of the rows serves a symmetric kernel in one batch. */
@@ -154,28 +165,26 @@ static bool makes_rows(const struct ntk_job *r) { return has_panels(r) && !is_ke
 
 static bool makes_columns(const struct ntk_job *r)
 {
-    return has_panels(r) && !is_kept(r, r->columns) && !(r->symmetric && width_of(r, r->rows) >= r->rows->n);
+    return has_panels(r) && !is_kept(r, r->columns) && !(is_diagonal(r) && rows_width(r) >= rows_end(r) - r->i0);
 }
 
 size_t ntk_job_bytes(const struct ntk_job *r)
 {
     const struct ntk_machine *m = r->machine;
-    const int64_t rows = width_of(r, r->rows), columns = width_of(r, r->columns);
+    const int64_t rows = rows_width(r), columns = columns_width(r);
     const int64_t panels = (makes_rows(r) ? rows : 0) + (makes_columns(r) ? columns : 0);
 
     return m->backend->bytes(m->compiled, r->rows, rows, columns) +
            (panels ? (size_t)panels * ntk_panel_bytes(r->rows) : 0) + (size_t)r->rows->n * sizeof(int64_t);
 }
 
-/* Samples from `first` on as one side of a batch: a panel that is kept, or `own`, filled. */
-static ntk_status fill(const struct ntk_job *r, const struct ntk_samples *s, int64_t first, struct ntk_panel *own,
+/* n samples from `first` on as one side of a batch: a panel that is kept, or `own`, filled. */
+static ntk_status fill(const struct ntk_job *r, const struct ntk_samples *s, int64_t first, int64_t n, struct ntk_panel *own,
                        const struct ntk_panel **panel)
 {
-    const int64_t width = width_of(r, s), n = s->n - first < width ? s->n - first : width;
-
     *panel = own;
     if (is_kept(r, s)) {
-        *panel = &s->kept[first / width];
+        *panel = &s->kept[first / s->kept_width];
         return NTK_OK;
     }
     if (has_panels(r))
@@ -208,13 +217,14 @@ static ntk_status run_batch(struct loop *x, const struct ntk_panel *rows, const 
 static ntk_status run_row(struct loop *x, int64_t i)
 {
     const struct ntk_job *r = x->r;
+    const int64_t width = columns_width(r), end = columns_end(r);
     const struct ntk_panel *rows, *columns;
 
-    NTK_TRY(fill(r, r->rows, i, &x->rows, &rows));
-    for (int64_t j = r->symmetric ? i : 0; j < r->columns->n; j += width_of(r, r->columns)) {
+    NTK_TRY(fill(r, r->rows, i, least(rows_width(r), rows_end(r) - i), &x->rows, &rows));
+    for (int64_t j = is_diagonal(r) ? i : r->j0; j < end; j += width) {
         columns = rows;
         if (!r->symmetric || j != i)
-            NTK_TRY(fill(r, r->columns, j, &x->columns, &columns));
+            NTK_TRY(fill(r, r->columns, j, least(width, end - j), &x->columns, &columns));
         NTK_TRY(run_batch(x, rows, columns));
     }
     return NTK_OK;
@@ -222,21 +232,22 @@ static ntk_status run_row(struct loop *x, int64_t i)
 
 ntk_status ntk_run(const struct ntk_job *r, ntk_sink_fn *sink, void *user)
 {
+    const int64_t n1 = rows_end(r) - r->i0, n2 = columns_end(r) - r->j0;
     struct loop x = {.r = r, .sink = sink, .user = user};
     ntk_ctx *ctx = r->rows->ctx;
     ntk_status status = NTK_OK;
 
     x.simd = r->out_dtype == NTK_F32 ? ctx->isa->f32 : ctx->isa->f64;
-    x.all = r->machine->backend->units(r->machine->compiled, r->rows->n, r->symmetric ? 0 : r->columns->n, &x.units);
+    x.all = r->machine->backend->units(r->machine->compiled, n1, is_diagonal(r) ? 0 : n2, &x.units);
     x.match = ntk_alloc(ctx, (size_t)r->rows->n, sizeof *x.match);
     if (!x.match)
         return NTK_ENOMEM;
-    ntk_samples_match(r->rows, r->columns, x.match);
+    ntk_samples_match(r->rows, r->columns, r->i0, n1, x.match);
     if (makes_rows(r))
-        status = ntk_panel_new(r->rows, width_of(r, r->rows), &x.rows);
+        status = ntk_panel_new(r->rows, rows_width(r), &x.rows);
     if (status == NTK_OK && makes_columns(r))
-        status = ntk_panel_new(r->columns, width_of(r, r->columns), &x.columns);
-    for (int64_t i = 0; i < r->rows->n && status == NTK_OK; i += width_of(r, r->rows))
+        status = ntk_panel_new(r->columns, columns_width(r), &x.columns);
+    for (int64_t i = r->i0; i < rows_end(r) && status == NTK_OK; i += rows_width(r))
         status = run_row(&x, i);
     ntk_panel_free(&x.rows);
     ntk_panel_free(&x.columns);

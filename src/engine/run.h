@@ -18,7 +18,12 @@ struct ntk_job {
     const struct ntk_samples *rows, *columns;
     bool symmetric;
     ntk_dtype out_dtype; /* of the sink's blocks: that of the samples, or float32 */
+    /* Of all pairs, those of rows [i0, i0 + ni) and columns [j0, j0 + nj); ni = 0: all. A symmetric job's lie on the diagonal
+     * (equal spans) or above it. Where spans of vectors begin at multiples of NTK_JOB_STEP, and end so or with the samples,
+     * entries are, bit by bit, those of the whole. */
+    int64_t i0, ni, j0, nj;
 };
+#define NTK_JOB_STEP 256
 ntk_status ntk_run(const struct ntk_job *r, ntk_sink_fn *sink, void *user);
 /* Bytes that it holds beside samples. */
 size_t ntk_job_bytes(const struct ntk_job *r);

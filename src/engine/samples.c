@@ -145,9 +145,10 @@ static ntk_status find_twins(struct ntk_samples *s)
     return NTK_OK;
 }
 
-void ntk_samples_match(const struct ntk_samples *rows, const struct ntk_samples *columns, int64_t *match)
+void ntk_samples_match(const struct ntk_samples *rows, const struct ntk_samples *columns, int64_t i0, int64_t ni,
+                       int64_t *match)
 {
-    for (int64_t i = 0; i < rows->n; i++) {
+    for (int64_t i = i0; i < i0 + ni; i++) {
         const struct key key = key_of(rows, i);
         int64_t from = 0, to = columns->n;
 

@@ -85,8 +85,9 @@ void ntk_samples_release(struct ntk_samples *s);
 ntk_status ntk_samples_check_outputs(const struct ntk_samples *s, ntk_dtype dtype);
 /* K(x, x) of every output m and sample; out[m] is [n]. */
 void ntk_samples_diagonal(const struct ntk_samples *s, double *const *out);
-/* For every sample of rows the twin of columns that is equal to it, -1: none; [rows->n]. */
-void ntk_samples_match(const struct ntk_samples *rows, const struct ntk_samples *columns, int64_t *match);
+/* For samples [i0, i0 + ni) of rows the twin of columns that is equal to it, -1: none; match is [rows->n]. */
+void ntk_samples_match(const struct ntk_samples *rows, const struct ntk_samples *columns, int64_t i0, int64_t ni,
+                       int64_t *match);
 /* Whether the number of side values is known only with the variances, or positions prepared. */
 bool ntk_samples_wait(const struct ntk_program *program);
 /* Peak bytes that samples of n, or of data that are not prepared yet (s NULL), take; sides included, and values for

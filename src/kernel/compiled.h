@@ -16,6 +16,12 @@ struct ntk_kernel {
     struct ntk_machine machine;
 };
 
+/* Samples prepared, sides included, for runs of parts of their pairs (ntk_job.i0 ...): x1 with x2, or NULL: with itself, as
+ * ntk_kernel_compute has them. held, what: as ntk_kernel_stream_for. Samples outlive the job, which ntk_kernel_end frees. */
+ntk_status ntk_kernel_begin(const ntk_kernel *kernel, const ntk_data *x1, const ntk_data *x2, size_t held, const char *what,
+                            struct ntk_job *job);
+void ntk_kernel_end(struct ntk_job *job);
+
 /* What takes long is said, and is not begun (NTK_EINVAL) unless it is forced. */
 ntk_status ntk_kernel_check_seconds(const ntk_kernel *kernel, double pairs);
 

@@ -225,35 +225,47 @@ static double pairs_of(const ntk_data *x1, const ntk_data *x2)
 }
 
 /* All memory is checked before the first pair and before side values are made. */
-static ntk_status run(const ntk_kernel *k, const ntk_data *x1, const ntk_data *x2, struct purpose purpose,
-                      ntk_sink_fn *sink, void *user)
+ntk_status ntk_kernel_begin(const ntk_kernel *k, const ntk_data *x1, const ntk_data *x2, size_t held, const char *what,
+                            struct ntk_job *job)
 {
     struct prepared p;
-    const char *units;
-    const double all = k->machine.backend->units(k->machine.compiled, x1->n, x2 ? x2->n : 0, &units);
     ntk_status status;
 
-    NTK_TRY(ntk_progress(k->ctx, units, 0, all));
+    NTK_TRY(check_preparation(k, x1, x2, (struct purpose){what, held}));
     status = prepare(k, k->dtype, x1, x2, false, &p);
     if (status == NTK_OK)
-        status = ntk_ctx_check_memory(k->ctx, work_bytes(k, x1, x2, &p) + purpose.held, purpose.what);
+        status = ntk_ctx_check_memory(k->ctx, work_bytes(k, x1, x2, &p) + held, what);
     for (int t = 0; t < (x2 ? 2 : 1) && status == NTK_OK; t++)
         status = ntk_samples_sides(p.s[t]);
     if (status == NTK_OK)
-        status = ntk_run(&p.run, sink, user);
-    forget(&p);
+        *job = p.run;
+    else
+        forget(&p);
     return status;
 }
 
-ntk_status ntk_kernel_stream_for(const ntk_kernel *kernel, const ntk_data *x1, const ntk_data *x2,
-                                 size_t held, const char *what, ntk_sink_fn *sink, void *user)
+void ntk_kernel_end(struct ntk_job *job)
 {
-    const struct purpose purpose = {what, held};
+    ntk_samples_release((struct ntk_samples *)(uintptr_t)job->rows);
+    if (job->columns != job->rows)
+        ntk_samples_release((struct ntk_samples *)(uintptr_t)job->columns);
+}
 
-    NTK_TRY(check_shapes(kernel, x1, x2));
-    NTK_TRY(ntk_kernel_check_seconds(kernel, pairs_of(x1, x2)));
-    NTK_TRY(check_preparation(kernel, x1, x2, purpose));
-    return run(kernel, x1, x2, purpose, sink, user);
+ntk_status ntk_kernel_stream_for(const ntk_kernel *k, const ntk_data *x1, const ntk_data *x2, size_t held, const char *what,
+                                 ntk_sink_fn *sink, void *user)
+{
+    const char *units;
+    const double all = k->machine.backend->units(k->machine.compiled, x1->n, x2 ? x2->n : 0, &units);
+    struct ntk_job job;
+    ntk_status status;
+
+    NTK_TRY(check_shapes(k, x1, x2));
+    NTK_TRY(ntk_kernel_check_seconds(k, pairs_of(x1, x2)));
+    NTK_TRY(ntk_progress(k->ctx, units, 0, all));
+    NTK_TRY(ntk_kernel_begin(k, x1, x2, held, what, &job));
+    status = ntk_run(&job, sink, user);
+    ntk_kernel_end(&job);
+    return status;
 }
 
 ntk_status ntk_kernel_compute_for(const ntk_kernel *kernel, const ntk_data *x1, const ntk_data *x2,

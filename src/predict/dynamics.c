@@ -420,7 +420,8 @@ ntk_status ntk_model_dynamics(const ntk_model *m, const double *times, size_t n_
                               const double *f0_train, const ntk_data *x, const double *f0_test,
                               double *train, double *test, double *var)
 {
-    const struct ntk_test at = ntk_test_of(x);
+    struct ntk_test at;
+    ntk_status status;
 
     NTK_TRY(ntk_model_check_samples(m));
     NTK_TRY(ntk_model_check_times(m, times, n_times, false));
@@ -428,12 +429,15 @@ ntk_status ntk_model_dynamics(const ntk_model *m, const double *times, size_t n_
         return ntk_fail(m->ctx, NTK_EINVAL,
                         "this model was fitted for t = infinity: fit it with finite_time = 1");
     NTK_TRY(ntk_check_given(m->ctx, "f0_train", f0_train, m->n * m->outputs));
-    NTK_TRY(ntk_check_given(m->ctx, "f0_test", f0_test, at.m * m->outputs));
+    NTK_TRY(ntk_check_given(m->ctx, "f0_test", f0_test, (x ? x->n : 0) * m->outputs));
     if ((test || var) && !x)
         return ntk_fail(m->ctx, NTK_EINVAL, "test predictions need test samples");
     if (test || var)
         NTK_TRY(ntk_kernel_check_shape(m->mean, "x", x));
     if (var)
         NTK_TRY(check_variances(m, times, n_times));
-    return ntk_model_follow(m, times, n_times, f0_train, &at, f0_test, train, test, var);
+    NTK_TRY(ntk_test_begin(m, test || var ? x : NULL, var && ntk_model_ensemble(&m->opts), &at));
+    status = ntk_model_follow(m, times, n_times, f0_train, &at, f0_test, train, test, var);
+    ntk_test_end(&at);
+    return status;
 }

@@ -9,7 +9,7 @@
 #include "base/sized.h"
 #include "kernel/kernel.h"
 #include "predict/model.h"
-#include "store/files.h"
+#include "store/store.h"
 
 static const ntk_fit_opts defaults = {
     .size = sizeof defaults, .posterior = NTK_POSTERIOR_NTK, .dtype = NTK_F64};
@@ -167,7 +167,7 @@ ntk_status ntk_model_bytes(ntk_ctx *ctx, const ntk_net *net, const ntk_data *x, 
     NTK_TRY(ntk_kernel_new(ctx, &net, 1, ntk_model_want(&o), o.dtype, x->shape, &kernel));
     status = ntk_kernel_scratch(kernel, x, NULL, bytes);
     if (status == NTK_OK && o.store)
-        *bytes += ntk_files_bytes(kernel, o.dtype, x->n, x->n);
+        *bytes += ntk_store_bytes(kernel, o.dtype, x->n, x->n);
     ntk_kernel_free(kernel);
     NTK_TRY(status);
     *bytes += ntk_model_matrices(&o, x->n, outputs);
@@ -237,20 +237,35 @@ static ntk_status not_positive(const ntk_model *m, const char *how)
 
 /* ---- the operator */
 
+/* The NNGP, of which only variances are made, need not be in a store. */
+ntk_status ntk_model_stored(const ntk_model *m, unsigned *want)
+{
+    unsigned there;
+
+    *want = ntk_model_want(&m->opts);
+    NTK_TRY(ntk_store_kernels(m->ctx, m->store, m->net, &there));
+    if (m->both && there == NTK_NTK)
+        *want = NTK_NTK;
+    return NTK_OK;
+}
+
 static ntk_status of_kernel(const ntk_model *m, const ntk_net *const *nets, size_t n_nets, size_t own,
                                      struct ntk_solution *s)
 {
-    const bool ensemble = m->both;
     const ntk_net *net = m->net;
-    const unsigned want = ntk_model_want(&m->opts);
+    unsigned want;
 
-    s->which = ensemble ? 1 : 0;
+    s->which = m->both ? 1 : 0;
     if (!m->store)
-        return ntk_operator_of_kernel(ensemble ? m->both : m->mean, m->x, &s->k);
-    s->which += own * (ensemble ? 2 : 1);
-    return ntk_operator_of_files(m->ctx, m->store, n_nets ? nets : &net, n_nets ? n_nets : 1, want, m->opts.dtype, m->x,
+        return ntk_operator_of_kernel(m->both ? m->both : m->mean, m->x, &s->k);
+    NTK_TRY(ntk_model_stored(m, &want));
+    s->which = want == (NTK_NNGP | NTK_NTK) ? 2 * own + 1 : own;
+    return ntk_operator_of_store(m->ctx, m->store, n_nets ? nets : &net, n_nets ? n_nets : 1, want, m->opts.dtype, m->x,
                                  &s->k);
 }
+
+/* Whether the operator has the NNGP matrix of an ensemble, before its own. */
+static bool has_nngp(const ntk_model *m) { return ntk_model_ensemble(&m->opts) && m->solution->which > 0; }
 
 static ntk_status of_given(const ntk_model *m, struct ntk_solution *s)
 {
@@ -317,7 +332,7 @@ ntk_status ntk_model_take(const ntk_model *m, struct ntk_taker *k, struct ntk_ta
     }
     NTK_TRY(ntk_model_solver(m));
     *k = ntk_solver_taker(s->solver);
-    if (ensemble && !s->nngp && !s->solver->class->eigen) { /* whose workspace is larger: it comes after */
+    if (has_nngp(m) && !s->nngp && !s->solver->class->eigen) { /* whose workspace is larger: it comes after */
         NTK_TRY(ntk_model_nngp(m));
         *nngp = ntk_packed_taker(s->own_nngp, 0);
     }
@@ -402,8 +417,10 @@ static ntk_status read_nngp(const ntk_model *m)
 
     NTK_TRY(ntk_model_nngp(m));
     taker = ntk_packed_taker(s->own_nngp, 0);
-    if (!net || m->store) /* the operator has its numbers */
+    if (!net || (m->store && has_nngp(m))) /* the operator has its numbers */
         return read_into(m, (struct ntk_taker){NULL, NULL}, taker);
+    if (m->store)
+        ntk_log(m->ctx, 0, "%s has no nngp matrix, which variances need: it is computed", m->store);
     NTK_TRY(ntk_kernel_new(m->ctx, &net, 1, NTK_NNGP, m->opts.dtype, m->x->shape, &kernel));
     status = ntk_operator_of_kernel(kernel, m->x, &o);
     if (status == NTK_OK) {

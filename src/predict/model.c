@@ -85,6 +85,8 @@ static ntk_status fill(ntk_model *m, const ntk_net *net, const double *y, int64_
         NTK_TRY(copy_net(m, net));
     if (opts->store && !(m->store = ntk_strdup(m->ctx, opts->store)))
         return NTK_ENOMEM;
+    if (m->store)
+        m->opts.keep = 0; /* it is read again from there */
     NTK_TRY(ntk_model_check_targets(m->ctx, m->n_all, y, outputs));
     NTK_TRY(ntk_model_weigh(m, opts));
     NTK_TRY(ntk_model_set_targets(m, y, outputs));

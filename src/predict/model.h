@@ -14,6 +14,7 @@
 #include "solve/solver.h"
 #include "solve/spectral.h"
 #include "store/packed.h"
+#include "store/store.h"
 
 #define NTK_SAMPLES_MAX (INT32_MAX / 2) /* LAPACK counts in int */
 
@@ -110,6 +111,8 @@ ntk_status ntk_model_set_targets(ntk_model *model, const double *y, int64_t outp
 
 /* Its operator. nets: those of a store that it shares with other models, of which it is number `own`; n_nets 0: its own. */
 ntk_status ntk_model_open(const ntk_model *model, const ntk_net *const *nets, size_t n_nets, size_t own);
+/* The kernels that it reads from its store. */
+ntk_status ntk_model_stored(const ntk_model *model, unsigned *want);
 /* Its solver, and room for an ensemble's NNGP matrix, empty. */
 ntk_status ntk_model_solver(const ntk_model *model);
 ntk_status ntk_model_nngp(const ntk_model *model);
@@ -144,8 +147,12 @@ struct ntk_test {
     int64_t m;
     const ntk_data *x;                /* or NULL */
     const ntk_test_matrices *given;
+    ntk_kernel_store *store;                 /* has their kernels; NULL: they are computed */
 };
-static inline struct ntk_test ntk_test_of(const ntk_data *x) { return (struct ntk_test){x ? x->n : 0, x, NULL}; }
+static inline struct ntk_test ntk_test_of(const ntk_data *x) { return (struct ntk_test){.m = x ? x->n : 0, .x = x}; }
+/* The same, and the model's store if its test part is of x; x may be NULL. ntk_test_end frees what it opened. */
+ntk_status ntk_test_begin(const ntk_model *model, const ntk_data *x, bool nngp, struct ntk_test *test);
+void ntk_test_end(const struct ntk_test *test);
 
 /* A panel is ntk_panel_rows(n) test samples. Kernel of test samples [first, first + rows) with all training samples, in
  * float64: mean's kernel into k, [rows][n]; with nngp not NULL (an ensemble's, of data) the NNGP kernel into nngp as well.

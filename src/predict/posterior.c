@@ -33,6 +33,41 @@ static ntk_status training_samples(const ntk_model *m, bool both, ntk_samples **
     return NTK_OK;
 }
 
+ntk_status ntk_test_begin(const ntk_model *m, const ntk_data *x, bool nngp, struct ntk_test *test)
+{
+    const ntk_net *net = m->net;
+    unsigned want;
+    ntk_kernel_store *s;
+    ntk_status status;
+    bool is;
+
+    *test = ntk_test_of(x);
+    if (!x || !m->store || !ntk_store_is_there(m->store))
+        return NTK_OK;
+    NTK_TRY(ntk_model_stored(m, &want));
+    if (nngp && !(want & NTK_NNGP))
+        return NTK_OK;
+    NTK_TRY(ntk_store_open(m->ctx, m->store, &net, 1, want, m->opts.dtype, m->x, NULL, NULL, &s));
+    status = ntk_store_is_test(s, x, &is);
+    if (status == NTK_OK && is) {
+        s->test = x; /* what is not finished of it is, then */
+        test->store = s;
+    } else {
+        ntk_store_free(s);
+    }
+    return status;
+}
+
+void ntk_test_end(const struct ntk_test *test) { ntk_store_free(test->store); }
+
+/* K is the store's last matrix. */
+static ntk_status stored_panel(ntk_kernel_store *s, int64_t first, int64_t rows, double *k, double *nngp)
+{
+    if (nngp)
+        NTK_TRY(ntk_store_rows(s, 0, 1, first, rows, nngp));
+    return ntk_store_rows(s, s->count - 1, 1, first, rows, k);
+}
+
 ntk_status ntk_model_panel(const ntk_model *m, const struct ntk_test *test, int64_t first, int64_t rows,
                            int panels, double *k, double *nngp)
 {
@@ -45,13 +80,17 @@ ntk_status ntk_model_panel(const ntk_model *m, const struct ntk_test *test, int6
         memcpy(k, test->given->k + (size_t)(first * m->n), (size_t)(rows * m->n) * sizeof *k);
         return NTK_OK;
     }
-    NTK_TRY(ntk_kernel_check_shape(m->mean, "x1", test->x));
-    NTK_TRY(training_samples(m, nngp, &training));
-    NTK_TRY(ntk_data_slice(test->x, first, rows, &slice));
-    status = ntk_kernel_compute_with(
-        nngp ? m->both : m->mean, slice, training,
-        ntk_bytes((double)panels * (double)rows * (double)m->n * sizeof *k), "predicting", out);
-    ntk_data_free(slice);
+    if (test->store) {
+        status = stored_panel(test->store, first, rows, k, nngp);
+    } else {
+        NTK_TRY(ntk_kernel_check_shape(m->mean, "x1", test->x));
+        NTK_TRY(training_samples(m, nngp, &training));
+        NTK_TRY(ntk_data_slice(test->x, first, rows, &slice));
+        status = ntk_kernel_compute_with(
+            nngp ? m->both : m->mean, slice, training,
+            ntk_bytes((double)panels * (double)rows * (double)m->n * sizeof *k), "predicting", out);
+        ntk_data_free(slice);
+    }
     if (status == NTK_OK && m->opts.dtype == NTK_F32) {
         ntk_model_widen(k, (size_t)(rows * m->n));
         if (nngp)
@@ -161,7 +200,7 @@ static ntk_status predict_panels(const ntk_model *m, const struct ntk_test *test
 
 ntk_status ntk_model_predict(const ntk_model *m, const ntk_data *x, double *mean, double *var)
 {
-    const struct ntk_test test = ntk_test_of(x);
+    struct ntk_test test;
     const size_t panel = (size_t)ntk_panel_rows(m->n) * (size_t)m->n;
     const bool ensemble = var && m->opts.posterior == NTK_POSTERIOR_NTK;
     bool wide; /* another panel to work in */
@@ -177,6 +216,7 @@ ntk_status ntk_model_predict(const ntk_model *m, const ntk_data *x, double *mean
     if (var)
         NTK_TRY(ntk_model_prior(m, x, var));
     wide = ensemble || (var && !has_half(m));
+    NTK_TRY(ntk_test_begin(m, x, ensemble, &test));
     blas = ntk_blas_begin(m->ctx->threads);
     k = ntk_alloc(m->ctx, panel, sizeof *k);
     if (ensemble)
@@ -189,6 +229,7 @@ ntk_status ntk_model_predict(const ntk_model *m, const ntk_data *x, double *mean
     free(nngp);
     free(work);
     ntk_blas_end(blas);
+    ntk_test_end(&test);
     return status;
 }
 
@@ -263,7 +304,7 @@ void ntk_symmetrise(int64_t n, double *a, double rounding)
 
 ntk_status ntk_model_covariance(const ntk_model *m, const ntk_data *x, double *mean, double *cov)
 {
-    const struct ntk_test test = ntk_test_of(x);
+    struct ntk_test test;
     const size_t panel = (size_t)x->n * (size_t)m->n;
     const bool ensemble = m->opts.posterior == NTK_POSTERIOR_NTK;
     bool wide; /* another panel to work in */
@@ -277,6 +318,7 @@ ntk_status ntk_model_covariance(const ntk_model *m, const ntk_data *x, double *m
                              "the covariance of this many samples"));
     NTK_TRY(ntk_model_solve(m));
     wide = ensemble || !has_half(m);
+    NTK_TRY(ntk_test_begin(m, x, ensemble, &test));
     blas = ntk_blas_begin(m->ctx->threads);
     k = ntk_alloc(m->ctx, panel, sizeof *k);
     if (ensemble)
@@ -301,5 +343,6 @@ ntk_status ntk_model_covariance(const ntk_model *m, const ntk_data *x, double *m
     free(nngp);
     free(work);
     ntk_blas_end(blas);
+    ntk_test_end(&test);
     return status;
 }

@@ -27,7 +27,7 @@ static void start_again(ntk_model *m, const ntk_fit_opts *o)
     m->opts = *o;
     m->opts.weights = m->opts.noise = NULL;
     m->opts.store = NULL;
-    m->opts.keep = o->keep || s->kept;
+    m->opts.keep = (o->keep && !m->store) || s->kept;
     ntk_ctx_release(m->ctx, s->held);
     s->held = 0;
     if (s->solver)

@@ -34,7 +34,7 @@ static ntk_status joint_kernel(ntk_model *const *models, size_t n, ntk_kernel **
     return status;
 }
 
-/* From one reading; of a store each model has an operator of its own, on the same files. */
+/* From one reading; of a store each model has an operator of its own, on the same file. */
 static ntk_status read(ntk_model *const *models, size_t n, const ntk_net *const *nets, struct ntk_taker *takers)
 {
     const ntk_model *m = models[0];
@@ -80,12 +80,14 @@ static ntk_status solve_together(ntk_model *const *models, size_t n, const ntk_n
 /* Makes a store that of all nets, where models are then solved one by one. */
 static ntk_status fill_store(const ntk_model *m, const ntk_net *const *nets, size_t n_nets)
 {
-    ntk_files *files;
+    ntk_kernel_store *store;
+    unsigned want;
     ntk_status status;
 
-    NTK_TRY(ntk_files_open(m->ctx, m->store, nets, n_nets, ntk_model_want(&m->opts), m->opts.dtype, m->x, NULL, &files));
-    status = ntk_files_compute(files, NULL);
-    ntk_files_free(files);
+    NTK_TRY(ntk_model_stored(m, &want));
+    NTK_TRY(ntk_store_open(m->ctx, m->store, nets, n_nets, want, m->opts.dtype, m->x, NULL, NULL, &store));
+    status = ntk_store_fill(store);
+    ntk_store_free(store);
     return status;
 }
 
@@ -127,27 +129,46 @@ ntk_status ntk_models_fit(ntk_ctx *ctx, const ntk_net *const *nets, size_t n_net
     return status;
 }
 
+/* Where a panel of all models comes from: their stores, or one kernel. */
+struct source {
+    const struct ntk_test *stored; /* [n] */
+    const ntk_kernel *kernel;      /* NULL: all stores have it */
+    ntk_samples *training;
+};
+
+static ntk_status panels(ntk_model *const *models, size_t n, const struct source *from, const ntk_data *x, int64_t first,
+                         int64_t rows, double **panel)
+{
+    const int64_t n_train = models[0]->n;
+    ntk_data *slice;
+    ntk_status status = NTK_OK;
+
+    for (size_t k = 0; k < n && !from->kernel && status == NTK_OK; k++)
+        status = ntk_model_panel(models[k], &from->stored[k], first, rows, (int)n, panel[k], NULL);
+    if (!from->kernel)
+        return status;
+    NTK_TRY(ntk_data_slice(x, first, rows, &slice));
+    status = ntk_kernel_compute_with(from->kernel, slice, from->training,
+                                     n * (size_t)rows * (size_t)n_train * sizeof(double), "predicting",
+                                     (void *const *)panel);
+    ntk_data_free(slice);
+    for (size_t k = 0; k < n && status == NTK_OK && models[0]->opts.dtype == NTK_F32; k++)
+        ntk_model_widen(panel[k], (size_t)(rows * n_train));
+    return status;
+}
+
 /* K(x, X) c of all models, c[k] [columns][n], out[k] [m][columns]. */
-static ntk_status apply(ntk_model *const *models, size_t n, const ntk_kernel *kernel, const ntk_data *x,
-                        ntk_samples *training, int64_t columns, double *const *c, double *const *out, double **panel)
+static ntk_status apply(ntk_model *const *models, size_t n, const struct source *from, const ntk_data *x, int64_t columns,
+                        double *const *c, double *const *out, double **panel)
 {
     const ntk_model *m = models[0];
     const int64_t most = ntk_panel_rows(m->n);
 
     for (int64_t first = 0; first < x->n; first += most) {
         const int64_t rows = x->n - first < most ? x->n - first : most;
-        ntk_data *slice;
-        ntk_status status;
 
-        NTK_TRY(ntk_data_slice(x, first, rows, &slice));
-        status = ntk_kernel_compute_with(kernel, slice, training,
-                                         n * (size_t)rows * (size_t)m->n * sizeof(double), "predicting",
-                                         (void *const *)panel);
-        ntk_data_free(slice);
-        NTK_TRY(status);
+        NTK_TRY(panels(models, n, from, x, first, rows, panel));
         for (size_t k = 0; k < n; k++) {
-            if (m->opts.dtype == NTK_F32)
-                ntk_model_widen(panel[k], (size_t)(rows * m->n));
             ntk_model_panel_times(models[k], rows, panel[k], columns, c[k], out[k] + first * columns);
             NTK_TRY(ntk_check_finite(m->ctx, "the predictions", out[k] + first * columns, rows, columns));
         }
@@ -174,21 +195,33 @@ static ntk_status apply_together(ntk_model *const *models, size_t n, const ntk_d
     const size_t entries = (size_t)ntk_panel_rows(m->n) * (size_t)m->n;
     const struct ntk_blas blas = ntk_blas_begin(m->ctx->threads);
     double **panel = ntk_alloc_zero(m->ctx, n, sizeof *panel);
+    struct ntk_test *stored = ntk_alloc_zero(m->ctx, n, sizeof *stored);
+    struct source from = {.stored = stored};
     ntk_kernel *kernel = NULL;
-    ntk_samples *training = NULL;
-    ntk_status status = panel ? joint_kernel(models, n, &kernel) : NTK_ENOMEM;
+    ntk_status status = panel && stored ? NTK_OK : NTK_ENOMEM;
+    bool all = true;
 
+    for (size_t k = 0; k < n && status == NTK_OK; k++) {
+        status = ntk_test_begin(models[k], x, false, &stored[k]);
+        all = all && stored[k].store;
+    }
+    if (status == NTK_OK && !all)
+        status = joint_kernel(models, n, &kernel);
     for (size_t k = 0; k < n && status == NTK_OK; k++) {
         panel[k] = ntk_alloc(m->ctx, entries, sizeof **panel);
         status = panel[k] ? NTK_OK : NTK_ENOMEM;
     }
+    if (status == NTK_OK && kernel)
+        status = ntk_samples_new(kernel, m->x, NULL, &from.training);
+    from.kernel = kernel;
     if (status == NTK_OK)
-        status = ntk_samples_new(kernel, m->x, NULL, &training);
-    if (status == NTK_OK)
-        status = apply(models, n, kernel, x, training, columns, c, out, panel);
-    ntk_samples_free(training);
-    for (size_t k = 0; panel && k < n; k++)
+        status = apply(models, n, &from, x, columns, c, out, panel);
+    ntk_samples_free(from.training);
+    for (size_t k = 0; panel && stored && k < n; k++) {
         free(panel[k]);
+        ntk_test_end(&stored[k]);
+    }
+    free(stored);
     free(panel);
     ntk_kernel_free(kernel);
     ntk_blas_end(blas);

@@ -88,13 +88,36 @@ one_by_one() { # FILES COMMAND ...
 
 one_by_one K.npy ntk kernel --net "$net" --x1 six.csv --quiet --out K.npy
 one_by_one K.npz ntk kernel --net "$net" --x1 six.csv --quiet --get both --out K.npz
-one_by_one K.h5 ntk kernel --net "$net" --x1 six.csv --quiet --get both --out K.h5
 one_by_one m.h5 ntk fit --net "$net" --train six.csv --diag-reg 1e-3 --factor --quiet --out m.h5
 one_by_one Y.npz ntk predict --model model.h5 --x six.csv --std --quiet --out Y.npz
 one_by_one F.npz ntk dynamics --net "$net" --train six.csv --test six.csv --times 1 --quiet --out F.npz
 one_by_one p.h5 ntk init --net "$net" --input-shape 2 --out p.h5
 one_by_one a.npy ntk apply --params params.h5 --x six.csv --quiet --out a.npy
 one_by_one k.npy ntk empirical --params params.h5 --x1 six.csv --quiet --out k.npy
+
+# A store is not there, or good, after any of them, and goes on to the same bytes.
+store() { # FAULTS, with K
+    pattern=$1 k=1
+    while rm -f S.h5 && with "$(echo "$pattern" | sed "s/K/$k/")" $kernel --out S.h5; do
+        case $code in
+        0 | 137) ;;
+        2) grep -q "^ntk kernel: cannot write S.h5: No space left on device$" new/said || problem "does not say why" ;;
+        *) problem "ended otherwise" ;;
+        esac
+        [ ! -e S.h5 ] || ntk kernel --verify S.h5 --quiet || problem "is not good"
+        ntk kernel --net "$net" --x1 six.csv --quiet --get both --out S.h5 && cmp S.h5 whole.h5 || problem "does not go on"
+        k=$((k + 1))
+    done
+    [ $k -gt 4 ] || problem "no faults"
+}
+kernel="ntk kernel --net $(echo "$net" | tr -d ' ') --x1 six.csv --quiet --get both"
+$kernel --out whole.h5
+name="a store"
+for faults in any:K:ENOSPC write:K+:ENOSPC any:K:KILL; do
+    store $faults
+done
+echo "$name"
+rm -f S.h5 whole.h5 .ntk-*
 
 echo "a full disk"
 reference p.h5 ntk init --net "$net" --input-shape 2 --out p.h5

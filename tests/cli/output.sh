@@ -89,8 +89,9 @@ mkfifo pipe.npy pipe.h5
 $kernel pipe.npy &
 cmp pipe.npy K.npy
 wait $!
-cat pipe.h5 &
 try ntk kernel --net 'fc()' --x1 six.csv --quiet --out pipe.h5
+cat pipe.h5 &
+try ntk fit --net 'fc()' --train six.csv --diag-reg 1 --quiet --out pipe.h5
 wait $!
 ntk init --net 'Dense(2)' --input-shape 2 --out /dev/null | tail -n 1
 rm -r pipe.npy pipe.h5 link.npy sub log.csv

@@ -58,10 +58,10 @@ one_by_one 1e-5,1e-4,1e-3,1e-2,1e-1,1 1e-6 $digits --loo
 one_by_one 1e-4,1e-2 1e-6 $digits --time 10
 
 echo "the kernel is computed once"
-$eval --diag-reg 1e-6,1e-4,1e-2 --store T --json >stored.json && ls T
-rm T/*.f64
-ntk eval --net 'fc(depth=3)' --train digits/train --test digits/test --train-limit 200 --diag-reg 1e-6,1e-4 --store T 2>&1 >/dev/null |
-    grep -c blocks
+$eval --diag-reg 1e-6,1e-4,1e-2 --kernel T.h5 --json >stored.json
+rm T.h5
+ntk eval --net 'fc(depth=3)' --train digits/train --test digits/test --train-limit 200 --diag-reg 1e-6,1e-4 --kernel T.h5 2>&1 >/dev/null |
+    grep -c tiles
 
 echo "auto"
 sources="--train line.csv --targets raw --net fc(depth=1)"

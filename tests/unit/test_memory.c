@@ -126,7 +126,7 @@ static void remove_store(void)
 {
     char command[100];
 
-    snprintf(command, sizeof command, "rm -rf '%s/store'", work);
+    snprintf(command, sizeof command, "rm -f '%s/store.h5'", work);
     assert_int_equal(system(command), 0);
 }
 
@@ -135,7 +135,7 @@ static int run(const char *command, long failing, unsigned seconds)
     int status = 0;
     pid_t pid;
 
-    if (strstr(command, "--store"))
+    if (strstr(command, "store.h5"))
         remove_store();
     pid = fork();
     if (pid == 0)
@@ -200,7 +200,7 @@ static struct command commands[] = {
     {"kernel|--net|cntk(depth=2)|--x1|digits/test|--x2|digits/"
      "train|--train-limit|3|--test-limit|2|--dtype|float32|--out|k.h5",
      false, "hdf5"},
-    {"kernel|--net|" BRANCHES "|--get|both|--x1|" SAMPLES "|--store|store", false, ""},
+    {"kernel|--net|" BRANCHES "|--get|both|--x1|" SAMPLES "|--out|store.h5", false, ""},
     {"kernel|--net|fc(depth=1)|--x1|" DATA "deflated.npz|--out|k.npy", false, ""},
     {"kernel|--net|fc(depth=1)|--x1|" DATA "xy.h5|--out|k.npy", false, "hdf5"},
     {"kernel|--net|fc(depth=1)|--x1|" DATA "version2.npy|--out|k.npy", false, ""},

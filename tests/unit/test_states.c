@@ -181,12 +181,13 @@ static void models_of_different_outputs_predict(void **state)
 /* Several models that are fitted one by one share a store of the samples that weights leave. */
 static void a_store_is_of_the_samples_that_are_left(void **state)
 {
-    char folder[] = "/tmp/ntk-test-XXXXXX", command[60];
+    char folder[] = "/tmp/ntk-test-XXXXXX", command[60], store[60];
     double weights[N], got[M * C], want[M * C];
 
     (void)state;
     assert_non_null(mkdtemp(folder));
     snprintf(command, sizeof command, "rm -r %s", folder);
+    snprintf(store, sizeof store, "%s/K.h5", folder);
     for (int i = 0; i < N; i++)
         weights[i] = i % 4;
     for (int covariance = 1; covariance >= 0; covariance--) {
@@ -197,7 +198,7 @@ static void a_store_is_of_the_samples_that_are_left(void **state)
         o.covariance = covariance;
         o.posterior = NTK_POSTERIOR_NNGP;
         fresh = fit_to(y, C, &o);
-        o.store = folder;
+        o.store = store;
         assert_ok(ctx, ntk_models_fit(ctx, (const ntk_net *const *)nets, 2, train, y, C, &o, models));
         assert_ok(ctx, ntk_model_predict(models[0], test, got, NULL));
         assert_ok(ctx, ntk_model_predict(fresh, test, want, NULL));

@@ -1,41 +1,52 @@
 /* SPDX-License-Identifier: MIT
  *
- * The store of files: the same entries as in one call, by all ways of reading, with blocks of several rows; rows that
- * cross files; what is read of a part; cancelling and going on; progress over all blocks; memory.
+ * Stores of kernels in a file: bit by bit the entries of one call, by all ways of reading; lists that have more than is asked
+ * for; what differs is refused; cancelling and going on; bytes that change, files that are cut short, disks that are full;
+ * progress over all tiles; memory.
  */
-#include "files.h"
-#include "store/files.h"
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
-#define N 37
-#define M 11
+#include "files.h"
+#include "store/store.h"
+
+#define N 700 /* three rows of tiles of 256 */
+#define M 300
 #define D 5
 
 static const char *const texts[] = {"serial(Dense(9, W_std=1.4, b_std=0.1), Relu(), Dense(1))",
-                                    "serial(Dense(9), Erf(), Dense(5), Relu(), Dense(1))"};
+                                    "serial(Dense(9), Gelu(), Dense(5), Relu(), Dense(1))"};
 
 struct problem {
     ntk_net *nets[2];
     ntk_data *x, *test;
+    ntk_dtype dtype;
     double numbers[(N + M) * D];
-    double *k[4], *cross[4]; /* [N][N], [M][N], in float64 */
+    unsigned char *k[4], *cross[4]; /* [N][N], [M][N] of dtype */
 };
 
-static void begin(struct fixture *f, struct problem *p)
+static void begin(struct fixture *f, struct problem *p, ntk_dtype dtype)
 {
     uint64_t seed = 3;
     ntk_kernel *kernel;
 
+    p->dtype = dtype;
     for (int i = 0; i < (N + M) * D; i++)
         p->numbers[i] = test_normal(&seed);
+    memcpy(p->numbers + 650 * D, p->numbers + 20 * D, D * sizeof(double));       /* equal samples in other tiles */
+    memcpy(p->numbers + (N + 299) * D, p->numbers + 300 * D, D * sizeof(double)); /* and parts */
     for (int i = 0; i < 2; i++)
         assert_ok(f->ctx, ntk_net_parse(f->ctx, texts[i], &p->nets[i]));
     assert_ok(f->ctx, ntk_data_view(f->ctx, p->numbers, NTK_F64, N, (ntk_shape){0, 1, 1, D}, &p->x));
     assert_ok(f->ctx, ntk_data_view(f->ctx, p->numbers + N * D, NTK_F64, M, (ntk_shape){0, 1, 1, D}, &p->test));
     for (int m = 0; m < 4; m++) {
-        p->k[m] = calloc(N * N, sizeof *p->k[m]);
-        p->cross[m] = calloc(M * N, sizeof *p->cross[m]);
+        p->k[m] = calloc(N * N, dtype);
+        p->cross[m] = calloc(M * N, dtype);
     }
-    assert_ok(f->ctx, ntk_kernel_new(f->ctx, (const ntk_net *const *)p->nets, 2, NTK_NNGP | NTK_NTK, NTK_F64,
+    assert_ok(f->ctx, ntk_kernel_new(f->ctx, (const ntk_net *const *)p->nets, 2, NTK_NNGP | NTK_NTK, dtype,
                                      ntk_data_shape(p->x), &kernel));
     assert_ok(f->ctx, ntk_kernel_compute(kernel, p->x, NULL, (void *const *)p->k));
     assert_ok(f->ctx, ntk_kernel_compute(kernel, p->test, p->x, (void *const *)p->cross));
@@ -54,180 +65,143 @@ static void end(struct problem *p)
     }
 }
 
-/* With so many rows in a file: a folder's text decides. */
-static ntk_files *open_files(struct fixture *f, const struct problem *p, const char *folder, bool test, int64_t rows)
-{
-    char command[400];
-    ntk_files *files;
+#define BOUND ((size_t)40 << 20) /* with which tiles are small: of 256 */
 
-    assert_ok(f->ctx, ntk_files_open(f->ctx, path_of(f, folder), (const ntk_net *const *)p->nets, 2, NTK_NNGP | NTK_NTK,
-                                     NTK_F64, test ? p->test : p->x, test ? p->x : NULL, &files));
-    if (files->block == rows)
-        return files;
-    ntk_files_free(files);
-    snprintf(command, sizeof command, "sed -i 's/^rows in a file: .*/rows in a file: %d/' %s/store.txt", (int)rows,
-             f->path);
-    assert_int_equal(system(command), 0);
-    return open_files(f, p, folder, test, rows);
+/* All matrices and both parts, in tiles of 256. */
+static ntk_kernel_store *open_store(struct fixture *f, const struct problem *p, const char *name)
+{
+    ntk_kernel_store *s;
+
+    ntk_ctx_set_memory(f->ctx, BOUND);
+    assert_ok(f->ctx, ntk_store_open(f->ctx, path_of(f, name), (const ntk_net *const *)p->nets, 2, NTK_NNGP | NTK_NTK,
+                                     p->dtype, p->x, NULL, p->test, &s));
+    ntk_ctx_set_memory(f->ctx, 0);
+    assert_int_equal(s->part[NTK_STORE_MAIN].b1, p->dtype == NTK_F32 ? 512 : 256);
+    return s;
 }
 
-static void assert_same(int64_t n, const double *got, const double *want)
+static void fill_store(struct fixture *f, const struct problem *p, const char *name)
 {
-    for (int64_t i = 0; i < n; i++)
-        assert_near(got[i], want[i], 1e-14, 1);
+    ntk_kernel_store *s = open_store(f, p, name);
+
+    assert_ok(f->ctx, ntk_store_fill(s));
+    ntk_store_free(s);
 }
 
-/* Rows of a symmetric matrix from a column on are whole, whatever files they are in. */
-static void check_rows(struct fixture *f, ntk_files *files, const double *k, size_t m)
-{
-    double rows[N * N];
+/* ---- entries */
 
-    for (int64_t i0 = 0; i0 < N; i0 += 3)
-        for (int64_t ni = 1; i0 + ni <= N; ni += 5) {
-            assert_ok(f->ctx, ntk_files_rows(files, m, i0, ni, rows));
-            for (int64_t i = 0; i < ni; i++)
-                assert_same(N - i0, rows + i * (N - i0), k + (i0 + i) * N + i0);
+static void check_rows(struct fixture *f, ntk_kernel_store *s, const struct problem *p, size_t m)
+{
+    const size_t row = N * p->dtype;
+    unsigned char *rows = malloc(N * row);
+
+    for (int64_t i0 = 0; i0 < N; i0 += 171)
+        for (int64_t ni = 1; i0 + ni <= N; ni += 283) {
+            assert_ok(f->ctx, ntk_store_rows(s, m, 0, i0, ni, rows));
+            assert_memory_equal(rows, p->k[m] + (size_t)i0 * row, (size_t)ni * row);
+            if (i0 + ni > M)
+                continue;
+            assert_ok(f->ctx, ntk_store_rows(s, m, 1, i0, ni, rows));
+            assert_memory_equal(rows, p->cross[m] + (size_t)i0 * row, (size_t)ni * row);
         }
-    assert_fails(f->ctx, NTK_EINVAL, "rows 36 to 37", ntk_files_rows(files, m, N - 1, 2, rows));
-    assert_fails(f->ctx, NTK_EINVAL, "of matrix 4", ntk_files_rows(files, 4, 0, 1, rows));
+    assert_fails(f->ctx, NTK_EINVAL, "rows 699 to 700", ntk_store_rows(s, m, 0, N - 1, 2, rows));
+    assert_fails(f->ctx, NTK_EINVAL, "of matrix 4", ntk_store_rows(s, 4, 0, 0, 1, rows));
+    free(rows);
 }
 
-static void all_ways_of_reading(void **state)
+static void bits_are_those_of_one_call(void **state)
 {
-    static const int64_t blocks[] = {1, 5, 36, N};
+    static const ntk_dtype dtypes[] = {NTK_F64, NTK_F32};
     struct fixture *f = *state;
-    struct problem p;
-    double *out[4];
+    static struct problem p;
 
-    begin(f, &p);
-    for (int m = 0; m < 4; m++)
-        out[m] = malloc(N * N * sizeof *out[m]);
-    for (size_t b = 0; b < sizeof blocks / sizeof *blocks; b++) {
-        char folder[16];
-        ntk_files *files;
+    for (int k = 0; k < 2; k++) {
+        const char *name = k ? "single.h5" : "double.h5";
+        ntk_kernel_store *s;
+        unsigned char *out[4];
 
-        snprintf(folder, sizeof folder, "train%zu", b);
-        files = open_files(f, &p, folder, false, blocks[b]);
-        assert_ok(f->ctx, ntk_files_compute(files, (void *const *)out));
+        begin(f, &p, dtypes[k]);
+        for (int m = 0; m < 4; m++)
+            out[m] = malloc(N * N * p.dtype);
+        fill_store(f, &p, name);
+        assert_ok(f->ctx, ntk_store_read(f->ctx, path_of(f, name), &s));
+        assert_ok(f->ctx, ntk_store_compute(s, (void *const *)out));
         for (size_t m = 0; m < 4; m++) {
-            assert_same(N * N, out[m], p.k[m]);
-            check_rows(f, files, p.k[m], m);
+            assert_memory_equal(out[m], p.k[m], N * N * p.dtype);
+            check_rows(f, s, &p, m);
+            free(out[m]);
         }
-        ntk_files_free(files);
-        snprintf(folder, sizeof folder, "test%zu", b);
-        files = open_files(f, &p, folder, true, blocks[b] < M ? blocks[b] : M);
-        assert_ok(f->ctx, ntk_files_compute(files, (void *const *)out));
-        for (size_t m = 0; m < 4; m++) {
-            assert_same(M * N, out[m], p.cross[m]);
-            assert_ok(f->ctx, ntk_files_rows(files, m, 3, 7, out[0]));
-            assert_same(7 * N, out[0], p.cross[m] + 3 * N);
-        }
-        ntk_files_free(files);
+        ntk_store_free(s);
+        end(&p);
     }
-    for (int m = 0; m < 4; m++)
-        free(out[m]);
-    end(&p);
 }
 
-/* The kernel comes in blocks, of which those above the diagonal are put below it too. */
-static void rows_of_many_blocks(void **state)
+/* With positions tiles begin anywhere; few pairs in a batch are summed in the order of many. */
+static void images_too(void **state)
 {
-    enum { MANY = 700 };
+    enum { IMAGES = 150, SIDE = 6 };
     struct fixture *f = *state;
-    double *x = malloc(MANY * D * sizeof *x), *k[2], *want[2];
-    struct problem p;
-    ntk_files *files;
+    double *x = malloc(sizeof(double[IMAGES][SIDE * SIDE])), *want = malloc(sizeof(double[IMAGES][IMAGES])), *got;
+    uint64_t seed = 5;
     ntk_kernel *kernel;
+    ntk_kernel_store *s;
     ntk_data *data;
-    uint64_t seed = 8;
+    ntk_net *net;
 
-    begin(f, &p);
-    for (int i = 0; i < MANY * D; i++)
+    got = malloc(sizeof(double[IMAGES][IMAGES]));
+    for (int i = 0; i < IMAGES * SIDE * SIDE; i++)
         x[i] = test_normal(&seed);
-    for (int m = 0; m < 2; m++) {
-        k[m] = malloc(sizeof(double[MANY * MANY]));
-        want[m] = malloc(sizeof(double[MANY * MANY]));
-    }
-    assert_ok(f->ctx, ntk_data_view(f->ctx, x, NTK_F64, MANY, (ntk_shape){0, 1, 1, D}, &data));
-    assert_ok(f->ctx, ntk_kernel_new(f->ctx, (const ntk_net *const *)p.nets, 1, NTK_NNGP | NTK_NTK, NTK_F64,
-                                     ntk_data_shape(data), &kernel));
-    assert_ok(f->ctx, ntk_kernel_compute(kernel, data, NULL, (void *const *)want));
-    assert_ok(f->ctx, ntk_files_open(f->ctx, path_of(f, "store"), (const ntk_net *const *)p.nets, 1, NTK_NNGP | NTK_NTK,
-                                     NTK_F64, data, NULL, &files));
-    assert_int_equal(files->block, MANY);
-    assert_ok(f->ctx, ntk_files_compute(files, (void *const *)k));
-    for (size_t m = 0; m < 2; m++) {
-        assert_same(MANY * MANY, k[m], want[m]);
-        assert_ok(f->ctx, ntk_files_rows(files, m, 0, MANY, k[m])); /* as they are in the file */
-        assert_same(MANY * MANY, k[m], want[m]);
-    }
-    ntk_files_free(files);
+    assert_ok(f->ctx, ntk_net_parse(f->ctx, "cntk(depth=2, pool='gap')", &net));
+    assert_ok(f->ctx, ntk_data_view(f->ctx, x, NTK_F64, IMAGES, (ntk_shape){2, SIDE, SIDE, 1}, &data));
+    assert_ok(f->ctx, ntk_kernel_new(f->ctx, (const ntk_net *const *)&net, 1, NTK_NTK, NTK_F64, ntk_data_shape(data), &kernel));
+    assert_ok(f->ctx, ntk_kernel_compute(kernel, data, NULL, (void *[]){want}));
+    ntk_ctx_set_memory(f->ctx, 1 << 20);
+    assert_ok(f->ctx, ntk_store_open(f->ctx, path_of(f, "images.h5"), (const ntk_net *const *)&net, 1, NTK_NTK, NTK_F64, data,
+                                     NULL, NULL, &s));
+    ntk_ctx_set_memory(f->ctx, 0);
+    assert_int_equal(s->part[NTK_STORE_MAIN].b1, 128);
+    assert_ok(f->ctx, ntk_store_compute(s, (void *[]){got}));
+    assert_memory_equal(got, want, sizeof(double[IMAGES][IMAGES]));
+    ntk_store_free(s);
     ntk_kernel_free(kernel);
     ntk_data_free(data);
-    for (int m = 0; m < 2; m++) {
-        free(k[m]);
-        free(want[m]);
-    }
+    ntk_net_free(net);
     free(x);
-    end(&p);
+    free(want);
+    free(got);
 }
 
-/* ---- folders that others change meanwhile */
-
-static void shell(const char *what, const struct fixture *f, const char *file)
-{
-    char command[400];
-
-    snprintf(command, sizeof command, "%s %s/%s", what, f->dir, file);
-    assert_int_equal(system(command), 0);
-}
-
-static int remove_all(const ntk_block *b, void *user)
-{
-    if (b->i0 == 0 && b->j0 == 0)
-        shell("rm -f", user, "store/*.f64");
-    return 0;
-}
-
-static int stop(const ntk_block *b, void *user)
-{
-    (void)b, (void)user;
-    return 1;
-}
-
-static void what_is_gone_is_said(void **state)
+/* Rows by columns: no half is left out. */
+static void rectangles(void **state)
 {
     struct fixture *f = *state;
-    struct ntk_reading r = {.ni = N, .what = "rows", .sink = stop, .user = f};
-    struct problem p;
+    static struct problem p;
+    double *out[2] = {malloc(sizeof(double[M][N])), malloc(sizeof(double[M][N]))};
     struct ntk_operator *o;
-    ntk_files *files;
+    ntk_kernel_store *s;
 
-    begin(f, &p);
-    ntk_files_free(open_files(f, &p, "store", false, 7));
-    assert_ok(f->ctx, ntk_operator_of_files(f->ctx, path_of(f, "store"), (const ntk_net *const *)p.nets, 2,
-                                            NTK_NNGP | NTK_NTK, NTK_F64, p.x, &o));
-    assert_fails(f->ctx, NTK_ECANCEL, "cancelled by the receiver", o->class->stream(o, &r));
-    r.sink = remove_all;
-    assert_fails(f->ctx, NTK_EIO, "cannot be read as a whole: remove it", o->class->stream(o, &r));
-    ntk_operator_free(o);
-    files = open_files(f, &p, "store", false, 7);
-    shell("rm -r", f, "store");
-    assert_fails(f->ctx, NTK_EIO, "cannot write", ntk_files_compute(files, NULL));
-    shell("touch", f, "store");
-    assert_fails(f->ctx, NTK_EIO, "cannot be read: Not a directory", ntk_files_compute(files, NULL));
-    ntk_files_free(files);
-    assert_fails(f->ctx, NTK_EIO, "cannot write /proc/store.txt",
-                 ntk_files_open(f->ctx, "/proc", (const ntk_net *const *)p.nets, 2, NTK_NNGP | NTK_NTK, NTK_F64, p.x, NULL,
-                                &files));
+    begin(f, &p, NTK_F64);
+    assert_ok(f->ctx, ntk_store_open(f->ctx, path_of(f, "r.h5"), (const ntk_net *const *)p.nets, 2, NTK_NTK, NTK_F64, p.test,
+                                     p.x, NULL, &s));
+    assert_ok(f->ctx, ntk_store_compute(s, (void *const *)out));
+    assert_memory_equal(out[0], p.cross[1], sizeof(double[M][N]));
+    assert_memory_equal(out[1], p.cross[3], sizeof(double[M][N]));
+    assert_fails(f->ctx, NTK_EINVAL, "not of samples with themselves", ntk_operator_of_stored(s, &o));
+    assert_fails(f->ctx, NTK_EINVAL, "has no test part", ntk_store_rows(s, 0, 1, 0, 1, out[0]));
+    ntk_store_free(s);
+    assert_fails(f->ctx, NTK_EINVAL, "x2 must be NULL",
+                 ntk_store_open(f->ctx, path_of(f, "r.h5"), (const ntk_net *const *)p.nets, 2, NTK_NTK, NTK_F64, p.test, p.x,
+                                p.x, &s));
+    free(out[0]);
+    free(out[1]);
     end(&p);
 }
 
 /* ---- the operator */
 
 struct taken {
-    double k[N * N];
-    int count[N * N];
+    double *k; /* [N][N] */
+    int *count;
     int64_t i0, ni;
 };
 
@@ -247,33 +221,16 @@ static int take(const ntk_block *b, void *user)
     return 0;
 }
 
-static void operator_of_a_list_that_has_more(void **state)
+static int stop(const ntk_block *b, void *user)
 {
-    struct fixture *f = *state;
-    struct problem p;
-    struct ntk_operator *o;
-    double diagonal[N], x[2 * N], product[2 * N];
+    (void)b, (void)user;
+    return 1;
+}
 
-    begin(f, &p);
-    ntk_files_free(open_files(f, &p, "store", false, 7));
-    /* the second net alone is among them */
-    assert_ok(f->ctx, ntk_operator_of_files(f->ctx, path_of(f, "store"), (const ntk_net *const *)p.nets + 1, 1,
-                                            NTK_NNGP | NTK_NTK, NTK_F64, p.x, &o));
-    for (int64_t i0 = 0; i0 < N; i0 += 4)
-        for (int64_t ni = 1; i0 + ni <= N; ni += 3) {
-            struct taken t = {.i0 = i0, .ni = ni};
-            const struct ntk_reading r = {.i0 = i0, .ni = ni, .what = "rows", .sink = take, .user = &t};
+static void check_product(struct fixture *f, struct ntk_operator *o, const double *k)
+{
+    double *x = malloc(sizeof(double[2][N])), *product = malloc(sizeof(double[2][N])), *again = malloc(sizeof(double[2][N]));
 
-            assert_ok(f->ctx, o->class->stream(o, &r));
-            for (int64_t i = i0; i < i0 + ni; i++)
-                for (int64_t j = i; j < N; j++) {
-                    assert_int_equal(t.count[i * N + j], 1);
-                    assert_near(t.k[i * N + j], p.k[3][i * N + j], 1e-14, 1);
-                }
-        }
-    assert_ok(f->ctx, ntk_operator_diagonal(o, 1, diagonal));
-    for (int i = 0; i < N; i++)
-        assert_near(diagonal[i], p.k[3][i * N + i], 1e-14, 1);
     for (int i = 0; i < 2 * N; i++)
         x[i] = cos(i);
     assert_ok(f->ctx, ntk_operator_apply(o, 0, 2, x, product));
@@ -282,11 +239,166 @@ static void operator_of_a_list_that_has_more(void **state)
             double sum = 0;
 
             for (int j = 0; j < N; j++)
-                sum += p.k[2][i * N + j] * x[c * N + j];
-            assert_near(product[c * N + i], sum, 1e-13, 10);
+                sum += k[i * N + j] * x[c * N + j];
+            assert_near(product[c * N + i], sum, 1e-13, 100);
         }
+    assert_ok(f->ctx, ntk_ctx_set_threads(f->ctx, 3));
+    assert_ok(f->ctx, ntk_operator_apply(o, 0, 2, x, again));
+    assert_memory_equal(again, product, sizeof(double[2][N]));
+    assert_ok(f->ctx, ntk_ctx_set_threads(f->ctx, 0));
+    free(x);
+    free(product);
+    free(again);
+}
+
+static void operator_of_a_list_that_has_more(void **state)
+{
+    struct fixture *f = *state;
+    static struct problem p;
+    struct ntk_reading stopped = {.ni = N, .what = "rows", .sink = stop};
+    struct ntk_operator *o;
+    double diagonal[N];
+
+    begin(f, &p, NTK_F64);
+    ntk_store_free(open_store(f, &p, "store.h5"));
+    /* the second net alone is among them */
+    assert_ok(f->ctx, ntk_operator_of_store(f->ctx, path_of(f, "store.h5"), (const ntk_net *const *)p.nets + 1, 1,
+                                            NTK_NNGP | NTK_NTK, NTK_F64, p.x, &o));
+    for (int64_t i0 = 0; i0 < N; i0 += 180)
+        for (int64_t ni = 1; i0 + ni <= N; ni += 230) {
+            struct taken t = {.k = calloc(N * N, sizeof(double)), .count = calloc(N * N, sizeof(int)), .i0 = i0, .ni = ni};
+            const struct ntk_reading r = {.i0 = i0, .ni = ni, .what = "rows", .sink = take, .user = &t};
+
+            assert_ok(f->ctx, o->class->stream(o, &r));
+            for (int64_t i = i0; i < i0 + ni; i++)
+                for (int64_t j = i; j < N; j++) {
+                    assert_int_equal(t.count[i * N + j], 1);
+                    assert_near(t.k[i * N + j], ((const double *)(const void *)p.k[3])[i * N + j], 1e-14, 1);
+                }
+            free(t.k);
+            free(t.count);
+        }
+    assert_fails(f->ctx, NTK_ECANCEL, "cancelled by the receiver", o->class->stream(o, &stopped));
+    assert_ok(f->ctx, ntk_operator_diagonal(o, 1, diagonal));
+    for (int i = 0; i < N; i++)
+        assert_near(diagonal[i], ((const double *)(const void *)p.k[3])[i * N + i], 1e-14, 1);
+    check_product(f, o, (const double *)(const void *)p.k[2]);
     ntk_operator_free(o);
     end(&p);
+}
+
+static void products_with_float32_entries(void **state)
+{
+    struct fixture *f = *state;
+    static struct problem p;
+    struct ntk_operator *o;
+    double *wide = malloc(sizeof(double[N][N]));
+
+    begin(f, &p, NTK_F32);
+    ntk_store_free(open_store(f, &p, "store.h5"));
+    assert_ok(f->ctx, ntk_operator_of_store(f->ctx, path_of(f, "store.h5"), (const ntk_net *const *)p.nets, 1, NTK_NTK, NTK_F32,
+                                            p.x, &o));
+    for (int i = 0; i < N * N; i++)
+        wide[i] = (double)((const float *)(const void *)p.k[1])[i];
+    check_product(f, o, wide);
+    ntk_operator_free(o);
+    free(wide);
+    end(&p);
+}
+
+/* ---- what it is of */
+
+static void a_net_twice_is_stored_once(void **state)
+{
+    struct fixture *f = *state;
+    static struct problem p;
+    const ntk_net *nets[2];
+    ntk_store_info info;
+    ntk_kernel_store *s;
+    double *out[2] = {malloc(sizeof(double[N][N])), malloc(sizeof(double[N][N]))};
+
+    begin(f, &p, NTK_F64);
+    nets[0] = nets[1] = p.nets[0];
+    assert_ok(f->ctx, ntk_store_open(f->ctx, path_of(f, "twice.h5"), nets, 2, NTK_NTK, NTK_F64, p.x, NULL, NULL, &s));
+    assert_ok(f->ctx, ntk_store_compute(s, (void *const *)out));
+    assert_memory_equal(out[0], p.k[1], sizeof(double[N][N]));
+    assert_memory_equal(out[1], p.k[1], sizeof(double[N][N]));
+    ntk_store_info_init(&info);
+    assert_ok(f->ctx, ntk_store_about(s, &info));
+    assert_int_equal(info.matrices, 1);
+    assert_int_equal(info.done, info.tiles);
+    ntk_store_free(s);
+    free(out[0]);
+    free(out[1]);
+    end(&p);
+}
+
+static void what_differs_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    static struct problem p;
+    const ntk_net *const *nets = (const ntk_net *const *)p.nets;
+    ntk_kernel_store *s = NULL;
+    ntk_net *other;
+    char path[256];
+
+    begin(f, &p, NTK_F64);
+    ntk_store_free(open_store(f, &p, "store.h5"));
+    snprintf(path, sizeof path, "%s", f->path);
+    assert_ok(f->ctx, ntk_net_parse(f->ctx, "serial(Dense(9), Relu(), Dense(1))", &other));
+    assert_fails(f->ctx, NTK_EINVAL, "It has nngp: serial(Dense(9, W_std=1.4, b_std=0.1), Relu(), Dense(1)) and others, and not "
+                                     "ntk: serial(Dense(9), Relu(), Dense(1))",
+                 ntk_store_open(f->ctx, path, (const ntk_net *const *)&other, 1, NTK_NTK, NTK_F64, p.x, NULL, NULL, &s));
+    assert_fails(f->ctx, NTK_EINVAL, "its entries: float64, computed by cpu; here, entries: float32",
+                 ntk_store_open(f->ctx, path, nets, 2, NTK_NTK, NTK_F32, p.x, NULL, NULL, &s));
+    assert_fails(f->ctx, NTK_EINVAL, "its rows: 700 samples",
+                 ntk_store_open(f->ctx, path, nets, 2, NTK_NTK, NTK_F64, p.test, NULL, NULL, &s));
+    assert_fails(f->ctx, NTK_EINVAL, "its columns: those of the rows; here, columns: 300 samples",
+                 ntk_store_open(f->ctx, path, nets, 2, NTK_NTK, NTK_F64, p.x, p.test, NULL, &s));
+    assert_fails(f->ctx, NTK_EINVAL, "its test: 300 samples of 5, hash ",
+                 ntk_store_open(f->ctx, path, nets, 2, NTK_NTK, NTK_F64, p.x, NULL, p.x, &s));
+    assert_fails(f->ctx, NTK_ESHAPE, "have shape",
+                 ntk_store_open(f->ctx, path, nets, 2, NTK_NTK, NTK_F64, p.x, NULL, load(f, "digits", NULL), &s));
+    write_text(f, "text.h5", "no store\n");
+    assert_fails(f->ctx, NTK_EIO, "is not an HDF5 file",
+                 ntk_store_open(f->ctx, f->path, nets, 2, NTK_NTK, NTK_F64, p.x, NULL, NULL, &s));
+    assert_fails(f->ctx, NTK_EIO, "cannot read the store", ntk_store_read(f->ctx, path_of(f, "nowhere.h5"), &s));
+    assert_fails(f->ctx, NTK_EIO, "cannot write",
+                 ntk_store_open(f->ctx, path_of(f, "no/where.h5"), nets, 2, NTK_NTK, NTK_F64, p.x, NULL, NULL, &s));
+    assert_null(s);
+    ntk_net_free(other);
+    end(&p);
+}
+
+/* Samples that differ in signs, in order or in one number are others; of another type they are the same. */
+static void samples_are_known(void **state)
+{
+    struct fixture *f = *state;
+    double x[] = {1, 2, -3, 4, 5, 6};
+    const double others[][6] = {{-1, 2, 3, 4, 5, 6}, {2, 1, -3, 4, 5, 6}, {1, 2, -3, 4, 5, 7}, {4, 5, 6, 1, 2, -3}};
+    const float same[] = {1, 2, -3, 4, 5, 6};
+    const ntk_shape shape = {0, 1, 1, 3};
+    ntk_kernel_store *s = NULL;
+    ntk_data *data;
+    ntk_net *net;
+
+    assert_ok(f->ctx, ntk_net_parse(f->ctx, texts[0], &net));
+    path_of(f, "store.h5");
+    for (int i = -1; i < 5; i++) {
+        assert_ok(f->ctx, ntk_data_view(f->ctx, i < 0 ? (void *)x : i < 4 ? (const void *)others[i] : (const void *)same,
+                                        i < 4 ? NTK_F64 : NTK_F32, 2, shape, &data));
+        if (i < 0 || i == 4) {
+            assert_ok(f->ctx, ntk_store_open(f->ctx, f->path, (const ntk_net *const *)&net, 1, NTK_NTK, NTK_F64, data, NULL,
+                                             NULL, &s));
+            ntk_store_free(s);
+        } else {
+            assert_fails(f->ctx, NTK_EINVAL, "Choose another file",
+                         ntk_store_open(f->ctx, f->path, (const ntk_net *const *)&net, 1, NTK_NTK, NTK_F64, data, NULL, NULL,
+                                        &s));
+        }
+        ntk_data_free(data);
+    }
+    ntk_net_free(net);
 }
 
 /* ---- cancelling */
@@ -309,93 +421,191 @@ static int tell(const char *what, double done, double total, void *user)
     return done >= t->stop;
 }
 
+static void assert_same_files(const struct fixture *f, const char *a, const char *b)
+{
+    char command[400];
+
+    snprintf(command, sizeof command, "cmp %s/%s %s/%s", f->dir, a, f->dir, b);
+    assert_int_equal(system(command), 0);
+}
+
 static void cancelled_work_goes_on(void **state)
 {
+    const double all = N * (N + 1) / 2 + M * N;
     struct fixture *f = *state;
-    struct told t = {.stop = 300};
-    struct problem p;
-    ntk_files *files;
-    double *out[4];
+    static struct problem p;
+    struct told t = {.stop = 150000};
+    ntk_kernel_store *s;
+    unsigned char row[N * sizeof(double)];
 
-    begin(f, &p);
-    for (int m = 0; m < 4; m++)
-        out[m] = malloc(N * N * sizeof *out[m]);
-    files = open_files(f, &p, "store", false, 5);
+    begin(f, &p, NTK_F64);
+    fill_store(f, &p, "whole.h5");
+    s = open_store(f, &p, "part.h5");
     ntk_ctx_set_progress(f->ctx, tell, &t);
-    assert_fails(f->ctx, NTK_ECANCEL, "of 8 blocks in ", ntk_files_compute(files, NULL));
-    assert_true(t.total == N * (N + 1) / 2 && !t.falls);
-    ntk_files_free(files);
+    assert_fails(f->ctx, NTK_ECANCEL, " of 12 tiles in ", ntk_store_fill(s));
+    assert_true(t.total == all && !t.falls);
+    ntk_store_free(s);
+    assert_ok(f->ctx, ntk_store_read(f->ctx, path_of(f, "part.h5"), &s));
+    assert_fails(f->ctx, NTK_EIO, "is not finished: it has ", ntk_store_rows(s, 0, 0, 0, 1, row));
+    ntk_store_free(s);
 
     t = (struct told){.stop = (double)INFINITY};
-    files = open_files(f, &p, "store", false, 5);
-    assert_ok(f->ctx, ntk_files_compute(files, (void *const *)out));
-    assert_true(t.total > 0 && t.total <= N * (N + 1) / 2 - 175 && t.last == t.total && !t.falls);
-    for (int m = 0; m < 4; m++)
-        assert_same(N * N, out[m], p.k[m]);
-    ntk_files_free(files);
+    s = open_store(f, &p, "part.h5");
+    assert_ok(f->ctx, ntk_store_fill(s));
+    assert_true(t.total > 0 && t.total < all && t.last == t.total && !t.falls);
+    ntk_store_free(s);
+    assert_same_files(f, "whole.h5", "part.h5");
 
     t = (struct told){.stop = (double)INFINITY};
-    files = open_files(f, &p, "store", false, 5);
-    assert_ok(f->ctx, ntk_files_compute(files, NULL));
+    s = open_store(f, &p, "part.h5");
+    assert_ok(f->ctx, ntk_store_fill(s));
     assert_true(t.total == 0);
-    ntk_files_free(files);
+    ntk_store_free(s);
     ntk_ctx_set_progress(f->ctx, NULL, NULL);
-    for (int m = 0; m < 4; m++)
-        free(out[m]);
+    end(&p);
+}
+
+/* ---- what happens to files */
+
+static void flip(const struct fixture *f, const char *name, uint64_t at)
+{
+    char path[300];
+    unsigned char byte;
+    int fd;
+
+    snprintf(path, sizeof path, "%s/%s", f->dir, name);
+    fd = open(path, O_RDWR);
+    assert_true(fd >= 0 && pread(fd, &byte, 1, (off_t)at) == 1);
+    byte ^= 0x10;
+    assert_int_equal(pwrite(fd, &byte, 1, (off_t)at), 1);
+    close(fd);
+}
+
+/* Any bit of a tile, or of a checksum. The file is then mended, and its bytes are what they were. */
+static void flipped_bits_are_found(void **state)
+{
+    struct fixture *f = *state;
+    static struct problem p;
+    ntk_kernel_store *s;
+    uint64_t at[4];
+    int64_t wrong = 9;
+    double row[N];
+
+    begin(f, &p, NTK_F64);
+    fill_store(f, &p, "whole.h5");
+    s = open_store(f, &p, "store.h5");
+    assert_ok(f->ctx, ntk_store_fill(s));
+    at[0] = s->part[0].at + (2 * 6 + 4) * ntk_store_tile_bytes(s, &s->part[0]) + (187 * 256 + 255) * sizeof(double) + 7;
+    at[1] = s->part[0].at;
+    at[2] = s->part[1].at + ntk_store_tile_bytes(s, &s->part[1]) + 255 * sizeof(double);
+    at[3] = s->part[0].marks_at + 3 * sizeof(uint64_t) + 1;
+    ntk_store_free(s);
+    assert_ok(f->ctx, ntk_store_verify(f->ctx, path_of(f, "store.h5"), &wrong));
+    assert_int_equal(wrong, 0);
+    flip(f, "store.h5", at[0]);
+    assert_fails(f->ctx, NTK_EIO, "store.h5: the tile of 1.nngp, rows 512 to 699, columns 256 to 511, is not what was written",
+                 ntk_store_verify(f->ctx, f->path, &wrong));
+    assert_int_equal(wrong, 1);
+    assert_ok(f->ctx, ntk_store_read(f->ctx, f->path, &s));
+    assert_ok(f->ctx, ntk_store_rows(s, 2, 0, 0, 1, row));
+    assert_fails(f->ctx, NTK_EIO, "rows 512 to 699, columns 256 to 511", ntk_store_rows(s, 2, 0, 256, 1, row));
+    assert_fails(f->ctx, NTK_EIO, "rows 512 to 699, columns 256 to 511", ntk_store_rows(s, 2, 0, 600, 1, row));
+    ntk_store_free(s);
+    for (int k = 1; k < 4; k++)
+        flip(f, "store.h5", at[k]);
+    assert_fails(f->ctx, NTK_EIO, "tile of 0.nngp, rows 0 to 255, columns 0 to 255", ntk_store_verify(f->ctx, f->path, &wrong));
+    assert_int_equal(wrong, 4);
+    assert_ok(f->ctx, ntk_store_mend(f->ctx, f->path, &wrong));
+    assert_int_equal(wrong, 4);
+    assert_ok(f->ctx, ntk_store_verify(f->ctx, f->path, &wrong));
+    s = open_store(f, &p, "store.h5");
+    assert_ok(f->ctx, ntk_store_fill(s));
+    ntk_store_free(s);
+    assert_same_files(f, "whole.h5", "store.h5");
+    end(&p);
+}
+
+static void files_that_were_cut_short(void **state)
+{
+    static const double parts[] = {0.999, 0.5, 0.1};
+    struct fixture *f = *state;
+    static struct problem p;
+    ntk_kernel_store *s = NULL;
+    struct stat st;
+
+    begin(f, &p, NTK_F64);
+    fill_store(f, &p, "whole.h5");
+    for (int k = 0; k < 3; k++) {
+        char command[300];
+
+        snprintf(command, sizeof command, "cp %s/whole.h5 %s/cut.h5", f->dir, f->dir);
+        assert_int_equal(system(command), 0);
+        assert_int_equal(stat(path_of(f, "cut.h5"), &st), 0);
+        assert_int_equal(truncate(f->path, (off_t)(parts[k] * (double)st.st_size)), 0);
+        assert_fails(f->ctx, NTK_EIO, "was cut short: it has ", ntk_store_read(f->ctx, f->path, &s));
+        assert_ok(f->ctx, ntk_store_mend(f->ctx, f->path, NULL));
+        s = open_store(f, &p, "cut.h5");
+        assert_ok(f->ctx, ntk_store_fill(s));
+        ntk_store_free(s);
+        assert_same_files(f, "whole.h5", "cut.h5");
+    }
+    assert_int_equal(truncate(f->path, 20), 0);
+    assert_fails(f->ctx, NTK_EIO, "is not an HDF5 file", ntk_store_read(f->ctx, f->path, &s));
+    end(&p);
+}
+
+/* Nothing is left of a file that there is no room for. */
+static void no_room(void **state)
+{
+    const struct rlimit few = {1 << 20, RLIM_INFINITY}, all = {RLIM_INFINITY, RLIM_INFINITY};
+    struct fixture *f = *state;
+    static struct problem p;
+    ntk_kernel_store *s = NULL;
+    ntk_status status;
+
+    begin(f, &p, NTK_F64);
+    signal(SIGXFSZ, SIG_IGN);
+    setrlimit(RLIMIT_FSIZE, &few);
+    status = ntk_store_open(f->ctx, path_of(f, "store.h5"), (const ntk_net *const *)p.nets, 2, NTK_NTK, NTK_F64, p.x, NULL, NULL,
+                            &s);
+    setrlimit(RLIMIT_FSIZE, &all);
+    assert_int_equal(status, NTK_EIO);
+    assert_non_null(strstr(ntk_errmsg(f->ctx), "cannot write"));
+    assert_int_equal(access(f->path, F_OK), -1);
     end(&p);
 }
 
 static void memory_is_checked_before(void **state)
 {
     struct fixture *f = *state;
-    struct problem p;
-    ntk_files *files;
+    static struct problem p;
+    ntk_kernel_store *s;
 
-    begin(f, &p);
-    files = open_files(f, &p, "store", false, N);
-    ntk_ctx_set_memory(f->ctx, 4 * N * N * sizeof(double) - 1);
-    assert_fails(f->ctx, NTK_ENOMEM, "the kernel needs", ntk_files_compute(files, NULL));
+    begin(f, &p, NTK_F64);
+    s = open_store(f, &p, "store.h5");
+    ntk_ctx_set_memory(f->ctx, 4 * 256 * 256 * sizeof(double) - 1);
+    assert_fails(f->ctx, NTK_ENOMEM, "a store of kernels needs", ntk_store_fill(s));
     ntk_ctx_set_memory(f->ctx, 0);
-    ntk_files_free(files);
-    end(&p);
-}
-
-/* Samples that differ in signs, in order or in one number are others; of another type they are the same. */
-static void samples_are_known(void **state)
-{
-    struct fixture *f = *state;
-    double x[] = {1, 2, -3, 4, 5, 6};
-    const double others[][6] = {{-1, 2, 3, 4, 5, 6}, {2, 1, -3, 4, 5, 6}, {1, 2, -3, 4, 5, 7}, {4, 5, 6, 1, 2, -3}};
-    const float same[] = {1, 2, -3, 4, 5, 6};
-    const ntk_shape shape = {0, 1, 1, 3};
-    struct problem p;
-    struct ntk_operator *o = NULL;
-    ntk_data *data;
-
-    begin(f, &p);
-    for (int i = -1; i < 5; i++) {
-        assert_ok(f->ctx, ntk_data_view(f->ctx, i < 0 ? (void *)x : i < 4 ? (const void *)others[i] : (const void *)same,
-                                        i < 4 ? NTK_F64 : NTK_F32, 2, shape, &data));
-        if (i < 0 || i == 4) {
-            assert_ok(f->ctx, ntk_operator_of_files(f->ctx, path_of(f, "store"), (const ntk_net *const *)p.nets, 1, NTK_NTK,
-                                                    NTK_F64, data, &o));
-            ntk_operator_free(o);
-        } else {
-            assert_fails(f->ctx, NTK_EINVAL, "Choose another folder",
-                         ntk_operator_of_files(f->ctx, path_of(f, "store"), (const ntk_net *const *)p.nets, 1, NTK_NTK,
-                                               NTK_F64, data, &o));
-        }
-        ntk_data_free(data);
-    }
+    ntk_store_free(s);
     end(&p);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(all_ways_of_reading),    TEST(operator_of_a_list_that_has_more), TEST(cancelled_work_goes_on),
-        TEST(memory_is_checked_before), TEST(samples_are_known),
-        TEST(rows_of_many_blocks),      TEST(what_is_gone_is_said),
+        TEST(bits_are_those_of_one_call),
+        TEST(images_too),
+        TEST(rectangles),
+        TEST(operator_of_a_list_that_has_more),
+        TEST(products_with_float32_entries),
+        TEST(a_net_twice_is_stored_once),
+        TEST(what_differs_is_refused),
+        TEST(samples_are_known),
+        TEST(cancelled_work_goes_on),
+        TEST(flipped_bits_are_found),
+        TEST(files_that_were_cut_short),
+        TEST(no_room),
+        TEST(memory_is_checked_before),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -146,15 +146,22 @@ static void run_pairs(const struct block *b, struct ntk_planes *p, int64_t job)
         put_sums(b, p->sums, (size_t)l, row[l], column[l]);
 }
 
-/* Few vectors: jobs share the offsets of each. Not a function of the number of threads, so that
+/* Few vectors in all: jobs share the offsets of each. Not a function of the number of threads, nor of the batch, so that
  * sums have one order. */
 #define PARTS       4
 #define VECTORS_FEW 64
 
+static bool has_few(const struct block *b)
+{
+    const double n1 = (double)b->b->rows->n, n2 = (double)b->b->columns->n;
+
+    return (b->b->symmetric ? n1 * (n1 + 1) / 2 : n1 * n2) <= VECTORS_FEW * (double)lanes_in(b);
+}
+
 static ntk_status split(struct block *b)
 {
     b->parts = 1;
-    if (b->c->p->single || b->vectors > VECTORS_FEW || !ntk_planes_splits(b->c))
+    if (b->c->p->single || !has_few(b) || !ntk_planes_splits(b->c))
         return NTK_OK;
     b->parts = PARTS;
     b->partial =

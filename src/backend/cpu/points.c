@@ -288,11 +288,17 @@ ntk_status ntk_points_tile(struct ntk_points_work *w, int64_t i0, int64_t ni, in
 
 /* ---- all tiles of vectors */
 
+static int64_t tile_size(const struct ntk_panel *p, int64_t first)
+{
+    const int64_t n = p->first + p->n - first;
+
+    return n < TILE ? n : TILE;
+}
+
 static ntk_status run_tile(struct ntk_points_work *w, int64_t i0, int64_t j0)
 {
     const struct ntk_points *t = w->t;
-    const int64_t ni = t->rows->n - i0 < TILE ? t->rows->n - i0 : TILE;
-    const int64_t nj = t->columns->n - j0 < TILE ? t->columns->n - j0 : TILE;
+    const int64_t ni = tile_size(t->b->row_panel, i0), nj = tile_size(t->b->column_panel, j0);
 
     if (points_of(t->c->p)->n_entries && t->b->symmetric && i0 == j0) {
         symmetric_block(w, i0, ni);
@@ -321,8 +327,9 @@ static void tile_at(int64_t k, int64_t columns, bool symmetric, int64_t *row, in
 
 ntk_status ntk_points_run(const struct ntk_cpu *c, const struct ntk_batch *b)
 {
-    const int64_t rows = (b->rows->n + TILE - 1) / TILE, columns = (b->columns->n + TILE - 1) / TILE;
-    const int64_t n = b->symmetric ? rows * (rows + 1) / 2 : rows * columns;
+    const struct ntk_panel *first = b->row_panel, *second = b->column_panel;
+    const int64_t rows = (first->n + TILE - 1) / TILE, columns = (second->n + TILE - 1) / TILE;
+    const int64_t n = b->diagonal ? rows * (rows + 1) / 2 : rows * columns;
     const struct ntk_points t = {c, b, b->rows, b->columns, ntk_cpu_simd(b->rows), b->rows->dtype};
     const struct ntk_blas blas = ntk_blas_begin(1);
     struct ntk_near_sides shared = {0};
@@ -350,8 +357,8 @@ ntk_status ntk_points_run(const struct ntk_cpu *c, const struct ntk_batch *b)
 
             if (!ntk_go_on(ctx, &status, ready ? NTK_OK : NTK_ENOMEM))
                 continue;
-            tile_at(k, columns, b->symmetric, &row, &column);
-            if (!ntk_go_on(ctx, &status, run_tile(&w, row * TILE, column * TILE)))
+            tile_at(k, columns, b->diagonal, &row, &column);
+            if (!ntk_go_on(ctx, &status, run_tile(&w, first->first + row * TILE, second->first + column * TILE)))
                 continue;
             ntk_lock(ctx);
             done++;

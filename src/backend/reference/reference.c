@@ -190,7 +190,7 @@ static void work_free(struct work *w)
 static ntk_status run_job(struct loop *x, int64_t k, bool pairs, struct work *w)
 {
     const struct ntk_batch *b = x->b;
-    const int64_t i = k / b->columns->n, j = k % b->columns->n;
+    const int64_t i = b->row_panel->first + k / b->column_panel->n, j = b->column_panel->first + k % b->column_panel->n;
     ntk_status status;
 
     if (!pairs)
@@ -207,7 +207,7 @@ static ntk_status run_job(struct loop *x, int64_t k, bool pairs, struct work *w)
 static ntk_status run_all(struct loop *x, bool pairs)
 {
     const struct ntk_batch *b = x->b;
-    const int64_t n = pairs ? b->rows->n * b->columns->n : b->rows->n + (b->symmetric ? 0 : b->columns->n);
+    const int64_t n = pairs ? b->row_panel->n * b->column_panel->n : b->rows->n + (b->symmetric ? 0 : b->columns->n);
     ntk_ctx *ctx = b->rows->ctx;
     ntk_status status = NTK_OK;
 

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * fill.c - computing the tiles that are not there, each with the progress of all.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/views.h"
+#include "kernel/compiled.h"
+#include "store/store.h"
+
+/* ---- progress over all tiles, in pairs of samples */
+
+struct overall {
+    ntk_progress_fn *progress; /* the user's */
+    void *user;
+    double done, all, before, share; /* pairs; before, and in, the tile that is under way */
+};
+
+static int tell(const char *what, double done, double total, void *user)
+{
+    struct overall *p = user;
+
+    if (strcmp(what, "preparations") != 0 && total > 0)
+        p->done = p->before + p->share * done / total;
+    return p->progress("pairs of samples", p->done, p->all, p->user);
+}
+
+/* ---- one tile of all matrices */
+
+struct filling {
+    struct ntk_store *s;
+    const struct ntk_store_part *p;
+    int fd;
+    struct ntk_job job;
+    struct ntk_store_tile tile; /* under way */
+    unsigned char **k;          /* [count] of [b1][b2] */
+    struct overall told;
+};
+
+/* The kernel delivers what is above the diagonal, whose mirror is kept; a tile on the diagonal is whole. */
+static int put(const ntk_block *b, void *user)
+{
+    const struct filling *f = user;
+    const struct ntk_store_tile *t = &f->tile;
+    const struct ntk_view from = ntk_view_of(b, f->s->dtype), to = {f->k[b->output], f->s->dtype, f->p->b2};
+
+    if (!f->p->square || t->i0 == t->j0)
+        ntk_copy(b->ni, b->nj, from, ntk_view_at(to, b->i0 - t->i0, b->j0 - t->j0));
+    if (f->p->square && (t->i0 != t->j0 || b->i0 != b->j0))
+        ntk_transpose(b->ni, b->nj, from, ntk_view_at(to, b->j0 - t->i0, b->i0 - t->j0));
+    return 0;
+}
+
+static double pairs_of(const struct ntk_store_part *p, const struct ntk_store_tile *t)
+{
+    return p->square && t->i0 == t->j0 ? (double)t->ni * ((double)t->ni + 1) / 2 : (double)t->ni * (double)t->nj;
+}
+
+static ntk_status compute_tile(struct filling *f, int64_t number)
+{
+    const struct ntk_store *s = f->s;
+    const struct ntk_store_tile t = ntk_store_tile_at(f->p, number);
+    struct ntk_job job = f->job;
+
+    f->tile = t;
+    job.i0 = f->p->square ? t.j0 : t.i0;
+    job.ni = f->p->square ? t.nj : t.ni;
+    job.j0 = f->p->square ? t.i0 : t.j0;
+    job.nj = f->p->square ? t.ni : t.nj;
+    f->told.before = f->told.done;
+    f->told.share = pairs_of(f->p, &t);
+    NTK_TRY(ntk_run(&job, put, f));
+    f->told.done = f->told.before + f->told.share;
+    for (size_t m = 0; m < s->count; m++)
+        if (!*ntk_store_mark(f->p, s->which[m], number))
+            NTK_TRY(ntk_store_tile_write(s, f->fd, f->p, s->which[m], number, f->k[m]));
+    return NTK_OK;
+}
+
+/* ---- a part, once its samples are prepared */
+
+static ntk_status compute_tiles(struct filling *f)
+{
+    ntk_status status = NTK_OK;
+
+    for (int64_t t = 0; t < f->p->tiles && status == NTK_OK; t++)
+        if (!ntk_store_has(f->s, f->p, t))
+            status = compute_tile(f, t);
+    return status;
+}
+
+static bool is_complete(const struct ntk_store *s, const struct ntk_store_part *p)
+{
+    bool has = true;
+
+    for (int64_t t = 0; p->there && t < p->tiles; t++)
+        has = has && ntk_store_has(s, p, t);
+    return has;
+}
+
+static ntk_status compute_part(struct filling *f, int part, size_t held, const char *what)
+{
+    const struct ntk_store *s = f->s;
+    const ntk_data *rows = part == NTK_STORE_TEST ? s->test : s->x1, *columns = part == NTK_STORE_TEST ? s->x1 : s->x2;
+    ntk_status status;
+
+    f->p = &s->part[part];
+    NTK_TRY(ntk_kernel_begin(s->kernel, rows, columns, held, what, &f->job));
+    status = compute_tiles(f);
+    ntk_kernel_end(&f->job);
+    return status;
+}
+
+/* The parts that are wanted. */
+static bool is_wanted(const struct ntk_store *s, int part)
+{
+    return s->part[part].there && (part == NTK_STORE_MAIN || s->test) && !is_complete(s, &s->part[part]);
+}
+
+/* ---- all of them */
+
+static ntk_status compute_parts(struct filling *f, size_t held, const char *what)
+{
+    ntk_status status = NTK_OK;
+
+    for (int k = 0; k < NTK_STORE_PARTS && status == NTK_OK; k++)
+        if (is_wanted(f->s, k))
+            status = compute_part(f, k, held, what);
+    return status;
+}
+
+/* The context's progress function is this work's meanwhile. */
+static ntk_status compute(struct filling *f, size_t held, const char *what)
+{
+    ntk_ctx *ctx = f->s->ctx;
+    ntk_status status;
+
+    f->told.progress = ctx->progress;
+    f->told.user = ctx->progress_user;
+    if (ctx->progress)
+        ntk_ctx_set_progress(ctx, tell, &f->told);
+    status = compute_parts(f, held, what);
+    ntk_ctx_set_progress(ctx, f->told.progress, f->told.user);
+    return status;
+}
+
+static void count(const struct ntk_store *s, int64_t *there, int64_t *all, double *pairs)
+{
+    *there = *all = 0;
+    *pairs = 0;
+    for (int k = 0; k < NTK_STORE_PARTS; k++) {
+        const struct ntk_store_part *p = &s->part[k];
+
+        if (!p->there || (k == NTK_STORE_TEST && !s->test))
+            continue;
+        *all += p->tiles;
+        for (int64_t t = 0; t < p->tiles; t++) {
+            const struct ntk_store_tile tile = ntk_store_tile_at(p, t);
+            const bool is = ntk_store_has(s, p, t);
+
+            *there += is;
+            *pairs += is ? 0 : pairs_of(p, &tile);
+        }
+    }
+}
+
+/* Tiles of one matrix after the other in one piece of memory. */
+static ntk_status make_room(struct filling *f, size_t each, unsigned char **tiles)
+{
+    *tiles = ntk_alloc(f->s->ctx, f->s->count, each);
+    f->k = ntk_alloc(f->s->ctx, f->s->count, sizeof *f->k);
+    if (!*tiles || !f->k)
+        return NTK_ENOMEM;
+    for (size_t m = 0; m < f->s->count; m++)
+        f->k[m] = *tiles + m * each;
+    return NTK_OK;
+}
+
+static size_t largest_tile(const struct ntk_store *s)
+{
+    size_t most = 0;
+
+    for (int k = 0; k < NTK_STORE_PARTS; k++) {
+        const size_t bytes = s->part[k].there ? ntk_store_tile_bytes(s, &s->part[k]) : 0;
+
+        most = bytes > most ? bytes : most;
+    }
+    return most;
+}
+
+static ntk_status say_interrupted(const struct ntk_store *s, ntk_status status)
+{
+    int64_t there, all;
+    double pairs;
+
+    count(s, &there, &all, &pairs);
+    if (status == NTK_ECANCEL)
+        return ntk_fail(s->ctx, status, "cancelled with %lld of %lld tiles in %s, where the same command %s", (long long)there,
+                        (long long)all, s->path, there ? "goes on" : "begins again");
+    return status;
+}
+
+static ntk_status compute_missing(struct ntk_store *s, size_t held, const char *what, double pairs)
+{
+    const size_t each = largest_tile(s), bytes = held + s->count * each;
+    struct filling f = {.s = s, .told = {.all = pairs}};
+    unsigned char *tiles = NULL;
+    ntk_status status;
+
+    NTK_TRY(ntk_kernel_check_seconds(s->kernel, pairs));
+    NTK_TRY(ntk_ctx_check_memory(s->ctx, bytes, what));
+    f.fd = open(s->path, O_RDWR | O_CLOEXEC);
+    if (f.fd < 0)
+        return ntk_fail_write(s->ctx, s->path, errno);
+    status = make_room(&f, each, &tiles);
+    if (status == NTK_OK)
+        status = compute(&f, bytes, what);
+    if (status == NTK_OK && fsync(f.fd) != 0)
+        status = ntk_fail_write(s->ctx, s->path, errno);
+    if (close(f.fd) != 0 && status == NTK_OK)
+        status = ntk_fail_write(s->ctx, s->path, errno);
+    free(f.k);
+    free(tiles);
+    return say_interrupted(s, status);
+}
+
+ntk_status ntk_store_fill_for(struct ntk_store *s, size_t held, const char *what)
+{
+    int64_t there, all;
+    double pairs;
+
+    if (!s->kernel || (!is_wanted(s, NTK_STORE_MAIN) && !is_wanted(s, NTK_STORE_TEST)))
+        return NTK_OK;
+    count(s, &there, &all, &pairs);
+    ntk_log(s->ctx, 0, "%s has %lld of %lld tiles", s->path, (long long)there, (long long)all);
+    return compute_missing(s, held, what, pairs);
+}

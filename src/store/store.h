@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * store.h - kernel matrices in one HDF5 file, tile by tile (ntk.h: ntk_store).
+ *
+ * The file is made as a whole before the first entry is computed. From then on it is written by pwrite alone, without HDF5:
+ * a tile, then its checksum, which is the mark that it is there. So whoever is killed leaves a file that HDF5 opens, and at
+ * most the tile that was under way is computed again.
+ *
+ *     attributes   format, about (identity.c), made_by, sizes
+ *     tiles        [matrix][tile][row][column] of the main part, contiguous; NaN where nothing was computed
+ *     checksums    [matrix][tile] uint64, 0: the tile is not there
+ *     test_tiles, test_checksums   the same of the test part, if there is one
+ *     ntk, ...     a virtual data set for each matrix and part, over the tiles; K, K_test: that of the only matrix
+ *
+ * The main part is square (samples with themselves) or rows by columns, the test part test samples by those of the main
+ * part. Square parts have tiles on and below the diagonal, row by row: tile (I, J), J <= I, is number I (I + 1) / 2 + J.
+ * Those on the diagonal are whole. Edge tiles are as large as the others and partly unused.
+ */
+#ifndef NTK_STORE_H
+#define NTK_STORE_H
+
+#include "store/operator.h"
+
+enum { NTK_STORE_MAIN, NTK_STORE_TEST, NTK_STORE_PARTS };
+
+struct ntk_store_part {
+    bool there, square;
+    int64_t n1, n2;    /* rows, columns */
+    int64_t b1, b2;    /* of a tile; square: equal */
+    int64_t tiles;     /* of a matrix */
+    uint64_t at, marks_at; /* where tiles and checksums begin in the file */
+    uint64_t *marks;   /* [stored][tiles] checksums, as in the file */
+    bool *seen;        /* [stored][tiles] was read whole, and was right */
+};
+
+struct ntk_store {
+    ntk_ctx *ctx;
+    char *path;
+    ntk_kernel *kernel; /* NULL: only what is there is read */
+    const ntk_data *x1, *x2, *test; /* NULL likewise */
+    ntk_dtype dtype;
+    size_t count;       /* matrices that are wanted */
+    size_t *which;      /* [count] their numbers in the file */
+    size_t stored;      /* matrices in the file */
+    char *about, *made_by; /* texts; the lines of the first: */
+    const char **line;  /* [NTK_STORE_HEAD + stored], ended by '\0' */
+    char *lines;
+    struct ntk_store_part part[NTK_STORE_PARTS];
+    int fd;             /* to read from */
+};
+
+/* A tile of a part. */
+struct ntk_store_tile {
+    int64_t t;            /* its number */
+    int64_t i0, ni, j0, nj; /* its rows and columns of the matrix */
+};
+struct ntk_store_tile ntk_store_tile_at(const struct ntk_store_part *p, int64_t t);
+/* The number of the tile in that row and column of tiles. */
+int64_t ntk_store_tile_number(const struct ntk_store_part *p, int64_t row, int64_t column);
+static inline size_t ntk_store_tile_bytes(const struct ntk_store *s, const struct ntk_store_part *p)
+{
+    return (size_t)(p->b1 * p->b2) * s->dtype;
+}
+static inline uint64_t *ntk_store_mark(const struct ntk_store_part *p, size_t stored, int64_t t)
+{
+    return &p->marks[(int64_t)stored * p->tiles + t];
+}
+/* Whether a tile of all matrices that are wanted is there. */
+bool ntk_store_has(const struct ntk_store *s, const struct ntk_store_part *p, int64_t t);
+
+/* Matrices of nets between samples, for reading as an operator; what is not there is computed when it is first read. */
+ntk_status ntk_operator_of_store(ntk_ctx *ctx, const char *path, const ntk_net *const *nets, size_t n_nets, unsigned want,
+                                 ntk_dtype dtype, const ntk_data *x, struct ntk_operator **o);
+/* Those that a store has, which outlives it and is whole. */
+ntk_status ntk_operator_of_stored(struct ntk_store *s, struct ntk_operator **o);
+
+/* Bytes of tiles that a new store of n1 x n2 pairs holds while it is filled or read, beside the kernel's scratch. */
+size_t ntk_store_bytes(const ntk_kernel *kernel, ntk_dtype dtype, int64_t n1, int64_t n2);
+/* The kernels of a net that a file has (NTK_NNGP, NTK_NTK); 0 if it is not there. */
+ntk_status ntk_store_kernels(ntk_ctx *ctx, const char *path, const ntk_net *net, unsigned *there);
+/* Whether there is a file of that name. */
+bool ntk_store_is_there(const char *path);
+/* Whether its test part is of these samples. */
+ntk_status ntk_store_is_test(const struct ntk_store *s, const ntk_data *x, bool *is);
+
+/* ---- identity.c: what a store is of, in lines */
+#define NTK_STORE_HEAD 4 /* lines before the matrices' */
+/* NULL for samples: there are none. To be freed. */
+ntk_status ntk_store_describe(ntk_ctx *ctx, const ntk_net *const *nets, size_t n_nets, unsigned want, ntk_dtype dtype,
+                              const ntk_data *x1, const ntk_data *x2, const ntk_data *test, char **about);
+/* The same without matrices that come before in it. */
+ntk_status ntk_store_unique(ntk_ctx *ctx, const char *about, char **unique);
+/* lines, line and stored from about. false: it is no such text. */
+bool ntk_store_split(struct ntk_store *s);
+/* which from a description of what is wanted; NTK_EINVAL says what the file has of other things. */
+ntk_status ntk_store_compare(struct ntk_store *s, const char *wanted);
+
+/* ---- file.c: the HDF5 file */
+/* Makes a file of s->about, s->dtype, s->stored and the parts' sizes. */
+ntk_status ntk_store_file_make(struct ntk_store *s);
+/* The same from a file, with its places and marks; fd is open. */
+ntk_status ntk_store_file_open(struct ntk_store *s);
+/* A file that was cut short becomes as long as it was; *from: where it ended; UINT64_MAX: it was not. */
+ntk_status ntk_store_file_extend(ntk_ctx *ctx, const char *path, uint64_t *from);
+
+/* ---- tile.c: bytes, checked */
+/* From the file, [b1][b2]; NTK_EIO, which says which, if the checksum is another's. */
+ntk_status ntk_store_tile_read(const struct ntk_store *s, const struct ntk_store_part *p, size_t stored, int64_t t, void *k);
+/* Rows of it, counted in the tile, into their place in a tile, [b1][b2], which is read whole where it was not before. */
+ntk_status ntk_store_tile_rows(const struct ntk_store *s, const struct ntk_store_part *p, size_t stored, int64_t t,
+                               int64_t first, int64_t n, void *tile);
+/* To a file that is open for writing, then the mark; unmark: it is not there any more. */
+ntk_status ntk_store_tile_write(const struct ntk_store *s, int fd, const struct ntk_store_part *p, size_t stored, int64_t t,
+                                void *k);
+ntk_status ntk_store_tile_unmark(const struct ntk_store *s, int fd, const struct ntk_store_part *p, size_t stored, int64_t t);
+/* All of n bytes at a place; an errno or 0. */
+int ntk_pwrite(int fd, const void *bytes, size_t n, uint64_t at);
+int ntk_pread(int fd, void *bytes, size_t n, uint64_t at);
+/* n bytes of numbers that are none, from a place on, in `threads` threads. */
+ntk_status ntk_store_blank(ntk_ctx *ctx, int fd, const char *path, ntk_dtype dtype, uint64_t at, uint64_t n);
+
+/* ---- fill.c */
+/* Computes what is wanted and not there; held, what: as of a reading. */
+ntk_status ntk_store_fill_for(struct ntk_store *s, size_t held, const char *what);
+
+#endif
