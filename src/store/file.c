@@ -275,8 +275,12 @@ static void read_head(struct ntk_h5 *f, struct ntk_store *s)
     ntk_h5_read_format(f, "store", FORMAT);
     s->about = ntk_h5_read_text(f, "about");
     s->made_by = ntk_h5_read_text(f, "made_by");
-    if (!f->what)
-        ntk_h5_wrong(f, "about", ntk_store_split(s), "does not say of which kernels it is");
+    if (!f->what) {
+        const ntk_status split = ntk_store_split(s);
+
+        ntk_h5_failed(f, "about", split == NTK_ENOMEM ? split : NTK_OK);
+        ntk_h5_wrong(f, "about", split == NTK_OK, "does not say of which kernels it is");
+    }
     ntk_h5_attribute(f, "sizes", H5T_NATIVE_INT64, SIZES, sizes, false);
     if (!f->what)
         ntk_h5_wrong(f, "sizes", sizes_in(s, sizes), "are not those of a store");

@@ -81,7 +81,7 @@ ntk_status ntk_store_describe(ntk_ctx *ctx, const ntk_net *const *nets, size_t n
 
 /* ---- lines */
 
-bool ntk_store_split(struct ntk_store *s)
+ntk_status ntk_store_split(struct ntk_store *s)
 {
     size_t n = 0;
 
@@ -89,8 +89,10 @@ bool ntk_store_split(struct ntk_store *s)
         n += *p == '\n';
     s->lines = ntk_strdup(s->ctx, s->about);
     s->line = ntk_alloc(s->ctx, n, sizeof *s->line);
-    if (!s->lines || !s->line || n <= NTK_STORE_HEAD)
-        return false;
+    if (!s->lines || !s->line)
+        return NTK_ENOMEM;
+    if (n <= NTK_STORE_HEAD)
+        return NTK_EINVAL;
     n = 0;
     for (char *p = s->lines, *end; (end = strchr(p, '\n')); p = end + 1) {
         *end = '\0';
@@ -99,8 +101,8 @@ bool ntk_store_split(struct ntk_store *s)
     s->stored = n - NTK_STORE_HEAD;
     for (size_t k = NTK_STORE_HEAD; k < n; k++)
         if (!strstr(s->line[k], ": "))
-            return false;
-    return true;
+            return NTK_EINVAL;
+    return NTK_OK;
 }
 
 /* What stands before ": " without a net's number: the kernel. */
@@ -166,7 +168,7 @@ ntk_status ntk_store_unique(ntk_ctx *ctx, const char *about, char **unique)
 {
     struct ntk_store s = {.ctx = ctx, .about = ntk_strdup(ctx, about)};
     struct ntk_text t = {0};
-    bool split = s.about && ntk_store_split(&s);
+    const bool split = s.about && ntk_store_split(&s) == NTK_OK;
 
     for (size_t k = 0; split && k < NTK_STORE_HEAD + s.stored; k++)
         if (k < NTK_STORE_HEAD || find_matrix(&s, s.line[k]) == k - NTK_STORE_HEAD)
@@ -185,7 +187,7 @@ ntk_status ntk_store_compare(struct ntk_store *s, const char *about)
     struct ntk_store wanted = {.ctx = s->ctx, .about = ntk_strdup(s->ctx, about)};
     ntk_status status = NTK_ENOMEM;
 
-    if (wanted.about && ntk_store_split(&wanted))
+    if (wanted.about && ntk_store_split(&wanted) == NTK_OK)
         status = compare(s, &wanted);
     forget(&wanted);
     return status;

@@ -110,7 +110,7 @@ static ntk_status make(const ntk_kernel_store *wanted, const char *about)
     ntk_text_add(&by, "libntk %s, %s", ntk_version(), w->ctx->isa->name);
     if (status == NTK_OK)
         status = ntk_store_unique(w->ctx, about, &s->about);
-    if (status == NTK_OK && (by.failed || !ntk_store_split(s)))
+    if (status == NTK_OK && (by.failed || ntk_store_split(s) != NTK_OK))
         status = ntk_fail(w->ctx, NTK_ENOMEM, "no memory for the description of a store");
     if (status == NTK_OK) {
         s->made_by = by.s;

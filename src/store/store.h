@@ -90,8 +90,8 @@ ntk_status ntk_store_describe(ntk_ctx *ctx, const ntk_net *const *nets, size_t n
                               const ntk_data *x1, const ntk_data *x2, const ntk_data *test, char **about);
 /* The same without matrices that come before in it. */
 ntk_status ntk_store_unique(ntk_ctx *ctx, const char *about, char **unique);
-/* lines, line and stored from about. false: it is no such text. */
-bool ntk_store_split(struct ntk_store *s);
+/* lines, line and stored from about. NTK_EINVAL, without a message: it is no such text. */
+ntk_status ntk_store_split(struct ntk_store *s);
 /* which from a description of what is wanted; NTK_EINVAL says what the file has of other things. */
 ntk_status ntk_store_compare(struct ntk_store *s, const char *wanted);
 

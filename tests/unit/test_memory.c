@@ -124,9 +124,9 @@ static void run_here(const char *command, long failing, unsigned seconds)
 /* What a run before has computed into a store, this one computes again. */
 static void remove_store(void)
 {
-    char command[100];
+    char command[200];
 
-    snprintf(command, sizeof command, "rm -f '%s/store.h5'", work);
+    snprintf(command, sizeof command, "rm -f '%s/store.h5' '%s/k.h5'", work, work);
     assert_int_equal(system(command), 0);
 }
 
@@ -135,7 +135,7 @@ static int run(const char *command, long failing, unsigned seconds)
     int status = 0;
     pid_t pid;
 
-    if (strstr(command, "store.h5"))
+    if (strncmp(command, "kernel|", 7) == 0)
         remove_store();
     pid = fork();
     if (pid == 0)
@@ -285,7 +285,7 @@ static void copy_checkpoint(void)
 
 static void remove_work(void)
 {
-    char command[100];
+    char command[200];
 
     snprintf(command, sizeof command, "rm -r '%s'", work);
     if (system(command) != 0)
