@@ -274,6 +274,8 @@ static int options(struct work *w)
         w->o.solver = "eigen";
         w->o.keep = 0;
     }
+    if (w->a->leave_one_out && !w->o.solver && !w->o.finite_time)
+        w->o.solver = "cholesky"; /* others that memory might choose have no leave-one-out */
     return EXIT_OK;
 }
 

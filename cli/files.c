@@ -48,7 +48,7 @@ int check_files(const struct args *a)
                  {"params", a->params}, {"x", a->x},
                  {"x1", a->x1},         {"x2", a->x2},
                  {"train", a->train},   {"test", a->test},
-                 {"model", a->model}};
+                 {"model", a->model},   {"kernel", a->kernel}};
     enum {
         OUTPUTS = 5,
         PARAMS = OUTPUTS,

@@ -124,8 +124,8 @@ static int finish(int code)
     return code == EXIT_OK ? EXIT_FAILED : code;
 }
 
-/* OpenMP and OpenBLAS read their environment when they are loaded, so the command starts again where
- * that should be another:
+/* OpenMP and OpenBLAS read their environment when they are loaded, so the command starts again where that should be
+ * another, unless who started it saw to that (launch.c):
  *   - idle OpenMP threads spin for milliseconds by default, which beside any other load makes small
  *     solves many times slower; a short spin costs nothing on a quiet machine;
  *   - some settings of OpenBLAS halve its speed: a benchmark runs without them. */

@@ -64,6 +64,18 @@ static PyObject *check(PyObject *self, PyObject *args)
     return ok ? Py_NewRef(Py_None) : NULL;
 }
 
+/* The file is opened for each reading, and may be another by now; false with an exception. */
+static bool is_as_it_was(const ntk_kernel_store *s, bool test, Py_ssize_t columns, ntk_dtype dtype)
+{
+    ntk_store_info i;
+
+    ntk_store_info_init(&i);
+    if (ntk_store_about(s, &i) == NTK_OK && i.dtype == (int64_t)dtype && (test ? i.n1 : i.n2) == columns)
+        return true;
+    PyErr_SetString(PyExc_OSError, "the file has changed since it was opened: open it again");
+    return false;
+}
+
 /* store_rows(path, m, test, first, count, columns, dtype, out) */
 static PyObject *rows(PyObject *self, PyObject *args)
 {
@@ -84,7 +96,7 @@ static PyObject *rows(PyObject *self, PyObject *args)
     ctx = context_new();
     if (ctx)
         s = opened(ctx, path);
-    if (s) {
+    if (s && is_as_it_was(s, test, columns, dtype)) {
         struct call call;
 
         call_begin(&call, ctx);

@@ -9,8 +9,8 @@
  */
 #include "activations/activation.h"
 
-/* A fold (make_fold below): with t = sqrt(1 - rho^2) and r = |rho| - t, which is sin of an angle of at most pi / 4 over
- * sqrt(2) and |rho| + t its cosine,
+/* A fold (make_fold below): with t = sqrt(1 - rho^2) and r = |rho| - t, which is sqrt(2) times the sine of an angle of at
+ * most pi / 4, and |rho| + t sqrt(2) times its cosine,
  *     h = quarter + r E(|rho| + t),    d = middle + sign(rho) h,    f = k d + s s' t. */
 enum { FOLD_MIDDLE, FOLD_QUARTER, FOLD_TOP, FOLD_E };
 

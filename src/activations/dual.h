@@ -23,22 +23,34 @@
 /* What is wanted of a vector's moments. */
 enum dual_want { WANT_F, WANT_D, WANT_BOTH, WANT_LAYER, WANT_ANY };
 
-NTK_INLINE void dual_store(const struct ntk_dual_args *p, size_t i, enum dual_want want, V f, V d)
+/* Where they go, and a layer's numbers: read before the loop, as stores might change what pointers lead to. */
+struct dual_out {
+    real *f, *d;
+    const real *theta;
+    V c[NTK_DUAL_LAYER];
+};
+NTK_INLINE struct dual_out dual_out(const struct ntk_dual_args *p, enum dual_want want)
 {
-    real *pf = (real *)p->f, *pd = (real *)p->d;
-    const double *c = p->layer;
+    struct dual_out o = {.f = p->f, .d = p->d, .theta = p->theta};
 
+    NTK_UNROLL
+    for (int k = 0; k < NTK_DUAL_LAYER; k++)
+        o.c[k] = splat(want == WANT_LAYER ? (real)p->layer[k] : 0);
+    return o;
+}
+NTK_INLINE void dual_store(const struct dual_out *o, size_t i, enum dual_want want, V f, V d)
+{
     if (want == WANT_LAYER) {
-        const V theta = load((const real *)p->theta + i);
+        const V theta = load(o->theta + i);
 
-        store(pf + i, f * (real)c[0] + (real)c[1]);
-        store(pd + i, f * (real)c[2] + (d * theta * (real)c[3] + (real)c[4]));
+        store(o->f + i, f * o->c[0] + o->c[1]);
+        store(o->d + i, f * o->c[2] + (d * theta * o->c[3] + o->c[4]));
         return;
     }
-    if (want == WANT_F || want == WANT_BOTH || (want == WANT_ANY && pf))
-        store(pf + i, f);
-    if (want == WANT_D || want == WANT_BOTH || (want == WANT_ANY && pd))
-        store(pd + i, d);
+    if (want == WANT_F || want == WANT_BOTH || (want == WANT_ANY && o->f))
+        store(o->f + i, f);
+    if (want == WANT_D || want == WANT_BOTH || (want == WANT_ANY && o->d))
+        store(o->d + i, d);
 }
 
 /* name_loops(args) */
@@ -46,6 +58,7 @@ NTK_INLINE void dual_store(const struct ntk_dual_args *p, size_t i, enum dual_wa
     NTK_INLINE void name##_run(const struct ntk_dual_args *p, bool per_lane, enum dual_want want) \
     {                                                                                             \
         const real *k = p->k, *s1 = p->side1, *s2 = p->side2, *par = p->par;                      \
+        const struct dual_out out = dual_out(p, want);                                            \
         for (size_t i = 0; i < p->n; i += LANES) {                                                \
             V a[n_sides], b[n_sides], f, d;                                                       \
             for (size_t s = 0; s < (n_sides); s++) {                                              \
@@ -55,12 +68,12 @@ NTK_INLINE void dual_store(const struct ntk_dual_args *p, size_t i, enum dual_wa
             }                                                                                     \
             s1 += p->step1;                                                                       \
             point(load(k + i), a, b, par, &f, &d);                                                \
-            dual_store(p, i, want, f, d);                                                         \
+            dual_store(&out, i, want, f, d);                                                        \
         }                                                                                         \
     }                                                                                             \
     static void name##_loops(const struct ntk_dual_args *p) { NTK_DUAL_CASES(name##_run, p) }
 
-/* run(p, per_lane, want), each case a copy of its own. Sides are one a lane for single positions only. */
+/* run(p, per_lane, want), each case a copy of its own. Sides of first samples are one a lane where a vector has several. */
 #define NTK_DUAL_CASES(run, p)          \
     if ((p)->step1 == LANES)            \
         run(p, true, WANT_ANY);         \

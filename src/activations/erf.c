@@ -34,10 +34,10 @@ NTK_SWEEP_POINT(erf, 1, point)
 NTK_INLINE void fold_begin(int n, size_t j, const struct sweep_sides *s, const real *c, struct sweep_half *h)
 {
     SWEEP_EACH(m, n) {
-        const V w = sweep_sides_product(s, 0, j + (size_t)m), x = h->k[m] * w;
+        const V w = sweep_sides_product(s, 0, j + (size_t)m), x = h->k[m] * w, v = c[FOLD_BOUND] * w;
 
         h->x[m] = x;
-        h->t[m] = vsqrt(vmax(1 - x * x, c[FOLD_BOUND] * w));
+        h->t[m] = vsqrt(vmax(1 - x * x, v * (2 - v)));
         h->u[m] = c[FOLD_SLOPE] * w / h->t[m];
     }
 }

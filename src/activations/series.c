@@ -12,7 +12,7 @@
 
 /* Vectors [i, i + count LANES) of the pairs: several at once, as each Horner step waits for the
  * step before. */
-NTK_INLINE void block(const struct ntk_dual_args *p, size_t i, size_t count, bool per_lane,
+NTK_INLINE void block(const struct ntk_dual_args *p, const struct dual_out *out, size_t i, size_t count, bool per_lane,
                       enum dual_want want)
 {
     const real *s1 = (const real *)p->side1 + i / LANES * p->step1;
@@ -41,19 +41,20 @@ NTK_INLINE void block(const struct ntk_dual_args *p, size_t i, size_t count, boo
     }
     NTK_UNROLL
     for (size_t b = 0; b < count; b++)
-        dual_store(p, i + b * LANES, want, A(1, b) * B(1, b) + load(k + b * LANES) * f[b], d[b]);
+        dual_store(out, i + b * LANES, want, A(1, b) * B(1, b) + load(k + b * LANES) * f[b], d[b]);
 #undef A
 #undef B
 }
 
 NTK_INLINE void run(const struct ntk_dual_args *p, bool per_lane, enum dual_want want)
 {
+    const struct dual_out out = dual_out(p, want);
     size_t i = 0;
 
     for (; i + 4 * LANES <= p->n; i += 4 * LANES)
-        block(p, i, 4, per_lane, want);
+        block(p, &out, i, 4, per_lane, want);
     for (; i < p->n; i += LANES)
-        block(p, i, 1, per_lane, want);
+        block(p, &out, i, 1, per_lane, want);
 }
 
 ntk_dual_fn NTK_DUAL_SYMBOL(series);

@@ -53,8 +53,6 @@ struct ntk_ctx {
     } told; /* what the progress function was told last */
     bool said_axes; /* that samples may have their channels first: once is enough */
     pthread_mutex_t lock; /* ntk_lock */
-    struct ntk_kept *kept; /* memory for the next ntk_scratch_new */
-    size_t kept_bytes;
     char message[1024];
 };
 
@@ -105,12 +103,13 @@ void *ntk_alloc_zero(ntk_ctx *ctx, size_t count, size_t size);
 void *ntk_large_new(ntk_ctx *ctx, size_t count, size_t size);
 void ntk_large_free(void *x, size_t count, size_t size);
 char *ntk_strdup(ntk_ctx *ctx, const char *s);
-/* The same for what a computation works in. Without a bound on memory the context keeps some of it for the next one,
- * which else would wait for its pages. From any thread; say is as ntk_alloc's context, NULL in parallel
+/* The same for what a computation works in. The process keeps some of it for the next one, which else would wait for its
+ * pages, but not of contexts with a bound on memory. From any thread; say is as ntk_alloc's context, NULL in parallel
  * regions. NULL may be freed. */
-void *ntk_scratch_new(ntk_ctx *ctx, ntk_ctx *say, size_t count, size_t size);
+void *ntk_scratch_new(ntk_ctx *say, size_t count, size_t size);
 void ntk_scratch_free(ntk_ctx *ctx, void *scratch);
-void ntk_scratch_drop(ntk_ctx *ctx); /* all that is kept */
+void ntk_scratch_drop(void);   /* all that is kept */
+size_t ntk_scratch_kept(void); /* bytes of it */
 /* Bytes, from a product of sizes in floating point, which cannot overflow: what is beyond any memory comes out as such,
  * so that ntk_ctx_check_memory refuses it before sizes are multiplied as integers. Some of them can be added. */
 static inline size_t ntk_bytes(double bytes) { return (size_t)(bytes < 0x1p60 ? bytes : 0x1p60); }

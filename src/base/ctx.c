@@ -45,10 +45,8 @@ ntk_status ntk_ctx_new(ntk_ctx **ctx)
 
 void ntk_ctx_free(ntk_ctx *ctx)
 {
-    if (ctx) {
-        ntk_scratch_drop(ctx);
+    if (ctx)
         pthread_mutex_destroy(&ctx->lock);
-    }
     free(ctx);
 }
 
@@ -66,7 +64,7 @@ void ntk_ctx_set_memory(ntk_ctx *ctx, size_t bytes)
 {
     ctx->memory = bytes;
     if (bytes)
-        ntk_scratch_drop(ctx);
+        ntk_scratch_drop();
 }
 
 void ntk_ctx_set_log(ntk_ctx *ctx, ntk_log_fn *fn, void *user)

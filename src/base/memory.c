@@ -38,6 +38,11 @@ void *ntk_alloc_zero(ntk_ctx *ctx, size_t count, size_t size)
 #define PAGE       ((size_t)2 << 20)
 #define SMALL_PAGE ((size_t)64 << 10) /* or less */
 #define PAGES_FROM (2 * PAGE)
+#ifdef __SANITIZE_ADDRESS__
+#define FOR_MALLOC true /* which sanitizers watch */
+#else
+#define FOR_MALLOC false
+#endif
 
 /* Memory of its own, from a multiple of PAGE on: malloc's would begin anywhere and share pages. */
 static void *map_pages(size_t bytes)
@@ -51,8 +56,7 @@ static void *map_pages(size_t bytes)
     before = ntk_round_up((uintptr_t)p, PAGE) - (uintptr_t)p;
     if (before)
         munmap(p, before);
-    if (PAGE - before)
-        munmap(p + before + bytes, PAGE - before);
+    munmap(p + before + bytes, PAGE - before);
     madvise(p + before, bytes / PAGE * PAGE, MADV_HUGEPAGE); /* a wish */
     return p + before;
 }
@@ -62,7 +66,7 @@ static size_t pages_for(size_t count, size_t size)
 {
     size_t bytes;
 
-    if (__builtin_mul_overflow(count, size, &bytes) || bytes > SIZE_MAX / 2 || bytes < PAGES_FROM)
+    if (FOR_MALLOC || __builtin_mul_overflow(count, size, &bytes) || bytes > SIZE_MAX / 2 || bytes < PAGES_FROM)
         return 0;
     return ntk_round_up(bytes, SMALL_PAGE);
 }
@@ -92,8 +96,8 @@ void ntk_large_free(void *x, size_t count, size_t size)
 /* ---- scratch */
 
 /* Before each piece of scratch. */
-struct ntk_kept {
-    struct ntk_kept *next;
+struct kept {
+    struct kept *next;
     size_t bytes; /* of the piece */
 };
 
@@ -104,6 +108,10 @@ struct ntk_kept {
 #define KEPT_MOST ((size_t)64 << 20) /* where more is new, there is work enough to wait for */
 #endif
 
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* not a context's, which is held while its progress is told */
+static struct kept *kept;
+static size_t kept_bytes;
+
 static size_t kept_size(size_t bytes)
 {
     const size_t unit = bytes < 16 * KEPT_LEAST ? NTK_ALIGN : KEPT_LEAST; /* sizes that are nearly the same share pieces */
@@ -112,26 +120,36 @@ static size_t kept_size(size_t bytes)
 }
 
 /* The smallest that is large enough, if it is not much larger. */
-static struct ntk_kept *take_kept(ntk_ctx *ctx, size_t bytes)
+static struct kept *take_kept(size_t bytes)
 {
-    struct ntk_kept **best = NULL, *found = NULL;
+    struct kept **best = NULL, *found = NULL;
 
-    ntk_lock(ctx);
-    for (struct ntk_kept **k = &ctx->kept; *k; k = &(*k)->next)
+    pthread_mutex_lock(&lock);
+    for (struct kept **k = &kept; *k; k = &(*k)->next)
         if ((*k)->bytes >= bytes && (*k)->bytes <= bytes + bytes / 4 && (!best || (*k)->bytes < (*best)->bytes))
             best = k;
     if (best) {
         found = *best;
         *best = found->next;
-        ctx->kept_bytes -= found->bytes;
+        kept_bytes -= found->bytes;
     }
-    ntk_unlock(ctx);
+    pthread_mutex_unlock(&lock);
     return found;
 }
 
-void *ntk_scratch_new(ntk_ctx *ctx, ntk_ctx *say, size_t count, size_t size)
+size_t ntk_scratch_kept(void)
 {
-    struct ntk_kept *k = NULL;
+    size_t bytes;
+
+    pthread_mutex_lock(&lock);
+    bytes = kept_bytes;
+    pthread_mutex_unlock(&lock);
+    return bytes;
+}
+
+void *ntk_scratch_new(ntk_ctx *say, size_t count, size_t size)
+{
+    struct kept *k = NULL;
     size_t bytes;
 
     if (__builtin_mul_overflow(count, size, &bytes) || bytes > SIZE_MAX / 2) {
@@ -140,7 +158,7 @@ void *ntk_scratch_new(ntk_ctx *ctx, ntk_ctx *say, size_t count, size_t size)
     }
     bytes = kept_size(bytes ? bytes : 1);
     if (bytes >= KEPT_LEAST)
-        k = take_kept(ctx, bytes);
+        k = take_kept(bytes);
     if (!k) {
         k = ntk_alloc(say, 1, bytes + NTK_ALIGN);
         if (!k)
@@ -152,32 +170,32 @@ void *ntk_scratch_new(ntk_ctx *ctx, ntk_ctx *say, size_t count, size_t size)
 
 void ntk_scratch_free(ntk_ctx *ctx, void *scratch)
 {
-    struct ntk_kept *k = scratch ? (void *)((unsigned char *)scratch - NTK_ALIGN) : NULL;
+    struct kept *k = scratch ? (void *)((unsigned char *)scratch - NTK_ALIGN) : NULL;
 
     if (!k)
         return;
-    ntk_lock(ctx);
-    if (!ctx->memory && k->bytes >= KEPT_LEAST && k->bytes <= KEPT_MOST - ctx->kept_bytes) {
-        k->next = ctx->kept;
-        ctx->kept = k;
-        ctx->kept_bytes += k->bytes;
+    pthread_mutex_lock(&lock);
+    if (!ctx->memory && k->bytes >= KEPT_LEAST && k->bytes <= KEPT_MOST - kept_bytes) {
+        k->next = kept;
+        kept = k;
+        kept_bytes += k->bytes;
         k = NULL;
     }
-    ntk_unlock(ctx);
+    pthread_mutex_unlock(&lock);
     free(k);
 }
 
-void ntk_scratch_drop(ntk_ctx *ctx)
+void ntk_scratch_drop(void)
 {
-    struct ntk_kept *k;
+    struct kept *k;
 
-    ntk_lock(ctx);
-    k = ctx->kept;
-    ctx->kept = NULL;
-    ctx->kept_bytes = 0;
-    ntk_unlock(ctx);
+    pthread_mutex_lock(&lock);
+    k = kept;
+    kept = NULL;
+    kept_bytes = 0;
+    pthread_mutex_unlock(&lock);
     while (k) {
-        struct ntk_kept *next = k->next;
+        struct kept *next = k->next;
 
         free(k);
         k = next;

@@ -33,12 +33,12 @@ ntk_status ntk_panel_new(const struct ntk_samples *s, int64_t n, struct ntk_pane
 
         if (!has_positions(s, t))
             continue;
-        panel->sides[t] = ntk_scratch_new(s->ctx, s->ctx, (size_t)n * each, s->dtype);
+        panel->sides[t] = ntk_scratch_new(s->ctx, (size_t)n * each, s->dtype);
         if (!panel->sides[t])
             return NTK_ENOMEM;
     }
     for (int e = 0; e < p->n_exits; e++) {
-        panel->exits[e] = ntk_scratch_new(s->ctx, s->ctx, (size_t)n * ntk_node_positions(node(s, p->exits[e])), s->dtype);
+        panel->exits[e] = ntk_scratch_new(s->ctx, (size_t)n * ntk_node_positions(node(s, p->exits[e])), s->dtype);
         if (!panel->exits[e])
             return NTK_ENOMEM;
     }
@@ -107,7 +107,7 @@ static bool work_new(struct work *w, const struct ntk_samples *s, struct ntk_pan
                                                                               : sides;
     w->plane = most * w->lanes;
     numbers = ((size_t)w->n_slots + entries + 2 + sides + 1) * w->plane + sides;
-    w->block = ntk_scratch_new(s->ctx, NULL, numbers, sizeof *w->block);
+    w->block = ntk_scratch_new(NULL, numbers, sizeof *w->block);
     w->in = ntk_alloc_zero(NULL, (size_t)p->most_in, sizeof *w->in);
     if (!w->block || !w->in)
         return false;

@@ -23,7 +23,7 @@ static ntk_status convert(struct ntk_samples *s, const ntk_data *data, bool *los
         s->x = data->x;
         return NTK_OK;
     }
-    s->x = s->owned_x = ntk_scratch_new(s->ctx, s->ctx, total, precision->dtype);
+    s->x = s->owned_x = ntk_scratch_new(s->ctx, total, precision->dtype);
     if (!s->owned_x)
         return NTK_ENOMEM;
     if (precision->degree) {
@@ -124,7 +124,7 @@ static struct key *sort(const struct ntk_samples *s, int64_t n, struct key *keys
 
 static ntk_status find_twins(struct ntk_samples *s)
 {
-    struct key *block = ntk_scratch_new(s->ctx, s->ctx, 2 * (size_t)s->n, sizeof *block), *keys;
+    struct key *block = ntk_scratch_new(s->ctx, 2 * (size_t)s->n, sizeof *block), *keys;
     int64_t twin = 0;
 
     if (!block)
@@ -292,10 +292,10 @@ static ntk_status start(struct ntk_preparation *x, const ntk_data *data, struct 
     s->dtype = x->reference->precision.dtype;
     s->features = (size_t)ntk_features_of(data->shape);
     s->channels = (size_t)data->shape.c;
-    s->variance = ntk_scratch_new(x->ctx, x->ctx, (size_t)p->graph->n * s->stride, sizeof *s->variance);
+    s->variance = ntk_scratch_new(x->ctx, (size_t)p->graph->n * s->stride, sizeof *s->variance);
     s->sides = ntk_alloc_zero(x->ctx, (size_t)p->n_side_sets, sizeof *s->sides);
     s->own = ntk_alloc_zero(x->ctx, (size_t)p->graph->n, sizeof *s->own);
-    s->order = ntk_scratch_new(x->ctx, x->ctx, 4 * (size_t)s->n, sizeof *s->order);
+    s->order = ntk_scratch_new(x->ctx, 4 * (size_t)s->n, sizeof *s->order);
     if (!s->variance || !s->sides || !s->own || !s->order)
         return NTK_ENOMEM;
     pad(s, 0);
@@ -447,7 +447,7 @@ size_t ntk_samples_bytes(const struct ntk_program *p, const struct ntk_samples *
     const int64_t n = s ? s->n : x->n;
     const size_t stride = stride_of(n);
     const bool converted = s ? s->owned_x != NULL : x->dtype != dtype;
-    size_t bytes = (size_t)p->graph->n * stride * sizeof(double) + (size_t)n * (sizeof(struct key) + 4 * sizeof(int64_t));
+    size_t bytes = (size_t)p->graph->n * stride * sizeof(double) + (size_t)n * (2 * sizeof(struct key) + 4 * sizeof(int64_t));
 
     if (converted)
         bytes += (size_t)n * (size_t)ntk_features_of(x->shape) * dtype;

@@ -54,7 +54,7 @@ static ntk_status scratch_of(ntk_ctx *ctx, const ntk_fit_opts *o, const struct n
 
 static ntk_status choose_solver(ntk_ctx *ctx, const struct ntk_task *t, bool say, ntk_fit_opts *own)
 {
-    const size_t held = ctx->memory && ctx->held > t->freed ? ctx->held - t->freed : 0, bound = ntk_ctx_memory(ctx);
+    const size_t held = ctx->memory && ctx->held > t->freed ? ctx->held - t->freed : 0, bound = ntk_ctx_memory(ctx) + (ctx->memory ? 0 : t->freed);
     const size_t memory = held < bound ? bound - held : 0;
     const size_t need = t->n > 0 ? ntk_model_peak(own, t->n, t->outputs) : 0;
     size_t scratch = 0;
@@ -66,10 +66,12 @@ static ntk_status choose_solver(ntk_ctx *ctx, const struct ntk_task *t, bool say
         NTK_TRY(scratch_of(ctx, own, t, &scratch));
     if (need + scratch <= memory)
         return NTK_OK;
+    other.keep = 0; /* both keep the matrix themselves, or ask for it again */
     other.solver = smaller(own, t, memory > scratch ? memory - scratch : 0);
     if (ntk_model_peak(&other, t->n, t->outputs) >= need) /* of few samples */
         return NTK_OK;
     own->solver = other.solver;
+    own->keep = 0;
     if (say)
         ntk_log(ctx, 0, "the solver is '%s': 'cholesky' needs %.2f MiB, of %s memory %.2f MiB are left", own->solver,
                 (double)(need + scratch) / 0x1p20, ctx->memory ? "allowed" : "available", (double)memory / 0x1p20);
@@ -486,9 +488,14 @@ static ntk_status set_values(const ntk_model *m)
 /* alpha of the targets, by the factor. */
 static ntk_status solve_targets(const ntk_model *m)
 {
+    ntk_status status;
+
     m->solution->solved = false;
     memcpy(m->alpha, m->y, (size_t)(m->outputs * m->n) * sizeof *m->y);
-    NTK_TRY(ntk_solver_solve(m->solution->solver, m->outputs, m->alpha));
+    m->solution->solver->again = true;
+    status = ntk_solver_solve(m->solution->solver, m->outputs, m->alpha);
+    m->solution->solver->again = false;
+    NTK_TRY(status);
     NTK_TRY(ntk_check_finite(m->ctx, "the solution", m->alpha, m->outputs, m->n));
     m->solution->solved = true;
     return NTK_OK;

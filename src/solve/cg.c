@@ -242,8 +242,8 @@ static ntk_status solve(struct ntk_solver *s, int64_t m, double *x)
 
     if (!g->prepared) /* it came back without */
         NTK_TRY(factor(s, how, sizeof how));
-    NTK_TRY(ntk_pcg_solve(&p, m, x, g->columns == m ? g->last : NULL));
-    if (m <= KEPT) {
+    NTK_TRY(ntk_pcg_solve(&p, m, x, s->again && g->columns == m ? g->last : NULL));
+    if (s->again && m <= KEPT) {
         memcpy(g->last, x, (size_t)(m * s->n) * sizeof *x);
         g->columns = m;
     }

@@ -296,6 +296,7 @@ static ntk_status solve(struct ntk_solver *s, int64_t m, double *x)
                         .apply = apply,
                         .precondition = precondition,
                         .user = &o,
+                        .columns = most,
                         .precision = NTK_F64,
                         .largest = own(s)->largest};
     const ntk_status status = o.narrow ? ntk_pcg_solve(&p, m, x, NULL) : NTK_ENOMEM;

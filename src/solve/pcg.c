@@ -274,7 +274,7 @@ int64_t ntk_pcg_columns(const ntk_ctx *ctx, int64_t n, int64_t m)
 
 ntk_status ntk_pcg_solve(struct ntk_pcg *p, int64_t m, double *x, const double *start)
 {
-    const int64_t most = ntk_pcg_columns(p->ctx, p->n, m), size = most * p->n;
+    const int64_t most = p->columns ? p->columns : ntk_pcg_columns(p->ctx, p->n, m), size = most * p->n;
     struct column columns[NTK_PCG_MOST];
     struct work w = {.p = p, .n = p->n, .columns = columns};
     ntk_status status = NTK_OK;

@@ -23,6 +23,7 @@ struct ntk_pcg {
     ntk_status (*apply)(void *user, int64_t m, const double *x, double *out);        /* out = A x, [m][n] */
     ntk_status (*precondition)(void *user, int64_t m, const double *r, double *z);   /* z = M^-1 r; z is not r */
     void *user;
+    int64_t columns;     /* worked on at once, of ntk_pcg_columns; 0: that many */
     double tolerance;    /* of a residual, by its right-hand side; 0: what rounding errors leave */
     ntk_dtype precision; /* of A's entries: residuals that they explain are no failure */
     double largest;      /* eigenvalue of A, as far as it is known; grows */

@@ -102,6 +102,7 @@ struct ntk_solver {
     double *diagonal;       /* [n] of K */
     double *ridge;          /* [n], R */
     bool constant;          /* all of R is one number */
+    bool again;             /* what is solved are a model's targets: its solutions before are near */
     double tolerance;       /* solve: of a residual, by its right-hand side; ntk_solver_new: NTK_TOLERANCE. Direct ones and
                              * those that refine to the last digit do not read it */
     int64_t rank;           /* of a preconditioner; 0: what the solver has by itself */

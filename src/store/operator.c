@@ -99,7 +99,7 @@ static ntk_status multiply_rectangle(struct product *p, int64_t i, int64_t ni, i
 {
     const int64_t n = p->o->n, width = ni + nj;
     const size_t numbers = (size_t)(p->m * width);
-    double *out = ntk_scratch_new(p->o->ctx, NULL, numbers, sizeof *out);
+    double *out = ntk_scratch_new(NULL, numbers, sizeof *out);
     const struct ntk_products_args args = {.rows = (size_t)ni,
                                            .n = (size_t)nj,
                                            .ld = (size_t)ld,

@@ -198,7 +198,7 @@ ntk_status ntk_strips_multiply(ntk_ctx *ctx, const struct ntk_strips *s, int64_t
     ntk_status status;
 
     NTK_TRY(ntk_isa_resolve(ctx));
-    sums = ntk_scratch_new(ctx, ctx, (size_t)most * p.sums[p.n], sizeof *sums);
+    sums = ntk_scratch_new(ctx, (size_t)most * p.sums[p.n], sizeof *sums);
     status = sums ? NTK_OK : NTK_ENOMEM;
     for (int64_t c = 0; c < m && status == NTK_OK; c += most)
         status = multiply(ctx, s, &p, m - c < most ? m - c : most, x + c * s->n, sums, out + c * s->n);

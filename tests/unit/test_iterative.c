@@ -357,6 +357,7 @@ static struct ntk_solver *solve_with(const char *name, struct fixture *f, double
     ntk_ctx_set_memory(ctx, memory);
     assert_ok(ctx, ntk_solver_new(ctx, class_of(name), f->o, f->which, 0, &s));
     s->tolerance = tolerance;
+    s->again = true;
     assert_ok(ctx, ntk_solver_factor(s, r, how, sizeof how));
     assert_string_equal(how, "");
     fill_normal(C * N, 8, x);

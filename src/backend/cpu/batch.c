@@ -154,8 +154,9 @@ static void run_pairs(const struct block *b, struct ntk_planes *p, int64_t job)
 static bool has_few(const struct block *b)
 {
     const double n1 = (double)b->b->rows->n, n2 = (double)b->b->columns->n;
+    const double lanes = (double)ntk_cpu_simd(b->s)->lanes; /* whole, also where a batch takes half of them */
 
-    return (b->b->symmetric ? n1 * (n1 + 1) / 2 : n1 * n2) <= VECTORS_FEW * (double)lanes_in(b);
+    return (b->b->symmetric ? n1 * (n1 + 1) / 2 : n1 * n2) <= VECTORS_FEW * lanes;
 }
 
 static ntk_status split(struct block *b)
@@ -349,7 +350,7 @@ ntk_status ntk_cpu_run(void *compiled, const struct ntk_batch *batch)
         return ntk_points_run(c, batch);
     if (b.isa->half && 2 * pairs_in(&b) <= lanes_in(&b))
         b.isa = b.isa->half; /* what a few pairs leave empty takes time, too */
-    b.sums = ntk_scratch_new(b.s->ctx, b.s->ctx, b.n_sums * (size_t)b.rows->n * (size_t)b.width, b.s->dtype);
+    b.sums = ntk_scratch_new(b.s->ctx, b.n_sums * (size_t)b.rows->n * (size_t)b.width, b.s->dtype);
     b.scale = ntk_alloc_zero(b.s->ctx, b.n_sums, sizeof *b.scale);
     if (b.sums && b.scale) {
         memset(b.sums, 0, b.n_sums * (size_t)b.rows->n * (size_t)b.width * b.s->dtype);

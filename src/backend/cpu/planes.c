@@ -139,7 +139,7 @@ bool ntk_planes_new(const struct ntk_cpu *c, const struct ntk_samples *s, const 
     p->entries = ntk_alloc_zero(NULL, (size_t)c->p->n_frames, sizeof *p->entries);
     p->sums = ntk_alloc_zero(NULL, (size_t)p->batch * sums_in(c) * p->lanes, sizeof *p->sums);
     p->in = ntk_alloc_zero(NULL, most_operands(c), sizeof *p->in);
-    p->block = ntk_scratch_new(s->ctx, NULL, ntk_planes_bytes(c, s), 1);
+    p->block = ntk_scratch_new(NULL, ntk_planes_bytes(c, s), 1);
     if (!p->side1 || !p->side2 || !p->entries || !p->sums || !p->in || !p->block)
         return false;
     memset(p->block, 0, ntk_planes_bytes(c, s));

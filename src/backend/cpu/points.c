@@ -39,7 +39,7 @@ bool ntk_points_new(struct ntk_points_work *w, const struct ntk_points *t)
     const size_t tile_bytes = (size_t)TILE * TILE * t->dtype, n_out = (size_t)p->n_outputs;
 
     *w = (struct ntk_points_work){.t = t};
-    w->block = ntk_scratch_new(t->rows->ctx, NULL, ntk_points_bytes(p, t->dtype), 1);
+    w->block = ntk_scratch_new(NULL, ntk_points_bytes(p, t->dtype), 1);
     w->slot = ntk_alloc_zero(NULL, (size_t)ntk_points_slots(p), sizeof *w->slot);
     w->tiles = ntk_alloc_zero(NULL, n_out, sizeof *w->tiles);
     w->in = ntk_alloc_zero(NULL, (size_t)p->most_in, sizeof *w->in);
