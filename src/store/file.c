@@ -2,6 +2,7 @@
  *
  * file.c - a store's HDF5 file: made as a whole, and opened. Between the two nothing calls HDF5.
  */
+#define _GNU_SOURCE /* F_OFD_SETLK */
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
@@ -23,6 +24,12 @@ static ntk_status refuse(const struct ntk_store *s)
 
 ntk_status ntk_store_file_make(struct ntk_store *s) { return refuse(s); }
 ntk_status ntk_store_file_open(struct ntk_store *s) { return refuse(s); }
+
+ntk_status ntk_store_file_write(struct ntk_store *s, int *fd)
+{
+    *fd = -1;
+    return refuse(s);
+}
 
 ntk_status ntk_store_file_extend(ntk_ctx *ctx, const char *path, uint64_t *from)
 {
@@ -206,12 +213,72 @@ static uint64_t part_bytes(const struct ntk_store *s, const struct ntk_store_par
     return (uint64_t)s->stored * (uint64_t)p->tiles * ntk_store_tile_bytes(s, p);
 }
 
+/* A whole file, and the folder and the name that it is to have; the name that it has, if it has one. */
+struct unplaced {
+    int fd, folder;
+    char name[NAME_MAX + 1], temporary[32];
+};
+
+/* A link replaces nothing. Where a file system has none, a file that comes in just this moment is replaced. */
+static int place(const struct unplaced *u)
+{
+    char path[32];
+    int error = 0;
+
+    snprintf(path, sizeof path, "/proc/self/fd/%d", u->fd);
+    if (u->temporary[0] ? linkat(u->folder, u->temporary, u->folder, u->name, 0) != 0
+                        : linkat(AT_FDCWD, path, u->folder, u->name, AT_SYMLINK_FOLLOW) != 0)
+        error = errno;
+    if (u->temporary[0] && (error == EPERM || error == EOPNOTSUPP)) {
+        const bool there = faccessat(u->folder, u->name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+
+        error = there ? EEXIST : renameat(u->folder, u->temporary, u->folder, u->name) == 0 ? 0 : errno;
+    }
+    if (u->temporary[0])
+        unlinkat(u->folder, u->temporary, 0);
+    if (!error && fsync(u->folder) != 0 && errno != EINVAL && errno != EBADF)
+        error = errno;
+    return error == EEXIST ? 0 : error;
+}
+
+/* The file is brought to disk as one that is written in place, which has its name: that is given here. */
+static ntk_status commit_new(struct ntk_h5 *f, const char *path)
+{
+    struct unplaced u = {.fd = dup(f->out.fd), .folder = dup(f->out.folder)};
+    ntk_status status = u.fd >= 0 && u.folder >= 0 ? NTK_OK : ntk_fail_write(f->ctx, path, errno);
+    int error;
+
+    strcpy(u.name, f->out.name);
+    if (status == NTK_OK) {
+        strcpy(u.temporary, f->out.temporary);
+        f->out.temporary[0] = '\0';
+        f->out.kind = NTK_OUTFILE_PLACE;
+        status = ntk_h5_commit(f, path);
+        error = status == NTK_OK ? place(&u) : 0;
+        if (error)
+            status = ntk_fail_write(f->ctx, path, error);
+        else if (status != NTK_OK && u.temporary[0])
+            unlinkat(u.folder, u.temporary, 0);
+    } else {
+        ntk_h5_abort(f);
+    }
+    if (u.folder >= 0)
+        close(u.folder);
+    if (u.fd >= 0)
+        close(u.fd);
+    return status;
+}
+
 ntk_status ntk_store_file_make(struct ntk_store *s)
 {
     struct ntk_h5 f = {.ctx = s->ctx};
     ntk_status status = NTK_OK;
 
     NTK_TRY(ntk_h5_create(&f, s->path));
+    if (f.out.replaces) { /* it was made meanwhile */
+        ntk_h5_abort(&f);
+        return NTK_OK;
+    }
     make_head(&f, s);
     for (int k = 0; k < NTK_STORE_PARTS && !f.what; k++)
         if (s->part[k].there)
@@ -220,7 +287,7 @@ ntk_status ntk_store_file_make(struct ntk_store *s)
         if (s->part[k].there)
             status = ntk_store_blank(s->ctx, f.out.fd, s->path, s->dtype, s->part[k].at, part_bytes(s, &s->part[k]));
     if (status == NTK_OK)
-        return ntk_h5_commit(&f, s->path);
+        return f.out.kind == NTK_OUTFILE_PLACE ? ntk_h5_commit(&f, s->path) : commit_new(&f, s->path);
     ntk_h5_abort(&f);
     return status;
 }
@@ -360,6 +427,53 @@ ntk_status ntk_store_file_open(struct ntk_store *s)
     read_head(&f, s);
     NTK_TRY(ntk_h5_end(&f, s->path, "store of kernels", NTK_OK));
     return read_marks(s);
+}
+
+/* ---- writing. The lock is of a kind that HDF5's own readers do not ask for: they may read what is being filled. A file
+ * system without locks is fine. */
+
+static ntk_status lock(ntk_ctx *ctx, const char *path, int fd)
+{
+    struct flock all = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+
+    if (fcntl(fd, F_OFD_SETLK, &all) != 0 && (errno == EAGAIN || errno == EACCES))
+        return ntk_fail(ctx, NTK_EIO, "another process is writing %s; try again when it has ended", path);
+    return NTK_OK;
+}
+
+static bool is_same(int a, int b)
+{
+    struct stat of[2];
+
+    return fstat(a, &of[0]) == 0 && fstat(b, &of[1]) == 0 && of[0].st_dev == of[1].st_dev && of[0].st_ino == of[1].st_ino;
+}
+
+/* Those that another process has written, or taken out, since they were read. */
+static ntk_status read_marks_again(struct ntk_store *s)
+{
+    for (int k = 0; k < NTK_STORE_PARTS; k++)
+        if (s->part[k].there)
+            memset(s->part[k].seen, 0, s->stored * (size_t)s->part[k].tiles * sizeof *s->part[k].seen);
+    return read_marks(s);
+}
+
+ntk_status ntk_store_file_write(struct ntk_store *s, int *fd)
+{
+    ntk_status status;
+
+    *fd = open(s->path, O_RDWR | O_CLOEXEC);
+    if (*fd < 0)
+        return ntk_fail_write(s->ctx, s->path, errno);
+    status = lock(s->ctx, s->path, *fd);
+    if (status == NTK_OK && !is_same(*fd, s->fd))
+        status = ntk_fail(s->ctx, NTK_EIO, "%s is another file than the store that was opened", s->path);
+    if (status == NTK_OK)
+        status = read_marks_again(s);
+    if (status != NTK_OK) {
+        close(*fd);
+        *fd = -1;
+    }
+    return status;
 }
 
 ntk_status ntk_store_file_extend(ntk_ctx *ctx, const char *path, uint64_t *from)

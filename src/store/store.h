@@ -96,12 +96,16 @@ ntk_status ntk_store_split(struct ntk_store *s);
 ntk_status ntk_store_compare(struct ntk_store *s, const char *wanted);
 
 /* ---- file.c: the HDF5 file */
-/* Makes a file of s->about, s->dtype, s->stored and the parts' sizes. */
+/* Makes a file of s->about, s->dtype, s->stored and the parts' sizes; one that is there by then stays as it is. */
 ntk_status ntk_store_file_make(struct ntk_store *s);
 /* The same from a file, with its places and marks; fd is open. */
 ntk_status ntk_store_file_open(struct ntk_store *s);
 /* A file that was cut short becomes as long as it was; *from: where it ended; UINT64_MAX: it was not. */
 ntk_status ntk_store_file_extend(ntk_ctx *ctx, const char *path, uint64_t *from);
+
+/* The file that s->fd reads, to write to, with marks as they are now, and locked: NTK_EIO if another process writes it, or the
+ * path leads to another file by now. Closing it unlocks. */
+ntk_status ntk_store_file_write(struct ntk_store *s, int *fd);
 
 /* ---- tile.c: bytes, checked */
 /* From the file, [b1][b2]; NTK_EIO, which says which, if the checksum is another's. */

@@ -465,6 +465,108 @@ static void cancelled_work_goes_on(void **state)
     end(&p);
 }
 
+/* ---- two at once */
+
+/* What is asked while another store of the same file fills it: each as another process would. */
+struct second {
+    struct fixture *f;
+    const struct problem *p;
+    ntk_ctx *ctx;
+    ntk_kernel_store *other;
+    int asked;
+};
+
+static int ask(const char *what, double done, double total, void *user)
+{
+    struct second *t = user;
+    ntk_kernel_store *reader;
+
+    (void)what, (void)total;
+    if (done <= 0 || t->asked)
+        return 0;
+    t->asked = 1;
+    assert_fails(t->ctx, NTK_EIO, "another process is writing ", ntk_store_fill(t->other));
+    assert_ok(t->ctx, ntk_store_read(t->ctx, t->f->path, &reader)); /* reading goes on */
+    ntk_store_free(reader);
+    return 0;
+}
+
+static void only_one_writes(void **state)
+{
+    struct fixture *f = *state;
+    static struct problem p;
+    struct second t = {.f = f, .p = &p};
+    ntk_kernel_store *s;
+
+    begin(f, &p, NTK_F64);
+    fill_store(f, &p, "whole.h5");
+    s = open_store(f, &p, "store.h5");
+    assert_int_equal(ntk_ctx_new(&t.ctx), NTK_OK);
+    assert_ok(t.ctx, ntk_store_open(t.ctx, f->path, (const ntk_net *const *)p.nets, 2, NTK_NNGP | NTK_NTK, NTK_F64, p.x, NULL,
+                                    p.test, &t.other));
+    ntk_ctx_set_progress(f->ctx, ask, &t);
+    assert_ok(f->ctx, ntk_store_fill(s));
+    ntk_ctx_set_progress(f->ctx, NULL, NULL);
+    assert_int_equal(t.asked, 1);
+    ntk_store_free(s);
+    /* the other finds what is there by now */
+    t.asked = 0;
+    ntk_ctx_set_progress(t.ctx, ask, &t);
+    assert_ok(t.ctx, ntk_store_fill(t.other));
+    assert_int_equal(t.asked, 0);
+    ntk_store_free(t.other);
+    assert_same_files(f, "whole.h5", "store.h5");
+
+    /* a file that takes its place is not written to */
+    s = open_store(f, &p, "moved.h5");
+    assert_int_equal(unlink(f->path), 0);
+    ntk_store_free(open_store(f, &p, "moved.h5"));
+    assert_fails(f->ctx, NTK_EIO, "is another file than the store that was opened", ntk_store_fill(s));
+    ntk_store_free(s);
+    ntk_ctx_free(t.ctx);
+    end(&p);
+}
+
+/* While a file is made, another comes, complete: it stays. */
+struct comes {
+    struct fixture *f;
+    int done;
+};
+
+static int come(const char *what, double done, double total, void *user)
+{
+    struct comes *c = user;
+    char command[300];
+
+    (void)what, (void)done, (void)total;
+    if (c->done++ == 0) {
+        snprintf(command, sizeof command, "cp %s/whole.h5 %s/new.h5", c->f->dir, c->f->dir);
+        assert_int_equal(system(command), 0);
+    }
+    return 0;
+}
+
+static void what_came_meanwhile_stays(void **state)
+{
+    struct fixture *f = *state;
+    static struct problem p;
+    struct comes c = {f, 0};
+    ntk_kernel_store *s;
+    ntk_store_info info;
+
+    begin(f, &p, NTK_F64);
+    fill_store(f, &p, "whole.h5");
+    ntk_ctx_set_progress(f->ctx, come, &c);
+    s = open_store(f, &p, "new.h5");
+    ntk_ctx_set_progress(f->ctx, NULL, NULL);
+    assert_true(c.done > 0);
+    ntk_store_info_init(&info);
+    assert_ok(f->ctx, ntk_store_about(s, &info));
+    assert_int_equal(info.done, info.tiles);
+    ntk_store_free(s);
+    end(&p);
+}
+
 /* ---- what happens to files */
 
 static void flip(const struct fixture *f, const char *name, uint64_t at)
@@ -602,6 +704,8 @@ int main(void)
         TEST(what_differs_is_refused),
         TEST(samples_are_known),
         TEST(cancelled_work_goes_on),
+        TEST(only_one_writes),
+        TEST(what_came_meanwhile_stays),
         TEST(flipped_bits_are_found),
         TEST(files_that_were_cut_short),
         TEST(no_room),
