@@ -460,8 +460,9 @@ ntk_status ntk_store_verify(ntk_ctx *ctx, const char *path, int64_t *wrong)
     return status;
 }
 
-/* What was cut off holds no number. */
-static ntk_status blank_from(const ntk_kernel_store *s, int fd, uint64_t from)
+/* What was cut off holds no number. It is written from its beginning on, so that who is interrupted leaves a file that is cut
+ * short later; a number that was cut in two is none. */
+static ntk_status blank_from(const ntk_kernel_store *s, uint64_t from, uint64_t whole)
 {
     for (int k = 0; k < NTK_STORE_PARTS; k++) {
         const struct ntk_store_part *p = &s->part[k];
@@ -469,29 +470,34 @@ static ntk_status blank_from(const ntk_kernel_store *s, int fd, uint64_t from)
         const uint64_t first = from > p->at ? (from - p->at) / s->dtype * s->dtype : 0;
 
         if (p->there && first < bytes)
-            NTK_TRY(ntk_store_blank(s->ctx, fd, s->path, s->dtype, p->at + first, bytes - first));
+            NTK_TRY(ntk_store_blank(s->ctx, s->fd, s->path, s->dtype, p->at + first, bytes - first, true));
     }
-    return NTK_OK;
+    return ftruncate(s->fd, (off_t)whole) == 0 ? NTK_OK : ntk_fail_write(s->ctx, s->path, errno);
+}
+
+static ntk_status mend(ntk_kernel_store *s, int64_t *wrong)
+{
+    uint64_t there, whole;
+    ntk_status status;
+
+    NTK_TRY(ntk_store_file_mend(s, &there, &whole));
+    NTK_TRY(want_all(s));
+    status = there < whole ? blank_from(s, there, whole) : NTK_OK;
+    if (status == NTK_OK)
+        status = check(s, s->fd, wrong);
+    if (fsync(s->fd) != 0 && status == NTK_OK)
+        status = ntk_fail_write(s->ctx, s->path, errno);
+    return status;
 }
 
 ntk_status ntk_store_mend(ntk_ctx *ctx, const char *path, int64_t *wrong)
 {
     int64_t found = 0;
-    uint64_t from;
-    ntk_kernel_store *s;
-    ntk_status status;
-    int fd;
+    ntk_kernel_store *s = NULL;
+    ntk_status status = begin(ctx, path, &s);
 
-    NTK_TRY(ntk_store_file_extend(ctx, path, &from));
-    NTK_TRY(ntk_store_read(ctx, path, &s));
-    fd = open(path, O_RDWR | O_CLOEXEC);
-    status = fd < 0 ? ntk_fail_write(ctx, path, errno) : blank_from(s, fd, from);
     if (status == NTK_OK)
-        status = check(s, fd, &found);
-    if (fd >= 0 && fsync(fd) != 0 && status == NTK_OK)
-        status = ntk_fail_write(ctx, path, errno);
-    if (fd >= 0)
-        close(fd);
+        status = mend(s, &found);
     ntk_store_free(s);
     if (status == NTK_OK && wrong)
         *wrong = found;

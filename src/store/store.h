@@ -100,8 +100,9 @@ ntk_status ntk_store_compare(struct ntk_store *s, const char *wanted);
 ntk_status ntk_store_file_make(struct ntk_store *s);
 /* The same from a file, with its places and marks; fd is open. */
 ntk_status ntk_store_file_open(struct ntk_store *s);
-/* A file that was cut short becomes as long as it was; *from: where it ended; UINT64_MAX: it was not. */
-ntk_status ntk_store_file_extend(ntk_ctx *ctx, const char *path, uint64_t *from);
+/* The same of a file that is to be mended: fd is open for writing, too, and locked. One that was cut short is read as if it had
+ * all its bytes, and stays as it is; *there, *whole: how many it has, and had. */
+ntk_status ntk_store_file_mend(struct ntk_store *s, uint64_t *there, uint64_t *whole);
 
 /* The file that s->fd reads, to write to, with marks as they are now, and locked: NTK_EIO if another process writes it, or the
  * path leads to another file by now. Closing it unlocks. */
@@ -120,8 +121,8 @@ ntk_status ntk_store_tile_unmark(const struct ntk_store *s, int fd, const struct
 /* All of n bytes at a place; an errno or 0. */
 int ntk_pwrite(int fd, const void *bytes, size_t n, uint64_t at);
 int ntk_pread(int fd, void *bytes, size_t n, uint64_t at);
-/* n bytes of numbers that are none, from a place on, in `threads` threads. */
-ntk_status ntk_store_blank(ntk_ctx *ctx, int fd, const char *path, ntk_dtype dtype, uint64_t at, uint64_t n);
+/* n bytes of numbers that are none, from a place on; upwards: by one thread, so that the file's length says how far it is. */
+ntk_status ntk_store_blank(ntk_ctx *ctx, int fd, const char *path, ntk_dtype dtype, uint64_t at, uint64_t n, bool upwards);
 
 /* ---- fill.c */
 /* Computes what is wanted and not there; held, what: as of a reading. */

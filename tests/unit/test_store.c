@@ -486,6 +486,7 @@ static int ask(const char *what, double done, double total, void *user)
         return 0;
     t->asked = 1;
     assert_fails(t->ctx, NTK_EIO, "another process is writing ", ntk_store_fill(t->other));
+    assert_fails(t->ctx, NTK_EIO, "another process is writing ", ntk_store_mend(t->ctx, t->f->path, NULL));
     assert_ok(t->ctx, ntk_store_read(t->ctx, t->f->path, &reader)); /* reading goes on */
     ntk_store_free(reader);
     return 0;
@@ -656,6 +657,63 @@ static void files_that_were_cut_short(void **state)
     end(&p);
 }
 
+static int cancel_blank(const char *what, double done, double total, void *user)
+{
+    (void)done, (void)total, (void)user;
+    return strcmp(what, "megabytes of the file") == 0;
+}
+
+/* A mend that is interrupted leaves a file that is cut short later, and no zeros. */
+static void mending_is_gone_on_with(void **state)
+{
+    struct fixture *f = *state;
+    static struct problem p;
+    char command[300];
+    ntk_kernel_store *s;
+    struct stat whole, cut;
+
+    begin(f, &p, NTK_F64);
+    fill_store(f, &p, "whole.h5");
+    assert_int_equal(stat(f->path, &whole), 0);
+    snprintf(command, sizeof command, "cp %s/whole.h5 %s/cut.h5", f->dir, f->dir);
+    assert_int_equal(system(command), 0);
+    assert_int_equal(truncate(path_of(f, "cut.h5"), whole.st_size / 2 + 3), 0);
+    ntk_ctx_set_progress(f->ctx, cancel_blank, NULL);
+    assert_fails(f->ctx, NTK_ECANCEL, "", ntk_store_mend(f->ctx, f->path, NULL));
+    ntk_ctx_set_progress(f->ctx, NULL, NULL);
+    assert_int_equal(stat(f->path, &cut), 0);
+    assert_true(cut.st_size > whole.st_size / 2 && cut.st_size < whole.st_size);
+    assert_ok(f->ctx, ntk_store_mend(f->ctx, f->path, NULL));
+    s = open_store(f, &p, "cut.h5");
+    assert_ok(f->ctx, ntk_store_fill(s));
+    ntk_store_free(s);
+    assert_same_files(f, "whole.h5", "cut.h5");
+    end(&p);
+}
+
+/* Another's file that was cut short stays as it is: one whose format is another's. */
+static void others_are_not_mended(void **state)
+{
+    struct fixture *f = *state;
+    static struct problem p;
+    char command[500];
+    struct stat before, after;
+
+    begin(f, &p, NTK_F64);
+    ntk_store_free(open_store(f, &p, "other.h5"));
+    snprintf(command, sizeof command, "LC_ALL=C sed -i 's/libntk store 1/libntk stare 1/' %s", f->path);
+    assert_int_equal(system(command), 0);
+    assert_fails(f->ctx, NTK_EIO, "its format is ", ntk_store_mend(f->ctx, f->path, NULL));
+    assert_int_equal(stat(f->path, &before), 0);
+    for (int k = 2; k < 2000; k *= 30) {
+        assert_int_equal(truncate(f->path, before.st_size / k), 0);
+        assert_fails(f->ctx, NTK_EIO, "is not the beginning of a store", ntk_store_mend(f->ctx, f->path, NULL));
+        assert_int_equal(stat(f->path, &after), 0);
+        assert_int_equal(after.st_size, before.st_size / k);
+    }
+    end(&p);
+}
+
 /* Nothing is left of a file that there is no room for. */
 static void no_room(void **state)
 {
@@ -708,6 +766,8 @@ int main(void)
         TEST(what_came_meanwhile_stays),
         TEST(flipped_bits_are_found),
         TEST(files_that_were_cut_short),
+        TEST(mending_is_gone_on_with),
+        TEST(others_are_not_mended),
         TEST(no_room),
         TEST(memory_is_checked_before),
     };
