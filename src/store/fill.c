@@ -227,6 +227,16 @@ static bool lacks_any(const struct ntk_store *s)
     return s->kernel && (is_wanted(s, NTK_STORE_MAIN) || is_wanted(s, NTK_STORE_TEST));
 }
 
+static void say_who(const struct ntk_store *s)
+{
+    char by[NTK_STORE_BY];
+
+    ntk_store_by(s->ctx, by);
+    if (strcmp(by, s->made_by) != 0)
+        ntk_log(s->ctx, 0, "%s was begun by %s; its new tiles come from %s and may differ in the last digits", s->path,
+                s->made_by, by);
+}
+
 ntk_status ntk_store_fill_for(struct ntk_store *s, size_t held, const char *what)
 {
     int64_t there, all;
@@ -239,6 +249,8 @@ ntk_status ntk_store_fill_for(struct ntk_store *s, size_t held, const char *what
     NTK_TRY(ntk_store_file_write(s, &fd));
     count(s, &there, &all, &pairs);
     ntk_log(s->ctx, 0, "%s has %lld of %lld tiles", s->path, (long long)there, (long long)all);
+    if (there < all)
+        say_who(s);
     status = lacks_any(s) ? compute_missing(s, fd, held, what, pairs) : NTK_OK; /* else another process was quicker */
     if (close(fd) != 0 && status == NTK_OK)
         status = ntk_fail_write(s->ctx, s->path, errno);

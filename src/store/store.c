@@ -104,24 +104,24 @@ static ntk_status make(const ntk_kernel_store *wanted, const char *about)
     const struct ntk_store *w = wanted;
     const int64_t n1 = ntk_data_n(w->x1);
     ntk_kernel_store *s = NULL;
-    struct ntk_text by = {0};
+    char by[NTK_STORE_BY];
     ntk_status status = begin(w->ctx, w->path, &s);
 
-    ntk_text_add(&by, "libntk %s, %s", ntk_version(), w->ctx->isa->name);
     if (status == NTK_OK)
         status = ntk_store_unique(w->ctx, about, &s->about);
-    if (status == NTK_OK && (by.failed || ntk_store_split(s) != NTK_OK))
+    if (status == NTK_OK) {
+        ntk_store_by(w->ctx, by);
+        s->made_by = ntk_strdup(w->ctx, by);
+    }
+    if (status == NTK_OK && (!s->made_by || ntk_store_split(s) != NTK_OK))
         status = ntk_fail(w->ctx, NTK_ENOMEM, "no memory for the description of a store");
     if (status == NTK_OK) {
-        s->made_by = by.s;
-        by.s = NULL;
         s->dtype = w->dtype;
         s->part[NTK_STORE_MAIN] = part_of(w->kernel, w->dtype, !w->x2, n1, ntk_data_n(w->x2 ? w->x2 : w->x1));
         if (w->test)
             s->part[NTK_STORE_TEST] = part_of(w->kernel, w->dtype, false, ntk_data_n(w->test), n1);
         status = ntk_store_file_make(s);
     }
-    free(by.s);
     ntk_store_free(s);
     return status;
 }

@@ -78,6 +78,9 @@ ntk_status ntk_operator_of_stored(struct ntk_store *s, struct ntk_operator **o);
 size_t ntk_store_bytes(const ntk_kernel *kernel, ntk_dtype dtype, int64_t n1, int64_t n2);
 /* The kernels of a net that a file has (NTK_NNGP, NTK_NTK); 0 if it is not there. */
 ntk_status ntk_store_kernels(ntk_ctx *ctx, const char *path, const ntk_net *net, unsigned *there);
+/* Who computes here, as made_by has it. */
+#define NTK_STORE_BY 128
+void ntk_store_by(const ntk_ctx *ctx, char by[NTK_STORE_BY]);
 /* Whether there is a file of that name. */
 bool ntk_store_is_there(const char *path);
 /* Whether its test part is of these samples. */

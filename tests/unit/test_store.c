@@ -465,6 +465,48 @@ static void cancelled_work_goes_on(void **state)
     end(&p);
 }
 
+/* ---- who goes on with it */
+
+struct said {
+    char begun[300];
+    int times;
+};
+
+static void hear(int level, const char *message, void *user)
+{
+    struct said *s = user;
+
+    (void)level;
+    if (strstr(message, "was begun by")) {
+        snprintf(s->begun, sizeof s->begun, "%s", message);
+        s->times++;
+    }
+}
+
+static void another_version_goes_on(void **state)
+{
+    struct fixture *f = *state;
+    static struct problem p;
+    struct said said = {.times = 0};
+    ntk_kernel_store *s;
+
+    begin(f, &p, NTK_F64);
+    ntk_ctx_set_log(f->ctx, hear, &said);
+    fill_store(f, &p, "same.h5");
+    assert_int_equal(said.times, 0);
+    s = open_store(f, &p, "store.h5");
+    s->made_by[strlen("libntk ")] = '9'; /* as of another version */
+    assert_ok(f->ctx, ntk_store_fill(s));
+    assert_int_equal(said.times, 1);
+    assert_non_null(strstr(said.begun, "store.h5 was begun by libntk 9"));
+    assert_non_null(strstr(said.begun, "; its new tiles come from libntk 0"));
+    assert_ok(f->ctx, ntk_store_fill(s)); /* nothing is computed */
+    assert_int_equal(said.times, 1);
+    ntk_store_free(s);
+    ntk_ctx_set_log(f->ctx, NULL, NULL);
+    end(&p);
+}
+
 /* ---- two at once */
 
 /* What is asked while another store of the same file fills it: each as another process would. */
@@ -762,6 +804,7 @@ int main(void)
         TEST(what_differs_is_refused),
         TEST(samples_are_known),
         TEST(cancelled_work_goes_on),
+        TEST(another_version_goes_on),
         TEST(only_one_writes),
         TEST(what_came_meanwhile_stays),
         TEST(flipped_bits_are_found),
