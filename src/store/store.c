@@ -314,7 +314,9 @@ static ntk_status read_rows(const struct rows *r)
     return NTK_OK;
 }
 
-ntk_status ntk_store_rows(ntk_kernel_store *s, size_t m, int test, int64_t i0, int64_t ni, void *rows)
+/* held: bytes that the caller has, rows among them. */
+static ntk_status rows_for(ntk_kernel_store *s, size_t m, int test, int64_t i0, int64_t ni, size_t held, const char *what,
+                           void *rows)
 {
     const int part = test ? NTK_STORE_TEST : NTK_STORE_MAIN;
     const struct ntk_store_part *p = &s->part[part];
@@ -326,15 +328,21 @@ ntk_status ntk_store_rows(ntk_kernel_store *s, size_t m, int test, int64_t i0, i
     if (m >= s->count || i0 < 0 || ni < 1 || ni > p->n1 - i0)
         return ntk_fail(s->ctx, NTK_EINVAL, "rows %lld to %lld of matrix %zu: there are %lld rows of %zu", (long long)i0,
                         (long long)(i0 + ni - 1), m, (long long)p->n1, s->count);
-    NTK_TRY(ntk_store_fill_for(s, (size_t)(ni * p->n2) * s->dtype, "rows of a kernel matrix"));
+    NTK_TRY(ntk_store_fill_for(s, held, what));
     NTK_TRY(ntk_store_check(s, m, test));
     r.stored = s->which[m];
-    NTK_TRY(ntk_ctx_check_memory(s->ctx, ntk_store_tile_bytes(s, p) + (size_t)(ni * p->n2) * s->dtype,
-                                 "rows of a kernel matrix"));
+    NTK_TRY(ntk_ctx_check_memory(s->ctx, ntk_store_tile_bytes(s, p) + held, what));
     r.tile = (struct ntk_view){ntk_alloc(s->ctx, ntk_store_tile_bytes(s, p), 1), s->dtype, p->b2};
     status = r.tile.at ? read_rows(&r) : NTK_ENOMEM;
     free(r.tile.at);
     return status;
+}
+
+ntk_status ntk_store_rows(ntk_kernel_store *s, size_t m, int test, int64_t i0, int64_t ni, void *rows)
+{
+    const double bytes = (double)ni * (double)s->part[test ? NTK_STORE_TEST : NTK_STORE_MAIN].n2 * (double)s->dtype;
+
+    return rows_for(s, m, test, i0, ni, ni > 0 ? ntk_bytes(bytes) : 0, "rows of a kernel matrix", rows);
 }
 
 ntk_status ntk_store_fill(ntk_kernel_store *s) { return ntk_store_fill_for(s, 0, "a store of kernels"); }
@@ -373,8 +381,8 @@ ntk_status ntk_store_compute(ntk_kernel_store *s, void *const *out)
     NTK_TRY(ntk_store_fill_for(s, all_bytes(s), "the kernel"));
     for (size_t m = 0; m < s->count; m++)
         for (int64_t i = 0; i < p->n1; i += p->b1)
-            NTK_TRY(ntk_store_rows(s, m, 0, i, least(p->b1, p->n1 - i),
-                                   (unsigned char *)out[m] + (size_t)(i * p->n2) * s->dtype));
+            NTK_TRY(rows_for(s, m, 0, i, least(p->b1, p->n1 - i), all_bytes(s), "the kernel",
+                             (unsigned char *)out[m] + (size_t)(i * p->n2) * s->dtype));
     return NTK_OK;
 }
 

@@ -792,6 +792,48 @@ static void memory_is_checked_before(void **state)
     end(&p);
 }
 
+/* What is read into counts, and both tiles of a product. */
+static void memory_is_checked_as_a_sum(void **state)
+{
+    struct fixture *f = *state;
+    static struct problem p;
+    struct ntk_operator *o;
+    ntk_kernel_store *s;
+    float *out[1] = {malloc(sizeof(float[M][N]))};
+    double *x, *product;
+    size_t tile;
+
+    begin(f, &p, NTK_F32);
+    x = calloc(N, sizeof *x);
+    product = calloc(N, sizeof *product);
+    assert_ok(f->ctx, ntk_store_open(f->ctx, path_of(f, "r.h5"), (const ntk_net *const *)p.nets, 1, NTK_NTK, NTK_F32, p.test, p.x,
+                                     NULL, &s));
+    assert_ok(f->ctx, ntk_store_fill(s));
+    tile = ntk_store_tile_bytes(s, &s->part[NTK_STORE_MAIN]);
+    ntk_ctx_set_memory(f->ctx, tile + sizeof(float[M][N]) - 1);
+    assert_fails(f->ctx, NTK_ENOMEM, "the kernel needs", ntk_store_compute(s, (void *const *)out));
+    ntk_ctx_set_memory(f->ctx, tile + sizeof(float[M][N]));
+    assert_ok(f->ctx, ntk_store_compute(s, (void *const *)out));
+    ntk_ctx_set_memory(f->ctx, 0);
+    ntk_store_free(s);
+
+    s = open_store(f, &p, "store.h5");
+    assert_ok(f->ctx, ntk_store_fill(s));
+    assert_ok(f->ctx, ntk_operator_of_stored(s, &o));
+    tile = ntk_store_tile_bytes(s, &s->part[NTK_STORE_MAIN]);
+    ntk_ctx_set_memory(f->ctx, 3 * tile - 1);
+    assert_fails(f->ctx, NTK_ENOMEM, "products with a stored matrix needs", ntk_operator_apply(o, 0, 1, x, product));
+    ntk_ctx_set_memory(f->ctx, 3 * tile);
+    assert_ok(f->ctx, ntk_operator_apply(o, 0, 1, x, product));
+    ntk_ctx_set_memory(f->ctx, 0);
+    ntk_operator_free(o);
+    ntk_store_free(s);
+    free(out[0]);
+    free(x);
+    free(product);
+    end(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -813,6 +855,7 @@ int main(void)
         TEST(others_are_not_mended),
         TEST(no_room),
         TEST(memory_is_checked_before),
+        TEST(memory_is_checked_as_a_sum),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
