@@ -513,8 +513,9 @@ NTK_API NTK_NODISCARD ntk_status ntk_kernel_solve(ntk_ctx *ctx, int64_t n, ntk_d
 
 /* Kernel matrices in one HDF5 file, in tiles, each with a checksum that is also the mark that it is there. The file is made
  * as a whole, for all tiles, and is good at any time: work that is interrupted or killed goes on where it was and gives the
- * same bytes; what is there is not computed again. Tiles are checked each time they are read (NTK_EIO says which is not what
- * was written). docs/howto/stores.md describes the file. */
+ * same bytes; what is there is not computed again. A tile is checked when a store first reads it, and whenever it is read whole
+ * (NTK_EIO says which is not what was written); rows alone of one that was right are read without. One process at a time
+ * writes: NTK_EIO says that another does. docs/howto/stores.md describes the file. */
 typedef struct ntk_store ntk_kernel_store;
 /* The matrices of nets, want and dtype as ntk_kernel_new has them, between samples x1 and x2 (NULL: x1 with itself, of which
  * the lower half is kept), and, if test is not NULL, between test and x1 (x2 is NULL then). The file is made if it is not

@@ -3,7 +3,6 @@
  * fill.c - computing the tiles that are not there, each with the progress of all.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -204,38 +203,56 @@ static ntk_status say_interrupted(const struct ntk_store *s, ntk_status status)
     return status;
 }
 
-static ntk_status compute_missing(struct ntk_store *s, size_t held, const char *what, double pairs)
+static ntk_status compute_missing(struct ntk_store *s, int fd, size_t held, const char *what, double pairs)
 {
     const size_t each = largest_tile(s), bytes = held + s->count * each;
-    struct filling f = {.s = s, .told = {.all = pairs}};
+    struct filling f = {.s = s, .fd = fd, .told = {.all = pairs}};
     unsigned char *tiles = NULL;
     ntk_status status;
 
     NTK_TRY(ntk_kernel_check_seconds(s->kernel, pairs));
     NTK_TRY(ntk_ctx_check_memory(s->ctx, bytes, what));
-    f.fd = open(s->path, O_RDWR | O_CLOEXEC);
-    if (f.fd < 0)
-        return ntk_fail_write(s->ctx, s->path, errno);
     status = make_room(&f, each, &tiles);
     if (status == NTK_OK)
         status = compute(&f, bytes, what);
     if (status == NTK_OK && fsync(f.fd) != 0)
-        status = ntk_fail_write(s->ctx, s->path, errno);
-    if (close(f.fd) != 0 && status == NTK_OK)
         status = ntk_fail_write(s->ctx, s->path, errno);
     free(f.k);
     free(tiles);
     return say_interrupted(s, status);
 }
 
+static bool lacks_any(const struct ntk_store *s)
+{
+    return s->kernel && (is_wanted(s, NTK_STORE_MAIN) || is_wanted(s, NTK_STORE_TEST));
+}
+
+static void say_who(const struct ntk_store *s)
+{
+    char by[NTK_STORE_BY];
+
+    ntk_store_by(s->ctx, by);
+    if (strcmp(by, s->made_by) != 0)
+        ntk_log(s->ctx, 0, "%s was begun by %s; its new tiles come from %s and may differ in the last digits", s->path,
+                s->made_by, by);
+}
+
 ntk_status ntk_store_fill_for(struct ntk_store *s, size_t held, const char *what)
 {
     int64_t there, all;
+    ntk_status status;
     double pairs;
+    int fd;
 
-    if (!s->kernel || (!is_wanted(s, NTK_STORE_MAIN) && !is_wanted(s, NTK_STORE_TEST)))
+    if (!lacks_any(s))
         return NTK_OK;
+    NTK_TRY(ntk_store_file_write(s, &fd));
     count(s, &there, &all, &pairs);
     ntk_log(s->ctx, 0, "%s has %lld of %lld tiles", s->path, (long long)there, (long long)all);
-    return compute_missing(s, held, what, pairs);
+    if (there < all)
+        say_who(s);
+    status = lacks_any(s) ? compute_missing(s, fd, held, what, pairs) : NTK_OK; /* else another process was quicker */
+    if (close(fd) != 0 && status == NTK_OK)
+        status = ntk_fail_write(s->ctx, s->path, errno);
+    return status;
 }

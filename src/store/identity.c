@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "data/data.h"
+#include "simd/simd.h"
 #include "store/store.h"
 
 /* Of all numbers, whatever their type, and their order; the finalizer of splitmix64 (Steele et al. 2014) after each. */
@@ -77,6 +78,11 @@ ntk_status ntk_store_describe(ntk_ctx *ctx, const ntk_net *const *nets, size_t n
     else
         free(t.s);
     return status;
+}
+
+void ntk_store_by(const ntk_ctx *ctx, char by[NTK_STORE_BY])
+{
+    snprintf(by, NTK_STORE_BY, "libntk %s, %s", ntk_version(), ctx->isa->name);
 }
 
 /* ---- lines */

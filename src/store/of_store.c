@@ -205,14 +205,19 @@ static ntk_status multiply(struct ntk_operator *o, size_t k, int64_t m, const do
 static ntk_status apply(struct ntk_operator *o, size_t k, int64_t m, const double *x, double *out)
 {
     const char *what = "products with a stored matrix";
+    const struct ntk_store_part *p = part_of(o);
+    const size_t wide_bytes = o->dtype == NTK_F32 ? (size_t)(p->b1 * p->b2) * sizeof(double) : 0;
     struct ntk_blas blas;
     void *read, *wide = NULL;
-    ntk_status status;
+    ntk_status status = NTK_OK;
 
     NTK_TRY(prepare(o, 0, what));
     memset(out, 0, (size_t)(m * o->n) * sizeof *out);
-    NTK_TRY(room_for_tile(o, 0, what, o->dtype, &read));
-    status = o->dtype == NTK_F32 ? room_for_tile(o, 0, what, sizeof(double), &wide) : NTK_OK;
+    NTK_TRY(room_for_tile(o, wide_bytes, what, o->dtype, &read));
+    if (wide_bytes) {
+        wide = ntk_alloc(o->ctx, wide_bytes, 1);
+        status = wide ? NTK_OK : NTK_ENOMEM;
+    }
     blas = ntk_blas_begin(1);
     if (status == NTK_OK)
         status = multiply(o, k, m, x, out, read, wide);

@@ -104,24 +104,24 @@ static ntk_status make(const ntk_kernel_store *wanted, const char *about)
     const struct ntk_store *w = wanted;
     const int64_t n1 = ntk_data_n(w->x1);
     ntk_kernel_store *s = NULL;
-    struct ntk_text by = {0};
+    char by[NTK_STORE_BY];
     ntk_status status = begin(w->ctx, w->path, &s);
 
-    ntk_text_add(&by, "libntk %s, %s", ntk_version(), w->ctx->isa->name);
     if (status == NTK_OK)
         status = ntk_store_unique(w->ctx, about, &s->about);
-    if (status == NTK_OK && (by.failed || ntk_store_split(s) != NTK_OK))
+    if (status == NTK_OK) {
+        ntk_store_by(w->ctx, by);
+        s->made_by = ntk_strdup(w->ctx, by);
+    }
+    if (status == NTK_OK && (!s->made_by || ntk_store_split(s) != NTK_OK))
         status = ntk_fail(w->ctx, NTK_ENOMEM, "no memory for the description of a store");
     if (status == NTK_OK) {
-        s->made_by = by.s;
-        by.s = NULL;
         s->dtype = w->dtype;
         s->part[NTK_STORE_MAIN] = part_of(w->kernel, w->dtype, !w->x2, n1, ntk_data_n(w->x2 ? w->x2 : w->x1));
         if (w->test)
             s->part[NTK_STORE_TEST] = part_of(w->kernel, w->dtype, false, ntk_data_n(w->test), n1);
         status = ntk_store_file_make(s);
     }
-    free(by.s);
     ntk_store_free(s);
     return status;
 }
@@ -314,7 +314,9 @@ static ntk_status read_rows(const struct rows *r)
     return NTK_OK;
 }
 
-ntk_status ntk_store_rows(ntk_kernel_store *s, size_t m, int test, int64_t i0, int64_t ni, void *rows)
+/* held: bytes that the caller has, rows among them. */
+static ntk_status rows_for(ntk_kernel_store *s, size_t m, int test, int64_t i0, int64_t ni, size_t held, const char *what,
+                           void *rows)
 {
     const int part = test ? NTK_STORE_TEST : NTK_STORE_MAIN;
     const struct ntk_store_part *p = &s->part[part];
@@ -326,15 +328,21 @@ ntk_status ntk_store_rows(ntk_kernel_store *s, size_t m, int test, int64_t i0, i
     if (m >= s->count || i0 < 0 || ni < 1 || ni > p->n1 - i0)
         return ntk_fail(s->ctx, NTK_EINVAL, "rows %lld to %lld of matrix %zu: there are %lld rows of %zu", (long long)i0,
                         (long long)(i0 + ni - 1), m, (long long)p->n1, s->count);
-    NTK_TRY(ntk_store_fill_for(s, (size_t)(ni * p->n2) * s->dtype, "rows of a kernel matrix"));
+    NTK_TRY(ntk_store_fill_for(s, held, what));
     NTK_TRY(ntk_store_check(s, m, test));
     r.stored = s->which[m];
-    NTK_TRY(ntk_ctx_check_memory(s->ctx, ntk_store_tile_bytes(s, p) + (size_t)(ni * p->n2) * s->dtype,
-                                 "rows of a kernel matrix"));
+    NTK_TRY(ntk_ctx_check_memory(s->ctx, ntk_store_tile_bytes(s, p) + held, what));
     r.tile = (struct ntk_view){ntk_alloc(s->ctx, ntk_store_tile_bytes(s, p), 1), s->dtype, p->b2};
     status = r.tile.at ? read_rows(&r) : NTK_ENOMEM;
     free(r.tile.at);
     return status;
+}
+
+ntk_status ntk_store_rows(ntk_kernel_store *s, size_t m, int test, int64_t i0, int64_t ni, void *rows)
+{
+    const double bytes = (double)ni * (double)s->part[test ? NTK_STORE_TEST : NTK_STORE_MAIN].n2 * (double)s->dtype;
+
+    return rows_for(s, m, test, i0, ni, ni > 0 ? ntk_bytes(bytes) : 0, "rows of a kernel matrix", rows);
 }
 
 ntk_status ntk_store_fill(ntk_kernel_store *s) { return ntk_store_fill_for(s, 0, "a store of kernels"); }
@@ -373,8 +381,8 @@ ntk_status ntk_store_compute(ntk_kernel_store *s, void *const *out)
     NTK_TRY(ntk_store_fill_for(s, all_bytes(s), "the kernel"));
     for (size_t m = 0; m < s->count; m++)
         for (int64_t i = 0; i < p->n1; i += p->b1)
-            NTK_TRY(ntk_store_rows(s, m, 0, i, least(p->b1, p->n1 - i),
-                                   (unsigned char *)out[m] + (size_t)(i * p->n2) * s->dtype));
+            NTK_TRY(rows_for(s, m, 0, i, least(p->b1, p->n1 - i), all_bytes(s), "the kernel",
+                             (unsigned char *)out[m] + (size_t)(i * p->n2) * s->dtype));
     return NTK_OK;
 }
 
@@ -460,8 +468,9 @@ ntk_status ntk_store_verify(ntk_ctx *ctx, const char *path, int64_t *wrong)
     return status;
 }
 
-/* What was cut off holds no number. */
-static ntk_status blank_from(const ntk_kernel_store *s, int fd, uint64_t from)
+/* What was cut off holds no number. It is written from its beginning on, so that who is interrupted leaves a file that is cut
+ * short later; a number that was cut in two is none. */
+static ntk_status blank_from(const ntk_kernel_store *s, uint64_t from, uint64_t whole)
 {
     for (int k = 0; k < NTK_STORE_PARTS; k++) {
         const struct ntk_store_part *p = &s->part[k];
@@ -469,29 +478,34 @@ static ntk_status blank_from(const ntk_kernel_store *s, int fd, uint64_t from)
         const uint64_t first = from > p->at ? (from - p->at) / s->dtype * s->dtype : 0;
 
         if (p->there && first < bytes)
-            NTK_TRY(ntk_store_blank(s->ctx, fd, s->path, s->dtype, p->at + first, bytes - first));
+            NTK_TRY(ntk_store_blank(s->ctx, s->fd, s->path, s->dtype, p->at + first, bytes - first, true));
     }
-    return NTK_OK;
+    return ftruncate(s->fd, (off_t)whole) == 0 ? NTK_OK : ntk_fail_write(s->ctx, s->path, errno);
+}
+
+static ntk_status mend(ntk_kernel_store *s, int64_t *wrong)
+{
+    uint64_t there, whole;
+    ntk_status status;
+
+    NTK_TRY(ntk_store_file_mend(s, &there, &whole));
+    NTK_TRY(want_all(s));
+    status = there < whole ? blank_from(s, there, whole) : NTK_OK;
+    if (status == NTK_OK)
+        status = check(s, s->fd, wrong);
+    if (fsync(s->fd) != 0 && status == NTK_OK)
+        status = ntk_fail_write(s->ctx, s->path, errno);
+    return status;
 }
 
 ntk_status ntk_store_mend(ntk_ctx *ctx, const char *path, int64_t *wrong)
 {
     int64_t found = 0;
-    uint64_t from;
-    ntk_kernel_store *s;
-    ntk_status status;
-    int fd;
+    ntk_kernel_store *s = NULL;
+    ntk_status status = begin(ctx, path, &s);
 
-    NTK_TRY(ntk_store_file_extend(ctx, path, &from));
-    NTK_TRY(ntk_store_read(ctx, path, &s));
-    fd = open(path, O_RDWR | O_CLOEXEC);
-    status = fd < 0 ? ntk_fail_write(ctx, path, errno) : blank_from(s, fd, from);
     if (status == NTK_OK)
-        status = check(s, fd, &found);
-    if (fd >= 0 && fsync(fd) != 0 && status == NTK_OK)
-        status = ntk_fail_write(ctx, path, errno);
-    if (fd >= 0)
-        close(fd);
+        status = mend(s, &found);
     ntk_store_free(s);
     if (status == NTK_OK && wrong)
         *wrong = found;

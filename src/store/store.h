@@ -78,6 +78,9 @@ ntk_status ntk_operator_of_stored(struct ntk_store *s, struct ntk_operator **o);
 size_t ntk_store_bytes(const ntk_kernel *kernel, ntk_dtype dtype, int64_t n1, int64_t n2);
 /* The kernels of a net that a file has (NTK_NNGP, NTK_NTK); 0 if it is not there. */
 ntk_status ntk_store_kernels(ntk_ctx *ctx, const char *path, const ntk_net *net, unsigned *there);
+/* Who computes here, as made_by has it. */
+#define NTK_STORE_BY 128
+void ntk_store_by(const ntk_ctx *ctx, char by[NTK_STORE_BY]);
 /* Whether there is a file of that name. */
 bool ntk_store_is_there(const char *path);
 /* Whether its test part is of these samples. */
@@ -96,12 +99,17 @@ ntk_status ntk_store_split(struct ntk_store *s);
 ntk_status ntk_store_compare(struct ntk_store *s, const char *wanted);
 
 /* ---- file.c: the HDF5 file */
-/* Makes a file of s->about, s->dtype, s->stored and the parts' sizes. */
+/* Makes a file of s->about, s->dtype, s->stored and the parts' sizes; one that is there by then stays as it is. */
 ntk_status ntk_store_file_make(struct ntk_store *s);
 /* The same from a file, with its places and marks; fd is open. */
 ntk_status ntk_store_file_open(struct ntk_store *s);
-/* A file that was cut short becomes as long as it was; *from: where it ended; UINT64_MAX: it was not. */
-ntk_status ntk_store_file_extend(ntk_ctx *ctx, const char *path, uint64_t *from);
+/* The same of a file that is to be mended: fd is open for writing, too, and locked. One that was cut short is read as if it had
+ * all its bytes, and stays as it is; *there, *whole: how many it has, and had. */
+ntk_status ntk_store_file_mend(struct ntk_store *s, uint64_t *there, uint64_t *whole);
+
+/* The file that s->fd reads, to write to, with marks as they are now, and locked: NTK_EIO if another process writes it, or the
+ * path leads to another file by now. Closing it unlocks. */
+ntk_status ntk_store_file_write(struct ntk_store *s, int *fd);
 
 /* ---- tile.c: bytes, checked */
 /* From the file, [b1][b2]; NTK_EIO, which says which, if the checksum is another's. */
@@ -116,8 +124,8 @@ ntk_status ntk_store_tile_unmark(const struct ntk_store *s, int fd, const struct
 /* All of n bytes at a place; an errno or 0. */
 int ntk_pwrite(int fd, const void *bytes, size_t n, uint64_t at);
 int ntk_pread(int fd, void *bytes, size_t n, uint64_t at);
-/* n bytes of numbers that are none, from a place on, in `threads` threads. */
-ntk_status ntk_store_blank(ntk_ctx *ctx, int fd, const char *path, ntk_dtype dtype, uint64_t at, uint64_t n);
+/* n bytes of numbers that are none, from a place on; upwards: by one thread, so that the file's length says how far it is. */
+ntk_status ntk_store_blank(ntk_ctx *ctx, int fd, const char *path, ntk_dtype dtype, uint64_t at, uint64_t n, bool upwards);
 
 /* ---- fill.c */
 /* Computes what is wanted and not there; held, what: as of a reading. */

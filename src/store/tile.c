@@ -82,7 +82,7 @@ int ntk_pread(int fd, void *bytes, size_t n, uint64_t at)
 
 #define PIECE ((uint64_t)4 << 20)
 
-ntk_status ntk_store_blank(ntk_ctx *ctx, int fd, const char *path, ntk_dtype dtype, uint64_t at, uint64_t n)
+ntk_status ntk_store_blank(ntk_ctx *ctx, int fd, const char *path, ntk_dtype dtype, uint64_t at, uint64_t n, bool upwards)
 {
     const int64_t pieces = (int64_t)((n + PIECE - 1) / PIECE);
     void *none = ntk_alloc(ctx, PIECE, 1);
@@ -92,7 +92,7 @@ ntk_status ntk_store_blank(ntk_ctx *ctx, int fd, const char *path, ntk_dtype dty
 
     for (size_t k = 0; none && k < PIECE / dtype; k++)
         ntk_store(none, dtype, k, (double)NAN);
-#pragma omp parallel for num_threads(ntk_threads_for(ctx, pieces)) schedule(dynamic, 1)
+#pragma omp parallel for num_threads(upwards ? 1 : ntk_threads_for(ctx, pieces)) schedule(dynamic, 1)
     for (int64_t k = 0; k < pieces; k++) {
         const uint64_t first = (uint64_t)k * PIECE, size = n - first < PIECE ? n - first : PIECE;
         int failed;
@@ -299,7 +299,7 @@ ntk_status ntk_store_tile_unmark(const struct ntk_store *s, int fd, const struct
     const struct transfer x = transfer_of(s, fd, p, stored, t);
 
     NTK_TRY(write_mark(s, fd, p, stored, t, 0));
-    return ntk_store_blank(s->ctx, fd, s->path, s->dtype, x.at, ntk_store_tile_bytes(s, p));
+    return ntk_store_blank(s->ctx, fd, s->path, s->dtype, x.at, ntk_store_tile_bytes(s, p), false);
 }
 
 ntk_status ntk_store_tile_rows(const struct ntk_store *s, const struct ntk_store_part *p, size_t stored, int64_t t,

@@ -465,6 +465,151 @@ static void cancelled_work_goes_on(void **state)
     end(&p);
 }
 
+/* ---- who goes on with it */
+
+struct said {
+    char begun[300];
+    int times;
+};
+
+static void hear(int level, const char *message, void *user)
+{
+    struct said *s = user;
+
+    (void)level;
+    if (strstr(message, "was begun by")) {
+        snprintf(s->begun, sizeof s->begun, "%s", message);
+        s->times++;
+    }
+}
+
+static void another_version_goes_on(void **state)
+{
+    struct fixture *f = *state;
+    static struct problem p;
+    struct said said = {.times = 0};
+    ntk_kernel_store *s;
+
+    begin(f, &p, NTK_F64);
+    ntk_ctx_set_log(f->ctx, hear, &said);
+    fill_store(f, &p, "same.h5");
+    assert_int_equal(said.times, 0);
+    s = open_store(f, &p, "store.h5");
+    s->made_by[strlen("libntk ")] = '9'; /* as of another version */
+    assert_ok(f->ctx, ntk_store_fill(s));
+    assert_int_equal(said.times, 1);
+    assert_non_null(strstr(said.begun, "store.h5 was begun by libntk 9"));
+    assert_non_null(strstr(said.begun, "; its new tiles come from libntk 0"));
+    assert_ok(f->ctx, ntk_store_fill(s)); /* nothing is computed */
+    assert_int_equal(said.times, 1);
+    ntk_store_free(s);
+    ntk_ctx_set_log(f->ctx, NULL, NULL);
+    end(&p);
+}
+
+/* ---- two at once */
+
+/* What is asked while another store of the same file fills it: each as another process would. */
+struct second {
+    struct fixture *f;
+    const struct problem *p;
+    ntk_ctx *ctx;
+    ntk_kernel_store *other;
+    int asked;
+};
+
+static int ask(const char *what, double done, double total, void *user)
+{
+    struct second *t = user;
+    ntk_kernel_store *reader;
+
+    (void)what, (void)total;
+    if (done <= 0 || t->asked)
+        return 0;
+    t->asked = 1;
+    assert_fails(t->ctx, NTK_EIO, "another process is writing ", ntk_store_fill(t->other));
+    assert_fails(t->ctx, NTK_EIO, "another process is writing ", ntk_store_mend(t->ctx, t->f->path, NULL));
+    assert_ok(t->ctx, ntk_store_read(t->ctx, t->f->path, &reader)); /* reading goes on */
+    ntk_store_free(reader);
+    return 0;
+}
+
+static void only_one_writes(void **state)
+{
+    struct fixture *f = *state;
+    static struct problem p;
+    struct second t = {.f = f, .p = &p};
+    ntk_kernel_store *s;
+
+    begin(f, &p, NTK_F64);
+    fill_store(f, &p, "whole.h5");
+    s = open_store(f, &p, "store.h5");
+    assert_int_equal(ntk_ctx_new(&t.ctx), NTK_OK);
+    assert_ok(t.ctx, ntk_store_open(t.ctx, f->path, (const ntk_net *const *)p.nets, 2, NTK_NNGP | NTK_NTK, NTK_F64, p.x, NULL,
+                                    p.test, &t.other));
+    ntk_ctx_set_progress(f->ctx, ask, &t);
+    assert_ok(f->ctx, ntk_store_fill(s));
+    ntk_ctx_set_progress(f->ctx, NULL, NULL);
+    assert_int_equal(t.asked, 1);
+    ntk_store_free(s);
+    /* the other finds what is there by now */
+    t.asked = 0;
+    ntk_ctx_set_progress(t.ctx, ask, &t);
+    assert_ok(t.ctx, ntk_store_fill(t.other));
+    assert_int_equal(t.asked, 0);
+    ntk_store_free(t.other);
+    assert_same_files(f, "whole.h5", "store.h5");
+
+    /* a file that takes its place is not written to */
+    s = open_store(f, &p, "moved.h5");
+    assert_int_equal(unlink(f->path), 0);
+    ntk_store_free(open_store(f, &p, "moved.h5"));
+    assert_fails(f->ctx, NTK_EIO, "is another file than the store that was opened", ntk_store_fill(s));
+    ntk_store_free(s);
+    ntk_ctx_free(t.ctx);
+    end(&p);
+}
+
+/* While a file is made, another comes, complete: it stays. */
+struct comes {
+    struct fixture *f;
+    int done;
+};
+
+static int come(const char *what, double done, double total, void *user)
+{
+    struct comes *c = user;
+    char command[300];
+
+    (void)what, (void)done, (void)total;
+    if (c->done++ == 0) {
+        snprintf(command, sizeof command, "cp %s/whole.h5 %s/new.h5", c->f->dir, c->f->dir);
+        assert_int_equal(system(command), 0);
+    }
+    return 0;
+}
+
+static void what_came_meanwhile_stays(void **state)
+{
+    struct fixture *f = *state;
+    static struct problem p;
+    struct comes c = {f, 0};
+    ntk_kernel_store *s;
+    ntk_store_info info;
+
+    begin(f, &p, NTK_F64);
+    fill_store(f, &p, "whole.h5");
+    ntk_ctx_set_progress(f->ctx, come, &c);
+    s = open_store(f, &p, "new.h5");
+    ntk_ctx_set_progress(f->ctx, NULL, NULL);
+    assert_true(c.done > 0);
+    ntk_store_info_init(&info);
+    assert_ok(f->ctx, ntk_store_about(s, &info));
+    assert_int_equal(info.done, info.tiles);
+    ntk_store_free(s);
+    end(&p);
+}
+
 /* ---- what happens to files */
 
 static void flip(const struct fixture *f, const char *name, uint64_t at)
@@ -554,6 +699,63 @@ static void files_that_were_cut_short(void **state)
     end(&p);
 }
 
+static int cancel_blank(const char *what, double done, double total, void *user)
+{
+    (void)done, (void)total, (void)user;
+    return strcmp(what, "megabytes of the file") == 0;
+}
+
+/* A mend that is interrupted leaves a file that is cut short later, and no zeros. */
+static void mending_is_gone_on_with(void **state)
+{
+    struct fixture *f = *state;
+    static struct problem p;
+    char command[300];
+    ntk_kernel_store *s;
+    struct stat whole, cut;
+
+    begin(f, &p, NTK_F64);
+    fill_store(f, &p, "whole.h5");
+    assert_int_equal(stat(f->path, &whole), 0);
+    snprintf(command, sizeof command, "cp %s/whole.h5 %s/cut.h5", f->dir, f->dir);
+    assert_int_equal(system(command), 0);
+    assert_int_equal(truncate(path_of(f, "cut.h5"), whole.st_size / 2 + 3), 0);
+    ntk_ctx_set_progress(f->ctx, cancel_blank, NULL);
+    assert_fails(f->ctx, NTK_ECANCEL, "", ntk_store_mend(f->ctx, f->path, NULL));
+    ntk_ctx_set_progress(f->ctx, NULL, NULL);
+    assert_int_equal(stat(f->path, &cut), 0);
+    assert_true(cut.st_size > whole.st_size / 2 && cut.st_size < whole.st_size);
+    assert_ok(f->ctx, ntk_store_mend(f->ctx, f->path, NULL));
+    s = open_store(f, &p, "cut.h5");
+    assert_ok(f->ctx, ntk_store_fill(s));
+    ntk_store_free(s);
+    assert_same_files(f, "whole.h5", "cut.h5");
+    end(&p);
+}
+
+/* Another's file that was cut short stays as it is: one whose format is another's. */
+static void others_are_not_mended(void **state)
+{
+    struct fixture *f = *state;
+    static struct problem p;
+    char command[500];
+    struct stat before, after;
+
+    begin(f, &p, NTK_F64);
+    ntk_store_free(open_store(f, &p, "other.h5"));
+    snprintf(command, sizeof command, "LC_ALL=C sed -i 's/libntk store 1/libntk stare 1/' %s", f->path);
+    assert_int_equal(system(command), 0);
+    assert_fails(f->ctx, NTK_EIO, "its format is ", ntk_store_mend(f->ctx, f->path, NULL));
+    assert_int_equal(stat(f->path, &before), 0);
+    for (int k = 2; k < 2000; k *= 30) {
+        assert_int_equal(truncate(f->path, before.st_size / k), 0);
+        assert_fails(f->ctx, NTK_EIO, "is not the beginning of a store", ntk_store_mend(f->ctx, f->path, NULL));
+        assert_int_equal(stat(f->path, &after), 0);
+        assert_int_equal(after.st_size, before.st_size / k);
+    }
+    end(&p);
+}
+
 /* Nothing is left of a file that there is no room for. */
 static void no_room(void **state)
 {
@@ -590,6 +792,48 @@ static void memory_is_checked_before(void **state)
     end(&p);
 }
 
+/* What is read into counts, and both tiles of a product. */
+static void memory_is_checked_as_a_sum(void **state)
+{
+    struct fixture *f = *state;
+    static struct problem p;
+    struct ntk_operator *o;
+    ntk_kernel_store *s;
+    float *out[1] = {malloc(sizeof(float[M][N]))};
+    double *x, *product;
+    size_t tile;
+
+    begin(f, &p, NTK_F32);
+    x = calloc(N, sizeof *x);
+    product = calloc(N, sizeof *product);
+    assert_ok(f->ctx, ntk_store_open(f->ctx, path_of(f, "r.h5"), (const ntk_net *const *)p.nets, 1, NTK_NTK, NTK_F32, p.test, p.x,
+                                     NULL, &s));
+    assert_ok(f->ctx, ntk_store_fill(s));
+    tile = ntk_store_tile_bytes(s, &s->part[NTK_STORE_MAIN]);
+    ntk_ctx_set_memory(f->ctx, tile + sizeof(float[M][N]) - 1);
+    assert_fails(f->ctx, NTK_ENOMEM, "the kernel needs", ntk_store_compute(s, (void *const *)out));
+    ntk_ctx_set_memory(f->ctx, tile + sizeof(float[M][N]));
+    assert_ok(f->ctx, ntk_store_compute(s, (void *const *)out));
+    ntk_ctx_set_memory(f->ctx, 0);
+    ntk_store_free(s);
+
+    s = open_store(f, &p, "store.h5");
+    assert_ok(f->ctx, ntk_store_fill(s));
+    assert_ok(f->ctx, ntk_operator_of_stored(s, &o));
+    tile = ntk_store_tile_bytes(s, &s->part[NTK_STORE_MAIN]);
+    ntk_ctx_set_memory(f->ctx, 3 * tile - 1);
+    assert_fails(f->ctx, NTK_ENOMEM, "products with a stored matrix needs", ntk_operator_apply(o, 0, 1, x, product));
+    ntk_ctx_set_memory(f->ctx, 3 * tile);
+    assert_ok(f->ctx, ntk_operator_apply(o, 0, 1, x, product));
+    ntk_ctx_set_memory(f->ctx, 0);
+    ntk_operator_free(o);
+    ntk_store_free(s);
+    free(out[0]);
+    free(x);
+    free(product);
+    end(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -602,10 +846,16 @@ int main(void)
         TEST(what_differs_is_refused),
         TEST(samples_are_known),
         TEST(cancelled_work_goes_on),
+        TEST(another_version_goes_on),
+        TEST(only_one_writes),
+        TEST(what_came_meanwhile_stays),
         TEST(flipped_bits_are_found),
         TEST(files_that_were_cut_short),
+        TEST(mending_is_gone_on_with),
+        TEST(others_are_not_mended),
         TEST(no_room),
         TEST(memory_is_checked_before),
+        TEST(memory_is_checked_as_a_sum),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
