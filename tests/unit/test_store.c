@@ -820,7 +820,7 @@ static void memory_is_checked_as_a_sum(void **state)
     ntk_kernel_store *s;
     float *out[1] = {malloc(sizeof(float[M][N]))};
     double *x, *product;
-    size_t tile;
+    size_t tile, scratch;
 
     begin(f, &p, NTK_F32);
     x = calloc(N, sizeof *x);
@@ -837,9 +837,13 @@ static void memory_is_checked_as_a_sum(void **state)
     ntk_store_free(s);
 
     s = open_store(f, &p, "store.h5");
-    assert_ok(f->ctx, ntk_store_fill(s));
     assert_ok(f->ctx, ntk_operator_of_stored(s, &o));
+    assert_ok(f->ctx, ntk_operator_scratch(o, &scratch)); /* all matrices' tiles, and the kernel's */
+    assert_true(scratch > 4 * ntk_store_tile_bytes(s, &s->part[NTK_STORE_MAIN]));
+    assert_ok(f->ctx, ntk_store_fill(s));
     tile = ntk_store_tile_bytes(s, &s->part[NTK_STORE_MAIN]);
+    assert_ok(f->ctx, ntk_operator_scratch(o, &scratch));
+    assert_true(scratch >= tile && scratch < 4 * tile + ((size_t)64 << 20));
     ntk_ctx_set_memory(f->ctx, 3 * tile - 1);
     assert_fails(f->ctx, NTK_ENOMEM, "products with a stored matrix needs", ntk_operator_apply(o, 0, 1, x, product));
     ntk_ctx_set_memory(f->ctx, 3 * tile);
