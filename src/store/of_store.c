@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/views.h"
+#include "kernel/compiled.h"
 #include "store/store.h"
 
 struct of_store {
@@ -142,6 +143,26 @@ static ntk_status stream(struct ntk_operator *o, const struct ntk_reading *r)
     return status;
 }
 
+/* What computing takes that is still to be done; beside it, of what is there, a tile and its rows, turned. */
+static ntk_status scratch(const struct ntk_operator *o, size_t *bytes)
+{
+    const struct ntk_store *s = store_of(o);
+    const struct ntk_store_part *p = part_of(o), *test = &s->part[NTK_STORE_TEST];
+    const size_t tile = ntk_store_tile_bytes(s, p), of_test = test->there && s->test ? ntk_store_tile_bytes(s, test) : 0;
+    const size_t read = tile + (size_t)(ntk_ctx_threads(o->ctx) * STRIP * p->b1) * o->dtype;
+    bool whole = true;
+
+    for (int64_t t = 0; t < p->tiles; t++)
+        whole = whole && ntk_store_has(s, p, t);
+    *bytes = 0;
+    if (!whole && s->kernel) {
+        NTK_TRY(ntk_kernel_scratch(s->kernel, s->x1, NULL, bytes));
+        *bytes += o->count * (tile > of_test ? tile : of_test);
+    }
+    *bytes = *bytes > read ? *bytes : read;
+    return NTK_OK;
+}
+
 /* ---- products. Of a tile, threads have rows of the one product and columns of the other: nobody shares a sum. */
 
 #define PIECE 128
@@ -258,7 +279,7 @@ static void close(struct ntk_operator *o)
 }
 
 static const struct ntk_operator_class class = {
-    .name = "a store", .stream = stream, .apply = apply, .diagonal = diagonal, .close = close};
+    .name = "a store", .stream = stream, .scratch = scratch, .apply = apply, .diagonal = diagonal, .close = close};
 
 ntk_status ntk_operator_of_stored(ntk_kernel_store *s, struct ntk_operator **o)
 {

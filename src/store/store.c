@@ -18,26 +18,29 @@
 #include "kernel/compiled.h"
 
 /* ---- how large tiles are. All matrices' are in memory while one is computed; a tile is a second or more of work, and
- * minutes at most (the order of 1e-10 to 1e-9 s for a pair of positions); and a file has not too many. */
+ * minutes at most (the order of 1e-10 to 1e-9 s for a pair of positions), unless a file had too many of them then. */
 
 #define SIDE_MOST   2048
 #define SIDE_LEAST  64 /* with positions; else NTK_JOB_STEP */
 #define BYTES       ((size_t)256 << 20)
 #define POSITIONS   6e10
-#define TILES_MOST  64 /* along a side of the matrix */
+#define TILES_MOST  64 /* along a side of the matrix, for the time that they take */
 
 static int64_t side(const ntk_kernel *k, ntk_dtype dtype, int64_t n)
 {
     const int64_t step = k->program->vectors ? NTK_JOB_STEP : SIDE_LEAST;
     const double each = (double)ntk_kernel_outputs(k) * (double)dtype;
     const double bytes = (double)(k->ctx->memory ? k->ctx->memory / 8 : BYTES);
-    int64_t most = SIDE_MOST, tiles, b;
+    int64_t most = SIDE_MOST, tiles, least, b;
 
-    while (most > step && ((double)(most * most) * each > bytes ||
-                           (double)(most * most) * ntk_kernel_positions(k) > POSITIONS))
+    while (most > step && (double)(most * most) * each > bytes)
+        most /= 2;
+    least = (n + most - 1) / most; /* memory and bytes say so, whatever else */
+    while (most > step && (double)(most * most) * ntk_kernel_positions(k) > POSITIONS)
         most /= 2;
     tiles = (n + most - 1) / most;
     tiles = tiles < TILES_MOST ? tiles : TILES_MOST;
+    tiles = tiles > least ? tiles : least;
     b = (n + tiles - 1) / tiles;
     return tiles == 1 ? n : (b + step - 1) / step * step;
 }

@@ -792,6 +792,25 @@ static void memory_is_checked_before(void **state)
     end(&p);
 }
 
+/* However many samples there are: ntk_store_bytes is of a tile of them by them. */
+static void tiles_are_bounded(void **state)
+{
+    struct fixture *f = *state;
+    static struct problem p;
+    ntk_kernel *kernel;
+
+    begin(f, &p, NTK_F64);
+    assert_ok(f->ctx, ntk_kernel_new(f->ctx, (const ntk_net *const *)p.nets, 1, NTK_NTK, NTK_F64, ntk_data_shape(p.x), &kernel));
+    for (int64_t n = 100; n < 10000000; n = n * 3 + 1)
+        assert_true(ntk_store_bytes(kernel, NTK_F64, n, n) <= 2048 * 2048 * sizeof(double));
+    ntk_ctx_set_memory(f->ctx, BOUND);
+    for (int64_t n = 100; n < 10000000; n = n * 3 + 1)
+        assert_true(ntk_store_bytes(kernel, NTK_F64, n, n) <= BOUND / 8);
+    ntk_ctx_set_memory(f->ctx, 0);
+    ntk_kernel_free(kernel);
+    end(&p);
+}
+
 /* What is read into counts, and both tiles of a product. */
 static void memory_is_checked_as_a_sum(void **state)
 {
@@ -801,7 +820,7 @@ static void memory_is_checked_as_a_sum(void **state)
     ntk_kernel_store *s;
     float *out[1] = {malloc(sizeof(float[M][N]))};
     double *x, *product;
-    size_t tile;
+    size_t tile, scratch;
 
     begin(f, &p, NTK_F32);
     x = calloc(N, sizeof *x);
@@ -818,9 +837,13 @@ static void memory_is_checked_as_a_sum(void **state)
     ntk_store_free(s);
 
     s = open_store(f, &p, "store.h5");
-    assert_ok(f->ctx, ntk_store_fill(s));
     assert_ok(f->ctx, ntk_operator_of_stored(s, &o));
+    assert_ok(f->ctx, ntk_operator_scratch(o, &scratch)); /* all matrices' tiles, and the kernel's */
+    assert_true(scratch > 4 * ntk_store_tile_bytes(s, &s->part[NTK_STORE_MAIN]));
+    assert_ok(f->ctx, ntk_store_fill(s));
     tile = ntk_store_tile_bytes(s, &s->part[NTK_STORE_MAIN]);
+    assert_ok(f->ctx, ntk_operator_scratch(o, &scratch));
+    assert_true(scratch >= tile && scratch < 4 * tile + ((size_t)64 << 20));
     ntk_ctx_set_memory(f->ctx, 3 * tile - 1);
     assert_fails(f->ctx, NTK_ENOMEM, "products with a stored matrix needs", ntk_operator_apply(o, 0, 1, x, product));
     ntk_ctx_set_memory(f->ctx, 3 * tile);
@@ -855,6 +878,7 @@ int main(void)
         TEST(others_are_not_mended),
         TEST(no_room),
         TEST(memory_is_checked_before),
+        TEST(tiles_are_bounded),
         TEST(memory_is_checked_as_a_sum),
     };
 
