@@ -20,7 +20,7 @@ size_t ntk_strips_bytes(int64_t n, ntk_dtype dtype)
     const double whole = (double)(n / NTK_STRIP), rest = (double)(n % NTK_STRIP);
     const double elements = NTK_STRIP * (whole * (double)n - NTK_STRIP * (whole * (whole - 1) / 2)) + rest * rest;
 
-    return ntk_bytes(elements * dtype);
+    return ntk_bytes(elements * (double)dtype);
 }
 
 ntk_status ntk_strips_new(ntk_ctx *ctx, int64_t n, ntk_dtype dtype, struct ntk_strips *s)

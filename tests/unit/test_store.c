@@ -615,7 +615,7 @@ static void what_came_meanwhile_stays(void **state)
 static void flip(const struct fixture *f, const char *name, uint64_t at)
 {
     char path[300];
-    unsigned char byte;
+    unsigned char byte = 0;
     int fd;
 
     snprintf(path, sizeof path, "%s/%s", f->dir, name);
