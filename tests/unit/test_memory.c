@@ -200,7 +200,7 @@ static struct command commands[] = {
     {"kernel|--net|cntk(depth=2)|--x1|digits/test|--x2|digits/"
      "train|--train-limit|3|--test-limit|2|--dtype|float32|--out|k.h5",
      false, "hdf5"},
-    {"kernel|--net|" BRANCHES "|--get|both|--x1|" SAMPLES "|--out|store.h5", false, ""},
+    {"kernel|--net|" BRANCHES "|--get|both|--x1|" SAMPLES "|--out|store.h5", false, "hdf5"},
     {"kernel|--net|fc(depth=1)|--x1|" DATA "deflated.npz|--out|k.npy", false, ""},
     {"kernel|--net|fc(depth=1)|--x1|" DATA "xy.h5|--out|k.npy", false, "hdf5"},
     {"kernel|--net|fc(depth=1)|--x1|" DATA "version2.npy|--out|k.npy", false, ""},
