@@ -339,9 +339,11 @@ static void what_differs_is_refused(void **state)
     static struct problem p;
     const ntk_net *const *nets = (const ntk_net *const *)p.nets;
     ntk_kernel_store *s = NULL;
+    ntk_data *digits;
     ntk_net *other;
     char path[256];
 
+    digits = load(f, "digits", NULL);
     begin(f, &p, NTK_F64);
     ntk_store_free(open_store(f, &p, "store.h5"));
     snprintf(path, sizeof path, "%s", f->path);
@@ -358,7 +360,7 @@ static void what_differs_is_refused(void **state)
     assert_fails(f->ctx, NTK_EINVAL, "its test: 300 samples of 5, hash ",
                  ntk_store_open(f->ctx, path, nets, 2, NTK_NTK, NTK_F64, p.x, NULL, p.x, &s));
     assert_fails(f->ctx, NTK_ESHAPE, "have shape",
-                 ntk_store_open(f->ctx, path, nets, 2, NTK_NTK, NTK_F64, p.x, NULL, load(f, "digits", NULL), &s));
+                 ntk_store_open(f->ctx, path, nets, 2, NTK_NTK, NTK_F64, p.x, NULL, digits, &s));
     write_text(f, "text.h5", "no store\n");
     assert_fails(f->ctx, NTK_EIO, "is not an HDF5 file",
                  ntk_store_open(f->ctx, f->path, nets, 2, NTK_NTK, NTK_F64, p.x, NULL, NULL, &s));
@@ -366,6 +368,7 @@ static void what_differs_is_refused(void **state)
     assert_fails(f->ctx, NTK_EIO, "cannot write",
                  ntk_store_open(f->ctx, path_of(f, "no/where.h5"), nets, 2, NTK_NTK, NTK_F64, p.x, NULL, NULL, &s));
     assert_null(s);
+    ntk_data_free(digits);
     ntk_net_free(other);
     end(&p);
 }
