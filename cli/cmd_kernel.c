@@ -31,6 +31,8 @@ static int check_options(const struct args *a, struct job *j)
         return usage("--x1 is missing, e.g. --x1 digits/test");
     if (a->train && (a->x1 || a->x2))
         return usage("--train and --test are samples as 'ntk eval' takes them, --x1 and --x2 any: give the ones or the others");
+    if (a->standardize && !a->train)
+        return usage("--standardize is for --train: the samples of --x1 and --x2 are taken as they are");
     if (h5 && a->kernel)
         return usage("--out %s is a store itself: leave --kernel out", a->out);
     if (a->test && !a->train)
@@ -172,6 +174,8 @@ static int run(ntk_ctx *ctx, const struct args *a, struct job *j)
 {
     double start;
 
+    if ((a->info != NULL) + (a->verify != NULL) + (a->mend != NULL) > 1)
+        return usage("--info, --verify and --mend are commands of their own: give one");
     if (a->info)
         return store_info(ctx, a);
     if (a->verify)

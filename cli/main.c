@@ -124,24 +124,6 @@ static int finish(int code)
     return code == EXIT_OK ? EXIT_FAILED : code;
 }
 
-/* OpenMP and OpenBLAS read their environment when they are loaded, so the command starts again where that should be
- * another, unless who started it saw to that (launch.c):
- *   - idle OpenMP threads spin for milliseconds by default, which beside any other load makes small
- *     solves many times slower; a short spin costs nothing on a quiet machine;
- *   - some settings of OpenBLAS halve its speed: a benchmark runs without them. */
-static void restart_with_environment(const char *command, char **argv)
-{
-    bool changed = false;
-
-    if (!getenv("OMP_WAIT_POLICY") && !getenv("GOMP_SPINCOUNT"))
-        changed = setenv("GOMP_SPINCOUNT", "10000", 0) == 0;
-    if (strcmp(command, "bench") == 0 &&
-        (getenv("OPENBLAS_CORETYPE") || getenv("OPENBLAS_L2_SIZE")))
-        changed = unsetenv("OPENBLAS_CORETYPE") == 0 && unsetenv("OPENBLAS_L2_SIZE") == 0;
-    if (changed)
-        execv("/proc/self/exe", argv); /* if it fails, the command goes on as it is */
-}
-
 static int start(int argc, char **argv)
 {
     const struct command *command;
@@ -166,7 +148,6 @@ static int start(int argc, char **argv)
                 near ? "'?" : "");
         return EXIT_USAGE;
     }
-    restart_with_environment(command->name, argv);
     report_start(NULL, command->name, false);
     code = options_parse(command, argc - 2, argv + 2, &args);
     if (code != EXIT_OK || args.help) {

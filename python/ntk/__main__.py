@@ -6,8 +6,6 @@ import sys
 
 def main():
     command = os.path.join(os.path.dirname(__file__), "bin", "ntk")
-    if "OMP_WAIT_POLICY" not in os.environ:  # else it would start again for it
-        os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     try:
         os.execv(command, ["ntk", *sys.argv[1:]])
     except OSError as error:

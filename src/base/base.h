@@ -115,6 +115,15 @@ size_t ntk_scratch_kept(void); /* bytes of it */
 static inline size_t ntk_bytes(double bytes) { return (size_t)(bytes < 0x1p60 ? bytes : 0x1p60); }
 /* ntk_ctx_hold of an object's bytes, which were checked before; *held, what it releases when it is freed, grows by them. */
 void ntk_ctx_keep(ntk_ctx *ctx, size_t bytes, size_t *held);
+static inline int64_t ntk_least(int64_t a, int64_t b) { return a < b ? a : b; }
+static inline int64_t ntk_most(int64_t a, int64_t b) { return a > b ? a : b; }
+/* The finalizer of splitmix64 (Steele et al. 2014): every bit of x changes half of the result's. */
+static inline uint64_t ntk_mix64(uint64_t x)
+{
+    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
+    x = (x ^ x >> 27) * 0x94d049bb133111ebu;
+    return x ^ x >> 31;
+}
 /* Next multiple of m (a power of two). */
 static inline size_t ntk_round_up(size_t n, size_t m) { return (n + m - 1) & ~(m - 1); }
 

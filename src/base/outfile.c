@@ -31,9 +31,10 @@ void ntk_outfile_fail(struct ntk_outfile *out, int error)
 
 /* ---- bytes */
 
-/* at < 0: where the file is. Short writes and signals are no errors. */
-static int write_all(int fd, const char *p, size_t n, int64_t at)
+int ntk_write_all(int fd, const void *bytes, size_t n, int64_t at)
 {
+    const char *p = bytes;
+
     while (n > 0) {
         const ssize_t got = at < 0 ? write(fd, p, n) : pwrite(fd, p, n, (off_t)at);
 
@@ -48,40 +49,49 @@ static int write_all(int fd, const char *p, size_t n, int64_t at)
     return 0;
 }
 
-/* For stdio: 0 is its sign of an error. */
-static ssize_t stream_write(void *user, const char *bytes, size_t n)
-{
-    struct ntk_outfile *out = user;
-
-    if (!out->error)
-        out->error = write_all(out->fd, bytes, n, -1);
-    return out->error ? 0 : (ssize_t)n;
-}
-
-void ntk_outfile_write_at(struct ntk_outfile *out, const void *bytes, size_t n, int64_t at)
-{
-    if (!out->error)
-        out->error = write_all(out->fd, bytes, n, at);
-}
-
-void ntk_outfile_read_at(struct ntk_outfile *out, void *bytes, size_t n, int64_t at)
+int ntk_read_all(int fd, void *bytes, size_t n, int64_t at, size_t *left)
 {
     char *p = bytes;
+    ssize_t got = 1;
 
-    while (n > 0 && !out->error) {
-        const ssize_t got = pread(out->fd, p, n, (off_t)at);
-
+    while (n > 0 && got != 0) {
+        got = pread(fd, p, n, (off_t)at);
         if (got < 0 && errno != EINTR)
-            out->error = errno;
-        if (got == 0)
-            break;
+            return errno;
         if (got > 0) {
             p += got;
             n -= (size_t)got;
             at += got;
         }
     }
-    memset(p, 0, n);
+    if (left)
+        *left = n;
+    return n > 0 && !left ? EIO : 0;
+}
+
+/* For stdio: 0 is its sign of an error. */
+static ssize_t stream_write(void *user, const char *bytes, size_t n)
+{
+    struct ntk_outfile *out = user;
+
+    if (!out->error)
+        out->error = ntk_write_all(out->fd, bytes, n, -1);
+    return out->error ? 0 : (ssize_t)n;
+}
+
+void ntk_outfile_write_at(struct ntk_outfile *out, const void *bytes, size_t n, int64_t at)
+{
+    if (!out->error)
+        out->error = ntk_write_all(out->fd, bytes, n, at);
+}
+
+void ntk_outfile_read_at(struct ntk_outfile *out, void *bytes, size_t n, int64_t at)
+{
+    size_t left = n;
+
+    if (!out->error)
+        out->error = ntk_read_all(out->fd, bytes, n, at, &left);
+    memset((char *)bytes + (n - left), 0, left);
 }
 
 void ntk_outfile_truncate(struct ntk_outfile *out, int64_t n)

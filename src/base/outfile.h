@@ -60,6 +60,11 @@ void ntk_outfile_truncate(struct ntk_outfile *out, int64_t n);
 /* Remembers an error of the caller's, if it is the first. */
 void ntk_outfile_fail(struct ntk_outfile *out, int error);
 
+/* All of n bytes to a file that is open, at a place, or at < 0: where it is; short writes and signals are no errors. And
+ * from it: *left, how many it has not; NULL: that is EIO. */
+int ntk_write_all(int fd, const void *bytes, size_t n, int64_t at);
+int ntk_read_all(int fd, void *bytes, size_t n, int64_t at, size_t *left);
+
 /* Hands the stream's bytes to the system, or sees them on disk, of a file that is written on. */
 int ntk_outfile_flush(struct ntk_outfile *out, bool to_disk);
 /* The end: puts the file in place, or drops it. The result is the first error of all. */

@@ -150,9 +150,8 @@ static int64_t width_of(const struct ntk_job *r, const struct ntk_samples *s)
     return has_panels(r) ? r->machine->backend->panel(r->machine->compiled, s, s->n) : s->n;
 }
 
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-static int64_t rows_width(const struct ntk_job *r) { return least(width_of(r, r->rows), rows_end(r) - r->i0); }
-static int64_t columns_width(const struct ntk_job *r) { return least(width_of(r, r->columns), columns_end(r) - r->j0); }
+static int64_t rows_width(const struct ntk_job *r) { return ntk_least(width_of(r, r->rows), rows_end(r) - r->i0); }
+static int64_t columns_width(const struct ntk_job *r) { return ntk_least(width_of(r, r->columns), columns_end(r) - r->j0); }
 
 /* Panels are kept of all samples, from the first on. */
 static bool is_kept(const struct ntk_job *r, const struct ntk_samples *s)
@@ -220,11 +219,11 @@ static ntk_status run_row(struct loop *x, int64_t i)
     const int64_t width = columns_width(r), end = columns_end(r);
     const struct ntk_panel *rows, *columns;
 
-    NTK_TRY(fill(r, r->rows, i, least(rows_width(r), rows_end(r) - i), &x->rows, &rows));
+    NTK_TRY(fill(r, r->rows, i, ntk_least(rows_width(r), rows_end(r) - i), &x->rows, &rows));
     for (int64_t j = is_diagonal(r) ? i : r->j0; j < end; j += width) {
         columns = rows;
         if (!r->symmetric || j != i)
-            NTK_TRY(fill(r, r->columns, j, least(width, end - j), &x->columns, &columns));
+            NTK_TRY(fill(r, r->columns, j, ntk_least(width, end - j), &x->columns, &columns));
         NTK_TRY(run_batch(x, rows, columns));
     }
     return NTK_OK;
@@ -237,7 +236,7 @@ ntk_status ntk_run(const struct ntk_job *r, ntk_sink_fn *sink, void *user)
     ntk_ctx *ctx = r->rows->ctx;
     ntk_status status = NTK_OK;
 
-    x.simd = r->out_dtype == NTK_F32 ? ctx->isa->f32 : ctx->isa->f64;
+    x.simd = ntk_simd_of(ctx->isa, r->out_dtype);
     x.all = r->machine->backend->units(r->machine->compiled, n1, is_diagonal(r) ? 0 : n2, &x.units);
     x.match = ntk_alloc(ctx, (size_t)r->rows->n, sizeof *x.match);
     if (!x.match)

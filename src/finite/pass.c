@@ -94,7 +94,7 @@ ntk_status ntk_pass_new(const struct ntk_params *p, int threads, int64_t capacit
     if (!*pass)
         return NTK_ENOMEM;
     **pass = (struct ntk_pass){.p = p,
-                               .simd = p->dtype == NTK_F32 ? p->ctx->isa->f32 : p->ctx->isa->f64,
+                               .simd = ntk_simd_of(p->ctx->isa, p->dtype),
                                .threads = threads,
                                .capacity = capacity,
                                .copies = copies};

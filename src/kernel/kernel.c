@@ -97,12 +97,6 @@ static ntk_status check_shapes(const ntk_kernel *k, const ntk_data *x1, const nt
 
 /* ---- one computation */
 
-/* What it is for, and the bytes that are held beside its scratch. */
-struct purpose {
-    const char *what;
-    size_t held;
-};
-
 /* Both sets, or the one, of a computation. */
 struct prepared {
     struct ntk_samples *s[2];
@@ -157,13 +151,14 @@ static size_t unprepared_bytes(const ntk_kernel *k, const ntk_data *x1, const nt
            (x2 ? ntk_samples_bytes(k->program, NULL, x2, k->dtype) : 0);
 }
 
-/* What is known before samples are prepared. */
-static ntk_status check_preparation(const ntk_kernel *k, const ntk_data *x1, const ntk_data *x2, struct purpose purpose)
+/* What is known before samples are prepared; held: bytes beside the scratch. */
+static ntk_status check_preparation(const ntk_kernel *k, const ntk_data *x1, const ntk_data *x2, size_t held,
+                                    const char *what)
 {
     size_t bytes;
 
     if (!ntk_samples_wait(k->program))
-        return ntk_ctx_check_memory(k->ctx, unprepared_bytes(k, x1, x2) + purpose.held, purpose.what);
+        return ntk_ctx_check_memory(k->ctx, unprepared_bytes(k, x1, x2) + held, what);
     bytes = ntk_samples_bytes(k->program, NULL, x1, k->dtype);
     if (x2)
         bytes += ntk_samples_bytes(k->program, NULL, x2, k->dtype);
@@ -231,7 +226,7 @@ ntk_status ntk_kernel_begin(const ntk_kernel *k, const ntk_data *x1, const ntk_d
     struct prepared p;
     ntk_status status;
 
-    NTK_TRY(check_preparation(k, x1, x2, (struct purpose){what, held}));
+    NTK_TRY(check_preparation(k, x1, x2, held, what));
     status = prepare(k, k->dtype, x1, x2, false, &p);
     if (status == NTK_OK)
         status = ntk_ctx_check_memory(k->ctx, work_bytes(k, x1, x2, &p) + held, what);

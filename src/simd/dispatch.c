@@ -93,7 +93,7 @@ ntk_status ntk_ctx_peak(ntk_ctx *ctx, ntk_dtype dtype, double *rate, int *lanes)
     double best = 0;
 
     NTK_TRY(ntk_isa_resolve(ctx));
-    simd = dtype == NTK_F32 ? ctx->isa->f32 : ctx->isa->f64;
+    simd = ntk_simd_of(ctx->isa, dtype);
     for (int k = 0; k < 20; k++) {
         const double start = ntk_seconds();
         double now;

@@ -105,17 +105,12 @@ static ntk_status read_triangle(struct ntk_solver *s, ntk_dtype dtype)
 {
     struct cg *g = own(s);
     const size_t more = ntk_strips_bytes(s->n, dtype);
-    struct ntk_taker *takers = ntk_alloc_zero(s->ctx, s->k->count, sizeof *takers);
-    ntk_status status = takers ? ntk_strips_new(s->ctx, s->n, dtype, &g->k) : NTK_ENOMEM;
 
-    if (status == NTK_OK) {
-        takers[s->which] = (struct ntk_taker){put, &g->k};
-        status = ntk_operator_read(s->k, takers, bytes(s->n) + more, "a kernel matrix of this many samples");
-    }
-    free(takers);
-    if (status == NTK_OK)
-        ntk_ctx_keep(s->ctx, more, &g->held);
-    return status;
+    NTK_TRY(ntk_strips_new(s->ctx, s->n, dtype, &g->k));
+    NTK_TRY(ntk_operator_read_one(s->k, s->which, (struct ntk_taker){put, &g->k}, bytes(s->n) + more,
+                                  "a kernel matrix of this many samples"));
+    ntk_ctx_keep(s->ctx, more, &g->held);
+    return NTK_OK;
 }
 
 /* Where products come from. */
@@ -212,14 +207,7 @@ static ntk_status apply(void *user, int64_t m, const double *x, double *out)
 {
     struct ntk_solver *s = user;
 
-    if (own(s)->k.a)
-        NTK_TRY(ntk_strips_multiply(s->ctx, &own(s)->k, m, x, out));
-    else
-        NTK_TRY(ntk_solver_multiply(s, m, x, out));
-    for (int64_t c = 0; c < m; c++)
-        for (int64_t i = 0; i < s->n; i++)
-            out[c * s->n + i] += s->ridge[i] * x[c * s->n + i];
-    return NTK_OK;
+    return ntk_solver_shifted(s, &own(s)->k, m, x, out);
 }
 
 static ntk_status precondition(void *user, int64_t m, const double *r, double *z)
@@ -254,26 +242,12 @@ static ntk_status solve(struct ntk_solver *s, int64_t m, double *x)
     return NTK_OK;
 }
 
-struct product {
-    struct ntk_solver *s;
-    double *out; /* [n] */
-};
-
-static ntk_status apply_in_place(double *x, void *user)
-{
-    const struct product *p = user;
-
-    NTK_TRY(apply(p->s, 1, x, p->out));
-    memcpy(x, p->out, (size_t)p->s->n * sizeof *x);
-    return ntk_poll(p->s->ctx);
-}
-
 static ntk_status extremes(struct ntk_solver *s, double *least, double *largest)
 {
-    struct product p = {s, ntk_alloc(s->ctx, (size_t)s->n, sizeof *p.out)};
+    struct ntk_shifted p = {s, &own(s)->k, ntk_alloc(s->ctx, (size_t)s->n, sizeof *p.out)};
+    const int64_t most = s->n < EXTREMES ? s->n : EXTREMES;
     const ntk_status status =
-        p.out ? ntk_lanczos_extremes(s->ctx, s->n, s->n < EXTREMES ? s->n : EXTREMES, apply_in_place, &p, least, largest)
-              : NTK_ENOMEM;
+        p.out ? ntk_lanczos_extremes(s->ctx, s->n, most, ntk_shifted_in_place, &p, least, largest) : NTK_ENOMEM;
 
     free(p.out);
     return status;

@@ -62,16 +62,11 @@ static ntk_status factor(struct ntk_solver *s, char *how, size_t size)
     return NTK_OK;
 }
 
-/* x = (K + R) x */
 static ntk_status apply(double *x, void *user)
 {
     struct ntk_solver *s = user;
-    double *product = own(s)->product;
 
-    NTK_TRY(ntk_operator_apply(s->k, s->which, 1, x, product));
-    for (int64_t i = 0; i < s->n; i++)
-        x[i] = product[i] + s->ridge[i] * x[i];
-    return ntk_poll(s->ctx);
+    return ntk_shifted_in_place(x, &(struct ntk_shifted){s, NULL, own(s)->product});
 }
 
 /* One right-hand side. */

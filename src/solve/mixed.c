@@ -81,12 +81,7 @@ static void put(void *s, const ntk_block *block, ntk_dtype dtype)
     struct mixed *x = s;
 
     ntk_strips_put(x->k.a ? &x->k : &x->l, block, dtype);
-    for (int64_t i = 0; i < block->ni; i++) {
-        const int64_t j = block->i0 + i - block->j0;
-
-        if (j >= 0 && j < block->nj)
-            x->diagonal[block->i0 + i] = ntk_number(block->k, dtype, (size_t)(i * block->ld + j));
-    }
+    ntk_block_diagonal(block, dtype, x->diagonal);
 }
 
 static void read_diagonal(struct ntk_solver *s, double *diagonal)
@@ -95,19 +90,6 @@ static void read_diagonal(struct ntk_solver *s, double *diagonal)
 }
 
 /* ---- the factor */
-
-static ntk_status read_again(struct ntk_solver *s)
-{
-    struct ntk_taker *takers = ntk_alloc_zero(s->ctx, s->k->count, sizeof *takers);
-    ntk_status status;
-
-    if (!takers)
-        return NTK_ENOMEM;
-    takers[s->which] = (struct ntk_taker){put, s};
-    status = ntk_operator_read(s->k, takers, bytes(s->n), "a kernel matrix of this many samples");
-    free(takers);
-    return status;
-}
 
 /* K + R + shift in float32. */
 static ntk_status fill(struct ntk_solver *s, bool there, double shift)
@@ -121,7 +103,8 @@ static ntk_status fill(struct ntk_solver *s, bool there, double shift)
         for (int64_t i = 0; i < elements; i++)
             to[i] = (float)ntk_number(x->k.a, x->k.dtype, (size_t)i);
     } else if (!there) {
-        NTK_TRY(read_again(s));
+        NTK_TRY(ntk_operator_read_one(s->k, s->which, (struct ntk_taker){put, s}, bytes(s->n),
+                                      "a kernel matrix of this many samples"));
     }
     for (int64_t i = 0; i < s->n; i++) {
         const struct ntk_strips *l = &x->l;
@@ -246,23 +229,11 @@ struct solving {
     float *narrow; /* [ntk_pcg_columns][n] */
 };
 
-static ntk_status multiply(struct ntk_solver *s, int64_t m, const double *v, double *out)
-{
-    const struct mixed *x = own(s);
-
-    if (x->k.a)
-        NTK_TRY(ntk_strips_multiply(s->ctx, &x->k, m, v, out));
-    else
-        NTK_TRY(ntk_solver_multiply(s, m, v, out));
-    for (int64_t c = 0; c < m; c++)
-        for (int64_t i = 0; i < s->n; i++)
-            out[c * s->n + i] += s->ridge[i] * v[c * s->n + i];
-    return NTK_OK;
-}
-
 static ntk_status apply(void *user, int64_t m, const double *v, double *out)
 {
-    return multiply(((struct solving *)user)->s, m, v, out);
+    struct ntk_solver *s = ((struct solving *)user)->s;
+
+    return ntk_solver_shifted(s, &own(s)->k, m, v, out);
 }
 
 /* Of residuals, each divided by its largest number, as float32 has few exponents. */
@@ -310,29 +281,20 @@ static ntk_status solve(struct ntk_solver *s, int64_t m, double *x)
 
 /* ---- eigenvalues */
 
-static ntk_status apply_matrix(double *v, void *user)
-{
-    const struct filled *f = user;
-
-    NTK_TRY(multiply(f->s, 1, v, f->product));
-    memcpy(v, f->product, (size_t)f->s->n * sizeof *v);
-    return ntk_poll(f->s->ctx);
-}
-
 static ntk_status apply_inverse(double *v, void *user)
 {
-    return solve(((const struct filled *)user)->s, 1, v);
+    return solve(((const struct ntk_shifted *)user)->s, 1, v);
 }
 
 static ntk_status extremes(struct ntk_solver *s, double *least, double *largest)
 {
-    struct filled f = {s, ntk_alloc(s->ctx, (size_t)s->n, sizeof *f.product)};
+    struct ntk_shifted p = {s, &own(s)->k, ntk_alloc(s->ctx, (size_t)s->n, sizeof *p.out)};
     double inverse = 0;
-    ntk_status status = f.product ? ntk_lanczos_largest(s->ctx, s->n, apply_matrix, &f, largest) : NTK_ENOMEM;
+    ntk_status status = p.out ? ntk_lanczos_largest(s->ctx, s->n, ntk_shifted_in_place, &p, largest) : NTK_ENOMEM;
 
     if (status == NTK_OK)
-        status = ntk_lanczos_largest(s->ctx, s->n, apply_inverse, &f, &inverse);
-    free(f.product);
+        status = ntk_lanczos_largest(s->ctx, s->n, apply_inverse, &p, &inverse);
+    free(p.out);
     *least = 1 / inverse;
     return status;
 }

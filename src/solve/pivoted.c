@@ -93,11 +93,7 @@ struct pivoting {
 /* splitmix64, between 0 and 1. */
 static double uniform(uint64_t *seed)
 {
-    uint64_t z = (*seed += 0x9e3779b97f4a7c15u);
-
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return (double)((z ^ (z >> 31)) >> 11) * 0x1p-53;
+    return (double)(ntk_mix64(*seed += 0x9e3779b97f4a7c15u) >> 11) * 0x1p-53;
 }
 
 static int ascending(const void *a, const void *b)

@@ -150,15 +150,8 @@ struct search {
 
 static ntk_status fill(const struct search *s)
 {
-    struct ntk_taker *takers = ntk_alloc_zero(s->k->ctx, s->k->count, sizeof *takers);
-    ntk_status status;
-
-    if (!takers)
-        return NTK_ENOMEM;
-    takers[s->which] = ntk_packed_taker(s->packed, 0);
-    status = ntk_operator_read(s->k, takers, ntk_rfp_size(s->k->n) * sizeof(double), "a ridge that would help");
-    free(takers);
-    return status;
+    return ntk_operator_read_one(s->k, s->which, ntk_packed_taker(s->packed, 0), ntk_rfp_size(s->k->n) * sizeof(double),
+                                 "a ridge that would help");
 }
 
 static ntk_status find(const struct search *s, char *hint, size_t size)

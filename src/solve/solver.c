@@ -120,9 +120,6 @@ ntk_status ntk_solver_taken(struct ntk_solver *s)
 
 ntk_status ntk_solver_read(struct ntk_solver *s, size_t held, const char *what)
 {
-    struct ntk_taker *takers;
-    ntk_status status;
-
     if (s->there)
         return NTK_OK;
     if (!s->k->class->stream) {
@@ -133,13 +130,8 @@ ntk_status ntk_solver_read(struct ntk_solver *s, size_t held, const char *what)
                         "enough for: %s",
                         s->k->class->name, s->class->name, names_of(FACE(put), false, names));
     }
-    takers = ntk_alloc_zero(s->ctx, s->k->count, sizeof *takers);
-    if (!takers)
-        return NTK_ENOMEM;
-    takers[s->which] = ntk_solver_taker(s);
-    status = ntk_operator_read(s->k, takers, held, what);
-    free(takers);
-    return status == NTK_OK ? ntk_solver_taken(s) : status;
+    NTK_TRY(ntk_operator_read_one(s->k, s->which, ntk_solver_taker(s), held, what));
+    return ntk_solver_taken(s);
 }
 
 ntk_status ntk_solver_mean_diagonal(struct ntk_solver *s, double *mean)
@@ -192,6 +184,27 @@ ntk_status ntk_solver_multiply(struct ntk_solver *s, int64_t m, const double *x,
     status = ntk_operator_apply(s->k, s->which, m, x, out);
     ntk_ctx_release(s->ctx, held);
     return status;
+}
+
+ntk_status ntk_solver_shifted(struct ntk_solver *s, const struct ntk_strips *k, int64_t m, const double *x, double *out)
+{
+    if (k && k->a)
+        NTK_TRY(ntk_strips_multiply(s->ctx, k, m, x, out));
+    else
+        NTK_TRY(ntk_solver_multiply(s, m, x, out));
+    for (int64_t c = 0; c < m; c++)
+        for (int64_t i = 0; i < s->n; i++)
+            out[c * s->n + i] += s->ridge[i] * x[c * s->n + i];
+    return NTK_OK;
+}
+
+ntk_status ntk_shifted_in_place(double *x, void *user)
+{
+    const struct ntk_shifted *p = user;
+
+    NTK_TRY(ntk_solver_shifted(p->s, p->k, 1, x, p->out));
+    memcpy(x, p->out, (size_t)p->s->n * sizeof *x);
+    return ntk_poll(p->s->ctx);
 }
 
 ntk_status ntk_solver_rows(struct ntk_solver *s, int64_t count, const int64_t *which, double *rows)

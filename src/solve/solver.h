@@ -14,6 +14,7 @@
 #define NTK_SOLVER_H
 
 #include "store/operator.h"
+#include "store/strips.h"
 
 struct ntk_solver;
 struct ntk_solver_part;
@@ -137,6 +138,15 @@ bool ntk_spare(const ntk_ctx *ctx, size_t bytes);
 
 /* ntk_operator_apply and _rows of its matrix, whose checks of memory count what the solver and its user hold. */
 ntk_status ntk_solver_multiply(struct ntk_solver *s, int64_t m, const double *x, double *out);
+/* out = (K + R) x: K in memory, k, or where there is none (a or k NULL) the operator's. */
+ntk_status ntk_solver_shifted(struct ntk_solver *s, const struct ntk_strips *k, int64_t m, const double *x, double *out);
+/* x = (K + R) x, for ritz.h, with a struct ntk_shifted; polls. */
+struct ntk_shifted {
+    struct ntk_solver *s;
+    const struct ntk_strips *k;
+    double *out; /* [n] to work in */
+};
+ntk_status ntk_shifted_in_place(double *x, void *user);
 ntk_status ntk_solver_rows(struct ntk_solver *s, int64_t count, const int64_t *which, double *rows);
 
 /* A new solver whose parts were filled in, from a file, for R = diag(ridge): it has a factor, and not K. */

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/outfile.h"
 #include "store/store.h"
 
 #define FORMAT 1
@@ -77,11 +78,7 @@ static bool part_in(const int64_t *x, bool test, struct ntk_store_part *p)
         return false;
     if (p->square && (p->n1 != p->n2 || p->b1 != p->b2))
         return false;
-    {
-        const int64_t rows = (p->n1 + p->b1 - 1) / p->b1, columns = (p->n2 + p->b2 - 1) / p->b2;
-
-        p->tiles = p->square ? rows * (rows + 1) / 2 : rows * columns;
-    }
+    p->tiles = ntk_store_count(p);
     return true;
 }
 
@@ -181,9 +178,10 @@ static void make_matrices(struct ntk_h5 *f, const struct ntk_store *s, int part)
     char name[64] = "", k[16];
 
     for (size_t m = 0; m < s->stored && !f->what; m++) {
-        const char *line = s->line[NTK_STORE_HEAD + m];
+        int length;
+        const char *own = ntk_store_name(s, m, &length);
 
-        snprintf(name, sizeof name, "%.*s%s", (int)strcspn(line, ":"), line, end);
+        snprintf(name, sizeof name, "%.*s%s", length, own, end);
         make_matrix(f, s, part, m, name);
     }
     snprintf(k, sizeof k, "K%s", end);
@@ -386,7 +384,7 @@ static ntk_status check_length(ntk_ctx *ctx, const char *path, int fd, uint64_t 
     if (fstat(fd, &st) != 0)
         return ntk_fail(ctx, NTK_EIO, "%s cannot be read: %s", path, strerror(errno));
     *there = (uint64_t)st.st_size;
-    *whole = *there >= sizeof head && ntk_pread(fd, head, sizeof head, 0) == 0 ? length_of(head) : 0;
+    *whole = *there >= sizeof head && ntk_read_all(fd, head, sizeof head, 0, NULL) == 0 ? length_of(head) : 0;
     return NTK_OK;
 }
 
@@ -404,8 +402,8 @@ static ntk_status read_marks(struct ntk_store *s)
 {
     for (int k = 0; k < NTK_STORE_PARTS; k++) {
         const struct ntk_store_part *p = &s->part[k];
-        const int error = p->there ? ntk_pread(s->fd, p->marks, s->stored * (size_t)p->tiles * sizeof *p->marks, p->marks_at)
-                                   : 0;
+        const size_t bytes = s->stored * (size_t)p->tiles * sizeof *p->marks;
+        const int error = p->there ? ntk_read_all(s->fd, p->marks, bytes, (int64_t)p->marks_at, NULL) : 0;
 
         if (error)
             return ntk_fail(s->ctx, NTK_EIO, "%s cannot be read: %s", s->path, strerror(error));
@@ -539,7 +537,7 @@ static herr_t cut_read(H5FD_t *file, H5FD_mem_t type, hid_t transfer, haddr_t at
 
     (void)type, (void)transfer;
     memset((char *)bytes + got, 0, n - got);
-    return ntk_pread(c->fd, bytes, got, at) == 0 ? 0 : -1;
+    return ntk_read_all(c->fd, bytes, got, (int64_t)at, NULL) == 0 ? 0 : -1;
 }
 
 static herr_t cut_write(H5FD_t *file, H5FD_mem_t type, hid_t transfer, haddr_t at, size_t n, const void *bytes)

@@ -10,15 +10,7 @@
 #include "simd/simd.h"
 #include "store/store.h"
 
-/* Of all numbers, whatever their type, and their order; the finalizer of splitmix64 (Steele et al. 2014) after each. */
-static uint64_t mix(uint64_t x)
-{
-    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ x >> 27) * 0x94d049bb133111ebu;
-    return x ^ x >> 31;
-}
-
-/* "test: 500 samples of 64, hash ..." */
+/* "test: 500 samples of 64, hash ...", of all numbers, whatever their type, and their order. */
 static void add_samples(struct ntk_text *t, const char *what, const ntk_data *x)
 {
     const size_t n = (size_t)x->n * (size_t)ntk_features_of(x->shape);
@@ -30,8 +22,8 @@ static void add_samples(struct ntk_text *t, const char *what, const ntk_data *x)
         uint64_t word;
 
         memcpy(&word, &value, sizeof word);
-        a = mix(a ^ word) + 0x9e3779b97f4a7c15u;
-        b = mix(b + word) ^ 0xd1b54a32d192ed03u;
+        a = ntk_mix64(a ^ word) + 0x9e3779b97f4a7c15u;
+        b = ntk_mix64(b + word) ^ 0xd1b54a32d192ed03u;
     }
     ntk_text_add(t, "%s: %lld samples of %s, hash %016llx%016llx\n", what, (long long)x->n,
                  ntk_shape_text(x->shape, shape), (unsigned long long)a, (unsigned long long)b);
@@ -109,6 +101,14 @@ ntk_status ntk_store_split(struct ntk_store *s)
         if (!strstr(s->line[k], ": "))
             return NTK_EINVAL;
     return NTK_OK;
+}
+
+const char *ntk_store_name(const struct ntk_store *s, size_t stored, int *length)
+{
+    const char *line = s->line[NTK_STORE_HEAD + stored];
+
+    *length = (int)strcspn(line, ":");
+    return line;
 }
 
 /* What stands before ": " without a net's number: the kernel. */

@@ -19,9 +19,6 @@ struct of_store {
 static ntk_kernel_store *store_of(const struct ntk_operator *o) { return ((const struct of_store *)o)->store; }
 static const struct ntk_store_part *part_of(const struct ntk_operator *o) { return &store_of(o)->part[NTK_STORE_MAIN]; }
 
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
-
 /* ---- entries. Columns [first, end) of a tile are rows of the matrix above the diagonal. */
 
 #define STRIP 64 /* of them, that a sink gets at once, from several threads */
@@ -65,7 +62,7 @@ static int hand_turned(const struct handing *h, int64_t first, int64_t n, void *
 
 static ntk_status hand_on(const struct handing *h)
 {
-    const int64_t first = most(h->to->i0, h->t->j0), end = least(h->to->i0 + h->to->ni, h->t->j0 + h->t->nj);
+    const int64_t first = ntk_most(h->to->i0, h->t->j0), end = ntk_least(h->to->i0 + h->to->ni, h->t->j0 + h->t->nj);
     const int64_t strips = (end - first + STRIP - 1) / STRIP;
     ntk_ctx *ctx = h->o->ctx;
     int stop = 0, lack = 0;
@@ -77,7 +74,7 @@ static ntk_status hand_on(const struct handing *h)
         lack = h->t->i0 != h->t->j0 && !turned;
 #pragma omp for schedule(dynamic, 1)
         for (int64_t k = 0; k < strips; k++) {
-            const int64_t i = first + k * STRIP, n = least(STRIP, end - i);
+            const int64_t i = first + k * STRIP, n = ntk_least(STRIP, end - i);
 
             if (!stop && !lack)
                 stop |= h->t->i0 == h->t->j0 ? hand_diagonal(h, i, n) : hand_turned(h, i, n, turned);
@@ -93,7 +90,7 @@ static ntk_status stream_matrices(struct ntk_operator *o, const struct ntk_readi
 {
     const struct ntk_store *s = store_of(o);
     const struct ntk_store_part *p = part_of(o);
-    const int64_t rows = (p->n1 + p->b1 - 1) / p->b1;
+    const int64_t rows = ntk_store_down(p);
     int64_t done = 0;
 
     for (int64_t column = r->i0 / p->b1; column <= (r->i0 + r->ni - 1) / p->b1; column++)
@@ -185,7 +182,7 @@ static void multiply_tile(const struct product *p)
 #pragma omp parallel for num_threads(ntk_threads_for(p->o->ctx, rows + columns)) schedule(dynamic, 1)
     for (int64_t k = 0; k < rows + columns; k++) {
         const int64_t first = (k < rows ? k : k - rows) * PIECE;
-        const int size = (int)least(PIECE, (k < rows ? t->ni : t->nj) - first);
+        const int size = (int)ntk_least(PIECE, (k < rows ? t->ni : t->nj) - first);
 
         if (k < rows)
             cblas_dgemm(CblasColMajor, CblasTrans, CblasNoTrans, size, m, (int)t->nj, 1, p->tile + first * p->pitch, pitch,
@@ -254,7 +251,7 @@ static ntk_status diagonal(struct ntk_operator *o, size_t k, double *d)
 {
     const struct ntk_store *s = store_of(o);
     const struct ntk_store_part *p = part_of(o);
-    const int64_t rows = (p->n1 + p->b1 - 1) / p->b1;
+    const int64_t rows = ntk_store_down(p);
     ntk_status status = NTK_OK;
     void *tile;
 

@@ -52,6 +52,19 @@ ntk_status ntk_operator_read(struct ntk_operator *o, const struct ntk_taker *tak
     return o->class->stream(o, &reading);
 }
 
+ntk_status ntk_operator_read_one(struct ntk_operator *o, size_t k, struct ntk_taker taker, size_t held, const char *what)
+{
+    struct ntk_taker *takers = ntk_alloc_zero(o->ctx, o->count, sizeof *takers);
+    ntk_status status;
+
+    if (!takers)
+        return NTK_ENOMEM;
+    takers[k] = taker;
+    status = ntk_operator_read(o, takers, held, what);
+    free(takers);
+    return status;
+}
+
 /* ---- products by entries: one reading for all vectors. Blocks come in no fixed order, so that sums are of fixed-point
  * numbers, whose order does not matter: 2^62 is what no sum of absolute values reaches, as no entry of a positive
  * semidefinite matrix is larger than the largest of the diagonal. */
@@ -232,37 +245,23 @@ ntk_status ntk_operator_apply(struct ntk_operator *o, size_t k, int64_t m, const
 
 /* ---- the diagonal */
 
-struct diagonal {
-    double *d;
-};
-
-static void put_diagonal(void *to, const ntk_block *b, ntk_dtype dtype)
+void ntk_block_diagonal(const ntk_block *b, ntk_dtype dtype, double *d)
 {
-    const struct diagonal *d = to;
-
     for (int64_t i = 0; i < b->ni; i++) {
         const int64_t j = b->i0 + i - b->j0;
 
         if (j >= 0 && j < b->nj)
-            d->d[b->i0 + i] = ntk_number(b->k, dtype, (size_t)(i * b->ld + j));
+            d[b->i0 + i] = ntk_number(b->k, dtype, (size_t)(i * b->ld + j));
     }
 }
 
+static void put_diagonal(void *to, const ntk_block *b, ntk_dtype dtype) { ntk_block_diagonal(b, dtype, to); }
+
 ntk_status ntk_operator_diagonal(struct ntk_operator *o, size_t k, double *d)
 {
-    struct diagonal to = {d};
-    struct ntk_taker *takers;
-    ntk_status status;
-
     if (o->class->diagonal)
         return o->class->diagonal(o, k, d);
-    takers = ntk_alloc_zero(o->ctx, o->count, sizeof *takers);
-    if (!takers)
-        return NTK_ENOMEM;
-    takers[k] = (struct ntk_taker){put_diagonal, &to};
-    status = ntk_operator_read(o, takers, 0, "the diagonal of a kernel matrix");
-    free(takers);
-    return status;
+    return ntk_operator_read_one(o, k, (struct ntk_taker){put_diagonal, d}, 0, "the diagonal of a kernel matrix");
 }
 
 ntk_status ntk_operator_scratch(const struct ntk_operator *o, size_t *bytes)

@@ -71,6 +71,8 @@ struct ntk_taker {
 };
 /* All entries, those of matrix k to takers[k]. NTK_ENOTSUP, which names the operator, if it has none. */
 ntk_status ntk_operator_read(struct ntk_operator *o, const struct ntk_taker *takers, size_t held, const char *what);
+/* Those of matrix k alone. */
+ntk_status ntk_operator_read_one(struct ntk_operator *o, size_t k, struct ntk_taker taker, size_t held, const char *what);
 /* out = K x of matrix k, for column-major x and out [m][n]; bitwise the same for any number of threads. */
 ntk_status ntk_operator_apply(struct ntk_operator *o, size_t k, int64_t m, const double *x, double *out);
 ntk_status ntk_operator_scratch(const struct ntk_operator *o, size_t *bytes);
@@ -78,6 +80,8 @@ ntk_status ntk_operator_scratch(const struct ntk_operator *o, size_t *bytes);
 ntk_status ntk_operator_rows(struct ntk_operator *o, size_t k, int64_t count, const int64_t *which, double *rows);
 /* The diagonal of matrix k, [n]. */
 ntk_status ntk_operator_diagonal(struct ntk_operator *o, size_t k, double *d);
+/* What a block has of the matrix's diagonal, into d [n]. */
+void ntk_block_diagonal(const ntk_block *block, ntk_dtype dtype, double *d);
 /* A block into a full matrix to, [n][n] in float64, and its mirror: for takers, to a struct ntk_square. */
 struct ntk_square {
     int64_t n;

@@ -58,9 +58,8 @@ static struct ntk_store_part part_of(const ntk_kernel *k, ntk_dtype dtype, bool 
                                .n2 = n2,
                                .b1 = side(k, dtype, n1),
                                .b2 = side(k, dtype, n2)};
-    const int64_t rows = (n1 + p.b1 - 1) / p.b1, columns = (n2 + p.b2 - 1) / p.b2;
 
-    p.tiles = square ? rows * (rows + 1) / 2 : rows * columns;
+    p.tiles = ntk_store_count(&p);
     return p;
 }
 
@@ -247,6 +246,7 @@ ntk_status ntk_store_check(const ntk_kernel_store *s, size_t m, int test)
 {
     const struct ntk_store_part *p = &s->part[test ? NTK_STORE_TEST : NTK_STORE_MAIN];
     int64_t there = 0;
+    int length;
 
     if (!p->there)
         return ntk_fail(s->ctx, NTK_EINVAL, "%s has no test part", s->path);
@@ -254,12 +254,13 @@ ntk_status ntk_store_check(const ntk_kernel_store *s, size_t m, int test)
         return ntk_fail(s->ctx, NTK_EINVAL, "%s: matrix %zu of %zu", s->path, m, s->count);
     for (int64_t t = 0; t < p->tiles; t++)
         there += *ntk_store_mark(p, s->which[m], t) != 0;
-    if (there < p->tiles)
+    if (there < p->tiles) {
+        const char *name = ntk_store_name(s, s->which[m], &length);
+
         return ntk_fail(s->ctx, NTK_EIO,
                         "%s is not finished: it has %lld of %lld tiles of %.*s%s; the command that made it goes on with it",
-                        s->path, (long long)there, (long long)p->tiles,
-                        (int)strcspn(s->line[NTK_STORE_HEAD + s->which[m]], ":"), s->line[NTK_STORE_HEAD + s->which[m]],
-                        test ? ", test part" : "");
+                        s->path, (long long)there, (long long)p->tiles, length, name, test ? ", test part" : "");
+    }
     return NTK_OK;
 }
 
@@ -275,15 +276,12 @@ struct rows {
     struct ntk_view tile; /* [b1][b2] */
 };
 
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
-
 /* From a tile whose rows they are. */
 static ntk_status rows_of_tile(const struct rows *r, int64_t row, int64_t column)
 {
     const struct ntk_store_part *p = r->p;
     const struct ntk_store_tile t = ntk_store_tile_at(p, ntk_store_tile_number(p, row, column));
-    const int64_t first = most(r->i0, t.i0), end = least(r->i0 + r->ni, t.i0 + t.ni);
+    const int64_t first = ntk_most(r->i0, t.i0), end = ntk_least(r->i0 + r->ni, t.i0 + t.ni);
 
     NTK_TRY(ntk_store_tile_rows(r->s, p, r->stored, t.t, first - t.i0, end - first, r->tile.at));
     ntk_copy(end - first, t.nj, ntk_view_at(r->tile, first - t.i0, 0), ntk_view_at(r->to, first - r->i0, t.j0));
@@ -295,7 +293,7 @@ static ntk_status columns_of_tile(const struct rows *r, int64_t row, int64_t col
 {
     const struct ntk_store_part *p = r->p;
     const struct ntk_store_tile t = ntk_store_tile_at(p, ntk_store_tile_number(p, row, column));
-    const int64_t first = most(r->i0, t.j0), end = least(r->i0 + r->ni, t.j0 + t.nj);
+    const int64_t first = ntk_most(r->i0, t.j0), end = ntk_least(r->i0 + r->ni, t.j0 + t.nj);
 
     NTK_TRY(ntk_store_tile_read(r->s, p, r->stored, t.t, r->tile.at));
     ntk_transpose(t.ni, end - first, ntk_view_at(r->tile, 0, first - t.j0), ntk_view_at(r->to, first - r->i0, t.i0));
@@ -305,7 +303,7 @@ static ntk_status columns_of_tile(const struct rows *r, int64_t row, int64_t col
 static ntk_status read_rows(const struct rows *r)
 {
     const struct ntk_store_part *p = r->p;
-    const int64_t rows = (p->n1 + p->b1 - 1) / p->b1, columns = (p->n2 + p->b2 - 1) / p->b2;
+    const int64_t rows = ntk_store_down(p), columns = ntk_store_across(p);
 
     for (int64_t i = r->i0 / p->b1; i <= (r->i0 + r->ni - 1) / p->b1; i++) {
         for (int64_t j = 0; j < (p->square ? i + 1 : columns); j++)
@@ -384,7 +382,7 @@ ntk_status ntk_store_compute(ntk_kernel_store *s, void *const *out)
     NTK_TRY(ntk_store_fill_for(s, all_bytes(s), "the kernel"));
     for (size_t m = 0; m < s->count; m++)
         for (int64_t i = 0; i < p->n1; i += p->b1)
-            NTK_TRY(rows_for(s, m, 0, i, least(p->b1, p->n1 - i), all_bytes(s), "the kernel",
+            NTK_TRY(rows_for(s, m, 0, i, ntk_least(p->b1, p->n1 - i), all_bytes(s), "the kernel",
                              (unsigned char *)out[m] + (size_t)(i * p->n2) * s->dtype));
     return NTK_OK;
 }

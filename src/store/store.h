@@ -49,6 +49,14 @@ struct ntk_store {
     int fd;             /* to read from */
 };
 
+/* How many rows and columns of tiles a part has. */
+static inline int64_t ntk_store_down(const struct ntk_store_part *p) { return (p->n1 + p->b1 - 1) / p->b1; }
+static inline int64_t ntk_store_across(const struct ntk_store_part *p) { return (p->n2 + p->b2 - 1) / p->b2; }
+static inline int64_t ntk_store_count(const struct ntk_store_part *p)
+{
+    return p->square ? ntk_store_down(p) * (ntk_store_down(p) + 1) / 2 : ntk_store_down(p) * ntk_store_across(p);
+}
+
 /* A tile of a part. */
 struct ntk_store_tile {
     int64_t t;            /* its number */
@@ -93,6 +101,8 @@ ntk_status ntk_store_describe(ntk_ctx *ctx, const ntk_net *const *nets, size_t n
                               const ntk_data *x1, const ntk_data *x2, const ntk_data *test, char **about);
 /* The same without matrices that come before in it. */
 ntk_status ntk_store_unique(ntk_ctx *ctx, const char *about, char **unique);
+/* A matrix's name in the file, "0.ntk": so many bytes of a text. */
+const char *ntk_store_name(const struct ntk_store *s, size_t stored, int *length);
 /* lines, line and stored from about. NTK_EINVAL, without a message: it is no such text. */
 ntk_status ntk_store_split(struct ntk_store *s);
 /* which from a description of what is wanted; NTK_EINVAL says what the file has of other things. */
@@ -121,9 +131,6 @@ ntk_status ntk_store_tile_rows(const struct ntk_store *s, const struct ntk_store
 ntk_status ntk_store_tile_write(const struct ntk_store *s, int fd, const struct ntk_store_part *p, size_t stored, int64_t t,
                                 void *k);
 ntk_status ntk_store_tile_unmark(const struct ntk_store *s, int fd, const struct ntk_store_part *p, size_t stored, int64_t t);
-/* All of n bytes at a place; an errno or 0. */
-int ntk_pwrite(int fd, const void *bytes, size_t n, uint64_t at);
-int ntk_pread(int fd, void *bytes, size_t n, uint64_t at);
 /* n bytes of numbers that are none, from a place on; upwards: by one thread, so that the file's length says how far it is. */
 ntk_status ntk_store_blank(ntk_ctx *ctx, int fd, const char *path, ntk_dtype dtype, uint64_t at, uint64_t n, bool upwards);
 

@@ -8,13 +8,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/outfile.h"
 #include "simd/simd.h"
 #include "store/store.h"
 
 struct ntk_store_tile ntk_store_tile_at(const struct ntk_store_part *p, int64_t t)
 {
-    const int64_t columns = (p->n2 + p->b2 - 1) / p->b2;
-    int64_t row = t / columns, column = t % columns;
+    int64_t row = t / ntk_store_across(p), column = t % ntk_store_across(p);
     struct ntk_store_tile tile = {.t = t};
 
     if (p->square) {
@@ -30,7 +30,7 @@ struct ntk_store_tile ntk_store_tile_at(const struct ntk_store_part *p, int64_t 
 
 int64_t ntk_store_tile_number(const struct ntk_store_part *p, int64_t row, int64_t column)
 {
-    return p->square ? row * (row + 1) / 2 + column : row * ((p->n2 + p->b2 - 1) / p->b2) + column;
+    return p->square ? row * (row + 1) / 2 + column : row * ntk_store_across(p) + column;
 }
 
 bool ntk_store_has(const struct ntk_store *s, const struct ntk_store_part *p, int64_t t)
@@ -42,43 +42,7 @@ bool ntk_store_has(const struct ntk_store *s, const struct ntk_store_part *p, in
     return has;
 }
 
-/* ---- all of some bytes */
-
-int ntk_pwrite(int fd, const void *bytes, size_t n, uint64_t at)
-{
-    const char *from = bytes;
-
-    while (n > 0) {
-        const ssize_t k = pwrite(fd, from, n, (off_t)at);
-
-        if (k < 0 && errno == EINTR)
-            continue;
-        if (k <= 0)
-            return k < 0 ? errno : EIO;
-        from += k;
-        n -= (size_t)k;
-        at += (uint64_t)k;
-    }
-    return 0;
-}
-
-int ntk_pread(int fd, void *bytes, size_t n, uint64_t at)
-{
-    char *to = bytes;
-
-    while (n > 0) {
-        const ssize_t k = pread(fd, to, n, (off_t)at);
-
-        if (k < 0 && errno == EINTR)
-            continue;
-        if (k <= 0)
-            return k < 0 ? errno : EIO;
-        to += k;
-        n -= (size_t)k;
-        at += (uint64_t)k;
-    }
-    return 0;
-}
+/* ---- a part as it is made */
 
 #define PIECE ((uint64_t)4 << 20)
 
@@ -99,7 +63,7 @@ ntk_status ntk_store_blank(ntk_ctx *ctx, int fd, const char *path, ntk_dtype dty
 
         if (!ntk_go_on(ctx, &status, NTK_OK))
             continue;
-        failed = ntk_pwrite(fd, none, size, at + first);
+        failed = ntk_write_all(fd, none, size, (int64_t)(at + first));
         ntk_lock(ctx);
         error = error ? error : failed;
         status = error && status == NTK_OK ? NTK_EIO : status;
@@ -113,13 +77,6 @@ ntk_status ntk_store_blank(ntk_ctx *ctx, int fd, const char *path, ntk_dtype dty
 }
 
 /* ---- checksums. A changed word changes its lane, whatever follows, and so the sum of the lanes. */
-
-static uint64_t mix(uint64_t x)
-{
-    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ x >> 27) * 0x94d049bb133111ebu;
-    return x ^ x >> 31;
-}
 
 #define LANES 8
 
@@ -145,8 +102,8 @@ static uint64_t row_sum(const unsigned char *bytes, size_t n, uint64_t row)
         bytes += k;
     }
     for (uint64_t l = 0; l < LANES; l++)
-        sum += mix(lane[l] + l * 0xd1b54a32d192ed03u);
-    return mix(sum + row);
+        sum += ntk_mix64(lane[l] + l * 0xd1b54a32d192ed03u);
+    return ntk_mix64(sum + row);
 }
 
 /* ---- tiles */
@@ -185,7 +142,8 @@ static int move_rows(const struct transfer *x, int64_t first, int64_t n, unsigne
         const uint64_t at = x->at + (uint64_t)i * row;
         const size_t bytes = whole ? (size_t)n * row : used;
 
-        error = write ? ntk_pwrite(x->fd, from, bytes, at) : ntk_pread(x->fd, from, bytes, at);
+        error = write ? ntk_write_all(x->fd, from, bytes, (int64_t)at)
+                      : ntk_read_all(x->fd, from, bytes, (int64_t)at, NULL);
     }
     return error;
 }
@@ -193,7 +151,7 @@ static int move_rows(const struct transfer *x, int64_t first, int64_t n, unsigne
 static uint64_t sum_rows(const struct transfer *x, int64_t first, int64_t n, const unsigned char *k, bool *finite)
 {
     const size_t row = (size_t)x->p->b2 * x->s->dtype, used = (size_t)x->tile.nj * x->s->dtype;
-    const struct ntk_simd *simd = x->s->dtype == NTK_F32 ? x->s->ctx->isa->f32 : x->s->ctx->isa->f64;
+    const struct ntk_simd *simd = ntk_simd_of(x->s->ctx->isa, x->s->dtype);
     uint64_t sum = 0;
 
     for (int64_t i = first; i < first + n; i++) {
@@ -231,20 +189,12 @@ static int transfer(const struct transfer *x, unsigned char *k, bool write, uint
     return error;
 }
 
-static const char *name_of(const struct ntk_store *s, size_t stored, int *length)
-{
-    const char *line = s->line[NTK_STORE_HEAD + stored];
-
-    *length = (int)strcspn(line, ":");
-    return line;
-}
-
 static ntk_status damaged(const struct transfer *x, size_t stored, const char *how)
 {
     const struct ntk_store_tile *t = &x->tile;
     const char *part = x->p == &x->s->part[NTK_STORE_TEST] ? " of the test part" : "";
     int length;
-    const char *name = name_of(x->s, stored, &length);
+    const char *name = ntk_store_name(x->s, stored, &length);
 
     return ntk_fail(x->s->ctx, NTK_EIO,
                     "%s: the tile of %.*s%s, rows %lld to %lld, columns %lld to %lld, %s; 'ntk kernel --mend' takes it out, and the "
@@ -274,7 +224,7 @@ static ntk_status write_mark(const struct ntk_store *s, int fd, const struct ntk
                              uint64_t mark)
 {
     const uint64_t number = (uint64_t)stored * (uint64_t)p->tiles + (uint64_t)t;
-    const int error = ntk_pwrite(fd, &mark, sizeof mark, p->marks_at + number * sizeof mark);
+    const int error = ntk_write_all(fd, &mark, sizeof mark, (int64_t)(p->marks_at + number * sizeof mark));
 
     if (error)
         return ntk_fail_write(s->ctx, s->path, error);

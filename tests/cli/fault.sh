@@ -7,8 +7,6 @@ shim=$(dirname "$(readlink -f "$(command -v ntk)")")/tests/fault/fault.so
     echo "needs tests/fault/fault.so, in a build without sanitizers"
     exit 77
 }
-GOMP_SPINCOUNT=10000 # the command need not start again for it
-export GOMP_SPINCOUNT
 mkdir new
 two_classes 6 >six.csv
 net='serial(Dense(4), Relu(), Dense(2))'

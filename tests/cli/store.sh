@@ -98,6 +98,8 @@ try $kernel "$net" --train digits/test --out new.h5
 try ntk kernel --net "$net" --train digits/train --test digits/test --out new.npy
 try ntk kernel --net "$net" --test digits/test --x1 digits/train --out new.h5
 try ntk kernel --info nowhere.h5
+try ntk kernel --info S.h5 --verify S.h5
+try ntk kernel --net "$net" $x --standardize feature --out new.h5
 try ntk kernel --verify nowhere.h5
 try ntk kernel --verify model.h5
 try ntk kernel --mend model.h5

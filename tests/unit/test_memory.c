@@ -300,7 +300,6 @@ int __wrap_main(void)
     watch = mmap(NULL, sizeof *watch, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (watch == MAP_FAILED || !mkdtemp(work))
         return 1;
-    setenv("GOMP_SPINCOUNT", "0", 1); /* so that commands do not start again to set it */
     copy_checkpoint();
     for (size_t k = 0; k < N_COMMANDS; k++)
         tests[k] = (struct CMUnitTest){
