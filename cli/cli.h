@@ -27,6 +27,7 @@ struct args {
     const char *get, *dtype, *standardize, *targets, *target, *header, *drop, *features, *loss, *times;
     int64_t train_limit, test_limit, repeat, n, m, d, outputs;
     const char *diag_reg, *weights, *noise, *solver;
+    const char *scratch;
     double time, tolerance;
     int64_t rank;
     const char *data, *depths, *columns;
