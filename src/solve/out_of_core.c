@@ -445,6 +445,8 @@ static ntk_status factor(struct ntk_solver *s, char *how, size_t size)
     blas = ntk_blas_begin(1);
     status = factor_panels(s, &minor);
     ntk_blas_end(blas);
+    if (status != NTK_OK && ntk_factor_columns(&own(s)->f) == 0)
+        ntk_factor_drop(&own(s)->f); /* of which nothing is worth the disk */
     NTK_TRY(status);
     if (minor)
         ntk_format(how, size, "its leading minor of order %d is not positive", minor);
