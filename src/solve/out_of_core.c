@@ -387,16 +387,20 @@ static ntk_status factor_panels(struct ntk_solver *s, int *minor)
     const int64_t done = ntk_factor_columns(f);
     const double across = (double)f->across;
     struct panel p = {.s = s, .f = f, .side = (int)side_of(s->n), .total = across * (across + 1) * (across + 2) / 6};
-    size_t scratch;
+    size_t scratch, held;
 
-    say_what(f, done);
-    if (done == f->across)
+    if (done == f->across) {
+        say_what(f, done);
         return NTK_OK;
+    }
     for (int64_t c = 0; c < done; c++)
         p.done += (double)(f->across - c) * (double)(c + 1);
     p.numbers = (int64_t)p.side * p.side;
+    p.first = done;
     NTK_TRY(ntk_operator_scratch(s->k, &scratch));
-    for (p.first = done; p.first < f->across && *minor == 0; p.first = p.end)
+    NTK_TRY(plan_panel(s, scratch, &p, &held)); /* before it is said what comes */
+    say_what(f, done);
+    for (; p.first < f->across && *minor == 0; p.first = p.end)
         NTK_TRY(next_panel(&p, scratch, minor));
     return *minor ? NTK_OK : ntk_factor_finish(f);
 }
