@@ -500,15 +500,13 @@ static void step_beside(const struct step *o, const double *tile, int64_t i)
                 extent(o->s, o->t), o->pass.inverse ? -1 : 1, tile, side, rows_at(o, o->t), n, 1, rows_at(o, i), n);
 }
 
-static ntk_status step(const struct step *o, double *diagonal)
+/* Tiles [first, end) beside the diagonal. */
+static ntk_status step_all_beside(const struct step *o, int64_t first, int64_t end)
 {
     struct ntk_factor *f = &own(o->s)->f;
     ntk_ctx *ctx = o->s->ctx;
-    const int64_t first = o->pass.transposed ? 0 : o->t + 1, end = o->pass.transposed ? o->t : f->across;
-    ntk_status status = ntk_factor_read(f, o->t, o->t, diagonal);
+    ntk_status status = NTK_OK;
 
-    if (status == NTK_OK && o->pass.inverse)
-        step_diagonal(o, diagonal);
 #pragma omp parallel num_threads(ntk_threads_for(ctx, end - first))
     {
         double *tile = ntk_alloc(NULL, (size_t)(f->head.side * f->head.side), sizeof *tile);
@@ -524,9 +522,22 @@ static ntk_status step(const struct step *o, double *diagonal)
             }
         free(tile);
     }
-    if (status == NTK_OK && !o->pass.inverse)
-        step_diagonal(o, diagonal);
     return ntk_factor_fail(f, status);
+}
+
+static ntk_status step(const struct step *o, double *diagonal)
+{
+    struct ntk_factor *f = &own(o->s)->f;
+    const int64_t first = o->pass.transposed ? 0 : o->t + 1, end = o->pass.transposed ? o->t : f->across;
+
+    NTK_TRY(ntk_factor_fail(f, ntk_factor_read(f, o->t, o->t, diagonal)));
+    if (o->pass.inverse)
+        step_diagonal(o, diagonal);
+    if (end > first)
+        NTK_TRY(step_all_beside(o, first, end));
+    if (!o->pass.inverse)
+        step_diagonal(o, diagonal);
+    return NTK_OK;
 }
 
 /* from: of L^-1, the first row of tiles of x that is not 0. */

@@ -119,7 +119,6 @@ rm -f S.h5 whole.h5 .ntk-*
 
 # A factor beside a store is not there, or is gone on with, to the same bytes.
 two_classes 90 >many.csv
-ntk kernel --net "$net" --x1 many.csv --quiet --out S.h5
 eval="ntk eval --net $(echo "$net" | tr -d ' ') --train many.csv --test six.csv --diag-reg 1e-2 --solver out-of-core
     --kernel S.h5 --quiet"
 $eval >/dev/null && mv S.h5.factor whole.factor

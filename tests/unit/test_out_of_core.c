@@ -554,6 +554,38 @@ static void what_is_not_definite_leaves_no_file(void **state)
     end(f, &p);
 }
 
+/* A matrix that memory does not hold is said to be singular, though no ridge can be looked for. */
+static void a_model_that_has_none_says_so(void **state)
+{
+    enum { ROWS = 2000 };
+    struct fixture *f = *state;
+    double *x = malloc(sizeof(double[ROWS * D])), *y = calloc(ROWS, sizeof *y);
+    ntk_fit_opts o;
+    ntk_net *net;
+    ntk_data *data;
+    ntk_model *model;
+
+    fill_normal(ROWS * D, 3, x);
+    memcpy(x + 1990 * D, x + 7 * D, D * sizeof *x);
+    assert_ok(f->ctx, ntk_net_parse(f->ctx, "fc(depth=1)", &net));
+    assert_ok(f->ctx, ntk_data_view(f->ctx, x, NTK_F64, ROWS, (ntk_shape){0, 1, 1, D}, &data));
+    ntk_fit_opts_init(&o);
+    o.solver = "out-of-core";
+    assert_ok(f->ctx, ntk_ctx_set_threads(f->ctx, 2));
+    ntk_ctx_set_memory(f->ctx, (size_t)14 << 20); /* of 15.3 MiB of a triangle */
+    assert_fails(f->ctx, NTK_ENUMERIC, "samples 7 and 1990 are equal", ntk_model_fit(f->ctx, net, data, y, 1, &o, &model));
+    assert_non_null(strstr(ntk_errmsg(f->ctx), "not positive definite"));
+    o.diag_reg = 1e-3;
+    assert_ok(f->ctx, ntk_model_fit(f->ctx, net, data, y, 1, &o, &model));
+    ntk_model_free(model);
+    ntk_ctx_set_memory(f->ctx, 0);
+    assert_ok(f->ctx, ntk_ctx_set_threads(f->ctx, 0));
+    ntk_data_free(data);
+    ntk_net_free(net);
+    free(x);
+    free(y);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -567,6 +599,7 @@ int main(void)
         cmocka_unit_test(a_full_disk_leaves_nothing),
         cmocka_unit_test(the_least_memory_is_said),
         cmocka_unit_test(what_is_not_definite_leaves_no_file),
+        cmocka_unit_test(a_model_that_has_none_says_so),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
