@@ -632,7 +632,7 @@ static ntk_status inverse_diagonal(struct ntk_solver *s, double *d)
     return status;
 }
 
-/* ---- eigenvalues, by Lanczos on L L' and its inverse: each step is two passes */
+/* ---- eigenvalues, by Lanczos on L L', or K + R where a file has K, and on the inverse: each step is two passes */
 
 static ntk_status apply_matrix(double *x, void *user)
 {
@@ -644,12 +644,24 @@ static ntk_status apply_matrix(double *x, void *user)
 
 static ntk_status apply_inverse(double *x, void *user) { return solve(user, 1, x); }
 
+static ntk_status find_largest(struct ntk_solver *s, double *largest)
+{
+    struct ntk_shifted p = {s, NULL, ntk_alloc(s->ctx, (size_t)s->n, sizeof *p.out)};
+    ntk_status status = p.out ? NTK_OK : NTK_ENOMEM;
+
+    if (status == NTK_OK)
+        status = s->k->class->lasting ? ntk_lanczos_largest(s->ctx, s->n, ntk_shifted_in_place, &p, largest)
+                                      : ntk_lanczos_largest(s->ctx, s->n, apply_matrix, s, largest);
+    free(p.out);
+    return status;
+}
+
 static ntk_status extremes(struct ntk_solver *s, double *least, double *largest)
 {
     double inverse;
 
     NTK_TRY(make_ready(s));
-    NTK_TRY(ntk_lanczos_largest(s->ctx, s->n, apply_matrix, s, largest));
+    NTK_TRY(find_largest(s, largest));
     NTK_TRY(ntk_lanczos_largest(s->ctx, s->n, apply_inverse, s, &inverse));
     *least = 1 / inverse;
     return NTK_OK;
