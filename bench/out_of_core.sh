@@ -8,8 +8,8 @@
 #
 # 50,000 digits in 4 GB: bench/out_of_core.sh build/ntk mnist 50000 4G. That takes 15 GB of disk and, with two cores that do
 # 83 GFLOP/s in dpotrf, 1 minute for the kernel, 9 each for the factor and for leave-one-out (n^3 / 3 operations), 1 for the
-# predictions, and for the eigenvalues some 14 passes over the store and 28 over the factor, 350 GB: 6 minutes at 1 GB/s, less
-# where the page cache has a part; so 26 minutes, and 8 for the second command.
+# predictions, and for the eigenvalues some 8 passes over the store and 45 over the factor, 500 GB: 8 minutes at 1 GB/s, less
+# where the page cache has a part; so 28 minutes, and 10 for the second command.
 set -eu
 ntk=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
 mnist=$(cd "$2" && pwd)
