@@ -336,6 +336,7 @@ int fit_options(const struct args *a, const struct samples *s, ntk_fit_opts *o)
     o->solver = a->solver;
     o->tolerance = a->tolerance;
     o->rank = a->rank;
+    o->triangle = a->triangle;
     o->store = a->kernel;
     return own_numbers(a, s, o);
 }

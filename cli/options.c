@@ -61,6 +61,7 @@ static const struct option options[] = {
      "cholesky (default), mixed, cg, eigen, lanczos; default, where memory does not hold its factor: mixed or cg"},
     {"tolerance", NUMBER, AT(tolerance), "T", "largest residual of cg (default 1e-3) and lanczos, of the targets' norm"},
     {"rank", INTEGER, AT(rank), "R", "of cg's preconditioner; default: a tenth of the samples, at most 1000 or 2000"},
+    {"triangle", TEXT, AT(triangle), "T", "how cg keeps the kernel matrix: float64, float32, int16 or none; default: as memory allows"},
     {"time", NUMBER, AT(time), "T", "training time; default inf"},
     {"times", TEXT, AT(times), "T,T,...", "training times; inf is allowed (ntk bench: how many)"},
     {"loss", TEXT, AT(loss), "L", "mse (default), xent: cross-entropy"},

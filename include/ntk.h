@@ -612,6 +612,10 @@ typedef struct ntk_fit_opts {
                                  * last digits */
     int64_t rank;               /* of the preconditioner of "cg"; 0 (default): a tenth of n, at most 1,000, above 60,000
                                  * samples 2,000 */
+    const char *triangle;       /* how "cg" keeps the kernel matrix, of which it needs half: "float64" (4 n^2 bytes), "float32"
+                                 * (2 n^2), "int16" (n^2; an entry K_ij is off by at most 1.5e-5 sqrt(K_ii K_jj)), "none": not
+                                 * at all, each step computes or reads its entries. A constant. NULL (default): the best that
+                                 * memory holds. What is not float64 is said */
 } ntk_fit_opts;
 /* As diag_reg: the best of the NTK_RIDGES values of ntk_ridge_grid by ntk_model_ridges' leave-one-out error, of equal ones
  * (to 1e-10 of it) the largest. Relative, whatever diag_reg_absolute is. */

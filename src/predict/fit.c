@@ -304,6 +304,7 @@ ntk_status ntk_model_solver(const ntk_model *m)
                                ntk_bytes(beside(&m->opts, m->n, m->outputs)), &s->solver));
     s->solver->tolerance = m->opts.tolerance > 0 ? m->opts.tolerance : class->tolerance;
     s->solver->rank = m->opts.rank;
+    s->solver->triangle = m->opts.triangle;
     return NTK_OK;
 }
 

@@ -101,45 +101,105 @@ static ntk_status open(ntk_ctx *ctx, struct ntk_operator *k, size_t beside, stru
 
 static void put(void *to, const ntk_block *block, ntk_dtype dtype) { ntk_strips_put(to, block, dtype); }
 
-static ntk_status read_triangle(struct ntk_solver *s, ntk_dtype dtype)
+static ntk_status read_triangle(struct ntk_solver *s, enum ntk_entries entries)
 {
     struct cg *g = own(s);
-    const size_t more = ntk_strips_bytes(s->n, dtype);
+    const size_t more = ntk_strips_bytes(s->n, entries);
+    double mean;
 
-    NTK_TRY(ntk_strips_new(s->ctx, s->n, dtype, &g->k));
+    NTK_TRY(ntk_solver_mean_diagonal(s, &mean));
+    NTK_TRY(ntk_strips_new(s->ctx, s->n, entries, s->diagonal, &g->k));
     NTK_TRY(ntk_operator_read_one(s->k, s->which, (struct ntk_taker){put, &g->k}, bytes(s->n) + more,
                                   "a kernel matrix of this many samples"));
     ntk_ctx_keep(s->ctx, more, &g->held);
+    if (g->k.beyond)
+        return ntk_fail(s->ctx, NTK_ENUMERIC,
+                        "%s has entries that are larger than those of its diagonal: it is not positive semidefinite",
+                        s->k->class->name);
+    return NTK_OK;
+}
+
+#define ROOM 0.94 /* of what is left of the memory, which all is counted for: but for what nobody counts */
+
+/* Whether there is room for a triangle beside all that solutions and predictions need. */
+static ntk_status find_room(struct ntk_solver *s, double *room)
+{
+    const size_t bound = ntk_ctx_memory(s->ctx), held = s->ctx->memory ? s->ctx->held : 0;
+    size_t scratch;
+
+    NTK_TRY(ntk_operator_scratch(s->k, &scratch));
+    *room = ROOM * ((double)bound - (double)held) - (double)s->beside - (double)bytes(s->n) -
+            (double)work_bytes(s->n, wanted_rank(s)) - (double)scratch -
+            (double)ntk_panel_rows(s->n) * (double)s->n * sizeof(double);
+    return NTK_OK;
+}
+
+/* The best that there is room for. */
+static ntk_status choose_entries(struct ntk_solver *s, enum ntk_entries *entries)
+{
+    static const enum ntk_entries all[] = {NTK_ENTRIES_F64, NTK_ENTRIES_F32, NTK_ENTRIES_FIXED};
+    double room;
+
+    *entries = NTK_ENTRIES_NONE;
+    NTK_TRY(find_room(s, &room));
+    for (size_t k = 0; k < sizeof all / sizeof *all && *entries == NTK_ENTRIES_NONE; k++)
+        if (all[k] <= ntk_entries_of(s->k->dtype) && (double)ntk_strips_bytes(s->n, all[k]) <= room)
+            *entries = all[k];
+    return NTK_OK;
+}
+
+static ntk_status say_entries(struct ntk_solver *s, enum ntk_entries entries)
+{
+    double mean, largest = 0;
+
+    NTK_TRY(ntk_solver_mean_diagonal(s, &mean));
+    for (int64_t i = 0; i < s->n; i++)
+        largest = fmax(largest, s->diagonal[i]);
+    if (entries == NTK_ENTRIES_NONE)
+        ntk_log(s->ctx, 0, "cg: %s: each step takes its entries from %s",
+                s->triangle ? "the kernel matrix is not kept" : "memory does not hold the kernel matrix", s->k->class->name);
+    else if (entries == NTK_ENTRIES_FIXED)
+        ntk_log(s->ctx, 0, "cg: memory holds the kernel matrix in 16 bits: its entries are off by at most %.1e of its mean "
+                "diagonal, and what is solved is that matrix", 0.5 / NTK_FIXED_ONE * largest / mean);
+    else if (entries < ntk_entries_of(s->k->dtype))
+        ntk_log(s->ctx, 0, "cg: memory holds the kernel matrix in float32: its entries have 7 digits, and what is solved is "
+                "that matrix");
     return NTK_OK;
 }
 
 /* Where products come from. */
 static ntk_status take_matrix(struct ntk_solver *s)
 {
-    size_t need = s->beside + bytes(s->n) + work_bytes(s->n, wanted_rank(s)), scratch;
+    enum ntk_entries entries;
 
     if (!s->k->class->stream || s->k->class->resident)
         return NTK_OK;
-    NTK_TRY(ntk_operator_scratch(s->k, &scratch));
-    need += scratch;
-    if (ntk_spare(s->ctx, need + ntk_strips_bytes(s->n, s->k->dtype)))
-        return read_triangle(s, s->k->dtype);
-    if (s->k->dtype == NTK_F64 && ntk_spare(s->ctx, need + ntk_strips_bytes(s->n, NTK_F32))) {
-        ntk_log(s->ctx, 0, "cg: memory holds the kernel matrix in float32: its entries have 7 digits, and what is solved is "
-                "that matrix");
-        return read_triangle(s, NTK_F32);
-    }
-    ntk_log(s->ctx, 0, "cg: memory does not hold the kernel matrix: each step takes its entries from %s", s->k->class->name);
-    return NTK_OK;
+    if (s->triangle)
+        NTK_TRY(ntk_entries_find(s->ctx, s->triangle, s->k->dtype, &entries));
+    else
+        NTK_TRY(choose_entries(s, &entries));
+    NTK_TRY(say_entries(s, entries));
+    return entries == NTK_ENTRIES_NONE ? NTK_OK : read_triangle(s, entries);
+}
+
+/* Whether the matrix is kept as is asked for. */
+static bool is_triangle(const struct ntk_solver *s)
+{
+    const struct ntk_strips *k = &((const struct cg *)s)->k;
+
+    return !s->triangle || s->k->class->resident || !s->k->class->stream ||
+           strcmp(s->triangle, ntk_entries_name(k->a ? k->entries : NTK_ENTRIES_NONE)) == 0;
 }
 
 static ntk_status diagonal_of(struct ntk_solver *s, double *d)
 {
     const struct ntk_strips *k = &own(s)->k;
 
-    if (!k->a)
-        return ntk_operator_diagonal(s->k, s->which, d);
-    for (int64_t i = 0; i < s->n; i++)
+    double mean;
+
+    NTK_TRY(ntk_solver_mean_diagonal(s, &mean));
+    memcpy(d, s->diagonal, (size_t)s->n * sizeof *d);
+    for (int64_t i = 0; i < s->n && k->a; i++)
         d[i] = ntk_strips_entry(k, i, i);
     return NTK_OK;
 }
@@ -188,7 +248,7 @@ static ntk_status factor(struct ntk_solver *s, char *how, size_t size)
 {
     (void)how, (void)size;
     own(s)->said = false;
-    if (own(s)->prepared && own(s)->f.most != wanted_rank(s))
+    if (own(s)->prepared && (own(s)->f.most != wanted_rank(s) || !is_triangle(s)))
         forget(own(s));
     if (!own(s)->prepared) {
         const ntk_status status = prepare(s);
@@ -238,6 +298,7 @@ static ntk_status solve(struct ntk_solver *s, int64_t m, double *x)
     if (!g->said)
         ntk_log(s->ctx, 0, "cg: %lld steps, residual %.1e, preconditioner of rank %lld", (long long)p.steps, p.residual,
                 (long long)g->f.rank);
+    ntk_solver_solved(s, p.steps, p.residual);
     g->said = true;
     return NTK_OK;
 }

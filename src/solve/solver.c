@@ -4,6 +4,7 @@
  */
 #include "solve/solver.h"
 
+#include <math.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,6 +78,7 @@ ntk_status ntk_solver_new(ntk_ctx *ctx, const struct ntk_solver_class *class, st
                              .precision = k->precision,
                              .there = !class->put,
                              .tolerance = NTK_TOLERANCE,
+                             .last = {-1, (double)NAN},
                              .diagonal = ntk_alloc(ctx, (size_t)k->n, sizeof *s->diagonal),
                              .ridge = ntk_alloc(ctx, (size_t)k->n, sizeof *s->ridge)};
     if (!s->diagonal || !s->ridge) {
@@ -166,7 +168,7 @@ ntk_status ntk_solver_factor(struct ntk_solver *s, const double *ridge, char *ho
 
     *how = '\0';
     set_ridge(s, ridge);
-    s->factored = false;
+    s->factored = s->warned = false;
     NTK_TRY(read_again(s));
     status = s->class->factor(s, how, size);
     s->factored = status == NTK_OK && !*how;
@@ -223,6 +225,19 @@ ntk_status ntk_solver_restored(struct ntk_solver *s, const double *ridge)
     set_ridge(s, ridge);
     s->factored = true;
     return s->class->restored ? s->class->restored(s) : NTK_OK;
+}
+
+void ntk_solver_solved(struct ntk_solver *s, int64_t steps, double residual)
+{
+    if (s->again) {
+        s->last.steps = steps;
+        s->last.residual = residual;
+    }
+    if (s->class->tolerance > 0 && residual > s->tolerance && s->tolerance != s->class->tolerance && !s->warned) {
+        s->warned = true;
+        ntk_log(s->ctx, 1, "%s: the residual is %.1e, not %g as the tolerance asks: rounding errors allow no less",
+                s->class->name, residual, s->tolerance);
+    }
 }
 
 /* ---- faces */

@@ -107,6 +107,12 @@ struct ntk_solver {
     double tolerance;       /* solve: of a residual, by its right-hand side; ntk_solver_new: NTK_TOLERANCE. Direct ones and
                              * those that refine to the last digit do not read it */
     int64_t rank;           /* of a preconditioner; 0: what the solver has by itself */
+    const char *triangle;   /* how a solver that iterates keeps K (ntk_entries_find); NULL: as memory allows */
+    struct {
+        int64_t steps;      /* of those that iterate: most of a right-hand side; else -1 */
+        double residual;    /* the largest, by its right-hand side; else NAN */
+    } last; /* of the solutions of a model's targets */
+    bool warned;            /* that a tolerance was missed, since the factor was made */
     struct {
         bool known;
         double ridge, least, largest;
@@ -151,6 +157,10 @@ ntk_status ntk_solver_rows(struct ntk_solver *s, int64_t count, const int64_t *w
 
 /* A new solver whose parts were filled in, from a file, for R = diag(ridge): it has a factor, and not K. */
 ntk_status ntk_solver_restored(struct ntk_solver *s, const double *ridge);
+
+/* For solvers that iterate, once they have solved: keeps what there is to report of a model's targets, and warns if the
+ * residual is larger than the tolerance. */
+void ntk_solver_solved(struct ntk_solver *s, int64_t steps, double residual);
 
 /* The faces. NTK_ENOTSUP if the solver has none. */
 ntk_status ntk_solver_solve(struct ntk_solver *s, int64_t m, double *x);

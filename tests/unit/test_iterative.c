@@ -63,15 +63,20 @@ static void fill_strips(struct ntk_strips *s)
         }
 }
 
-static void check_strips(int64_t n, int64_t m, ntk_dtype dtype)
+static void check_strips(int64_t n, int64_t m, enum ntk_entries entries)
 {
-    const double tolerance = dtype == NTK_F32 ? 1e-6 : 1e-13;
+    /* of numbers up to 1: a random walk of n errors, each of half a unit, and those of float64 */
+    const double tolerance = entries == NTK_ENTRIES_FIXED ? 4 * 0.5 / NTK_FIXED_ONE : entries == NTK_ENTRIES_F32 ? 1e-6 : 1e-13;
+    double diagonal[MOST] = {0};
     double *x = malloc((size_t)(m * n) * sizeof *x), *out = malloc((size_t)(m * n) * sizeof *out);
     double *again = malloc((size_t)(m * n) * sizeof *again), *row = malloc((size_t)n * sizeof *row);
     struct ntk_strips s;
 
-    assert_ok(ctx, ntk_strips_new(ctx, n, dtype, &s));
+    for (int64_t i = 0; i < n; i++)
+        diagonal[i] = entry(i, i);
+    assert_ok(ctx, ntk_strips_new(ctx, n, entries, entries == NTK_ENTRIES_FIXED ? diagonal : NULL, &s));
     fill_strips(&s);
+    assert_false(s.beyond);
     for (int64_t i = 0; i < n; i += 97) {
         ntk_strips_row(&s, i, row);
         for (int64_t j = 0; j < n; j++)
@@ -111,8 +116,9 @@ static void strips_are_the_matrix(void **state)
         assert_ok(ctx, ntk_ctx_set_isa(ctx, isa));
         for (size_t k = 0; k < sizeof orders / sizeof *orders; k++)
             for (int64_t m = 1; m < 15; m += k > 1 ? 3 : 1) {
-                check_strips(orders[k], m, NTK_F64);
-                check_strips(orders[k], m, NTK_F32);
+                check_strips(orders[k], m, NTK_ENTRIES_F64);
+                check_strips(orders[k], m, NTK_ENTRIES_F32);
+                check_strips(orders[k], m, NTK_ENTRIES_FIXED);
             }
     }
     assert_ok(ctx, ntk_ctx_set_isa(ctx, NULL));
