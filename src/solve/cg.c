@@ -125,12 +125,12 @@ static ntk_status read_triangle(struct ntk_solver *s, enum ntk_entries entries)
 static ntk_status find_room(struct ntk_solver *s, double *room)
 {
     const size_t bound = ntk_ctx_memory(s->ctx), held = s->ctx->memory ? s->ctx->held : 0;
+    const double panel = (double)ntk_panel_rows(s->n) * (double)s->n * sizeof(double);
     size_t scratch;
 
     NTK_TRY(ntk_operator_scratch(s->k, &scratch));
-    *room = ROOM * ((double)bound - (double)held) - (double)s->beside - (double)bytes(s->n) -
-            (double)work_bytes(s->n, wanted_rank(s)) - (double)scratch -
-            (double)ntk_panel_rows(s->n) * (double)s->n * sizeof(double);
+    *room = ROOM * ((double)bound - (double)held) - (double)s->beside - (double)bytes(s->n) - (double)scratch -
+            fmax((double)work_bytes(s->n, wanted_rank(s)), panel);
     return NTK_OK;
 }
 

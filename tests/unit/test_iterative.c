@@ -65,8 +65,8 @@ static void fill_strips(struct ntk_strips *s)
 
 static void check_strips(int64_t n, int64_t m, enum ntk_entries entries)
 {
-    /* of numbers up to 1: a random walk of n errors, each of half a unit, and those of float64 */
-    const double tolerance = entries == NTK_ENTRIES_FIXED ? 4 * 0.5 / NTK_FIXED_ONE : entries == NTK_ENTRIES_F32 ? 1e-6 : 1e-13;
+    /* of entries, those of the diagonal up to 4 */
+    const double tolerance = entries == NTK_ENTRIES_FIXED ? 4 * 0.5 / NTK_FIXED_ONE : entries == NTK_ENTRIES_F32 ? 1e-6 : 0;
     double diagonal[MOST] = {0};
     double *x = malloc((size_t)(m * n) * sizeof *x), *out = malloc((size_t)(m * n) * sizeof *out);
     double *again = malloc((size_t)(m * n) * sizeof *again), *row = malloc((size_t)n * sizeof *row);
@@ -77,11 +77,6 @@ static void check_strips(int64_t n, int64_t m, enum ntk_entries entries)
     assert_ok(ctx, ntk_strips_new(ctx, n, entries, entries == NTK_ENTRIES_FIXED ? diagonal : NULL, &s));
     fill_strips(&s);
     assert_false(s.beyond);
-    for (int64_t i = 0; i < n; i += 97) {
-        ntk_strips_row(&s, i, row);
-        for (int64_t j = 0; j < n; j++)
-            assert_near(row[j], entry(i, j), tolerance, 1);
-    }
     fill_normal(m * n, 5, x);
     assert_ok(ctx, ntk_ctx_set_threads(ctx, 1));
     assert_ok(ctx, ntk_strips_multiply(ctx, &s, m, x, out));
@@ -89,14 +84,19 @@ static void check_strips(int64_t n, int64_t m, enum ntk_entries entries)
     assert_ok(ctx, ntk_strips_multiply(ctx, &s, m, x, again));
     assert_memory_equal(out, again, (size_t)(m * n) * sizeof *out);
     assert_ok(ctx, ntk_ctx_set_threads(ctx, 0));
-    for (int64_t c = 0; c < m; c++)
-        for (int64_t i = 0; i < n; i++) {
+    for (int64_t i = 0; i < n; i++) {
+        ntk_strips_row(&s, i, row);
+        for (int64_t j = 0; j < n; j++)
+            if (!(fabs(row[j] - entry(i, j)) <= tolerance))
+                fail_msg("K[%d][%d] = %.17g, wanted %.17g", (int)i, (int)j, row[j], entry(i, j));
+        for (int64_t c = 0; c < m; c++) {
             double want = 0;
 
             for (int64_t j = 0; j < n; j++)
-                want += entry(i, j) * x[c * n + j];
-            assert_near(out[c * n + i], want, tolerance, sqrt((double)n));
+                want += row[j] * x[c * n + j];
+            assert_near(out[c * n + i], want, 1e-13, sqrt((double)n));
         }
+    }
     ntk_strips_free(&s);
     free(x);
     free(out);
@@ -410,15 +410,16 @@ static void solutions_are_those_of_cholesky(void **state)
     compare(NTK_F64, 1e-5, 1e-6, 1e-2, 1e-6);  /* of which what lies between them decides: the condition is 1e9 */
 }
 
-/* Each memory holds less: K in float64, in float32, none of it. */
+/* Each memory holds less: K in float64, in float32, in 16 bits, none of it. */
 static void memory_decides_where_products_come_from(void **state)
 {
     const struct {
         const char *solver, *text;
         double matrices, tolerance; /* bytes beside class->peak, in halves of a float64 matrix */
     } cases[] = {{"cg", "cg: ", 3, 1e-9},
-                 {"cg", "in float32: its entries have 7 digits", 1.2, 1e-4},
-                 {"cg", "memory does not hold the kernel matrix", 0.6, 1e-9},
+                 {"cg", "in float32: its entries have 7 digits", 1.0, 1e-4},
+                 {"cg", "in 16 bits: its entries are off by at most ", 0.75, 1e-2},
+                 {"cg", "memory does not hold the kernel matrix", 0.2, 1e-9},
                  {"mixed", "steps of refinement", 3, 1e-12},
                  {"mixed", "steps of refinement", 0.6, 1e-12}};
     double *want = malloc(sizeof(double[C * N])), *got = malloc(sizeof(double[C * N]));
@@ -439,8 +440,8 @@ static void memory_decides_where_products_come_from(void **state)
         ntk_solver_free(s);
         if (!strstr(said, cases[k].text))
             fail_msg("case %zu says: %s", k, said);
-        assert_int_equal(strstr(said, "memory ") != NULL, k == 1 || k == 2);
-        if (difference(got, want) > cases[k].tolerance)
+        assert_int_equal(strstr(said, "memory ") != NULL, k >= 1 && k <= 3);
+        if (difference(got, want) > cases[k].tolerance || (k == 2 && difference(got, want) < 1e-6))
             fail_msg("case %zu: difference %g", k, difference(got, want));
     }
     assert_int_equal(ctx->held, 0); /* all was given back */
