@@ -35,7 +35,7 @@ struct args {
     int64_t seed, networks, steps, batch, every;
     double momentum, multiplier, rtol, atol; /* multiplier: NAN: not given */
     bool full, trace, diagonal, kernels;
-    bool absolute, mean, std, proba, leave_one_out, factor, quick, json, quiet, help;
+    bool absolute, mean, std, proba, leave_one_out, evidence, factor, quick, json, quiet, help;
     int64_t threads;
     bool force;
     const char *memory, *isa, *backend;
@@ -115,6 +115,7 @@ struct json {
 void json_open(struct json *j, const char *key, char bracket); /* '{' or '['; key NULL: none */
 void json_close(struct json *j, char bracket);                 /* '}' or ']' */
 void json_number(struct json *j, const char *key, double x);   /* not finite: null */
+void json_report(struct json *j, const ntk_fit_report *r);     /* "solver"; of those that iterate "iterations", "residual" */
 void json_integer(struct json *j, const char *key, int64_t x);
 void json_text(struct json *j, const char *key, const char *text);
 void json_bool(struct json *j, const char *key, bool x);

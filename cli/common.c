@@ -337,6 +337,7 @@ int fit_options(const struct args *a, const struct samples *s, ntk_fit_opts *o)
     o->tolerance = a->tolerance;
     o->rank = a->rank;
     o->triangle = a->triangle;
+    o->checkpoint = a->checkpoint;
     o->store = a->kernel;
     return own_numbers(a, s, o);
 }

@@ -10,8 +10,10 @@
 #include <string.h>
 
 #include "base/sums.h"
+#include "solve/checkpoint.h"
 #include "solve/pcg.h"
 #include "solve/pivoted.h"
+#include "solve/quadrature.h"
 #include "solve/ritz.h"
 #include "solve/solver.h"
 #include "store/strips.h"
@@ -275,10 +277,67 @@ static ntk_status precondition(void *user, int64_t m, const double *r, double *z
     return ntk_pivoted_solve(&own(user)->f, m, r, z);
 }
 
+/* Solutions so far, of all right-hand sides, in a file. */
+struct keeping {
+    struct ntk_solver *s;
+    struct ntk_problem problem;
+    double *x; /* [m][n]; NULL: there is no file */
+    bool failed;
+};
+
+/* A disk that is full is no reason to give up the work. */
+static ntk_status keep(void *user, int64_t first, int64_t count, const double *x)
+{
+    struct keeping *k = user;
+    struct ntk_solver *s = k->s;
+
+    memcpy(k->x + first * s->n, x, (size_t)(count * s->n) * sizeof *x);
+    if (!k->failed && ntk_checkpoint_save(s->ctx, &s->checkpoint, &k->problem, k->x) != NTK_OK) {
+        k->failed = true;
+        ntk_log(s->ctx, 1, "%s: solutions are not kept on the way", ntk_errmsg(s->ctx));
+    }
+    return NTK_OK;
+}
+
+/* *start: solutions from the file, or as it was. */
+static ntk_status begin_keeping(struct ntk_solver *s, int64_t m, const double *y, struct keeping *k, const double **start)
+{
+    const size_t size = (size_t)(m * s->n) * sizeof *k->x;
+    bool there;
+
+    *k = (struct keeping){.s = s};
+    if (!s->again || !s->checkpoint.path)
+        return NTK_OK;
+    k->problem = ntk_problem_of(s->n, m, s->ridge, y);
+    k->x = ntk_alloc(s->ctx, size, 1);
+    if (!k->x)
+        return NTK_ENOMEM;
+    NTK_TRY(ntk_checkpoint_load(s->ctx, &s->checkpoint, &k->problem, k->x, &there));
+    if (there)
+        *start = k->x;
+    else if (*start)
+        memcpy(k->x, *start, size);
+    else
+        memset(k->x, 0, size);
+    return NTK_OK;
+}
+
+static void remember(struct ntk_solver *s, int64_t m, const double *x)
+{
+    struct cg *g = own(s);
+
+    if (!s->again || m > KEPT)
+        return;
+    memcpy(g->last, x, (size_t)(m * s->n) * sizeof *x);
+    g->columns = m;
+}
+
 /* A model's targets are few, and others that come after, or another ridge, are near. */
 static ntk_status solve(struct ntk_solver *s, int64_t m, double *x)
 {
     struct cg *g = own(s);
+    const double *start = s->again && g->columns == m ? g->last : NULL;
+    struct keeping k;
     struct ntk_pcg p = {.ctx = s->ctx,
                         .n = s->n,
                         .apply = apply,
@@ -287,19 +346,52 @@ static ntk_status solve(struct ntk_solver *s, int64_t m, double *x)
                         .tolerance = s->tolerance,
                         .precision = s->k->precision};
     char how[1];
+    ntk_status status;
 
     if (!g->prepared) /* it came back without */
         NTK_TRY(factor(s, how, sizeof how));
-    NTK_TRY(ntk_pcg_solve(&p, m, x, s->again && g->columns == m ? g->last : NULL));
-    if (s->again && m <= KEPT) {
-        memcpy(g->last, x, (size_t)(m * s->n) * sizeof *x);
-        g->columns = m;
+    status = begin_keeping(s, m, x, &k, &start);
+    if (k.x) {
+        p.keep = keep;
+        p.keep_user = &k;
     }
+    if (status == NTK_OK)
+        status = ntk_pcg_solve(&p, m, x, start);
+    free(k.x);
+    NTK_TRY(status);
+    if (p.keep)
+        ntk_checkpoint_drop(&s->checkpoint);
+    remember(s, m, x);
     if (!g->said)
         ntk_log(s->ctx, 0, "cg: %lld steps, residual %.1e, preconditioner of rank %lld", (long long)p.steps, p.residual,
                 (long long)g->f.rank);
-    ntk_solver_solved(s, p.steps, p.residual);
     g->said = true;
+    ntk_solver_solved(s, p.steps, p.residual);
+    return NTK_OK;
+}
+
+static void sample(void *user, int64_t m, const double *g, const double *h, double *z)
+{
+    ntk_pivoted_sample(&own(user)->f, m, g, h, z);
+}
+
+static ntk_status log_determinant(struct ntk_solver *s, double *value)
+{
+    const struct ntk_pivoted *f = &own(s)->f;
+    struct ntk_quadrature q = {.ctx = s->ctx,
+                               .n = s->n,
+                               .apply = apply,
+                               .precondition = precondition,
+                               .sample = sample,
+                               .user = s};
+    char how[1];
+
+    if (!own(s)->prepared)
+        NTK_TRY(factor(s, how, sizeof how));
+    q.extra = f->rank;
+    q.known = ntk_pivoted_log_determinant(f);
+    NTK_TRY(ntk_quadrature_log_determinant(&q, value));
+    s->last.log_determinant_error = q.error;
     return NTK_OK;
 }
 
@@ -318,10 +410,13 @@ const struct ntk_solver_class ntk_solver_class_cg = {
     .name = "cg",
     .bytes = bytes,
     .peak = peak,
+    .checkpoints = true,
+    .estimates = true,
     .tolerance = 1e-3,
     .open = open,
     .factor = factor,
     .solve = solve,
+    .log_determinant = log_determinant,
     .extremes = extremes,
     .close = close,
 };

@@ -51,6 +51,13 @@ static const char *names_of(size_t face, bool having, char names[sizeof all_name
     return names;
 }
 
+int ntk_solver_has_leave_one_out(const char *name)
+{
+    const struct ntk_solver_class *class = NULL;
+
+    return ntk_solver_find(NULL, name, &class) == NTK_OK && class->inverse_diagonal;
+}
+
 ntk_status ntk_solver_find(ntk_ctx *ctx, const char *name, const struct ntk_solver_class **class)
 {
     for (size_t k = 0; k < ntk_n_solvers; k++)
@@ -78,7 +85,7 @@ ntk_status ntk_solver_new(ntk_ctx *ctx, const struct ntk_solver_class *class, st
                              .precision = k->precision,
                              .there = !class->put,
                              .tolerance = NTK_TOLERANCE,
-                             .last = {-1, (double)NAN},
+                             .last = {-1, (double)NAN, (double)NAN},
                              .diagonal = ntk_alloc(ctx, (size_t)k->n, sizeof *s->diagonal),
                              .ridge = ntk_alloc(ctx, (size_t)k->n, sizeof *s->ridge)};
     if (!s->diagonal || !s->ridge) {

@@ -5,6 +5,7 @@
  * test_solvers says.
  */
 #include <stdio.h>
+#include <unistd.h>
 
 #include "context.h"
 #include "simd/simd.h"
@@ -474,6 +475,111 @@ static void refit(struct ntk_solver *s, double ridge, double *x)
     ntk_ctx_set_log(ctx, NULL, NULL);
 }
 
+/* Of matrices of each condition, by Cholesky's; estimates are the same each time. */
+static void a_determinant_is_estimated(void **state)
+{
+    static const double ridges[] = {1e-3, 0.1, 30};
+    double *x = malloc(sizeof(double[C * N])), exact, value, again;
+    struct fixture f;
+
+    (void)state;
+    make(&f, NTK_F64, 0);
+    for (size_t k = 0; k < 3; k++) {
+        struct ntk_solver *s = solve_with("cholesky", &f, ridges[k], 0, 0, x);
+
+        assert_ok(ctx, ntk_solver_log_determinant(s, &exact));
+        ntk_solver_free(s);
+        s = solve_with("cg", &f, ridges[k], 1e-3, 0, x);
+        assert_ok(ctx, ntk_solver_log_determinant(s, &value));
+        if (!(s->last.log_determinant_error > 0) || s->last.log_determinant_error > 0.05 * N ||
+            fabs(value - exact) > 4 * s->last.log_determinant_error)
+            fail_msg("ridge %g: %g +- %g, exactly %g", ridges[k], value, s->last.log_determinant_error, exact);
+        assert_ok(ctx, ntk_ctx_set_threads(ctx, 3));
+        assert_ok(ctx, ntk_solver_log_determinant(s, &again));
+        assert_ok(ctx, ntk_ctx_set_threads(ctx, 0));
+        assert_memory_equal(&value, &again, sizeof value);
+        ntk_solver_free(s);
+    }
+    done(&f);
+    free(x);
+}
+
+#ifdef NTK_HDF5
+
+struct patience {
+    int left;
+};
+
+static int run_out(const char *what, double done_, double total, void *user)
+{
+    struct patience *p = user;
+
+    (void)done_, (void)total;
+    return strstr(what, "digits of the solution, step") && p->left-- <= 0;
+}
+
+/* A solution that is cancelled goes on from its file, in fewer steps, to the same; of another matrix it is refused. */
+static void solutions_go_on_from_a_file(void **state)
+{
+    const struct ntk_checkpoint c = {"checkpoint.h5", "rows: these\nntk: a net\n", true},
+                                other = {"checkpoint.h5", "rows: these\nntk: another\n", true},
+                                unasked = {"checkpoint.h5", "rows: those\nntk: a net\n", false};
+    double *want = malloc(sizeof(double[C * N])), *got = malloc(sizeof(double[C * N]));
+    struct patience patience = {25};
+    double r[N];
+    char how[200];
+    int whole, rest;
+    struct ntk_solver *s;
+    struct fixture f;
+
+    (void)state;
+    make(&f, NTK_F64, 0);
+    listen();
+    ntk_solver_free(solve_with("cg", &f, 0.1, 1e-8, 0, want));
+    whole = steps_said();
+    assert_true(whole > 30);
+    for (int i = 0; i < N; i++)
+        r[i] = 0.1;
+    assert_ok(ctx, ntk_solver_new(ctx, class_of("cg"), f.o, f.which, 0, &s));
+    s->tolerance = 1e-8;
+    s->again = true;
+    s->checkpoint = c;
+    assert_ok(ctx, ntk_solver_factor(s, r, how, sizeof how));
+    fill_normal(C * N, 8, got);
+    ntk_ctx_set_progress(ctx, run_out, &patience);
+    assert_fails(ctx, NTK_ECANCEL, "cancelled", ntk_solver_solve(s, C, got));
+    ntk_ctx_set_progress(ctx, NULL, NULL);
+    assert_true(access(c.path, F_OK) == 0);
+
+    s->checkpoint = other;
+    fill_normal(C * N, 8, got);
+    assert_fails(ctx, NTK_EINVAL, "its ntk: a net; here, ntk: another", ntk_solver_solve(s, C, got));
+    s->checkpoint = unasked;
+    listen();
+    s->tolerance = 0.1;
+    assert_ok(ctx, ntk_checkpoint_load(ctx, &unasked, &(struct ntk_problem){N, C, 0, 0}, got, &(bool){false}));
+    assert_non_null(strstr(said, "of another kernel matrix: it is not read"));
+
+    s->tolerance = 1e-8;
+    s->checkpoint = c;
+    listen();
+    fill_normal(C * N, 8, got);
+    assert_ok(ctx, ntk_solver_solve(s, C, got));
+    rest = steps_said();
+    assert_non_null(strstr(said, "goes on from checkpoint.h5"));
+    if (rest < 1 || rest > whole - 10)
+        fail_msg("%d steps, at once %d", rest, whole);
+    assert_true(difference(got, want) < 1e-6);
+    assert_true(access(c.path, F_OK) != 0); /* it is done */
+    ntk_ctx_set_log(ctx, NULL, NULL);
+    ntk_solver_free(s);
+    done(&f);
+    free(want);
+    free(got);
+}
+
+#endif
+
 /* The preconditioner saves steps, and so does the last solution. */
 static void steps_are_saved(void **state)
 {
@@ -614,6 +720,10 @@ int main(void)
         cmocka_unit_test(the_preconditioner_is_what_it_says),
         cmocka_unit_test(solutions_are_those_of_cholesky),
         cmocka_unit_test(memory_decides_where_products_come_from),
+        cmocka_unit_test(a_determinant_is_estimated),
+#ifdef NTK_HDF5
+        cmocka_unit_test(solutions_go_on_from_a_file),
+#endif
         cmocka_unit_test(steps_are_saved),
         cmocka_unit_test(threads_change_nothing),
         cmocka_unit_test(a_factor_that_breaks_down_is_shifted),
