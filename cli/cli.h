@@ -28,7 +28,7 @@ struct args {
     int64_t train_limit, test_limit, repeat, n, m, d, outputs;
     const char *diag_reg, *weights, *noise, *solver;
     double time, tolerance;
-    int64_t rank;
+    int64_t rank, ranks;
     const char *data, *depths, *columns;
     const char *input_shape, *graph, *lr, *log, *record, *checkpoint;
     int64_t seed, networks, steps, batch, every;
