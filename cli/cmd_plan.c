@@ -107,14 +107,13 @@ static const char *duration(double seconds, char buf[32])
     static const struct {
         double unit;
         const char *name;
-    } units[] = {{365.25 * 86400, "years"}, {86400, "days"}, {3600, "h"}, {60, "min"}, {1, "s"}};
+    } units[] = {{365.25 * 86400, "years"}, {86400, "days"}, {3600, "h"}, {60, "min"}, {1, "s"}, {1e-3, "ms"}, {1e-6, "us"}};
+    const size_t last = sizeof units / sizeof *units - 1;
     size_t k = 0;
 
-    while (k < 4 && seconds < 2 * units[k].unit)
+    while (k < last && seconds < (units[k].unit > 1 ? 2 : 1) * units[k].unit)
         k++;
-    snprintf(buf, 32, "%.2g %s", seconds / units[k].unit, units[k].name);
-    if (seconds / units[k].unit >= 100)
-        snprintf(buf, 32, "%.0f %s", seconds / units[k].unit, units[k].name);
+    snprintf(buf, 32, seconds / units[k].unit < 99.5 ? "%.2g %s" : "%.0f %s", seconds / units[k].unit, units[k].name);
     return buf;
 }
 

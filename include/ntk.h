@@ -826,7 +826,7 @@ typedef struct ntk_plan_info {
     double positions;         /* of a pair, that activations compute (ntk_kernel_positions); 0: samples without positions, */
     double features;          /* whose pair begins with a product of so many numbers */
     double pair_seconds;      /* of a pair, on all threads, in tiles of many */
-    double rate_f32, rate_f64; /* floating-point operations a second of Cholesky factorisations, on all threads */
+    double rate_f32, rate_f64; /* floating-point operations a second of large factorisations, on all threads */
     double rate_products, rate_vector; /* bytes a second of half a float32 matrix, in products with up to 12 targets, with one */
     double store_bytes;       /* of a file with these matrices (ntk_store_open) */
     double samples_bytes;     /* of all samples, in the fit's dtype: they count beside what a fit needs */

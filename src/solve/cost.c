@@ -4,44 +4,70 @@
  */
 #include "solve/cost.h"
 
+#include <cblas.h>
 #include <math.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "solve/single.h"
-#include "store/rfp.h"
+#include "store/strips.h"
 
-/* Orders grow up to where rates are those of large matrices, or nearly: BLAS's blocks are full, half a matrix is more than
- * the caches hold. A machine that is busy, or slow, takes the rate of a smaller one. */
-#define LEAST    192
-#define FACTORED 1536
-#define MOVED    6144
-#define ENOUGH   0.05 /* seconds of one rate */
-#define COLUMNS  12   /* that a product takes in one pass */
+#define ENOUGH 0.08 /* seconds of one rate; the best of what is measured meanwhile is that of a quiet machine */
 
-/* Seconds of one piece of work of order n, and what it did. */
-typedef ntk_status work_fn(ntk_ctx *ctx, int64_t columns, int64_t n, double *seconds, double *done);
+/* ---- operations: each thread multiplies matrices of its own, so that none waits for another, which may be descheduled.
+ * Factorisations of large matrices come to four fifths of that (bench/RESULTS.md). */
 
-/* The best of growing orders, the largest again as long as there is time; each: bytes that an entry of the square needs. */
-static ntk_status rate_of(ntk_ctx *ctx, work_fn *work, int64_t columns, int64_t largest, double each, size_t most, double *rate)
+#define FACTORED 0.8
+#define ORDER 320
+
+/* A product, of zeros, which takes as long as any. */
+static void multiply_own(ntk_dtype dtype, void *x)
 {
-    double spent = 0;
+    const int n = ORDER;
 
-    *rate = 0;
-    for (int64_t n = LEAST; spent < ENOUGH;) {
-        const int64_t next = 2 * n;
-        double seconds, done;
+    if (dtype == NTK_F32)
+        cblas_sgemm(CblasColMajor, CblasNoTrans, CblasTrans, n, n, n, 1, x, n, x, n, 0, (float *)x + n * n, n);
+    else
+        cblas_dgemm(CblasColMajor, CblasNoTrans, CblasTrans, n, n, n, 1, x, n, x, n, 0, (double *)x + n * n, n);
+}
 
-        NTK_TRY(work(ctx, columns, n, &seconds, &done));
-        *rate = fmax(*rate, done / seconds);
-        spent += seconds;
-        if (next <= largest && (double)next * (double)next * each <= (double)most)
-            n = next;
-    }
+/* Of one thread: operations a second, at best. */
+static double rate_of_own(ntk_dtype dtype, void *x)
+{
+    const double operations = 2.0 * ORDER * ORDER * ORDER, began = ntk_seconds();
+    double least = (double)INFINITY;
+
+    do {
+        const double before = ntk_seconds();
+
+        multiply_own(dtype, x);
+        least = fmin(least, ntk_seconds() - before);
+    } while (ntk_seconds() - began < ENOUGH);
+    return operations / least;
+}
+
+static ntk_status rate_of_operations(ntk_ctx *ctx, ntk_dtype dtype, double *rate)
+{
+    const size_t each = 2 * (size_t)ORDER * ORDER;
+    const int threads = ctx->threads;
+    char *x = ntk_alloc_zero(ctx, (size_t)threads * each, dtype);
+    double all = 0;
+
+    if (!x)
+        return NTK_ENOMEM;
+#pragma omp parallel for num_threads(threads) schedule(static, 1) reduction(+ : all)
+    for (int k = 0; k < threads; k++)
+        all += rate_of_own(dtype, x + (size_t)k * each * dtype);
+    free(x);
+    *rate = FACTORED * all;
     return NTK_OK;
 }
 
-/* Positive definite, and cheap to make. */
+/* ---- products with half a matrix that is larger than caches are, by all threads */
+
+#define LARGEST 4096
+#define LEAST   512 /* where memory has a bound */
+#define COLUMNS 12 /* that a product takes in one pass */
+
 static void fill_strips(struct ntk_strips *s)
 {
     const size_t numbers = ntk_strips_bytes(s->n, NTK_F32) / sizeof(float);
@@ -49,52 +75,24 @@ static void fill_strips(struct ntk_strips *s)
 
     for (size_t k = 0; k < numbers; k++)
         a[k] = 1;
-    for (int64_t i = 0; i < s->n; i++)
-        ((float *)ntk_strip_at(s, i / NTK_STRIP))[i % NTK_STRIP * (s->n - i / NTK_STRIP * NTK_STRIP + 1)] = (float)s->n;
 }
 
-static double operations(int64_t n) { return (double)n * (double)n * (double)n / 3; }
-
-static ntk_status factor_single(ntk_ctx *ctx, int64_t columns, int64_t n, double *seconds, double *done)
+static ntk_status multiply(ntk_ctx *ctx, const struct ntk_strips *a, int64_t m, double *x, double *rate)
 {
-    struct ntk_strips a;
-    double began;
-    int minor;
-    ntk_status status;
+    const double began = ntk_seconds();
+    double least = (double)INFINITY;
 
-    (void)columns;
-    NTK_TRY(ntk_strips_new(ctx, n, NTK_F32, &a));
-    fill_strips(&a);
-    began = ntk_seconds();
-    status = ntk_single_factor(ctx, &a, &minor);
-    *seconds = ntk_seconds() - began;
-    *done = operations(n);
-    ntk_strips_free(&a);
-    return status;
+    do {
+        const double before = ntk_seconds();
+
+        NTK_TRY(ntk_strips_multiply(ctx, a, m, x, x + m * a->n));
+        least = fmin(least, ntk_seconds() - before);
+    } while (ntk_seconds() - began < ENOUGH);
+    *rate = (double)ntk_strips_bytes(a->n, NTK_F32) / least;
+    return NTK_OK;
 }
 
-static ntk_status factor_double(ntk_ctx *ctx, int64_t columns, int64_t n, double *seconds, double *done)
-{
-    struct ntk_rfp a;
-    double began;
-    int minor;
-    ntk_status status;
-
-    (void)columns;
-    NTK_TRY(ntk_rfp_new(ctx, n, &a));
-    for (size_t k = 0; k < ntk_rfp_size(n); k++)
-        a.a[k] = 1;
-    for (int64_t i = 0; i < n; i++)
-        *ntk_rfp_at(&a, i, i) = (double)n;
-    began = ntk_seconds();
-    status = ntk_rfp_factor(ctx, &a, &minor);
-    *seconds = ntk_seconds() - began;
-    *done = operations(n);
-    ntk_rfp_free(&a);
-    return status;
-}
-
-static ntk_status multiply(ntk_ctx *ctx, int64_t columns, int64_t n, double *seconds, double *done)
+static ntk_status rates_of_products(ntk_ctx *ctx, int64_t columns, int64_t n, struct ntk_rates *rates)
 {
     const int64_t m = ntk_least(columns, COLUMNS);
     double *x = ntk_alloc_zero(ctx, (size_t)(2 * m * n), sizeof *x);
@@ -102,14 +100,11 @@ static ntk_status multiply(ntk_ctx *ctx, int64_t columns, int64_t n, double *sec
     ntk_status status = x ? ntk_strips_new(ctx, n, NTK_F32, &a) : NTK_ENOMEM;
 
     if (status == NTK_OK) {
-        double began;
-
         fill_strips(&a);
-        began = ntk_seconds();
-        status = ntk_strips_multiply(ctx, &a, m, x, x + m * n);
-        *seconds = ntk_seconds() - began;
-        *done = (double)ntk_strips_bytes(n, NTK_F32);
+        status = multiply(ctx, &a, m, x, &rates->moved);
     }
+    if (status == NTK_OK)
+        status = multiply(ctx, &a, 1, x, &rates->streamed);
     ntk_strips_free(&a);
     free(x);
     return status;
@@ -117,19 +112,15 @@ static ntk_status multiply(ntk_ctx *ctx, int64_t columns, int64_t n, double *sec
 
 ntk_status ntk_rates_measure(ntk_ctx *ctx, int64_t columns, size_t most, struct ntk_rates *rates)
 {
-    const struct ntk_blas blas = ntk_blas_begin(ctx->threads);
-    ntk_progress_fn *const progress = ctx->progress;
+    const double n = sqrt((double)most / 3); /* bytes of half a float32 matrix, and vectors */
+    const struct ntk_blas blas = ntk_blas_begin(1);
     ntk_status status;
 
-    ctx->progress = NULL; /* it is not the work that is told of */
-    status = rate_of(ctx, factor_single, 0, FACTORED, 2.5, most, &rates->f32);
+    status = rate_of_operations(ctx, NTK_F32, &rates->f32);
     if (status == NTK_OK)
-        status = rate_of(ctx, factor_double, 0, FACTORED, 4.5, most, &rates->f64);
+        status = rate_of_operations(ctx, NTK_F64, &rates->f64);
     if (status == NTK_OK)
-        status = rate_of(ctx, multiply, columns, MOVED, 2.5, most, &rates->moved);
-    if (status == NTK_OK)
-        status = rate_of(ctx, multiply, 1, MOVED, 2.5, most, &rates->streamed);
-    ctx->progress = progress;
+        status = rates_of_products(ctx, columns, n < LEAST ? LEAST : ntk_least(LARGEST, (int64_t)n), rates);
     ntk_blas_end(blas);
     return status;
 }

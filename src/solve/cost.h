@@ -34,7 +34,7 @@ struct ntk_cost {
 
 /* Measured, in seconds of several threads. */
 struct ntk_rates {
-    double f32, f64;        /* operations a second of factorisations */
+    double f32, f64;        /* operations a second of large factorisations, by those of products */
     double moved, streamed; /* bytes a second of products of half a float32 matrix with `columns` vectors, and with one */
 };
 /* In some 0.2 s, within so many bytes. */
