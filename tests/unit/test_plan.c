@@ -229,8 +229,8 @@ static void the_chosen_solver_is_taken(void **state)
             status = ntk_model_fit(f->ctx, f->net, f->x, f->y, C, &fit, &model);
             assert_true(status == NTK_OK || status == NTK_ENOMEM);
             assert_true(r.fits || status == NTK_ENOMEM);
-            if (status != NTK_OK) /* "at least" is a tenth too little at most */
-                assert_true(!r.fits || 1.1 * (double)r.bytes > (double)about(plan).memory);
+            if (status != NTK_OK) /* "at least" is a fifth too little at most */
+                assert_true(!r.fits || 1.2 * (double)r.bytes > (double)about(plan).memory);
             if (status == NTK_OK) {
                 ntk_fit_opts_init(&own);
                 assert_ok(f->ctx, ntk_model_opts(model, &own));
