@@ -95,6 +95,7 @@ static int read_options(struct job *j)
 
     STEP(fit_options(a, &j->s, &j->fit));
     j->fit.finite_time = !isinf(a->time);
+    j->fit.covariance = a->std;
     j->o.outputs = a->outputs ? a->outputs : j->o.outputs;
     j->o.ranks = a->ranks ? a->ranks : 1;
     return EXIT_OK;

@@ -70,6 +70,7 @@ static void find_left(const ntk_ctx *ctx, const struct ntk_task *t, struct ntk_c
 
     c->held = t->coming + (ctx->memory && ctx->held > t->freed ? ctx->held - t->freed : 0);
     c->left = c->held < bound ? bound - c->held : 0;
+    c->bound = bound;
 }
 
 ntk_status ntk_model_choose_solver(ntk_ctx *ctx, const struct ntk_task *t, bool asked, ntk_fit_opts *own,
@@ -134,7 +135,7 @@ ntk_status ntk_model_check_choice(ntk_ctx *ctx, const ntk_fit_opts *own, const s
     bytes = least_of(own, t, c, &least);
     ntk_bytes_text(need_of(own, t, c) + c->held, need);
     ntk_bytes_text(bytes + c->held, enough);
-    ntk_bytes_text(c->left + c->held, have);
+    ntk_bytes_text(c->bound, have);
     if (strcmp(least, own->solver) == 0)
         return ntk_fail(ctx, NTK_ENOMEM, "a fit of %lld samples needs at least %s, by the solver '%s'; %s are %s", (long long)t->n,
                         enough, least, have, ctx->memory ? "allowed" : "available");

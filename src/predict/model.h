@@ -98,7 +98,8 @@ ntk_status ntk_fit_opts_read(ntk_ctx *ctx, const ntk_fit_opts *given, const stru
 
 struct ntk_choice {
     bool asked;        /* it was */
-    size_t left, held; /* bytes that there are, and that count already, as the bound does */
+    size_t bound;      /* bytes that there may be, */
+    size_t left, held; /* that are left, and that count already */
     size_t scratch;    /* of the kernel, or its store, while entries are read; 0 where it cannot matter */
     size_t widened;    /* more, while a store multiplies */
     bool instead;      /* of the usual solver another is taken */
