@@ -29,7 +29,7 @@ struct args {
     const char *diag_reg, *weights, *noise, *solver;
     const char *scratch;
     double time, tolerance;
-    int64_t rank;
+    int64_t rank, ranks;
     const char *triangle;
     const char *data, *depths, *columns;
     const char *input_shape, *graph, *lr, *log, *record, *checkpoint;

@@ -83,6 +83,7 @@ static const struct option options[] = {
     {"columns", TEXT, AT(columns), "C",
      "v (default), gap or v,gap: networks that flatten, or pool globally"},
     {"input-shape", TEXT, AT(input_shape), "SHAPE", "of a sample: 784, 100,4 or 32,32,3"},
+    {"ranks", INTEGER, AT(ranks), "R", "processes that share the kernel's pairs, each on such a machine; default 1"},
     {"graph", MAYBE, AT(graph), "[dot]",
      "the graph of operations; dot: for Graphviz's dot -Tsvg"},
     {"seed", COUNT, AT(seed), "S", "of the random numbers, from 0; default 0"},

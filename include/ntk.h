@@ -821,6 +821,75 @@ NTK_API NTK_NODISCARD ntk_status ntk_model_predict_matrix(const ntk_model *model
                                                           const double *f0_train, const double *f0_test,
                                                           double *mean, double *cov);
 
+/* ----------------------------------------------------------------------------------- plans */
+
+/* What a fit, and predictions, will take, by each solver: pairs of samples, operations, memory, disk, and the time that
+ * follows from rates measured on this machine. docs/howto/plan.md has the formulas. */
+typedef struct ntk_plan ntk_plan;
+/* ntk_plan_opts_init fills in the defaults. */
+typedef struct ntk_plan_opts {
+    size_t size;       /* of the struct: ntk_plan_opts_init */
+    int64_t n, m;      /* samples to train on, 1 or more (0, the default: those of x), and to predict at, 0 (default) or more */
+    int64_t outputs;   /* columns of targets, 1 (default) or more */
+    const ntk_data *x; /* the training samples, or some like them, whose kernel is timed, and whose side values count; NULL
+                        * (default): standard normal ones */
+    int64_t rates;     /* 1 (default): measure, in half a second; 0: do not, and times are NAN */
+    const ntk_plan *like; /* a plan of the same net, shape, dtype and threads, whose rates are taken; NULL (default): none */
+    int64_t ranks;     /* processes that share the pairs, each on such a machine; default 1 */
+    double disk;       /* bytes that a disk writes, or reads, in a second; default 5e8 */
+} ntk_plan_opts;
+NTK_API void ntk_plan_opts_init_sized(ntk_plan_opts *opts, size_t size);
+static inline void ntk_plan_opts_init(ntk_plan_opts *opts) { ntk_plan_opts_init_sized(opts, sizeof *opts); }
+
+/* Of net for samples of a shape, with the options of a fit (NULL: the defaults); its store need not be there. NTK_EINVAL if
+ * numbers are not such, or x is of another shape; errors of ntk_kernel_new. */
+NTK_API NTK_NODISCARD ntk_status ntk_plan_new(ntk_ctx *ctx, const ntk_net *net, ntk_shape shape, const ntk_fit_opts *fit,
+                                              const ntk_plan_opts *opts, ntk_plan **plan);
+NTK_API void ntk_plan_free(ntk_plan *plan);
+
+/* What does not depend on the solver. Texts belong to the plan. */
+typedef struct ntk_plan_info {
+    size_t size;              /* of the struct: ntk_plan_info_init */
+    double pairs, pairs_test; /* n (n + 1) / 2 and m n, each with all kernels that the fit needs */
+    double positions;         /* of a pair, that activations compute (ntk_kernel_positions); 0: samples without positions, */
+    double features;          /* whose pair begins with a product of so many numbers */
+    double pair_seconds;      /* of a pair, on all threads, in tiles of many */
+    double rate_f32, rate_f64; /* floating-point operations a second of large factorisations, on all threads */
+    double rate_products, rate_vector; /* bytes a second of half a float32 matrix, in products with up to 12 targets, with one */
+    double store_bytes;       /* of a file with these matrices (ntk_store_open) */
+    double samples_bytes;     /* of all samples, in the fit's dtype: they count beside what a fit needs */
+    size_t memory;            /* bytes that a fit may have now: the context's bound without what is held, and these samples */
+    int64_t chosen;           /* the row of the solver that such a fit takes */
+    const char *reason;       /* why, or that it does not fit into memory, and what would */
+} ntk_plan_info;
+NTK_API void ntk_plan_info_init_sized(ntk_plan_info *info, size_t size);
+static inline void ntk_plan_info_init(ntk_plan_info *info) { ntk_plan_info_init_sized(info, sizeof *info); }
+NTK_API NTK_NODISCARD ntk_status ntk_plan_about(const ntk_plan *plan, ntk_plan_info *info);
+
+/* A solver. Operations and bytes are of the solution alone, without the kernel's. */
+typedef struct ntk_plan_row {
+    size_t size;        /* of the struct: ntk_plan_row_init */
+    const char *solver; /* its name; belongs to the library */
+    size_t bytes;       /* of memory at least, as ntk_model_bytes; of each rank, where ranks share it */
+    size_t kept;        /* and more, where there is room, so that the kernel is computed once */
+    int64_t fits;       /* 1: what is needed at least is there */
+    int64_t steps;      /* iterations that are assumed; 0: it has none */
+    const char *assumed; /* of what that is: "5 steps of refinement"; "" */
+    double passes;      /* over all pairs: 1, or as often as the kernel is computed again */
+    double f32, f64;    /* floating-point operations */
+    double products, vector; /* bytes of half a matrix that products pass over, with all targets and with one vector */
+    double files;       /* bytes on disk, and */
+    double written;     /* bytes that are written and read there */
+    double kernel_seconds, solve_seconds, predict_seconds;
+    double seconds;     /* their sum */
+} ntk_plan_row;
+NTK_API void ntk_plan_row_init_sized(ntk_plan_row *row, size_t size);
+static inline void ntk_plan_row_init(ntk_plan_row *row) { ntk_plan_row_init_sized(row, sizeof *row); }
+/* One for each solver that takes such options, in the order of ntk_solver_names. */
+NTK_API size_t ntk_plan_rows(const ntk_plan *plan);
+/* NTK_EINVAL if there is no such row. */
+NTK_API NTK_NODISCARD ntk_status ntk_plan_get(const ntk_plan *plan, size_t row, ntk_plan_row *to);
+
 /* ------------------------------------------------------------------- dynamics of a loss */
 
 /* L(f, y) of outputs f and targets y, [n][outputs]:
