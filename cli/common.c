@@ -315,6 +315,8 @@ int check_no_weights(const struct args *a, const char *option)
                  a->weights ? "weights" : "noise", option);
 }
 
+bool by_landmarks(const struct args *a) { return a->solver && strcmp(a->solver, "landmarks") == 0; }
+
 int fit_options(const struct args *a, const struct samples *s, ntk_fit_opts *o)
 {
     double *ridges = NULL;
@@ -336,6 +338,7 @@ int fit_options(const struct args *a, const struct samples *s, ntk_fit_opts *o)
     o->solver = a->solver;
     o->tolerance = a->tolerance;
     o->rank = a->rank;
+    o->landmarks = a->landmarks;
     o->store = a->kernel;
     return own_numbers(a, s, o);
 }

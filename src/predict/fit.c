@@ -8,6 +8,7 @@
 
 #include "base/sized.h"
 #include "kernel/kernel.h"
+#include "predict/landmarks.h"
 #include "predict/model.h"
 #include "store/store.h"
 
@@ -27,6 +28,8 @@ const struct ntk_solver_class *ntk_model_solver_class(const ntk_fit_opts *o)
     (void)!ntk_solver_find(NULL, o->solver, &class); /* it was checked */
     return class;
 }
+
+bool ntk_model_by_landmarks(const ntk_fit_opts *o) { return strcmp(ntk_model_solver_name(o), "landmarks") == 0; }
 
 #define MIXED_MOST 30000 /* samples whose factor in float32 takes less than a minute */
 
@@ -85,6 +88,10 @@ ntk_status ntk_fit_opts_read(ntk_ctx *ctx, const ntk_fit_opts *given, const stru
     bool asked;
 
     NTK_TRY(ntk_sized_read(ctx, &sized, given, own));
+    if (own->solver && ntk_model_by_landmarks(own))
+        return ntk_landmarks_check(ctx, own, task);
+    if (own->landmarks)
+        return ntk_fail(ctx, NTK_EINVAL, "landmarks are of the solver 'landmarks', got '%s'", ntk_model_solver_name(own));
     if (own->solver) {
         NTK_TRY(ntk_solver_find(ctx, own->solver, &class));
         if (own->finite_time && !class->eigen)
@@ -156,6 +163,27 @@ size_t ntk_model_peak(const ntk_fit_opts *o, int64_t n, int64_t outputs)
     }
 }
 
+static ntk_status bytes_by_landmarks(ntk_ctx *ctx, const ntk_net *net, const ntk_data *x, int64_t outputs,
+                                     const ntk_fit_opts *o, size_t *bytes)
+{
+    struct ntk_landmark_plan plan;
+    ntk_data *some;
+    ntk_kernel *kernel;
+    ntk_status status;
+
+    NTK_TRY(ntk_data_slice(x, 0, ntk_landmark_rows(x->n), &some));
+    status = ntk_kernel_new(ctx, &net, 1, ntk_model_want(o), o->dtype, x->shape, &kernel);
+    if (status == NTK_OK) {
+        status = ntk_kernel_scratch(kernel, some, some, bytes);
+        ntk_kernel_free(kernel);
+    }
+    ntk_data_free(some);
+    NTK_TRY(status);
+    NTK_TRY(ntk_landmark_plan(ctx, o, x->n, ntk_features_of(x->shape), outputs, *bytes, &plan));
+    *bytes += plan.bytes + (size_t)(2 * x->n * outputs) * sizeof(double);
+    return NTK_OK;
+}
+
 ntk_status ntk_model_bytes(ntk_ctx *ctx, const ntk_net *net, const ntk_data *x, int64_t outputs,
                            const ntk_fit_opts *opts, size_t *bytes)
 {
@@ -165,6 +193,8 @@ ntk_status ntk_model_bytes(ntk_ctx *ctx, const ntk_net *net, const ntk_data *x, 
     ntk_status status;
 
     NTK_TRY(ntk_fit_opts_read(ctx, opts, &(struct ntk_task){net, x, x->n, outputs, 0}, false, &o));
+    if (ntk_model_by_landmarks(&o))
+        return bytes_by_landmarks(ctx, net, x, outputs, &o, bytes);
     peak = ntk_model_peak(&o, x->n, outputs);
     NTK_TRY(ntk_kernel_new(ctx, &net, 1, ntk_model_want(&o), o.dtype, x->shape, &kernel));
     status = ntk_kernel_scratch(kernel, x, NULL, bytes);
@@ -559,9 +589,12 @@ void ntk_model_forget(struct ntk_solution *s)
 
 ntk_status ntk_model_solve(const ntk_model *m)
 {
-    const struct ntk_blas blas = ntk_blas_begin(m->ctx->threads);
+    struct ntk_blas blas;
     ntk_status status = NTK_OK;
 
+    if (m->land)
+        return ntk_landmarks_solve(m);
+    blas = ntk_blas_begin(m->ctx->threads);
     if (!m->solution->ready) {
         status = solve(m);
         if (status != NTK_OK)
