@@ -167,20 +167,14 @@ static ntk_status bytes_by_landmarks(ntk_ctx *ctx, const ntk_net *net, const ntk
                                      const ntk_fit_opts *o, size_t *bytes)
 {
     struct ntk_landmark_plan plan;
-    ntk_data *some;
     ntk_kernel *kernel;
     ntk_status status;
 
-    NTK_TRY(ntk_data_slice(x, 0, ntk_landmark_rows(x->n), &some));
-    status = ntk_kernel_new(ctx, &net, 1, ntk_model_want(o), o->dtype, x->shape, &kernel);
-    if (status == NTK_OK) {
-        status = ntk_kernel_scratch(kernel, some, some, bytes);
-        ntk_kernel_free(kernel);
-    }
-    ntk_data_free(some);
+    NTK_TRY(ntk_kernel_new(ctx, &net, 1, ntk_model_want(o), o->dtype, x->shape, &kernel));
+    status = ntk_landmark_plan(kernel, x, o, outputs, &plan);
+    ntk_kernel_free(kernel);
     NTK_TRY(status);
-    NTK_TRY(ntk_landmark_plan(ctx, o, x->n, ntk_features_of(x->shape), outputs, *bytes, &plan));
-    *bytes += plan.bytes + (size_t)(2 * x->n * outputs) * sizeof(double);
+    *bytes = plan.peak + (size_t)(2 * x->n * outputs) * sizeof(double);
     return NTK_OK;
 }
 

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/sums.h"
 #include "kernel/kernel.h"
 #include "solve/falkon.h"
 #include "solve/tiled.h"
@@ -431,10 +432,32 @@ static ntk_status by_equations(const ntk_model *m)
 
 /* ---- the kernel in memory */
 
+static double samples_of(const ntk_model *m)
+{
+    double sum = 0;
+
+    for (int64_t i = 0; i < m->n; i++)
+        sum += ntk_landmarks_weight(m, i);
+    return sum;
+}
+
 static ntk_status put_panel(void *user, int64_t first, int64_t rows, double *panel)
 {
     ntk_rectangle_put(user, first, rows, panel);
     return NTK_OK;
+}
+
+#define NOTICED 0.3 /* of what the fit leaves */
+
+static void say_rounding(const ntk_model *m, const struct ntk_falkon *f)
+{
+    double usual;
+
+    ntk_log(m->ctx, f->moved > NOTICED * f->off,
+            "entries in 16 bits are right to %.1e of the diagonal's mean, which moves predictions by about %.1e; the fit leaves "
+            "%.1e%s",
+            ntk_rectangle_error(f->k, &usual) / m->land->mean, f->moved, f->off,
+            f->moved > NOTICED * f->off ? ": take a larger ridge, or fewer landmarks or more memory for float32" : "");
 }
 
 static ntk_status by_gradients(const ntk_model *m, struct ntk_rectangle *k)
@@ -448,19 +471,18 @@ static ntk_status by_gradients(const ntk_model *m, struct ntk_rectangle *k)
     ntk_status status;
 
     l->g = ntk_alloc(m->ctx, (size_t)(m->outputs * l->m), sizeof *l->g);
-    for (int64_t i = 0; w && i < m->n; i++) {
+    for (int64_t i = 0; w && i < m->n; i++)
         w[i] = ntk_landmarks_weight(m, i);
-        f.samples += w[i];
-    }
+    f.samples = samples_of(m);
     f.w = m->weights || m->noise ? w : NULL;
     status = w && l->g ? ntk_landmarks_pass(m, put_panel, k) : NTK_ENOMEM;
-    if (status == NTK_OK && k->bytes == 2)
-        ntk_log(m->ctx, 0, "entries in 16 bits are right to %.1e of the diagonal's mean", ntk_rectangle_error(k) / l->mean);
     if (status == NTK_OK)
         status = ntk_falkon_solve(&f, m->outputs, m->y, l->g);
     free(w);
     NTK_TRY(status);
     ntk_log(m->ctx, 0, "%lld steps of conjugate gradients, residual %.1e", (long long)f.steps, f.residual);
+    if (k->bytes == 2)
+        say_rounding(m, &f);
     return NTK_OK;
 }
 
@@ -534,17 +556,6 @@ static ntk_status set_alpha(const ntk_model *m)
     return ntk_check_finite(m->ctx, "the solution", m->alpha, m->outputs, l->m);
 }
 
-static ntk_status scratch_of(const ntk_model *m, size_t *bytes)
-{
-    ntk_data *some;
-    ntk_status status;
-
-    NTK_TRY(ntk_data_slice(m->x, 0, ntk_landmark_rows(m->n), &some));
-    status = ntk_kernel_scratch(m->mean, some, some, bytes);
-    ntk_data_free(some);
-    return status;
-}
-
 static void say(const ntk_model *m, const struct ntk_landmark_plan *p)
 {
     if (p->why)
@@ -554,36 +565,42 @@ static void say(const ntk_model *m, const struct ntk_landmark_plan *p)
                 (long long)p->m, p->kept == 4 ? "float32" : "16 bits", (double)p->kept * (double)m->n * (double)p->m / 0x1p30);
 }
 
+static ntk_status choose(const ntk_model *m, const struct ntk_landmark_plan *p)
+{
+    ntk_status status;
+
+    say(m, p);
+    NTK_TRY(ntk_ctx_hold(m->ctx, p->choosing, "choosing this many landmarks"));
+    status = ntk_landmarks_choose(m, p, m->solution->diag_reg == NTK_DIAG_REG_AUTO);
+    ntk_ctx_release(m->ctx, p->choosing);
+    return status;
+}
+
 static ntk_status fit(const ntk_model *m, const struct ntk_landmark_plan *p)
 {
     struct ntk_landmarks *l = m->land;
 
-    if (!l->x)
-        NTK_TRY(ntk_landmarks_choose(m, p, m->solution->diag_reg == NTK_DIAG_REG_AUTO));
     if (l->mean == 0)
         NTK_TRY(mean_diagonal(m, &l->mean));
     NTK_TRY(set_ridge(m));
-    if (!l->c)
-        NTK_TRY(ntk_landmarks_factor(m, p->kept || m->opts.dtype == NTK_F32 ? JITTER : 0));
     NTK_TRY(p->kept ? in_memory(m, p->kept) : by_equations(m));
-    NTK_TRY(set_alpha(m));
-    m->solution->ready = m->solution->solved = true;
-    return NTK_OK;
+    return set_alpha(m);
 }
 
 static ntk_status plan_and_fit(const ntk_model *m)
 {
     struct ntk_landmark_plan plan;
-    size_t scratch;
     ntk_status status;
 
-    NTK_TRY(scratch_of(m, &scratch));
-    NTK_TRY(ntk_landmark_plan(m->ctx, &m->opts, m->n, ntk_features_of(m->x->shape), m->outputs, scratch, &plan));
+    NTK_TRY(ntk_landmark_plan(m->mean, m->x, &m->opts, m->outputs, &plan));
     if (!m->land->x)
-        say(m, &plan);
-    NTK_TRY(ntk_ctx_hold(m->ctx, plan.bytes, "a fit by this many landmarks"));
+        NTK_TRY(choose(m, &plan));
+    if (!m->land->c)
+        NTK_TRY(ntk_landmarks_factor(m, plan.kept || m->opts.dtype == NTK_F32 ? JITTER : 0));
+    NTK_TRY(ntk_ctx_hold(m->ctx, plan.fitting, "a fit by this many landmarks"));
     status = fit(m, &plan);
-    ntk_ctx_release(m->ctx, plan.bytes);
+    ntk_ctx_release(m->ctx, plan.fitting);
+    m->solution->ready = m->solution->solved = status == NTK_OK;
     return status;
 }
 

@@ -34,12 +34,12 @@ static inline int64_t ntk_landmark_rows(int64_t n) { return ntk_least(n, NTK_LAN
 struct ntk_landmark_plan {
     int64_t m, sample;
     int kept;     /* bytes of an entry of the kernel matrix, which is kept in memory; 0: streamed */
-    size_t bytes; /* at most, beside the model's targets, and what computing the kernel needs */
-    const char *why; /* m is what it is, where it was not asked for */
-    size_t left;     /* bytes that there were */
+    size_t choosing, fitting; /* bytes, beside the model's targets and what computing the kernel needs */
+    size_t peak;              /* the larger, with that */
+    const char *why;          /* m is what it is, where it was not asked for */
 };
-/* NTK_ENOMEM, with the least that would do, if memory does not hold it. scratch: what computing the kernel needs. */
-ntk_status ntk_landmark_plan(ntk_ctx *ctx, const ntk_fit_opts *opts, int64_t n, int64_t features, int64_t outputs, size_t scratch,
+/* NTK_ENOMEM, with the least that would do, if memory does not hold it. x: samples of the kernel. */
+ntk_status ntk_landmark_plan(const ntk_kernel *kernel, const ntk_data *x, const ntk_fit_opts *opts, int64_t outputs,
                              struct ntk_landmark_plan *plan);
 /* NTK_EINVAL if options ask for what models by landmarks do not have. */
 ntk_status ntk_landmarks_check(ntk_ctx *ctx, const ntk_fit_opts *opts, const struct ntk_task *task);

@@ -21,34 +21,101 @@
 
 /* ---- the plan */
 
-static double square(int64_t m) { return (double)m * (double)m * sizeof(double); }
+/* What a fit is of, and what computing its kernel takes: of two panels, and for each more sample on one side. */
+struct task {
+    const ntk_fit_opts *o;
+    int64_t n, features, outputs, candidates;
+    double panels, sample;
+    size_t left; /* bytes that there are */
+};
 
-/* C, landmarks, coefficients, a panel. */
-static double common(int64_t n, int64_t m, int64_t features, int64_t outputs)
-{
-    return square(m) + (double)m * ((double)features + 3 * (double)outputs) * sizeof(double) +
-           (double)ntk_landmark_rows(n) * (double)m * sizeof(double);
-}
+static double square(int64_t m) { return (double)m * (double)m * sizeof(double); }
 
 static bool compares(const ntk_fit_opts *o) { return o->diag_reg == NTK_DIAG_REG_AUTO; }
 
-static size_t streamed(const ntk_fit_opts *o, int64_t n, int64_t m, int64_t features, int64_t outputs)
+static double scratch(const struct task *t, int64_t columns)
 {
-    const int squares = compares(o) ? 3 : o->keep ? 2 : 1;
-
-    return ntk_bytes(common(n, m, features, outputs) + squares * square(m) +
-                     (compares(o) ? 2.0 * NTK_RIDGES * (double)outputs * (double)m * sizeof(double) : 0));
+    return t->panels + t->sample * (double)ntk_most(0, columns - ntk_landmark_rows(t->n));
 }
 
-static size_t kept(int64_t n, int64_t m, int64_t features, int64_t outputs, int bytes)
+/* C, landmarks, coefficients, a panel. */
+static double common(const struct task *t, int64_t m)
 {
-    return ntk_bytes(common(n, m, features, outputs)) + ntk_rectangle_bytes(n, m, bytes) + ntk_falkon_bytes(n, m, outputs);
+    return square(m) + (double)m * ((double)t->features + 3 * (double)t->outputs) * sizeof(double) +
+           (double)ntk_landmark_rows(t->n) * (double)(m + t->outputs) * sizeof(double);
 }
 
-static size_t choosing(int64_t sample, int64_t m, int64_t features)
+static size_t streamed(const struct task *t, int64_t m)
 {
-    return ntk_bytes((double)sample * (double)features * sizeof(double)) + ntk_pivoted_bytes(sample, m) +
+    const int squares = compares(t->o) ? 3 : t->o->keep ? 2 : 1;
+    const double ridges = compares(t->o) ? (2.0 * NTK_RIDGES * (double)t->outputs + (double)ntk_landmark_rows(t->n)) : 0;
+
+    return ntk_bytes(common(t, m) + squares * square(m) + ridges * (double)m * sizeof(double));
+}
+
+static size_t kept(const struct task *t, int64_t m, int bytes)
+{
+    return ntk_bytes(common(t, m) + (double)t->n * sizeof(double)) + ntk_rectangle_bytes(t->n, m, bytes) +
+           ntk_falkon_bytes(t->n, m, t->outputs);
+}
+
+static size_t choosing(const struct task *t, int64_t sample, int64_t m)
+{
+    if (m >= t->candidates)
+        return 0;
+    return ntk_bytes((double)sample * (double)t->features * sizeof(double)) + ntk_pivoted_bytes(sample, m) +
            ntk_pivoted_work(sample, m);
+}
+
+/* With the kernel's computation, which counts rows of proposals once more. */
+static size_t whole_choosing(const struct task *t, int64_t sample, int64_t m)
+{
+    const size_t own = choosing(t, sample, m);
+
+    return own ? own + ntk_bytes(scratch(t, sample) + 64.0 * (double)sample * sizeof(double)) : 0;
+}
+
+static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
+
+/* Their own kernel matrix, in float64. */
+static size_t factoring(const struct task *t, int64_t m)
+{
+    return ntk_bytes(square(m) + (t->o->dtype == NTK_F32 ? 2 : 1) * scratch(t, m));
+}
+
+static size_t least(const struct task *t, int64_t m)
+{
+    return larger(larger(streamed(t, m) + ntk_bytes(scratch(t, m)), factoring(t, m)),
+                  whole_choosing(t, ntk_least(t->candidates, 2 * m), m));
+}
+
+/* A quarter of a machine's memory is left to others. */
+static size_t most(const ntk_ctx *ctx, const struct task *t) { return ctx->memory ? t->left : t->left / 4 * 3; }
+
+static bool fits(const ntk_ctx *ctx, const struct task *t, int64_t m, int bytes)
+{
+    return kept(t, m, bytes) + ntk_bytes(scratch(t, m)) <= most(ctx, t);
+}
+
+static int64_t usual(const ntk_ctx *ctx, const struct task *t, const char **why)
+{
+    const int64_t all = ntk_least(t->candidates, MOST);
+    int64_t m = all;
+
+    *why = m < MOST ? "as many as there are samples for" : "as many as are taken unless others are asked for";
+    while (m > FEWEST && !fits(ctx, t, m, 2))
+        m = ntk_most(FEWEST, m - m / 16);
+    if (m < all)
+        *why = "of so many the kernel matrix fits into memory at 2 bytes an entry";
+    if (m == FEWEST && !fits(ctx, t, m, 2)) {
+        m = ntk_least(all, MOST / 2);
+        *why = "whose kernel matrix memory does not hold: it is streamed";
+    }
+    while (m > 16 && least(t, m) > t->left) {
+        m -= m / 8;
+        *why = "memory holds no more";
+    }
+    return m;
 }
 
 /* Rows that may be landmarks. */
@@ -63,56 +130,56 @@ static int64_t candidates(const ntk_fit_opts *o, int64_t n)
     return count;
 }
 
-static size_t left_of(const ntk_ctx *ctx)
+static ntk_status scratch_of(const ntk_kernel *kernel, const ntk_data *x, int64_t rows, int64_t columns, double *bytes)
 {
+    ntk_data *a = NULL, *b = NULL;
+    size_t scratch_bytes = 0;
+    ntk_status status = ntk_data_slice(x, 0, rows, &a);
+
+    if (status == NTK_OK)
+        status = ntk_data_slice(x, 0, columns, &b);
+    if (status == NTK_OK)
+        status = ntk_kernel_scratch(kernel, a, b, &scratch_bytes);
+    ntk_data_free(a);
+    ntk_data_free(b);
+    *bytes = (double)scratch_bytes;
+    return status;
+}
+
+static ntk_status task_of(const ntk_kernel *kernel, const ntk_data *x, const ntk_fit_opts *o, int64_t outputs, struct task *t)
+{
+    const ntk_ctx *ctx = x->ctx;
     const size_t all = ntk_ctx_memory(ctx), held = ctx->memory ? ctx->held : 0;
+    const int64_t rows = ntk_landmark_rows(x->n), half = (rows + 1) / 2;
+    double less;
 
-    return all > held ? all - held : 0;
+    *t = (struct task){.o = o, .n = x->n, .features = ntk_features_of(x->shape), .outputs = outputs, .left = all > held ? all - held : 0};
+    t->candidates = ntk_most(1, candidates(o, x->n));
+    NTK_TRY(scratch_of(kernel, x, rows, rows, &t->panels));
+    NTK_TRY(scratch_of(kernel, x, rows, half, &less));
+    t->sample = rows > half ? fmax(t->panels - less, 0) / (double)(rows - half) : 0;
+    return NTK_OK;
 }
 
-static size_t least(const ntk_fit_opts *o, int64_t n, int64_t m, int64_t features, int64_t outputs)
-{
-    const size_t fit = streamed(o, n, m, features, outputs), choose = m < n ? choosing(ntk_least(n, 2 * m), m, features) : 0;
-
-    return fit > choose ? fit : choose;
-}
-
-static int64_t usual(const ntk_fit_opts *o, int64_t n, int64_t features, int64_t outputs, size_t left, const char **why)
-{
-    int64_t most = ntk_least(candidates(o, n), MOST), m = most;
-
-    *why = m < MOST ? "as many as there are samples for" : "as many as are taken unless others are asked for";
-    while (m > FEWEST && kept(n, m, features, outputs, 2) > left / 4 * 3)
-        m = ntk_most(FEWEST, m - m / 16);
-    if (m < most)
-        *why = "of so many the kernel matrix fits into memory at 2 bytes an entry";
-    if (m == FEWEST && kept(n, m, features, outputs, 2) > left / 4 * 3)
-        m = ntk_least(most, MOST / 2); /* streamed, then */
-    while (m > 16 && least(o, n, m, features, outputs) > left) {
-        m -= m / 8;
-        *why = "memory holds no more";
-    }
-    return m;
-}
-
-ntk_status ntk_landmark_plan(ntk_ctx *ctx, const ntk_fit_opts *o, int64_t n, int64_t features, int64_t outputs, size_t scratch,
+ntk_status ntk_landmark_plan(const ntk_kernel *kernel, const ntk_data *x, const ntk_fit_opts *o, int64_t outputs,
                              struct ntk_landmark_plan *p)
 {
-    const size_t all = left_of(ctx), left = all > scratch ? all - scratch : 0, most = ctx->memory ? left : left / 4 * 3;
-    const bool direct = compares(o) || o->keep;
-    size_t choose;
+    ntk_ctx *ctx = x->ctx;
+    struct task t;
 
-    *p = (struct ntk_landmark_plan){.left = left};
-    p->m = o->landmarks ? ntk_least(o->landmarks, candidates(o, n)) : usual(o, n, features, outputs, left, &p->why);
-    NTK_TRY(ntk_ctx_check_memory(ctx, least(o, n, p->m, features, outputs) + scratch, "a fit by this many landmarks"));
-    if (!direct && (o->dtype == NTK_F32 || 2.0 * (double)n * (double)p->m * (double)p->m > QUICK))
-        p->kept = kept(n, p->m, features, outputs, 4) <= most ? 4 : kept(n, p->m, features, outputs, 2) <= most ? 2 : 0;
-    p->bytes = p->kept ? kept(n, p->m, features, outputs, p->kept) : streamed(o, n, p->m, features, outputs);
-    p->sample = ntk_least(ntk_least(candidates(o, n), SAMPLE), ntk_most(SMALL, TIMES * p->m));
-    while (p->sample > 2 * p->m && choosing(p->sample, p->m, features) > left)
+    *p = (struct ntk_landmark_plan){.m = 0};
+    NTK_TRY(task_of(kernel, x, o, outputs, &t));
+    p->m = o->landmarks ? ntk_least(o->landmarks, t.candidates) : usual(ctx, &t, &p->why);
+    NTK_TRY(ntk_ctx_check_memory(ctx, least(&t, p->m), "a fit by this many landmarks"));
+    if (!compares(o) && !o->keep && (o->dtype == NTK_F32 || 2.0 * (double)t.n * (double)p->m * (double)p->m > QUICK))
+        p->kept = fits(ctx, &t, p->m, 4) ? 4 : fits(ctx, &t, p->m, 2) ? 2 : 0;
+    p->sample = ntk_least(ntk_least(t.candidates, SAMPLE), ntk_most(SMALL, TIMES * p->m));
+    while (p->sample > 2 * p->m && whole_choosing(&t, p->sample, p->m) > t.left)
         p->sample = ntk_most(2 * p->m, p->sample / 2);
-    choose = p->m < candidates(o, n) ? choosing(p->sample, p->m, features) : 0;
-    p->bytes = choose > p->bytes ? choose : p->bytes;
+    p->choosing = choosing(&t, p->sample, p->m);
+    p->fitting = p->kept ? kept(&t, p->m, p->kept) : streamed(&t, p->m);
+    p->peak = larger(whole_choosing(&t, p->sample, p->m), p->fitting + ntk_bytes(scratch(&t, p->m)));
+    p->peak = larger(p->peak, factoring(&t, p->m));
     return NTK_OK;
 }
 
@@ -179,7 +246,7 @@ static ntk_status pivots(const ntk_model *model, const ntk_data *x, int64_t *row
 ntk_status ntk_landmarks_choose(const ntk_model *model, const struct ntk_landmark_plan *plan, bool apart)
 {
     struct ntk_landmarks *land = model->land;
-    const int64_t all = candidates(&model->opts, model->n), count = plan->m < all ? plan->sample : all;
+    const int64_t all = ntk_most(1, candidates(&model->opts, model->n)), count = plan->m < all ? plan->sample : all;
     ntk_data *sample = NULL;
     ntk_status status = NTK_OK;
 
@@ -210,7 +277,8 @@ static ntk_status matrix_of(const ntk_model *model, double *k)
     ntk_status status;
 
     NTK_TRY(ntk_kernel_new(model->ctx, &net, 1, want, NTK_F64, model->land->x->shape, &kernel));
-    status = ntk_kernel_compute_for(kernel, model->land->x, NULL, 0, "the kernel of the landmarks", out);
+    status = ntk_kernel_compute_for(kernel, model->land->x, NULL, ntk_bytes(square(model->land->m)),
+                                    "the kernel of the landmarks", out);
     ntk_kernel_free(kernel);
     return status;
 }
@@ -247,10 +315,13 @@ ntk_status ntk_landmarks_factor(const ntk_model *model, double jitter)
         status = ntk_tiled_factor(model->ctx, m, land->c, &minor);
     }
     free(diagonal);
-    NTK_TRY(status);
-    return minor == 0 ? NTK_OK
-                      : ntk_fail(model->ctx, NTK_ENUMERIC,
-                                 "the %lld x %lld kernel matrix of the landmarks is not positive definite: its minor of order "
-                                 "%lld",
-                                 (long long)m, (long long)m, (long long)minor);
+    if (status == NTK_OK && minor != 0)
+        status = ntk_fail(model->ctx, NTK_ENUMERIC,
+                          "the %lld x %lld kernel matrix of the landmarks is not positive definite: its minor of order %lld",
+                          (long long)m, (long long)m, (long long)minor);
+    if (status != NTK_OK) {
+        free(land->c);
+        land->c = NULL;
+    }
+    return status;
 }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/sums.h"
 #include "simd/simd.h"
 #include "solve/pcg.h"
 #include "solve/tiled.h"
@@ -76,12 +77,17 @@ void ntk_rectangle_put(struct ntk_rectangle *k, int64_t first, int64_t rows, con
     }
 }
 
-double ntk_rectangle_error(const struct ntk_rectangle *k)
+double ntk_rectangle_error(const struct ntk_rectangle *k, double *usual)
 {
-    double most = 0;
+    double most = 0, squares = 0;
 
-    for (int64_t i = 0; k->bytes == 2 && i < k->n; i++)
-        most = fmax(most, (double)k->step[i] / 2);
+    for (int64_t i = 0; k->bytes == 2 && i < k->n; i++) {
+        const double step = (double)k->step[i];
+
+        most = fmax(most, step / 2);
+        squares += step * step / 12; /* of what is evenly spread over a step */
+    }
+    *usual = sqrt(squares / (double)k->n);
     return most;
 }
 
@@ -257,7 +263,38 @@ static ntk_status as_it_is(void *user, int64_t columns, const double *r, double 
     return NTK_OK;
 }
 
-static ntk_status solve(struct ntk_falkon *f, struct gradients *g, int64_t columns, int64_t at_once, const double *y, double *x)
+/* Errors E of entries, of which all are alike, change the normal equations by E' W (y - K a), about, which is noise of one
+ * size for all landmarks: z of chance, +-1 each, stands for it. */
+static void chance(int64_t m, double *z)
+{
+    for (int64_t j = 0; j < m; j++)
+        z[j] = ntk_mix64((uint64_t)j + 1) & 1 ? 1 : -1;
+}
+
+/* From right-hand sides C^-1 K' W y and solutions, each [columns][m], and those of z. |y - K a|^2 = y' W y - g' (right +
+ * ridge g), and |K a|^2 of z likewise. */
+static void compare(struct ntk_falkon *f, int64_t columns, const double *y, const double *right, const double *g)
+{
+    const int64_t n = f->k->n, m = f->k->m;
+    const double *z = right + columns * m, *gz = g + columns * m;
+    const double answer = ntk_sums_dot(m, gz, z) - f->ridge * ntk_sums_dot(m, gz, gz);
+    double usual, most = 0;
+
+    (void)ntk_rectangle_error(f->k, &usual);
+    for (int64_t c = 0; c < columns; c++) {
+        double left = -ntk_sums_dot(m, g + c * m, right + c * m) - f->ridge * ntk_sums_dot(m, g + c * m, g + c * m);
+
+        for (int64_t i = 0; i < n; i++)
+            left += (f->w ? f->w[i] : 1) * y[c * n + i] * y[c * n + i];
+        most = fmax(most, left / f->samples);
+    }
+    f->off = sqrt(most);
+    f->moved = usual * f->off * sqrt(fmax(answer, 0) * f->samples / (double)n);
+}
+
+/* right: [all][m], of which the last column is z if there are more than columns. */
+static ntk_status solve(struct ntk_falkon *f, struct gradients *g, int64_t columns, int64_t all, int64_t at_once, const double *y,
+                        double *right, double *x)
 {
     ntk_ctx *ctx = f->k->ctx;
     const int64_t m = f->k->m;
@@ -272,31 +309,42 @@ static ntk_status solve(struct ntk_falkon *f, struct gradients *g, int64_t colum
 
     NTK_TRY(precondition(g));
     for (int64_t c = 0; c < columns; c += at_once)
-        NTK_TRY(ntk_rectangle_multiply(f->k, ntk_least(at_once, columns - c), NULL, y + c * f->k->n, f->w, x + c * m));
-    NTK_TRY(ntk_tiled_solve(ctx, false, m, f->c, columns, x));
-    NTK_TRY(ntk_tiled_solve(ctx, false, m, g->a, columns, x));
-    NTK_TRY(ntk_pcg_solve(&pcg, columns, x, NULL));
+        NTK_TRY(ntk_rectangle_multiply(f->k, ntk_least(at_once, columns - c), NULL, y + c * f->k->n, f->w, right + c * m));
+    if (all > columns)
+        chance(m, right + columns * m);
+    NTK_TRY(ntk_tiled_solve(ctx, false, m, f->c, all, right));
+    memcpy(x, right, (size_t)(all * m) * sizeof *x);
+    NTK_TRY(ntk_tiled_solve(ctx, false, m, g->a, all, x));
+    NTK_TRY(ntk_pcg_solve(&pcg, all, x, NULL));
+    NTK_TRY(ntk_tiled_solve(ctx, true, m, g->a, all, x));
     f->steps = pcg.steps;
     f->residual = pcg.residual;
-    return ntk_tiled_solve(ctx, true, m, g->a, columns, x);
+    if (all > columns)
+        compare(f, columns, y, right, x);
+    return NTK_OK;
 }
 
 size_t ntk_falkon_bytes(int64_t n, int64_t m, int64_t columns)
 {
-    const double at_once = (double)ntk_least(columns, NTK_PCG_COLUMNS), order = (double)m, rows = (double)ntk_least(m, PANEL);
+    const double at_once = (double)ntk_least(columns + 1, NTK_PCG_COLUMNS), order = (double)m;
+    const double rows = (double)ntk_least(m, PANEL), vectors = (2 + NTK_PCG_VECTORS) * at_once + 2 * (double)(columns + 1);
 
-    return ntk_bytes((order * order + rows * order + (2 + NTK_PCG_VECTORS) * at_once * order) * sizeof(double)) +
+    return ntk_bytes((order * order + rows * order + vectors * order) * sizeof(double)) +
            ntk_rectangle_work(n, m, (int64_t)at_once);
 }
 
 ntk_status ntk_falkon_solve(struct ntk_falkon *f, int64_t columns, const double *y, double *x)
 {
-    const int64_t at_once = ntk_least(columns, NTK_PCG_COLUMNS), m = f->k->m;
+    const int64_t all = columns + (f->k->bytes == 2), at_once = ntk_least(all, NTK_PCG_COLUMNS), m = f->k->m;
+    double *both = ntk_alloc(f->k->ctx, (size_t)(2 * all * m), sizeof *both);
     struct gradients g = {.f = f,
                           .a = ntk_alloc(f->k->ctx, (size_t)m * (size_t)m, sizeof *g.a),
                           .work = ntk_alloc(f->k->ctx, (size_t)(2 * at_once * m), sizeof *g.work)};
-    ntk_status status = g.a && g.work ? solve(f, &g, columns, at_once, y, x) : NTK_ENOMEM;
+    ntk_status status = both && g.a && g.work ? solve(f, &g, columns, all, at_once, y, both, both + all * m) : NTK_ENOMEM;
 
+    if (status == NTK_OK)
+        memcpy(x, both + all * m, (size_t)(columns * m) * sizeof *x);
+    free(both);
     free(g.a);
     free(g.work);
     return status;

@@ -25,8 +25,8 @@ ntk_status ntk_rectangle_new(ntk_ctx *ctx, int64_t n, int64_t m, int bytes, stru
 void ntk_rectangle_free(struct ntk_rectangle *k);
 /* Rows first ... of it, [rows][m] in float64. */
 void ntk_rectangle_put(struct ntk_rectangle *k, int64_t first, int64_t rows, const double *panel);
-/* The largest error of an entry that 2 bytes make. */
-double ntk_rectangle_error(const struct ntk_rectangle *k);
+/* The largest error of an entry that 2 bytes make, and the root of the mean square. */
+double ntk_rectangle_error(const struct ntk_rectangle *k, double *usual);
 /* out [columns][m] = K' W v, where v is K x for x [columns][m] or, with x NULL, y [columns][n]; w [n] or NULL: W = 1. The
  * same to the bit for any number of threads. */
 ntk_status ntk_rectangle_multiply(const struct ntk_rectangle *k, int64_t columns, const double *x, const double *y,
@@ -41,6 +41,7 @@ struct ntk_falkon {
     double tolerance;  /* of residuals, preconditioned, by those of 0 */
     int64_t steps;     /* results */
     double residual;
+    double off, moved; /* of 2 bytes: root mean square of y - K a, and of what rounding errors of entries change in K a */
 };
 
 /* Bytes that ntk_falkon_solve needs. */
