@@ -47,17 +47,21 @@ void ntk_rectangle_free(struct ntk_rectangle *k)
 static void round_row(struct ntk_rectangle *k, int64_t i, const double *row)
 {
     uint16_t *to = (uint16_t *)k->a + i * k->m;
-    double low = row[0], high = row[0], step;
+    double low = row[0], high = row[0], inverse;
 
     for (int64_t j = 1; j < k->m; j++) {
-        low = fmin(low, row[j]);
-        high = fmax(high, row[j]);
+        low = row[j] < low ? row[j] : low;
+        high = row[j] > high ? row[j] : high;
     }
     k->low[i] = (float)low;
     k->step[i] = (float)((high - low) / STEPS);
-    step = (double)k->step[i];
-    for (int64_t j = 0; j < k->m; j++)
-        to[j] = step > 0 ? (uint16_t)fmin(fmax(rint((row[j] - (double)k->low[i]) / step), 0), STEPS) : 0;
+    low = (double)k->low[i];
+    inverse = k->step[i] > 0 ? 1 / (double)k->step[i] : 0;
+    for (int64_t j = 0; j < k->m; j++) { /* no call of rint: it is a vector loop everywhere */
+        const double steps = (row[j] - low) * inverse + 0.5;
+
+        to[j] = (uint16_t)(int)(steps < 0 ? 0 : steps > STEPS ? STEPS : steps);
+    }
 }
 
 void ntk_rectangle_put(struct ntk_rectangle *k, int64_t first, int64_t rows, const double *panel)
