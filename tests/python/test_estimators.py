@@ -679,7 +679,7 @@ def test_landmarks_solve_the_normal_equations(regression):
     model = NTKRegressor("fc(depth=2)", solver="landmarks", landmarks=8, alpha=0.1, normalize_y=False).fit(X, y)
     at = np.flatnonzero(model.dual_coef_.any(axis=1))
     assert len(at) == 8
-    kernel = ntk.stax.fc(depth=2).kernel_fn
+    kernel = ntk.stax.fc(depth=2)[2]
     K = kernel(X, X[at], "ntk")
     a = np.linalg.solve(K.T @ K + 0.1 * K[at], K.T @ y)
     np.testing.assert_allclose(model.dual_coef_[at].squeeze(), a.squeeze(), rtol=1e-6)
