@@ -16,7 +16,7 @@
 #define FEWEST    1000   /* that are taken though their kernel is not kept */
 #define SAMPLE    100000 /* rows that they are chosen from, at most, */
 #define TIMES     5      /* or so many times as many */
-#define SMALL     10000  /* but no less */
+#define SMALL     20000  /* but no less */
 #define QUICK     2e12   /* operations of whitened normal equations, which then are used in float64 */
 
 /* ---- the plan */
