@@ -263,7 +263,7 @@ class _NTKEstimator(BaseEstimator):
         mean_loss = True
         return self._net.call(_core.Model.fit, self._net.text, self.X_fit_, self._targets, self._posterior,
                               self._dtype, alpha, self._absolute, finite_time, mean_loss, covariance, self._weights,
-                              self._noise, False, None if finite_time else self.solver,
+                              self._noise, False, self.solver,
                               0 if self.tolerance is None else float(self.tolerance))
 
     # ---- files

@@ -4,6 +4,7 @@
  */
 #include "solve/solver.h"
 
+#include <math.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,6 +59,13 @@ static const char *names_of(bool (*is)(const struct ntk_solver_class *class, siz
     return names;
 }
 
+int ntk_solver_has_leave_one_out(const char *name)
+{
+    const struct ntk_solver_class *class = NULL;
+
+    return ntk_solver_find(NULL, name, &class) == NTK_OK && class->inverse_diagonal;
+}
+
 ntk_status ntk_solver_find(ntk_ctx *ctx, const char *name, const struct ntk_solver_class **class)
 {
     for (size_t k = 0; k < ntk_n_solvers; k++)
@@ -85,6 +93,7 @@ ntk_status ntk_solver_new(ntk_ctx *ctx, const struct ntk_solver_class *class, st
                              .precision = k->precision,
                              .there = !class->put,
                              .tolerance = NTK_TOLERANCE,
+                             .last = {-1, (double)NAN, (double)NAN},
                              .diagonal = ntk_alloc(ctx, (size_t)k->n, sizeof *s->diagonal),
                              .ridge = ntk_alloc(ctx, (size_t)k->n, sizeof *s->ridge)};
     if (!s->diagonal || !s->ridge) {
@@ -174,7 +183,7 @@ ntk_status ntk_solver_factor(struct ntk_solver *s, const double *ridge, char *ho
 
     *how = '\0';
     set_ridge(s, ridge);
-    s->factored = false;
+    s->factored = s->warned = false;
     NTK_TRY(read_again(s));
     status = s->class->factor(s, how, size);
     s->factored = status == NTK_OK && !*how;
@@ -234,6 +243,19 @@ ntk_status ntk_solver_restored(struct ntk_solver *s, const double *ridge)
     set_ridge(s, ridge);
     s->factored = true;
     return s->class->restored ? s->class->restored(s) : NTK_OK;
+}
+
+void ntk_solver_solved(struct ntk_solver *s, int64_t steps, double residual)
+{
+    if (s->again) {
+        s->last.steps = steps;
+        s->last.residual = residual;
+    }
+    if (s->class->tolerance > 0 && residual > s->tolerance && s->tolerance != s->class->tolerance && !s->warned) {
+        s->warned = true;
+        ntk_log(s->ctx, 1, "%s: the residual is %.1e, not %g as the tolerance asks: rounding errors allow no less",
+                s->class->name, residual, s->tolerance);
+    }
 }
 
 /* ---- faces */

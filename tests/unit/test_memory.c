@@ -211,6 +211,8 @@ static struct command commands[] = {
     {"eval|--net|fc(depth=1)" TRAIN "|--diag-reg|0.01|--solver|mixed", false, ""},
     {"eval|--net|fc(depth=1)" TRAIN "|--diag-reg|0.01|--solver|out-of-core|--loo", false, ""},
     {"eval|--net|fc(depth=1)" TRAIN "|--diag-reg|0.01|--solver|out-of-core|--kernel|f.h5", false, "hdf5"},
+    {"plan|--net|fc(depth=1)" TRAIN, false, ""},
+    {"plan|--net|cntk(depth=2)|--train|20|--input-shape|4,4,1|--json", false, ""},
     {"fit|--net|fc(depth=1)|--train|" SAMPLES "|--factor|--out|m.h5|--quiet", false, "hdf5"},
     {"predict|--model|" FORMATS "factor-2.h5|--x|" SAMPLES "|--std|--out|p.npz|--quiet", false,
      "hdf5"},

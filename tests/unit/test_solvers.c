@@ -417,7 +417,7 @@ static void check_faces(struct ntk_solver *s, const struct fixture *f, const dou
 
     if (s->class->half)
         check_half(s, n, inverse, tolerance);
-    if (s->class->log_determinant) {
+    if (s->class->log_determinant && !s->class->estimates) { /* test_iterative.c */
         assert_ok(ctx, ntk_solver_log_determinant(s, &value));
         assert_near(value, log_determinant(n, f->dense, ridge), tolerance, 1);
     }
