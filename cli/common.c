@@ -339,5 +339,6 @@ int fit_options(const struct args *a, const struct samples *s, ntk_fit_opts *o)
     o->triangle = a->triangle;
     o->checkpoint = a->checkpoint;
     o->store = a->kernel;
+    o->scratch = a->scratch;
     return own_numbers(a, s, o);
 }

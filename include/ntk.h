@@ -613,6 +613,9 @@ typedef struct ntk_fit_opts {
                                  * last digits */
     int64_t rank;               /* of the preconditioner of "cg"; 0 (default): a tenth of n, at most 1,000, above 60,000
                                  * samples 2,000 */
+    const char *scratch;        /* the folder for the factor of "out-of-core", 4 n^2 bytes. NULL (default): with a store,
+                                 * beside it; else, for a file that is gone with the model, what the environment variable
+                                 * TMPDIR names, or /var/tmp. Copied */
     const char *triangle;       /* how "cg" keeps the kernel matrix, of which it needs half: "float64" (4 n^2 bytes), "float32"
                                  * (2 n^2), "int16" (n^2; an entry K_ij is off by at most 1.5e-5 sqrt(K_ii K_jj)), "none": not
                                  * at all, each step computes or reads its entries. A constant. NULL (default): the best that
