@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "data/parts.h"
+#include "data/symmetry.h"
 
 /* n samples of a valid shape in bytes; false if no machine can hold them. */
 static bool bytes_of(int64_t n, ntk_shape s, size_t size, size_t *bytes)
@@ -48,7 +49,7 @@ ntk_status ntk_data_alloc(ntk_ctx *ctx, ntk_dtype dtype, int64_t n, ntk_shape sh
 
     NTK_TRY(check(ctx, dtype, n, shape, &bytes));
     NTK_TRY(ntk_ctx_check_memory(ctx, bytes, "the data"));
-    d = new_data(ctx, (ntk_data){.ctx = ctx, .dtype = dtype, .n = n, .shape = shape, .positions = ntk_positions(shape)});
+    d = new_data(ctx, (ntk_data){.ctx = ctx, .dtype = dtype, .n = n, .shape = shape, .positions = ntk_positions(shape), .image = shape});
     if (!d)
         return NTK_ENOMEM;
     d->x = d->owned_x = ntk_alloc(ctx, bytes, 1);
@@ -87,6 +88,7 @@ void ntk_data_free(ntk_data *data)
         free(data->y);
     ntk_parts_free(data);
     ntk_schema_free(data->schema);
+    ntk_symmetry_free(data->symmetry);
     free(data);
 }
 
@@ -139,6 +141,7 @@ ntk_status ntk_data_view(ntk_ctx *ctx, const void *x, ntk_dtype dtype, int64_t n
         return ntk_fail(ctx, NTK_EINVAL, "x is NULL");
     NTK_TRY(check(ctx, dtype, n, shape, &bytes));
     view.positions = ntk_positions(shape);
+    view.image = shape;
     NTK_TRY(ntk_data_check_finite(&view));
     d = new_data(ctx, view);
     if (!d)
@@ -167,6 +170,7 @@ ntk_status ntk_data_slice(const ntk_data *data, int64_t first, int64_t n, ntk_da
     d->owned_y = false;
     ntk_parts_skip(d, first);
     ntk_schema_hold(d->schema);
+    ntk_symmetry_hold(d->symmetry);
     *slice = d;
     return NTK_OK;
 }

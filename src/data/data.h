@@ -25,6 +25,8 @@ struct ntk_data {
     int32_t *edges;            /* [edge_offsets[n]][2] */
     bool owned_parts;          /* these five are ours */
     int64_t positions;         /* of a sample, before it was flattened */
+    ntk_shape image;           /* shape of a sample, before it was flattened */
+    struct ntk_symmetry *symmetry; /* what samples stand for; NULL: for themselves; held */
     int64_t classes;           /* labels are 0 ... classes - 1, or -1; 0: not known to be so */
     struct ntk_schema *schema; /* NULL: none; held */
     size_t held;               /* bytes that are ours: ntk_ctx_keep */
