@@ -275,6 +275,9 @@ ntk_status ntk_kernel_begin(const ntk_kernel *k, const ntk_data *x1, const ntk_d
     ntk_status status;
 
     NTK_TRY(check_preparation(k, x1, x2, held, what));
+    if (symmetry_of(x1, x2) && !k->symmetric)
+        NTK_TRY(ntk_kernel_check_symmetry(k, x2 ? x2 : x1));
+    ((ntk_kernel *)(uintptr_t)k)->symmetric = symmetry_of(x1, x2) || k->symmetric;
     status = prepare(k, k->dtype, x1, x2, false, &p);
     if (status == NTK_OK)
         status = ntk_ctx_check_memory(k->ctx, work_bytes(k, x1, x2, &p) + held, what);
@@ -338,8 +341,7 @@ ntk_status ntk_kernel_compute(const ntk_kernel *kernel, const ntk_data *x1, cons
     return ntk_kernel_compute_for(kernel, x1, x2, matrix_bytes(kernel, x1, x2), "the kernel", out);
 }
 
-/* Sides included, into out[m], [n][n] of float64. */
-static ntk_status run_block(const ntk_kernel *k, const ntk_data *x, void *const *out)
+ntk_status ntk_kernel_block(const ntk_kernel *k, const ntk_data *x, void *const *out)
 {
     struct ntk_memory_sink sink = {.out = out, .n2 = x->n, .dtype = NTK_F64, .symmetric = true};
     struct prepared p;
@@ -374,7 +376,7 @@ static ntk_status run_diagonal(const ntk_kernel *k, const ntk_data *x, double *c
         status = ntk_data_slice(x, i, n, &some);
         if (status != NTK_OK)
             break;
-        status = run_block(k, some, block);
+        status = ntk_kernel_block(k, some, block);
         for (size_t m = 0; m < outputs && status == NTK_OK; m++)
             for (int64_t j = 0; j < n; j++)
                 out[m][i + j] = ((const double *)block[m])[j * n + j];

@@ -2,8 +2,9 @@
  *
  * model_io.c - models in HDF5 files.
  *
- *     attributes  format ("libntk model 2"; 1 is the same, 3 has weights, noise or units), net, posterior, dtype,
- *                 diag_reg, diag_reg_absolute, finite_time, mean_loss, covariance, targets, shape [4]
+ *     attributes  format ("libntk model 2"; 1 is the same, 3 has weights, noise or units, 4 symmetry), net, posterior, dtype,
+ *                 diag_reg, diag_reg_absolute, finite_time, mean_loss, covariance, targets, shape [4]; if samples stand for their
+ *                 copies, too: symmetry, image [4]
  *     x [n][features]    y, alpha [outputs][n]
  *     net is a data set if it is longer than an attribute can be
  *     the standardisation: data/scaler_io.c
@@ -23,8 +24,9 @@
 #include "base/h5.h"
 
 #define KIND   "model"
-#define PLAIN  2 /* the format that is written without weights, noise and units: earlier versions read it */
-#define FORMAT 3 /* the newest */
+#define PLAIN    2 /* the format that is written without weights, noise and units: earlier versions read it */
+#define WEIGHTED 3 /* with one of them */
+#define FORMAT   4 /* the newest, of samples that stand for their copies */
 
 static bool all_finite(const double *x, size_t n)
 {
@@ -98,7 +100,7 @@ static void write_model(struct ntk_h5 *f, ntk_model *m, int with_factor)
     memcpy(&samples, &m->x->x, sizeof samples); /* only read, but HDF5's reader shares the call */
     if (ntk_h5_failed(f, "net", ntk_net_print(m->net, &net)))
         return;
-    ntk_h5_write_format(f, KIND, m->weights || m->noise || m->units ? FORMAT : PLAIN);
+    ntk_h5_write_format(f, KIND, m->x->symmetry ? FORMAT : m->weights || m->noise || m->units ? WEIGHTED : PLAIN);
     ntk_h5_write_text(f, "net", net);
     ntk_text_free(net);
     options(f, m, true);
@@ -108,6 +110,13 @@ static void write_model(struct ntk_h5 *f, ntk_model *m, int with_factor)
 
         ntk_h5_shape(f, "shape", &shape, true);
         ntk_h5_int(f, "x_dtype", &dtype, true);
+    }
+    if (m->x->symmetry) {
+        ntk_shape image = m->x->image;
+        int kinds = (int)m->x->symmetry->kinds;
+
+        ntk_h5_shape(f, "image", &image, true);
+        ntk_h5_int(f, "symmetry", &kinds, true);
     }
     ntk_h5_matrix(f, "x", real, m->n, features, samples, true);
     ntk_h5_matrix(f, "y", H5T_NATIVE_DOUBLE, m->outputs, m->n, m->y, true);
@@ -199,6 +208,19 @@ static void read_samples(struct ntk_h5 *f, ntk_model *m)
         ntk_h5_failed(f, "x", ntk_data_check_finite(m->x));
     need_finite(f, "y", m->y, numbers);
     need_finite(f, "alpha", m->alpha, numbers);
+}
+
+static void read_symmetry(struct ntk_h5 *f, ntk_model *m)
+{
+    ntk_shape image = {0};
+    int kinds = 0;
+
+    if (f->what || H5Aexists(f->id, "symmetry") <= 0)
+        return;
+    ntk_h5_shape(f, "image", &image, false);
+    ntk_h5_int(f, "symmetry", &kinds, false);
+    if (!f->what && !ntk_h5_failed(f, "image", ntk_data_set_image(m->owned_x, image)))
+        ntk_h5_failed(f, "symmetry", ntk_data_set_symmetry(m->owned_x, (unsigned)kinds));
 }
 
 /* Weights or noise, [n], >= 0. */
@@ -323,6 +345,7 @@ static ntk_status read_model(struct ntk_h5 *f, ntk_model *m)
     ntk_h5_read_format(f, KIND, FORMAT);
     options(f, m, false);
     read_samples(f, m);
+    read_symmetry(f, m);
     if (!f->what)
         ntk_scaler_io(f, m->x->shape, &m->scaler, false);
     ntk_schema_read(f, &m->schema);
