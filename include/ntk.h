@@ -334,6 +334,8 @@ NTK_API unsigned ntk_data_symmetry(const ntk_data *data, int *copies);
  * where nothing comes from. All n images as they are come first, then n of a second copy each, and so on, so that number
  * c n + i is a copy of i; each has (2 most + 1)^2 copies (2 most + 1 of a sequence), of which `copies` (0: all) are drawn by
  * seed without repetition, the image itself always. Targets, weights and noise are repeated; mask and edges are refused.
+ * Models of such samples have no leave-one-out predictions, ridges by them, and ntk_model_sharpness (NTK_ENOTSUP): the others
+ * of a sample's copies would stay in.
  * NTK_EINVAL, or NTK_ESHAPE as above; NTK_ENOMEM, before anything is made, if memory does not hold them. */
 NTK_API NTK_NODISCARD ntk_status ntk_data_shifted(const ntk_data *data, int64_t most, int64_t copies, uint64_t seed,
                                                   ntk_data **shifted);

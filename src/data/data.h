@@ -28,6 +28,7 @@ struct ntk_data {
     ntk_shape image;           /* shape of a sample, before it was flattened */
     struct ntk_symmetry *symmetry; /* what samples stand for; NULL: for themselves; held */
     int64_t classes;           /* labels are 0 ... classes - 1, or -1; 0: not known to be so */
+    bool copied;               /* some are shifted copies of others */
     struct ntk_schema *schema; /* NULL: none; held */
     size_t held;               /* bytes that are ours: ntk_ctx_keep */
 };

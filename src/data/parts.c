@@ -279,6 +279,7 @@ ntk_status ntk_parts_copy(const ntk_data *from, ntk_data *to)
     to->owned_parts = true;
     to->positions = from->positions;
     to->image = from->image;
+    to->copied = from->copied;
     to->symmetry = ntk_symmetry_hold(from->symmetry);
     status = copy(to, from->weights, n, sizeof *from->weights, &copies[0]);
     if (status == NTK_OK)

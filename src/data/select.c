@@ -54,6 +54,7 @@ ntk_status ntk_data_select(const ntk_data *data, const int64_t *rows, int64_t n,
     d->outputs = data->outputs;
     d->positions = data->positions;
     d->image = data->image;
+    d->copied = data->copied;
     d->symmetry = ntk_symmetry_hold(data->symmetry);
     d->classes = data->classes;
     d->schema = ntk_schema_hold(data->schema);

@@ -64,12 +64,23 @@ static ntk_status leave_one_out(const ntk_model *m, double *inverse, double *mea
     return var ? ntk_check_finite(m->ctx, "the leave-one-out variances", var, m->n, 1) : NTK_OK;
 }
 
+ntk_status ntk_model_check_left_out(const ntk_model *m, const char *what)
+{
+    if (!m->x || !m->x->copied)
+        return NTK_OK;
+    return ntk_fail(m->ctx, NTK_ENOTSUP,
+                    "%s leave-one-out predictions, and these samples have shifted copies, which would predict each other: "
+                    "choose by samples without copies, or by others",
+                    what);
+}
+
 ntk_status ntk_model_own_leave_one_out(const ntk_model *m, double *mean, double *var)
 {
     double *inverse;
     ntk_status status;
     struct ntk_blas blas;
 
+    NTK_TRY(ntk_model_check_left_out(m, "asked for are"));
     NTK_TRY(ntk_model_solve(m));
     NTK_TRY(check_inverse(m, "leave-one-out predictions need"));
     inverse = ntk_alloc(m->ctx, (size_t)m->n, sizeof *inverse);

@@ -194,6 +194,9 @@ ntk_status ntk_model_check_times(const ntk_model *model, const double *times, si
 /* Time of the summed loss, for one unit of that of the model's loss. */
 double ntk_model_unit(const ntk_model *model);
 
+/* NTK_ENOTSUP if samples have shifted copies among the others, which would predict them. */
+ntk_status ntk_model_check_left_out(const ntk_model *model, const char *what);
+
 /* ---- leave-one-out of the n samples themselves (diagnose.c): mean [n][outputs], var [n] or NULL */
 ntk_status ntk_model_own_leave_one_out(const ntk_model *model, double *mean, double *var);
 

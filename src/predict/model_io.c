@@ -2,9 +2,9 @@
  *
  * model_io.c - models in HDF5 files.
  *
- *     attributes  format ("libntk model 2"; 1 is the same, 3 has weights, noise or units, 4 symmetry), net, posterior, dtype,
+ *     attributes  format ("libntk model 2"; 1 is the same, 3 has weights, noise or units, 4 symmetry or copied), net, posterior, dtype,
  *                 diag_reg, diag_reg_absolute, finite_time, mean_loss, covariance, targets, shape [4]; if samples stand for their
- *                 copies, too: symmetry, image [4]
+ *                 copies, too: symmetry, image [4]; if some are shifted copies of others: copied
  *     x [n][features]    y, alpha [outputs][n]
  *     net is a data set if it is longer than an attribute can be
  *     the standardisation: data/scaler_io.c
@@ -26,7 +26,7 @@
 #define KIND   "model"
 #define PLAIN    2 /* the format that is written without weights, noise and units: earlier versions read it */
 #define WEIGHTED 3 /* with one of them */
-#define FORMAT   4 /* the newest, of samples that stand for their copies */
+#define FORMAT   4 /* the newest, of samples with copies */
 
 static bool all_finite(const double *x, size_t n)
 {
@@ -100,7 +100,7 @@ static void write_model(struct ntk_h5 *f, ntk_model *m, int with_factor)
     memcpy(&samples, &m->x->x, sizeof samples); /* only read, but HDF5's reader shares the call */
     if (ntk_h5_failed(f, "net", ntk_net_print(m->net, &net)))
         return;
-    ntk_h5_write_format(f, KIND, m->x->symmetry ? FORMAT : m->weights || m->noise || m->units ? WEIGHTED : PLAIN);
+    ntk_h5_write_format(f, KIND, m->x->symmetry || m->x->copied ? FORMAT : m->weights || m->noise || m->units ? WEIGHTED : PLAIN);
     ntk_h5_write_text(f, "net", net);
     ntk_text_free(net);
     options(f, m, true);
@@ -110,6 +110,11 @@ static void write_model(struct ntk_h5 *f, ntk_model *m, int with_factor)
 
         ntk_h5_shape(f, "shape", &shape, true);
         ntk_h5_int(f, "x_dtype", &dtype, true);
+    }
+    if (m->x->copied) {
+        int copied = 1;
+
+        ntk_h5_int(f, "copied", &copied, true);
     }
     if (m->x->symmetry) {
         ntk_shape image = m->x->image;
@@ -210,12 +215,16 @@ static void read_samples(struct ntk_h5 *f, ntk_model *m)
     need_finite(f, "alpha", m->alpha, numbers);
 }
 
+/* What samples stand for, and whether some are copies of others. */
 static void read_symmetry(struct ntk_h5 *f, ntk_model *m)
 {
     ntk_shape image = {0};
     int kinds = 0;
 
-    if (f->what || H5Aexists(f->id, "symmetry") <= 0)
+    if (f->what)
+        return;
+    m->owned_x->copied = H5Aexists(f->id, "copied") > 0;
+    if (H5Aexists(f->id, "symmetry") <= 0)
         return;
     ntk_h5_shape(f, "image", &image, false);
     ntk_h5_int(f, "symmetry", &kinds, false);
