@@ -642,6 +642,153 @@ static void models_and_stores_keep_it(void **state)
 }
 #endif
 
+/* ---- shifted copies */
+
+/* Pixel k of position i, j of an image that is moved by di, dj. */
+static double moved(const double *image, int di, int dj, int i, int j, int k)
+{
+    const int a = i - di, b = j - dj;
+
+    return a < 0 || b < 0 || a >= SIDE || b >= SIDE ? 0 : image[(a * SIDE + b) * CHANNELS + k];
+}
+
+static bool is_moved(const double *copy, const double *image, int di, int dj)
+{
+    bool is = true;
+
+    for (int i = 0; i < SIDE; i++)
+        for (int j = 0; j < SIDE; j++)
+            for (int k = 0; k < CHANNELS; k++)
+                is = is && copy[(i * SIDE + j) * CHANNELS + k] == moved(image, di, dj, i, j, k);
+    return is;
+}
+
+/* Which of the 25 shifts by up to two pixels a copy is; -1: none. */
+static int shift_of(const double *copy, const double *image)
+{
+    for (int di = -2; di <= 2; di++)
+        for (int dj = -2; dj <= 2; dj++)
+            if (is_moved(copy, image, di, dj))
+                return 5 * (di + 2) + dj + 2;
+    return -1;
+}
+
+static void shifted_copies(void **state)
+{
+    const int64_t counts[] = {0, 25, 7, 2, 1};
+    ntk_data *data = images(x, N), *shifted[2], *third;
+
+    (void)state;
+    ntk_data_flatten(data); /* the image is known all the same */
+    assert_ok(ctx, ntk_data_set_symmetry(data, NTK_FLIP));
+    for (int k = 0; k < 5; k++) {
+        const int copies = counts[k] ? (int)counts[k] : 25;
+        const double *v;
+        bool same = true;
+
+        for (int run = 0; run < 2; run++) /* of any number of threads */
+            assert_ok(ctx, ntk_data_shifted(data, 2, counts[k], 5, &shifted[run]));
+        assert_ok(ctx, ntk_data_shifted(data, 2, counts[k], 6, &third));
+        assert_int_equal(ntk_data_n(shifted[0]), copies * N);
+        assert_int_equal(ntk_data_symmetry(shifted[0], NULL), NTK_FLIP);
+        v = ntk_data_x(shifted[0]);
+        assert_memory_equal(v, x, sizeof x); /* the originals first */
+        assert_memory_equal(v, ntk_data_x(shifted[1]), (size_t)(copies * N * D) * sizeof *v);
+        for (int i = 0; i < N; i++) {
+            bool seen[25] = {false};
+
+            for (int c = 0; c < copies; c++) {
+                const int shift = shift_of(v + (c * N + i) * D, x + i * D);
+
+                assert_true(shift >= 0 && !seen[shift]);
+                seen[shift] = true;
+            }
+        }
+        same = memcmp(v, ntk_data_x(third), (size_t)(copies * N * D) * sizeof *v) == 0;
+        assert_true(same == (copies == 25 || copies == 1)); /* else other seeds draw others */
+        ntk_data_free(shifted[0]);
+        ntk_data_free(shifted[1]);
+        ntk_data_free(third);
+    }
+    ntk_data_free(data);
+}
+
+/* Every shift is drawn about as often. */
+static void shifts_are_drawn_evenly(void **state)
+{
+    enum { MANY = 4000 };
+    int drawn[9] = {0};
+    double *ones = malloc(MANY * 9 * sizeof *ones);
+    ntk_data *data, *shifted;
+    const double *v;
+
+    (void)state;
+    for (int i = 0; i < MANY * 9; i++)
+        ones[i] = i % 9 == 4; /* 3 x 3 pixels with one in the middle */
+    assert_ok(ctx, ntk_data_view(ctx, ones, NTK_F64, MANY, (ntk_shape){2, 3, 3, 1}, &data));
+    assert_ok(ctx, ntk_data_shifted(data, 1, 3, 0, &shifted));
+    v = ntk_data_x(shifted);
+    for (int i = MANY; i < 3 * MANY; i++)
+        for (int k = 0; k < 9; k++)
+            drawn[k] += v[i * 9 + k] > 0;
+    assert_int_equal(drawn[4], 0);
+    for (int k = 0; k < 9; k++)
+        assert_true(k == 4 || fabs(drawn[k] - MANY / 4.0) < 5 * sqrt(MANY / 4.0));
+    ntk_data_free(data);
+    ntk_data_free(shifted);
+    free(ones);
+}
+
+static void shifts_repeat_targets_and_are_checked(void **state)
+{
+    ntk_data *data, *shifted, *vectors = images(x, N), *strip;
+    ntk_fit_opts o = options(NTK_DIAG_REG_AUTO);
+    ntk_net *net = parse("fc(depth=1)");
+    ntk_model *model;
+    int64_t outputs;
+    double f[5 * N], b;
+    const double *labels;
+
+    (void)state;
+    assert_ok(ctx, ntk_data_load(ctx, "digits/train", &LOAD_OPTS(.dtype = NTK_F32, .limit = N), &data));
+    assert_int_equal(ntk_data_dtype(data), NTK_F32);
+    assert_ok(ctx, ntk_data_shifted(data, 1, 5, 0, &shifted));
+    assert_int_equal(ntk_data_dtype(shifted), NTK_F32);
+    labels = ntk_data_y(shifted, &outputs);
+    assert_int_equal(outputs, 1);
+    for (int i = 0; i < 5 * N; i++)
+        f[i] = labels[i] == ntk_data_y(data, NULL)[i % N] ? labels[i] : -1;
+    for (int i = 0; i < 5 * N; i++)
+        assert_true(f[i] >= 0);
+    ntk_data_flatten(shifted);
+    assert_fails(ctx, NTK_ENOTSUP, "shifted copies", ntk_model_fit(ctx, net, shifted, f, 1, &o, &model));
+    o.diag_reg = 0.1;
+    assert_ok(ctx, ntk_model_fit(ctx, net, shifted, f, 1, &o, &model));
+    assert_fails(ctx, NTK_ENOTSUP, "shifted copies", ntk_model_leave_one_out(model, f, NULL));
+    assert_fails(ctx, NTK_ENOTSUP, "shifted copies", ntk_model_ridges(model, 1, (double[]){0.1}, f, NULL));
+    assert_ok(ctx, ntk_model_ridges(model, 1, (double[]){0.1}, NULL, &b));
+    ntk_model_free(model);
+    ntk_data_free(shifted);
+
+    assert_fails(ctx, NTK_EINVAL, "shifts must be by 1 to 16 pixels", ntk_data_shifted(data, 0, 0, 0, &shifted));
+    assert_fails(ctx, NTK_EINVAL, "less than the image has, got 8", ntk_data_shifted(data, 8, 0, 0, &shifted));
+    assert_fails(ctx, NTK_EINVAL, "make 1 to 9 copies of a sample, got 10", ntk_data_shifted(data, 1, 10, 0, &shifted));
+    ntk_data_free(vectors);
+    assert_ok(ctx, ntk_data_view(ctx, x, NTK_F64, N, (ntk_shape){0, 1, 1, D}, &vectors));
+    assert_fails(ctx, NTK_ESHAPE, "cannot be shifted", ntk_data_shifted(vectors, 1, 0, 0, &shifted));
+    assert_ok(ctx, ntk_data_view(ctx, x, NTK_F64, N, (ntk_shape){1, 1, D, 1}, &strip));
+    assert_ok(ctx, ntk_data_shifted(strip, 2, 0, 0, &shifted));
+    assert_int_equal(ntk_data_n(shifted), 5 * N);
+    ntk_data_free(shifted);
+    ntk_ctx_set_memory(ctx, 1 << 14);
+    assert_fails(ctx, NTK_ENOMEM, "the data", ntk_data_shifted(strip, 2, 0, 0, &shifted));
+    ntk_ctx_set_memory(ctx, 0);
+    ntk_data_free(strip);
+    ntk_data_free(vectors);
+    ntk_data_free(data);
+    ntk_net_free(net);
+}
+
 /* ---- what is refused */
 
 static void nets_without_the_symmetry_are_refused(void **state)
@@ -706,6 +853,9 @@ int main(void)
 #ifdef NTK_HDF5
         cmocka_unit_test(models_and_stores_keep_it),
 #endif
+        cmocka_unit_test(shifted_copies),
+        cmocka_unit_test(shifts_are_drawn_evenly),
+        cmocka_unit_test(shifts_repeat_targets_and_are_checked),
         cmocka_unit_test(nets_without_the_symmetry_are_refused),
     };
 
