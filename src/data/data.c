@@ -49,7 +49,7 @@ ntk_status ntk_data_alloc(ntk_ctx *ctx, ntk_dtype dtype, int64_t n, ntk_shape sh
 
     NTK_TRY(check(ctx, dtype, n, shape, &bytes));
     NTK_TRY(ntk_ctx_check_memory(ctx, bytes, "the data"));
-    d = new_data(ctx, (ntk_data){.ctx = ctx, .dtype = dtype, .n = n, .shape = shape, .positions = ntk_positions(shape), .image = shape});
+    d = new_data(ctx, (ntk_data){.ctx = ctx, .dtype = dtype, .n = n, .shape = shape, .positions = ntk_positions(shape)});
     if (!d)
         return NTK_ENOMEM;
     d->x = d->owned_x = ntk_alloc(ctx, bytes, 1);
@@ -141,7 +141,6 @@ ntk_status ntk_data_view(ntk_ctx *ctx, const void *x, ntk_dtype dtype, int64_t n
         return ntk_fail(ctx, NTK_EINVAL, "x is NULL");
     NTK_TRY(check(ctx, dtype, n, shape, &bytes));
     view.positions = ntk_positions(shape);
-    view.image = shape;
     NTK_TRY(ntk_data_check_finite(&view));
     d = new_data(ctx, view);
     if (!d)
@@ -204,6 +203,7 @@ const double *ntk_data_y(const ntk_data *data, int64_t *outputs)
 
 void ntk_data_flatten(ntk_data *data)
 {
+    data->image = ntk_data_image(data);
     data->shape = (ntk_shape){.spatial = 0, .h = 1, .w = 1, .c = ntk_features_of(data->shape)};
 }
 

@@ -46,7 +46,7 @@ static void shift(ntk_shape s, size_t pixel, int64_t di, int64_t dj, const char 
 
 static void shift_all(const ntk_data *data, const struct shifts *s, ntk_data *to)
 {
-    const ntk_shape image = data->image;
+    const ntk_shape image = ntk_data_image(data);
     const size_t pixel = (size_t)image.c * data->dtype, sample = (size_t)ntk_positions(image) * pixel;
     const int64_t width = 2 * s->most + 1;
 
@@ -81,7 +81,7 @@ static ntk_status repeat(ntk_data *to, const double *from, int64_t n, int64_t co
 
 static ntk_status check(const ntk_data *data, int64_t most, int64_t copies, struct shifts *s)
 {
-    const ntk_shape image = data->image;
+    const ntk_shape image = ntk_data_image(data);
 
     if (image.spatial == 0)
         return ntk_fail(data->ctx, NTK_ESHAPE,

@@ -80,7 +80,7 @@ static void generate(struct ntk_symmetry *s)
 
 static ntk_status check(const ntk_data *x, unsigned of)
 {
-    const ntk_shape s = x->image;
+    const ntk_shape s = ntk_data_image(x);
     char shape[64];
     const char *what = s.spatial == 0                                         ? "vectors, whose images are not known"
                        : of & ~(NTK_FLIP | NTK_FLIP_ROWS | NTK_ROTATE)        ? "of NTK_FLIP, NTK_FLIP_ROWS and NTK_ROTATE only"
@@ -108,7 +108,7 @@ ntk_status ntk_data_set_symmetry(ntk_data *x, unsigned of)
         s = ntk_alloc_zero(x->ctx, 1, sizeof *s);
         if (!s)
             return NTK_ENOMEM;
-        *s = (struct ntk_symmetry){.refs = 1, .kinds = of, .image = x->image};
+        *s = (struct ntk_symmetry){.refs = 1, .kinds = of, .image = ntk_data_image(x)};
         s->from = ntk_alloc(x->ctx, (COPIES_MOST + 1) * (size_t)ntk_positions(s->image), sizeof *s->from);
         if (!s->from) {
             ntk_symmetry_free(s);
@@ -128,7 +128,7 @@ unsigned ntk_data_symmetry(const ntk_data *x, int *copies)
     return x->symmetry ? x->symmetry->kinds : 0;
 }
 
-ntk_shape ntk_data_image(const ntk_data *x) { return x->image; }
+ntk_shape ntk_data_image(const ntk_data *x) { return x->image.c ? x->image : x->shape; }
 
 ntk_status ntk_data_set_image(ntk_data *x, ntk_shape image)
 {

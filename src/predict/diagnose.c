@@ -69,8 +69,8 @@ ntk_status ntk_model_check_left_out(const ntk_model *m, const char *what)
     if (!m->x || !m->x->copied)
         return NTK_OK;
     return ntk_fail(m->ctx, NTK_ENOTSUP,
-                    "%s leave-one-out predictions, and these samples have shifted copies, which would predict each other: "
-                    "choose by samples without copies, or by others",
+                    "%s: these samples have shifted copies, which would predict each other; choose by samples without "
+                    "copies, or by others",
                     what);
 }
 
@@ -80,7 +80,7 @@ ntk_status ntk_model_own_leave_one_out(const ntk_model *m, double *mean, double 
     ntk_status status;
     struct ntk_blas blas;
 
-    NTK_TRY(ntk_model_check_left_out(m, "asked for are"));
+    NTK_TRY(ntk_model_check_left_out(m, "leave-one-out predictions"));
     NTK_TRY(ntk_model_solve(m));
     NTK_TRY(check_inverse(m, "leave-one-out predictions need"));
     inverse = ntk_alloc(m->ctx, (size_t)m->n, sizeof *inverse);

@@ -112,7 +112,7 @@ ntk_status ntk_model_new(ntk_ctx *ctx, const ntk_net *net, const ntk_data *x, co
     m->k[1] = k ? k[1] : NULL;
     m->n = m->n_all = n;
     m->targets = NTK_RAW;
-    status = opts->diag_reg == NTK_DIAG_REG_AUTO ? ntk_model_check_left_out(m, "a ridge is chosen by") : NTK_OK;
+    status = opts->diag_reg == NTK_DIAG_REG_AUTO ? ntk_model_check_left_out(m, "a ridge by leave-one-out") : NTK_OK;
     if (status == NTK_OK)
         status = fill(m, net, y, outputs, opts);
     if (status != NTK_OK) {

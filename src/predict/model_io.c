@@ -117,7 +117,7 @@ static void write_model(struct ntk_h5 *f, ntk_model *m, int with_factor)
         ntk_h5_int(f, "copied", &copied, true);
     }
     if (m->x->symmetry) {
-        ntk_shape image = m->x->image;
+        ntk_shape image = m->x->symmetry->image;
         int kinds = (int)m->x->symmetry->kinds;
 
         ntk_h5_shape(f, "image", &image, true);

@@ -178,7 +178,7 @@ static ntk_status compare(const ntk_model *m, struct ntk_solver *solver, bool ab
     double unit = 1;
 
     if (loo)
-        NTK_TRY(ntk_model_check_left_out(m, "a ridge is chosen by"));
+        NTK_TRY(ntk_model_check_left_out(m, "a ridge by leave-one-out"));
     if (!absolute)
         NTK_TRY(ntk_model_mean_diagonal(m, solver, &unit));
     return solver->class->eigen && !m->weights && !m->noise

@@ -27,7 +27,7 @@ static void add_samples(struct ntk_text *t, const char *what, const ntk_data *x)
     }
     if (x->symmetry && strcmp(what, "test") != 0) {
         ntk_text_add(t, "%s: %lld samples of %s, each with its copies as an image of %s (%s), hash %016llx%016llx\n", what,
-                     (long long)x->n, ntk_shape_text(x->shape, shape), ntk_shape_text(x->image, image),
+                     (long long)x->n, ntk_shape_text(x->shape, shape), ntk_shape_text(x->symmetry->image, image),
                      ntk_symmetry_text(x->symmetry->kinds, copies), (unsigned long long)a, (unsigned long long)b);
         return;
     }
