@@ -29,6 +29,7 @@ struct args {
     const char *diag_reg, *weights, *noise, *solver;
     const char *augment, *average;
     int64_t copies;
+    const char *scratch;
     double time, tolerance;
     int64_t rank;
     const char *data, *depths, *columns;

@@ -337,5 +337,6 @@ int fit_options(const struct args *a, const struct samples *s, ntk_fit_opts *o)
     o->tolerance = a->tolerance;
     o->rank = a->rank;
     o->store = a->kernel;
+    o->scratch = a->scratch;
     return own_numbers(a, s, o);
 }

@@ -648,6 +648,9 @@ typedef struct ntk_fit_opts {
                                  * last digits */
     int64_t rank;               /* of the preconditioner of "cg"; 0 (default): a tenth of n, at most 1,000, above 60,000
                                  * samples 2,000 */
+    const char *scratch;        /* the folder for the factor of "out-of-core", 4 n^2 bytes. NULL (default): with a store,
+                                 * beside it; else, for a file that is gone with the model, what the environment variable
+                                 * TMPDIR names, or /var/tmp. Copied */
 } ntk_fit_opts;
 /* As diag_reg: the best of the NTK_RIDGES values of ntk_ridge_grid by ntk_model_ridges' leave-one-out error, of equal ones
  * (to 1e-10 of it) the largest. Relative, whatever diag_reg_absolute is. */

@@ -107,6 +107,7 @@ ntk_status ntk_model_opts(const ntk_model *m, ntk_fit_opts *opts)
     o.weights = m->weights;
     o.noise = m->noise;
     o.store = m->store;
+    o.scratch = m->scratch;
     ntk_sized_write(&sized, &o, opts);
     return NTK_OK;
 }
@@ -305,6 +306,7 @@ ntk_status ntk_model_solver(const ntk_model *m)
                                ntk_bytes(beside(&m->opts, m->n, m->outputs)), &s->solver));
     s->solver->tolerance = m->opts.tolerance > 0 ? m->opts.tolerance : class->tolerance;
     s->solver->rank = m->opts.rank;
+    s->solver->scratch = m->scratch;
     return NTK_OK;
 }
 

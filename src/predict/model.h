@@ -47,7 +47,7 @@ struct ntk_model {
     ntk_net *net;       /* our copy; NULL: of given matrices, as the kernels and samples */
     ntk_kernel *mean;   /* the kernel K that means need */
     ntk_kernel *both;   /* NTK_POSTERIOR_NTK with covariance: NNGP and NTK; else NULL */
-    ntk_fit_opts opts;  /* weights, noise and store are what follows */
+    ntk_fit_opts opts;  /* weights, noise, store and scratch are what follows */
     const ntk_data *x;  /* training samples */
     ntk_data *owned_x;  /* x if it is ours (loaded models, samples left out) */
     const ntk_data *all; /* those that were given */
@@ -57,6 +57,7 @@ struct ntk_model {
     double *weights;    /* [n], > 0; NULL: 1 */
     double *noise;      /* [n]; NULL: 0 */
     char *store;        /* NULL: none */
+    char *scratch;      /* folder of the solver's files; NULL: the solver's choice */
     const double *k[2]; /* given matrices: K, or the NNGP and K */
     double *y;          /* [outputs][n] */
     double *alpha;      /* [outputs][n] = (K + ridge)^-1 y */

@@ -7,12 +7,15 @@
 
 #include "predict/model.h"
 
+static bool is_other(const char *asked, const char *own) { return asked && (!own || strcmp(asked, own) != 0); }
+
 static ntk_status check_same(const ntk_model *m, const ntk_fit_opts *o)
 {
     const char *what = o->posterior != m->opts.posterior          ? "posterior"
                        : o->dtype != m->opts.dtype                ? "dtype"
                        : !!o->covariance != !!m->opts.covariance  ? "covariance"
-                       : o->store && (!m->store || strcmp(o->store, m->store) != 0) ? "store"
+                       : is_other(o->store, m->store)            ? "store"
+                       : is_other(o->scratch, m->scratch)        ? "scratch folder"
                                                                   : NULL;
 
     return what ? ntk_fail(m->ctx, NTK_EINVAL, "another %s needs another model: ntk_model_fit", what) : NTK_OK;
@@ -26,7 +29,7 @@ static void start_again(ntk_model *m, const ntk_fit_opts *o)
 
     m->opts = *o;
     m->opts.weights = m->opts.noise = NULL;
-    m->opts.store = NULL;
+    m->opts.store = m->opts.scratch = NULL;
     m->opts.keep = (o->keep && !m->store) || s->kept;
     ntk_ctx_release(m->ctx, s->held);
     s->held = 0;

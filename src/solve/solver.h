@@ -37,6 +37,7 @@ struct ntk_solver_class {
     /* A block of the matrix into s, a struct ntk_solver, as operator.h delivers them, from several threads: ntk_square_put,
      * ntk_rfp_store. NULL: it applies the operator, or reads it by itself where it can (cg.c). */
     void (*put)(void *s, const ntk_block *block, ntk_dtype dtype);
+    bool reads; /* put is NULL, and it reads entries by itself: an operator that has none is refused */
     /* Of K, once all of it was put: what is of a matrix before is void. NULL: the operator is asked. */
     void (*read_diagonal)(struct ntk_solver *s, double *diagonal);
     /* K + R to what solves, R in s->ridge. K was put, again if s->there was false; what overwrites it clears s->there
@@ -107,6 +108,7 @@ struct ntk_solver {
     double tolerance;       /* solve: of a residual, by its right-hand side; ntk_solver_new: NTK_TOLERANCE. Direct ones and
                              * those that refine to the last digit do not read it */
     int64_t rank;           /* of a preconditioner; 0: what the solver has by itself */
+    const char *scratch;    /* the folder of its files; NULL: beside the operator's, or ntk_scratch_folder */
     struct {
         bool known;
         double ridge, least, largest;
@@ -131,6 +133,9 @@ ntk_status ntk_solver_mean_diagonal(struct ntk_solver *s, double *mean);
 /* K + R, R = diag(ridge), which is copied; K is read (again) if it is not there. *how as in the class: "" or why not, and
  * then there is no factor. */
 ntk_status ntk_solver_factor(struct ntk_solver *s, const double *ridge, char *how, size_t size);
+
+/* Bytes that the solver and its user hold, unless the context was told of them. */
+size_t ntk_solver_uncounted(const struct ntk_solver *s);
 
 /* Whether there is room for so many bytes, all that a solver and its user then hold, where some only make work faster: a
  * quarter of what is left stays free for others. */
