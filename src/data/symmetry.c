@@ -137,7 +137,7 @@ ntk_status ntk_data_set_image(ntk_data *x, ntk_shape image)
     if (!ntk_shape_valid(image) || ntk_features_of(image) != ntk_features_of(x->shape))
         return ntk_fail(x->ctx, NTK_ESHAPE, "samples of %s are no images of %s: the numbers of values differ",
                         ntk_shape_text(x->shape, has), ntk_shape_text(image, given));
-    if (x->shape.spatial > 0 && memcmp(&image, &x->shape, sizeof image) != 0)
+    if (x->shape.spatial > 0 && (image.spatial != x->shape.spatial || image.h != x->shape.h || image.w != x->shape.w))
         return ntk_fail(x->ctx, NTK_ESHAPE, "samples of %s have positions, and are no images of %s",
                         ntk_shape_text(x->shape, has), ntk_shape_text(image, given));
     x->image = image;

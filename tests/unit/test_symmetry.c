@@ -822,6 +822,15 @@ static void nets_without_the_symmetry_are_refused(void **state)
     ntk_data_flatten(vectors);
     assert_int_equal(ntk_data_image(vectors).h, SIDE);
     assert_fails(ctx, NTK_ESHAPE, "are no images of 5 x 5 x 2", ntk_data_set_image(vectors, (ntk_shape){2, 5, 5, 2}));
+    {
+        ntk_shape same;
+
+        memset(&same, 0xff, sizeof same); /* what is between its members does not count */
+        same.spatial = 2;
+        same.h = same.w = SIDE;
+        same.c = CHANNELS;
+        assert_ok(ctx, ntk_data_set_image(data, same));
+    }
     assert_fails(ctx, NTK_ESHAPE, "have positions", ntk_data_set_image(data, (ntk_shape){2, 9, 4, 2}));
     assert_ok(ctx, ntk_data_set_image(vectors, (ntk_shape){2, 9, 4, 2}));
     assert_fails(ctx, NTK_EINVAL, "not square", ntk_data_set_symmetry(vectors, NTK_ROTATE));
