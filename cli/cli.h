@@ -27,6 +27,8 @@ struct args {
     const char *get, *dtype, *standardize, *targets, *target, *header, *drop, *features, *loss, *times;
     int64_t train_limit, test_limit, repeat, n, m, d, outputs;
     const char *diag_reg, *weights, *noise, *solver;
+    const char *augment, *average;
+    int64_t copies;
     const char *scratch;
     double time, tolerance;
     int64_t rank, ranks, landmarks;
@@ -107,6 +109,16 @@ int store_dtype(ntk_ctx *ctx, struct args *a);
 int store_info(ntk_ctx *ctx, const struct args *a); /* --info */
 int store_verify(ntk_ctx *ctx, const struct args *a); /* EXIT_FAILED if a tile is wrong, which is said */
 int store_mend(ntk_ctx *ctx, const struct args *a);
+
+/* ---- copies of samples (augment.c) */
+/* What --augment says of training samples, which it replaces where it makes new ones. */
+int augment_train(ntk_ctx *ctx, const struct args *a, ntk_data **train);
+/* Refuses samples whose features were scaled each by itself. */
+int check_scaled(const struct args *a, ntk_standardize kind);
+/* With --average all shifted copies of test samples, and how many of each; else NULL and 1. */
+int average_copies(ntk_ctx *ctx, const struct args *a, const char *source, ntk_data *test, ntk_data **copies, int64_t *count);
+/* f [count][n][columns]: the first n rows become means over copies. */
+void average(double *f, int64_t n, int64_t columns, int64_t count);
 
 /* ---- JSON objects on one line (json.c) */
 struct json {

@@ -304,6 +304,42 @@ NTK_API NTK_NODISCARD ntk_status ntk_data_slice(const ntk_data *data, int64_t fi
                                                 ntk_data **slice);
 /* Treats each sample as the vector [h * w * c]. Mask and edges go on to speak of the h w positions that it had. */
 NTK_API void ntk_data_flatten(ntk_data *data);
+/* The shape that samples had before they were flattened; of vectors, that which ntk_data_set_image says (NTK_ESHAPE unless it
+ * has as many numbers). */
+NTK_API ntk_shape ntk_data_image(const ntk_data *data);
+NTK_API NTK_NODISCARD ntk_status ntk_data_set_image(ntk_data *data, ntk_shape image);
+
+/* ---- samples that stand for others, too */
+
+/* Symmetries of images: left and right mirrored (of sequences the order), upside down, and quarter turns of square images;
+ * several, with |, are all that they make together: 2, 4 or 8 copies of an image, itself among them. */
+#define NTK_FLIP      1u
+#define NTK_FLIP_ROWS 2u
+#define NTK_ROTATE    4u
+/* From now on each sample stands for all its copies; 0 (as data begin): for itself. A kernel K(x1, x2) is then the sum over
+ * the copies of x2's samples (of x1's, if x2 is NULL), sum_g k(x1, g x2), and so is a fit: with equal targets for all copies
+ * the matrix of c n samples, c copies each, acts on them as that sum of n rows does, so that (K + r) alpha = y is the fit of
+ * all of them, and f(t) = K(t, X) alpha. This needs k(g x, g z) = k(x, z), which holds for fully connected nets and for windows
+ * that lie in an image as in its copies, and which ntk_model_fit checks. In such a fit
+ *   diag_reg is times the mean diagonal of the c n samples, which is that of k(x, x);
+ *   leave-one-out leaves all copies of a sample out;
+ *   predictions at a sample and at its copies are equal; variances and covariances are those of the mean over a test sample's
+ *   copies, and the likelihood is that of a process of such means with targets of n samples;
+ *   eigenvalues are those of the sum: of directions in which copies move alike.
+ * Slices, selections and standardised samples stand for the same. NTK_EINVAL if the images have no such symmetry, NTK_ESHAPE
+ * for vectors whose image is not known. Prepared samples (ntk_samples) and finite networks refuse such data. */
+NTK_API NTK_NODISCARD ntk_status ntk_data_set_symmetry(ntk_data *data, unsigned symmetry);
+/* Which; *copies (NULL: not wanted): how many copies of a sample there are. */
+NTK_API unsigned ntk_data_symmetry(const ntk_data *data, int *copies);
+/* New samples: `copies` of each image, shifted by -most to most pixels down and right (of sequences to the right only), zeros
+ * where nothing comes from. All n images as they are come first, then n of a second copy each, and so on, so that number
+ * c n + i is a copy of i; each has (2 most + 1)^2 copies (2 most + 1 of a sequence), of which `copies` (0: all) are drawn by
+ * seed without repetition, the image itself always. Targets, weights and noise are repeated; mask and edges are refused.
+ * Models of such samples have no leave-one-out predictions, ridges by them, and ntk_model_sharpness (NTK_ENOTSUP): the others
+ * of a sample's copies would stay in.
+ * NTK_EINVAL, or NTK_ESHAPE as above; NTK_ENOMEM, before anything is made, if memory does not hold them. */
+NTK_API NTK_NODISCARD ntk_status ntk_data_shifted(const ntk_data *data, int64_t most, int64_t copies, uint64_t seed,
+                                                  ntk_data **shifted);
 
 /* How labels become regression targets: as they are; 0/1 indicators; indicators minus 1/classes. */
 typedef enum ntk_targets { NTK_RAW, NTK_ONEHOT, NTK_CENTERED } ntk_targets;

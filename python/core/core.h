@@ -120,6 +120,7 @@ PyObject *model_encode(PyObject *self, PyObject *args);
 PyObject *model_encoding(PyObject *self, PyObject *unused);
 PyObject *model_options(PyObject *self, PyObject *unused);
 PyObject *model_samples(PyObject *self, PyObject *unused);
+PyObject *model_symmetry(PyObject *self, PyObject *unused);
 
 struct params {
     struct owner owner;

@@ -207,6 +207,7 @@ struct ntk_ridge ntk_model_ridge(const ntk_model *m)
                               .absolute = m->solution->absolute,
                               .weights = m->weights,
                               .noise = m->noise,
+                              .unit = m->solution->unit,
                               .spelling = m->opts.diag_reg_spelling ? m->opts.diag_reg_spelling
                                                                     : "diag_reg = "};
 }
@@ -435,6 +436,35 @@ static ntk_status read_nngp(const ntk_model *m)
 
 /* ---- solving */
 
+/* The kernel of each sample with itself, without its copies. */
+static ntk_status mean_of_samples(const ntk_model *m, double *mean)
+{
+    double *d = ntk_alloc(m->ctx, (size_t)m->n, sizeof *d);
+    ntk_data *alone = NULL;
+    ntk_status status = d ? ntk_data_with(m->x, NULL, &alone) : NTK_ENOMEM;
+
+    if (status == NTK_OK)
+        status = ntk_kernel_diagonal(m->mean, alone, (double *[]){d});
+    *mean = 0;
+    for (int64_t i = 0; i < m->n && status == NTK_OK; i++)
+        *mean += d[i] / (double)m->n;
+    ntk_data_free(alone);
+    free(d);
+    return status;
+}
+
+ntk_status ntk_model_mean_diagonal(const ntk_model *m, struct ntk_solver *solver, double *mean)
+{
+    struct ntk_solution *s = m->solution;
+
+    if (ntk_model_copies(m) == 1)
+        return ntk_solver_mean_diagonal(solver, mean);
+    if (!(s->unit > 0))
+        NTK_TRY(mean_of_samples(m, &s->unit));
+    *mean = s->unit;
+    return NTK_OK;
+}
+
 static ntk_status set_ridge(const ntk_model *m, char *how, size_t size)
 {
     const struct ntk_ridge given = ntk_model_ridge(m);
@@ -442,7 +472,7 @@ static ntk_status set_ridge(const ntk_model *m, char *how, size_t size)
     double *ridge, mean;
     ntk_status status;
 
-    NTK_TRY(ntk_solver_mean_diagonal(s->solver, &mean));
+    NTK_TRY(ntk_model_mean_diagonal(m, s->solver, &mean));
     s->ridge = given.given * (given.absolute ? 1 : mean);
     NTK_TRY(ntk_check_finite(m->ctx, "the ridge", &s->ridge, 1, 1));
     ridge = ntk_alloc(m->ctx, (size_t)m->n, sizeof *ridge);

@@ -9,7 +9,7 @@
 #ifndef NTK_MODEL_H
 #define NTK_MODEL_H
 
-#include "data/data.h"
+#include "data/symmetry.h"
 #include "solve/ridge.h"
 #include "solve/solver.h"
 #include "solve/spectral.h"
@@ -28,6 +28,7 @@ struct ntk_solution {
     struct ntk_solver *solver; /* NULL: not made yet */
     double diag_reg;           /* that was given or, of NTK_DIAG_REG_AUTO, chosen; */
     bool absolute;             /* as it is, or times the mean of the diagonal: */
+    double unit;               /* what relative ones are times, of samples that stand for their copies; 0: not known yet */
     double ridge;              /* what it adds to the diagonal of a sample of weight 1 */
     bool kept;                 /* k is packed: what the model was made of is not read again */
     struct ntk_operator *packed; /* while it is filled */
@@ -166,6 +167,15 @@ ntk_status ntk_model_solve(const ntk_model *model);
 void ntk_model_forget(struct ntk_solution *s);
 /* The ridge as it was given. */
 struct ntk_ridge ntk_model_ridge(const ntk_model *model);
+/* What a relative diag_reg is times: the mean of the solver's diagonal or, of samples that stand for their copies, of theirs
+ * and the copies' kernels with themselves. */
+ntk_status ntk_model_mean_diagonal(const ntk_model *model, struct ntk_solver *solver, double *mean);
+/* Copies that each sample stands for, itself among them. */
+static inline int ntk_model_copies(const ntk_model *m) { return m->x ? ntk_data_copies(m->x) : 1; }
+/* var [n] of a sum over copies becomes that of their mean; NULL: nothing. */
+void ntk_model_of_means(const ntk_model *model, int64_t n, double *var);
+/* From y' (K + r)^-1 y, over all outputs, and log det(K + r). */
+double ntk_model_likelihood(const ntk_model *model, double fit, double log_determinant);
 /* R for what diag_reg adds: [n]. */
 void ntk_model_diagonal(const ntk_model *model, double ridge, double *diagonal);
 /* The value of NTK_DIAG_REG_AUTO, once the solver has the matrix (ridges.c). */
@@ -219,6 +229,9 @@ ntk_status ntk_model_follow(const ntk_model *model, const double *times, size_t 
 ntk_status ntk_model_check_times(const ntk_model *model, const double *times, size_t n_times, bool spread);
 /* Time of the summed loss, for one unit of that of the model's loss. */
 double ntk_model_unit(const ntk_model *model);
+
+/* NTK_ENOTSUP if samples have shifted copies among the others, which would predict them. */
+ntk_status ntk_model_check_left_out(const ntk_model *model, const char *what);
 
 /* ---- leave-one-out of the n samples themselves (diagnose.c): mean [n][outputs], var [n] or NULL */
 ntk_status ntk_model_own_leave_one_out(const ntk_model *model, double *mean, double *var);
