@@ -31,7 +31,7 @@ struct args {
     int64_t rank;
     const char *data, *depths, *columns;
     const char *input_shape, *graph, *lr, *log, *record, *checkpoint;
-    int64_t seed, networks, steps, batch, every;
+    int64_t count, seed, networks, steps, batch, every;
     double momentum, multiplier, rtol, atol; /* multiplier: NAN: not given */
     bool full, trace, diagonal, kernels;
     bool absolute, mean, std, proba, leave_one_out, factor, quick, json, quiet, help;

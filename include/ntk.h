@@ -1018,7 +1018,7 @@ NTK_API NTK_NODISCARD ntk_status ntk_train_load(ntk_train *train, const char *pa
  * Simon et al. 2021 (arXiv 2106.03186), Yu et al. 2016 (1610.09072). */
 typedef struct ntk_feature_map ntk_feature_map;
 
-/* count features of float32, 16 to 10^6, of the NNGP or the NTK (which), for samples like those of `like`: vectors of as
+/* count features of float32, 1 to 10^6 (thousands are of use), of the NNGP or the NTK (which), for samples like those of `like`: vectors of as
  * many numbers. Where the net is not homogeneous (as ReLU nets without biases are), mean squares of samples, x . x / c, must
  * be from 1/100 of the least to 100 times the largest of these, or 0. A seed and a `like` of the same least and largest give
  * the same features, bit by bit for any number of threads. net and like may be freed afterwards. NTK_ENOTSUP names a layer
@@ -1042,7 +1042,7 @@ NTK_API NTK_NODISCARD ntk_status ntk_feature_map_error(const ntk_feature_map *ma
  * whatever the number of samples. It is kernel ridge regression with Phi Phi' for K. The map must outlive it. */
 typedef struct ntk_feature_ridge ntk_feature_ridge;
 
-/* hold_out: 1: a tenth of the samples, by a hash of their number, is kept apart, which chooses a ridge; twice the memory. */
+/* hold_out: 1: one of every ten samples, by a hash of their number, is kept apart, to choose a ridge; twice the memory. */
 NTK_API NTK_NODISCARD ntk_status ntk_feature_ridge_new(const ntk_feature_map *map, int64_t outputs, int hold_out,
                                                        ntk_feature_ridge **ridge);
 NTK_API void ntk_feature_ridge_free(ntk_feature_ridge *ridge);

@@ -75,7 +75,7 @@ struct ntk_feature_map {
     int n;               /* mean squares at which coefficients are known: 1, homogeneous, else the last is 0 */
     double *q, *weight;  /* [n]; of barycentric interpolation in log q */
     double least, largest;
-    int exact;           /* highest degree that is written out; those above 0 of group 0 alone */
+    int exact;           /* highest degree that is written out, or -1; those above 0 of group 0 alone */
     bool constant;       /* some degree 0 is not 0 */
     int n_groups;
     struct ntk_feature_group group[NTK_FEATURE_GROUPS];

@@ -281,12 +281,12 @@ int64_t ntk_feature_monomials(const struct ntk_feature_map *map)
     return (map->constant ? map->n_groups : 0) + (map->exact > 0 ? c : 0) + (map->exact > 1 ? c * (c + 1) / 2 : 0);
 }
 
-/* Degrees are written out as long as they take a third of all features. */
+/* Degrees are written out as long as they take a third of all features; -1: none. */
 static int exact_degree(const struct ntk_feature_map *map)
 {
     const double c = (double)map->shape.c, most = (double)map->count / 3;
 
-    return 1 + c + c * (c + 1) / 2 <= most ? 2 : 1 + c <= most ? 1 : 0;
+    return 1 + c + c * (c + 1) / 2 <= most ? 2 : 1 + c <= most ? 1 : 1 <= most ? 0 : -1;
 }
 
 static bool has_constant(const struct ntk_feature_group *g, int n)
@@ -310,14 +310,14 @@ static ntk_status make_terms(struct factor *f, struct ntk_feature_map *map)
         g->b = ntk_alloc_zero(map->ctx, (size_t)map->n * (DEGREE + 1), sizeof *g->b);
         if (!g->b)
             return NTK_ENOMEM;
-        g->from = map->n_groups ? 1 : map->exact + 1;
+        g->from = map->n_groups && map->exact > 0 ? 1 : map->exact + 1;
         add_term(f, map, pivot);
         for (int parity = 0; parity < 2; parity++)
             shares[map->n_groups][parity] = share(f, g, parity);
         if (map->n_groups && (shares[map->n_groups][0] + shares[map->n_groups][1]) * (double)map->count < 2 * total)
             break;
         total += shares[map->n_groups][0] + shares[map->n_groups][1];
-        map->constant = map->constant || has_constant(g, map->n);
+        map->constant = map->constant || (map->exact >= 0 && has_constant(g, map->n));
         map->n_groups++;
     }
     left = map->count - ntk_feature_monomials(map);
@@ -428,6 +428,8 @@ static ntk_status set_directions(struct ntk_feature_map *map)
         struct ntk_feature_group *g = &map->group[r];
         const size_t bytes = ntk_bytes((double)map->shape.c * (double)g->m * sizeof *g->w);
 
+        if (!g->m)
+            continue;
         NTK_TRY(ntk_ctx_check_memory(map->ctx, bytes, "features' directions"));
         g->w = ntk_large_new(map->ctx, (size_t)map->shape.c * (size_t)g->m, sizeof *g->w);
         if (!g->w)
@@ -463,8 +465,8 @@ static ntk_status check_arguments(ntk_ctx *ctx, const ntk_net *net, unsigned whi
 
     if (which != NTK_NNGP && which != NTK_NTK)
         return ntk_fail(ctx, NTK_EINVAL, "which must be NTK_NNGP or NTK_NTK, got %u", which);
-    if (count < 16 || count > 1000000)
-        return ntk_fail(ctx, NTK_EINVAL, "the number of features must be 16 to 1000000, got %lld", (long long)count);
+    if (count < 1 || count > 1000000)
+        return ntk_fail(ctx, NTK_EINVAL, "the number of features must be 1 to 1000000, got %lld", (long long)count);
     if (layer)
         return ntk_fail(ctx, NTK_ENOTSUP, "%s: works on positions; random features are of fully connected nets without noise",
                         layer);

@@ -15,7 +15,7 @@
 
 #define PIECE   512 /* rows that are added at once */
 #define TILE    256 /* columns of a part of the matrix that one thread adds to */
-#define HELD_OF 10  /* one sample of so many is held out */
+#define HELD_OF 10  /* one sample of every so many is held out, by a hash */
 
 /* Of the samples that are fitted to (part 0), or of those held out. */
 struct sums {
@@ -122,7 +122,8 @@ static void flush(const struct ntk_feature_ridge *r, struct sums *s)
 
 static void put_row(struct ntk_feature_ridge *r, const float *phi, const double *y)
 {
-    const bool held = r->parts == 2 && ntk_mix64((uint64_t)r->n + 1) % HELD_OF == 0;
+    const uint64_t n = (uint64_t)r->n;
+    const bool held = r->parts == 2 && n % HELD_OF == ntk_mix64(n / HELD_OF + 1) % HELD_OF;
     struct sums *s = &r->part[held];
 
     for (int64_t k = 0; k < r->count; k++)
@@ -259,7 +260,8 @@ static ntk_status check_ready(ntk_feature_ridge *r, bool hold_out)
     if (hold_out && r->parts == 1)
         return ntk_fail(r->ctx, NTK_EINVAL, "no samples are held out: make the ridge regression with hold_out");
     if (hold_out && r->part[1].n == 0)
-        return ntk_fail(r->ctx, NTK_EINVAL, "none of %lld samples is held out, of ten one: add more", (long long)r->n);
+        return ntk_fail(r->ctx, NTK_EINVAL, "of ten samples one is held out to choose a ridge: got n_samples = %lld",
+                        (long long)r->n);
     return NTK_OK;
 }
 
