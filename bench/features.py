@@ -214,6 +214,7 @@ if __name__ == "__main__":
     if len(sys.argv) > 2 or "-h" in sys.argv or "--help" in sys.argv:
         sys.exit(__doc__)
     ntk.set_threads(1)
+    by_ntk(table(20, rng), 16)  # what is loaded when it is first used
     x = table(ROWS + max(COUNTS), rng)
     pool = x[ROWS:]
     compare("table", x[:ROWS])
