@@ -103,8 +103,8 @@ int draw_plot(const char *dir, const char *script, const char *picture, const ch
 /* --dtype, if it is not given, is that of the store of --kernel. */
 int store_dtype(ntk_ctx *ctx, struct args *a);
 int store_info(ntk_ctx *ctx, const struct args *a); /* --info */
-int store_verify(ntk_ctx *ctx, const char *path); /* EXIT_FAILED if a tile is wrong, which is said */
-int store_mend(ntk_ctx *ctx, const char *path);
+int store_verify(ntk_ctx *ctx, const struct args *a); /* EXIT_FAILED if a tile is wrong, which is said */
+int store_mend(ntk_ctx *ctx, const struct args *a);
 
 /* ---- JSON objects on one line (json.c) */
 struct json {

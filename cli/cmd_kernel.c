@@ -179,9 +179,9 @@ static int run(ntk_ctx *ctx, const struct args *a, struct job *j)
     if (a->info)
         return store_info(ctx, a);
     if (a->verify)
-        return store_verify(ctx, a->verify);
+        return store_verify(ctx, a);
     if (a->mend)
-        return store_mend(ctx, a->mend);
+        return store_mend(ctx, a);
     STEP(load(ctx, a, j));
     start = ntk_seconds();
     STEP(compute_all(ctx, a, j));

@@ -47,6 +47,7 @@ int main(int argc, char **argv)
         if (errno != ENOENT && errno != ENOTDIR)
             break;
     }
-    fprintf(stderr, "ntk: %s: %s\n", path, strerror(errno));
+    fprintf(stderr, "ntk: %s: %s; the program ntk-run, which does the work, belongs beside this one or into %s\n", path,
+            strerror(errno), NTK_RUN_INSTALLED);
     return 1;
 }

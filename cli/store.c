@@ -74,30 +74,45 @@ int store_info(ntk_ctx *ctx, const struct args *a)
     return EXIT_OK;
 }
 
-int store_verify(ntk_ctx *ctx, const char *path)
+static void say_wrong(const struct args *a, int64_t wrong)
+{
+    struct json j = {.f = stdout};
+
+    if (!a->json)
+        return;
+    json_open(&j, NULL, '{');
+    json_integer(&j, "wrong", wrong);
+    json_close(&j, '}');
+    putchar('\n');
+}
+
+int store_verify(ntk_ctx *ctx, const struct args *a)
 {
     int64_t wrong = 0;
-    const ntk_status status = ntk_store_verify(ctx, path, &wrong);
+    const ntk_status status = ntk_store_verify(ctx, a->verify, &wrong);
 
+    if (status == NTK_OK || wrong)
+        say_wrong(a, wrong);
     if (status == NTK_OK) {
-        note("%s: all tiles that are there are right", path);
+        note("%s: all tiles that are there are right", a->verify);
         return EXIT_OK;
     }
     if (wrong > 1)
-        note("%s: %lld tiles are wrong, of which this is the first", path, (long long)wrong);
+        note("%s: %lld tiles are wrong, of which this is the first", a->verify, (long long)wrong);
     fail(ctx, status);
     return wrong ? EXIT_FAILED : EXIT_USAGE;
 }
 
-int store_mend(ntk_ctx *ctx, const char *path)
+int store_mend(ntk_ctx *ctx, const struct args *a)
 {
     int64_t wrong = 0;
 
-    TRY(ctx, ntk_store_mend(ctx, path, &wrong));
+    TRY(ctx, ntk_store_mend(ctx, a->mend, &wrong));
+    say_wrong(a, wrong);
     if (wrong == 0)
-        note("%s: all tiles that are there are right", path);
+        note("%s: all tiles that are there are right", a->mend);
     else
-        note("%s: %lld tile%s taken out; the command that made it computes %s again", path, (long long)wrong,
+        note("%s: %lld tile%s taken out; the command that made it computes %s again", a->mend, (long long)wrong,
              wrong == 1 ? " is" : "s are", wrong == 1 ? "it" : "them");
     return EXIT_OK;
 }

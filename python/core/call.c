@@ -189,7 +189,7 @@ static PyObject *linear_algebra_error(void)
 void raise_status(ntk_ctx *ctx, ntk_status status)
 {
     const char *text = ntk_errmsg(ctx);
-    PyObject *error;
+    PyObject *error, *message;
 
     switch (status) {
     case NTK_ENOMEM:
@@ -210,7 +210,11 @@ void raise_status(ntk_ctx *ctx, ntk_status status)
     default:
         error = Py_NewRef(PyExc_ValueError);
     }
-    PyErr_SetString(error, *text ? text : ntk_strstatus(status));
+    text = *text ? text : ntk_strstatus(status);
+    message = PyUnicode_DecodeUTF8(text, (Py_ssize_t)strlen(text), "replace"); /* it may quote a damaged file */
+    if (message)
+        PyErr_SetObject(error, message);
+    Py_XDECREF(message);
     Py_DECREF(error);
 }
 

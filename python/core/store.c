@@ -15,6 +15,9 @@ static ntk_kernel_store *opened(ntk_ctx *ctx, const char *path)
     return s;
 }
 
+/* What a damaged file has instead of UTF-8 is replaced. */
+static PyObject *text_of(const char *s) { return PyUnicode_DecodeUTF8(s, (Py_ssize_t)strlen(s), "replace"); }
+
 /* store_about(path): (text, made_by, n1, n2, m, symmetric, dtype, tiles, done) */
 static PyObject *about(PyObject *self, PyObject *args)
 {
@@ -30,7 +33,7 @@ static PyObject *about(PyObject *self, PyObject *args)
     s = opened(ctx, path);
     ntk_store_info_init(&i);
     if (s && ntk_store_about(s, &i) == NTK_OK)
-        result = Py_BuildValue("ssLLLOsLL", ntk_store_text(s), ntk_store_made_by(s), (long long)i.n1, (long long)i.n2,
+        result = Py_BuildValue("NNLLLOsLL", text_of(ntk_store_text(s)), text_of(ntk_store_made_by(s)), (long long)i.n1, (long long)i.n2,
                                (long long)i.m, i.symmetric ? Py_True : Py_False, i.dtype == NTK_F32 ? "f" : "d",
                                (long long)i.tiles, (long long)i.done);
     ntk_store_free(s);

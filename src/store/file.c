@@ -395,7 +395,9 @@ static ntk_status open_fd(ntk_ctx *ctx, const char *path, int how, int *fd)
     if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) /* opening a pipe waits for who writes to it */
         return ntk_fail(ctx, NTK_EIO, "%s is not a regular file, which a store of kernels is", path);
     *fd = open(path, how | O_CLOEXEC);
-    return *fd >= 0 ? NTK_OK : ntk_fail(ctx, NTK_EIO, "cannot read the store %s: %s", path, strerror(errno));
+    return *fd >= 0 ? NTK_OK
+                    : ntk_fail(ctx, NTK_EIO, "cannot %s the store %s: %s", how == O_RDWR ? "write" : "read", path,
+                               strerror(errno));
 }
 
 static ntk_status read_marks(struct ntk_store *s)

@@ -156,13 +156,13 @@ static void count(const struct ntk_store *s, int64_t *there, int64_t *all, doubl
 
         if (!p->there || (k == NTK_STORE_TEST && !s->test))
             continue;
-        *all += p->tiles;
+        *all += (int64_t)s->count * p->tiles;
         for (int64_t t = 0; t < p->tiles; t++) {
             const struct ntk_store_tile tile = ntk_store_tile_at(p, t);
-            const bool is = ntk_store_has(s, p, t);
 
-            *there += is;
-            *pairs += is ? 0 : pairs_of(p, &tile);
+            for (size_t m = 0; m < s->count; m++)
+                *there += *ntk_store_mark(p, s->which[m], t) != 0;
+            *pairs += ntk_store_has(s, p, t) ? 0 : pairs_of(p, &tile);
         }
     }
 }
@@ -248,7 +248,8 @@ ntk_status ntk_store_fill_for(struct ntk_store *s, size_t held, const char *what
         return NTK_OK;
     NTK_TRY(ntk_store_file_write(s, &fd));
     count(s, &there, &all, &pairs);
-    ntk_log(s->ctx, 0, "%s has %lld of %lld tiles", s->path, (long long)there, (long long)all);
+    ntk_log(s->ctx, 0, "%s%s has %lld of %lld tiles", s->made ? "the new store " : "", s->path, (long long)there,
+            (long long)all);
     if (there < all)
         say_who(s);
     status = lacks_any(s) ? compute_missing(s, fd, held, what, pairs) : NTK_OK; /* else another process was quicker */

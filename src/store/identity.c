@@ -137,7 +137,10 @@ static ntk_status lacks(const struct ntk_store *s, const char *line)
 
 static ntk_status compare_head(const struct ntk_store *s, const struct ntk_store *wanted)
 {
-    for (size_t k = 0; k < NTK_STORE_HEAD; k++) {
+    static const size_t order[NTK_STORE_HEAD] = {3, 0, 1, 2}; /* another type makes other numbers of the same samples */
+
+    for (size_t i = 0; i < NTK_STORE_HEAD; i++) {
+        const size_t k = order[i];
         const bool optional = k == 2 && strcmp(wanted->line[k], "test: none") == 0;
 
         if (!optional && strcmp(s->line[k], wanted->line[k]) != 0)

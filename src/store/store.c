@@ -128,6 +128,17 @@ static ntk_status make(const ntk_kernel_store *wanted, const char *about)
     return status;
 }
 
+/* That a bound allows what filling the main part takes at the least: a file as large as its matrix is not made for nothing. */
+static ntk_status check_memory(const ntk_kernel_store *s)
+{
+    size_t scratch;
+
+    NTK_TRY(ntk_kernel_scratch(s->kernel, s->x1, s->x2, &scratch));
+    return ntk_ctx_check_memory(
+        s->ctx, scratch + ntk_store_bytes(s->kernel, s->dtype, ntk_data_n(s->x1), ntk_data_n(s->x2 ? s->x2 : s->x1)),
+        "a store of kernels");
+}
+
 static ntk_status settle(ntk_kernel_store *s, const ntk_net *const *nets, size_t n_nets, unsigned want)
 {
     char *about;
@@ -138,8 +149,11 @@ static ntk_status settle(ntk_kernel_store *s, const ntk_net *const *nets, size_t
         NTK_TRY(ntk_kernel_check_shape(s->kernel, "x2", s->x2));
     if (s->test)
         NTK_TRY(ntk_kernel_check_shape(s->kernel, "test", s->test));
+    s->made = !ntk_store_is_there(s->path);
+    if (s->made)
+        NTK_TRY(check_memory(s));
     NTK_TRY(ntk_store_describe(s->ctx, nets, n_nets, want, s->dtype, s->x1, s->x2, s->test, &about));
-    status = ntk_store_is_there(s->path) ? NTK_OK : make(s, about);
+    status = s->made ? make(s, about) : NTK_OK;
     if (status == NTK_OK)
         status = ntk_store_file_open(s);
     if (status == NTK_OK)

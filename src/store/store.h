@@ -38,6 +38,7 @@ struct ntk_store {
     char *path;
     ntk_kernel *kernel; /* NULL: only what is there is read */
     const ntk_data *x1, *x2, *test; /* NULL likewise */
+    bool made;          /* the file was not there before */
     ntk_dtype dtype;
     size_t count;       /* matrices that are wanted */
     size_t *which;      /* [count] their numbers in the file */

@@ -4,7 +4,7 @@
 net='serial(Dense(512, W_std=2**0.5), Relu(), Dense(1))'
 x="--x1 digits/test --train-limit 60"
 kernel="ntk kernel $x --net"
-tiles() { sed -n 's/^ntk [a-z]*: \([^ ]* has [0-9]* of [0-9]* tiles\)$/\1/p'; }
+tiles() { sed -n 's/^ntk [a-z]*: \(.* has [0-9]* of [0-9]* tiles\)$/\1/p'; }
 
 echo "one tile"
 $kernel "$net" --get both --out plain.npz --quiet
@@ -92,6 +92,12 @@ try $kernel "$net" --out model.h5 --quiet
 echo "no store" >is.h5
 try $kernel "$net" --out is.h5 --quiet
 try $kernel "$net" --out no/file.h5 --quiet
+try ntk kernel --net "$net" --x1 digits/train --out small.h5 --memory 1M --quiet 2>&1 | sed 's/needs [0-9.]* MiB/needs more/'
+[ -f small.h5 ] || echo "no file is made"
+# In another type the same samples, standardised, are other numbers: the type is what is said.
+scaled="ntk kernel --net Dense(8) --train digits/test --train-limit 60 --standardize feature --quiet --out D.h5"
+$scaled
+try $scaled --dtype float32
 try $kernel "$net" --kernel '' --quiet
 try $kernel "$net" --out new.h5 --kernel S.h5
 try $kernel "$net" --train digits/test --out new.h5
@@ -111,8 +117,9 @@ cp B.h5 whole.h5
 printf '\377' | dd of=B.h5 bs=1 seek=$(($(stat -c %s B.h5) - 4000000)) conv=notrunc 2>/dev/null
 try ntk kernel --verify B.h5
 try ntk eval --net "$net" --train digits/train --test digits/test --diag-reg 1e-4 --kernel B.h5 --quiet
+ntk kernel --verify B.h5 --json 2>/dev/null
 $big --out B.h5 && echo "it does not look at what is there"
-ntk kernel --mend B.h5
+ntk kernel --mend B.h5 --json
 $big --out B.h5 2>&1 | tiles
 cmp B.h5 whole.h5 && ntk kernel --verify B.h5
 truncate -s 5000000 B.h5

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import ntk
+from ntk import _core
 
 NET = "serial(Dense(64), Relu(), Dense(1))"
 N, M = 700, 90
@@ -92,3 +93,18 @@ def test_unfinished_and_damaged(made, tmp_path):
     _command(tmp_path, "--mend", "K.h5")
     with pytest.raises(OSError, match="is not finished: it has 5 of 6 tiles of "):
         [ntk.open_store(path, name) for name in ("nngp", "ntk")]
+
+
+def test_texts_that_are_damaged(made, tmp_path):
+    folder, _, _ = made
+    path = tmp_path / "K.h5"
+    whole = bytearray((folder / "single.h5").read_bytes())
+    whole[whole.index(b"serial(")] = 0xff
+    path.write_bytes(whole)
+    k = ntk.open_store(path)
+    assert "\ufffderial(" in k.net
+    assert _core.store_about(str(path))[0].startswith("rows: ")
+    whole[whole.index(b"libntk store")] = 0xff
+    path.write_bytes(whole)
+    with pytest.raises(OSError, match="its format is '\ufffdibntk store"):
+        ntk.open_store(path)

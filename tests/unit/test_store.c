@@ -155,7 +155,7 @@ static void images_too(void **state)
     assert_ok(f->ctx, ntk_data_view(f->ctx, x, NTK_F64, IMAGES, (ntk_shape){2, SIDE, SIDE, 1}, &data));
     assert_ok(f->ctx, ntk_kernel_new(f->ctx, (const ntk_net *const *)&net, 1, NTK_NTK, NTK_F64, ntk_data_shape(data), &kernel));
     assert_ok(f->ctx, ntk_kernel_compute(kernel, data, NULL, (void *[]){want}));
-    ntk_ctx_set_memory(f->ctx, 1 << 20);
+    ntk_ctx_set_memory(f->ctx, 2 << 20);
     assert_ok(f->ctx, ntk_store_open(f->ctx, path_of(f, "images.h5"), (const ntk_net *const *)&net, 1, NTK_NTK, NTK_F64, data,
                                      NULL, NULL, &s));
     ntk_ctx_set_memory(f->ctx, 0);
@@ -445,7 +445,7 @@ static void cancelled_work_goes_on(void **state)
     fill_store(f, &p, "whole.h5");
     s = open_store(f, &p, "part.h5");
     ntk_ctx_set_progress(f->ctx, tell, &t);
-    assert_fails(f->ctx, NTK_ECANCEL, " of 12 tiles in ", ntk_store_fill(s));
+    assert_fails(f->ctx, NTK_ECANCEL, " of 48 tiles in ", ntk_store_fill(s));
     assert_true(t.total == all && !t.falls);
     ntk_store_free(s);
     assert_ok(f->ctx, ntk_store_read(f->ctx, path_of(f, "part.h5"), &s));
