@@ -28,6 +28,7 @@ struct ntk_gaussian_rule {
     double *z, *w;
     double *h; /* [NTK_HERMITE_MOST + 1][n]: w h_m(z) */
 };
+/* To be freed whether it fails or not. */
 ntk_status ntk_gaussian_rule_new(ntk_ctx *ctx, struct ntk_gaussian_rule *rule);
 void ntk_gaussian_rule_free(struct ntk_gaussian_rule *rule);
 /* The next normalised Hermite polynomial, h_(m + 1)(z), of h_m and h_(m - 1). */

@@ -76,10 +76,8 @@ ntk_status ntk_gaussian_rule_new(ntk_ctx *ctx, struct ntk_gaussian_rule *rule)
                                        .z = ntk_alloc(ctx, n, sizeof *rule->z),
                                        .w = ntk_alloc(ctx, n, sizeof *rule->w),
                                        .h = ntk_alloc(ctx, n * (NTK_HERMITE_MOST + 1), sizeof *rule->h)};
-    if (!rule->z || !rule->w || !rule->h) {
-        ntk_gaussian_rule_free(rule);
+    if (!rule->z || !rule->w || !rule->h)
         return NTK_ENOMEM;
-    }
     set_nodes(rule);
     set_polynomials(rule);
     return NTK_OK;

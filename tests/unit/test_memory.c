@@ -209,6 +209,7 @@ static struct command commands[] = {
     {"eval|--net|fc(depth=1)" TRAIN "|--time|2|--json", false, ""},
     {"eval|--net|fc(depth=1)" TRAIN "|--diag-reg|0.01|--solver|cg|--rank|2", false, ""},
     {"eval|--net|fc(depth=1)" TRAIN "|--diag-reg|0.01|--solver|mixed", false, ""},
+    {"features|--net|fc(depth=1,b_std=0)" TRAIN "|--count|20|--diag-reg|0.01|--out|phi.npy", false, ""},
     {"fit|--net|fc(depth=1)|--train|" SAMPLES "|--factor|--out|m.h5|--quiet", false, "hdf5"},
     {"predict|--model|" FORMATS "factor-2.h5|--x|" SAMPLES "|--std|--out|p.npz|--quiet", false,
      "hdf5"},
