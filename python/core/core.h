@@ -77,12 +77,8 @@ bool dtype_get(int character, ntk_dtype *out);
 
 /* ---- parts of the module */
 
-<<<<<<< HEAD
-extern PyMethodDef net_methods[], kernel_methods[], finite_methods[], data_methods[], store_methods[];
-bool features_register(PyObject *module);
-=======
 extern PyMethodDef net_methods[], kernel_methods[], finite_methods[], data_methods[], store_methods[], plan_methods[];
->>>>>>> main
+bool features_register(PyObject *module);
 bool model_register(PyObject *module);
 bool params_register(PyObject *module);
 bool train_register(PyObject *module);
