@@ -17,7 +17,7 @@ static int fit_and_save(ntk_ctx *ctx, const struct args *a, const ntk_net *net, 
 
     STEP(samples_load(ctx, a, net, NULL, false, s));
     STEP(fit_options(a, s, &o));
-    o.covariance = 1;
+    o.covariance = !by_landmarks(a) || o.posterior == NTK_POSTERIOR_NNGP; /* of the NTK's ensemble it has none */
     TRY(ctx, ntk_model_bytes(ctx, net, s->train, s->outputs, &o, &bytes));
     say_memory("fitting", bytes);
     start = ntk_seconds();
