@@ -35,7 +35,7 @@ struct args {
     const char *triangle;
     const char *data, *depths, *columns;
     const char *input_shape, *graph, *lr, *log, *record, *checkpoint;
-    int64_t seed, networks, steps, batch, every;
+    int64_t count, seed, networks, steps, batch, every;
     double momentum, multiplier, rtol, atol; /* multiplier: NAN: not given */
     bool full, trace, diagonal, kernels;
     bool absolute, mean, std, proba, leave_one_out, evidence, factor, quick, json, quiet, help;

@@ -93,6 +93,7 @@ static const struct option options[] = {
     {"ranks", INTEGER, AT(ranks), "R", "processes that share the kernel's pairs, each on such a machine; default 1"},
     {"graph", MAYBE, AT(graph), "[dot]",
      "the graph of operations; dot: for Graphviz's dot -Tsvg"},
+    {"count", INTEGER, AT(count), "M", "number of random features; default 2048"},
     {"seed", COUNT, AT(seed), "S", "of the random numbers, from 0; default 0"},
     {"params", TEXT, AT(params), "FILE", "parameters of a finite network: 'ntk init', 'ntk train'"},
     {"full", FLAG, AT(full), NULL, "all pairs of outputs: [n1][n2][c][c]"},

@@ -1146,6 +1146,59 @@ NTK_API double ntk_train_learning_rate(const ntk_train *train);
 NTK_API NTK_NODISCARD ntk_status ntk_train_save(const ntk_train *train, const char *path);
 NTK_API NTK_NODISCARD ntk_status ntk_train_load(ntk_train *train, const char *path);
 
+/* ------------------------------------------------------------------------------ random features */
+
+/* Random features Phi of a fully connected net's kernel: Phi(x) . Phi(z) is K(x, z), on average over seeds, and off by
+ * some 1 / sqrt(count) of sqrt(K(x, x) K(z, z)). Their cost is linear in the number of samples: docs/howto/features.md.
+ * Simon et al. 2021 (arXiv 2106.03186), Yu et al. 2016 (1610.09072). */
+typedef struct ntk_feature_map ntk_feature_map;
+
+/* count features of float32, 1 to 10^6 (thousands are of use), of the NNGP or the NTK (which), for samples like those of `like`: vectors of as
+ * many numbers. Where the net is not homogeneous (as ReLU nets without biases are), mean squares of samples, x . x / c, must
+ * be from 1/100 of the least to 100 times the largest of these, or 0. A seed and a `like` of the same least and largest give
+ * the same features, bit by bit for any number of threads. net and like may be freed afterwards. NTK_ENOTSUP names a layer
+ * of which there are none: Conv, pools, Dropout; NTK_ENUMERIC: samples or weights are so large that the expansion fails. */
+NTK_API NTK_NODISCARD ntk_status ntk_feature_map_new(ntk_ctx *ctx, const ntk_net *net, unsigned which,
+                                                     const ntk_data *like, int64_t count, uint64_t seed,
+                                                     ntk_feature_map **map);
+NTK_API void ntk_feature_map_free(ntk_feature_map *map);
+NTK_API int64_t ntk_feature_map_count(const ntk_feature_map *map);
+/* phi [n][count]. A sample's features do not depend on the others. NTK_EINVAL names one whose mean square is out of range. */
+NTK_API NTK_NODISCARD ntk_status ntk_feature_map_apply(const ntk_feature_map *map, const ntk_data *x, float *phi);
+/* The same to a file .npy, which memory need not hold. */
+NTK_API NTK_NODISCARD ntk_status ntk_feature_map_write(const ntk_feature_map *map, const ntk_data *x,
+                                                       const char *path);
+/* Compares with the exact kernel on `rows` samples (or all, if x has no more), drawn by the seed: *frobenius =
+ * |Phi Phi' - K|_F / |K|_F; *largest, of |Phi Phi' - K|_ij / sqrt(K_ii K_jj) (either NULL: not wanted). */
+NTK_API NTK_NODISCARD ntk_status ntk_feature_map_error(const ntk_feature_map *map, const ntk_data *x, int64_t rows,
+                                                       double *frobenius, double *largest);
+
+/* Ridge regression on features, by normal equations that are added up in float64, batch by batch: 4 to 8 count^2 bytes,
+ * whatever the number of samples. It is kernel ridge regression with Phi Phi' for K. The map must outlive it. */
+typedef struct ntk_feature_ridge ntk_feature_ridge;
+
+/* hold_out: 1: one of every ten samples, by a hash of their number, is kept apart, to choose a ridge; twice the memory. */
+NTK_API NTK_NODISCARD ntk_status ntk_feature_ridge_new(const ntk_feature_map *map, int64_t outputs, int hold_out,
+                                                       ntk_feature_ridge **ridge);
+NTK_API void ntk_feature_ridge_free(ntk_feature_ridge *ridge);
+/* Samples and their targets y [n][outputs]. Batches of any sizes give, bit by bit, what one gives, unless there is a
+ * solution between them (then to rounding). If it fails, or is cancelled, the first samples of x may have been added:
+ * ntk_feature_ridge_n says how many there are. */
+NTK_API NTK_NODISCARD ntk_status ntk_feature_ridge_add(ntk_feature_ridge *ridge, const ntk_data *x, const double *y);
+NTK_API int64_t ntk_feature_ridge_n(const ntk_feature_ridge *ridge);
+/* Coefficients, [count][outputs], of f(x) = Phi(x) coef, of all samples, held out or not. diag_reg >= 0 is times the mean of
+ * |Phi(x)|^2, or absolute, as in ntk_fit_opts; NTK_DIAG_REG_AUTO (relative, with hold_out): that of ntk_ridge_grid with the
+ * least squared error on the samples held out, of equal ones the largest. *used: which it is (NULL: not wanted).
+ * NTK_ENUMERIC if the matrix is not positive definite. */
+NTK_API NTK_NODISCARD ntk_status ntk_feature_ridge_solve(ntk_feature_ridge *ridge, double diag_reg, int absolute,
+                                                         double *coef, double *used);
+/* Mean squared error, over samples held out and outputs, of the fit to the others with each of n ridges. */
+NTK_API NTK_NODISCARD ntk_status ntk_feature_ridge_hold_out(ntk_feature_ridge *ridge, size_t n, const double *diag_reg,
+                                                            int absolute, double *mse);
+/* f(x) = Phi(x) coef, [n][outputs], of coef [count][outputs]. */
+NTK_API NTK_NODISCARD ntk_status ntk_feature_map_predict(const ntk_feature_map *map, const ntk_data *x, int64_t outputs,
+                                                         const double *coef, double *f);
+
 #ifdef __cplusplus
 }
 #endif

@@ -55,7 +55,7 @@ PyMODINIT_FUNC PyInit__core(void)
                    PyModule_AddFunctions(module, data_methods) != 0 ||
                    PyModule_AddFunctions(module, store_methods) != 0 ||
                    PyModule_AddFunctions(module, plan_methods) != 0 || !model_register(module) || !params_register(module) ||
-                   !train_register(module)))
+                   !train_register(module) || !features_register(module)))
         Py_CLEAR(module);
     return module;
 }

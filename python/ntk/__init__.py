@@ -37,8 +37,11 @@ _LAZY = {
     "NTKRegressor": "estimators",
     "NTKClassifier": "estimators",
     "NTKKernel": "gp_kernel",
+    "NTKFeatures": "features",
+    "NTKFeaturesRegressor": "features",
+    "NTKFeaturesClassifier": "features",
 }
-_LAZY_MODULES = ("datasets", "estimators", "gp_kernel", "lab", "plot")
+_LAZY_MODULES = ("datasets", "estimators", "features", "gp_kernel", "lab", "plot")
 
 
 def batch(kernel_fn, batch_size=0, device_count=-1, store_on_device=True):

@@ -37,5 +37,8 @@ __version__: str
 NTKRegressor: Any
 NTKClassifier: Any
 NTKKernel: Any
+NTKFeatures: Any
+NTKFeaturesRegressor: Any
+NTKFeaturesClassifier: Any
 
 def batch(kernel_fn: _F, batch_size: int = 0, device_count: int = -1, store_on_device: bool = True) -> _F: ...

@@ -209,6 +209,7 @@ static struct command commands[] = {
     {"eval|--net|fc(depth=1)" TRAIN "|--time|2|--json", false, ""},
     {"eval|--net|fc(depth=1)" TRAIN "|--diag-reg|0.01|--solver|cg|--rank|2", false, ""},
     {"eval|--net|fc(depth=1)" TRAIN "|--diag-reg|0.01|--solver|mixed", false, ""},
+    {"features|--net|fc(depth=1,b_std=0)" TRAIN "|--count|20|--diag-reg|0.01|--out|phi.npy", false, ""},
     {"eval|--net|fc(depth=1)" TRAIN "|--diag-reg|0.01|--solver|out-of-core|--loo", false, ""},
     {"eval|--net|fc(depth=1)" TRAIN "|--diag-reg|0.01|--solver|out-of-core|--kernel|f.h5", false, "hdf5"},
     {"plan|--net|fc(depth=1)" TRAIN, false, ""},
