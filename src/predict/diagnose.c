@@ -82,8 +82,11 @@ ntk_status ntk_model_own_leave_one_out(const ntk_model *m, double *mean, double 
     struct ntk_blas blas;
 
     NTK_TRY(ntk_model_check_left_out(m, "leave-one-out predictions"));
-    if (m->land)
-        return ntk_landmarks_leave_one_out(m, mean, var);
+    if (m->land) {
+        NTK_TRY(ntk_landmarks_leave_one_out(m, mean, var));
+        ntk_model_of_means(m, m->n, var);
+        return NTK_OK;
+    }
     NTK_TRY(ntk_model_solve(m));
     NTK_TRY(check_inverse(m, "leave-one-out predictions need"));
     inverse = ntk_alloc(m->ctx, (size_t)m->n, sizeof *inverse);

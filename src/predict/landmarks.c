@@ -581,7 +581,7 @@ static ntk_status fit(const ntk_model *m, const struct ntk_landmark_plan *p)
     struct ntk_landmarks *l = m->land;
 
     if (l->mean == 0)
-        NTK_TRY(mean_diagonal(m, &l->mean));
+        NTK_TRY(ntk_model_copies(m) > 1 ? ntk_model_mean_diagonal(m, NULL, &l->mean) : mean_diagonal(m, &l->mean));
     NTK_TRY(set_ridge(m));
     NTK_TRY(p->kept ? in_memory(m, p->kept) : by_equations(m));
     return set_alpha(m);

@@ -305,6 +305,36 @@ static void all_solvers_fit_them(void **state)
     forget(&b);
 }
 
+/* All samples are landmarks: the answer of all others. */
+static void landmarks_fit_them(void **state)
+{
+    struct both b = both_of(NTK_FLIP, false);
+    ntk_net *net = parse(DENSE);
+    ntk_fit_opts o = options(0.3);
+    double mean[M * C], want[M * C], var[M], variance[M], loo[N * C], left[N * C], spread[N], wide[N];
+    ntk_model *model, *exact;
+
+    (void)state;
+    o.posterior = NTK_POSTERIOR_NTKGP;
+    o.covariance = 1;
+    exact = fit(net, b.symmetric, y, &o);
+    o.solver = "landmarks";
+    o.landmarks = N;
+    model = fit(net, b.symmetric, y, &o);
+    assert_ok(ctx, ntk_model_predict(model, b.test, mean, var));
+    assert_ok(ctx, ntk_model_predict(exact, b.test, want, variance));
+    check_near(mean, want, M * C, 1e-5);
+    check_near(var, variance, M, 1e-5);
+    assert_ok(ctx, ntk_model_leave_one_out(model, loo, spread));
+    assert_ok(ctx, ntk_model_leave_one_out(exact, left, wide));
+    check_near(loo, left, N * C, 1e-4);
+    check_near(spread, wide, N, 0.5); /* a left-out landmark stays one: of the same size only */
+    ntk_model_free(model);
+    ntk_model_free(exact);
+    ntk_net_free(net);
+    forget(&b);
+}
+
 /* Predictions at copies are equal, and variances are those of their mean: that of all entries of the copies' covariance. */
 static void variances_are_of_means_over_copies(void **state)
 {
@@ -853,6 +883,7 @@ int main(void)
         cmocka_unit_test(tiles_are_put_together),
         cmocka_unit_test(fits_are_those_of_all_copies),
         cmocka_unit_test(all_solvers_fit_them),
+        cmocka_unit_test(landmarks_fit_them),
         cmocka_unit_test(variances_are_of_means_over_copies),
         cmocka_unit_test(leave_one_out_leaves_copies_out),
         cmocka_unit_test(likelihood_is_of_means),
