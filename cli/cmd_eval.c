@@ -151,6 +151,7 @@ static void print_json(struct json *j, const struct args *a, const char *net,
     json_number(j, "fit", r->fit);
     json_number(j, "predict", r->predict);
     json_close(j, '}');
+    ranks_say(j);
     json_samples(j, a, s);
     json_close(j, '}');
 }
@@ -411,8 +412,12 @@ static int evaluate_all(ntk_ctx *ctx, const struct args *a, struct samples *s, n
         code = evaluate(ctx, &w);
     for (size_t i = 0; i < a->n_nets * n_ridges && code == EXIT_OK; i++)
         w.r[i].load = start;
-    if (code == EXIT_OK)
+    if (code == EXIT_OK) {
+        ranks_count(ctx);
         print_results(a, s, n_ridges, w.r);
+        if (!a->json)
+            ranks_say(NULL);
+    }
     for (size_t i = 0; i < a->n_nets; i++) {
         ntk_model_free(models[i]);
         free(c[i]);

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * ranks.c - `mpirun -n R ntk ...`: the first process writes reports, notes and results, the others only why they failed, if
+ * it did not fail as well.
+ */
+#define _GNU_SOURCE /* memfd_create */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "cli.h"
+
+static struct {
+    int rank, ranks; /* as who started it says; of one: this process is alone */
+    int err;         /* standard error, where `said` stands in its place; -1 */
+    int said;
+    double sent;
+} process = {.ranks = 1, .err = -1, .said = -1};
+
+/* Open MPI, PMI of other starters, PMIx under Slurm. */
+static void find_ranks(void)
+{
+    static const char *const names[][2] = {{"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"},
+                                           {"PMI_RANK", "PMI_SIZE"},
+                                           {"PMIX_RANK", "SLURM_NTASKS"}};
+
+    for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
+        const char *rank = getenv(names[k][0]), *ranks = getenv(names[k][1]);
+
+        if (rank && ranks && atoi(ranks) > 1) {
+            process.rank = atoi(rank);
+            process.ranks = atoi(ranks);
+            return;
+        }
+    }
+}
+
+void ranks_begin(void)
+{
+    int null;
+
+    find_ranks();
+    if (process.rank == 0)
+        return;
+    null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    process.said = memfd_create("ntk", MFD_CLOEXEC);
+    process.err = fcntl(2, F_DUPFD_CLOEXEC, 3);
+    if (null >= 0)
+        dup2(null, 1);
+    if (process.said >= 0 && process.err >= 0)
+        dup2(process.said, 2);
+}
+
+bool ranks_lead(void) { return process.rank == 0; }
+
+static bool shares(const char *command)
+{
+    static const char *const names[] = {"kernel", "eval", "fit"};
+
+    for (size_t k = 0; k < sizeof names / sizeof *names; k++)
+        if (strcmp(command, names[k]) == 0)
+            return true;
+    return false;
+}
+
+int ranks_join(ntk_ctx *ctx, const char *command, struct args *a)
+{
+    if (process.ranks == 1)
+        return EXIT_OK;
+    a->quiet = a->quiet || process.rank > 0;
+    if (!shares(command) || a->info || a->verify || a->mend)
+        return usage("%d processes were started: kernel, eval and fit share their work, '%s' runs in one", process.ranks, command);
+    if (strcmp(command, "kernel") == 0 && !a->kernel && !(a->out && ends_with(a->out, ".h5")))
+        return usage("%d processes write a kernel to a store: --out must end with .h5", process.ranks);
+    if (strcmp(command, "kernel") == 0 && a->kernel && a->out)
+        return usage("%d processes write a kernel to a store: leave --out out, and read it with one process", process.ranks);
+    TRY(ctx, ntk_ctx_join(ctx, NULL));
+    report_start(ctx, command, a->quiet);
+    if (strcmp(command, "kernel") != 0 && !a->solver)
+        a->solver = "scalapack";
+    note("%d ranks of %d threads", ntk_ctx_ranks(ctx), ntk_ctx_threads(ctx));
+    return EXIT_OK;
+}
+
+void ranks_count(ntk_ctx *ctx)
+{
+    if (process.ranks > 1)
+        process.sent = ntk_ctx_sent(ctx);
+}
+
+void ranks_say(struct json *j)
+{
+    if (process.ranks > 1 && j) {
+        json_integer(j, "ranks", process.ranks);
+        json_number(j, "sent_bytes", process.sent);
+    } else if (process.ranks > 1) {
+        note("%d ranks sent %.0f bytes", process.ranks, process.sent);
+    }
+}
+
+/* A failure that all ranks have was said by the first one, which has ended the others by then. */
+static void say_failure(void)
+{
+    char text[4000];
+    ssize_t n;
+
+    if (process.err < 0)
+        return;
+    signal(SIGTERM, SIG_DFL);
+    sleep(2);
+    fflush(stderr);
+    n = pread(process.said, text, sizeof text, 0);
+    dprintf(process.err, "ntk: rank %d of %d: %.*s", process.rank, process.ranks, n > 0 ? (int)n : 0, text);
+}
+
+void ranks_end(ntk_ctx *ctx, int code)
+{
+    if (process.ranks == 1)
+        return;
+    if (code != EXIT_OK && !(ctx && ntk_ctx_ranks(ctx) > 1 && ntk_ctx_agreed(ctx))) {
+        fflush(stdout);
+        say_failure();
+    }
+    if (ctx && ntk_ctx_ranks(ctx) > 1)
+        ntk_ctx_leave(ctx, code);
+}
