@@ -9,9 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cli.h"
+
+#define PATIENCE 2 /* seconds */
 
 static struct {
     int rank, ranks; /* as who started it says; of one: this process is alone */
@@ -56,15 +59,13 @@ void ranks_begin(void)
 
 bool ranks_lead(void) { return process.rank == 0; }
 
-static bool shares(const char *command)
+static bool is_one_of(const char *name, const char *a, const char *b, const char *c)
 {
-    static const char *const names[] = {"kernel", "eval", "fit"};
-
-    for (size_t k = 0; k < sizeof names / sizeof *names; k++)
-        if (strcmp(command, names[k]) == 0)
-            return true;
-    return false;
+    return strcmp(name, a) == 0 || strcmp(name, b) == 0 || strcmp(name, c) == 0;
 }
+
+static bool shares(const char *command) { return is_one_of(command, "kernel", "eval", "fit"); }
+static bool takes_products(const char *solver) { return is_one_of(solver, "scalapack", "cg", "lanczos"); }
 
 int ranks_join(ntk_ctx *ctx, const char *command, struct args *a)
 {
@@ -77,6 +78,8 @@ int ranks_join(ntk_ctx *ctx, const char *command, struct args *a)
         return usage("%d processes write a kernel to a store: --out must end with .h5", process.ranks);
     if (strcmp(command, "kernel") == 0 && a->kernel && a->out)
         return usage("%d processes write a kernel to a store: leave --out out, and read it with one process", process.ranks);
+    if (a->solver && !takes_products(a->solver))
+        return usage("%d processes solve by scalapack (default), cg or lanczos, got --solver %s", process.ranks, a->solver);
     TRY(ctx, ntk_ctx_join(ctx, NULL));
     report_start(ctx, command, a->quiet);
     if (strcmp(command, "kernel") != 0 && !a->solver)
@@ -107,23 +110,32 @@ static void say_failure(void)
     char text[4000];
     ssize_t n;
 
-    if (process.err < 0)
-        return;
     signal(SIGTERM, SIG_DFL);
-    sleep(2);
+    sleep(PATIENCE);
     fflush(stderr);
     n = pread(process.said, text, sizeof text, 0);
     dprintf(process.err, "ntk: rank %d of %d: %.*s", process.rank, process.ranks, n > 0 ? (int)n : 0, text);
 }
 
+/* Who starts processes ends all when one fails, and may not have read by then what was said. */
+static void let_read(void)
+{
+    const struct timespec pause = {.tv_nsec = 300000000};
+
+    fflush(stdout);
+    nanosleep(&pause, NULL);
+}
+
 void ranks_end(ntk_ctx *ctx, int code)
 {
+    const bool joined = ctx && ntk_ctx_ranks(ctx) > 1;
+
     if (process.ranks == 1)
         return;
-    if (code != EXIT_OK && !(ctx && ntk_ctx_ranks(ctx) > 1 && ntk_ctx_agreed(ctx))) {
-        fflush(stdout);
+    if (code != EXIT_OK && process.err >= 0 && !(joined && ntk_ctx_agreed(ctx)))
         say_failure();
-    }
-    if (ctx && ntk_ctx_ranks(ctx) > 1)
+    if (code != EXIT_OK)
+        let_read();
+    if (joined)
         ntk_ctx_leave(ctx, code);
 }

@@ -108,8 +108,8 @@ NTK_API int ntk_ctx_threads(const ntk_ctx *ctx);
  * functions with the same arguments. Kernels in stores, fits and predictions are then shared work; the rest each does for
  * itself. docs/howto/cluster.md. */
 /* Collective: all processes of a communicator become ranks of it. communicator: a pointer to an MPI_Comm, or NULL for
- * MPI_COMM_WORLD; MPI is begun if it was not. Unless threads were set, the processors of a host are its ranks' in equal
- * parts. NTK_ENOTSUP in a build without MPI. */
+ * MPI_COMM_WORLD; MPI is begun if it was not. Unless they were set before, threads and the bound on memory
+ * are equal parts of what the host has. NTK_ENOTSUP in a build without MPI. */
 NTK_API NTK_NODISCARD ntk_status ntk_ctx_join(ntk_ctx *ctx, void *communicator);
 /* 0 of 1 for a context that did not join. */
 NTK_API int ntk_ctx_rank(const ntk_ctx *ctx);

@@ -78,8 +78,8 @@ static ntk_status differs(ntk_ctx *ctx, const int *flags, const char *own, const
             break;
     list(ntk_n_ranks(ctx), flags, &t);
     status = ntk_fail(ctx, NTK_EINVAL,
-                      "here '%.*s', on rank 0 '%.*s': all ranks must have the same data, nets and options. Not those of rank 0 "
-                      "has: %s",
+                      "here '%.*s', on rank 0 '%.*s': all ranks must have the same data, nets, options and version; others than "
+                      "rank 0 has %s",
                       (int)strcspn(own, "\n"), own, (int)strcspn(leader, "\n"), leader, t.failed ? "a rank" : t.s);
     free(t.s);
     return status;

@@ -227,8 +227,9 @@ static ntk_status begin(ntk_ctx *ctx)
                : ntk_fail(ctx, NTK_ENOTSUP, "MPI was begun so that one thread may call it; it must be MPI_THREAD_SERIALIZED");
 }
 
-/* Processors of a host are its ranks' in equal parts. One that is bound to fewer has those. */
-static void share_threads(ntk_ctx *ctx, MPI_Comm comm)
+/* Processors and memory of a host are its ranks' in equal parts, where nothing was asked for. One that is bound to fewer has
+ * those. */
+static void share_host(ntk_ctx *ctx, MPI_Comm comm)
 {
     const int processors = (int)sysconf(_SC_NPROCESSORS_ONLN);
     MPI_Comm host;
@@ -238,6 +239,10 @@ static void share_threads(ntk_ctx *ctx, MPI_Comm comm)
     MPI_Comm_size(host, &here);
     MPI_Comm_free(&host);
     most = processors / here > 1 ? processors / here : 1;
+    if (!ctx->memory && here > 1)
+        ntk_ctx_set_memory(ctx, ntk_ctx_memory(ctx) / (size_t)here);
+    if (ctx->threads_asked || getenv("OMP_NUM_THREADS"))
+        return;
     if (ctx->threads < most)
         ntk_log(ctx, 0, "each rank may use %d of the host's %d processors; %d would be its share: see mpirun --bind-to none",
                 ctx->threads, processors, most);
@@ -259,8 +264,7 @@ ntk_status ntk_ctx_join(ntk_ctx *ctx, void *communicator)
     MPI_Comm_rank(m->comm, &m->base.rank);
     MPI_Comm_size(m->comm, &m->base.ranks);
     ctx->ranks = &m->base;
-    if (!ctx->threads_asked && !getenv("OMP_NUM_THREADS"))
-        share_threads(ctx, m->comm);
+    share_host(ctx, m->comm);
     return NTK_OK;
 }
 
