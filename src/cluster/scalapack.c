@@ -68,7 +68,8 @@ struct scalapack {
     struct ntk_solver base;
     struct dealt rows, columns;
     int context, desc[DESC];
-    double *a; /* [columns.local][rows.local], column-major: L, where it has been made */
+    double *a; /* [columns.local][rows.local], column-major: L, once it has been made */
+    bool made;
     size_t bytes;
 };
 
@@ -224,7 +225,7 @@ static ntk_status compute(struct scalapack *c, const ntk_kernel *kernel, const n
     return status;
 }
 
-/* From any other operator, which every rank reads: of entries (i, j), j >= i, those of its own (j, i). */
+/* From an operator that has entries, which every rank reads: of entries (i, j), j >= i, those of its own (j, i). */
 static void put_of_all(void *to, const ntk_block *b, ntk_dtype dtype)
 {
     const struct scalapack *c = to;
@@ -234,6 +235,30 @@ static void put_of_all(void *to, const ntk_block *b, ntk_dtype dtype)
             if (has(&c->rows, b->j0 + j) && b->j0 + j >= b->i0 + i)
                 *entry(c, local_of(&c->rows, b->j0 + j), local_of(&c->columns, b->i0 + i)) =
                     ntk_number(b->k, dtype, (size_t)(i * b->ld + j));
+}
+
+#define PANEL 64
+
+/* From one that has none, by products with unit vectors. */
+static ntk_status multiply(struct scalapack *c)
+{
+    const int64_t n = c->rows.n, most = n < PANEL ? n : PANEL;
+    double *x = ntk_alloc(c->base.ctx, (size_t)(2 * most * n), sizeof *x), *columns = x + most * n;
+    ntk_status status = ntk_ranks_agree(c->base.ctx, x ? NTK_OK : NTK_ENOMEM);
+
+    for (int64_t first = 0; first < n && status == NTK_OK; first += most) {
+        const int64_t m = ntk_least(most, n - first);
+
+        memset(x, 0, (size_t)(m * n) * sizeof *x);
+        for (int64_t k = 0; k < m; k++)
+            x[k * n + first + k] = 1;
+        status = ntk_solver_multiply(&c->base, m, x, columns);
+        for (int64_t k = 0; k < m && status == NTK_OK; k++)
+            for (int64_t i = 0; i < c->rows.local && has(&c->columns, first + k); i++)
+                *entry(c, i, local_of(&c->columns, first + k)) = columns[k * n + place(&c->rows, i)];
+    }
+    free(x);
+    return status;
 }
 
 static ntk_status read(struct scalapack *c)
@@ -246,6 +271,8 @@ static ntk_status read(struct scalapack *c)
     memset(c->a, 0, c->bytes);
     if (ntk_operator_is_shared(c->base.k, &kernel, &x))
         status = compute(c, kernel, x);
+    else if (!c->base.k->class->stream)
+        status = multiply(c);
     else
         status = ntk_operator_read_one(c->base.k, c->base.which, (struct ntk_taker){put_of_all, c}, c->bytes, what);
     return ntk_ranks_agree(c->base.ctx, status);
@@ -298,9 +325,15 @@ static ntk_status factor(struct ntk_solver *s, char *how, size_t size)
     struct scalapack *c = own(s);
     double largest = 0, least = (double)INFINITY, *d = ntk_alloc(s->ctx, (size_t)s->n, sizeof *d);
     int info = 0;
+    ntk_status status = ntk_ranks_agree(s->ctx, d ? NTK_OK : NTK_ENOMEM);
 
-    NTK_TRY(ntk_ranks_agree(s->ctx, d ? NTK_OK : NTK_ENOMEM));
-    NTK_TRY(read(c));
+    c->made = false;
+    if (status == NTK_OK)
+        status = read(c);
+    if (status != NTK_OK) {
+        free(d);
+        return status;
+    }
     diagonal_of_all(c, d);
     for (int64_t i = 0; i < s->n; i++) {
         largest = fmax(largest, d[i]);
@@ -316,7 +349,19 @@ static ntk_status factor(struct ntk_solver *s, char *how, size_t size)
         return NTK_OK;
     }
     NTK_TRY(check_pivots(c, largest + least, how, size));
+    c->made = !*how;
     return *how ? NTK_OK : ntk_progress(s->ctx, "factorisations", 1, 1);
+}
+
+/* What came back from a file came without. */
+static ntk_status need_factor(struct ntk_solver *s)
+{
+    char how[200] = "";
+
+    if (own(s)->made)
+        return NTK_OK;
+    NTK_TRY(factor(s, how, sizeof how));
+    return *how ? ntk_fail(s->ctx, NTK_ENUMERIC, "the kernel matrix is not positive definite: %s", how) : NTK_OK;
 }
 
 /* ---- right-hand sides: dealt, worked on, gathered */
@@ -351,9 +396,11 @@ static ntk_status apply(struct ntk_solver *s, work_fn *work, int64_t m, double *
     const int width = m < c->columns.block ? (int)m : c->columns.block;
     const struct dealt columns = deal((int)m, width, c->columns.processes, c->columns.mine);
     const size_t numbers = (size_t)columns.local * (size_t)c->rows.local;
-    double *b = ntk_alloc(s->ctx, numbers, sizeof *b);
+    double *b;
     int desc[DESC], info;
 
+    NTK_TRY(need_factor(s));
+    b = ntk_alloc(s->ctx, numbers, sizeof *b);
     NTK_TRY(ntk_ranks_agree(s->ctx, b ? NTK_OK : NTK_ENOMEM));
     descinit_(desc, &c->rows.n, &columns.n, &c->rows.block, &width, &zero, &zero, &c->context, &c->desc[8], &info);
     for (int64_t k = 0; k < columns.local; k++)
@@ -375,8 +422,10 @@ static ntk_status half(struct ntk_solver *s, int64_t m, double *x) { return appl
 
 static ntk_status log_determinant(struct ntk_solver *s, double *value)
 {
-    double *d = ntk_alloc(s->ctx, (size_t)s->n, sizeof *d);
+    double *d;
 
+    NTK_TRY(need_factor(s));
+    d = ntk_alloc(s->ctx, (size_t)s->n, sizeof *d);
     NTK_TRY(ntk_ranks_agree(s->ctx, d ? NTK_OK : NTK_ENOMEM));
     diagonal_of_all(own(s), d);
     *value = 0;
