@@ -343,6 +343,8 @@ static int evaluate(ntk_ctx *ctx, struct work *w)
     ntk_status status;
 
     STEP(options(w));
+    if (ntk_ctx_ranks(ctx) > 1) /* of which none keeps the matrix */
+        w->o.keep = 0;
     for (size_t i = 0; i < w->a->n_nets; i++) {
         size_t one;
 

@@ -5,6 +5,7 @@
  */
 #define _GNU_SOURCE /* memfd_create */
 #include <fcntl.h>
+#include <math.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -80,6 +81,9 @@ int ranks_join(ntk_ctx *ctx, const char *command, struct args *a)
         return usage("%d processes write a kernel to a store: leave --out out, and read it with one process", process.ranks);
     if (a->solver && !takes_products(a->solver))
         return usage("%d processes solve by scalapack (default), cg or lanczos, got --solver %s", process.ranks, a->solver);
+    if (a->leave_one_out || ridge_is_chosen(a) || !isinf(a->time))
+        return usage("%d processes have no leave-one-out, which --loo and --diag-reg auto need, and no --time: take one",
+                     process.ranks);
     TRY(ctx, ntk_ctx_join(ctx, NULL));
     report_start(ctx, command, a->quiet);
     if (strcmp(command, "kernel") != 0 && !a->solver)

@@ -41,10 +41,10 @@ struct ntk_ranks {
     _Atomic int64_t sent;   /* bytes that came from, or went to, this rank and are counted here; none is counted twice */
 };
 
-static inline int ntk_rank(const ntk_ctx *ctx) { return ctx->ranks ? ctx->ranks->rank : 0; }
-static inline int ntk_n_ranks(const ntk_ctx *ctx) { return ctx->ranks ? ctx->ranks->ranks : 1; }
+static inline int ntk_rank(const ntk_ctx *c) { return c->ranks ? c->ranks->rank : 0; }
+static inline int ntk_n_ranks(const ntk_ctx *c) { return c->ranks ? c->ranks->ranks : 1; }
 /* Whether job number k of a fixed order is this rank's. */
-static inline bool ntk_rank_has(const ntk_ctx *ctx, int64_t k) { return k % ntk_n_ranks(ctx) == ntk_rank(ctx); }
+static inline bool ntk_rank_has(const ntk_ctx *c, int64_t k) { return k % ntk_n_ranks(c) == ntk_rank(c); }
 
 ntk_status ntk_ranks_agree(ntk_ctx *ctx, ntk_status status);
 void ntk_ranks_broadcast(ntk_ctx *ctx, void *x, size_t bytes);

@@ -49,8 +49,7 @@ struct computing {
     struct of_ranks *o;
     size_t k;
     struct ntk_store_tile t;
-    ntk_dtype dtype; /* of `to` */
-    void *to;        /* [b][b] */
+    void *to; /* [b][b] */
     ntk_progress_fn *progress;
     void *user;
     int64_t done;
@@ -60,7 +59,7 @@ struct computing {
 static int put(const ntk_block *b, void *user)
 {
     const struct computing *c = user;
-    const struct ntk_view from = ntk_view_of(b, c->o->base.dtype), to = {c->to, c->dtype, c->o->squares.b1};
+    const struct ntk_view from = ntk_view_of(b, c->o->base.dtype), to = {c->to, c->o->base.dtype, c->o->squares.b1};
 
     if (b->output != c->k)
         return 0;
@@ -80,6 +79,14 @@ static ntk_status compute_square(struct computing *c, struct ntk_job job, int64_
     job.j0 = c->t.i0;
     job.nj = c->t.ni;
     return ntk_run(&job, put, c);
+}
+
+/* Of float64 numbers, float32 ones. */
+static void narrow(const struct ntk_store_tile *t, int64_t b, const double *from, float *to)
+{
+    for (int64_t i = 0; i < t->ni; i++)
+        for (int64_t j = 0; j < t->nj; j++)
+            to[i * b + j] = (float)from[i * b + j];
 }
 
 /* Progress is that of this rank's squares. */
@@ -144,11 +151,11 @@ static void multiply_square(const struct product *p, const struct ntk_store_tile
 
 /* ---- own squares, from where they are */
 
-/* visit NULL: they are computed into their places. */
 static ntk_status go_through(struct of_ranks *o, size_t k, const struct product *p, void *work)
 {
     ntk_ctx *ctx = o->base.ctx;
-    struct computing c = {.o = o, .k = k, .dtype = kept_dtype(o), .progress = ctx->progress, .user = ctx->progress_user};
+    struct computing c = {.o = o, .k = k, .progress = ctx->progress, .user = ctx->progress_user};
+    const ntk_dtype dtype = kept_dtype(o);
     const bool there = o->kept == (int64_t)k;
     struct ntk_job job;
     ntk_status status = NTK_OK;
@@ -158,13 +165,15 @@ static ntk_status go_through(struct of_ranks *o, size_t k, const struct product 
     if (!there && c.progress)
         ntk_ctx_set_progress(ctx, tell, &c);
     for (int64_t t = ntk_rank(ctx); t < o->squares.tiles && status == NTK_OK; t += ntk_n_ranks(ctx), c.done++) {
-        void *tile = o->tiles ? o->tiles + (size_t)c.done * square(o) * c.dtype : work;
+        void *tile = o->tiles ? o->tiles + (size_t)c.done * square(o) * dtype : work;
         const struct ntk_store_tile at = ntk_store_tile_at(&o->squares, t);
 
         if (!there)
-            status = compute_square(&c, job, t, tile);
-        if (status == NTK_OK && p)
-            multiply_square(p, &at, c.dtype, tile);
+            status = compute_square(&c, job, t, dtype == o->base.dtype ? tile : work);
+        if (status == NTK_OK && !there && dtype != o->base.dtype)
+            narrow(&at, o->squares.b1, work, tile);
+        if (status == NTK_OK)
+            multiply_square(p, &at, dtype, tile);
         if (status == NTK_OK)
             status = ntk_poll(ctx);
     }
@@ -177,10 +186,10 @@ static ntk_status go_through(struct of_ranks *o, size_t k, const struct product 
     return status;
 }
 
-/* What all of them have room for: three quarters of what is left. */
-static enum keeping room_for(const struct of_ranks *o)
+/* What this one has room for: three quarters of what is left beside the computation. */
+static enum keeping room_for(const struct of_ranks *o, size_t computing)
 {
-    const size_t memory = ntk_ctx_memory(o->base.ctx), held = o->base.ctx->memory ? o->base.ctx->held : 0;
+    const size_t memory = ntk_ctx_memory(o->base.ctx), held = computing + (o->base.ctx->memory ? o->base.ctx->held : 0);
     const double left = memory > held ? (double)(memory - held) / 4 * 3 : 0;
 
     return bytes_of(o, o->base.dtype) <= left ? ALL : bytes_of(o, NTK_F32) <= left ? SINGLE : NOTHING;
@@ -189,10 +198,15 @@ static enum keeping room_for(const struct of_ranks *o)
 static ntk_status keep(struct of_ranks *o)
 {
     ntk_ctx *ctx = o->base.ctx;
-    const enum keeping mine = room_for(o);
-    double enough[2] = {mine >= SINGLE, mine == ALL};
-    ntk_status status = NTK_OK;
+    enum keeping mine;
+    double enough[2];
+    size_t computing = 0;
+    ntk_status status = ntk_ranks_agree(ctx, ntk_operator_scratch(o->alone, &computing));
 
+    NTK_TRY(status);
+    mine = room_for(o, computing);
+    enough[0] = mine >= SINGLE;
+    enough[1] = mine == ALL;
     ntk_ranks_sum(ctx, 2, enough);
     o->keeping = enough[1] == ntk_n_ranks(ctx) ? ALL : enough[0] == ntk_n_ranks(ctx) ? SINGLE : NOTHING;
     if (o->keeping == NOTHING)
@@ -220,9 +234,8 @@ static ntk_status apply(struct ntk_operator *base, size_t k, int64_t m, const do
         NTK_TRY(keep(o));
     NTK_TRY(ntk_isa_resolve(base->ctx));
     p.sums = ntk_alloc(base->ctx, (size_t)(pieces * m * (o->squares.b1 + PIECE)), sizeof *p.sums);
-    if (!o->tiles)
-        work = ntk_alloc(base->ctx, square(o), kept_dtype(o));
-    if (!p.sums || (!o->tiles && !work))
+    work = ntk_alloc(base->ctx, square(o), base->dtype);
+    if (!p.sums || !work)
         status = NTK_ENOMEM;
     memset(out, 0, (size_t)(m * base->n) * sizeof *out);
     if (status == NTK_OK)
