@@ -55,12 +55,15 @@ ip link set ntk-b0 up
 ip netns exec ntk-bench ip addr add 10.213.7.2/24 dev ntk-b1
 ip netns exec ntk-bench ip link set ntk-b1 up
 ip netns exec ntk-bench ip link set lo up
+# mpirun's own connections, too, lead through the devices.
+export PMIX_MCA_ptl_tcp_if_include=10.213.7.0/24 PMIX_MCA_ptl_tcp_remote_connections=1
 tcp() {
-    mpirun --oversubscribe --bind-to none --mca btl tcp,self --mca btl_tcp_if_include ntk-b0,ntk-b1 \
-        --mca oob_tcp_if_include ntk-b0,ntk-b1 -n 1 "$@" : -n 1 ip netns exec ntk-bench "$@"
+    mpirun --oversubscribe --bind-to none --mca btl tcp,self --mca btl_tcp_if_include 10.213.7.0/24 \
+        -n 1 "$@" : -n 1 ip netns exec ntk-bench "$@"
 }
-if timeout 60 mpirun --oversubscribe --mca btl tcp,self --mca btl_tcp_if_include ntk-b0,ntk-b1 -n 1 true : -n 1 ip netns exec ntk-bench true; then
-    line "2 ranks in two network namespaces" "$(seconds tcp "$ntk" "$@" --threads 1)" "$two"
+apart=$(seconds tcp "$ntk" "$@" --threads 1 2>err || true)
+if [ -n "$apart" ]; then
+    line "2 ranks in two network namespaces" "$apart" "$two"
 else
-    echo "network namespaces: skipped, mpirun does not start processes there"
+    echo "network namespaces: skipped, the ranks do not find each other there: $(grep -v '^-*$' err | head -n 1)"
 fi
