@@ -302,6 +302,9 @@ static int own_number(const struct args *a, const struct samples *s, const char 
 
 static int own_numbers(const struct args *a, const struct samples *s, ntk_fit_opts *o)
 {
+    if (!s->train) /* samples that are only planned */
+        return a->weights || a->noise ? usage("--%s is of data: --train is a number, or missing", a->weights ? "weights" : "noise")
+                                      : EXIT_OK;
     STEP(own_number(a, s, "weights", a->weights, NTK_PART_WEIGHTS, &o->weights));
     return own_number(a, s, "noise", a->noise, NTK_PART_NOISE, &o->noise);
 }
@@ -336,6 +339,9 @@ int fit_options(const struct args *a, const struct samples *s, ntk_fit_opts *o)
     o->solver = a->solver;
     o->tolerance = a->tolerance;
     o->rank = a->rank;
+    o->triangle = a->triangle;
+    o->checkpoint = a->checkpoint;
     o->store = a->kernel;
+    o->scratch = a->scratch;
     return own_numbers(a, s, o);
 }

@@ -169,7 +169,8 @@ typedef void ntk_log_fn(int level, const char *text, void *user);
 NTK_API void ntk_ctx_set_log(ntk_ctx *ctx, ntk_log_fn *fn, void *user);
 
 /* Called from time to time by long work, from one thread at a time: done and total in units of
- * `what` ("tiles", "rows", ...); also between, to ask, with what it was told before or, where nothing is counted,
+ * `what` ("tiles", "rows", ...; what stands there after a comma says how far it is in words, and changes from call to
+ * call: "digits of the solution, step 12, residual 3.1e-02"); also between, to ask, with what it was told before or, where nothing is counted,
  * "preparations". It must not compute with this library, in any context; another context does not wait for it. A
  * result other than 0 cancels the work with NTK_ECANCEL, within a second or two; but an eigen-decomposition is one
  * call of LAPACK, whose time is said (level 0) before it if it may be more than 2 s. */
@@ -630,6 +631,18 @@ typedef struct ntk_fit_opts {
                                  * last digits */
     int64_t rank;               /* of the preconditioner of "cg"; 0 (default): a tenth of n, at most 1,000, above 60,000
                                  * samples 2,000 */
+    const char *scratch;        /* the folder for the factor of "out-of-core", 4 n^2 bytes. NULL (default): with a store,
+                                 * beside it; else, for a file that is gone with the model, what the environment variable
+                                 * TMPDIR names, or /var/tmp. Copied */
+    const char *triangle;       /* how "cg" keeps the kernel matrix, of which it needs half: "float64" (4 n^2 bytes), "float32"
+                                 * (2 n^2), "int16" (n^2; an entry K_ij is off by at most 1.5e-5 sqrt(K_ii K_jj)), "none": not
+                                 * at all, each step computes or reads its entries. A constant. NULL (default): the best that
+                                 * memory holds. What is not float64 is said */
+    const char *checkpoint;     /* a file in which "cg" keeps its solutions so far, so that a fit that was interrupted, or
+                                 * killed, goes on from there when it is done again; it is removed at the end of the fit. One of
+                                 * another net or other samples is refused (NTK_EINVAL); of another ridge or other targets it is
+                                 * where the solution begins. NULL (default): with `store` the same name with ".cg" at its end,
+                                 * else none */
 } ntk_fit_opts;
 /* As diag_reg: the best of the NTK_RIDGES values of ntk_ridge_grid by ntk_model_ridges' leave-one-out error, of equal ones
  * (to 1e-10 of it) the largest. Relative, whatever diag_reg_absolute is. */
@@ -654,6 +667,8 @@ NTK_API NTK_NODISCARD ntk_status ntk_model_fit(ntk_ctx *ctx, const ntk_net *net,
 NTK_API void ntk_model_free(ntk_model *model);
 /* The names of all solvers, with commas between. */
 NTK_API const char *ntk_solver_names(void);
+/* 1: models that are solved by the one of that name have ntk_model_leave_one_out, and ntk_model_ridges' errors. */
+NTK_API int ntk_solver_has_leave_one_out(const char *solver);
 /* Fits again. y, [n][outputs], NULL: the targets stay (and outputs is ignored). opts NULL: all as it is; else these
  * options are its new ones: posterior, dtype, store and covariance as they were, and samples of weight 0 the same (weights
  * and noise are of all samples, those too). New targets need the factor only. Another diag_reg, weights or noise need the
@@ -727,7 +742,7 @@ NTK_API NTK_NODISCARD ntk_status ntk_model_predict(const ntk_model *model, const
 NTK_API NTK_NODISCARD ntk_status ntk_model_covariance(const ntk_model *model, const ntk_data *x,
                                                       double *mean, double *cov);
 
-/* Gradient flow on the squared loss from f_0 (needs opts.finite_time): predictions at n_times
+/* Gradient flow on the squared loss from f_0 (t < INFINITY needs opts.finite_time): predictions at n_times
  * times t >= 0 (INFINITY allowed), f_t(z) = f_0(z) - K(z,X) (K + r)^-1 (1 - e^{-(K+r)t}) (f_0(X)-y)
  * with r the ridge that diag_reg adds (flow of the loss + r/2 |theta - theta_0|^2). Directions whose
  * eigenvalues are rounding error do not move (ntk_spectral_decompose; a warning counts them when the
@@ -771,6 +786,19 @@ typedef struct ntk_spectrum {
 NTK_API void ntk_spectrum_init_sized(ntk_spectrum *s, size_t size);
 static inline void ntk_spectrum_init(ntk_spectrum *s) { ntk_spectrum_init_sized(s, sizeof *s); }
 NTK_API NTK_NODISCARD ntk_status ntk_model_spectrum(const ntk_model *model, ntk_spectrum *spectrum);
+
+/* How a model was solved. ntk_fit_report_init before. */
+typedef struct ntk_fit_report {
+    size_t size;                 /* of the struct: ntk_fit_report_init */
+    const char *solver;          /* its name */
+    int64_t iterations;          /* of solvers that iterate: most of one output; -1: it does not */
+    double residual;             /* the same: largest |y - (K + r) alpha| / |y| of an output; else NAN */
+    int estimates;               /* 1: ntk_model_evidence is an estimate, and takes as long as a fit or longer */
+    double log_likelihood_error; /* once ntk_model_evidence was asked for one: its standard error; else NAN */
+} ntk_fit_report;
+NTK_API void ntk_fit_report_init_sized(ntk_fit_report *r, size_t size);
+static inline void ntk_fit_report_init(ntk_fit_report *r) { ntk_fit_report_init_sized(r, sizeof *r); }
+NTK_API NTK_NODISCARD ntk_status ntk_model_report(const ntk_model *model, ntk_fit_report *report);
 /* All n eigenvalues of K + r, ascending (needs opts.finite_time). */
 NTK_API NTK_NODISCARD ntk_status ntk_model_eigenvalues(const ntk_model *model, double *values);
 
@@ -810,6 +838,75 @@ NTK_API NTK_NODISCARD ntk_status ntk_model_predict_matrix(const ntk_model *model
                                                           const double *times, size_t n_times,
                                                           const double *f0_train, const double *f0_test,
                                                           double *mean, double *cov);
+
+/* ----------------------------------------------------------------------------------- plans */
+
+/* What a fit, and predictions, will take, by each solver: pairs of samples, operations, memory, disk, and the time that
+ * follows from rates measured on this machine. docs/howto/plan.md has the formulas. */
+typedef struct ntk_plan ntk_plan;
+/* ntk_plan_opts_init fills in the defaults. */
+typedef struct ntk_plan_opts {
+    size_t size;       /* of the struct: ntk_plan_opts_init */
+    int64_t n, m;      /* samples to train on, 1 or more (0, the default: those of x), and to predict at, 0 (default) or more */
+    int64_t outputs;   /* columns of targets, 1 (default) or more */
+    const ntk_data *x; /* the training samples, or some like them, whose kernel is timed, and whose side values count; NULL
+                        * (default): standard normal ones */
+    int64_t rates;     /* 1 (default): measure, in half a second; 0: do not, and times are NAN */
+    const ntk_plan *like; /* a plan of the same net, shape, dtype and threads, whose rates are taken; NULL (default): none */
+    int64_t ranks;     /* processes that share the pairs, each on such a machine; default 1 */
+    double disk;       /* bytes that a disk writes, or reads, in a second; default 5e8 */
+} ntk_plan_opts;
+NTK_API void ntk_plan_opts_init_sized(ntk_plan_opts *opts, size_t size);
+static inline void ntk_plan_opts_init(ntk_plan_opts *opts) { ntk_plan_opts_init_sized(opts, sizeof *opts); }
+
+/* Of net for samples of a shape, with the options of a fit (NULL: the defaults); its store need not be there. NTK_EINVAL if
+ * numbers are not such, or x is of another shape; errors of ntk_kernel_new. */
+NTK_API NTK_NODISCARD ntk_status ntk_plan_new(ntk_ctx *ctx, const ntk_net *net, ntk_shape shape, const ntk_fit_opts *fit,
+                                              const ntk_plan_opts *opts, ntk_plan **plan);
+NTK_API void ntk_plan_free(ntk_plan *plan);
+
+/* What does not depend on the solver. Texts belong to the plan. */
+typedef struct ntk_plan_info {
+    size_t size;              /* of the struct: ntk_plan_info_init */
+    double pairs, pairs_test; /* n (n + 1) / 2 and m n, each with all kernels that the fit needs */
+    double positions;         /* of a pair, that activations compute (ntk_kernel_positions); 0: samples without positions, */
+    double features;          /* whose pair begins with a product of so many numbers */
+    double pair_seconds;      /* of a pair, on all threads, in tiles of many */
+    double rate_f32, rate_f64; /* floating-point operations a second of large factorisations, on all threads */
+    double rate_products, rate_vector; /* bytes a second of half a float32 matrix, in products with up to 12 targets, with one */
+    double store_bytes;       /* of a file with these matrices (ntk_store_open) */
+    double samples_bytes;     /* of all samples, in the fit's dtype: they count beside what a fit needs */
+    size_t memory;            /* bytes that a fit may have now: the context's bound without what is held, and these samples */
+    int64_t chosen;           /* the row of the solver that such a fit takes */
+    const char *reason;       /* why, or that it does not fit into memory, and what would */
+} ntk_plan_info;
+NTK_API void ntk_plan_info_init_sized(ntk_plan_info *info, size_t size);
+static inline void ntk_plan_info_init(ntk_plan_info *info) { ntk_plan_info_init_sized(info, sizeof *info); }
+NTK_API NTK_NODISCARD ntk_status ntk_plan_about(const ntk_plan *plan, ntk_plan_info *info);
+
+/* A solver. Operations and bytes are of the solution alone, without the kernel's. */
+typedef struct ntk_plan_row {
+    size_t size;        /* of the struct: ntk_plan_row_init */
+    const char *solver; /* its name; belongs to the library */
+    size_t bytes;       /* of memory at least, as ntk_model_bytes; of each rank, where ranks share it */
+    size_t kept;        /* and more, where there is room, so that the kernel is computed once */
+    int64_t fits;       /* 1: what is needed at least is there */
+    int64_t steps;      /* iterations that are assumed; 0: it has none */
+    const char *assumed; /* of what that is: "5 steps of refinement"; "" */
+    double passes;      /* over all pairs: 1, or as often as the kernel is computed again */
+    double f32, f64;    /* floating-point operations */
+    double products, vector; /* bytes of half a matrix that products pass over, with all targets and with one vector */
+    double files;       /* bytes on disk, and */
+    double written;     /* bytes that are written and read there */
+    double kernel_seconds, solve_seconds, predict_seconds;
+    double seconds;     /* their sum */
+} ntk_plan_row;
+NTK_API void ntk_plan_row_init_sized(ntk_plan_row *row, size_t size);
+static inline void ntk_plan_row_init(ntk_plan_row *row) { ntk_plan_row_init_sized(row, sizeof *row); }
+/* One for each solver that takes such options, in the order of ntk_solver_names. */
+NTK_API size_t ntk_plan_rows(const ntk_plan *plan);
+/* NTK_EINVAL if there is no such row. */
+NTK_API NTK_NODISCARD ntk_status ntk_plan_get(const ntk_plan *plan, size_t row, ntk_plan_row *to);
 
 /* ------------------------------------------------------------------- dynamics of a loss */
 

@@ -77,7 +77,7 @@ bool dtype_get(int character, ntk_dtype *out);
 
 /* ---- parts of the module */
 
-extern PyMethodDef net_methods[], kernel_methods[], finite_methods[], data_methods[], store_methods[];
+extern PyMethodDef net_methods[], kernel_methods[], finite_methods[], data_methods[], store_methods[], plan_methods[];
 bool model_register(PyObject *module);
 bool params_register(PyObject *module);
 bool train_register(PyObject *module);

@@ -23,6 +23,7 @@ if _spin:
 
 from . import predict, stax
 from ._kernel import Kernel, graph, kernels
+from ._plan import plan
 from .empirical import (NtkImplementation, empirical_kernel_fn, empirical_nngp_fn, empirical_ntk_fn,
                         empirical_ntk_vp_fn, linearize, monte_carlo_kernel_fn, taylor_expand)
 from .finite import load_params, save_params, train

@@ -9,6 +9,7 @@ from . import stax as stax
 from ._kernel import Kernel as Kernel
 from ._kernel import graph as graph
 from ._kernel import kernels as kernels
+from ._plan import plan as plan
 from .empirical import NtkImplementation as NtkImplementation
 from .empirical import empirical_kernel_fn as empirical_kernel_fn
 from .empirical import empirical_nngp_fn as empirical_nngp_fn

@@ -45,6 +45,24 @@ def monte_carlo(
     /,
 ) -> None: ...
 def flow(*args: Any) -> None: ...
+def plan(
+    text: str,
+    shape: _Shape,
+    n: int,
+    m: int,
+    outputs: int,
+    posterior: int,
+    dtype: str,
+    solver: str | None,
+    tolerance: float,
+    rank: int,
+    finite_time: bool,
+    covariance: bool,
+    ranks: int,
+    disk: float,
+    x: _Array | None,
+    /,
+) -> dict[str, Any]: ...
 def store_about(path: str, /) -> tuple[str, str, int, int, int, bool, str, int, int]: ...
 def store_check(path: str, m: int, test: bool, /) -> None: ...
 def store_rows(

@@ -98,6 +98,18 @@ static int ranks_now = 1; /* of the last context that used it: what bytes() coun
 
 static size_t bytes(int64_t n) { return ntk_bytes((double)n * ((double)n + 1024) * sizeof(double) / ranks_now); }
 
+/* Both halves are held. A solution passes over the factor twice. */
+static void cost(const struct ntk_cost_task *t, struct ntk_cost *c)
+{
+    const double n = (double)t->n;
+
+    *c = (struct ntk_cost){.f64 = n * n * n / 3,
+                           .streamed = 2 * 4 * n * n,
+                           .passes = 1,
+                           .shared = t->ranks,
+                           .each = n * n * sizeof(double) / (double)t->ranks};
+}
+
 static void close(struct ntk_solver *s)
 {
     ntk_large_free(own(s)->a, own(s)->bytes, 1);
@@ -454,6 +466,7 @@ const struct ntk_solver_class ntk_solver_class_scalapack = {
     .name = "scalapack",
     .bytes = bytes,
     .peak = bytes,
+    .cost = cost,
     .open = open,
     .factor = factor,
     .solve = solve,

@@ -191,6 +191,28 @@ ntk_status ntk_kernel_scratch(const ntk_kernel *k, const ntk_data *x1, const ntk
     return status;
 }
 
+ntk_status ntk_kernel_scratch_like(const ntk_kernel *k, const ntk_data *x, int64_t n, size_t *bytes)
+{
+    ntk_log_fn *const log = k->ctx->log;
+    ntk_data many = *x;
+    struct prepared p;
+    ntk_status status;
+
+    many.n = n;
+    if (!ntk_samples_wait(k->program) || n == x->n)
+        return ntk_kernel_scratch(k, n == x->n ? x : &many, NULL, bytes);
+    k->ctx->log = NULL;
+    status = prepare(k, k->dtype, x, NULL, false, &p);
+    k->ctx->log = log;
+    if (status == NTK_OK) {
+        p.s[0]->n = n; /* sizes alone are asked for */
+        *bytes = work_bytes(k, &many, NULL, &p);
+        p.s[0]->n = x->n;
+    }
+    forget(&p);
+    return status;
+}
+
 ntk_status ntk_kernel_bytes(const ntk_kernel *kernel, const ntk_data *x1, const ntk_data *x2,
                             size_t *bytes)
 {

@@ -28,60 +28,10 @@ const struct ntk_solver_class *ntk_model_solver_class(const ntk_fit_opts *o)
     return class;
 }
 
-#define MIXED_MOST 30000 /* samples whose factor in float32 takes less than a minute */
-
-/* In Cholesky's stead, where its float64 factor does not fit into memory: half of that holds a float32 factor, and half a
- * float32 kernel, each entry of which conjugate gradients take as it is. */
-static const char *smaller(const ntk_fit_opts *o, const struct ntk_task *t, size_t memory)
+ntk_status ntk_fit_opts_choose(ntk_ctx *ctx, const ntk_fit_opts *given, const struct ntk_task *task, ntk_fit_opts *own,
+                               struct ntk_choice *choice)
 {
-    ntk_fit_opts with = *o;
-
-    with.solver = "mixed";
-    return o->dtype == NTK_F64 && t->n <= MIXED_MOST && ntk_model_peak(&with, t->n, t->outputs) <= memory ? "mixed" : "cg";
-}
-
-/* Bytes that the kernel's computation needs beside its entries. */
-static ntk_status scratch_of(ntk_ctx *ctx, const ntk_fit_opts *o, const struct ntk_task *t, size_t *bytes)
-{
-    ntk_kernel *kernel;
-    ntk_status status;
-
-    NTK_TRY(ntk_kernel_new(ctx, &t->net, 1, ntk_model_want(o), o->dtype, t->x->shape, &kernel));
-    status = ntk_kernel_scratch(kernel, t->x, NULL, bytes);
-    ntk_kernel_free(kernel);
-    return status;
-}
-
-static ntk_status choose_solver(ntk_ctx *ctx, const struct ntk_task *t, bool say, ntk_fit_opts *own)
-{
-    const size_t held = ctx->memory && ctx->held > t->freed ? ctx->held - t->freed : 0, bound = ntk_ctx_memory(ctx) + (ctx->memory ? 0 : t->freed);
-    const size_t memory = held < bound ? bound - held : 0;
-    const size_t need = t->n > 0 ? ntk_model_peak(own, t->n, t->outputs) : 0;
-    size_t scratch = 0;
-    ntk_fit_opts other = *own;
-
-    if (strcmp(own->solver, "cholesky") != 0 || own->diag_reg == NTK_DIAG_REG_AUTO)
-        return NTK_OK;
-    if (t->net && need > memory / 4) /* it is not asked where it cannot matter */
-        NTK_TRY(scratch_of(ctx, own, t, &scratch));
-    if (need + scratch <= memory)
-        return NTK_OK;
-    other.keep = 0; /* both keep the matrix themselves, or ask for it again */
-    other.solver = smaller(own, t, memory > scratch ? memory - scratch : 0);
-    if (ntk_model_peak(&other, t->n, t->outputs) >= need) /* of few samples */
-        return NTK_OK;
-    own->solver = other.solver;
-    own->keep = 0;
-    if (say)
-        ntk_log(ctx, 0, "the solver is '%s': 'cholesky' needs %.2f MiB, of %s memory %.2f MiB are left", own->solver,
-                (double)(need + scratch) / 0x1p20, ctx->memory ? "allowed" : "available", (double)memory / 0x1p20);
-    return NTK_OK;
-}
-
-ntk_status ntk_fit_opts_read(ntk_ctx *ctx, const ntk_fit_opts *given, const struct ntk_task *task, bool say,
-                             ntk_fit_opts *own)
-{
-    const struct ntk_solver_class *class;
+    const struct ntk_solver_class *class = NULL;
     bool asked;
 
     NTK_TRY(ntk_sized_read(ctx, &sized, given, own));
@@ -91,10 +41,27 @@ ntk_status ntk_fit_opts_read(ntk_ctx *ctx, const ntk_fit_opts *given, const stru
             return ntk_fail(ctx, NTK_EINVAL, "finite times need the solver 'eigen', got '%s'", own->solver);
     }
     asked = own->solver != NULL;
+    if (asked && own->diag_reg == NTK_DIAG_REG_AUTO && !class->inverse_diagonal)
+        return ntk_fail(ctx, NTK_EINVAL,
+                        "the solver '%s' has no leave-one-out errors, by which a ridge is chosen: give one, or take 'eigen' or "
+                        "'cholesky'", own->solver);
     own->solver = ntk_model_solver_name(own);
     /* The choice of a ridge by one factorisation after another needs the matrix each time. */
     own->keep = own->keep || (own->diag_reg == NTK_DIAG_REG_AUTO && !ntk_model_solver_class(own)->eigen);
-    return asked ? NTK_OK : choose_solver(ctx, task, say, own);
+    return ntk_model_choose_solver(ctx, task, asked, own, choice);
+}
+
+ntk_status ntk_fit_opts_read(ntk_ctx *ctx, const ntk_fit_opts *given, const struct ntk_task *task, bool say,
+                             ntk_fit_opts *own)
+{
+    struct ntk_choice choice;
+
+    NTK_TRY(ntk_fit_opts_choose(ctx, given, task, own, &choice));
+    if (say)
+        NTK_TRY(ntk_model_check_choice(ctx, own, task, &choice));
+    if (say && choice.instead)
+        ntk_log(ctx, 0, "the solver is '%s': %s", own->solver, choice.reason);
+    return NTK_OK;
 }
 
 ntk_status ntk_model_opts(const ntk_model *m, ntk_fit_opts *opts)
@@ -107,6 +74,7 @@ ntk_status ntk_model_opts(const ntk_model *m, ntk_fit_opts *opts)
     o.weights = m->weights;
     o.noise = m->noise;
     o.store = m->store;
+    o.scratch = m->scratch;
     ntk_sized_write(&sized, &o, opts);
     return NTK_OK;
 }
@@ -156,25 +124,28 @@ size_t ntk_model_peak(const ntk_fit_opts *o, int64_t n, int64_t outputs)
     }
 }
 
+size_t ntk_model_total(const ntk_fit_opts *o, int64_t n, int64_t outputs, size_t scratch)
+{
+    const size_t peak = ntk_model_peak(o, n, outputs), reading = ntk_model_matrices(o, n, outputs) + scratch;
+
+    return peak > reading ? peak : reading;
+}
+
 ntk_status ntk_model_bytes(ntk_ctx *ctx, const ntk_net *net, const ntk_data *x, int64_t outputs,
                            const ntk_fit_opts *opts, size_t *bytes)
 {
     ntk_fit_opts o;
-    size_t peak;
     ntk_kernel *kernel;
     ntk_status status;
 
-    NTK_TRY(ntk_fit_opts_read(ctx, opts, &(struct ntk_task){net, x, x->n, outputs, 0}, false, &o));
-    peak = ntk_model_peak(&o, x->n, outputs);
+    NTK_TRY(ntk_fit_opts_read(ctx, opts, &(struct ntk_task){.net = net, .x = x, .n = x->n, .outputs = outputs}, false, &o));
     NTK_TRY(ntk_kernel_new(ctx, &net, 1, ntk_model_want(&o), o.dtype, x->shape, &kernel));
     status = ntk_kernel_scratch(kernel, x, NULL, bytes);
     if (status == NTK_OK && o.store)
         *bytes += ntk_store_bytes(kernel, o.dtype, x->n, x->n);
     ntk_kernel_free(kernel);
     NTK_TRY(status);
-    *bytes += ntk_model_matrices(&o, x->n, outputs);
-    if (*bytes < peak)
-        *bytes = peak;
+    *bytes = ntk_model_total(&o, x->n, outputs, *bytes);
     return NTK_OK;
 }
 
@@ -304,6 +275,8 @@ ntk_status ntk_model_solver(const ntk_model *m)
                                ntk_bytes(beside(&m->opts, m->n, m->outputs)), &s->solver));
     s->solver->tolerance = m->opts.tolerance > 0 ? m->opts.tolerance : class->tolerance;
     s->solver->rank = m->opts.rank;
+    s->solver->scratch = m->scratch;
+    s->solver->triangle = m->opts.triangle;
     return NTK_OK;
 }
 
@@ -485,16 +458,40 @@ static ntk_status set_values(const ntk_model *m)
     return NTK_OK;
 }
 
+/* Where a solver that keeps solutions on the way has them: to be freed. */
+static ntk_status checkpoint_of(const ntk_model *m, char **path, char **about)
+{
+    const char *end = m->checkpoint ? "" : ".cg", *name = m->checkpoint ? m->checkpoint : m->store;
+    const ntk_net *net = m->net;
+
+    *path = *about = NULL;
+    if (!name || !net || !m->solution->solver->class->checkpoints)
+        return NTK_OK;
+    *path = ntk_alloc(m->ctx, strlen(name) + strlen(end) + 1, 1);
+    if (!*path)
+        return NTK_ENOMEM;
+    strcpy(*path, name);
+    strcat(*path, end);
+    return ntk_store_describe(m->ctx, &net, 1, ntk_model_want(&m->opts), m->opts.dtype, m->x, NULL, NULL, about);
+}
+
 /* alpha of the targets, by the factor. */
 static ntk_status solve_targets(const ntk_model *m)
 {
-    ntk_status status;
+    struct ntk_solver *s = m->solution->solver;
+    char *path, *about;
+    ntk_status status = checkpoint_of(m, &path, &about);
 
     m->solution->solved = false;
     memcpy(m->alpha, m->y, (size_t)(m->outputs * m->n) * sizeof *m->y);
-    m->solution->solver->again = true;
-    status = ntk_solver_solve(m->solution->solver, m->outputs, m->alpha);
-    m->solution->solver->again = false;
+    s->checkpoint = (struct ntk_checkpoint){path, about, m->checkpoint};
+    s->again = true;
+    if (status == NTK_OK)
+        status = ntk_solver_solve(s, m->outputs, m->alpha);
+    s->again = false;
+    s->checkpoint = (struct ntk_checkpoint){0};
+    free(path);
+    free(about);
     NTK_TRY(status);
     NTK_TRY(ntk_check_finite(m->ctx, "the solution", m->alpha, m->outputs, m->n));
     m->solution->solved = true;
@@ -537,9 +534,7 @@ static ntk_status solve(const ntk_model *m)
     NTK_TRY(ntk_model_same(m));
     if (class->eigen || !class->half)
         NTK_TRY(ntk_ctx_check_memory(m->ctx, ntk_model_peak(&m->opts, m->n, m->outputs),
-                                     class->eigen  ? "an eigen-decomposition of this many samples"
-                                     : class->put ? "a float32 factor of this many samples"
-                                                  : "a fit of this many samples by products, which take the least memory,"));
+                                     class->eigen ? "an eigen-decomposition of this many samples" : "a fit of this many samples"));
     NTK_TRY(read_matrices(m));
     return ntk_model_finish(m);
 }
@@ -581,7 +576,7 @@ ntk_status ntk_model_fit(ntk_ctx *ctx, const ntk_net *net, const ntk_data *x, co
     ntk_model *m;
     ntk_status status;
 
-    NTK_TRY(ntk_fit_opts_read(ctx, opts, &(struct ntk_task){net, x, x->n, outputs, 0}, true, &o));
+    NTK_TRY(ntk_fit_opts_read(ctx, opts, &(struct ntk_task){.net = net, .x = x, .n = x->n, .outputs = outputs}, true, &o));
     NTK_TRY(ntk_model_new(ctx, net, x, NULL, x->n, y, outputs, &o, &m));
     status = ntk_model_solve(m);
     if (status != NTK_OK) {

@@ -46,7 +46,7 @@ struct ntk_model {
     ntk_net *net;       /* our copy; NULL: of given matrices, as the kernels and samples */
     ntk_kernel *mean;   /* the kernel K that means need */
     ntk_kernel *both;   /* NTK_POSTERIOR_NTK with covariance: NNGP and NTK; else NULL */
-    ntk_fit_opts opts;  /* weights, noise and store are what follows */
+    ntk_fit_opts opts;  /* weights, noise, store, scratch and checkpoint are what follows */
     const ntk_data *x;  /* training samples */
     ntk_data *owned_x;  /* x if it is ours (loaded models, samples left out) */
     const ntk_data *all; /* those that were given */
@@ -56,6 +56,8 @@ struct ntk_model {
     double *weights;    /* [n], > 0; NULL: 1 */
     double *noise;      /* [n]; NULL: 0 */
     char *store;        /* NULL: none */
+    char *scratch;      /* folder of the solver's files; NULL: the solver's choice */
+    char *checkpoint;   /* NULL: none that was named */
     const double *k[2]; /* given matrices: K, or the NNGP and K */
     double *y;          /* [outputs][n] */
     double *alpha;      /* [outputs][n] = (K + ridge)^-1 y */
@@ -72,6 +74,8 @@ struct ntk_model {
 /* Bytes of what a solution keeps, targets included; while it is made. */
 size_t ntk_model_matrices(const ntk_fit_opts *opts, int64_t n, int64_t outputs);
 size_t ntk_model_peak(const ntk_fit_opts *opts, int64_t n, int64_t outputs);
+/* What is surely needed: at that peak, or while the kernel, which needs `scratch`, is computed. */
+size_t ntk_model_total(const ntk_fit_opts *opts, int64_t n, int64_t outputs, size_t scratch);
 /* The solver that options ask for; of options that were read. */
 const char *ntk_model_solver_name(const ntk_fit_opts *opts);
 const struct ntk_solver_class *ntk_model_solver_class(const ntk_fit_opts *opts);
@@ -82,14 +86,37 @@ bool ntk_model_ensemble(const ntk_fit_opts *opts);
 /* What options are for: a net and samples x, or a given matrix; `freed` bytes of a model's own will be released. */
 struct ntk_task {
     const ntk_net *net;
-    const ntk_data *x; /* NULL, as the net: a matrix */
+    const ntk_data *x; /* NULL, as the net: a matrix, or samples that are only planned, */
     int64_t n, outputs;
     size_t freed;
+    size_t scratch;    /* whose kernel needs so many bytes beside its entries, */
+    size_t coming;     /* and which themselves will be so many */
 };
 /* Options as a program gives them, NULL for the defaults, as this version's. Where memory does not hold what the usual
  * solver needs for the task, another is taken, which is said if `say`. */
 ntk_status ntk_fit_opts_read(ntk_ctx *ctx, const ntk_fit_opts *given, const struct ntk_task *task, bool say,
                              ntk_fit_opts *own);
+/* ---- which solver (choose.c) */
+
+struct ntk_choice {
+    bool asked;        /* it was */
+    size_t bound;      /* bytes that there may be, */
+    size_t left, held; /* that are left, and that count already */
+    size_t scratch;    /* of the kernel, or its store, while entries are read; 0 where it cannot matter */
+    size_t widened;    /* more, while a store multiplies */
+    bool instead;      /* of the usual solver another is taken */
+    char reason[200];  /* why */
+};
+/* Options as ntk_fit_opts_read has them, nothing said, and the choice. */
+ntk_status ntk_fit_opts_choose(ntk_ctx *ctx, const ntk_fit_opts *given, const struct ntk_task *task, ntk_fit_opts *own,
+                               struct ntk_choice *choice);
+/* own->solver, and keep, where none was asked for and memory does not hold what the usual one needs. */
+ntk_status ntk_model_choose_solver(ntk_ctx *ctx, const struct ntk_task *task, bool asked, ntk_fit_opts *own,
+                                   struct ntk_choice *choice);
+/* NTK_ENOMEM, with the least that would do and for which solver, if there is not enough memory for own->solver. */
+ntk_status ntk_model_check_choice(ntk_ctx *ctx, const ntk_fit_opts *own, const struct ntk_task *task,
+                                  const struct ntk_choice *choice);
+
 /* NTK_EINVAL if opts' numbers are not such, for n samples. */
 ntk_status ntk_fit_opts_check(ntk_ctx *ctx, const ntk_fit_opts *opts, int64_t n);
 /* weights and noise from opts. */

@@ -7,12 +7,16 @@
 
 #include "predict/model.h"
 
+static bool is_other(const char *asked, const char *own) { return asked && (!own || strcmp(asked, own) != 0); }
+
 static ntk_status check_same(const ntk_model *m, const ntk_fit_opts *o)
 {
     const char *what = o->posterior != m->opts.posterior          ? "posterior"
                        : o->dtype != m->opts.dtype                ? "dtype"
                        : !!o->covariance != !!m->opts.covariance  ? "covariance"
-                       : o->store && (!m->store || strcmp(o->store, m->store) != 0) ? "store"
+                       : is_other(o->store, m->store)            ? "store"
+                       : is_other(o->scratch, m->scratch)        ? "scratch folder"
+                       : is_other(o->checkpoint, m->checkpoint)  ? "checkpoint"
                                                                   : NULL;
 
     return what ? ntk_fail(m->ctx, NTK_EINVAL, "another %s needs another model: ntk_model_fit", what) : NTK_OK;
@@ -26,7 +30,7 @@ static void start_again(ntk_model *m, const ntk_fit_opts *o)
 
     m->opts = *o;
     m->opts.weights = m->opts.noise = NULL;
-    m->opts.store = NULL;
+    m->opts.store = m->opts.scratch = m->opts.checkpoint = NULL;
     m->opts.keep = (o->keep && !m->store) || s->kept;
     ntk_ctx_release(m->ctx, s->held);
     s->held = 0;
@@ -43,7 +47,11 @@ static void start_again(ntk_model *m, const ntk_fit_opts *o)
 
 ntk_status ntk_model_refit(ntk_model *m, const double *y, int64_t outputs, const ntk_fit_opts *opts)
 {
-    const struct ntk_task task = {m->net, m->x, m->n_all, y ? outputs : m->outputs, m->solution->held};
+    const struct ntk_task task = {.net = m->net,
+                                  .x = m->x,
+                                  .n = m->n_all,
+                                  .outputs = y ? outputs : m->outputs,
+                                  .freed = m->solution->held};
     ntk_fit_opts o;
 
     if (y)

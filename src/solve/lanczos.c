@@ -34,6 +34,19 @@ static size_t peak(int64_t n)
     return ntk_basis_bytes(n, most_steps(n)) + 4 * bytes(n);
 }
 
+#define STEPS_USUAL 100 /* of a right-hand side, where the condition is not known */
+
+/* A product each, for which the operator's entries are read again; two passes over the basis, each twice. */
+static void cost(const struct ntk_cost_task *t, struct ntk_cost *c)
+{
+    const double n = (double)t->n, steps = fmin(STEPS_USUAL, n);
+
+    *c = (struct ntk_cost){.streamed = (double)t->outputs * 16 * n * steps * steps,
+                           .passes = (double)t->outputs * (steps + 1),
+                           .steps = (int64_t)steps,
+                           .assumed = "100 steps a right-hand side, none kept of the kernel"};
+}
+
 static void close(struct ntk_solver *s)
 {
     free(own(s)->product);
@@ -78,6 +91,8 @@ struct solution {
     double scale;         /* |rhs| */
     double largest;       /* of K + R, about: a bound of the largest T's eigenvalues */
     int steps;            /* in all */
+    int most_steps;       /* of all right-hand sides, and the largest residual, by its right-hand side */
+    double residual;
     bool singular;        /* to rounding error, where the right-hand side leads */
 };
 
@@ -171,8 +186,11 @@ static ntk_status solve_one(struct solution *s)
             length = now;
         }
     }
-    if (length <= tolerance * s->scale || is_rounding(s, length))
+    if (length <= tolerance * s->scale || is_rounding(s, length)) {
+        s->most_steps = s->steps > s->most_steps ? s->steps : s->most_steps;
+        s->residual = fmax(s->residual, s->scale > 0 ? length / s->scale : 0);
         return NTK_OK;
+    }
     return ntk_fail(s->s->ctx, NTK_ENUMERIC,
                     "after %d steps of Lanczos the residual is %.1e of the right-hand side, not %g, and falls no more: "
                     "the matrix is %s; add more to its diagonal, or use the solver 'eigen'",
@@ -212,6 +230,8 @@ static ntk_status solve(struct ntk_solver *s, int64_t m, double *x)
     }
     free(o.x);
     ntk_basis_free(&o.b);
+    if (status == NTK_OK)
+        ntk_solver_solved(s, o.most_steps, o.residual);
     return status;
 }
 
@@ -224,6 +244,7 @@ const struct ntk_solver_class ntk_solver_class_lanczos = {
     .name = "lanczos",
     .bytes = bytes,
     .peak = peak,
+    .cost = cost,
     .tolerance = NTK_TOLERANCE,
     .open = open,
     .factor = factor,

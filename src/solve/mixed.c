@@ -31,13 +31,32 @@ struct mixed {
 
 static struct mixed *own(struct ntk_solver *s) { return (struct mixed *)s; }
 
-static size_t bytes(int64_t n) { return ntk_strips_bytes(n, NTK_F32) + ntk_bytes((double)n * sizeof(double)); }
+static size_t bytes(int64_t n) { return ntk_strips_bytes(n, NTK_ENTRIES_F32) + ntk_bytes((double)n * sizeof(double)); }
 
 static size_t peak(int64_t n)
 {
     const double each = NTK_PCG_VECTORS * sizeof(double) + sizeof(float);
 
     return bytes(n) + ntk_bytes(NTK_PCG_COLUMNS * each * (double)n) + ntk_strips_work(n, NTK_PCG_COLUMNS);
+}
+
+#define REFINED 5 /* steps, usually: 3 to 10 */
+#define LOOKED  20 /* of Lanczos, for the largest eigenvalue */
+
+/* A step is a product with K, of what is kept or by the operator, and a solution, two passes over the factor. */
+static void cost(const struct ntk_cost_task *t, struct ntk_cost *c)
+{
+    const double n = (double)t->n, l = 2 * n * n, k = n * n / 2 * (double)t->dtype;
+    const double products = REFINED * (double)((t->outputs + NTK_PCG_COLUMNS - 1) / NTK_PCG_COLUMNS);
+    const bool is_kept = (double)peak(t->n) + k <= (double)t->room;
+
+    *c = (struct ntk_cost){.f32 = n * n * n / 3,
+                           .moved = products * (2 * l + (is_kept ? k : 0)),
+                           .streamed = LOOKED * l,
+                           .passes = is_kept ? 1 : 1 + products,
+                           .kept = is_kept ? k : 0,
+                           .steps = REFINED,
+                           .assumed = "5 steps of refinement"};
 }
 
 static void close(struct ntk_solver *s)
@@ -51,7 +70,7 @@ static void close(struct ntk_solver *s)
 
 static ntk_status open(ntk_ctx *ctx, struct ntk_operator *k, size_t beside, struct ntk_solver **s)
 {
-    const size_t kept = ntk_strips_bytes(k->n, k->dtype);
+    const size_t kept = ntk_strips_bytes(k->n, ntk_entries_of(k->dtype));
     struct mixed *x;
     size_t scratch;
     ntk_status status;
@@ -62,9 +81,9 @@ static ntk_status open(ntk_ctx *ctx, struct ntk_operator *k, size_t beside, stru
         return NTK_ENOMEM;
     x->base.ctx = ctx;
     x->diagonal = ntk_alloc(ctx, (size_t)k->n, sizeof *x->diagonal);
-    status = x->diagonal ? ntk_strips_new(ctx, k->n, NTK_F32, &x->l) : NTK_ENOMEM;
+    status = x->diagonal ? ntk_strips_new(ctx, k->n, NTK_ENTRIES_F32, NULL, &x->l) : NTK_ENOMEM;
     if (status == NTK_OK && !k->class->resident && ntk_spare(ctx, peak(k->n) + kept + beside + scratch)) {
-        status = ntk_strips_new(ctx, k->n, k->dtype, &x->k);
+        status = ntk_strips_new(ctx, k->n, ntk_entries_of(k->dtype), NULL, &x->k);
         if (status == NTK_OK)
             ntk_ctx_keep(ctx, kept, &x->held);
     }
@@ -97,11 +116,11 @@ static ntk_status fill(struct ntk_solver *s, bool there, double shift)
     struct mixed *x = own(s);
 
     if (x->k.a) {
-        const int64_t elements = (int64_t)(ntk_strips_bytes(s->n, NTK_F32) / sizeof(float));
+        const int64_t elements = (int64_t)(ntk_strips_bytes(s->n, NTK_ENTRIES_F32) / sizeof(float));
         float *to = x->l.a;
 
         for (int64_t i = 0; i < elements; i++)
-            to[i] = (float)ntk_number(x->k.a, x->k.dtype, (size_t)i);
+            to[i] = (float)ntk_number(x->k.a, s->k->dtype, (size_t)i);
     } else if (!there) {
         NTK_TRY(ntk_operator_read_one(s->k, s->which, (struct ntk_taker){put, s}, bytes(s->n),
                                       "a kernel matrix of this many samples"));
@@ -276,6 +295,8 @@ static ntk_status solve(struct ntk_solver *s, int64_t m, double *x)
     if (status == NTK_OK && !own(s)->said)
         ntk_log(s->ctx, 0, "mixed: %lld steps of refinement, residual %.1e", (long long)p.steps, p.residual);
     own(s)->said = true;
+    if (status == NTK_OK)
+        ntk_solver_solved(s, p.steps, p.residual);
     return status;
 }
 
@@ -303,6 +324,7 @@ const struct ntk_solver_class ntk_solver_class_mixed = {
     .name = "mixed",
     .bytes = bytes,
     .peak = peak,
+    .cost = cost,
     .open = open,
     .put = put,
     .read_diagonal = read_diagonal,

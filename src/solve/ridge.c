@@ -201,10 +201,11 @@ ntk_status ntk_ridge_hint(ntk_ctx *ctx, const struct ntk_ridge *r, struct ntk_op
     *hint = '\0';
     if (!k->class->stream)
         return NTK_OK;
-    NTK_TRY(ntk_operator_of_packed(ctx, k->n, 1, k->precision, &s.packed));
+    status = ntk_operator_of_packed(ctx, k->n, 1, k->precision, &s.packed);
     s.ridge = ntk_alloc(ctx, (size_t)k->n, sizeof *s.ridge);
-    status = s.ridge ? find(&s, hint, size) : NTK_ENOMEM;
+    if (status == NTK_OK)
+        status = s.ridge ? find(&s, hint, size) : NTK_ENOMEM;
     free(s.ridge);
     ntk_operator_free(s.packed);
-    return status;
+    return status == NTK_ENOMEM ? NTK_OK : status; /* that there is no room for a hint is not what failed */
 }

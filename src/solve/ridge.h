@@ -30,7 +30,7 @@ void ntk_ridge_pivots(ntk_ctx *ctx, int64_t n, const double *pivots, ntk_dtype d
                       size_t size);
 
 /* "; try diag_reg = 3e-07 (times the mean of the diagonal)": one digit, from lambda_min and what was
- * given, and factorised before it is said; "" if there is none. Matrix `which` of an operator is read again for it. */
+ * given, and factorised before it is said; "" if there is none, or no memory to look for it. Matrix `which` of an operator is read again for it. */
 ntk_status ntk_ridge_hint(ntk_ctx *ctx, const struct ntk_ridge *r, struct ntk_operator *k, size_t which, char *hint,
                           size_t size);
 
