@@ -31,7 +31,7 @@ struct args {
     const char *diag_reg, *weights, *noise, *solver;
     const char *scratch;
     double time, tolerance;
-    int64_t rank, ranks;
+    int64_t rank, ranks, landmarks;
     const char *triangle;
     const char *data, *depths, *columns;
     const char *input_shape, *graph, *lr, *log, *record, *checkpoint;
@@ -246,7 +246,10 @@ ntk_status network_kernel(const ntk_params *params, ntk_form form, const ntk_dat
 void to_double(ntk_dtype dtype, int64_t n, const void *x, double *out);
 /* Refuses weights and noise beside an option that asks for finite times. */
 int check_no_weights(const struct args *a, const char *option);
-/* Fit options from --get, --dtype, --diag-reg (the first), --absolute, --mean, --solver, --tolerance, --rank, --triangle, --kernel; the samples' weights and noise. */
+/* --solver landmarks. */
+bool by_landmarks(const struct args *a);
+/* Fit options from --get, --dtype, --diag-reg (the first), --absolute, --mean, --kernel and the solver's: --solver, --tolerance,
+ * --rank, --triangle, --checkpoint, --scratch, --landmarks; the samples' weights and noise. */
 int fit_options(const struct args *a, const struct samples *s, ntk_fit_opts *o);
 
 #endif

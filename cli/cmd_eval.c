@@ -183,14 +183,14 @@ static void print_text(const struct args *a, const char *net, const struct sampl
     else if (a->leave_one_out)
         printf("leave-one-out      mean squared error %.6g\n", r->loo_mse);
     if (ridge_is_chosen(a))
-        printf("diag_reg           %.3g, by leave-one-out\n", r->diag_reg);
+        printf("diag_reg           %.3g, by %s\n", r->diag_reg, by_landmarks(a) ? "samples held out" : "leave-one-out");
     if (r->report.estimates && !isnan(r->log_likelihood))
         printf("log likelihood     %.6g, give or take %.2g: an estimate\n", r->log_likelihood,
                r->report.log_likelihood_error);
     else if (r->report.estimates)
         printf("log likelihood     none, and no eigenvalues: the solver has no factor (--evidence: an estimate)\n");
     else if (!r->factored)
-        printf("log likelihood     none, and no eigenvalues: the solver has no factor\n");
+        printf("log likelihood     none, and no eigenvalues: the solver has no factor%s\n", by_landmarks(a) ? " of the whole matrix" : "");
     else if (isnan(r->log_likelihood))
         printf("log likelihood     none: the kernel matrix is singular\n");
     else

@@ -17,7 +17,8 @@ static int fit_and_save(ntk_ctx *ctx, const struct args *a, const ntk_net *net, 
 
     STEP(samples_load(ctx, a, net, NULL, false, s));
     STEP(fit_options(a, s, &o));
-    o.covariance = ntk_ctx_ranks(ctx) == 1; /* no rank has the matrix that an ensemble's variances need */
+    /* Landmarks have no variances of the NTK's ensemble; of several ranks none has the matrix that these need. */
+    o.covariance = ntk_ctx_ranks(ctx) == 1 && (!by_landmarks(a) || o.posterior == NTK_POSTERIOR_NNGP);
     TRY(ctx, ntk_model_bytes(ctx, net, s->train, s->outputs, &o, &bytes));
     say_memory("fitting", bytes);
     start = ntk_seconds();

@@ -318,6 +318,8 @@ int check_no_weights(const struct args *a, const char *option)
                  a->weights ? "weights" : "noise", option);
 }
 
+bool by_landmarks(const struct args *a) { return a->solver && strcmp(a->solver, "landmarks") == 0; }
+
 int fit_options(const struct args *a, const struct samples *s, ntk_fit_opts *o)
 {
     double *ridges = NULL;
@@ -341,6 +343,7 @@ int fit_options(const struct args *a, const struct samples *s, ntk_fit_opts *o)
     o->rank = a->rank;
     o->triangle = a->triangle;
     o->checkpoint = a->checkpoint;
+    o->landmarks = a->landmarks;
     o->store = a->kernel;
     o->scratch = a->scratch;
     return own_numbers(a, s, o);

@@ -643,6 +643,8 @@ typedef struct ntk_fit_opts {
                                  * another net or other samples is refused (NTK_EINVAL); of another ridge or other targets it is
                                  * where the solution begins. NULL (default): with `store` the same name with ".cg" at its end,
                                  * else none */
+    int64_t landmarks;          /* of the solver "landmarks": predictions are sums over so many of the samples; 0 (default): as
+                                 * many as memory and time allow, at most 5,000, which is said */
 } ntk_fit_opts;
 /* As diag_reg: the best of the NTK_RIDGES values of ntk_ridge_grid by ntk_model_ridges' leave-one-out error, of equal ones
  * (to 1e-10 of it) the largest. Relative, whatever diag_reg_absolute is. */

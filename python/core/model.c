@@ -85,7 +85,7 @@ static bool weights_get(struct model *m, PyObject *weights, PyObject *noise, int
 }
 
 /* Model.fit(text, x, y, posterior, dtype, diag_reg or None, absolute, finite_time, mean_loss, covariance, weights=None,
- * noise=None, keep=False, solver=None, tolerance=0) */
+ * noise=None, keep=False, solver=None, tolerance=0, landmarks=0) */
 static PyObject *fit(PyObject *self, PyObject *args)
 {
     const char *text;
@@ -95,16 +95,18 @@ static PyObject *fit(PyObject *self, PyObject *args)
     ntk_fit_opts o;
     ntk_net *net;
     int posterior, character;
+    long long landmarks = 0;
     bool ok = false;
 
     (void)self;
     ntk_fit_opts_init(&o);
-    if (!PyArg_ParseTuple(args, "sOOiCO&pppp|OOpOd", &text, &ox, &oy, &posterior, &character, diag_reg_get, &o.diag_reg,
+    if (!PyArg_ParseTuple(args, "sOOiCO&pppp|OOpOdL", &text, &ox, &oy, &posterior, &character, diag_reg_get, &o.diag_reg,
                           &o.diag_reg_absolute, &o.finite_time, &o.mean_loss, &o.covariance, &ow, &on, &o.keep,
-                          &os, &o.tolerance) ||
+                          &os, &o.tolerance, &landmarks) ||
         !dtype_get(character, &o.dtype) || !(m = model_new()))
         return NULL;
     o.posterior = (ntk_posterior)posterior;
+    o.landmarks = landmarks;
     o.diag_reg_spelling = "alpha=";
     m->opts = o;
     net = net_parse(m->owner.ctx, text);
@@ -417,7 +419,7 @@ static PyObject *spectrum(PyObject *self, PyObject *unused)
 static PyMethodDef methods[] = {
     {"fit", fit, METH_VARARGS | METH_STATIC,
      "fit(text, x, y, posterior, dtype, diag_reg, absolute, finite_time, mean_loss, covariance, weights, noise, keep, "
-     "solver, tolerance)"},
+     "solver, tolerance, landmarks)"},
     {"fit_matrix", fit_matrix, METH_VARARGS | METH_STATIC,
      "fit_matrix(k, nngp, y, posterior, dtype, diag_reg, absolute, finite_time, covariance)"},
     {"refit", refit, METH_VARARGS, "refit(y, diag_reg)"},

@@ -235,10 +235,11 @@ PyObject *model_options(PyObject *self, PyObject *unused)
         raise_status(m->owner.ctx, status);
         return NULL;
     }
-    result = Py_BuildValue("(siCdNNNNN)", text, (int)m->opts.posterior, m->opts.dtype == NTK_F32 ? 'f' : 'd',
+    result = Py_BuildValue("(siCdNNNNNL)", text, (int)m->opts.posterior, m->opts.dtype == NTK_F32 ? 'f' : 'd',
                            m->opts.diag_reg, PyBool_FromLong(m->opts.diag_reg_absolute),
                            PyBool_FromLong(m->opts.finite_time), PyBool_FromLong(m->opts.covariance),
-                           doubles_of(m->opts.weights, n), doubles_of(m->opts.noise, n));
+                           doubles_of(m->opts.weights, n), doubles_of(m->opts.noise, n),
+                           (long long)m->opts.landmarks);
     ntk_text_free(text);
     return result;
 }

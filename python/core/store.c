@@ -2,6 +2,8 @@
  *
  * store.c - stores of kernels, read.
  */
+#include <string.h>
+
 #include "core.h"
 
 /* The file of args' path; NULL with an exception. */

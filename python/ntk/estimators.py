@@ -83,15 +83,21 @@ _PARAMETERS = """
         use positions.
     dtype : {'float64', 'float32'}, default='float64'
         Type in which kernel entries are computed; solves are in float64.
-    solver : {'cholesky', 'mixed', 'cg', 'eigen', 'lanczos', 'out-of-core'} or None, default=None
+    solver : {'cholesky', 'mixed', 'cg', 'eigen', 'lanczos', 'out-of-core', 'landmarks'} or None, default=None
         How (K + alpha) c = y is solved at time=None. 'cholesky': a factor in float64, 4 n^2 bytes; 'mixed': one in
         float32, 2 n^2 bytes and half the time, refined to the same answer; 'cg': conjugate gradients to a tolerance, for
         many samples, 2 n^2 bytes with dtype='float32', or none where memory does not hold them. Of these only
         'cholesky' has likelihoods and leave-one-out. 'out-of-core': the factor of 'cholesky', of which memory holds a
         part, in a file of 4 n^2 bytes in $TMPDIR, or /var/tmp, that goes with the estimator. None: 'cholesky', or, where
-        memory does not hold it, 'mixed' or 'cg'; 'eigen' with alpha='auto'.
+        memory does not hold it, 'mixed' or 'cg'; 'eigen' with alpha='auto'. 'landmarks', for up to millions of samples: the
+        best sum over some of them alone (Rudi et al. 2017), which is another function, of fewer parameters;
+        leave-one-out is exact where they stay. alpha='auto' is then chosen by samples that are held out, about a tenth. With
+        kernel='ntk' it has no standard deviations: 'nngp' and 'ntkgp' do (Rasmussen and Williams 2006, eq. 8.27).
     tolerance : float or None, default=None
-        Largest residual of 'cg' (None: 1e-3) and 'lanczos' (1e-12), by the targets' norm."""
+        Largest residual of 'cg' (None: 1e-3) and 'lanczos' (1e-12), by the targets' norm; of 'landmarks', where it keeps
+        the kernel in memory, of its preconditioned equations (1e-4).
+    landmarks : int or None, default=None
+        How many of solver='landmarks', chosen by randomly pivoted Cholesky; None: what memory allows, at most 5,000."""
 
 _ATTRIBUTES = """
     alpha_ : float or ndarray of shape (n,)
@@ -152,11 +158,12 @@ class _NTKEstimator(BaseEstimator):
     """What regression and classification share: a model of normalised targets [n][outputs]."""
 
     # Of estimators that were pickled before there were weights, files and solvers.
-    _weights = _noise = _scaling = solver = tolerance = None
-    _rows, _alpha_unit, _target_names, _kind = False, 1, (), _CENTERED
+    _weights = _noise = _scaling = solver = tolerance = landmarks = None
+    _part, _rows, _alpha_unit, _target_names, _kind = False, False, 1, (), _CENTERED
 
     def __init__(self, architecture=None, *, depth=3, activation="relu", W_std=2**0.5, b_std=0.1, kernel="ntk",
-                 alpha=1e-5, alpha_relative=False, time=None, input_shape=None, dtype="float64", solver=None, tolerance=None):
+                 alpha=1e-5, alpha_relative=False, time=None, input_shape=None, dtype="float64", solver=None, tolerance=None,
+                 landmarks=None):
         self.architecture = architecture
         self.depth = depth
         self.activation = activation
@@ -170,6 +177,7 @@ class _NTKEstimator(BaseEstimator):
         self.dtype = dtype
         self.solver = solver
         self.tolerance = tolerance
+        self.landmarks = landmarks
 
     def __getstate__(self):
         return {name: value for name, value in super().__getstate__().items() if name != "_cache"}
@@ -189,6 +197,10 @@ class _NTKEstimator(BaseEstimator):
             raise TypeError(f"solver must be a name, as 'cg', or None, got {self.solver!r}")
         if not isinstance(self.tolerance, (int, float, np.number)) and self.tolerance is not None:
             raise TypeError(f"tolerance must be a number or None, got {self.tolerance!r}")
+        if self.landmarks is not None and not isinstance(self.landmarks, (int, np.integer)):
+            raise TypeError(f"landmarks must be an integer or None, got {self.landmarks!r}")
+        if self.landmarks is not None and self.landmarks < 1:
+            raise ValueError(f"landmarks must be at least 1, or None, got {self.landmarks!r}")
         if not isinstance(self.time, (int, float, np.number)) and self.time is not None:
             raise TypeError(f"time must be a number or None, got {self.time!r}")
         if self.time is not None and not self.time > 0:
@@ -228,7 +240,7 @@ class _NTKEstimator(BaseEstimator):
         self._check_parameters()
         self._warn_of_ignored()
         self._net = _architecture_net(self.architecture, self.depth, self.activation, self.W_std, self.b_std)
-        self._scaling, self._rows = None, False
+        self._scaling, self._rows, self._part = None, False, False
         # The library reads the samples later on: they must not change when X does.
         self.X_fit_ = np.array(_as_inputs(X, self._net, self.input_shape), order="C")
         self._targets = np.ascontiguousarray(targets, dtype=np.float64)
@@ -260,11 +272,14 @@ class _NTKEstimator(BaseEstimator):
             given = "sample_weight and class_weight" if self._weights is not None else "an array as alpha"
             raise ValueError(f"{given}: for time=None only; at finite times (time, predict_at) what is added to the diagonal "
                              "must be the same for all samples")
+        if self._part:
+            raise ValueError("this estimator is of a file with landmarks, which has no other samples: it predicts, and can be "
+                             "fitted to all of them again")
         mean_loss = True
         return self._net.call(_core.Model.fit, self._net.text, self.X_fit_, self._targets, self._posterior,
                               self._dtype, alpha, self._absolute, finite_time, mean_loss, covariance, self._weights,
-                              self._noise, False, self.solver,
-                              0 if self.tolerance is None else float(self.tolerance))
+                              self._noise, False, self.solver, 0 if self.tolerance is None else float(self.tolerance),
+                              0 if self.landmarks is None else int(self.landmarks))
 
     # ---- files
 
@@ -281,7 +296,7 @@ class _NTKEstimator(BaseEstimator):
         if self._time < np.inf:
             raise ValueError("a model file has no time of training, and this estimator has: pickle it")
         names, labels = self._names()
-        model = self._model(covariance=True)
+        model = self._model(covariance=self.solver != "landmarks")
         if any(names):
             model.name(sum(names, ()), *map(len, names), labels)
         model.encode(*self._encoding(), self._scaling)
@@ -309,7 +324,7 @@ class _NTKEstimator(BaseEstimator):
         """
         path = os.fsdecode(path)
         model = _core.Model.load(path)
-        text, posterior, dtype, alpha, absolute, _, covariance, weights, noise = model.options()
+        text, posterior, dtype, alpha, absolute, _, covariance, weights, noise, landmarks = model.options()
         x, x_dtype, n, shape, y = model.samples()
         kernel = {number: name for name, number in _POSTERIORS.items()}[posterior]
         self = cls(text, kernel=kernel, alpha=alpha, alpha_relative=not absolute,
@@ -319,6 +334,9 @@ class _NTKEstimator(BaseEstimator):
         self._net, self._posterior, self._dtype = net_of(text), posterior, dtype
         self._weights, self._noise = (None if a is None else np.frombuffer(a) for a in (weights, noise))
         self._alpha, self._absolute, self._time = alpha, absolute, np.inf
+        if landmarks:
+            self._part = True
+            self.set_params(solver="landmarks", landmarks=landmarks)
         if noise is not None:
             self._alpha_unit = 1 if absolute else self._unit()
             self.set_params(alpha=self._noise + alpha * self._alpha_unit, alpha_relative=False)
@@ -461,10 +479,10 @@ class NTKRegressor(MultiOutputMixin, RegressorMixin, _NTKEstimator):
 
     def __init__(self, architecture=None, *, depth=3, activation="relu", W_std=2**0.5, b_std=0.1, kernel="ntk",
                  alpha=1e-5, alpha_relative=False, time=None, input_shape=None, dtype="float64", solver=None, tolerance=None,
-                 normalize_y=True):
+                 landmarks=None, normalize_y=True):
         super().__init__(architecture, depth=depth, activation=activation, W_std=W_std, b_std=b_std, kernel=kernel,
                          alpha=alpha, alpha_relative=alpha_relative, time=time, input_shape=input_shape, dtype=dtype,
-                         solver=solver, tolerance=tolerance)
+                         solver=solver, tolerance=tolerance, landmarks=landmarks)
         self.normalize_y = normalize_y
 
     def fit(self, X, y, sample_weight=None):
@@ -579,10 +597,10 @@ class NTKClassifier(ClassifierMixin, _NTKEstimator):
 
     def __init__(self, architecture=None, *, depth=3, activation="relu", W_std=2**0.5, b_std=0.1, kernel="ntk",
                  alpha=1e-5, alpha_relative=False, time=None, input_shape=None, dtype="float64", solver=None, tolerance=None,
-                 class_weight=None):
+                 landmarks=None, class_weight=None):
         super().__init__(architecture, depth=depth, activation=activation, W_std=W_std, b_std=b_std, kernel=kernel,
                          alpha=alpha, alpha_relative=alpha_relative, time=time, input_shape=input_shape, dtype=dtype,
-                         solver=solver, tolerance=tolerance)
+                         solver=solver, tolerance=tolerance, landmarks=landmarks)
         self.class_weight = class_weight
 
     # scikit-learn expects of a class of weight 1e-4 that it is hardly predicted, which weights of a small ridge do not

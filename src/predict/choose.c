@@ -137,7 +137,7 @@ ntk_status ntk_model_check_choice(ntk_ctx *ctx, const ntk_fit_opts *own, const s
     ntk_bytes_text(bytes + c->held, enough);
     ntk_bytes_text(c->bound, have);
     if (strcmp(least, own->solver) == 0)
-        return ntk_fail(ctx, NTK_ENOMEM, "a fit of %lld samples needs at least %s, by the solver '%s'; %s are %s", (long long)t->n,
+        return ntk_fail(ctx, NTK_ENOMEM, "a fit of %lld samples needs %s, by the solver '%s', which takes the least; %s are %s", (long long)t->n,
                         enough, least, have, ctx->memory ? "allowed" : "available");
     return ntk_fail(ctx, NTK_ENOMEM,
                     "a fit of %lld samples by the solver '%s' needs %s, %s are %s; the least that would do is %s, by the solver '%s'",

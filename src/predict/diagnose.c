@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/sized.h"
+#include "predict/landmarks.h"
 #include "predict/model.h"
 
 struct ntk_spectral_scale ntk_model_scale(const ntk_model *m)
@@ -68,6 +69,8 @@ ntk_status ntk_model_own_leave_one_out(const ntk_model *m, double *mean, double 
     ntk_status status;
     struct ntk_blas blas;
 
+    if (m->land)
+        return ntk_landmarks_leave_one_out(m, mean, var);
     NTK_TRY(ntk_model_solve(m));
     NTK_TRY(check_inverse(m, "leave-one-out predictions need"));
     inverse = ntk_alloc(m->ctx, (size_t)m->n, sizeof *inverse);
@@ -134,6 +137,7 @@ ntk_status ntk_model_evidence(const ntk_model *m, double *log_likelihood)
     struct ntk_blas blas;
     double fit = 0, likelihood, log_determinant;
 
+    NTK_TRY(ntk_model_check_whole(m, "a likelihood"));
     NTK_TRY(ntk_model_solve(m));
     NTK_TRY(check_inverse(m, "the likelihood needs"));
     NTK_TRY(ntk_solver_log_determinant(m->solution->solver, &log_determinant));
@@ -188,6 +192,7 @@ ntk_status ntk_model_spectrum(const ntk_model *m, ntk_spectrum *spectrum)
     ntk_status status;
 
     NTK_TRY(ntk_sized_check(m->ctx, &sized, spectrum));
+    NTK_TRY(ntk_model_check_whole(m, "a spectrum"));
     NTK_TRY(ntk_model_solve(m));
     blas = ntk_blas_begin(m->ctx->threads);
     status = ntk_solver_extremes(m->solution->solver, &s.lambda_min, &s.lambda_max);
@@ -204,6 +209,7 @@ ntk_status ntk_model_spectrum(const ntk_model *m, ntk_spectrum *spectrum)
 
 ntk_status ntk_model_eigenvalues(const ntk_model *m, double *values)
 {
+    NTK_TRY(ntk_model_check_whole(m, "a spectrum"));
     NTK_TRY(ntk_model_solve(m));
     if (!m->solution->values)
         return ntk_fail(m->ctx, NTK_EINVAL,

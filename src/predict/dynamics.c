@@ -46,7 +46,7 @@ static ntk_status check_times(const ntk_model *m, const double *times, size_t n_
     return NTK_OK;
 }
 
-static bool decomposed(const ntk_model *m) { return ntk_model_solver_class(&m->opts)->eigen; }
+static bool decomposed(const ntk_model *m) { return !m->land && ntk_model_solver_class(&m->opts)->eigen; }
 
 static ntk_status project_residual(const struct flow *f, const double *f0)
 {

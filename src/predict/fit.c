@@ -8,6 +8,7 @@
 
 #include "base/sized.h"
 #include "kernel/kernel.h"
+#include "predict/landmarks.h"
 #include "predict/model.h"
 #include "store/store.h"
 
@@ -28,6 +29,8 @@ const struct ntk_solver_class *ntk_model_solver_class(const ntk_fit_opts *o)
     return class;
 }
 
+bool ntk_model_by_landmarks(const ntk_fit_opts *o) { return strcmp(ntk_model_solver_name(o), "landmarks") == 0; }
+
 ntk_status ntk_fit_opts_choose(ntk_ctx *ctx, const ntk_fit_opts *given, const struct ntk_task *task, ntk_fit_opts *own,
                                struct ntk_choice *choice)
 {
@@ -35,6 +38,12 @@ ntk_status ntk_fit_opts_choose(ntk_ctx *ctx, const ntk_fit_opts *given, const st
     bool asked;
 
     NTK_TRY(ntk_sized_read(ctx, &sized, given, own));
+    if (own->solver && ntk_model_by_landmarks(own)) {
+        *choice = (struct ntk_choice){.asked = true};
+        return ntk_landmarks_check(ctx, own, task);
+    }
+    if (own->landmarks)
+        return ntk_fail(ctx, NTK_EINVAL, "landmarks are of the solver 'landmarks', got '%s'", ntk_model_solver_name(own));
     if (own->solver) {
         NTK_TRY(ntk_solver_find(ctx, own->solver, &class));
         if (own->finite_time && !class->eigen)
@@ -57,7 +66,7 @@ ntk_status ntk_fit_opts_read(ntk_ctx *ctx, const ntk_fit_opts *given, const stru
     struct ntk_choice choice;
 
     NTK_TRY(ntk_fit_opts_choose(ctx, given, task, own, &choice));
-    if (say)
+    if (say && !ntk_model_by_landmarks(own)) /* whose plan checks for itself */
         NTK_TRY(ntk_model_check_choice(ctx, own, task, &choice));
     if (say && choice.instead)
         ntk_log(ctx, 0, "the solver is '%s': %s", own->solver, choice.reason);
@@ -131,6 +140,21 @@ size_t ntk_model_total(const ntk_fit_opts *o, int64_t n, int64_t outputs, size_t
     return peak > reading ? peak : reading;
 }
 
+static ntk_status bytes_by_landmarks(ntk_ctx *ctx, const ntk_net *net, const ntk_data *x, int64_t outputs,
+                                     const ntk_fit_opts *o, size_t *bytes)
+{
+    struct ntk_landmark_plan plan;
+    ntk_kernel *kernel;
+    ntk_status status;
+
+    NTK_TRY(ntk_kernel_new(ctx, &net, 1, ntk_model_want(o), o->dtype, x->shape, &kernel));
+    status = ntk_landmark_plan(kernel, x, o, outputs, &plan);
+    ntk_kernel_free(kernel);
+    NTK_TRY(status);
+    *bytes = plan.peak + (size_t)(2 * x->n * outputs) * sizeof(double);
+    return NTK_OK;
+}
+
 ntk_status ntk_model_bytes(ntk_ctx *ctx, const ntk_net *net, const ntk_data *x, int64_t outputs,
                            const ntk_fit_opts *opts, size_t *bytes)
 {
@@ -139,6 +163,8 @@ ntk_status ntk_model_bytes(ntk_ctx *ctx, const ntk_net *net, const ntk_data *x, 
     ntk_status status;
 
     NTK_TRY(ntk_fit_opts_read(ctx, opts, &(struct ntk_task){.net = net, .x = x, .n = x->n, .outputs = outputs}, false, &o));
+    if (ntk_model_by_landmarks(&o))
+        return bytes_by_landmarks(ctx, net, x, outputs, &o, bytes);
     NTK_TRY(ntk_kernel_new(ctx, &net, 1, ntk_model_want(&o), o.dtype, x->shape, &kernel));
     status = ntk_kernel_scratch(kernel, x, NULL, bytes);
     if (status == NTK_OK && o.store)
@@ -555,9 +581,12 @@ void ntk_model_forget(struct ntk_solution *s)
 
 ntk_status ntk_model_solve(const ntk_model *m)
 {
-    const struct ntk_blas blas = ntk_blas_begin(m->ctx->threads);
+    struct ntk_blas blas;
     ntk_status status = NTK_OK;
 
+    if (m->land)
+        return ntk_landmarks_solve(m);
+    blas = ntk_blas_begin(m->ctx->threads);
     if (!m->solution->ready) {
         status = solve(m);
         if (status != NTK_OK)

@@ -256,6 +256,7 @@ ntk_status ntk_model_predict_matrix(const ntk_model *m, const ntk_test_matrices 
     ntk_status status;
     const int64_t rows = test ? test->m : m->n;
 
+    NTK_TRY(ntk_model_check_whole(m, "a prediction from given kernels"));
     if (test)
         NTK_TRY(ntk_sized_read(m->ctx, &sized, test, &own));
     NTK_TRY(ntk_model_check_times(m, times, n_times, cov));

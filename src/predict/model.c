@@ -8,6 +8,7 @@
 
 #include "base/sized.h"
 #include "kernel/kernel.h"
+#include "predict/landmarks.h"
 #include "predict/model.h"
 
 ntk_status ntk_model_start(ntk_model *m)
@@ -116,7 +117,9 @@ ntk_status ntk_model_new(ntk_ctx *ctx, const ntk_net *net, const ntk_data *x, co
     m->k[1] = k ? k[1] : NULL;
     m->n = m->n_all = n;
     m->targets = NTK_RAW;
-    status = fill(m, net, y, outputs, opts);
+    if (ntk_model_by_landmarks(opts))
+        m->land = ntk_alloc_zero(ctx, 1, sizeof *m->land);
+    status = ntk_model_by_landmarks(opts) && !m->land ? NTK_ENOMEM : fill(m, net, y, outputs, opts);
     if (status != NTK_OK) {
         ntk_model_free(m);
         return status;
@@ -140,6 +143,7 @@ void ntk_model_free(ntk_model *m)
         ntk_samples_free(m->prepared->both);
     }
     free(m->prepared);
+    ntk_landmarks_free(m->land);
     ntk_kernel_free(m->mean);
     ntk_kernel_free(m->both);
     ntk_net_free(m->net);
@@ -233,8 +237,30 @@ ntk_status ntk_model_alpha(const ntk_model *m, double *alpha)
     if (!m->solution->solved)
         NTK_TRY(ntk_model_solve(m));
     memset(alpha, 0, (size_t)(m->n_all * m->outputs) * sizeof *alpha);
-    for (int64_t i = 0; i < m->n; i++)
+    for (int64_t j = 0; j < ntk_model_centers(m); j++)
         for (int64_t k = 0; k < m->outputs; k++)
-            alpha[(m->rows ? m->rows[i] : i) * m->outputs + k] = m->alpha[k * m->n + i];
+            alpha[ntk_model_center(m, j) * m->outputs + k] = m->alpha[k * ntk_model_centers(m) + j];
     return NTK_OK;
+}
+
+/* ---- centres */
+
+int64_t ntk_model_centers(const ntk_model *m) { return m->land ? m->land->m : m->n; }
+
+const ntk_data *ntk_model_centers_x(const ntk_model *m) { return m->land && m->land->x ? m->land->x : m->x; }
+
+int64_t ntk_model_center(const ntk_model *m, int64_t j)
+{
+    const int64_t i = m->land && m->land->rows ? m->land->rows[j] : j;
+
+    return m->rows ? m->rows[i] : i;
+}
+
+ntk_status ntk_model_check_whole(const ntk_model *m, const char *what)
+{
+    return m->land ? ntk_fail(m->ctx, NTK_ENOTSUP,
+                              "%s needs the whole kernel matrix, which a fit by landmarks does without: the solvers 'cholesky' "
+                              "and 'eigen' have it",
+                              what)
+                   : NTK_OK;
 }

@@ -59,8 +59,9 @@ struct ntk_model {
     char *scratch;      /* folder of the solver's files; NULL: the solver's choice */
     char *checkpoint;   /* NULL: none that was named */
     const double *k[2]; /* given matrices: K, or the NNGP and K */
+    struct ntk_landmarks *land; /* landmarks.h; NULL: predictions are sums over all samples */
     double *y;          /* [outputs][n] */
-    double *alpha;      /* [outputs][n] = (K + ridge)^-1 y */
+    double *alpha;      /* [outputs][n] = (K + ridge)^-1 y, or of landmarks [outputs][their number] */
     struct ntk_solution *solution;
     struct ntk_prepared *prepared;
     ntk_scaler *scaler; /* NULL: none */
@@ -83,6 +84,7 @@ const struct ntk_solver_class *ntk_model_solver_class(const ntk_fit_opts *opts);
 unsigned ntk_model_want(const ntk_fit_opts *opts);
 /* NTK_POSTERIOR_NTK with covariance: the NNGP matrix is needed, too. */
 bool ntk_model_ensemble(const ntk_fit_opts *opts);
+bool ntk_model_by_landmarks(const ntk_fit_opts *opts);
 /* What options are for: a net and samples x, or a given matrix; `freed` bytes of a model's own will be released. */
 struct ntk_task {
     const ntk_net *net;
@@ -123,6 +125,13 @@ ntk_status ntk_fit_opts_check(ntk_ctx *ctx, const ntk_fit_opts *opts, int64_t n)
 ntk_status ntk_model_weigh(ntk_model *model, const ntk_fit_opts *opts);
 
 /* ---- the object (model.c) */
+
+/* The centres, of which predictions are sums: the n samples, or landmarks. How many; they; number j among all samples. */
+int64_t ntk_model_centers(const ntk_model *model);
+const ntk_data *ntk_model_centers_x(const ntk_model *model);
+int64_t ntk_model_center(const ntk_model *model, int64_t j);
+/* NTK_ENOTSUP if it has landmarks, and so not the whole kernel matrix, which `what` needs: "a likelihood". */
+ntk_status ntk_model_check_whole(const ntk_model *model, const char *what);
 
 /* A model that is not solved yet; opts are this version's. net and x, or k[0], are given. y is [n][outputs]. */
 ntk_status ntk_model_new(ntk_ctx *ctx, const ntk_net *net, const ntk_data *x, const double *const k[2], int64_t n,
@@ -184,8 +193,8 @@ static inline struct ntk_test ntk_test_of(const ntk_data *x) { return (struct nt
 ntk_status ntk_test_begin(const ntk_model *model, const ntk_data *x, bool nngp, struct ntk_test *test);
 void ntk_test_end(const struct ntk_test *test);
 
-/* A panel is ntk_panel_rows(n) test samples. Kernel of test samples [first, first + rows) with all training samples, in
- * float64: mean's kernel into k, [rows][n]; with nngp not NULL (an ensemble's, of data) the NNGP kernel into nngp as well.
+/* A panel is ntk_panel_rows(n) test samples, n here the number of centres. Kernel of test samples [first, first + rows) with
+ * all centres, in float64: mean's kernel into k, [rows][n]; with nngp not NULL (an ensemble's, of data) the NNGP kernel into nngp as well.
  * panels: how many such the caller holds. */
 ntk_status ntk_model_panel(const ntk_model *model, const struct ntk_test *test, int64_t first, int64_t rows,
                            int panels, double *k, double *nngp);

@@ -2,13 +2,16 @@
  *
  * model_io.c - models in HDF5 files.
  *
- *     attributes  format ("libntk model 2"; 1 is the same, 3 has weights, noise or units), net, posterior, dtype,
+ *     attributes  format ("libntk model 2"; 1 is the same, 3 has weights, noise or units, 4 landmarks), net, posterior, dtype,
  *                 diag_reg, diag_reg_absolute, finite_time, mean_loss, covariance, targets, shape [4]
  *     x [n][features]    y, alpha [outputs][n]
  *     net is a data set if it is longer than an attribute can be
  *     the standardisation: data/scaler_io.c
  *     the columns and classes of the training data, if they have names: data/schema_io.c
  *     weights, noise [n], units [2][outputs] of the targets, shifts and scales, if it has such
+ *     with landmarks (attribute landmarks, their number) x, y are they and their targets, alpha theirs, and there are no
+ *     weights and noise; with the factor: ridge, and the lower triangles of two factors, row by row: whitening, of their
+ *     kernel matrix, and inner, of the whitened normal equations with the ridge
  *     with the factor: ridge (attribute) and the solver's parts (cholesky: factor; eigen: vectors, and values with the
  *     ridge), nngp. Other solvers' factors are not saved.
  */
@@ -16,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "predict/landmarks.h"
 #include "predict/model.h"
 
 #ifdef NTK_HDF5
@@ -24,7 +28,8 @@
 
 #define KIND   "model"
 #define PLAIN  2 /* the format that is written without weights, noise and units: earlier versions read it */
-#define FORMAT 3 /* the newest */
+#define WEIGHED 3
+#define FORMAT 4 /* the newest: with landmarks, which earlier versions would take for all samples */
 
 static bool all_finite(const double *x, size_t n)
 {
@@ -59,7 +64,9 @@ static void options(struct ntk_h5 *f, ntk_model *m, bool write)
     ntk_h5_int(f, "mean_loss", &m->opts.mean_loss, write);
     ntk_h5_int(f, "covariance", &m->opts.covariance, write);
     ntk_h5_attribute(f, "diag_reg", H5T_NATIVE_DOUBLE, 1, &m->opts.diag_reg, write);
-    if (!write) /* a ridge that was chosen has eigenvectors, too */
+    if (!write && H5Aexists(f->id, "landmarks") > 0)
+        m->opts.solver = "landmarks";
+    else if (!write) /* a ridge that was chosen has eigenvectors, too */
         m->opts.solver = H5Lexists(f->id, "vectors", H5P_DEFAULT) > 0 ? "eigen" : ntk_model_solver_name(&m->opts);
     m->opts.posterior = (ntk_posterior)posterior;
     m->opts.dtype = (ntk_dtype)dtype;
@@ -86,19 +93,100 @@ static void solution(struct ntk_h5 *f, ntk_model *m, bool write)
         ntk_h5_matrix(f, "nngp", H5T_NATIVE_DOUBLE, (int64_t)ntk_rfp_size(m->n), 1, s->nngp->a, write);
 }
 
+/* ---- landmarks */
+
+/* A lower triangle, column-major in memory. */
+static void triangle(struct ntk_h5 *f, const char *name, int64_t m, double **square, bool write)
+{
+    const int64_t numbers = m * (m + 1) / 2;
+    double *packed = NULL;
+
+    if (f->what || (!write && !has_matrix(f, name, numbers, 1)))
+        return;
+    packed = ntk_alloc(f->ctx, (size_t)numbers, sizeof *packed);
+    if (!write)
+        *square = ntk_alloc_zero(f->ctx, (size_t)m * (size_t)m, sizeof **square);
+    if (!ntk_h5_failed(f, name, packed && *square ? NTK_OK : NTK_ENOMEM)) {
+        for (int64_t i = 0, k = 0; write && i < m; i++)
+            for (int64_t j = 0; j <= i; j++)
+                packed[k++] = (*square)[j * m + i];
+        ntk_h5_matrix(f, name, H5T_NATIVE_DOUBLE, numbers, 1, packed, write);
+        if (!write)
+            need_finite(f, name, packed, (size_t)numbers);
+        for (int64_t i = 0, k = 0; !write && !f->what && i < m; i++) {
+            for (int64_t j = 0; j <= i; j++)
+                (*square)[j * m + i] = packed[k++];
+            ntk_h5_wrong(f, name, (*square)[i * (m + 1)] > 0, "has a number on its diagonal that is not positive");
+        }
+    }
+    free(packed);
+}
+
+static void landmark_factors(struct ntk_h5 *f, ntk_model *m, bool write)
+{
+    double ridge = write ? ntk_landmarks_ridge(m) : 0;
+
+    if (f->what || (!write && H5Aexists(f->id, "ridge") <= 0))
+        return;
+    ntk_h5_attribute(f, "ridge", H5T_NATIVE_DOUBLE, 1, &ridge, write);
+    ntk_h5_wrong(f, "ridge", ridge >= 0 && isfinite(ridge), "is not a number from 0 on");
+    triangle(f, "whitening", m->land->m, &m->land->c, write);
+    triangle(f, "inner", m->land->m, &m->land->inner, write);
+    m->solution->ridge = ridge;
+}
+
+/* Landmarks are samples and their targets of the model in the file. */
+static ntk_status write_landmarks(struct ntk_h5 *f, ntk_model *m)
+{
+    struct ntk_landmarks *l = m->land;
+    double *y = NULL;
+    int count = (int)l->m;
+
+    if (l->rows) {
+        y = ntk_alloc(f->ctx, (size_t)(m->outputs * l->m), sizeof *y);
+        if (!y)
+            return NTK_ENOMEM;
+        for (int64_t c = 0; c < m->outputs; c++)
+            for (int64_t j = 0; j < l->m; j++)
+                y[c * l->m + j] = m->y[c * m->n + l->rows[j]];
+    }
+    ntk_h5_int(f, "landmarks", &count, true);
+    ntk_h5_matrix(f, "y", H5T_NATIVE_DOUBLE, m->outputs, l->m, y ? y : m->y, true);
+    free(y);
+    return NTK_OK;
+}
+
+/* The samples that were read are landmarks. */
+static ntk_status read_landmarks(struct ntk_h5 *f, ntk_model *m)
+{
+    int count = 0;
+
+    if (H5Aexists(f->id, "landmarks") <= 0)
+        return NTK_OK;
+    m->land = ntk_alloc_zero(f->ctx, 1, sizeof *m->land);
+    if (!m->land)
+        return NTK_ENOMEM;
+    ntk_h5_int(f, "landmarks", &count, false);
+    ntk_h5_wrong(f, "landmarks", count == m->n, "is not the number of samples in the file");
+    m->land->m = m->n;
+    m->opts.landmarks = m->n;
+    return NTK_OK;
+}
+
 /* ---- saving */
 
 static void write_model(struct ntk_h5 *f, ntk_model *m, int with_factor)
 {
     const hid_t real = m->x->dtype == NTK_F32 ? H5T_NATIVE_FLOAT : H5T_NATIVE_DOUBLE;
-    const int64_t features = ntk_features_of(m->x->shape);
+    const int64_t features = ntk_features_of(m->x->shape), n = ntk_model_centers(m);
+    const bool weighed = m->weights || m->noise;
     void *samples;
     char *net;
 
-    memcpy(&samples, &m->x->x, sizeof samples); /* only read, but HDF5's reader shares the call */
+    memcpy(&samples, &ntk_model_centers_x(m)->x, sizeof samples); /* only read, but HDF5's reader shares the call */
     if (ntk_h5_failed(f, "net", ntk_net_print(m->net, &net)))
         return;
-    ntk_h5_write_format(f, KIND, m->weights || m->noise || m->units ? FORMAT : PLAIN);
+    ntk_h5_write_format(f, KIND, m->land ? FORMAT : weighed || m->units ? WEIGHED : PLAIN);
     ntk_h5_write_text(f, "net", net);
     ntk_text_free(net);
     options(f, m, true);
@@ -109,19 +197,33 @@ static void write_model(struct ntk_h5 *f, ntk_model *m, int with_factor)
         ntk_h5_shape(f, "shape", &shape, true);
         ntk_h5_int(f, "x_dtype", &dtype, true);
     }
-    ntk_h5_matrix(f, "x", real, m->n, features, samples, true);
-    ntk_h5_matrix(f, "y", H5T_NATIVE_DOUBLE, m->outputs, m->n, m->y, true);
-    ntk_h5_matrix(f, "alpha", H5T_NATIVE_DOUBLE, m->outputs, m->n, m->alpha, true);
+    ntk_h5_matrix(f, "x", real, n, features, samples, true);
+    if (m->land)
+        ntk_h5_failed(f, "y", write_landmarks(f, m));
+    else
+        ntk_h5_matrix(f, "y", H5T_NATIVE_DOUBLE, m->outputs, m->n, m->y, true);
+    ntk_h5_matrix(f, "alpha", H5T_NATIVE_DOUBLE, m->outputs, n, m->alpha, true);
     ntk_scaler_io(f, m->x->shape, &m->scaler, true);
     ntk_schema_write(f, m->schema);
-    if (m->weights)
+    if (m->weights && !m->land)
         ntk_h5_matrix(f, "weights", H5T_NATIVE_DOUBLE, m->n, 1, m->weights, true);
-    if (m->noise)
+    if (m->noise && !m->land)
         ntk_h5_matrix(f, "noise", H5T_NATIVE_DOUBLE, m->n, 1, m->noise, true);
     if (m->units)
         ntk_h5_matrix(f, "units", H5T_NATIVE_DOUBLE, 2, m->outputs, m->units, true);
-    if (with_factor)
+    if (with_factor && m->land)
+        landmark_factors(f, m, true);
+    else if (with_factor)
         solution(f, m, true);
+}
+
+static ntk_status factors_of_landmarks(const ntk_model *m)
+{
+    const struct ntk_blas blas = ntk_blas_begin(1);
+    const ntk_status status = ntk_landmarks_inner(m);
+
+    ntk_blas_end(blas);
+    return status;
 }
 
 ntk_status ntk_model_save(const ntk_model *model, const char *path, int with_factor)
@@ -133,7 +235,9 @@ ntk_status ntk_model_save(const ntk_model *model, const char *path, int with_fac
     NTK_TRY(ntk_check_saved(model->ctx, model->schema, model->scaler, ntk_features_of(model->x->shape), model->outputs));
     if (with_factor || !model->solution->solved)
         NTK_TRY(ntk_model_solve(model));
-    if (with_factor && !model->solution->solver->class->part)
+    if (with_factor && model->land)
+        NTK_TRY(factors_of_landmarks(model));
+    else if (with_factor && !model->solution->solver->class->part)
         return ntk_fail(model->ctx, NTK_ENOTSUP, "the solver '%s' has no factor to save: save the model without",
                         model->solution->solver->class->name);
     copy.opts.diag_reg = model->solution->diag_reg;
@@ -167,8 +271,10 @@ static void read_sizes(struct ntk_h5 *f, ntk_model *m, ntk_shape *shape, ntk_dty
 /* Of what will be read. A file without "ridge" has no solution. */
 static ntk_status check_memory(const struct ntk_h5 *f, const ntk_model *m, size_t x_bytes)
 {
+    const bool whole = H5Aexists(f->id, "landmarks") <= 0;
+    const size_t squares = ntk_bytes(3.0 * (double)m->n * (double)m->n * sizeof(double));
     const size_t bytes = H5Aexists(f->id, "ridge") > 0
-                             ? ntk_model_matrices(&m->opts, m->n, m->outputs)
+                             ? !whole ? squares : ntk_model_matrices(&m->opts, m->n, m->outputs)
                              : 2 * (size_t)m->n * (size_t)m->outputs * sizeof(double);
 
     return ntk_ctx_check_memory(f->ctx, x_bytes + bytes, "the model");
@@ -338,13 +444,18 @@ static ntk_status read_model(struct ntk_h5 *f, ntk_model *m)
     if (!f->what)
         read_weights(f, m);
     read_units(f, m);
+    if (status == NTK_OK && !f->what)
+        status = read_landmarks(f, m);
     if (status == NTK_OK && !f->what) {
         m->opts.size = sizeof m->opts;
         status = ntk_model_start(m);
     }
     if (status == NTK_OK && !f->what) {
         m->solution->solved = true;
-        read_solution(f, m);
+        if (m->land)
+            landmark_factors(f, m, false);
+        else
+            read_solution(f, m);
     }
     return status;
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "kernel/kernel.h"
+#include "predict/landmarks.h"
 #include "predict/model.h"
 #include "base/pieces.h"
 
@@ -28,7 +29,7 @@ static ntk_status training_samples(const ntk_model *m, bool both, ntk_samples **
     ntk_samples **s = both ? &m->prepared->both : &m->prepared->mean;
 
     if (!*s)
-        NTK_TRY(ntk_samples_new(both ? m->both : m->mean, m->x, NULL, s));
+        NTK_TRY(ntk_samples_new(both ? m->both : m->mean, ntk_model_centers_x(m), NULL, s));
     *samples = *s;
     return NTK_OK;
 }
@@ -71,6 +72,7 @@ static ntk_status stored_panel(ntk_kernel_store *s, int64_t first, int64_t rows,
 ntk_status ntk_model_panel(const ntk_model *m, const struct ntk_test *test, int64_t first, int64_t rows,
                            int panels, double *k, double *nngp)
 {
+    const int64_t n = ntk_model_centers(m);
     void *out[2] = {nngp ? nngp : k, k};
     ntk_samples *training;
     ntk_data *slice;
@@ -88,13 +90,13 @@ ntk_status ntk_model_panel(const ntk_model *m, const struct ntk_test *test, int6
         NTK_TRY(ntk_data_slice(test->x, first, rows, &slice));
         status = ntk_kernel_compute_with(
             nngp ? m->both : m->mean, slice, training,
-            ntk_bytes((double)panels * (double)rows * (double)m->n * sizeof *k), "predicting", out);
+            ntk_bytes((double)panels * (double)rows * (double)n * sizeof *k), "predicting", out);
         ntk_data_free(slice);
     }
     if (status == NTK_OK && m->opts.dtype == NTK_F32) {
-        ntk_model_widen(k, (size_t)(rows * m->n));
+        ntk_model_widen(k, (size_t)(rows * n));
         if (nngp)
-            ntk_model_widen(nngp, (size_t)(rows * m->n));
+            ntk_model_widen(nngp, (size_t)(rows * n));
     }
     return status;
 }
@@ -116,6 +118,8 @@ ntk_status ntk_model_prior(const ntk_model *m, const ntk_data *x, double *varian
 
 ntk_status ntk_model_check_covariance(const ntk_model *m)
 {
+    if (m->opts.posterior == NTK_POSTERIOR_NTK && m->land)
+        return ntk_model_check_whole(m, "a covariance of the NTK's ensemble");
     if (m->opts.posterior == NTK_POSTERIOR_NTK && !m->opts.covariance)
         return ntk_fail(m->ctx, NTK_EINVAL,
                         "this model was fitted without covariances: fit it with covariance = 1");
@@ -137,12 +141,28 @@ static double dot(int64_t n, const double *a, const double *b)
 void ntk_model_panel_times(const ntk_model *m, int64_t rows, const double *k, int64_t columns, const double *c,
                            double *out)
 {
-    cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)rows, (int)columns, (int)m->n, 1, k,
-                (int)m->n, c, (int)m->n, 0, out, (int)columns);
+    const int n = (int)ntk_model_centers(m);
+
+    cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)rows, (int)columns, n, 1, k, n, c, n, 0, out, (int)columns);
 }
 
 /* Whether the solver has roots, so that variances need no other panel than k. */
-static bool has_half(const ntk_model *m) { return m->solution->solver->class->half != NULL; }
+static bool has_half(const ntk_model *m) { return !m->land && m->solution->solver->class->half != NULL; }
+
+/* What variances need beside the solution. */
+static ntk_status prepare_variances(const ntk_model *m)
+{
+    struct ntk_blas blas;
+    ntk_status status;
+
+    NTK_TRY(ntk_model_solve(m));
+    if (!m->land)
+        return NTK_OK;
+    blas = ntk_blas_begin(1);
+    status = ntk_landmarks_inner(m);
+    ntk_blas_end(blas);
+    return status;
+}
 
 /* var -= what the data explain. NNGP, NTKGP: |A k|^2 with A' A = (K + r)^-1, or k . (K + r)^-1 k, of which conjugate
  * gradients give no more than it is. NTK ensemble, with a = (T + r)^-1 t: 2 a . s - a . S a, whose negative is added. k and
@@ -152,6 +172,8 @@ static ntk_status panel_variance(const ntk_model *m, int64_t rows, double *k, do
 {
     const struct ntk_solution *s = m->solution;
 
+    if (m->land)
+        return ntk_landmarks_variance(m, rows, k, work, var, NULL);
     if (!nngp && !has_half(m)) {
         memcpy(work, k, (size_t)(rows * m->n) * sizeof *k);
         NTK_TRY(ntk_solver_solve(s->solver, rows, k));
@@ -177,7 +199,7 @@ static ntk_status panel_variance(const ntk_model *m, int64_t rows, double *k, do
 static ntk_status predict_panels(const ntk_model *m, const struct ntk_test *test, double *mean, double *var,
                                  double *k, double *nngp, double *work)
 {
-    const int64_t most = ntk_panel_rows(m->n);
+    const int64_t most = ntk_panel_rows(ntk_model_centers(m));
 
     for (int64_t first = 0; first < test->m; first += most) {
         const int64_t rows = test->m - first < most ? test->m - first : most;
@@ -201,7 +223,7 @@ static ntk_status predict_panels(const ntk_model *m, const struct ntk_test *test
 ntk_status ntk_model_predict(const ntk_model *m, const ntk_data *x, double *mean, double *var)
 {
     struct ntk_test test;
-    const size_t panel = (size_t)ntk_panel_rows(m->n) * (size_t)m->n;
+    size_t panel;
     const bool ensemble = var && m->opts.posterior == NTK_POSTERIOR_NTK;
     bool wide; /* another panel to work in */
     double *k, *nngp = NULL, *work = NULL;
@@ -211,10 +233,13 @@ ntk_status ntk_model_predict(const ntk_model *m, const ntk_data *x, double *mean
     NTK_TRY(ntk_model_check_samples(m));
     if (var)
         NTK_TRY(ntk_model_check_covariance(m));
-    if (var || !m->solution->solved)
+    if (!m->solution->solved)
         NTK_TRY(ntk_model_solve(m));
     if (var)
+        NTK_TRY(prepare_variances(m));
+    if (var)
         NTK_TRY(ntk_model_prior(m, x, var));
+    panel = (size_t)ntk_panel_rows(ntk_model_centers(m)) * (size_t)ntk_model_centers(m);
     wide = ensemble || (var && !has_half(m));
     NTK_TRY(ntk_test_begin(m, x, ensemble, &test));
     blas = ntk_blas_begin(m->ctx->threads);
@@ -277,6 +302,8 @@ static ntk_status explain(const ntk_model *m, int64_t tests, double *k, const do
     const double *other = k; /* of A k; else k, with (K + r)^-1 k */
     struct ntk_pieces p = ntk_pieces_of(m->ctx, NULL, 0);
 
+    if (m->land)
+        return ntk_landmarks_variance(m, tests, k, work, NULL, cov);
     if (nngp) {
         NTK_TRY(ntk_solver_solve(m->solution->solver, tests, k));
         return ntk_model_spread(m, tests, k, nngp, work, cov);
@@ -305,7 +332,7 @@ void ntk_symmetrise(int64_t n, double *a, double rounding)
 ntk_status ntk_model_covariance(const ntk_model *m, const ntk_data *x, double *mean, double *cov)
 {
     struct ntk_test test;
-    const size_t panel = (size_t)x->n * (size_t)m->n;
+    size_t panel;
     const bool ensemble = m->opts.posterior == NTK_POSTERIOR_NTK;
     bool wide; /* another panel to work in */
     double *k = NULL, *nngp = NULL, *work = NULL;
@@ -314,9 +341,10 @@ ntk_status ntk_model_covariance(const ntk_model *m, const ntk_data *x, double *m
 
     NTK_TRY(ntk_model_check_samples(m));
     NTK_TRY(ntk_model_check_covariance(m));
+    panel = (size_t)x->n * (size_t)ntk_model_centers(m);
     NTK_TRY(ntk_ctx_check_memory(m->ctx, panel * (ensemble ? 3 : 1) * sizeof *k,
                              "the covariance of this many samples"));
-    NTK_TRY(ntk_model_solve(m));
+    NTK_TRY(prepare_variances(m));
     wide = ensemble || !has_half(m);
     NTK_TRY(ntk_test_begin(m, x, ensemble, &test));
     blas = ntk_blas_begin(m->ctx->threads);

@@ -237,6 +237,7 @@ ntk_status ntk_model_ridges(const ntk_model *m, size_t count, const double *diag
     struct ntk_blas blas;
     ntk_status status;
 
+    NTK_TRY(ntk_model_check_whole(m, "a comparison of ridges by leave-one-out"));
     for (size_t k = 0; k < count; k++)
         if (!(diag_reg[k] >= 0) || isinf(diag_reg[k]))
             return ntk_fail(m->ctx, NTK_EINVAL, "diag_reg must be >= 0, number %zu is %g", k + 1, diag_reg[k]);

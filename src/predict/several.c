@@ -15,7 +15,7 @@ static bool share(ntk_ctx *ctx, size_t n_nets, int64_t n, int64_t outputs, const
 {
     const struct ntk_solver_class *class = ntk_model_solver_class(opts);
 
-    return n_nets > 1 && !opts->covariance && class->put && class->peak(n) == class->bytes(n) &&
+    return class && n_nets > 1 && !opts->covariance && class->put && class->peak(n) == class->bytes(n) &&
            ntk_model_matrices(opts, n, outputs) * n_nets <= ntk_ctx_memory(ctx);
 }
 
@@ -140,7 +140,7 @@ struct source {
 static ntk_status panels(ntk_model *const *models, size_t n, const struct source *from, const ntk_data *x, int64_t first,
                          int64_t rows, double **panel)
 {
-    const int64_t n_train = models[0]->n;
+    const int64_t n_train = ntk_model_centers(models[0]);
     ntk_data *slice;
     ntk_status status = NTK_OK;
 
@@ -158,12 +158,12 @@ static ntk_status panels(ntk_model *const *models, size_t n, const struct source
     return status;
 }
 
-/* K(x, X) c of all models, c[k] [columns][n], out[k] [m][columns]; of ranks, each one's panels. */
+/* K(x, X) c of all models, X the centres, c[k] [columns][n], out[k] [m][columns]; of ranks, each one's panels. */
 static ntk_status apply(ntk_model *const *models, size_t n, const struct source *from, const ntk_data *x, int64_t columns,
                         double *const *c, double *const *out, double **panel)
 {
     const ntk_model *m = models[0];
-    const int64_t ranks = ntk_n_ranks(m->ctx), most = ntk_least(ntk_panel_rows(m->n), (x->n + ranks - 1) / ranks);
+    const int64_t ranks = ntk_n_ranks(m->ctx), most = ntk_least(ntk_panel_rows(ntk_model_centers(m)), (x->n + ranks - 1) / ranks);
 
     for (int64_t first = 0; first < x->n; first += most) {
         const int64_t rows = x->n - first < most ? x->n - first : most;
@@ -193,7 +193,7 @@ static ntk_status share_out(ntk_ctx *ctx, ntk_status status, size_t n, size_t nu
 static bool alike(ntk_model *const *models, size_t n)
 {
     for (size_t k = 0; k < n; k++)
-        if (models[k]->ctx != models[0]->ctx || models[k]->all != models[0]->all || models[k]->rows ||
+        if (models[k]->ctx != models[0]->ctx || models[k]->all != models[0]->all || models[k]->rows || models[k]->land ||
             models[k]->opts.dtype != models[0]->opts.dtype || models[k]->opts.posterior != models[0]->opts.posterior)
             return false;
     return n > 0;
@@ -204,7 +204,7 @@ static ntk_status apply_together(ntk_model *const *models, size_t n, const ntk_d
                                  double *const *c, double *const *out)
 {
     const ntk_model *m = models[0];
-    const size_t entries = (size_t)ntk_panel_rows(m->n) * (size_t)m->n;
+    const size_t entries = (size_t)ntk_panel_rows(ntk_model_centers(m)) * (size_t)ntk_model_centers(m);
     const struct ntk_blas blas = ntk_blas_begin(m->ctx->threads);
     double **panel = ntk_alloc_zero(m->ctx, n, sizeof *panel);
     struct ntk_test *stored = ntk_alloc_zero(m->ctx, n, sizeof *stored);
@@ -230,7 +230,7 @@ static ntk_status apply_together(ntk_model *const *models, size_t n, const ntk_d
         status = panel[k] ? NTK_OK : NTK_ENOMEM;
     }
     if (status == NTK_OK && kernel)
-        status = ntk_samples_new(kernel, m->x, NULL, &from.training);
+        status = ntk_samples_new(kernel, ntk_model_centers_x(m), NULL, &from.training);
     from.kernel = kernel;
     if (status == NTK_OK)
         status = apply(models, n, &from, x, columns, c, out, panel);
@@ -275,15 +275,17 @@ ntk_status ntk_models_predict(ntk_model *const *models, size_t n_models, const n
     return status;
 }
 
-/* c [n_all][columns] as [columns][n]. */
+/* c [n_all][columns] as [columns][centres]. */
 static ntk_status turn(const ntk_model *m, int64_t columns, const double *c, double **turned)
 {
-    *turned = ntk_alloc(m->ctx, (size_t)(columns * m->n), sizeof **turned);
+    const int64_t n = ntk_model_centers(m);
+
+    *turned = ntk_alloc(m->ctx, (size_t)(columns * n), sizeof **turned);
     if (!*turned)
         return NTK_ENOMEM;
-    for (int64_t i = 0; i < m->n; i++)
+    for (int64_t j = 0; j < n; j++)
         for (int64_t k = 0; k < columns; k++)
-            (*turned)[k * m->n + i] = c[(m->rows ? m->rows[i] : i) * columns + k];
+            (*turned)[k * n + j] = c[ntk_model_center(m, j) * columns + k];
     return NTK_OK;
 }
 
@@ -298,6 +300,8 @@ ntk_status ntk_models_apply(ntk_model *const *models, size_t n_models, const ntk
         NTK_TRY(ntk_model_check_samples(models[k]));
         NTK_TRY(ntk_kernel_check_shape(models[k]->mean, "x", x));
         NTK_TRY(ntk_check_given(models[k]->ctx, "c", c[k], models[k]->n_all * columns));
+        if (models[k]->land && !models[k]->solution->solved) /* else it has no centres */
+            NTK_TRY(ntk_model_solve(models[k]));
     }
     if (n_models == 0 || columns == 0)
         return NTK_OK;

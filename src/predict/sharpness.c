@@ -233,7 +233,7 @@ ntk_status ntk_model_sharpness(const ntk_model *m, double *b)
 
     NTK_TRY(check_classes(m));
     NTK_TRY(ntk_model_solve(m));
-    if (m->x) {
+    if (m->x && !m->land) { /* of which leaving out equal samples would need other solutions */
         rows = ntk_alloc(m->ctx, (size_t)m->n, sizeof *rows);
         if (!rows)
             return NTK_ENOMEM;

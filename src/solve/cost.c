@@ -70,7 +70,7 @@ static ntk_status rate_of_operations(ntk_ctx *ctx, ntk_dtype dtype, double *rate
 
 static void fill_strips(struct ntk_strips *s)
 {
-    const size_t numbers = ntk_strips_bytes(s->n, NTK_F32) / sizeof(float);
+    const size_t numbers = ntk_strips_bytes(s->n, NTK_ENTRIES_F32) / sizeof(float);
     float *a = s->a;
 
     for (size_t k = 0; k < numbers; k++)
@@ -88,7 +88,7 @@ static ntk_status multiply(ntk_ctx *ctx, const struct ntk_strips *a, int64_t m, 
         NTK_TRY(ntk_strips_multiply(ctx, a, m, x, x + m * a->n));
         least = fmin(least, ntk_seconds() - before);
     } while (ntk_seconds() - began < ENOUGH);
-    *rate = (double)ntk_strips_bytes(a->n, NTK_F32) / least;
+    *rate = (double)ntk_strips_bytes(a->n, NTK_ENTRIES_F32) / least;
     return NTK_OK;
 }
 
@@ -97,7 +97,7 @@ static ntk_status rates_of_products(ntk_ctx *ctx, int64_t columns, int64_t n, st
     const int64_t m = ntk_least(columns, COLUMNS);
     double *x = ntk_alloc_zero(ctx, (size_t)(2 * m * n), sizeof *x);
     struct ntk_strips a = {.a = NULL};
-    ntk_status status = x ? ntk_strips_new(ctx, n, NTK_F32, &a) : NTK_ENOMEM;
+    ntk_status status = x ? ntk_strips_new(ctx, n, NTK_ENTRIES_F32, NULL, &a) : NTK_ENOMEM;
 
     if (status == NTK_OK) {
         fill_strips(&a);

@@ -32,6 +32,7 @@ size_t ntk_pivoted_work(int64_t n, int64_t most)
 void ntk_pivoted_free(struct ntk_pivoted *p)
 {
     free(p->f);
+    free(p->pivots);
     free(p->d);
     free(p->c);
     *p = (struct ntk_pivoted){0};
@@ -210,6 +211,8 @@ static ntk_status pivot(struct pivoting *w, ntk_pivoted_rows_fn *rows, void *use
         for (int64_t b = 0; b < count; b++)
             h[a * count + b] = w->rows[a * p->n + which[b]];
     n = accept(w, count, h, accepted, l);
+    for (int64_t a = 0; a < n; a++)
+        p->pivots[p->rank + a] = which[accepted[a]];
     eliminate(w, n, accepted, l);
     *more = n > 0;
     return NTK_OK;
@@ -255,9 +258,10 @@ ntk_status ntk_pivoted_new(ntk_ctx *ctx, int64_t n, int64_t most, const double *
     *p = (struct ntk_pivoted){.ctx = ctx, .n = n, .most = most};
     NTK_TRY(status);
     p->f = ntk_alloc(ctx, (size_t)(most * n), sizeof *p->f);
+    p->pivots = ntk_alloc(ctx, (size_t)most, sizeof *p->pivots);
     p->d = ntk_alloc(ctx, (size_t)n, sizeof *p->d);
     p->c = ntk_alloc(ctx, (size_t)(most * most), sizeof *p->c);
-    status = p->f && p->d && p->c ? find_pivots(p, diagonal, rows, user) : NTK_ENOMEM;
+    status = p->f && p->pivots && p->d && p->c ? find_pivots(p, diagonal, rows, user) : NTK_ENOMEM;
     if (status != NTK_OK)
         ntk_pivoted_free(p);
     return status;

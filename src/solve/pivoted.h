@@ -14,6 +14,7 @@ struct ntk_pivoted {
     ntk_ctx *ctx;
     int64_t n, most, rank; /* room for `most` rows */
     float *f;              /* [rank][n], F' */
+    int64_t *pivots;       /* [rank]: the samples that they are of, the most important first */
     double mu;
     double *d;             /* [n], D */
     double *c;             /* [rank][rank]: the factor of 1 + F' D^-1 F, column-major, lower */

@@ -21,6 +21,12 @@ for kind in weighted weighted_factor; do
         --standardize feature --quiet $([ $kind = weighted ] || echo --factor) --out "$kind-$models.h5"
 done
 rm -f weighted.csv
+# From format 4 on: all samples as landmarks are what the first model above is; of the NNGP, with what variances need.
+for kind in landmarks landmarks_factor; do
+    [ "$models" -ge 4 ] || break
+    "$ntk" fit --net 'serial(Dense(8, b_std=0.1), Relu(), Dense(1))' --train samples.csv --diag-reg 1e-3 --solver landmarks \
+        --standardize feature --quiet $([ $kind = landmarks ] || echo --factor --get nngp) --out "$kind-$models.h5"
+done
 "$ntk" init --net "$net" --input-shape 2 --seed 7 --multiplier 0.5 --quiet --out "parameters-$parameters.h5"
 "$ntk" train --net "$net" --train samples.csv --standardize none $run --checkpoint "checkpoint-$parameters.h5" --out rest.h5
 sed 's/,0$/,no/; s/,1$/,yes/' samples.csv >words.csv

@@ -672,3 +672,55 @@ def test_parameters_without_effect_are_named():
         warnings.simplefilter("error")
         ntk.NTKRegressor("fc(depth=3)", alpha=1).fit(X, y)
         ntk.NTKRegressor(depth=5, alpha=1).fit(X, y)
+
+
+# ---- landmarks
+
+
+def test_all_samples_as_landmarks(regression):
+    X, y, X_new = regression[:3]
+    make = {"kernel": "nngp", "alpha": 1e-2}
+    exact = NTKRegressor("fc(depth=2)", **make).fit(X, y)
+    model = NTKRegressor("fc(depth=2)", solver="landmarks", landmarks=len(X), **make).fit(X, y)
+    for got, wanted in zip(model.predict(X_new, return_std=True), exact.predict(X_new, return_std=True)):
+        np.testing.assert_allclose(got, wanted, rtol=1e-8)
+    np.testing.assert_allclose(model.dual_coef_, exact.dual_coef_, rtol=1e-6, atol=1e-8 * np.abs(exact.dual_coef_).max())
+    with pytest.raises(NotImplementedError, match="needs the whole kernel matrix"):
+        model.log_marginal_likelihood_value_
+
+
+def test_landmarks_solve_the_normal_equations(regression):
+    X, y, X_new = regression[:3]
+    model = NTKRegressor("fc(depth=2)", solver="landmarks", landmarks=8, alpha=0.1, normalize_y=False).fit(X, y)
+    at = np.flatnonzero(model.dual_coef_.any(axis=1))
+    assert len(at) == 8
+    kernel = ntk.stax.fc(depth=2)[2]
+    K = kernel(X, X[at], "ntk")
+    a = np.linalg.solve(K.T @ K + 0.1 * K[at], K.T @ y)
+    np.testing.assert_allclose(model.dual_coef_[at].squeeze(), a.squeeze(), rtol=1e-6)
+    np.testing.assert_allclose(model.predict(X_new), kernel(X_new, X[at], "ntk") @ a, rtol=1e-8)
+    with pytest.raises(ValueError, match="need the NNGP matrix of all samples"):
+        model.predict(X_new, return_std=True)
+
+
+def test_files_of_landmarks(regression, tmp_path):
+    X, y, X_new = regression[:3]
+    model = NTKRegressor("fc(depth=2)", solver="landmarks", landmarks=8, alpha=0.1).fit(X, y)
+    model.save(tmp_path / "m.h5")
+    loaded = NTKRegressor.load(tmp_path / "m.h5")
+    np.testing.assert_array_equal(loaded.predict(X_new), model.predict(X_new))
+    assert (loaded.solver, loaded.landmarks, len(loaded.X_fit_)) == ("landmarks", 8, 8)
+    with pytest.raises(ValueError, match="has no other samples"):
+        pickle.loads(pickle.dumps(loaded)).predict(X_new)
+    with pytest.raises(ValueError, match="has no other samples"):
+        loaded.predict(X_new, return_std=True)
+
+
+def test_wrong_landmarks(regression):
+    X, y = regression[:2]
+    with pytest.raises(TypeError, match="landmarks must be an integer"):
+        NTKRegressor(solver="landmarks", landmarks=2.5).fit(X, y)
+    with pytest.raises(ValueError, match="landmarks must be at least 1"):
+        NTKRegressor(solver="landmarks", landmarks=0).fit(X, y)
+    with pytest.raises(ValueError, match="landmarks are of the solver 'landmarks'"):
+        NTKRegressor(landmarks=5).fit(X, y)

@@ -88,6 +88,71 @@ static void models_of_every_format(void **state)
     }
 }
 
+/* Of the same samples, all of them landmarks: the NTK's means as above; the NNGP's, and deviations, as `ntk predict --std` of
+ * an exact fit has them. */
+static void landmarks_of_every_format(void **state)
+{
+    static const double nngp[N] = {0.48921184350335245, -0.4975409162676898, 0.49708235902226877, -0.4995291320914318,
+                                   -0.49313333616665417};
+    static const double nngp_deviation[N] = {0.022342344538529957, 0.022453270647826207, 0.022451216510262172,
+                                             0.02245981591941427, 0.02241938732292037};
+    const char *const files[] = {FORMATS "landmarks-4.h5", FORMATS "landmarks_factor-4.h5"};
+
+    (void)state;
+    for (size_t k = 0; k < sizeof files / sizeof *files; k++) {
+        double mean[2 * N], variance[N];
+        ntk_model *model;
+        ntk_data *x;
+
+        assert_ok(ctx, ntk_model_load(ctx, files[k], &model));
+        x = scaled_for(model);
+        assert_ok(ctx, ntk_model_predict(model, x, mean, k ? variance : NULL));
+        for (int i = 0; i < N; i++) {
+            assert_near(mean[2 * i], k ? nngp[i] : mean_of_class[i], 1e-10, 1);
+            if (k)
+                assert_near(sqrt(variance[i]), nngp_deviation[i], 1e-8, 0);
+        }
+        ntk_data_free(x);
+        ntk_model_free(model);
+    }
+}
+
+/* What is wrong in one. */
+static void damaged_landmarks(void **state)
+{
+    static const struct {
+        const char *name;
+        int64_t rows;
+        double value;
+        const char *why;
+    } wrong[] = {{"whitening", N * (N + 1) / 2, NAN, "whitening"},
+                 {"inner", N * (N + 1) / 2, -1, "not positive"},
+                 {"inner", 3, 1, "inner"}};
+
+    (void)state;
+    for (size_t k = 0; k < sizeof wrong / sizeof *wrong; k++) {
+        double numbers[N * (N + 1) / 2];
+        const hsize_t size[] = {(hsize_t)wrong[k].rows, 1};
+        char command[200];
+        ntk_model *model;
+        hid_t file, space, set;
+
+        snprintf(command, sizeof command, "cp %slandmarks_factor-4.h5 %s && chmod u+w %s", FORMATS, path, path);
+        assert_int_equal(system(command), 0);
+        for (int i = 0; i < N * (N + 1) / 2; i++)
+            numbers[i] = wrong[k].value;
+        file = H5Fopen(path, H5F_ACC_RDWR, H5P_DEFAULT);
+        assert_true(H5Ldelete(file, wrong[k].name, H5P_DEFAULT) >= 0);
+        space = H5Screate_simple(2, size, NULL);
+        set = H5Dcreate2(file, wrong[k].name, H5T_NATIVE_DOUBLE, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+        assert_true(H5Dwrite(set, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, numbers) >= 0);
+        H5Dclose(set);
+        H5Sclose(space);
+        H5Fclose(file);
+        assert_fails(ctx, NTK_EIO, wrong[k].why, ntk_model_load(ctx, path, &model));
+    }
+}
+
 static void check_outputs(const ntk_params *p, const double *want)
 {
     ntk_data *x = samples();
@@ -375,8 +440,8 @@ static void make(const struct change *c)
      "'scaler_deviation' is missing or does not fit"}
 
 static const struct change models[] = {
-    {MODEL, "format", 'c', 0, 0, "libntk model 4", NTK_ENOTSUP,
-     "its format is 'libntk model 4'; libntk " NTK_VERSION " reads up to 'libntk model 3'"},
+    {MODEL, "format", 'c', 0, 0, "libntk model 5", NTK_ENOTSUP,
+     "its format is 'libntk model 5'; libntk " NTK_VERSION " reads up to 'libntk model 4'"},
     {MODEL, "format", 'c', 0, 0, "libntk model 0", NTK_EIO, "not 'libntk model NUMBER'"},
     {MODEL, "format", 'c', 0, 0, "libntk parameters 1", NTK_EIO, "not 'libntk model NUMBER'"},
     {MODEL, "net", 'c', 0, 0, "serial(Dense(8), Rellu())", NTK_EPARSE,
@@ -697,6 +762,8 @@ int main(void)
         cmocka_unit_test(long_nets_are_saved),
         cmocka_unit_test(lack_of_memory_is_remembered),
         cmocka_unit_test(models_of_every_format),
+        cmocka_unit_test(landmarks_of_every_format),
+        cmocka_unit_test(damaged_landmarks),
         cmocka_unit_test(parameters_of_every_format),
         cmocka_unit_test(trained_parameters_keep_their_encoding),
         cmocka_unit_test(unscaled_is_not_unknown),

@@ -213,6 +213,11 @@ static struct command commands[] = {
     {"eval|--net|fc(depth=1)" TRAIN "|--diag-reg|0.01|--solver|out-of-core|--kernel|f.h5", false, "hdf5"},
     {"plan|--net|fc(depth=1)" TRAIN, false, ""},
     {"plan|--net|cntk(depth=2)|--train|20|--input-shape|4,4,1|--json", false, ""},
+    {"eval|--net|fc(depth=1)|--train|digits/train|--test|digits/test|--train-limit|30|--test-limit|3|--diag-reg|auto|--loo|"
+     "--solver|landmarks|--landmarks|3",
+     false, ""},
+    {"eval|--net|fc(depth=1)" TRAIN "|--diag-reg|0.01|--solver|landmarks|--landmarks|3|--dtype|float32", false, ""},
+    {"predict|--model|" FORMATS "landmarks_factor-4.h5|--x|" SAMPLES "|--std|--out|p.npz|--quiet", false, "hdf5"},
     {"fit|--net|fc(depth=1)|--train|" SAMPLES "|--factor|--out|m.h5|--quiet", false, "hdf5"},
     {"predict|--model|" FORMATS "factor-2.h5|--x|" SAMPLES "|--std|--out|p.npz|--quiet", false,
      "hdf5"},

@@ -114,7 +114,10 @@ static ntk_status plan_new(const struct fixture *f, void *opts)
     ntk_plan_opts_init(&given);
     given.n = N; /* 0 is for those that come with samples */
     given.rates = 0;
-    memcpy((char *)opts + sizeof given.size, (char *)&given + sizeof given.size, sizeof given - sizeof given.size);
+    if (opts)
+        memcpy((char *)opts + sizeof given.size, (char *)&given + sizeof given.size, sizeof given - sizeof given.size);
+    else
+        opts = &given;
     status = ntk_plan_new(f->ctx, f->net, (ntk_shape){0, 1, 1, 2}, NULL, opts, &plan);
     ntk_plan_free(plan);
     return status;

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: MIT
+# --solver landmarks: sums over some of the samples, as exact as all where it takes all; saved models; what it lacks.
+eval="ntk eval --net fc(depth=3) --train digits/train --test digits/test --diag-reg 1e-2"
+notes() { grep -v 'flattened'; }
+
+echo "all samples: as Cholesky's, to six digits"
+for solver in cholesky landmarks; do
+    $eval --solver $solver --loo 2>&1 | grep -E 'landmarks|accuracy|squared|leave'
+done
+
+echo "some: normal equations in float64, conjugate gradients in float32"
+$eval --solver landmarks --landmarks 300 --loo 2>&1 | notes | grep -v seconds
+$eval --solver landmarks --landmarks 300 --dtype float32 --tolerance 1e-6 2>&1 | notes | grep -E 'kept|steps|accuracy'
+
+echo "several ridges, and one that is chosen"
+$eval --diag-reg 1e-3,1e-2,1e-1 --solver landmarks --landmarks 200 2>&1 | notes | grep -v seconds
+$eval --diag-reg auto --solver landmarks --landmarks 200 2>&1 | notes | grep -v seconds
+
+echo "saved, with and without what deviations need"
+fit="ntk fit --net fc(depth=3) --train digits/train --diag-reg 1e-2 --solver landmarks --landmarks 100"
+$fit --out means.h5 --quiet
+$fit --get nngp --factor --out all.h5 --quiet
+ntk predict --model means.h5 --x digits/test --out means.csv 2>&1 | notes
+ntk predict --model all.h5 --x digits/test --std --out all.csv 2>&1 | notes
+cut -c 1-8 means.csv | head -3
+tail -1 all.csv | tr , '\n' | tail -1 | cut -c 1-6
+ntk predict --model means.h5 --x digits/test --std --out m.csv --quiet
+ntk predict --model means.h5 --x digits/test --proba --out m.csv --quiet
+
+echo "what is wrong"
+try $eval --landmarks 10 --quiet
+try $eval --solver landmarks --landmarks 0 --quiet
+try $eval --solver landmarks --time 1 --quiet
+try $eval --solver landmarks --kernel k.h5 --quiet
+try $eval --solver landmarks --landmarks 800 --memory 4M --quiet
