@@ -18,6 +18,8 @@ enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
 
 #define NETS_MAX 64
 
+struct json;
+
 /* Every option of every command; a command reads those it accepts. */
 struct args {
     const char *nets[NETS_MAX]; /* --net, in order */
@@ -82,6 +84,18 @@ void note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void report_start(ntk_ctx *ctx, const char *name, bool quiet);
 /* Reports "peak memory" before long work. */
 void say_memory(const char *what, size_t bytes);
+
+/* ---- processes of one command, started by mpirun (ranks.c) */
+/* Before anything is said: of those that are not the first, nothing is, until they end. */
+void ranks_begin(void);
+bool ranks_lead(void); /* this is the first, or the only one */
+/* Joins the context of one of several; refuses what they do not share. */
+int ranks_join(ntk_ctx *ctx, const char *command, struct args *a);
+/* Counts the bytes that they have sent, which is collective; says them in the report or (NULL) as a note; nothing of one. */
+void ranks_count(ntk_ctx *ctx);
+void ranks_say(struct json *json);
+/* After the work, or its failure; ctx NULL: it had not begun. */
+void ranks_end(ntk_ctx *ctx, int code);
 
 /* ---- files (files.c) */
 #define FOLDER_MAX 4000 /* bytes of a folder's path */

@@ -159,6 +159,7 @@ static void print_json(struct json *j, const struct args *a, const char *net,
     json_number(j, "fit", r->fit);
     json_number(j, "predict", r->predict);
     json_close(j, '}');
+    ranks_say(j);
     json_samples(j, a, s);
     json_close(j, '}');
 }
@@ -361,6 +362,8 @@ static int evaluate(ntk_ctx *ctx, struct work *w)
     ntk_status status;
 
     STEP(options(w));
+    if (ntk_ctx_ranks(ctx) > 1) /* of which none keeps the matrix */
+        w->o.keep = 0;
     for (size_t i = 0; i < w->a->n_nets; i++) {
         size_t one;
 
@@ -433,8 +436,12 @@ static int evaluate_all(ntk_ctx *ctx, const struct args *a, struct samples *s, n
         code = evaluate(ctx, &w);
     for (size_t i = 0; i < a->n_nets * n_ridges && code == EXIT_OK; i++)
         w.r[i].load = start;
-    if (code == EXIT_OK)
+    if (code == EXIT_OK) {
+        ranks_count(ctx);
         print_results(a, s, n_ridges, w.r);
+        if (!a->json)
+            ranks_say(NULL);
+    }
     for (size_t i = 0; i < a->n_nets; i++) {
         ntk_model_free(models[i]);
         free(c[i]);

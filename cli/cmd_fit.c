@@ -17,7 +17,8 @@ static int fit_and_save(ntk_ctx *ctx, const struct args *a, const ntk_net *net, 
 
     STEP(samples_load(ctx, a, net, NULL, false, s));
     STEP(fit_options(a, s, &o));
-    o.covariance = !by_landmarks(a) || o.posterior == NTK_POSTERIOR_NNGP; /* of the NTK's ensemble it has none */
+    /* Landmarks have no variances of the NTK's ensemble; of several ranks none has the matrix that these need. */
+    o.covariance = ntk_ctx_ranks(ctx) == 1 && (!by_landmarks(a) || o.posterior == NTK_POSTERIOR_NNGP);
     TRY(ctx, ntk_model_bytes(ctx, net, s->train, s->outputs, &o, &bytes));
     say_memory("fitting", bytes);
     start = ntk_seconds();
@@ -29,10 +30,11 @@ static int fit_and_save(ntk_ctx *ctx, const struct args *a, const ntk_net *net, 
     if (status == NTK_OK)
         status = ntk_model_set_encoding(model, s->scaler, s->targets);
     ntk_model_set_schema(model, s->schema);
-    if (status == NTK_OK)
+    if (status == NTK_OK && ranks_lead())
         status = ntk_model_save(model, a->out, a->factor);
     ntk_model_free(model);
     TRY(ctx, status);
+    ranks_count(ctx);
     if (a->json) {
         struct json j = {.f = stdout};
 
@@ -43,12 +45,14 @@ static int fit_and_save(ntk_ctx *ctx, const struct args *a, const ntk_net *net, 
         json_number(&j, "diag_reg", diag_reg);
         json_report(&j, &report);
         json_number(&j, "seconds", start);
+        ranks_say(&j);
         json_source(&j, "train", a->train, s->train_file, s->schema);
         json_close(&j, '}');
         putchar('\n');
     } else {
         note("fitted %lld samples in %.2f s, saved %s", (long long)ntk_data_n(s->train), start,
              a->out);
+        ranks_say(NULL);
     }
     return EXIT_OK;
 }

@@ -163,6 +163,7 @@ static void report(const struct args *a, const struct job *j, double seconds)
         json_integer(&json, "m", ntk_data_n(j->test));
     json_integer(&json, "matrices", (int64_t)j->n);
     json_number(&json, "seconds", seconds);
+    ranks_say(&json);
     json_source(&json, a->train ? "train" : "x1", a->train ? a->train : a->x1, a->train ? j->s.train_file : j->file1, NULL);
     if (j->x2 || j->test)
         json_source(&json, j->x2 ? "x2" : "test", j->x2 ? a->x2 : a->test, j->x2 ? j->x2 : j->test, NULL);
@@ -190,8 +191,11 @@ static int run(ntk_ctx *ctx, const struct args *a, struct job *j)
     start = ntk_seconds() - start;
     if (j->arrays)
         STEP(write(ctx, a, j));
+    ranks_count(ctx);
     if (a->json)
         report(a, j, start);
+    else
+        ranks_say(NULL);
     return EXIT_OK;
 }
 

@@ -94,11 +94,14 @@ static int run(const struct command *command, struct args *args)
     report_start(ctx, command->name, args->quiet);
     code = configure(ctx, args);
     if (code == EXIT_OK)
+        code = ranks_join(ctx, command->name, args);
+    if (code == EXIT_OK)
         code = check_files(args);
     if (code == EXIT_OK)
         code = store_dtype(ctx, args);
     if (code == EXIT_OK)
         code = command->run(ctx, args);
+    ranks_end(ctx, code);
     ntk_ctx_free(ctx);
     return code;
 }
@@ -153,6 +156,7 @@ static int start(int argc, char **argv)
     if (code != EXIT_OK || args.help) {
         if (code == EXIT_OK)
             options_help(command, stdout);
+        ranks_end(NULL, code);
         return code;
     }
     return run(command, &args);
@@ -162,5 +166,6 @@ int main(int argc, char **argv)
 {
     fill_streams();
     signal(SIGXFSZ, SIG_IGN); /* a file that grows too large is an error like others */
+    ranks_begin();
     return finish(start(argc, argv));
 }

@@ -104,6 +104,24 @@ NTK_API void ntk_ctx_free(ntk_ctx *ctx);
 NTK_API NTK_NODISCARD ntk_status ntk_ctx_set_threads(ntk_ctx *ctx, int threads);
 NTK_API int ntk_ctx_threads(const ntk_ctx *ctx);
 
+/* ---- several processes, on one host or many, that work together (MPI): each has a context that joined, and calls the same
+ * functions with the same arguments. Kernels in stores, fits and predictions are then shared work; the rest each does for
+ * itself. docs/howto/cluster.md. */
+/* Collective: all processes of a communicator become ranks of it. communicator: a pointer to an MPI_Comm, or NULL for
+ * MPI_COMM_WORLD; MPI is begun if it was not. Unless they were set before, threads and the bound on memory
+ * are equal parts of what the host has. NTK_ENOTSUP in a build without MPI. */
+NTK_API NTK_NODISCARD ntk_status ntk_ctx_join(ntk_ctx *ctx, void *communicator);
+/* 0 of 1 for a context that did not join. */
+NTK_API int ntk_ctx_rank(const ntk_ctx *ctx);
+NTK_API int ntk_ctx_ranks(const ntk_ctx *ctx);
+/* Bytes that all ranks have sent each other so far, as counted in docs/howto/cluster.md. Collective. */
+NTK_API double ntk_ctx_sent(ntk_ctx *ctx);
+/* Whether the last failure is known to all ranks, which end then by themselves: 1 also where there is but one. */
+NTK_API int ntk_ctx_agreed(const ntk_ctx *ctx);
+/* Ends this process's part: with code 0, or after a failure that all know, it leaves (and ends MPI if ntk_ctx_join began
+ * it); else it ends all ranks, with that exit code. A context that has left works alone. */
+NTK_API void ntk_ctx_leave(ntk_ctx *ctx, int code);
+
 /* Instruction set of the hot loops: "baseline", "avx2", "avx512" or "neon"; NULL (the default):
  * what the environment variable NTK_ISA names, else the best that this processor has. NTK_ENOTSUP
  * (with a list of those that work) if it is not built in or the processor lacks it. The default is

@@ -26,6 +26,7 @@ ORDER = [
     ["src/kernel"],
     ["src/store"],
     ["src/solve"],
+    ["src/cluster"],
     ["src/predict"],
     ["src/finite"],
     ["src/features"],

@@ -1,12 +1,15 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Installs the Debian packages that building and testing need and that are missing. Without root it
-# says what it would install. Elsewhere than on Debian it only checks for the build tools.
+# usage: scripts/install-deps.sh [mpi]
+# Installs the Debian packages that building and testing need and that are missing; with `mpi` also those of -Dmpi=enabled.
+# Without root it says what it would install. Elsewhere than on Debian it only checks for the build tools.
 set -eu
 
 packages="gcc meson ninja-build pkg-config libc6-dev libopenblas-openmp-dev libhdf5-dev libsundials-dev
 librandom123-dev zlib1g-dev
 libcmocka-dev libcjson-dev gnuplot-nox python3 python3-venv python3-dev"
+
+[ "${1:-}" = mpi ] && packages="$packages openmpi-bin libopenmpi-dev libscalapack-openmpi-dev"
 
 missing=""
 if command -v dpkg-query >/dev/null 2>&1; then

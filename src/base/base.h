@@ -34,9 +34,12 @@
 
 struct ntk_isa;     /* simd/simd.h */
 struct ntk_backend; /* engine/backend.h */
+struct ntk_ranks;   /* base/ranks.h */
 
 struct ntk_ctx {
     int threads;               /* > 0 */
+    bool threads_asked;        /* they are as the user wants them */
+    struct ntk_ranks *ranks;   /* NULL: this process works alone */
     const struct ntk_isa *isa; /* NULL until first use */
     const struct ntk_backend *backend; /* NULL: the first */
     bool force;                /* it may take long */

@@ -110,5 +110,8 @@ const char *ntk_features(void)
 #ifdef NTK_SUNDIALS
            " sundials"
 #endif
+#ifdef NTK_MPI
+           " mpi"
+#endif
         ;
 }

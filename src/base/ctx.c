@@ -13,6 +13,7 @@
 
 #include "base/base.h"
 #include "base/clock.h"
+#include "base/ranks.h"
 
 #define THREADS_MAX 1024
 
@@ -45,6 +46,8 @@ ntk_status ntk_ctx_new(ntk_ctx **ctx)
 
 void ntk_ctx_free(ntk_ctx *ctx)
 {
+    if (ctx && ctx->ranks)
+        ctx->ranks->class->close(ctx->ranks);
     if (ctx)
         pthread_mutex_destroy(&ctx->lock);
     free(ctx);
@@ -55,6 +58,7 @@ ntk_status ntk_ctx_set_threads(ntk_ctx *ctx, int threads)
     if (threads < 0 || threads > THREADS_MAX)
         return ntk_fail(ctx, NTK_EINVAL, "threads must be 0 (all) to %d, got %d", THREADS_MAX, threads);
     ctx->threads = threads ? threads : default_threads();
+    ctx->threads_asked = threads > 0;
     return NTK_OK;
 }
 
@@ -100,6 +104,8 @@ ntk_status ntk_fail(ntk_ctx *ctx, ntk_status status, const char *fmt, ...)
 
     if (ctx) {
         ctx->told.what = NULL; /* the work that it was about ends */
+        if (ctx->ranks)
+            ctx->ranks->agreed = false;
         va_start(ap, fmt);
         ntk_vformat(ctx->message, sizeof ctx->message, fmt, ap);
         va_end(ap);

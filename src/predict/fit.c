@@ -587,6 +587,7 @@ static ntk_status solve(const ntk_model *m)
 {
     const struct ntk_solver_class *class = ntk_model_solver_class(&m->opts);
 
+    NTK_TRY(ntk_model_same(m));
     if (class->eigen || !class->half)
         NTK_TRY(ntk_ctx_check_memory(m->ctx, ntk_model_peak(&m->opts, m->n, m->outputs),
                                      class->eigen ? "an eigen-decomposition of this many samples" : "a fit of this many samples"));

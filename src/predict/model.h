@@ -163,6 +163,9 @@ ntk_status ntk_model_finish(const ntk_model *model);
 ntk_status ntk_model_factor(const ntk_model *model);
 /* Computes the solution, and alpha, if they are not there. */
 ntk_status ntk_model_solve(const ntk_model *model);
+/* That ranks (base/ranks.h) which fit it, or predict for test samples, have the same; NTK_EINVAL says what is not (same.c). */
+ntk_status ntk_model_same(const ntk_model *model);
+ntk_status ntk_test_same(const ntk_model *model, const ntk_data *x);
 /* All but what the matrix is read from. */
 void ntk_model_forget(struct ntk_solution *s);
 /* The ridge as it was given. */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/ranks.h"
 #include "language/net.h"
 #include "kernel/kernel.h"
 #include "predict/model.h"
@@ -157,16 +158,18 @@ static ntk_status panels(ntk_model *const *models, size_t n, const struct source
     return status;
 }
 
-/* K(x, X) c of all models, X the centres, c[k] [columns][n], out[k] [m][columns]. */
+/* K(x, X) c of all models, X the centres, c[k] [columns][n], out[k] [m][columns]; of ranks, each one's panels. */
 static ntk_status apply(ntk_model *const *models, size_t n, const struct source *from, const ntk_data *x, int64_t columns,
                         double *const *c, double *const *out, double **panel)
 {
     const ntk_model *m = models[0];
-    const int64_t most = ntk_panel_rows(ntk_model_centers(m));
+    const int64_t ranks = ntk_n_ranks(m->ctx), most = ntk_least(ntk_panel_rows(ntk_model_centers(m)), (x->n + ranks - 1) / ranks);
 
     for (int64_t first = 0; first < x->n; first += most) {
         const int64_t rows = x->n - first < most ? x->n - first : most;
 
+        if (!ntk_rank_has(m->ctx, first / most))
+            continue;
         NTK_TRY(panels(models, n, from, x, first, rows, panel));
         for (size_t k = 0; k < n; k++) {
             ntk_model_panel_times(models[k], rows, panel[k], columns, c[k], out[k] + first * columns);
@@ -174,6 +177,15 @@ static ntk_status apply(ntk_model *const *models, size_t n, const struct source 
         }
         NTK_TRY(ntk_progress(m->ctx, "predictions", (double)(first + rows), (double)x->n));
     }
+    return NTK_OK;
+}
+
+/* What each rank has, in zeros, to all. */
+static ntk_status share_out(ntk_ctx *ctx, ntk_status status, size_t n, size_t numbers, double *const *out)
+{
+    NTK_TRY(ntk_ranks_agree(ctx, status));
+    for (size_t k = 0; k < n; k++)
+        ntk_ranks_sum(ctx, numbers, out[k]);
     return NTK_OK;
 }
 
@@ -198,12 +210,18 @@ static ntk_status apply_together(ntk_model *const *models, size_t n, const ntk_d
     struct ntk_test *stored = ntk_alloc_zero(m->ctx, n, sizeof *stored);
     struct source from = {.stored = stored};
     ntk_kernel *kernel = NULL;
-    ntk_status status = panel && stored ? NTK_OK : NTK_ENOMEM;
+    ntk_status status = ntk_test_same(m, x);
     bool all = true;
 
+    if (status == NTK_OK && (!panel || !stored))
+        status = NTK_ENOMEM;
     for (size_t k = 0; k < n && status == NTK_OK; k++) {
         status = ntk_test_begin(models[k], x, false, &stored[k]);
+        if (status == NTK_OK && stored[k].store) /* by all ranks: then each has panels of its own */
+            status = ntk_store_fill(stored[k].store);
         all = all && stored[k].store;
+        if (ntk_n_ranks(m->ctx) > 1)
+            memset(out[k], 0, (size_t)(x->n * columns) * sizeof *out[k]);
     }
     if (status == NTK_OK && !all)
         status = joint_kernel(models, n, &kernel);
@@ -216,6 +234,7 @@ static ntk_status apply_together(ntk_model *const *models, size_t n, const ntk_d
     from.kernel = kernel;
     if (status == NTK_OK)
         status = apply(models, n, &from, x, columns, c, out, panel);
+    status = share_out(m->ctx, status, n, (size_t)(x->n * columns), out);
     ntk_samples_free(from.training);
     for (size_t k = 0; panel && stored && k < n; k++) {
         free(panel[k]);

@@ -45,7 +45,7 @@ static int64_t usual_rank(int64_t n)
 /* Of products alone there are no rows. */
 static int64_t wanted_rank(const struct ntk_solver *s)
 {
-    if (!s->k->class->stream)
+    if (!s->k->class->stream && !s->k->class->rows)
         return 0;
     return s->rank == 0 ? usual_rank(s->n) : s->rank < s->n ? s->rank : s->n;
 }

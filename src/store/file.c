@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/outfile.h"
+#include "base/ranks.h"
 #include "store/store.h"
 
 #define FORMAT 1
@@ -29,6 +30,12 @@ ntk_status ntk_store_file_open(struct ntk_store *s) { return refuse(s); }
 ntk_status ntk_store_file_write(struct ntk_store *s, int *fd)
 {
     *fd = -1;
+    return refuse(s);
+}
+
+ntk_status ntk_store_file_marks(struct ntk_store *s, ntk_status status)
+{
+    (void)status;
     return refuse(s);
 }
 
@@ -455,28 +462,45 @@ static bool is_same(int a, int b)
     return fstat(a, &of[0]) == 0 && fstat(b, &of[1]) == 0 && of[0].st_dev == of[1].st_dev && of[0].st_ino == of[1].st_ino;
 }
 
-/* Those that another process has written, or taken out, since they were read. */
-static ntk_status read_marks_again(struct ntk_store *s)
+/* Of ranks the first reads them, for all. */
+static ntk_status share_marks(struct ntk_store *s)
 {
+    NTK_TRY(ntk_ranks_agree(s->ctx, ntk_rank(s->ctx) == 0 ? read_marks(s) : NTK_OK));
+    for (int k = 0; k < NTK_STORE_PARTS; k++)
+        ntk_ranks_broadcast(s->ctx, s->part[k].marks, s->stored * (size_t)s->part[k].tiles * sizeof *s->part[k].marks);
+    return NTK_OK;
+}
+
+ntk_status ntk_store_file_marks(struct ntk_store *s, ntk_status before)
+{
+    ntk_status status;
+
     for (int k = 0; k < NTK_STORE_PARTS; k++)
         if (s->part[k].there)
             memset(s->part[k].seen, 0, s->stored * (size_t)s->part[k].tiles * sizeof *s->part[k].seen);
-    return read_marks(s);
+    status = share_marks(s);
+    return before != NTK_OK ? before : status;
+}
+
+/* Of ranks the first has the lock, for all. */
+static ntk_status open_to_write(struct ntk_store *s, int *fd)
+{
+    *fd = open(s->path, O_RDWR | O_CLOEXEC);
+    if (*fd < 0)
+        return ntk_fail_write(s->ctx, s->path, errno);
+    if (ntk_rank(s->ctx) == 0)
+        NTK_TRY(lock(s->ctx, s->path, *fd));
+    return is_same(*fd, s->fd) ? NTK_OK
+                               : ntk_fail(s->ctx, NTK_EIO, "%s is another file than the store that was opened", s->path);
 }
 
 ntk_status ntk_store_file_write(struct ntk_store *s, int *fd)
 {
-    ntk_status status;
+    ntk_status status = ntk_ranks_agree(s->ctx, open_to_write(s, fd));
 
-    *fd = open(s->path, O_RDWR | O_CLOEXEC);
-    if (*fd < 0)
-        return ntk_fail_write(s->ctx, s->path, errno);
-    status = lock(s->ctx, s->path, *fd);
-    if (status == NTK_OK && !is_same(*fd, s->fd))
-        status = ntk_fail(s->ctx, NTK_EIO, "%s is another file than the store that was opened", s->path);
     if (status == NTK_OK)
-        status = read_marks_again(s);
-    if (status != NTK_OK) {
+        status = ntk_store_file_marks(s, NTK_OK);
+    if (status != NTK_OK && *fd >= 0) {
         close(*fd);
         *fd = -1;
     }

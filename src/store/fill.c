@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * fill.c - computing the tiles that are not there, each with the progress of all.
+ * fill.c - computing the tiles that are not there, each with the progress of all. Ranks (base/ranks.h) take tiles as they
+ * come, and each writes its own into the one file.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/ranks.h"
 #include "base/views.h"
 #include "kernel/compiled.h"
 #include "store/store.h"
@@ -17,6 +19,7 @@ struct overall {
     ntk_progress_fn *progress; /* the user's */
     void *user;
     double done, all, before, share; /* pairs; before, and in, the tile that is under way */
+    _Atomic double elsewhere;        /* pairs that other ranks have done */
 };
 
 static int tell(const char *what, double done, double total, void *user)
@@ -25,7 +28,7 @@ static int tell(const char *what, double done, double total, void *user)
 
     if (strcmp(what, "preparations") != 0 && total > 0)
         p->done = p->before + p->share * done / total;
-    return p->progress("pairs of samples", p->done, p->all, p->user);
+    return p->progress("pairs of samples", p->done + p->elsewhere, p->all, p->user);
 }
 
 /* ---- one tile of all matrices */
@@ -59,8 +62,9 @@ static double pairs_of(const struct ntk_store_part *p, const struct ntk_store_ti
     return p->square && t->i0 == t->j0 ? (double)t->ni * ((double)t->ni + 1) / 2 : (double)t->ni * (double)t->nj;
 }
 
-static ntk_status compute_tile(struct filling *f, int64_t number)
+static ntk_status compute_tile(void *filling, int64_t number)
 {
+    struct filling *f = filling;
     const struct ntk_store *s = f->s;
     const struct ntk_store_tile t = ntk_store_tile_at(f->p, number);
     struct ntk_job job = f->job;
@@ -82,13 +86,26 @@ static ntk_status compute_tile(struct filling *f, int64_t number)
 
 /* ---- a part, once its samples are prepared */
 
+static void is_elsewhere(void *filling, int64_t number)
+{
+    struct filling *f = filling;
+    const struct ntk_store_tile t = ntk_store_tile_at(f->p, number);
+
+    f->told.elsewhere = f->told.elsewhere + pairs_of(f->p, &t);
+}
+
 static ntk_status compute_tiles(struct filling *f)
 {
-    ntk_status status = NTK_OK;
+    int64_t *missing = ntk_alloc(f->s->ctx, (size_t)f->p->tiles, sizeof *missing);
+    struct ntk_dealing d = {.jobs = missing, .work = compute_tile, .elsewhere = is_elsewhere, .user = f};
+    ntk_status status = ntk_ranks_agree(f->s->ctx, missing ? NTK_OK : NTK_ENOMEM);
 
     for (int64_t t = 0; t < f->p->tiles && status == NTK_OK; t++)
         if (!ntk_store_has(f->s, f->p, t))
-            status = compute_tile(f, t);
+            missing[d.n++] = t;
+    if (status == NTK_OK)
+        status = ntk_ranks_deal(f->s->ctx, &d);
+    free(missing);
     return status;
 }
 
@@ -105,12 +122,15 @@ static ntk_status compute_part(struct filling *f, int part, size_t held, const c
 {
     const struct ntk_store *s = f->s;
     const ntk_data *rows = part == NTK_STORE_TEST ? s->test : s->x1, *columns = part == NTK_STORE_TEST ? s->x1 : s->x2;
-    ntk_status status;
+    ntk_status begun, status;
 
     f->p = &s->part[part];
-    NTK_TRY(ntk_kernel_begin(s->kernel, rows, columns, held, what, &f->job));
-    status = compute_tiles(f);
-    ntk_kernel_end(&f->job);
+    begun = ntk_kernel_begin(s->kernel, rows, columns, held, what, &f->job);
+    status = ntk_ranks_agree(s->ctx, begun);
+    if (status == NTK_OK)
+        status = compute_tiles(f);
+    if (begun == NTK_OK)
+        ntk_kernel_end(&f->job);
     return status;
 }
 
@@ -210,16 +230,22 @@ static ntk_status compute_missing(struct ntk_store *s, int fd, size_t held, cons
     unsigned char *tiles = NULL;
     ntk_status status;
 
-    NTK_TRY(ntk_kernel_check_seconds(s->kernel, pairs));
-    NTK_TRY(ntk_ctx_check_memory(s->ctx, bytes, what));
-    status = make_room(&f, each, &tiles);
+    status = ntk_kernel_check_seconds(s->kernel, pairs);
+    if (status == NTK_OK)
+        status = ntk_ctx_check_memory(s->ctx, bytes, what);
+    if (status == NTK_OK)
+        status = make_room(&f, each, &tiles);
+    status = ntk_ranks_agree(s->ctx, status);
     if (status == NTK_OK)
         status = compute(&f, bytes, what);
     if (status == NTK_OK && fsync(f.fd) != 0)
         status = ntk_fail_write(s->ctx, s->path, errno);
+    status = ntk_ranks_agree(s->ctx, status);
+    if (ntk_n_ranks(s->ctx) > 1)
+        status = ntk_store_file_marks(s, status);
     free(f.k);
     free(tiles);
-    return say_interrupted(s, status);
+    return ntk_ranks_agree(s->ctx, say_interrupted(s, status));
 }
 
 static bool lacks_any(const struct ntk_store *s)

@@ -4,8 +4,9 @@
  */
 #include <stdlib.h>
 
+#include "base/ranks.h"
 #include "kernel/compiled.h"
-#include "store/operator.h"
+#include "store/of_ranks.h"
 
 struct of_kernel {
     struct ntk_operator base;
@@ -133,5 +134,5 @@ ntk_status ntk_operator_of_kernel(ntk_kernel *kernel, const ntk_data *x, struct 
                               .kernel = kernel,
                               .x = x};
     *o = &own->base;
-    return NTK_OK;
+    return ntk_n_ranks(kernel->ctx) > 1 ? ntk_operator_of_ranks(kernel, x, &own->base, o) : NTK_OK;
 }

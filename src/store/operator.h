@@ -63,7 +63,8 @@ struct ntk_operator {
     double *largest;     /* [count] of the diagonals, once products by entries needed them; < 0: not yet */
 };
 
-/* Matrices of all nets and both kernels of a kernel, between samples, which both outlive it. */
+/* Matrices of all nets and both kernels of a kernel, between samples, which both outlive it. In a context that has joined
+ * others (base/ranks.h) their entries are on all ranks, and only products and rows are to be had. */
 ntk_status ntk_operator_of_kernel(ntk_kernel *kernel, const ntk_data *x, struct ntk_operator **o);
 /* Of arrays [n][n] of float64 numbers, symmetric to 1e-12 of the largest entry and finite (else NTK_EINVAL, which calls
  * array k names[k]); the arrays outlive it. */

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/ranks.h"
 #include "base/sized.h"
 #include "base/views.h"
 #include "data/data.h"
@@ -139,6 +140,43 @@ static ntk_status check_memory(const ntk_kernel_store *s)
         "a store of kernels");
 }
 
+/* Ranks fill one file: it is the same that they want, from the same loops. */
+static ntk_status check_ranks(const ntk_kernel_store *s, const char *about)
+{
+    struct ntk_text t = {0};
+    char by[NTK_STORE_BY];
+    ntk_status status;
+
+    ntk_store_by(s->ctx, by);
+    ntk_text_add(&t, "%s%s\n%s\n", about, s->path, by);
+    status = t.failed ? ntk_fail(s->ctx, NTK_ENOMEM, "no memory for the description of a store") : NTK_OK;
+    status = ntk_ranks_agree(s->ctx, status);
+    if (status == NTK_OK)
+        status = ntk_ranks_same(s->ctx, t.s);
+    free(t.s);
+    return status;
+}
+
+/* Of ranks the first makes the file, then all open it. */
+static ntk_status open_file(ntk_kernel_store *s, const char *about)
+{
+    ntk_status status = NTK_OK;
+
+    NTK_TRY(check_ranks(s, about));
+    if (ntk_rank(s->ctx) == 0)
+        s->made = !ntk_store_is_there(s->path);
+    ntk_ranks_broadcast(s->ctx, &s->made, sizeof s->made);
+    if (s->made)
+        status = ntk_ranks_agree(s->ctx, check_memory(s));
+    if (s->made && status == NTK_OK)
+        status = ntk_ranks_agree(s->ctx, ntk_rank(s->ctx) == 0 ? make(s, about) : NTK_OK);
+    if (status == NTK_OK)
+        status = ntk_ranks_agree(s->ctx, ntk_store_file_open(s));
+    if (status == NTK_OK && ntk_n_ranks(s->ctx) > 1)
+        status = ntk_store_file_marks(s, NTK_OK);
+    return status == NTK_OK ? ntk_ranks_agree(s->ctx, ntk_store_compare(s, about)) : status;
+}
+
 static ntk_status settle(ntk_kernel_store *s, const ntk_net *const *nets, size_t n_nets, unsigned want)
 {
     char *about;
@@ -149,15 +187,8 @@ static ntk_status settle(ntk_kernel_store *s, const ntk_net *const *nets, size_t
         NTK_TRY(ntk_kernel_check_shape(s->kernel, "x2", s->x2));
     if (s->test)
         NTK_TRY(ntk_kernel_check_shape(s->kernel, "test", s->test));
-    s->made = !ntk_store_is_there(s->path);
-    if (s->made)
-        NTK_TRY(check_memory(s));
     NTK_TRY(ntk_store_describe(s->ctx, nets, n_nets, want, s->dtype, s->x1, s->x2, s->test, &about));
-    status = s->made ? make(s, about) : NTK_OK;
-    if (status == NTK_OK)
-        status = ntk_store_file_open(s);
-    if (status == NTK_OK)
-        status = ntk_store_compare(s, about);
+    status = open_file(s, about);
     free(about);
     return status;
 }

@@ -121,6 +121,9 @@ ntk_status ntk_store_file_mend(struct ntk_store *s, uint64_t *there, uint64_t *w
 /* The file that s->fd reads, to write to, with marks as they are now, and locked: NTK_EIO if another process writes it, or the
  * path leads to another file by now. Closing it unlocks. */
 ntk_status ntk_store_file_write(struct ntk_store *s, int *fd);
+/* Marks as they are now, which another process, or rank, has written, or taken out, since they were read. Returns a failure
+ * before, if there was one. */
+ntk_status ntk_store_file_marks(struct ntk_store *s, ntk_status before);
 
 /* ---- tile.c: bytes, checked */
 /* The checksum of n bytes; row: of which row of a tile. */
