@@ -27,15 +27,17 @@ struct args {
     const char *get, *dtype, *standardize, *targets, *target, *header, *drop, *features, *loss, *times;
     int64_t train_limit, test_limit, repeat, n, m, d, outputs;
     const char *diag_reg, *weights, *noise, *solver;
+    const char *scratch;
     double time, tolerance;
     int64_t rank;
+    const char *triangle;
     int64_t landmarks;
     const char *data, *depths, *columns;
     const char *input_shape, *graph, *lr, *log, *record, *checkpoint;
     int64_t seed, networks, steps, batch, every;
     double momentum, multiplier, rtol, atol; /* multiplier: NAN: not given */
     bool full, trace, diagonal, kernels;
-    bool absolute, mean, std, proba, leave_one_out, factor, quick, json, quiet, help;
+    bool absolute, mean, std, proba, leave_one_out, evidence, factor, quick, json, quiet, help;
     int64_t threads;
     bool force;
     const char *memory, *isa, *backend;
@@ -115,6 +117,7 @@ struct json {
 void json_open(struct json *j, const char *key, char bracket); /* '{' or '['; key NULL: none */
 void json_close(struct json *j, char bracket);                 /* '}' or ']' */
 void json_number(struct json *j, const char *key, double x);   /* not finite: null */
+void json_report(struct json *j, const ntk_fit_report *r);     /* "solver"; of those that iterate "iterations", "residual" */
 void json_integer(struct json *j, const char *key, int64_t x);
 void json_text(struct json *j, const char *key, const char *text);
 void json_bool(struct json *j, const char *key, bool x);
@@ -232,7 +235,7 @@ void to_double(ntk_dtype dtype, int64_t n, const void *x, double *out);
 int check_no_weights(const struct args *a, const char *option);
 /* --solver landmarks. */
 bool by_landmarks(const struct args *a);
-/* Fit options from --get, --dtype, --diag-reg (the first), --absolute, --mean, --solver, --tolerance, --rank, --landmarks, --kernel; the samples' weights and noise. */
+/* Fit options from --get, --dtype, --diag-reg (the first), --absolute, --mean, --solver, --tolerance, --rank, --landmarks, --triangle, --kernel; the samples' weights and noise. */
 int fit_options(const struct args *a, const struct samples *s, ntk_fit_opts *o);
 
 #endif

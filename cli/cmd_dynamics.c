@@ -11,6 +11,15 @@
 #include "base/base.h"
 #include "dynamics.h"
 
+static bool has_finite(const struct trajectory *t)
+{
+    bool has = false;
+
+    for (size_t k = 0; k < t->n_times; k++)
+        has = has || !isinf(t->times[k]);
+    return has;
+}
+
 static int compute(ntk_ctx *ctx, const struct args *a, const ntk_net *net, const struct samples *s,
                    struct trajectory *t)
 {
@@ -23,10 +32,10 @@ static int compute(ntk_ctx *ctx, const struct args *a, const ntk_net *net, const
 
     STEP(fit_options(a, s, &o));
     ntk_spectrum_init(&spectrum);
-    o.finite_time = 1;
+    o.finite_time = !o.solver || has_finite(t); /* which needs eigenvectors: another solver is refused */
     o.covariance = a->std;
     TRY(ctx, ntk_model_bytes(ctx, net, s->train, s->outputs, &o, &bytes));
-    say_memory("the eigen-decomposition", bytes);
+    say_memory(o.finite_time ? "the eigen-decomposition" : "fitting", bytes);
     TRY(ctx, ntk_ctx_hold(ctx, ntk_bytes((double)t->n_times * (double)(n + m) * (double)(s->outputs + 1) * sizeof *t->train),
                           "the trajectory"));
     t->train = malloc(t->n_times * n * (size_t)s->outputs * sizeof *t->train);
@@ -37,12 +46,12 @@ static int compute(ntk_ctx *ctx, const struct args *a, const ntk_net *net, const
     TRY(ctx, ntk_model_fit(ctx, net, s->train, s->y, s->outputs, &o, &model));
     status = ntk_model_dynamics(model, t->times, t->n_times, NULL, s->test, NULL, t->train,
                                 m ? t->test : NULL, m && a->std ? t->var : NULL);
-    if (status == NTK_OK)
+    if (status == NTK_OK && o.finite_time)
         status = ntk_model_spectrum(model, &spectrum);
     t->diag_reg = ntk_model_diag_reg(model);
     ntk_model_free(model);
     TRY(ctx, status);
-    t->null_directions = spectrum.null_directions;
+    t->null_directions = o.finite_time ? spectrum.null_directions : -1;
     return EXIT_OK;
 }
 
@@ -160,6 +169,8 @@ int cmd_dynamics(ntk_ctx *ctx, const struct args *a)
     if (a->n_nets > 1)
         return usage("one --net at a time, got %zu", a->n_nets);
     STEP(parse_ridge(a->diag_reg, &t.diag_reg));
+    if (a->solver && (a->params || flow_wanted(a)))
+        return usage("--solver is for the closed form of the squared loss");
     if (a->trace && !a->params)
         return usage("--trace is of the kernel of --params");
     if (a->out)

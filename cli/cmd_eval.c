@@ -12,7 +12,8 @@
 struct result {
     double diag_reg, accuracy, mse, r2, log_likelihood, loo_accuracy, loo_mse;
     ntk_spectrum spectrum;
-    bool factored; /* else it has no likelihood, and no eigenvalues are asked for */
+    ntk_fit_report report;
+    bool factored; /* else no eigenvalues are asked for, and the likelihood is an estimate, or none */
     double load, fit, predict;
 };
 
@@ -103,11 +104,15 @@ static int diagnose(ntk_ctx *ctx, const struct args *a, const struct samples *s,
 
     r->diag_reg = ntk_model_diag_reg(model);
     ntk_spectrum_init(&r->spectrum);
-    r->log_likelihood = (double)NAN; /* that of a singular matrix */
-    status = ntk_model_evidence(model, &r->log_likelihood);
+    ntk_fit_report_init(&r->report);
+    TRY(ctx, ntk_model_report(model, &r->report));
+    r->log_likelihood = (double)NAN; /* that of a singular matrix, or none */
+    status = r->report.estimates && !a->evidence ? NTK_ENOTSUP : ntk_model_evidence(model, &r->log_likelihood);
     if (status != NTK_ENOTSUP && status != NTK_ENUMERIC)
         TRY(ctx, status);
-    r->factored = status != NTK_ENOTSUP;
+    r->factored = status != NTK_ENOTSUP && !r->report.estimates;
+    if (r->report.estimates)
+        TRY(ctx, ntk_model_report(model, &r->report)); /* with the estimate's error */
     if (r->factored)
         TRY(ctx, ntk_model_spectrum(model, &r->spectrum));
     else
@@ -140,12 +145,15 @@ static void print_json(struct json *j, const struct args *a, const char *net,
     }
     json_number(j, "diag_reg", r->diag_reg);
     json_number(j, "log_likelihood", r->log_likelihood);
+    if (r->report.estimates)
+        json_number(j, "log_likelihood_error", r->report.log_likelihood_error);
     json_number(j, "lambda_min", r->spectrum.lambda_min);
     json_number(j, "lambda_max", r->spectrum.lambda_max);
     json_number(j, "condition", r->spectrum.condition);
     json_number(j, "max_learning_rate", r->spectrum.max_learning_rate);
     if (!isinf(a->time))
         json_integer(j, "null_directions", r->spectrum.null_directions);
+    json_report(j, &r->report);
     json_open(j, "seconds", '{');
     json_number(j, "load", r->load);
     json_number(j, "fit", r->fit);
@@ -175,7 +183,12 @@ static void print_text(const struct args *a, const char *net, const struct sampl
         printf("leave-one-out      mean squared error %.6g\n", r->loo_mse);
     if (ridge_is_chosen(a))
         printf("diag_reg           %.3g, by %s\n", r->diag_reg, by_landmarks(a) ? "samples held out" : "leave-one-out");
-    if (!r->factored)
+    if (r->report.estimates && !isnan(r->log_likelihood))
+        printf("log likelihood     %.6g, give or take %.2g: an estimate\n", r->log_likelihood,
+               r->report.log_likelihood_error);
+    else if (r->report.estimates)
+        printf("log likelihood     none, and no eigenvalues: the solver has no factor (--evidence: an estimate)\n");
+    else if (!r->factored)
         printf("log likelihood     none, and no eigenvalues: the solver has no factor%s\n", by_landmarks(a) ? " of the whole matrix" : "");
     else if (isnan(r->log_likelihood))
         printf("log likelihood     none: the kernel matrix is singular\n");
@@ -265,6 +278,10 @@ struct work {
 static int options(struct work *w)
 {
     STEP(fit_options(w->a, w->s, &w->o));
+    if (w->a->leave_one_out && w->o.solver && !ntk_solver_has_leave_one_out(w->o.solver))
+        return usage("--loo: the solver '%s' has none; cholesky and eigen have", w->o.solver);
+    if (w->a->checkpoint && w->a->n_nets > 1)
+        return usage("--checkpoint is of one --net, got %zu", w->a->n_nets);
     w->o.diag_reg = w->ridges[0];
     w->o.finite_time = !isinf(w->a->time);
     if (w->o.finite_time && (w->a->leave_one_out || ridge_is_chosen(w->a)))

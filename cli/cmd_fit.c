@@ -10,6 +10,7 @@ static int fit_and_save(ntk_ctx *ctx, const struct args *a, const ntk_net *net, 
 {
     ntk_fit_opts o;
     ntk_model *model;
+    ntk_fit_report report;
     ntk_status status;
     double start, diag_reg;
     size_t bytes;
@@ -23,7 +24,10 @@ static int fit_and_save(ntk_ctx *ctx, const struct args *a, const ntk_net *net, 
     TRY(ctx, ntk_model_fit(ctx, net, s->train, s->y, s->outputs, &o, &model));
     start = ntk_seconds() - start;
     diag_reg = ntk_model_diag_reg(model);
-    status = ntk_model_set_encoding(model, s->scaler, s->targets);
+    ntk_fit_report_init(&report);
+    status = ntk_model_report(model, &report);
+    if (status == NTK_OK)
+        status = ntk_model_set_encoding(model, s->scaler, s->targets);
     ntk_model_set_schema(model, s->schema);
     if (status == NTK_OK)
         status = ntk_model_save(model, a->out, a->factor);
@@ -37,6 +41,7 @@ static int fit_and_save(ntk_ctx *ctx, const struct args *a, const ntk_net *net, 
         json_integer(&j, "n_train", ntk_data_n(s->train));
         json_integer(&j, "outputs", s->outputs);
         json_number(&j, "diag_reg", diag_reg);
+        json_report(&j, &report);
         json_number(&j, "seconds", start);
         json_source(&j, "train", a->train, s->train_file, s->schema);
         json_close(&j, '}');

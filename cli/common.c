@@ -338,7 +338,10 @@ int fit_options(const struct args *a, const struct samples *s, ntk_fit_opts *o)
     o->solver = a->solver;
     o->tolerance = a->tolerance;
     o->rank = a->rank;
+    o->triangle = a->triangle;
+    o->checkpoint = a->checkpoint;
     o->landmarks = a->landmarks;
     o->store = a->kernel;
+    o->scratch = a->scratch;
     return own_numbers(a, s, o);
 }

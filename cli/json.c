@@ -77,3 +77,12 @@ void json_texts(struct json *j, const char *key, const char *const *texts, size_
         json_text(j, NULL, texts[k]);
     json_close(j, ']');
 }
+
+void json_report(struct json *j, const ntk_fit_report *r)
+{
+    json_text(j, "solver", r->solver);
+    if (r->iterations < 0)
+        return;
+    json_integer(j, "iterations", r->iterations);
+    json_number(j, "residual", r->residual);
+}

@@ -139,13 +139,21 @@ static void show_bar(const char *what, double done, double total, double elapsed
     state.bar = true;
 }
 
+/* What comes after a comma is about how far it is. */
+static bool same_work(const char *a, const char *b)
+{
+    const size_t n = strcspn(a, ",");
+
+    return n == strcspn(b, ",") && strncmp(a, b, n) == 0;
+}
+
 /* A bar on a terminal, five times a second; elsewhere a line a minute. */
 static int on_progress(const char *what, double done, double total, void *user)
 {
     const double now = ntk_seconds();
 
     (void)user;
-    if (strcmp(what, state.what) != 0 || done < state.done) {
+    if (!same_work(what, state.what) || done < state.done) {
         snprintf(state.what, sizeof state.what, "%s", what);
         state.start = state.shown = now;
     }

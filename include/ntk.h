@@ -151,7 +151,8 @@ typedef void ntk_log_fn(int level, const char *text, void *user);
 NTK_API void ntk_ctx_set_log(ntk_ctx *ctx, ntk_log_fn *fn, void *user);
 
 /* Called from time to time by long work, from one thread at a time: done and total in units of
- * `what` ("tiles", "rows", ...); also between, to ask, with what it was told before or, where nothing is counted,
+ * `what` ("tiles", "rows", ...; what stands there after a comma says how far it is in words, and changes from call to
+ * call: "digits of the solution, step 12, residual 3.1e-02"); also between, to ask, with what it was told before or, where nothing is counted,
  * "preparations". It must not compute with this library, in any context; another context does not wait for it. A
  * result other than 0 cancels the work with NTK_ECANCEL, within a second or two; but an eigen-decomposition is one
  * call of LAPACK, whose time is said (level 0) before it if it may be more than 2 s. */
@@ -612,6 +613,18 @@ typedef struct ntk_fit_opts {
                                  * last digits */
     int64_t rank;               /* of the preconditioner of "cg"; 0 (default): a tenth of n, at most 1,000, above 60,000
                                  * samples 2,000 */
+    const char *scratch;        /* the folder for the factor of "out-of-core", 4 n^2 bytes. NULL (default): with a store,
+                                 * beside it; else, for a file that is gone with the model, what the environment variable
+                                 * TMPDIR names, or /var/tmp. Copied */
+    const char *triangle;       /* how "cg" keeps the kernel matrix, of which it needs half: "float64" (4 n^2 bytes), "float32"
+                                 * (2 n^2), "int16" (n^2; an entry K_ij is off by at most 1.5e-5 sqrt(K_ii K_jj)), "none": not
+                                 * at all, each step computes or reads its entries. A constant. NULL (default): the best that
+                                 * memory holds. What is not float64 is said */
+    const char *checkpoint;     /* a file in which "cg" keeps its solutions so far, so that a fit that was interrupted, or
+                                 * killed, goes on from there when it is done again; it is removed at the end of the fit. One of
+                                 * another net or other samples is refused (NTK_EINVAL); of another ridge or other targets it is
+                                 * where the solution begins. NULL (default): with `store` the same name with ".cg" at its end,
+                                 * else none */
     int64_t landmarks;          /* of the solver "landmarks": predictions are sums over so many of the samples; 0 (default): as
                                  * many as memory and time allow, at most 5,000, which is said */
 } ntk_fit_opts;
@@ -638,6 +651,8 @@ NTK_API NTK_NODISCARD ntk_status ntk_model_fit(ntk_ctx *ctx, const ntk_net *net,
 NTK_API void ntk_model_free(ntk_model *model);
 /* The names of all solvers, with commas between. */
 NTK_API const char *ntk_solver_names(void);
+/* 1: models that are solved by the one of that name have ntk_model_leave_one_out, and ntk_model_ridges' errors. */
+NTK_API int ntk_solver_has_leave_one_out(const char *solver);
 /* Fits again. y, [n][outputs], NULL: the targets stay (and outputs is ignored). opts NULL: all as it is; else these
  * options are its new ones: posterior, dtype, store and covariance as they were, and samples of weight 0 the same (weights
  * and noise are of all samples, those too). New targets need the factor only. Another diag_reg, weights or noise need the
@@ -711,7 +726,7 @@ NTK_API NTK_NODISCARD ntk_status ntk_model_predict(const ntk_model *model, const
 NTK_API NTK_NODISCARD ntk_status ntk_model_covariance(const ntk_model *model, const ntk_data *x,
                                                       double *mean, double *cov);
 
-/* Gradient flow on the squared loss from f_0 (needs opts.finite_time): predictions at n_times
+/* Gradient flow on the squared loss from f_0 (t < INFINITY needs opts.finite_time): predictions at n_times
  * times t >= 0 (INFINITY allowed), f_t(z) = f_0(z) - K(z,X) (K + r)^-1 (1 - e^{-(K+r)t}) (f_0(X)-y)
  * with r the ridge that diag_reg adds (flow of the loss + r/2 |theta - theta_0|^2). Directions whose
  * eigenvalues are rounding error do not move (ntk_spectral_decompose; a warning counts them when the
@@ -755,6 +770,19 @@ typedef struct ntk_spectrum {
 NTK_API void ntk_spectrum_init_sized(ntk_spectrum *s, size_t size);
 static inline void ntk_spectrum_init(ntk_spectrum *s) { ntk_spectrum_init_sized(s, sizeof *s); }
 NTK_API NTK_NODISCARD ntk_status ntk_model_spectrum(const ntk_model *model, ntk_spectrum *spectrum);
+
+/* How a model was solved. ntk_fit_report_init before. */
+typedef struct ntk_fit_report {
+    size_t size;                 /* of the struct: ntk_fit_report_init */
+    const char *solver;          /* its name */
+    int64_t iterations;          /* of solvers that iterate: most of one output; -1: it does not */
+    double residual;             /* the same: largest |y - (K + r) alpha| / |y| of an output; else NAN */
+    int estimates;               /* 1: ntk_model_evidence is an estimate, and takes as long as a fit or longer */
+    double log_likelihood_error; /* once ntk_model_evidence was asked for one: its standard error; else NAN */
+} ntk_fit_report;
+NTK_API void ntk_fit_report_init_sized(ntk_fit_report *r, size_t size);
+static inline void ntk_fit_report_init(ntk_fit_report *r) { ntk_fit_report_init_sized(r, sizeof *r); }
+NTK_API NTK_NODISCARD ntk_status ntk_model_report(const ntk_model *model, ntk_fit_report *report);
 /* All n eigenvalues of K + r, ascending (needs opts.finite_time). */
 NTK_API NTK_NODISCARD ntk_status ntk_model_eigenvalues(const ntk_model *model, double *values);
 

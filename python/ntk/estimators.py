@@ -83,15 +83,17 @@ _PARAMETERS = """
         use positions.
     dtype : {'float64', 'float32'}, default='float64'
         Type in which kernel entries are computed; solves are in float64.
-    solver : {'cholesky', 'mixed', 'cg', 'eigen', 'lanczos', 'landmarks'} or None, default=None
+    solver : {'cholesky', 'mixed', 'cg', 'eigen', 'lanczos', 'out-of-core', 'landmarks'} or None, default=None
         How (K + alpha) c = y is solved at time=None. 'cholesky': a factor in float64, 4 n^2 bytes; 'mixed': one in
         float32, 2 n^2 bytes and half the time, refined to the same answer; 'cg': conjugate gradients to a tolerance, for
         many samples, 2 n^2 bytes with dtype='float32', or none where memory does not hold them. Of these only
-        'cholesky' has likelihoods and leave-one-out. None: 'cholesky', or, where memory does not hold it, one of the
-        other two; 'eigen' with alpha='auto'. 'landmarks', for up to millions of samples: the best sum over some of them
-        alone (Rudi et al. 2017), which is another function, of fewer parameters; leave-one-out is exact where they stay.
-        alpha='auto' is then chosen by samples that are held out, about a tenth. With kernel='ntk' it has no standard
-        deviations: 'nngp' and 'ntkgp' do (Rasmussen and Williams 2006, eq. 8.27).
+        'cholesky' has likelihoods and leave-one-out. 'out-of-core': the factor of 'cholesky', of which memory holds a
+        part, in a file of 4 n^2 bytes in $TMPDIR, or /var/tmp, that goes with the estimator. None: 'cholesky', or, where
+        memory does not hold it, 'mixed' or 'cg'; 'eigen' with alpha='auto'. 'landmarks', for up to
+        millions of samples: the best sum over some of them alone (Rudi et al. 2017), which is another function, of fewer
+        parameters; leave-one-out is exact where they stay. alpha='auto' is then chosen by samples that are held out, about
+        a tenth. With kernel='ntk' it has no standard deviations: 'nngp' and 'ntkgp' do (Rasmussen and Williams 2006, eq.
+        8.27).
     tolerance : float or None, default=None
         Largest residual of 'cg' (None: 1e-3) and 'lanczos' (1e-12), by the targets' norm; of 'landmarks', where it keeps
         the kernel in memory, of its preconditioned equations (1e-4).
@@ -277,7 +279,7 @@ class _NTKEstimator(BaseEstimator):
         mean_loss = True
         return self._net.call(_core.Model.fit, self._net.text, self.X_fit_, self._targets, self._posterior,
                               self._dtype, alpha, self._absolute, finite_time, mean_loss, covariance, self._weights,
-                              self._noise, False, None if finite_time else self.solver,
+                              self._noise, False, None if finite_time and self.solver == "landmarks" else self.solver,
                               0 if self.tolerance is None else float(self.tolerance),
                               0 if finite_time or self.landmarks is None else int(self.landmarks))
 

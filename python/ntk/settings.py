@@ -109,6 +109,7 @@ class _Bars:
         self._tqdm, self._bar = tqdm, None
 
     def __call__(self, what, done, total):
+        what, _, state = what.partition(", ")
         if self._bar is not None and (self._bar.desc != what or done < self._bar.n or self._bar.total != total):
             self.close()
         if self._bar is None and (done >= total or what == "preparations"):
@@ -116,6 +117,8 @@ class _Bars:
         if self._bar is None:
             self._bar = self._tqdm(total=total, desc=what, unit_scale=True)
             self._bar.desc = what
+        if state:
+            self._bar.set_postfix_str(state, refresh=False)
         self._bar.update(done - self._bar.n)
         if done >= total:
             self.close()

@@ -18,6 +18,8 @@ void dsyevd_(const char *jobz, const char *uplo, const int *n, double *a, const 
              size_t);
 /* Eigenvalues of a symmetric tridiagonal matrix. */
 void dsterf_(const int *n, double *d, double *e, int *info);
+/* The same, and eigenvectors: work [2 n]. */
+void dstev_(const char *jobz, const int *n, double *d, double *e, double *z, const int *ldz, double *work, int *info, size_t);
 /* Solves with a positive definite tridiagonal matrix. */
 void dptsv_(const int *n, const int *nrhs, double *d, double *e, double *b, const int *ldb, int *info);
 

@@ -152,6 +152,37 @@ ntk_status ntk_model_evidence(const ntk_model *m, double *log_likelihood)
     return NTK_OK;
 }
 
+static const ntk_fit_report nothing = {.size = sizeof nothing};
+static const struct ntk_sized sized_report = NTK_SIZED(ntk_fit_report, log_likelihood_error, &nothing);
+
+void ntk_fit_report_init_sized(ntk_fit_report *report, size_t size)
+{
+    ntk_sized_init(&sized_report, report, size);
+}
+
+ntk_status ntk_model_report(const ntk_model *m, ntk_fit_report *report)
+{
+    ntk_fit_report r = nothing;
+    const struct ntk_solver *s;
+
+    NTK_TRY(ntk_sized_check(m->ctx, &sized_report, report));
+    NTK_TRY(ntk_model_solve(m));
+    if (m->land) {
+        r.solver = "landmarks";
+        r.iterations = m->land->steps;
+        r.residual = m->land->residual;
+    } else {
+        s = m->solution->solver;
+        r.solver = s->class->name;
+        r.iterations = s->last.steps;
+        r.residual = s->last.residual;
+        r.estimates = s->class->estimates;
+        r.log_likelihood_error = 0.5 * (double)m->outputs * s->last.log_determinant_error;
+    }
+    ntk_sized_write(&sized_report, &r, report);
+    return NTK_OK;
+}
+
 static const ntk_spectrum empty = {.size = sizeof empty};
 static const struct ntk_sized sized = NTK_SIZED(ntk_spectrum, null_directions, &empty);
 

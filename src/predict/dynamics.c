@@ -22,7 +22,7 @@ struct flow {
     double unit;      /* time of the summed loss = time of the model's loss * unit */
     struct ntk_spectral_scale scale;
     size_t most_times; /* that are worked on together */
-    double *residual;  /* [outputs][n], V' (f_0(X) - y) */
+    double *residual;  /* [outputs][n], V' (f_0(X) - y); without e: (K + r)^-1 (f_0(X) - y) */
     double *scaled;    /* [most_times][outputs][n], work */
     double *wide;      /* [panel rows][most_times][outputs], work */
 };
@@ -48,7 +48,7 @@ static ntk_status check_times(const ntk_model *m, const double *times, size_t n_
 
 static bool decomposed(const ntk_model *m) { return !m->land && ntk_model_solver_class(&m->opts)->eigen; }
 
-static void project_residual(const struct flow *f, const double *f0)
+static ntk_status project_residual(const struct flow *f, const double *f0)
 {
     const ntk_model *m = f->m;
     const int n = (int)m->n, c = (int)m->outputs;
@@ -56,9 +56,14 @@ static void project_residual(const struct flow *f, const double *f0)
     for (int64_t k = 0; k < m->outputs; k++)
         for (int64_t i = 0; i < m->n; i++)
             f->scaled[k * m->n + i] = (f0 ? f0[i * m->outputs + k] : 0) - m->y[k * m->n + i];
-    if (f->e)
+    if (f->e) {
         cblas_dgemm(CblasColMajor, CblasTrans, CblasNoTrans, n, c, n, 1, f->e->vectors, n,
                     f->scaled, n, 0, f->residual, n);
+        return NTK_OK;
+    }
+    for (int64_t i = 0; i < m->n * m->outputs; i++)
+        f->residual[i] = f0 ? f->scaled[i] : -m->alpha[i];
+    return f0 ? ntk_solver_solve(m->solution->solver, m->outputs, f->residual) : NTK_OK;
 }
 
 /* Means are matrix products of few rows; those of many times are done as one. */
@@ -109,6 +114,24 @@ static void subtract_product(const struct flow *f, struct rows r, bool transpose
 static size_t block(const struct flow *f, size_t first)
 {
     return f->n_times - first < f->most_times ? f->n_times - first : f->most_times;
+}
+
+/* At the end, by a = (K + R)^-1 (f_0(X) - y): f_0(X) - K a = y + R a. */
+static ntk_status train_ends(const struct flow *f, double *train)
+{
+    const ntk_model *m = f->m;
+    double *ridge = ntk_alloc(m->ctx, (size_t)m->n, sizeof *ridge);
+
+    if (!ridge)
+        return NTK_ENOMEM;
+    ntk_model_diagonal(m, m->solution->ridge, ridge);
+    for (int64_t i = 0; i < m->n; i++)
+        for (int64_t c = 0; c < m->outputs; c++)
+            train[i * m->outputs + c] = m->y[c * m->n + i] + ridge[i] * f->residual[c * m->n + i];
+    for (size_t k = 1; k < f->n_times; k++)
+        memcpy(train + k * (size_t)(m->n * m->outputs), train, (size_t)(m->n * m->outputs) * sizeof *train);
+    free(ridge);
+    return NTK_OK;
 }
 
 static void train_points(const struct flow *f, const double *f0, double *train)
@@ -269,8 +292,7 @@ static ntk_status make_alpha(const struct flow *f, double *alpha)
                     f->e->vectors, n, 0, alpha, n);
         return NTK_OK;
     }
-    memcpy(alpha, f->scaled, one * sizeof *alpha);
-    NTK_TRY(ntk_solver_solve(f->m->solution->solver, f->m->outputs, alpha));
+    memcpy(alpha, f->residual, one * sizeof *alpha);
     for (size_t k = 1; k < f->n_times; k++)
         memcpy(alpha + k * one, alpha, one * sizeof *alpha);
     return NTK_OK;
@@ -355,11 +377,12 @@ ntk_status ntk_model_follow(const ntk_model *m, const double *times, size_t n_ti
                        f.most_times * (size_t)(ntk_panel_rows(m->n) * m->outputs),
                        sizeof *f.wide);
     if (f.residual && f.scaled && f.wide) {
-        status = NTK_OK;
-        project_residual(&f, f0_train);
-        if (train)
+        status = project_residual(&f, f0_train);
+        if (train && f.e && status == NTK_OK)
             train_points(&f, f0_train, train);
-        if (test || var)
+        if (train && !f.e && status == NTK_OK)
+            status = train_ends(&f, train);
+        if ((test || var) && status == NTK_OK)
             status = run_test(&f, x, f0_test, test, var);
         if (status == NTK_OK)
             status = check_outputs(&f, x->m, train, test, var);
@@ -383,8 +406,9 @@ static ntk_status alpha_at(const ntk_model *m, double t, double *alpha)
     f.residual = ntk_alloc(m->ctx, columns, sizeof *f.residual);
     f.scaled = ntk_alloc(m->ctx, columns, sizeof *f.scaled);
     if (f.residual && f.scaled) {
-        project_residual(&f, NULL);
-        status = make_alpha(&f, alpha);
+        status = project_residual(&f, NULL);
+        if (status == NTK_OK)
+            status = make_alpha(&f, alpha);
         for (size_t i = 0; i < columns; i++)
             alpha[i] = -alpha[i];
     }
@@ -416,6 +440,17 @@ ntk_status ntk_model_alpha_at(const ntk_model *m, double t, double *alpha)
     return status;
 }
 
+static ntk_status end_variances(const ntk_model *m, size_t n_times, const ntk_data *x, double *var)
+{
+    double *mean = ntk_alloc(m->ctx, (size_t)(x->n * m->outputs), sizeof *mean);
+    const ntk_status status = mean ? ntk_model_predict(m, x, mean, var) : NTK_ENOMEM;
+
+    for (size_t k = 1; k < n_times && status == NTK_OK; k++)
+        memcpy(var + k * (size_t)x->n, var, (size_t)x->n * sizeof *var);
+    free(mean);
+    return status;
+}
+
 ntk_status ntk_model_dynamics(const ntk_model *m, const double *times, size_t n_times,
                               const double *f0_train, const ntk_data *x, const double *f0_test,
                               double *train, double *test, double *var)
@@ -424,10 +459,8 @@ ntk_status ntk_model_dynamics(const ntk_model *m, const double *times, size_t n_
     ntk_status status;
 
     NTK_TRY(ntk_model_check_samples(m));
+    NTK_TRY(ntk_model_check_whole(m, "gradient flow"));
     NTK_TRY(ntk_model_check_times(m, times, n_times, false));
-    if (!decomposed(m))
-        return ntk_fail(m->ctx, NTK_EINVAL,
-                        "this model was fitted for t = infinity: fit it with finite_time = 1");
     NTK_TRY(ntk_check_given(m->ctx, "f0_train", f0_train, m->n * m->outputs));
     NTK_TRY(ntk_check_given(m->ctx, "f0_test", f0_test, (x ? x->n : 0) * m->outputs));
     if ((test || var) && !x)
@@ -436,6 +469,10 @@ ntk_status ntk_model_dynamics(const ntk_model *m, const double *times, size_t n_
         NTK_TRY(ntk_kernel_check_shape(m->mean, "x", x));
     if (var)
         NTK_TRY(check_variances(m, times, n_times));
+    if (var && !decomposed(m)) { /* at infinity they are the posterior's */
+        NTK_TRY(end_variances(m, n_times, x, var));
+        var = NULL;
+    }
     NTK_TRY(ntk_test_begin(m, test || var ? x : NULL, var && ntk_model_ensemble(&m->opts), &at));
     status = ntk_model_follow(m, times, n_times, f0_train, &at, f0_test, train, test, var);
     ntk_test_end(&at);

@@ -84,7 +84,7 @@ static ntk_status choose_solver(ntk_ctx *ctx, const struct ntk_task *t, bool say
 ntk_status ntk_fit_opts_read(ntk_ctx *ctx, const ntk_fit_opts *given, const struct ntk_task *task, bool say,
                              ntk_fit_opts *own)
 {
-    const struct ntk_solver_class *class;
+    const struct ntk_solver_class *class = NULL;
     bool asked;
 
     NTK_TRY(ntk_sized_read(ctx, &sized, given, own));
@@ -98,6 +98,10 @@ ntk_status ntk_fit_opts_read(ntk_ctx *ctx, const ntk_fit_opts *given, const stru
             return ntk_fail(ctx, NTK_EINVAL, "finite times need the solver 'eigen', got '%s'", own->solver);
     }
     asked = own->solver != NULL;
+    if (asked && own->diag_reg == NTK_DIAG_REG_AUTO && !class->inverse_diagonal)
+        return ntk_fail(ctx, NTK_EINVAL,
+                        "the solver '%s' has no leave-one-out errors, by which a ridge is chosen: give one, or take 'eigen' or "
+                        "'cholesky'", own->solver);
     own->solver = ntk_model_solver_name(own);
     /* The choice of a ridge by one factorisation after another needs the matrix each time. */
     own->keep = own->keep || (own->diag_reg == NTK_DIAG_REG_AUTO && !ntk_model_solver_class(own)->eigen);
@@ -114,6 +118,7 @@ ntk_status ntk_model_opts(const ntk_model *m, ntk_fit_opts *opts)
     o.weights = m->weights;
     o.noise = m->noise;
     o.store = m->store;
+    o.scratch = m->scratch;
     ntk_sized_write(&sized, &o, opts);
     return NTK_OK;
 }
@@ -328,6 +333,8 @@ ntk_status ntk_model_solver(const ntk_model *m)
                                ntk_bytes(beside(&m->opts, m->n, m->outputs)), &s->solver));
     s->solver->tolerance = m->opts.tolerance > 0 ? m->opts.tolerance : class->tolerance;
     s->solver->rank = m->opts.rank;
+    s->solver->scratch = m->scratch;
+    s->solver->triangle = m->opts.triangle;
     return NTK_OK;
 }
 
@@ -509,16 +516,40 @@ static ntk_status set_values(const ntk_model *m)
     return NTK_OK;
 }
 
+/* Where a solver that keeps solutions on the way has them: to be freed. */
+static ntk_status checkpoint_of(const ntk_model *m, char **path, char **about)
+{
+    const char *end = m->checkpoint ? "" : ".cg", *name = m->checkpoint ? m->checkpoint : m->store;
+    const ntk_net *net = m->net;
+
+    *path = *about = NULL;
+    if (!name || !net || !m->solution->solver->class->checkpoints)
+        return NTK_OK;
+    *path = ntk_alloc(m->ctx, strlen(name) + strlen(end) + 1, 1);
+    if (!*path)
+        return NTK_ENOMEM;
+    strcpy(*path, name);
+    strcat(*path, end);
+    return ntk_store_describe(m->ctx, &net, 1, ntk_model_want(&m->opts), m->opts.dtype, m->x, NULL, NULL, about);
+}
+
 /* alpha of the targets, by the factor. */
 static ntk_status solve_targets(const ntk_model *m)
 {
-    ntk_status status;
+    struct ntk_solver *s = m->solution->solver;
+    char *path, *about;
+    ntk_status status = checkpoint_of(m, &path, &about);
 
     m->solution->solved = false;
     memcpy(m->alpha, m->y, (size_t)(m->outputs * m->n) * sizeof *m->y);
-    m->solution->solver->again = true;
-    status = ntk_solver_solve(m->solution->solver, m->outputs, m->alpha);
-    m->solution->solver->again = false;
+    s->checkpoint = (struct ntk_checkpoint){path, about, m->checkpoint};
+    s->again = true;
+    if (status == NTK_OK)
+        status = ntk_solver_solve(s, m->outputs, m->alpha);
+    s->again = false;
+    s->checkpoint = (struct ntk_checkpoint){0};
+    free(path);
+    free(about);
     NTK_TRY(status);
     NTK_TRY(ntk_check_finite(m->ctx, "the solution", m->alpha, m->outputs, m->n));
     m->solution->solved = true;

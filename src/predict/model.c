@@ -86,6 +86,10 @@ static ntk_status fill(ntk_model *m, const ntk_net *net, const double *y, int64_
         NTK_TRY(copy_net(m, net));
     if (opts->store && !(m->store = ntk_strdup(m->ctx, opts->store)))
         return NTK_ENOMEM;
+    if (opts->scratch && !(m->scratch = ntk_strdup(m->ctx, opts->scratch)))
+        return NTK_ENOMEM;
+    if (opts->checkpoint && !(m->checkpoint = ntk_strdup(m->ctx, opts->checkpoint)))
+        return NTK_ENOMEM;
     if (m->store)
         m->opts.keep = 0; /* it is read again from there */
     NTK_TRY(ntk_model_check_targets(m->ctx, m->n_all, y, outputs));
@@ -107,7 +111,7 @@ ntk_status ntk_model_new(ntk_ctx *ctx, const ntk_net *net, const ntk_data *x, co
     m->ctx = ctx;
     m->opts = *opts;
     m->opts.weights = m->opts.noise = NULL;
-    m->opts.store = NULL;
+    m->opts.store = m->opts.scratch = m->opts.checkpoint = NULL;
     m->x = m->all = x;
     m->k[0] = k ? k[0] : NULL;
     m->k[1] = k ? k[1] : NULL;
@@ -150,6 +154,8 @@ void ntk_model_free(ntk_model *m)
     free(m->weights);
     free(m->noise);
     free(m->store);
+    free(m->scratch);
+    free(m->checkpoint);
     free(m->units);
     free(m->y);
     free(m->alpha);

@@ -46,7 +46,7 @@ struct ntk_model {
     ntk_net *net;       /* our copy; NULL: of given matrices, as the kernels and samples */
     ntk_kernel *mean;   /* the kernel K that means need */
     ntk_kernel *both;   /* NTK_POSTERIOR_NTK with covariance: NNGP and NTK; else NULL */
-    ntk_fit_opts opts;  /* weights, noise and store are what follows */
+    ntk_fit_opts opts;  /* weights, noise, store, scratch and checkpoint are what follows */
     const ntk_data *x;  /* training samples */
     ntk_data *owned_x;  /* x if it is ours (loaded models, samples left out) */
     const ntk_data *all; /* those that were given */
@@ -56,6 +56,8 @@ struct ntk_model {
     double *weights;    /* [n], > 0; NULL: 1 */
     double *noise;      /* [n]; NULL: 0 */
     char *store;        /* NULL: none */
+    char *scratch;      /* folder of the solver's files; NULL: the solver's choice */
+    char *checkpoint;   /* NULL: none that was named */
     const double *k[2]; /* given matrices: K, or the NNGP and K */
     struct ntk_landmarks *land; /* landmarks.h; NULL: predictions are sums over all samples */
     double *y;          /* [outputs][n] */

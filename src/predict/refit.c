@@ -8,6 +8,8 @@
 #include "predict/landmarks.h"
 #include "predict/model.h"
 
+static bool is_other(const char *asked, const char *own) { return asked && (!own || strcmp(asked, own) != 0); }
+
 static ntk_status check_same(const ntk_model *m, const ntk_fit_opts *o)
 {
     const bool landmarks = ntk_model_by_landmarks(o);
@@ -15,7 +17,9 @@ static ntk_status check_same(const ntk_model *m, const ntk_fit_opts *o)
                        : o->posterior != m->opts.posterior          ? "posterior"
                        : o->dtype != m->opts.dtype                ? "dtype"
                        : !!o->covariance != !!m->opts.covariance  ? "covariance"
-                       : o->store && (!m->store || strcmp(o->store, m->store) != 0) ? "store"
+                       : is_other(o->store, m->store)            ? "store"
+                       : is_other(o->scratch, m->scratch)        ? "scratch folder"
+                       : is_other(o->checkpoint, m->checkpoint)  ? "checkpoint"
                                                                   : NULL;
 
     return what ? ntk_fail(m->ctx, NTK_EINVAL, "another %s needs another model: ntk_model_fit", what) : NTK_OK;
@@ -31,7 +35,7 @@ static void start_again(ntk_model *m, const ntk_fit_opts *o, bool other_targets)
 
     m->opts = *o;
     m->opts.weights = m->opts.noise = NULL;
-    m->opts.store = NULL;
+    m->opts.store = m->opts.scratch = m->opts.checkpoint = NULL;
     m->opts.keep = (o->keep && !m->store) || s->kept;
     ntk_ctx_release(m->ctx, s->held);
     s->held = 0;

@@ -13,6 +13,7 @@
 
 ntk_status ntk_fit_opts_check(ntk_ctx *ctx, const ntk_fit_opts *o, int64_t n)
 {
+    enum ntk_entries entries;
     double largest;
 
     if (o->diag_reg != NTK_DIAG_REG_AUTO && (!(o->diag_reg >= 0) || isinf(o->diag_reg)))
@@ -24,6 +25,8 @@ ntk_status ntk_fit_opts_check(ntk_ctx *ctx, const ntk_fit_opts *o, int64_t n)
                         o->tolerance);
     if (o->rank < 0)
         return ntk_fail(ctx, NTK_EINVAL, "rank must be >= 0, got %lld", (long long)o->rank);
+    if (o->triangle)
+        NTK_TRY(ntk_entries_find(ctx, o->triangle, o->dtype, &entries));
     NTK_TRY(ntk_check_weights(ctx, o->weights, n, &largest));
     NTK_TRY(ntk_check_noise(ctx, o->noise, n));
     if (o->finite_time && (o->weights || o->noise))

@@ -126,5 +126,6 @@ const struct ntk_simd NTK_CAT4(ntk_simd, NTK_SUFFIX, , ) = {
     .near_product = NTK_NEAR_OP(product),
     .near_normalise = NTK_NEAR_OP(normalise),
     .near_self = NTK_NEAR_OP(self),
+    .products_fixed = NTK_CAT4(ntk_products_fixed, NTK_SUFFIX, , ),
 #endif
 };

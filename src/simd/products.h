@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * products.h - name of the loop in products.c, one for each instruction set and element type.
+ * products.h - names of the loops in products.c, one for each instruction set and element type, and products_fixed.c.
  */
 #ifndef NTK_PRODUCTS_H
 #define NTK_PRODUCTS_H
@@ -9,5 +9,6 @@
 #include "simd/vmath.h"
 
 void NTK_CAT4(ntk_products, NTK_SUFFIX, , )(const struct ntk_products_args *args);
+void NTK_CAT4(ntk_products_fixed, NTK_SUFFIX, , )(const struct ntk_products_args *args);
 
 #endif

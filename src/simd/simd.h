@@ -143,6 +143,8 @@ struct ntk_simd {
     /* in, whose variances take a factor, not its covariance */
     void (*near_self)(size_t n, const struct ntk_near_run *in, double factor,
                       struct ntk_near_run *out);
+    /* of int16_t entries */
+    void (*products_fixed)(const struct ntk_products_args *args);
 };
 
 struct ntk_isa {

@@ -10,8 +10,10 @@
 #include <string.h>
 
 #include "base/sums.h"
+#include "solve/checkpoint.h"
 #include "solve/pcg.h"
 #include "solve/pivoted.h"
+#include "solve/quadrature.h"
 #include "solve/ritz.h"
 #include "solve/solver.h"
 #include "store/strips.h"
@@ -101,45 +103,105 @@ static ntk_status open(ntk_ctx *ctx, struct ntk_operator *k, size_t beside, stru
 
 static void put(void *to, const ntk_block *block, ntk_dtype dtype) { ntk_strips_put(to, block, dtype); }
 
-static ntk_status read_triangle(struct ntk_solver *s, ntk_dtype dtype)
+static ntk_status read_triangle(struct ntk_solver *s, enum ntk_entries entries)
 {
     struct cg *g = own(s);
-    const size_t more = ntk_strips_bytes(s->n, dtype);
+    const size_t more = ntk_strips_bytes(s->n, entries);
+    double mean;
 
-    NTK_TRY(ntk_strips_new(s->ctx, s->n, dtype, &g->k));
+    NTK_TRY(ntk_solver_mean_diagonal(s, &mean));
+    NTK_TRY(ntk_strips_new(s->ctx, s->n, entries, s->diagonal, &g->k));
     NTK_TRY(ntk_operator_read_one(s->k, s->which, (struct ntk_taker){put, &g->k}, bytes(s->n) + more,
                                   "a kernel matrix of this many samples"));
     ntk_ctx_keep(s->ctx, more, &g->held);
+    if (g->k.beyond)
+        return ntk_fail(s->ctx, NTK_ENUMERIC,
+                        "%s has entries that are larger than those of its diagonal: it is not positive semidefinite",
+                        s->k->class->name);
+    return NTK_OK;
+}
+
+#define ROOM 0.94 /* of what is left of the memory, which all is counted for: but for what nobody counts */
+
+/* Whether there is room for a triangle beside all that solutions and predictions need. */
+static ntk_status find_room(struct ntk_solver *s, double *room)
+{
+    const size_t bound = ntk_ctx_memory(s->ctx), held = s->ctx->memory ? s->ctx->held : 0;
+    const double panel = (double)ntk_panel_rows(s->n) * (double)s->n * sizeof(double);
+    size_t scratch;
+
+    NTK_TRY(ntk_operator_scratch(s->k, &scratch));
+    *room = ROOM * ((double)bound - (double)held) - (double)s->beside - (double)bytes(s->n) - (double)scratch -
+            fmax((double)work_bytes(s->n, wanted_rank(s)), panel);
+    return NTK_OK;
+}
+
+/* The best that there is room for. */
+static ntk_status choose_entries(struct ntk_solver *s, enum ntk_entries *entries)
+{
+    static const enum ntk_entries all[] = {NTK_ENTRIES_F64, NTK_ENTRIES_F32, NTK_ENTRIES_FIXED};
+    double room;
+
+    *entries = NTK_ENTRIES_NONE;
+    NTK_TRY(find_room(s, &room));
+    for (size_t k = 0; k < sizeof all / sizeof *all && *entries == NTK_ENTRIES_NONE; k++)
+        if (all[k] <= ntk_entries_of(s->k->dtype) && (double)ntk_strips_bytes(s->n, all[k]) <= room)
+            *entries = all[k];
+    return NTK_OK;
+}
+
+static ntk_status say_entries(struct ntk_solver *s, enum ntk_entries entries)
+{
+    double mean, largest = 0;
+
+    NTK_TRY(ntk_solver_mean_diagonal(s, &mean));
+    for (int64_t i = 0; i < s->n; i++)
+        largest = fmax(largest, s->diagonal[i]);
+    if (entries == NTK_ENTRIES_NONE)
+        ntk_log(s->ctx, 0, "cg: %s: each step takes its entries from %s",
+                s->triangle ? "the kernel matrix is not kept" : "memory does not hold the kernel matrix", s->k->class->name);
+    else if (entries == NTK_ENTRIES_FIXED)
+        ntk_log(s->ctx, 0, "cg: memory holds the kernel matrix in 16 bits: its entries are off by at most %.1e of its mean "
+                "diagonal, and what is solved is that matrix", 0.5 / NTK_FIXED_ONE * largest / mean);
+    else if (entries < ntk_entries_of(s->k->dtype))
+        ntk_log(s->ctx, 0, "cg: memory holds the kernel matrix in float32: its entries have 7 digits, and what is solved is "
+                "that matrix");
     return NTK_OK;
 }
 
 /* Where products come from. */
 static ntk_status take_matrix(struct ntk_solver *s)
 {
-    size_t need = s->beside + bytes(s->n) + work_bytes(s->n, wanted_rank(s)), scratch;
+    enum ntk_entries entries;
 
     if (!s->k->class->stream || s->k->class->resident)
         return NTK_OK;
-    NTK_TRY(ntk_operator_scratch(s->k, &scratch));
-    need += scratch;
-    if (ntk_spare(s->ctx, need + ntk_strips_bytes(s->n, s->k->dtype)))
-        return read_triangle(s, s->k->dtype);
-    if (s->k->dtype == NTK_F64 && ntk_spare(s->ctx, need + ntk_strips_bytes(s->n, NTK_F32))) {
-        ntk_log(s->ctx, 0, "cg: memory holds the kernel matrix in float32: its entries have 7 digits, and what is solved is "
-                "that matrix");
-        return read_triangle(s, NTK_F32);
-    }
-    ntk_log(s->ctx, 0, "cg: memory does not hold the kernel matrix: each step takes its entries from %s", s->k->class->name);
-    return NTK_OK;
+    if (s->triangle)
+        NTK_TRY(ntk_entries_find(s->ctx, s->triangle, s->k->dtype, &entries));
+    else
+        NTK_TRY(choose_entries(s, &entries));
+    NTK_TRY(say_entries(s, entries));
+    return entries == NTK_ENTRIES_NONE ? NTK_OK : read_triangle(s, entries);
+}
+
+/* Whether the matrix is kept as is asked for. */
+static bool is_triangle(const struct ntk_solver *s)
+{
+    const struct ntk_strips *k = &((const struct cg *)s)->k;
+
+    return !s->triangle || s->k->class->resident || !s->k->class->stream ||
+           strcmp(s->triangle, ntk_entries_name(k->a ? k->entries : NTK_ENTRIES_NONE)) == 0;
 }
 
 static ntk_status diagonal_of(struct ntk_solver *s, double *d)
 {
     const struct ntk_strips *k = &own(s)->k;
 
-    if (!k->a)
-        return ntk_operator_diagonal(s->k, s->which, d);
-    for (int64_t i = 0; i < s->n; i++)
+    double mean;
+
+    NTK_TRY(ntk_solver_mean_diagonal(s, &mean));
+    memcpy(d, s->diagonal, (size_t)s->n * sizeof *d);
+    for (int64_t i = 0; i < s->n && k->a; i++)
         d[i] = ntk_strips_entry(k, i, i);
     return NTK_OK;
 }
@@ -188,7 +250,7 @@ static ntk_status factor(struct ntk_solver *s, char *how, size_t size)
 {
     (void)how, (void)size;
     own(s)->said = false;
-    if (own(s)->prepared && own(s)->f.most != wanted_rank(s))
+    if (own(s)->prepared && (own(s)->f.most != wanted_rank(s) || !is_triangle(s)))
         forget(own(s));
     if (!own(s)->prepared) {
         const ntk_status status = prepare(s);
@@ -215,10 +277,67 @@ static ntk_status precondition(void *user, int64_t m, const double *r, double *z
     return ntk_pivoted_solve(&own(user)->f, m, r, z);
 }
 
+/* Solutions so far, of all right-hand sides, in a file. */
+struct keeping {
+    struct ntk_solver *s;
+    struct ntk_problem problem;
+    double *x; /* [m][n]; NULL: there is no file */
+    bool failed;
+};
+
+/* A disk that is full is no reason to give up the work. */
+static ntk_status keep(void *user, int64_t first, int64_t count, const double *x)
+{
+    struct keeping *k = user;
+    struct ntk_solver *s = k->s;
+
+    memcpy(k->x + first * s->n, x, (size_t)(count * s->n) * sizeof *x);
+    if (!k->failed && ntk_checkpoint_save(s->ctx, &s->checkpoint, &k->problem, k->x) != NTK_OK) {
+        k->failed = true;
+        ntk_log(s->ctx, 1, "%s: solutions are not kept on the way", ntk_errmsg(s->ctx));
+    }
+    return NTK_OK;
+}
+
+/* *start: solutions from the file, or as it was. */
+static ntk_status begin_keeping(struct ntk_solver *s, int64_t m, const double *y, struct keeping *k, const double **start)
+{
+    const size_t size = (size_t)(m * s->n) * sizeof *k->x;
+    bool there;
+
+    *k = (struct keeping){.s = s};
+    if (!s->again || !s->checkpoint.path)
+        return NTK_OK;
+    k->problem = ntk_problem_of(s->n, m, s->ridge, y);
+    k->x = ntk_alloc(s->ctx, size, 1);
+    if (!k->x)
+        return NTK_ENOMEM;
+    NTK_TRY(ntk_checkpoint_load(s->ctx, &s->checkpoint, &k->problem, k->x, &there));
+    if (there)
+        *start = k->x;
+    else if (*start)
+        memcpy(k->x, *start, size);
+    else
+        memset(k->x, 0, size);
+    return NTK_OK;
+}
+
+static void remember(struct ntk_solver *s, int64_t m, const double *x)
+{
+    struct cg *g = own(s);
+
+    if (!s->again || m > KEPT)
+        return;
+    memcpy(g->last, x, (size_t)(m * s->n) * sizeof *x);
+    g->columns = m;
+}
+
 /* A model's targets are few, and others that come after, or another ridge, are near. */
 static ntk_status solve(struct ntk_solver *s, int64_t m, double *x)
 {
     struct cg *g = own(s);
+    const double *start = s->again && g->columns == m ? g->last : NULL;
+    struct keeping k;
     struct ntk_pcg p = {.ctx = s->ctx,
                         .n = s->n,
                         .apply = apply,
@@ -227,18 +346,52 @@ static ntk_status solve(struct ntk_solver *s, int64_t m, double *x)
                         .tolerance = s->tolerance,
                         .precision = s->k->precision};
     char how[1];
+    ntk_status status;
 
     if (!g->prepared) /* it came back without */
         NTK_TRY(factor(s, how, sizeof how));
-    NTK_TRY(ntk_pcg_solve(&p, m, x, s->again && g->columns == m ? g->last : NULL));
-    if (s->again && m <= KEPT) {
-        memcpy(g->last, x, (size_t)(m * s->n) * sizeof *x);
-        g->columns = m;
+    status = begin_keeping(s, m, x, &k, &start);
+    if (k.x) {
+        p.keep = keep;
+        p.keep_user = &k;
     }
+    if (status == NTK_OK)
+        status = ntk_pcg_solve(&p, m, x, start);
+    free(k.x);
+    NTK_TRY(status);
+    if (p.keep)
+        ntk_checkpoint_drop(&s->checkpoint);
+    remember(s, m, x);
     if (!g->said)
         ntk_log(s->ctx, 0, "cg: %lld steps, residual %.1e, preconditioner of rank %lld", (long long)p.steps, p.residual,
                 (long long)g->f.rank);
     g->said = true;
+    ntk_solver_solved(s, p.steps, p.residual);
+    return NTK_OK;
+}
+
+static void sample(void *user, int64_t m, const double *g, const double *h, double *z)
+{
+    ntk_pivoted_sample(&own(user)->f, m, g, h, z);
+}
+
+static ntk_status log_determinant(struct ntk_solver *s, double *value)
+{
+    const struct ntk_pivoted *f = &own(s)->f;
+    struct ntk_quadrature q = {.ctx = s->ctx,
+                               .n = s->n,
+                               .apply = apply,
+                               .precondition = precondition,
+                               .sample = sample,
+                               .user = s};
+    char how[1];
+
+    if (!own(s)->prepared)
+        NTK_TRY(factor(s, how, sizeof how));
+    q.extra = f->rank;
+    q.known = ntk_pivoted_log_determinant(f);
+    NTK_TRY(ntk_quadrature_log_determinant(&q, value));
+    s->last.log_determinant_error = q.error;
     return NTK_OK;
 }
 
@@ -257,10 +410,13 @@ const struct ntk_solver_class ntk_solver_class_cg = {
     .name = "cg",
     .bytes = bytes,
     .peak = peak,
+    .checkpoints = true,
+    .estimates = true,
     .tolerance = 1e-3,
     .open = open,
     .factor = factor,
     .solve = solve,
+    .log_determinant = log_determinant,
     .extremes = extremes,
     .close = close,
 };

@@ -78,6 +78,8 @@ struct solution {
     double scale;         /* |rhs| */
     double largest;       /* of K + R, about: a bound of the largest T's eigenvalues */
     int steps;            /* in all */
+    int most_steps;       /* of all right-hand sides, and the largest residual, by its right-hand side */
+    double residual;
     bool singular;        /* to rounding error, where the right-hand side leads */
 };
 
@@ -171,8 +173,11 @@ static ntk_status solve_one(struct solution *s)
             length = now;
         }
     }
-    if (length <= tolerance * s->scale || is_rounding(s, length))
+    if (length <= tolerance * s->scale || is_rounding(s, length)) {
+        s->most_steps = s->steps > s->most_steps ? s->steps : s->most_steps;
+        s->residual = fmax(s->residual, s->scale > 0 ? length / s->scale : 0);
         return NTK_OK;
+    }
     return ntk_fail(s->s->ctx, NTK_ENUMERIC,
                     "after %d steps of Lanczos the residual is %.1e of the right-hand side, not %g, and falls no more: "
                     "the matrix is %s; add more to its diagonal, or use the solver 'eigen'",
@@ -212,6 +217,8 @@ static ntk_status solve(struct ntk_solver *s, int64_t m, double *x)
     }
     free(o.x);
     ntk_basis_free(&o.b);
+    if (status == NTK_OK)
+        ntk_solver_solved(s, o.most_steps, o.residual);
     return status;
 }
 

@@ -31,7 +31,7 @@ struct mixed {
 
 static struct mixed *own(struct ntk_solver *s) { return (struct mixed *)s; }
 
-static size_t bytes(int64_t n) { return ntk_strips_bytes(n, NTK_F32) + ntk_bytes((double)n * sizeof(double)); }
+static size_t bytes(int64_t n) { return ntk_strips_bytes(n, NTK_ENTRIES_F32) + ntk_bytes((double)n * sizeof(double)); }
 
 static size_t peak(int64_t n)
 {
@@ -51,7 +51,7 @@ static void close(struct ntk_solver *s)
 
 static ntk_status open(ntk_ctx *ctx, struct ntk_operator *k, size_t beside, struct ntk_solver **s)
 {
-    const size_t kept = ntk_strips_bytes(k->n, k->dtype);
+    const size_t kept = ntk_strips_bytes(k->n, ntk_entries_of(k->dtype));
     struct mixed *x;
     size_t scratch;
     ntk_status status;
@@ -62,9 +62,9 @@ static ntk_status open(ntk_ctx *ctx, struct ntk_operator *k, size_t beside, stru
         return NTK_ENOMEM;
     x->base.ctx = ctx;
     x->diagonal = ntk_alloc(ctx, (size_t)k->n, sizeof *x->diagonal);
-    status = x->diagonal ? ntk_strips_new(ctx, k->n, NTK_F32, &x->l) : NTK_ENOMEM;
+    status = x->diagonal ? ntk_strips_new(ctx, k->n, NTK_ENTRIES_F32, NULL, &x->l) : NTK_ENOMEM;
     if (status == NTK_OK && !k->class->resident && ntk_spare(ctx, peak(k->n) + kept + beside + scratch)) {
-        status = ntk_strips_new(ctx, k->n, k->dtype, &x->k);
+        status = ntk_strips_new(ctx, k->n, ntk_entries_of(k->dtype), NULL, &x->k);
         if (status == NTK_OK)
             ntk_ctx_keep(ctx, kept, &x->held);
     }
@@ -97,11 +97,11 @@ static ntk_status fill(struct ntk_solver *s, bool there, double shift)
     struct mixed *x = own(s);
 
     if (x->k.a) {
-        const int64_t elements = (int64_t)(ntk_strips_bytes(s->n, NTK_F32) / sizeof(float));
+        const int64_t elements = (int64_t)(ntk_strips_bytes(s->n, NTK_ENTRIES_F32) / sizeof(float));
         float *to = x->l.a;
 
         for (int64_t i = 0; i < elements; i++)
-            to[i] = (float)ntk_number(x->k.a, x->k.dtype, (size_t)i);
+            to[i] = (float)ntk_number(x->k.a, s->k->dtype, (size_t)i);
     } else if (!there) {
         NTK_TRY(ntk_operator_read_one(s->k, s->which, (struct ntk_taker){put, s}, bytes(s->n),
                                       "a kernel matrix of this many samples"));
@@ -276,6 +276,8 @@ static ntk_status solve(struct ntk_solver *s, int64_t m, double *x)
     if (status == NTK_OK && !own(s)->said)
         ntk_log(s->ctx, 0, "mixed: %lld steps of refinement, residual %.1e", (long long)p.steps, p.residual);
     own(s)->said = true;
+    if (status == NTK_OK)
+        ntk_solver_solved(s, p.steps, p.residual);
     return status;
 }
 

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/sums.h"
 #include "solve/solver.h"
 #include "solve/spectral.h"
@@ -27,7 +28,9 @@ struct column {
 
 struct work {
     struct ntk_pcg *p;
-    int64_t n, m;
+    int64_t n, m, first; /* columns, of which the first is this one of the right-hand sides */
+    struct telling *telling;
+    double kept, cost;   /* seconds: when solutions were kept last, how long that took */
     struct column *columns;
     double *b;                      /* [m][n] each, as all that follow: right-hand sides, */
     double *x, *d, *r, *dir, *z, *q; /* solutions, what is added to them, residuals, directions, M^-1 r, A times directions */
@@ -69,6 +72,74 @@ static ntk_status apply(struct work *w, int64_t m, const double *x, double *out)
 {
     w->p->products++;
     return w->p->apply(w->p->user, m, x, out);
+}
+
+/* ---- progress: digits of the worst residual, of those asked for, from which who shows it finds the time left; with steps
+ * and the residual in words. What the operator tells of a product that takes long is a part of the step. */
+
+struct telling {
+    ntk_ctx *ctx;
+    ntk_progress_fn *progress; /* the user's */
+    void *user;
+    int64_t step;
+    double done, shown, all; /* digits: so far, shown at most, wanted */
+    char what[80];
+};
+
+static int tell(const char *what, double done, double total, void *user)
+{
+    struct telling *t = user;
+    const double digits = t->step > 0 ? t->done / (double)t->step : t->all / 100, share = total > 0 ? done / total : 0;
+
+    t->shown = fmin(fmax(t->shown, t->done + (what == t->what ? 0 : share * digits)), 0.99 * t->all);
+    return t->progress(t->what, t->shown, t->all, t->user);
+}
+
+static void begin_telling(struct ntk_pcg *p, struct telling *t)
+{
+    *t = (struct telling){.ctx = p->ctx, .progress = p->ctx->progress, .user = p->ctx->progress_user};
+    t->all = -log10(fmax(p->tolerance, 1e-15));
+    if (t->progress)
+        ntk_ctx_set_progress(p->ctx, tell, t);
+}
+
+static void end_telling(const struct telling *t) { ntk_ctx_set_progress(t->ctx, t->progress, t->user); }
+
+static ntk_status tell_residual(const struct work *w, double residual)
+{
+    struct telling *t = w->telling;
+
+    t->done = fmax(t->done, residual > 0 ? -log10(residual) : t->all);
+    snprintf(t->what, sizeof t->what, "digits of the solution, step %lld, residual %.1e", (long long)t->step, residual);
+    return ntk_progress(w->p->ctx, t->what, t->done, t->all);
+}
+
+/* ---- solutions so far */
+
+#define SELDOM 50 /* times as long as keeping them takes, at least, lies between, */
+#define PAUSE  1  /* and so many seconds */
+
+/* x + d of all columns, in the order that they were given; z is free between steps. */
+static ntk_status keep(struct work *w)
+{
+    const double start = ntk_seconds();
+    ntk_status status;
+
+    for (int64_t c = 0; c < w->m; c++) {
+        const struct column *k = &w->columns[c];
+
+        for (int64_t i = 0; i < w->n; i++)
+            w->z[k->number * w->n + i] = k->scale * (w->x[c * w->n + i] + w->d[c * w->n + i]);
+    }
+    status = w->p->keep(w->p->keep_user, w->first, w->m, w->z);
+    w->kept = ntk_seconds();
+    w->cost = w->kept - start;
+    return status;
+}
+
+static ntk_status keep_sometimes(struct work *w)
+{
+    return w->p->keep && ntk_seconds() - w->kept > fmax(SELDOM * w->cost, PAUSE) ? keep(w) : NTK_OK;
 }
 
 /* ---- steps */
@@ -120,15 +191,13 @@ static bool is_there(const struct work *w, int64_t c)
     return norm(n, w->r + at) <= 0.9 * wanted(w->p, fmax(norm(n, w->x + at), norm(n, w->d + at)));
 }
 
-/* Digits of the worst of the first m. */
-static ntk_status tell(const struct work *w, int64_t m)
+static double worst_of(const struct work *w, int64_t m)
 {
-    const double all = -log10(fmax(w->p->tolerance, 1e-15));
     double worst = 0;
 
     for (int64_t c = 0; c < m; c++)
         worst = fmax(worst, norm(w->n, w->r + c * w->n));
-    return ntk_progress(w->p->ctx, "digits of the solution", worst > 0 ? fmin(fmax(-log10(worst), 0), 0.99 * all) : 0, all);
+    return worst;
 }
 
 static bool worth_threads(const struct work *w, int64_t m) { return (double)m * (double)w->n > 1e5; }
@@ -141,7 +210,9 @@ static ntk_status steps(struct work *w, int64_t m)
 
     begin(w, m);
     for (int64_t step = 0; step < STEPS_MAX && running > 0; step++) {
-        NTK_TRY(tell(w, m));
+        NTK_TRY(keep_sometimes(w));
+        NTK_TRY(tell_residual(w, worst_of(w, m)));
+        w->telling->step++;
         NTK_TRY(w->p->precondition(w->p->user, running, w->r, w->z));
 #pragma omp parallel for num_threads(ntk_threads_for(w->p->ctx, running)) schedule(static) if (worth_threads(w, running))
         for (int64_t c = 0; c < running; c++)
@@ -232,6 +303,12 @@ static ntk_status check(const struct work *w, int64_t c)
                     k->stuck ? "not positive definite, to rounding error" : "too ill-conditioned");
 }
 
+/* Steps that were cancelled leave a solution so far. */
+static ntk_status kept_if_cancelled(struct work *w, ntk_status status)
+{
+    return status == NTK_ECANCEL && w->p->keep && keep(w) != NTK_OK ? NTK_EIO : status;
+}
+
 static ntk_status run(struct work *w, double *x, const double *start)
 {
     const int64_t n = w->n;
@@ -249,7 +326,7 @@ static ntk_status run(struct work *w, double *x, const double *start)
         if (w->columns[c].length <= wanted(w->p, norm(n, w->x + c * n)))
             swap_columns(w, c, --left);
     while (left > 0) {
-        NTK_TRY(steps(w, left));
+        NTK_TRY(kept_if_cancelled(w, steps(w, left)));
         NTK_TRY(correct(w, &left));
     }
     for (int64_t c = 0; c < w->m; c++) {
@@ -276,7 +353,8 @@ ntk_status ntk_pcg_solve(struct ntk_pcg *p, int64_t m, double *x, const double *
 {
     const int64_t most = p->columns ? p->columns : ntk_pcg_columns(p->ctx, p->n, m), size = most * p->n;
     struct column columns[NTK_PCG_MOST];
-    struct work w = {.p = p, .n = p->n, .columns = columns};
+    struct telling telling;
+    struct work w = {.p = p, .n = p->n, .columns = columns, .telling = &telling, .kept = ntk_seconds()};
     ntk_status status = NTK_OK;
 
     w.b = ntk_alloc(p->ctx, (size_t)size, NTK_PCG_VECTORS * sizeof *w.b);
@@ -288,10 +366,15 @@ ntk_status ntk_pcg_solve(struct ntk_pcg *p, int64_t m, double *x, const double *
     w.dir = w.r + size;
     w.z = w.dir + size;
     w.q = w.z + size;
+    begin_telling(p, &telling);
     for (int64_t c = 0; c < m && status == NTK_OK; c += most) {
+        w.first = c;
         w.m = m - c < most ? m - c : most;
+        telling.step = 0;
+        telling.done = telling.shown = 0;
         status = run(&w, x + c * p->n, start ? start + c * p->n : NULL);
     }
+    end_telling(&telling);
     free(w.b);
     return status == NTK_OK ? ntk_progress(p->ctx, "digits of the solution", 1, 1) : status;
 }

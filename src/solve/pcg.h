@@ -23,6 +23,10 @@ struct ntk_pcg {
     ntk_status (*apply)(void *user, int64_t m, const double *x, double *out);        /* out = A x, [m][n] */
     ntk_status (*precondition)(void *user, int64_t m, const double *r, double *z);   /* z = M^-1 r; z is not r */
     void *user;
+    /* NULL, or given from time to time, so seldom that it costs little, and when steps are cancelled: solutions so far of
+     * right-hand sides first ..., [count][n]. */
+    ntk_status (*keep)(void *user, int64_t first, int64_t count, const double *x);
+    void *keep_user;
     int64_t columns;     /* worked on at once, of ntk_pcg_columns; 0: that many */
     double tolerance;    /* of a residual, by its right-hand side; 0: what rounding errors leave */
     ntk_dtype precision; /* of A's entries: residuals that they explain are no failure */

@@ -365,3 +365,23 @@ ntk_status ntk_pivoted_solve(const struct ntk_pivoted *p, int64_t m, const doubl
     free(t);
     return NTK_OK;
 }
+
+double ntk_pivoted_log_determinant(const struct ntk_pivoted *p)
+{
+    double sum = 0;
+
+    for (int64_t i = 0; i < p->n; i++)
+        sum += log(p->d[i]);
+    for (int64_t k = 0; k < p->rank; k++)
+        sum += 2 * log(p->c[k * (p->rank + 1)]);
+    return sum;
+}
+
+void ntk_pivoted_sample(const struct ntk_pivoted *p, int64_t m, const double *g, const double *h, double *z)
+{
+    for (int64_t c = 0; c < m; c++)
+        for (int64_t i = 0; i < p->n; i++)
+            z[c * p->n + i] = sqrt(p->d[i]) * g[c * p->n + i];
+    if (p->rank > 0)
+        add_combinations(p, m, h, z);
+}

@@ -32,6 +32,9 @@ ntk_status ntk_pivoted_new(ntk_ctx *ctx, int64_t n, int64_t most, const double *
 void ntk_pivoted_free(struct ntk_pivoted *p);
 /* For R, [n] >= 0: one after another. */
 ntk_status ntk_pivoted_ridge(struct ntk_pivoted *p, const double *ridge);
+/* log det(F F' + D); and z [m][n], of that covariance, of normal numbers g [m][n] and h [m][rank]. */
+double ntk_pivoted_log_determinant(const struct ntk_pivoted *p);
+void ntk_pivoted_sample(const struct ntk_pivoted *p, int64_t m, const double *g, const double *h, double *z);
 /* z = (F F' + D)^-1 r, [m][n]; z is not r. */
 ntk_status ntk_pivoted_solve(const struct ntk_pivoted *p, int64_t m, const double *r, double *z);
 

@@ -19,22 +19,19 @@ void ntk_ridge_diagonal(const struct ntk_ridge *r, int64_t n, double ridge, doub
         diagonal[i] = (ridge + (r->noise ? r->noise[i] : 0)) / (r->weights ? r->weights[i] : 1);
 }
 
-static void check_pivots(ntk_ctx *ctx, const struct ntk_rfp *l, ntk_dtype dtype, double largest, char *how,
-                         size_t size)
+void ntk_ridge_pivots(ntk_ctx *ctx, int64_t n, const double *pivots, ntk_dtype dtype, double largest, char *how,
+                      size_t size)
 {
-    const double limit = (double)l->n * DBL_EPSILON * largest;
-    const double rounding = ntk_spectral_rounding(l->n, dtype, largest);
+    const double limit = (double)n * DBL_EPSILON * largest;
+    const double rounding = ntk_spectral_rounding(n, dtype, largest);
     double least = (double)INFINITY;
     int64_t where = 0;
 
-    for (int64_t i = 0; i < l->n; i++) {
-        const double pivot = *ntk_rfp_at(l, i, i);
-
-        if (pivot * pivot < least) {
-            least = pivot * pivot;
+    for (int64_t i = 0; i < n; i++)
+        if (pivots[i] * pivots[i] < least) {
+            least = pivots[i] * pivots[i];
             where = i;
         }
-    }
     if (least <= limit)
         ntk_format(how, size,
                    "sample %lld is a combination of those before it (its pivot is %.1e, rounding "
@@ -46,6 +43,20 @@ static void check_pivots(ntk_ctx *ctx, const struct ntk_rfp *l, ntk_dtype dtype,
                 "they are about %.1e), and what is solved along it is noise: compute the kernel in float64, or add "
                 "more to its diagonal",
                 (long long)where, least, rounding);
+}
+
+static ntk_status check_pivots(ntk_ctx *ctx, const struct ntk_rfp *l, ntk_dtype dtype, double largest, char *how,
+                               size_t size)
+{
+    double *pivots = ntk_alloc(ctx, (size_t)l->n, sizeof *pivots);
+
+    if (!pivots)
+        return NTK_ENOMEM;
+    for (int64_t i = 0; i < l->n; i++)
+        pivots[i] = *ntk_rfp_at(l, i, i);
+    ntk_ridge_pivots(ctx, l->n, pivots, dtype, largest, how, size);
+    free(pivots);
+    return NTK_OK;
 }
 
 ntk_status ntk_ridge_factor(ntk_ctx *ctx, struct ntk_rfp *k, ntk_dtype dtype, const double *ridge, char *how,
@@ -65,7 +76,7 @@ ntk_status ntk_ridge_factor(ntk_ctx *ctx, struct ntk_rfp *k, ntk_dtype dtype, co
     if (minor)
         snprintf(how, size, "its leading minor of order %d is not positive", minor);
     else
-        check_pivots(ctx, k, dtype, largest, how, size);
+        return check_pivots(ctx, k, dtype, largest, how, size);
     return NTK_OK;
 }
 
@@ -190,10 +201,11 @@ ntk_status ntk_ridge_hint(ntk_ctx *ctx, const struct ntk_ridge *r, struct ntk_op
     *hint = '\0';
     if (!k->class->stream)
         return NTK_OK;
-    NTK_TRY(ntk_operator_of_packed(ctx, k->n, 1, k->precision, &s.packed));
+    status = ntk_operator_of_packed(ctx, k->n, 1, k->precision, &s.packed);
     s.ridge = ntk_alloc(ctx, (size_t)k->n, sizeof *s.ridge);
-    status = s.ridge ? find(&s, hint, size) : NTK_ENOMEM;
+    if (status == NTK_OK)
+        status = s.ridge ? find(&s, hint, size) : NTK_ENOMEM;
     free(s.ridge);
     ntk_operator_free(s.packed);
-    return status;
+    return status == NTK_ENOMEM ? NTK_OK : status; /* that there is no room for a hint is not what failed */
 }

@@ -21,12 +21,16 @@ void ntk_ridge_diagonal(const struct ntk_ridge *r, int64_t n, double ridge, doub
 /* K to the factor of K + diag(ridge), in place. how: "", or why it is none: the matrix is not positive definite, or
  * its smallest pivot is rounding error, so that the factor solves nothing. A pivot that is rounding error of entries
  * of that dtype (NTK_F64: none) is warned of: no pivot is below lambda_min + ridge, so that this is a null direction of
- * ntk_spectral_decompose. Fails only if it is cancelled. */
+ * ntk_spectral_decompose. Fails only if it is cancelled, or for lack of n numbers' memory. */
 ntk_status ntk_ridge_factor(ntk_ctx *ctx, struct ntk_rfp *k, ntk_dtype dtype, const double *ridge, char *how,
                             size_t size);
 
+/* The same of a factor whose diagonal is given, [n]; largest: of the diagonal of K, with the least of R. */
+void ntk_ridge_pivots(ntk_ctx *ctx, int64_t n, const double *pivots, ntk_dtype dtype, double largest, char *how,
+                      size_t size);
+
 /* "; try diag_reg = 3e-07 (times the mean of the diagonal)": one digit, from lambda_min and what was
- * given, and factorised before it is said; "" if there is none. Matrix `which` of an operator is read again for it. */
+ * given, and factorised before it is said; "" if there is none, or no memory to look for it. Matrix `which` of an operator is read again for it. */
 ntk_status ntk_ridge_hint(ntk_ctx *ctx, const struct ntk_ridge *r, struct ntk_operator *k, size_t which, char *hint,
                           size_t size);
 

@@ -4,26 +4,29 @@
  */
 #include "solve/solver.h"
 
+#include <math.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define SOLVER(name) extern const struct ntk_solver_class ntk_solver_class_##name;
+#define SOLVER(file, name) extern const struct ntk_solver_class ntk_solver_class_##file;
 #include "solve/solvers.def"
 #undef SOLVER
 
 const struct ntk_solver_class *const ntk_solvers[] = {
-#define SOLVER(name) &ntk_solver_class_##name,
+#define SOLVER(file, name) &ntk_solver_class_##file,
 #include "solve/solvers.def"
 #undef SOLVER
 };
 const size_t ntk_n_solvers = sizeof ntk_solvers / sizeof *ntk_solvers;
 
+#define OTHER "landmarks" /* which solve another problem: predict/landmarks.h */
+
 static const char all_names[] =
-#define SOLVER(name) ", " #name
+#define SOLVER(file, name) ", " name
 #include "solve/solvers.def"
 #undef SOLVER
-    ", landmarks"; /* which solve another problem: predict/landmarks.h */
+    ", " OTHER;
 
 const char *ntk_solver_names(void) { return all_names + strlen(", "); }
 
@@ -37,17 +40,32 @@ static bool has(const struct ntk_solver_class *class, size_t face)
     return f != NULL;
 }
 
-/* The names of those that have a face, or lack it. */
-static const char *names_of(size_t face, bool having, char names[sizeof all_names])
+static bool takes_entries(const struct ntk_solver_class *class) { return class->put || class->reads; }
+static bool takes_products(const struct ntk_solver_class *class, size_t face)
+{
+    (void)face;
+    return !takes_entries(class);
+}
+
+/* The names of those of which it is true. */
+static const char *names_of(bool (*is)(const struct ntk_solver_class *class, size_t face), size_t face,
+                            char names[sizeof all_names])
 {
     *names = '\0';
     for (size_t k = 0; k < ntk_n_solvers; k++) {
         const size_t n = strlen(names);
 
-        if (has(ntk_solvers[k], face) == having)
+        if (is(ntk_solvers[k], face))
             (void)ntk_format(names + n, sizeof all_names - n, "%s%s", n ? ", " : "", ntk_solvers[k]->name);
     }
     return names;
+}
+
+int ntk_solver_has_leave_one_out(const char *name)
+{
+    const struct ntk_solver_class *class = NULL;
+
+    return strcmp(name, OTHER) == 0 || (ntk_solver_find(NULL, name, &class) == NTK_OK && class->inverse_diagonal);
 }
 
 ntk_status ntk_solver_find(ntk_ctx *ctx, const char *name, const struct ntk_solver_class **class)
@@ -77,6 +95,7 @@ ntk_status ntk_solver_new(ntk_ctx *ctx, const struct ntk_solver_class *class, st
                              .precision = k->precision,
                              .there = !class->put,
                              .tolerance = NTK_TOLERANCE,
+                             .last = {-1, (double)NAN, (double)NAN},
                              .diagonal = ntk_alloc(ctx, (size_t)k->n, sizeof *s->diagonal),
                              .ridge = ntk_alloc(ctx, (size_t)k->n, sizeof *s->ridge)};
     if (!s->diagonal || !s->ridge) {
@@ -120,16 +139,16 @@ ntk_status ntk_solver_taken(struct ntk_solver *s)
 
 ntk_status ntk_solver_read(struct ntk_solver *s, size_t held, const char *what)
 {
-    if (s->there)
-        return NTK_OK;
-    if (!s->k->class->stream) {
+    if (takes_entries(s->class) && !s->k->class->stream) {
         char names[sizeof all_names];
 
         return ntk_fail(s->ctx, NTK_ENOTSUP,
                         "%s has no entries, only products with vectors, and the solver '%s' takes entries; products are "
                         "enough for: %s",
-                        s->k->class->name, s->class->name, names_of(FACE(put), false, names));
+                        s->k->class->name, s->class->name, names_of(takes_products, 0, names));
     }
+    if (s->there)
+        return NTK_OK;
     NTK_TRY(ntk_operator_read_one(s->k, s->which, ntk_solver_taker(s), held, what));
     return ntk_solver_taken(s);
 }
@@ -166,21 +185,24 @@ ntk_status ntk_solver_factor(struct ntk_solver *s, const double *ridge, char *ho
 
     *how = '\0';
     set_ridge(s, ridge);
-    s->factored = false;
+    s->factored = s->warned = false;
     NTK_TRY(read_again(s));
     status = s->class->factor(s, how, size);
     s->factored = status == NTK_OK && !*how;
     return status;
 }
 
-static size_t uncounted(const struct ntk_solver *s) { return s->counted ? 0 : s->beside + s->class->bytes(s->n); }
+size_t ntk_solver_uncounted(const struct ntk_solver *s)
+{
+    return s->counted ? 0 : s->beside + s->class->bytes(s->n);
+}
 
 ntk_status ntk_solver_multiply(struct ntk_solver *s, int64_t m, const double *x, double *out)
 {
     size_t held = 0;
     ntk_status status;
 
-    ntk_ctx_keep(s->ctx, uncounted(s), &held);
+    ntk_ctx_keep(s->ctx, ntk_solver_uncounted(s), &held);
     status = ntk_operator_apply(s->k, s->which, m, x, out);
     ntk_ctx_release(s->ctx, held);
     return status;
@@ -212,7 +234,7 @@ ntk_status ntk_solver_rows(struct ntk_solver *s, int64_t count, const int64_t *w
     size_t held = 0;
     ntk_status status;
 
-    ntk_ctx_keep(s->ctx, uncounted(s), &held);
+    ntk_ctx_keep(s->ctx, ntk_solver_uncounted(s), &held);
     status = ntk_operator_rows(s->k, s->which, count, which, rows);
     ntk_ctx_release(s->ctx, held);
     return status;
@@ -225,6 +247,19 @@ ntk_status ntk_solver_restored(struct ntk_solver *s, const double *ridge)
     return s->class->restored ? s->class->restored(s) : NTK_OK;
 }
 
+void ntk_solver_solved(struct ntk_solver *s, int64_t steps, double residual)
+{
+    if (s->again) {
+        s->last.steps = steps;
+        s->last.residual = residual;
+    }
+    if (s->class->tolerance > 0 && residual > s->tolerance && s->tolerance != s->class->tolerance && !s->warned) {
+        s->warned = true;
+        ntk_log(s->ctx, 1, "%s: the residual is %.1e, not %g as the tolerance asks: rounding errors allow no less",
+                s->class->name, residual, s->tolerance);
+    }
+}
+
 /* ---- faces */
 
 static ntk_status check_face(const struct ntk_solver *s, size_t face, const char *what)
@@ -234,7 +269,7 @@ static ntk_status check_face(const struct ntk_solver *s, size_t face, const char
     if (has(s->class, face))
         return NTK_OK;
     return ntk_fail(s->ctx, NTK_ENOTSUP, "the solver '%s' has no %s, which these have: %s", s->class->name, what,
-                    names_of(face, true, names));
+                    names_of(has, face, names));
 }
 
 /* Of every face but eigenvectors: that the solver has it, and a factor. */

@@ -13,6 +13,7 @@
 #ifndef NTK_SOLVER_H
 #define NTK_SOLVER_H
 
+#include "solve/checkpoint.h"
 #include "store/operator.h"
 #include "store/strips.h"
 
@@ -31,12 +32,15 @@ struct ntk_solver_class {
     size_t (*bytes)(int64_t n); /* that it holds between calls, the matrix if it takes it in; of any n: ntk_bytes */
     size_t (*peak)(int64_t n);  /* bytes at most, the workspace of factor (by products: of solve) included; >= bytes. The
                                  * same: it factors in place, and models of several nets are fitted together */
+    bool estimates;   /* log_determinant is one, as dear as solutions, of which last has the standard error */
+    bool checkpoints; /* it keeps solutions on the way: ntk_solver.checkpoint */
     double tolerance; /* of residuals, that fits have who ask for none: ntk_solver.tolerance. 0: it has its own */
     /* Its own struct, with room for the matrix, of k; ntk_solver_new fills in the first member. beside: as there. */
     ntk_status (*open)(ntk_ctx *ctx, struct ntk_operator *k, size_t beside, struct ntk_solver **s);
     /* A block of the matrix into s, a struct ntk_solver, as operator.h delivers them, from several threads: ntk_square_put,
      * ntk_rfp_store. NULL: it applies the operator, or reads it by itself where it can (cg.c). */
     void (*put)(void *s, const ntk_block *block, ntk_dtype dtype);
+    bool reads; /* put is NULL, and it reads entries by itself: an operator that has none is refused */
     /* Of K, once all of it was put: what is of a matrix before is void. NULL: the operator is asked. */
     void (*read_diagonal)(struct ntk_solver *s, double *diagonal);
     /* K + R to what solves, R in s->ridge. K was put, again if s->there was false; what overwrites it clears s->there
@@ -50,7 +54,7 @@ struct ntk_solver_class {
     ntk_status (*solve)(struct ntk_solver *s, int64_t m, double *x);
     /* x = A x with A' A = (K + R)^-1: norms are those of K + R's inverse. For variances. */
     ntk_status (*half)(struct ntk_solver *s, int64_t m, double *x);
-    ntk_status (*log_determinant)(struct ntk_solver *s, double *value);  /* of K + R, for the likelihood */
+    ntk_status (*log_determinant)(struct ntk_solver *s, double *value);  /* of K + R, for the likelihood; or an estimate */
     ntk_status (*inverse_diagonal)(struct ntk_solver *s, double *d);     /* of (K + R)^-1, [n], for leave-one-out */
     /* Eigenvalues of K + R, to a relative 1e-3; the least of a singular one to 1e-6 of the largest. By products:
      * ntk_lanczos_extremes. */
@@ -107,6 +111,15 @@ struct ntk_solver {
     double tolerance;       /* solve: of a residual, by its right-hand side; ntk_solver_new: NTK_TOLERANCE. Direct ones and
                              * those that refine to the last digit do not read it */
     int64_t rank;           /* of a preconditioner; 0: what the solver has by itself */
+    const char *scratch;    /* the folder of its files; NULL: beside the operator's, or ntk_scratch_folder */
+    const char *triangle;   /* how a solver that iterates keeps K (ntk_entries_find); NULL: as memory allows */
+    struct ntk_checkpoint checkpoint; /* of solutions of a model's targets, for solvers that iterate for long */
+    struct {
+        int64_t steps;      /* of those that iterate: most of a right-hand side; else -1 */
+        double residual;    /* the largest, by its right-hand side; else NAN */
+        double log_determinant_error; /* the standard error of one that was estimated; else NAN */
+    } last; /* of the solutions of a model's targets */
+    bool warned;            /* that a tolerance was missed, since the factor was made */
     struct {
         bool known;
         double ridge, least, largest;
@@ -132,6 +145,9 @@ ntk_status ntk_solver_mean_diagonal(struct ntk_solver *s, double *mean);
  * then there is no factor. */
 ntk_status ntk_solver_factor(struct ntk_solver *s, const double *ridge, char *how, size_t size);
 
+/* Bytes that the solver and its user hold, unless the context was told of them. */
+size_t ntk_solver_uncounted(const struct ntk_solver *s);
+
 /* Whether there is room for so many bytes, all that a solver and its user then hold, where some only make work faster: a
  * quarter of what is left stays free for others. */
 bool ntk_spare(const ntk_ctx *ctx, size_t bytes);
@@ -151,6 +167,10 @@ ntk_status ntk_solver_rows(struct ntk_solver *s, int64_t count, const int64_t *w
 
 /* A new solver whose parts were filled in, from a file, for R = diag(ridge): it has a factor, and not K. */
 ntk_status ntk_solver_restored(struct ntk_solver *s, const double *ridge);
+
+/* For solvers that iterate, once they have solved: keeps what there is to report of a model's targets, and warns if the
+ * residual is larger than the tolerance. */
+void ntk_solver_solved(struct ntk_solver *s, int64_t steps, double residual);
 
 /* The faces. NTK_ENOTSUP if the solver has none. */
 ntk_status ntk_solver_solve(struct ntk_solver *s, int64_t m, double *x);

@@ -216,7 +216,7 @@ static ntk_status apply_rows(struct ntk_operator *o, size_t k, int64_t m, const 
 }
 
 static const struct ntk_operator_class of_rows = {
-    .name = "rows of a matrix", .stream = stream_rows, .apply = apply_rows, .close = close};
+    .name = "rows of a matrix", .stream = stream_rows, .apply = apply_rows, .whole = true, .close = close};
 
 ntk_status ntk_operator_of_rows(ntk_ctx *ctx, int64_t n, ntk_dtype dtype, int64_t block, ntk_rows_fn *rows, void *user,
                                 struct ntk_operator **o)

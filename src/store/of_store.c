@@ -268,6 +268,22 @@ static ntk_status diagonal(struct ntk_operator *o, size_t k, double *d)
     return status;
 }
 
+/* Its checksums are all that its entries are. */
+static ntk_status lasting(struct ntk_operator *o, size_t k, size_t held, struct ntk_lasting *l)
+{
+    const struct ntk_store *s = store_of(o);
+    const struct ntk_store_part *p = part_of(o);
+    int length;
+    const char *name = ntk_store_name(s, s->which[k], &length);
+
+    NTK_TRY(prepare(o, held, "a kernel matrix of this many samples"));
+    l->path = s->path;
+    snprintf(l->name, sizeof l->name, "%.*s", s->stored > 1 ? length : 0, name);
+    l->hash = ntk_hash(ntk_store_mark(p, s->which[k], 0), (size_t)p->tiles * sizeof *p->marks) ^
+              ntk_mix64((uint64_t)p->b1 * 16 + s->dtype);
+    return NTK_OK;
+}
+
 static void close(struct ntk_operator *o)
 {
     if (((struct of_store *)o)->owned)
@@ -276,7 +292,8 @@ static void close(struct ntk_operator *o)
 }
 
 static const struct ntk_operator_class class = {
-    .name = "a store", .stream = stream, .scratch = scratch, .apply = apply, .diagonal = diagonal, .close = close};
+    .name = "a store", .stream = stream, .scratch = scratch, .apply = apply, .diagonal = diagonal, .lasting = lasting,
+    .close = close};
 
 ntk_status ntk_operator_of_stored(ntk_kernel_store *s, struct ntk_operator **o)
 {

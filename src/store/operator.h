@@ -22,6 +22,13 @@ struct ntk_reading {
     void *user;
 };
 
+/* A matrix in a file. */
+struct ntk_lasting {
+    const char *path;
+    char name[64]; /* of the matrix there; "": it is the only one */
+    uint64_t hash; /* of its entries */
+};
+
 struct ntk_operator_class {
     const char *name; /* "a kernel" */
     /* Each block once, from several threads, in no fixed order, as ntk_kernel_stream; blocks on the diagonal are whole,
@@ -36,8 +43,12 @@ struct ntk_operator_class {
     /* Bytes that stream needs beside what it delivers. NULL: hardly any. */
     ntk_status (*scratch)(const struct ntk_operator *o, size_t *bytes);
     bool resident; /* its entries are in memory: products cost no more than to pass over them */
+    bool whole; /* they are read from the first row to the last only: a part is refused */
     /* Of matrix k, [n]. NULL: by its entries. */
     ntk_status (*diagonal)(struct ntk_operator *o, size_t k, double *d);
+    /* Of matrix k, if it stays from one process to the next, all of which is there then; held: as of a reading. NULL: it
+     * does not. */
+    ntk_status (*lasting)(struct ntk_operator *o, size_t k, size_t held, struct ntk_lasting *l);
     void (*close)(struct ntk_operator *o); /* frees o */
 };
 

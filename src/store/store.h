@@ -123,6 +123,8 @@ ntk_status ntk_store_file_mend(struct ntk_store *s, uint64_t *there, uint64_t *w
 ntk_status ntk_store_file_write(struct ntk_store *s, int *fd);
 
 /* ---- tile.c: bytes, checked */
+/* The checksum of n bytes; row: of which row of a tile. */
+uint64_t ntk_store_sum(const unsigned char *bytes, size_t n, uint64_t row);
 /* From the file, [b1][b2]; NTK_EIO, which says which, if the checksum is another's. */
 ntk_status ntk_store_tile_read(const struct ntk_store *s, const struct ntk_store_part *p, size_t stored, int64_t t, void *k);
 /* Rows of it, counted in the tile, into their place in a tile, [b1][b2], which is read whole where it was not before. */

@@ -80,7 +80,7 @@ ntk_status ntk_store_blank(ntk_ctx *ctx, int fd, const char *path, ntk_dtype dty
 
 #define LANES 8
 
-static uint64_t row_sum(const unsigned char *bytes, size_t n, uint64_t row)
+uint64_t ntk_store_sum(const unsigned char *bytes, size_t n, uint64_t row)
 {
     uint64_t lane[LANES], word, sum = 0;
 
@@ -155,7 +155,7 @@ static uint64_t sum_rows(const struct transfer *x, int64_t first, int64_t n, con
     uint64_t sum = 0;
 
     for (int64_t i = first; i < first + n; i++) {
-        sum += row_sum(k + (size_t)i * row, used, (uint64_t)i);
+        sum += ntk_store_sum(k + (size_t)i * row, used, (uint64_t)i);
         *finite = *finite && simd->all_finite((size_t)x->tile.nj, k + (size_t)i * row);
     }
     return sum;

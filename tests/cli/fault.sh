@@ -117,6 +117,31 @@ done
 echo "$name"
 rm -f S.h5 whole.h5 .ntk-*
 
+# A factor beside a store is not there, or is gone on with, to the same bytes.
+two_classes 90 >many.csv
+eval="ntk eval --net $(echo "$net" | tr -d ' ') --train many.csv --test six.csv --diag-reg 1e-2 --solver out-of-core
+    --kernel S.h5 --quiet"
+$eval >/dev/null && mv S.h5.factor whole.factor
+factor() { # FAULTS, with K
+    pattern=$1 k=1
+    while rm -f S.h5.factor && with "$(echo "$pattern" | sed "s/K/$k/")" $eval; do
+        case $code in
+        0 | 137) ;;
+        2) grep -q "^ntk eval: .*cannot write S.h5.factor: No space left on device$" new/said || problem "does not say why" ;;
+        *) problem "ended otherwise" ;;
+        esac
+        $eval >/dev/null && cmp S.h5.factor whole.factor || problem "does not go on"
+        k=$((k + 7))
+    done
+    [ $k -gt 30 ] || problem "no faults"
+}
+name="a factor"
+for faults in any:K:ENOSPC write:K+:ENOSPC any:K:KILL; do
+    factor $faults
+done
+echo "$name"
+rm -f S.h5 S.h5.factor whole.factor many.csv
+
 echo "a full disk"
 reference p.h5 ntk init --net "$net" --input-shape 2 --out p.h5
 each 2 write:K+:ENOSPC ntk init --net "$net" --input-shape 2 --out p.h5

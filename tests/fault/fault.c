@@ -28,7 +28,7 @@ enum call {
     CALL_OPEN,    /* open, openat, for writing */
     CALL_TMPFILE, /* those with O_TMPFILE */
     CALL_PROC,    /* faccessat in /proc */
-    CALL_WRITE,   /* write, pwrite */
+    CALL_WRITE,   /* write, pwrite, posix_fallocate */
     CALL_FSYNC,   /* fsync, fdatasync */
     CALL_TRUNCATE,
     CALL_CHMOD, /* fchmod, fchown */
@@ -223,6 +223,14 @@ CALL(CALL_RENAME, rename, (const char *from, const char *to), (from, to))
 CALL(CALL_RENAME, renameat, (int at, const char *from, int by, const char *to), (at, from, by, to))
 CALL(CALL_LINK, linkat, (int at, const char *from, int by, const char *to, int flags),
      (at, from, by, to, flags))
+
+static int allocate(const char *call, int fd, off_t at, off_t n)
+{
+    return meets(CALL_WRITE, NULL) ? errno : NEXT(int (*)(int, off_t, off_t), call)(fd, at, n);
+}
+int posix_fallocate(int fd, off_t at, off_t n) { return allocate("posix_fallocate", fd, at, n); }
+int posix_fallocate64(int fd, off_t at, off_t n);
+int posix_fallocate64(int fd, off_t at, off_t n) { return allocate("posix_fallocate64", fd, at, n); }
 
 int faccessat(int at, const char *path, int mode, int flags)
 {

@@ -477,7 +477,7 @@ def test_times_of_another_type_are_refused():
                        (np.eye(6), None, X, None, None, None, None, np.empty((3, 6, 4)), None, None, None))
 
 
-@pytest.mark.parametrize("solver", [None, "cholesky", "eigen", "lanczos", "mixed", "cg"])
+@pytest.mark.parametrize("solver", [None, "cholesky", "eigen", "lanczos", "mixed", "cg", "out-of-core"])
 @pytest.mark.parametrize("keep", [False, True])
 def test_models_are_fitted_again(tmp_path, solver, keep):
     rng = np.random.default_rng(0)

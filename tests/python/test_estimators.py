@@ -417,6 +417,21 @@ def test_solvers_give_the_same(regression, solver):
         model.log_marginal_likelihood_value_
 
 
+def test_a_factor_on_disk_has_all_of_cholesky(regression, tmp_path, monkeypatch):
+    X, y, X_new = regression[:3]
+    make = {"kernel": "ntkgp", "alpha": 1e-2}
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    want = NTKRegressor("fc(depth=2)", **make).fit(X, y)
+    model = NTKRegressor("fc(depth=2)", solver="out-of-core", **make).fit(X, y)
+    assert list(tmp_path.iterdir()) == []  # its file has no name
+    for got, wanted in zip(model.predict(X_new, return_std=True), want.predict(X_new, return_std=True)):
+        np.testing.assert_allclose(got, wanted, rtol=1e-9)
+    np.testing.assert_allclose(model.log_marginal_likelihood_value_, want.log_marginal_likelihood_value_, rtol=1e-12)
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "none"))
+    with pytest.raises(OSError, match="cannot write a file in .*none: No such file"):
+        NTKRegressor("fc(depth=2)", solver="out-of-core", **make).fit(X, y)
+
+
 def test_wrong_solvers(regression):
     X, y = regression[:2]
     with pytest.raises(ValueError, match="there is no solver 'gauss'"):

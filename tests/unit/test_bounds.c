@@ -129,7 +129,7 @@ static ntk_status kernel(ntk_ctx *ctx, const struct job *job)
     return status;
 }
 
-static ntk_model *fitted(ntk_ctx *ctx, const struct job *job, ntk_status *status)
+static ntk_model *fitted_by(ntk_ctx *ctx, const struct job *job, const char *solver, ntk_status *status)
 {
     ntk_data *x = samples(ctx, job, job->n1, 1);
     double *y = malloc((size_t)(job->n1 * job->outputs) * sizeof *y);
@@ -143,10 +143,16 @@ static ntk_model *fitted(ntk_ctx *ctx, const struct job *job, ntk_status *status
     opts.dtype = job->dtype;
     opts.covariance = job->covariance;
     opts.finite_time = job->finite_time;
+    opts.solver = solver;
     opts.diag_reg = 0.1;
     begin(ctx);
     *status = ntk_model_fit(ctx, net_of(ctx, job), x, y, job->outputs, &opts, &model);
     return model;
+}
+
+static ntk_model *fitted(ntk_ctx *ctx, const struct job *job, ntk_status *status)
+{
+    return fitted_by(ctx, job, NULL, status);
 }
 
 static ntk_status fit(ntk_ctx *ctx, const struct job *job)
@@ -154,6 +160,15 @@ static ntk_status fit(ntk_ctx *ctx, const struct job *job)
     ntk_status status;
 
     fitted(ctx, job, &status);
+    end(ctx, status);
+    return status;
+}
+
+static ntk_status fit_out_of_core(ntk_ctx *ctx, const struct job *job)
+{
+    ntk_status status;
+
+    fitted_by(ctx, job, "out-of-core", &status);
     end(ctx, status);
     return status;
 }
@@ -496,6 +511,7 @@ static const struct job jobs[] = {
      2500, 0, NTK_F64, NTK_F64, 2, 0, 0},
     {"fit for finite times", "fc(depth=2)", fit, D(8), 1200, 0, NTK_F64, NTK_F64, 2, 0, 1},
     {"fit for covariances at finite times", "fc(depth=2)", fit, D(8), 1200, 0, NTK_F64, NTK_F64, 2, 1, 1},
+    {"fit out of core", "fc(depth=2)", fit_out_of_core, D(8), 5000, 0, NTK_F64, NTK_F64, 2, 0, 0},
     {"predict", "fc(depth=2)", predict, D(2000), 2500, 600, NTK_F64, NTK_F32, 2, 0, 0},
     {"predict with deviations", "fc(depth=2)", predict, D(1000), 2500, 600, NTK_F64, NTK_F32, 2, 1, 0},
     {"dynamics", "fc(depth=2)", predict, D(100), 1200, 600, NTK_F64, NTK_F32, 2, 1, 1},

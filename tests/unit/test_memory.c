@@ -209,6 +209,8 @@ static struct command commands[] = {
     {"eval|--net|fc(depth=1)" TRAIN "|--time|2|--json", false, ""},
     {"eval|--net|fc(depth=1)" TRAIN "|--diag-reg|0.01|--solver|cg|--rank|2", false, ""},
     {"eval|--net|fc(depth=1)" TRAIN "|--diag-reg|0.01|--solver|mixed", false, ""},
+    {"eval|--net|fc(depth=1)" TRAIN "|--diag-reg|0.01|--solver|out-of-core|--loo", false, ""},
+    {"eval|--net|fc(depth=1)" TRAIN "|--diag-reg|0.01|--solver|out-of-core|--kernel|f.h5", false, "hdf5"},
     {"eval|--net|fc(depth=1)|--train|digits/train|--test|digits/test|--train-limit|30|--test-limit|3|--diag-reg|auto|--loo|"
      "--solver|landmarks|--landmarks|3",
      false, ""},

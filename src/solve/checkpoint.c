@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * checkpoint.c - see checkpoint.h. The file is HDF5: attributes `format`, `about`, `ridge` and `targets` (hashes), and
+ * `solutions`, [m][n].
+ */
+#include "solve/checkpoint.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static uint64_t hash_of(int64_t n, const double *x)
+{
+    uint64_t h = 0x9e3779b97f4a7c15u;
+
+    for (int64_t i = 0; i < n; i++) {
+        uint64_t word;
+
+        memcpy(&word, &x[i], sizeof word);
+        h = ntk_mix64(h ^ word) + 0x9e3779b97f4a7c15u;
+    }
+    return h;
+}
+
+struct ntk_problem ntk_problem_of(int64_t n, int64_t m, const double *ridge, const double *y)
+{
+    return (struct ntk_problem){n, m, hash_of(n, ridge), hash_of(m * n, y)};
+}
+
+void ntk_checkpoint_drop(const struct ntk_checkpoint *c) { (void)unlink(c->path); }
+
+#ifdef NTK_HDF5
+
+#include "base/h5.h"
+
+#define KIND   "checkpoint of a solution"
+#define FORMAT 1
+
+static void problem_io(struct ntk_h5 *f, struct ntk_problem *p, bool write)
+{
+    ntk_h5_attribute(f, "ridge", H5T_NATIVE_UINT64, 1, &p->ridge, write);
+    ntk_h5_attribute(f, "targets", H5T_NATIVE_UINT64, 1, &p->targets, write);
+}
+
+ntk_status ntk_checkpoint_save(ntk_ctx *ctx, const struct ntk_checkpoint *c, const struct ntk_problem *p, const double *x)
+{
+    struct ntk_h5 f = {.ctx = ctx};
+    struct ntk_problem problem = *p; /* reading and writing share code that fills in */
+    double *numbers = ntk_alloc(ctx, (size_t)(p->m * p->n), sizeof *numbers);
+    ntk_status status = numbers ? ntk_h5_create(&f, c->path) : NTK_ENOMEM;
+
+    if (status == NTK_OK) {
+        memcpy(numbers, x, (size_t)(p->m * p->n) * sizeof *x);
+        ntk_h5_write_format(&f, KIND, FORMAT);
+        ntk_h5_write_text(&f, "about", c->about);
+        problem_io(&f, &problem, true);
+        ntk_h5_matrix(&f, "solutions", H5T_NATIVE_DOUBLE, p->m, p->n, numbers, true);
+        status = ntk_h5_commit(&f, c->path);
+    }
+    free(numbers);
+    return status;
+}
+
+/* The first line in which two texts differ, of either. */
+static void find_difference(const char **a, const char **b)
+{
+    for (;;) {
+        const size_t n = strcspn(*a, "\n"), m = strcspn(*b, "\n");
+
+        if (n != m || strncmp(*a, *b, n) != 0 || !(*a)[n] || !(*b)[m])
+            return;
+        *a += n + 1;
+        *b += m + 1;
+    }
+}
+
+static ntk_status refuse(ntk_ctx *ctx, const struct ntk_checkpoint *c, const char *theirs)
+{
+    const char *a = theirs, *b = c->about;
+
+    find_difference(&a, &b);
+    if (!c->asked) {
+        ntk_log(ctx, 0, "%s is of another kernel matrix: it is not read", c->path);
+        return NTK_OK;
+    }
+    return ntk_fail(ctx, NTK_EINVAL, "it is of another kernel matrix: its %.*s; here, %.*s. Choose another file, or remove it",
+                    (int)strcspn(a, "\n"), a, (int)strcspn(b, "\n"), b);
+}
+
+/* Of an open file. */
+static ntk_status read_solutions(struct ntk_h5 *f, const struct ntk_checkpoint *c, const struct ntk_problem *p, double *x,
+                                 bool *there)
+{
+    struct ntk_problem found = {0};
+    int64_t dims[2] = {0};
+    char *about;
+    ntk_status status = NTK_OK;
+
+    (void)ntk_h5_read_format(f, KIND, FORMAT);
+    about = ntk_h5_read_text(f, "about");
+    problem_io(f, &found, false);
+    if (!f->what && strcmp(about, c->about) != 0) {
+        status = refuse(f->ctx, c, about);
+    } else if (!f->what && ntk_h5_dims(f, "solutions", 2, dims)) {
+        *there = dims[0] == p->m && dims[1] == p->n;
+        if (*there)
+            ntk_h5_matrix(f, "solutions", H5T_NATIVE_DOUBLE, p->m, p->n, x, false);
+        if (*there)
+            ntk_h5_wrong(f, "solutions", f->what || ntk_not_finite(x, p->m * p->n) < 0, "has a number that is not finite");
+        if (!*there)
+            ntk_log(f->ctx, 0, "%s is of %lld targets, here are %lld: it is not read", c->path, (long long)dims[0],
+                    (long long)p->m);
+        else if (found.ridge != p->ridge || found.targets != p->targets)
+            ntk_log(f->ctx, 0, "begins with the solutions of %s, of %s", c->path,
+                    found.targets != p->targets ? "other targets" : "another ridge");
+        else
+            ntk_log(f->ctx, 0, "goes on from %s", c->path);
+    }
+    free(about);
+    return f->what ? NTK_EIO : status;
+}
+
+ntk_status ntk_checkpoint_load(ntk_ctx *ctx, const struct ntk_checkpoint *c, const struct ntk_problem *p, double *x,
+                               bool *there)
+{
+    struct ntk_h5 f = {.ctx = ctx};
+    ntk_status status;
+
+    *there = false;
+    if (access(c->path, F_OK) != 0)
+        return NTK_OK;
+    NTK_TRY(ntk_h5_open(&f, c->path, "the checkpoint"));
+    status = ntk_h5_end(&f, c->path, "checkpoint", read_solutions(&f, c, p, x, there));
+    *there = *there && status == NTK_OK;
+    return status;
+}
+
+#else
+
+ntk_status ntk_checkpoint_save(ntk_ctx *ctx, const struct ntk_checkpoint *c, const struct ntk_problem *p, const double *x)
+{
+    (void)p, (void)x;
+    return ntk_fail(ctx, NTK_ENOTSUP, "cannot write %s: this build has no HDF5", c->path);
+}
+
+ntk_status ntk_checkpoint_load(ntk_ctx *ctx, const struct ntk_checkpoint *c, const struct ntk_problem *p, double *x,
+                               bool *there)
+{
+    (void)p, (void)x;
+    *there = false;
+    return access(c->path, F_OK) != 0
+               ? NTK_OK
+               : ntk_fail(ctx, NTK_ENOTSUP, "cannot read %s: this build has no HDF5", c->path);
+}
+
+#endif
