@@ -27,14 +27,15 @@ struct args {
     const char *get, *dtype, *standardize, *targets, *target, *header, *drop, *features, *loss, *times;
     int64_t train_limit, test_limit, repeat, n, m, d, outputs;
     const char *diag_reg, *weights, *noise, *solver;
+    const char *augment, *average;
+    int64_t copies;
     const char *scratch;
     double time, tolerance;
-    int64_t rank;
+    int64_t rank, ranks, landmarks;
     const char *triangle;
-    int64_t landmarks;
     const char *data, *depths, *columns;
     const char *input_shape, *graph, *lr, *log, *record, *checkpoint;
-    int64_t seed, networks, steps, batch, every;
+    int64_t count, seed, networks, steps, batch, every;
     double momentum, multiplier, rtol, atol; /* multiplier: NAN: not given */
     bool full, trace, diagonal, kernels;
     bool absolute, mean, std, proba, leave_one_out, evidence, factor, quick, json, quiet, help;
@@ -108,6 +109,16 @@ int store_dtype(ntk_ctx *ctx, struct args *a);
 int store_info(ntk_ctx *ctx, const struct args *a); /* --info */
 int store_verify(ntk_ctx *ctx, const struct args *a); /* EXIT_FAILED if a tile is wrong, which is said */
 int store_mend(ntk_ctx *ctx, const struct args *a);
+
+/* ---- copies of samples (augment.c) */
+/* What --augment says of training samples, which it replaces where it makes new ones. */
+int augment_train(ntk_ctx *ctx, const struct args *a, ntk_data **train);
+/* Refuses samples whose features were scaled each by itself. */
+int check_scaled(const struct args *a, ntk_standardize kind);
+/* With --average all shifted copies of test samples, and how many of each; else NULL and 1. */
+int average_copies(ntk_ctx *ctx, const struct args *a, const char *source, ntk_data *test, ntk_data **copies, int64_t *count);
+/* f [count][n][columns]: the first n rows become means over copies. */
+void average(double *f, int64_t n, int64_t columns, int64_t count);
 
 /* ---- JSON objects on one line (json.c) */
 struct json {
@@ -235,7 +246,8 @@ void to_double(ntk_dtype dtype, int64_t n, const void *x, double *out);
 int check_no_weights(const struct args *a, const char *option);
 /* --solver landmarks. */
 bool by_landmarks(const struct args *a);
-/* Fit options from --get, --dtype, --diag-reg (the first), --absolute, --mean, --solver, --tolerance, --rank, --landmarks, --triangle, --kernel; the samples' weights and noise. */
+/* Fit options from --get, --dtype, --diag-reg (the first), --absolute, --mean, --kernel and the solver's: --solver, --tolerance,
+ * --rank, --triangle, --checkpoint, --scratch, --landmarks; the samples' weights and noise. */
 int fit_options(const struct args *a, const struct samples *s, ntk_fit_opts *o);
 
 #endif

@@ -262,6 +262,8 @@ static void print_results(const struct args *a, const struct samples *s, size_t 
 struct work {
     const struct args *a;
     const struct samples *s;
+    ntk_data *averaged; /* copies of test samples, or NULL; how many of each */
+    int64_t copies;
     const double *ridges;
     size_t n_ridges;
     ntk_fit_opts o;
@@ -269,7 +271,7 @@ struct work {
     ntk_model **models;
     double *alpha; /* [train][outputs] of one model */
     double **c;    /* of each net [train][ridges][outputs] */
-    double **f;    /* of each net [test][ridges][outputs] */
+    double **f;    /* of each net [copies][test][ridges][outputs] */
     struct result *r; /* [nets][ridges] */
 };
 
@@ -380,8 +382,10 @@ static int evaluate(ntk_ctx *ctx, struct work *w)
         start = ntk_seconds();
     }
     start = ntk_seconds();
-    TRY(ctx, ntk_models_apply(w->models, w->a->n_nets, w->s->test, w->s->outputs * (int64_t)w->n_ridges,
-                              (const double *const *)w->c, w->f));
+    TRY(ctx, ntk_models_apply(w->models, w->a->n_nets, w->averaged ? w->averaged : w->s->test,
+                              w->s->outputs * (int64_t)w->n_ridges, (const double *const *)w->c, w->f));
+    for (size_t i = 0; i < w->a->n_nets; i++)
+        average(w->f[i], ntk_data_n(w->s->test), w->s->outputs * (int64_t)w->n_ridges, w->copies);
     predict = ntk_seconds() - start;
     for (size_t i = 0; i < w->a->n_nets * w->n_ridges; i++) {
         w->r[i].fit = fit;
@@ -394,7 +398,7 @@ static int evaluate(ntk_ctx *ctx, struct work *w)
 /* Room for coefficients and predictions. */
 static int make_room(ntk_ctx *ctx, struct work *w)
 {
-    const size_t n = (size_t)ntk_data_n(w->s->train), m = (size_t)ntk_data_n(w->s->test);
+    const size_t n = (size_t)ntk_data_n(w->s->train), m = (size_t)(w->copies * ntk_data_n(w->s->test));
     const size_t columns = (size_t)w->s->outputs * w->n_ridges;
 
     TRY(ctx, ntk_ctx_hold(ctx,
@@ -418,10 +422,11 @@ static int evaluate_all(ntk_ctx *ctx, const struct args *a, struct samples *s, n
 {
     ntk_model *models[NETS_MAX] = {NULL};
     double *c[NETS_MAX] = {NULL}, *f[NETS_MAX] = {NULL}, start = ntk_seconds();
-    struct work w = {.a = a, .s = s, .ridges = ridges, .n_ridges = n_ridges, .nets = nets, .models = models, .c = c, .f = f};
+    struct work w = {.a = a, .s = s, .copies = 1, .ridges = ridges, .n_ridges = n_ridges, .nets = nets, .models = models, .c = c, .f = f};
     int code;
 
     STEP(samples_load(ctx, a, nets[0], NULL, true, s));
+    STEP(average_copies(ctx, a, a->test, s->test, &w.averaged, &w.copies));
     start = ntk_seconds() - start;
     code = make_room(ctx, &w);
     if (code == EXIT_OK)
@@ -435,6 +440,7 @@ static int evaluate_all(ntk_ctx *ctx, const struct args *a, struct samples *s, n
         free(c[i]);
         free(f[i]);
     }
+    ntk_data_free(w.averaged);
     free(w.alpha);
     free(w.r);
     return code;

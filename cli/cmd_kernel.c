@@ -31,6 +31,8 @@ static int check_options(const struct args *a, struct job *j)
         return usage("--x1 is missing, e.g. --x1 digits/test");
     if (a->train && (a->x1 || a->x2))
         return usage("--train and --test are samples as 'ntk eval' takes them, --x1 and --x2 any: give the ones or the others");
+    if (a->augment && !a->train)
+        return usage("--augment is for --train: the samples of --x1 and --x2 are taken as they are");
     if (a->standardize && !a->train)
         return usage("--standardize is for --train: the samples of --x1 and --x2 are taken as they are");
     if (h5 && a->kernel)

@@ -12,6 +12,8 @@
 struct job {
     ntk_model *model;
     ntk_data *x;
+    ntk_data *averaged;        /* copies of its samples, or NULL; how many of each */
+    int64_t copies;
     const ntk_scaler *scaler;  /* the model's, as the next two */
     const ntk_schema *schema;
     ntk_targets targets;
@@ -39,7 +41,7 @@ static int load(ntk_ctx *ctx, const struct args *a, struct job *j)
     if (ntk_model_shape(j->model).spatial == 0)
         ntk_data_flatten(j->x);
     j->m = ntk_data_n(j->x);
-    return EXIT_OK;
+    return average_copies(ctx, a, a->x, j->x, &j->averaged, &j->copies);
 }
 
 /* Outputs become softmax(b f). */
@@ -80,14 +82,15 @@ static int compute(ntk_ctx *ctx, const struct args *a, struct job *j)
     double b;
 
     j->spreads = j->scale ? j->outputs : 1;
-    TRY(ctx, ntk_ctx_hold(ctx, (size_t)j->m * (size_t)(j->outputs + j->spreads + 1) * sizeof *j->mean,
+    TRY(ctx, ntk_ctx_hold(ctx, (size_t)j->m * (size_t)(j->copies * j->outputs + j->spreads + 1) * sizeof *j->mean,
                           "a table of predictions"));
-    j->mean = malloc((size_t)(j->m * j->outputs) * sizeof *j->mean);
+    j->mean = malloc((size_t)(j->copies * j->m * j->outputs) * sizeof *j->mean);
     j->var = malloc((size_t)(j->m * j->spreads) * sizeof *j->var);
     j->chosen = malloc((size_t)j->m * sizeof *j->chosen);
     if (!j->mean || !j->var || !j->chosen)
         return usage("no memory for the predictions");
-    TRY(ctx, ntk_model_predict(j->model, j->x, j->mean, a->std ? j->var : NULL));
+    TRY(ctx, ntk_model_predict(j->model, j->averaged ? j->averaged : j->x, j->mean, a->std ? j->var : NULL));
+    average(j->mean, j->m, j->outputs, j->copies);
     to_units(j);
     if (a->std)
         to_deviations(j);
@@ -233,6 +236,7 @@ static int run(ntk_ctx *ctx, const struct args *a, struct job *j)
     ntk_model_units(j->model, &j->shift, &j->scale);
     j->schema = ntk_model_schema(j->model);
     j->outputs = ntk_model_outputs(j->model);
+    STEP(check_scaled(a, j->scaler ? ntk_scaler_kind(j->scaler) : NTK_STD_NONE));
     if (a->proba && j->targets == NTK_RAW)
         return usage("--proba is of classes; %s was fitted to numbers (--targets raw)", a->model);
     STEP(load(ctx, a, j));
@@ -251,10 +255,15 @@ int cmd_predict(ntk_ctx *ctx, const struct args *a)
 
     if (!a->model || !a->x)
         return usage("--%s is missing", a->model ? "x" : "model");
+    if (a->average && a->std)
+        return usage("--std is of a prediction, not of a mean of several: leave --std or --average out");
+    if (a->input_shape && !a->average)
+        return usage("--input-shape is for --average");
     STEP(check_array_output(a->out, a->std ? 2 : 1, true));
     code = run(ctx, a, &j);
     ntk_model_free(j.model);
     ntk_data_free(j.x);
+    ntk_data_free(j.averaged);
     free(j.mean);
     free(j.var);
     free(j.chosen);

@@ -302,6 +302,9 @@ static int own_number(const struct args *a, const struct samples *s, const char 
 
 static int own_numbers(const struct args *a, const struct samples *s, ntk_fit_opts *o)
 {
+    if (!s->train) /* samples that are only planned */
+        return a->weights || a->noise ? usage("--%s is of data: --train is a number, or missing", a->weights ? "weights" : "noise")
+                                      : EXIT_OK;
     STEP(own_number(a, s, "weights", a->weights, NTK_PART_WEIGHTS, &o->weights));
     return own_number(a, s, "noise", a->noise, NTK_PART_NOISE, &o->noise);
 }

@@ -74,6 +74,21 @@ static ntk_status train_kernel(ntk_ctx *ctx, const struct args *a, const ntk_net
     return status;
 }
 
+/* The loss is a mean over all copies that samples stand for, of which ntk_flow knows the samples. */
+static void take_means(const struct args *a, const struct samples *s, const struct beginning *b)
+{
+    const int64_t n = ntk_data_n(s->train), m = s->test ? ntk_data_n(s->test) : 0;
+    int copies;
+
+    ntk_data_symmetry(s->train, &copies);
+    if (!a->mean || copies == 1)
+        return;
+    for (int64_t k = 0; k < n * n; k++)
+        b->k_train[k] /= copies;
+    for (int64_t k = 0; k < m * n; k++)
+        b->k_test[k] /= copies;
+}
+
 static int of_infinite(ntk_ctx *ctx, const struct args *a, const ntk_net *net,
                        const struct samples *s, struct beginning *b)
 {
@@ -91,6 +106,7 @@ static int of_infinite(ntk_ctx *ctx, const struct args *a, const ntk_net *net,
         status = ntk_kernel_compute(kernel, s->test, s->train, (void *[]){b->k_test});
     ntk_kernel_free(kernel);
     TRY(ctx, status);
+    take_means(a, s, b);
     return EXIT_OK;
 }
 

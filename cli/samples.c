@@ -92,6 +92,7 @@ static int load_train(ntk_ctx *ctx, const struct args *a, const ntk_schema *like
                      &s->train_file));
     if (!a->standardize && !known && is_table(s->train_file))
         kind = NTK_STD_FEATURE;
+    STEP(check_scaled(a, kind));
     if (kind != NTK_STD_NONE && !known)
         TRY(ctx, ntk_scaler_fit(kind, s->train_file, a->weights ? ntk_data_part(s->train_file, NTK_PART_WEIGHTS) : NULL,
                                 &s->fitted));
@@ -241,6 +242,7 @@ int samples_load(ntk_ctx *ctx, const struct args *a, const ntk_net *net, const n
         return usage("--test is missing, e.g. --test digits/test");
     STEP(load_train(ctx, a, like, params ? ntk_params_scaler(params) : NULL, s));
     flatten(net, s->train, a->train);
+    STEP(augment_train(ctx, a, &s->train));
     STEP(make_targets(ctx, a, like, s));
     if (!a->test)
         return EXIT_OK;
@@ -256,6 +258,7 @@ int samples_load_x(ntk_ctx *ctx, const struct args *a, const ntk_net *net, struc
     STEP(load_train(ctx, a, NULL, NULL, s));
     say_source(a->train, s->train_file, NULL);
     flatten(net, s->train, a->train);
+    STEP(augment_train(ctx, a, &s->train));
     if (!a->test)
         return EXIT_OK;
     if (is_table(s->train_file))

@@ -248,7 +248,7 @@ def python_page(_):
             continue
         names = public(module)
         if name == "ntk":  # with what is defined in modules that have no section
-            names = [n for part in (ntk, ntk._kernel, ntk.settings) for n in public(part)
+            names = [n for part in (ntk, ntk._kernel, ntk._plan, ntk.settings) for n in public(part)
                      if n in vars(ntk) and n != "Kernel"]
         out.append(f"## {name}: {title}")
         if name != "ntk" and module.__doc__:

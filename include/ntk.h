@@ -304,6 +304,42 @@ NTK_API NTK_NODISCARD ntk_status ntk_data_slice(const ntk_data *data, int64_t fi
                                                 ntk_data **slice);
 /* Treats each sample as the vector [h * w * c]. Mask and edges go on to speak of the h w positions that it had. */
 NTK_API void ntk_data_flatten(ntk_data *data);
+/* The shape that samples had before they were flattened; of vectors, that which ntk_data_set_image says (NTK_ESHAPE unless it
+ * has as many numbers). */
+NTK_API ntk_shape ntk_data_image(const ntk_data *data);
+NTK_API NTK_NODISCARD ntk_status ntk_data_set_image(ntk_data *data, ntk_shape image);
+
+/* ---- samples that stand for others, too */
+
+/* Symmetries of images: left and right mirrored (of sequences the order), upside down, and quarter turns of square images;
+ * several, with |, are all that they make together: 2, 4 or 8 copies of an image, itself among them. */
+#define NTK_FLIP      1u
+#define NTK_FLIP_ROWS 2u
+#define NTK_ROTATE    4u
+/* From now on each sample stands for all its copies; 0 (as data begin): for itself. A kernel K(x1, x2) is then the sum over
+ * the copies of x2's samples (of x1's, if x2 is NULL), sum_g k(x1, g x2), and so is a fit: with equal targets for all copies
+ * the matrix of c n samples, c copies each, acts on them as that sum of n rows does, so that (K + r) alpha = y is the fit of
+ * all of them, and f(t) = K(t, X) alpha. This needs k(g x, g z) = k(x, z), which holds for fully connected nets and for windows
+ * that lie in an image as in its copies, and which ntk_model_fit checks. In such a fit
+ *   diag_reg is times the mean diagonal of the c n samples, which is that of k(x, x);
+ *   leave-one-out leaves all copies of a sample out;
+ *   predictions at a sample and at its copies are equal; variances and covariances are those of the mean over a test sample's
+ *   copies, and the likelihood is that of a process of such means with targets of n samples;
+ *   eigenvalues are those of the sum: of directions in which copies move alike.
+ * Slices, selections and standardised samples stand for the same. NTK_EINVAL if the images have no such symmetry, NTK_ESHAPE
+ * for vectors whose image is not known. Prepared samples (ntk_samples) and finite networks refuse such data. */
+NTK_API NTK_NODISCARD ntk_status ntk_data_set_symmetry(ntk_data *data, unsigned symmetry);
+/* Which; *copies (NULL: not wanted): how many copies of a sample there are. */
+NTK_API unsigned ntk_data_symmetry(const ntk_data *data, int *copies);
+/* New samples: `copies` of each image, shifted by -most to most pixels down and right (of sequences to the right only), zeros
+ * where nothing comes from. All n images as they are come first, then n of a second copy each, and so on, so that number
+ * c n + i is a copy of i; each has (2 most + 1)^2 copies (2 most + 1 of a sequence), of which `copies` (0: all) are drawn by
+ * seed without repetition, the image itself always. Targets, weights and noise are repeated; mask and edges are refused.
+ * Models of such samples have no leave-one-out predictions, ridges by them, and ntk_model_sharpness (NTK_ENOTSUP): the others
+ * of a sample's copies would stay in.
+ * NTK_EINVAL, or NTK_ESHAPE as above; NTK_ENOMEM, before anything is made, if memory does not hold them. */
+NTK_API NTK_NODISCARD ntk_status ntk_data_shifted(const ntk_data *data, int64_t most, int64_t copies, uint64_t seed,
+                                                  ntk_data **shifted);
 
 /* How labels become regression targets: as they are; 0/1 indicators; indicators minus 1/classes. */
 typedef enum ntk_targets { NTK_RAW, NTK_ONEHOT, NTK_CENTERED } ntk_targets;
@@ -823,6 +859,75 @@ NTK_API NTK_NODISCARD ntk_status ntk_model_predict_matrix(const ntk_model *model
                                                           const double *f0_train, const double *f0_test,
                                                           double *mean, double *cov);
 
+/* ----------------------------------------------------------------------------------- plans */
+
+/* What a fit, and predictions, will take, by each solver: pairs of samples, operations, memory, disk, and the time that
+ * follows from rates measured on this machine. docs/howto/plan.md has the formulas. */
+typedef struct ntk_plan ntk_plan;
+/* ntk_plan_opts_init fills in the defaults. */
+typedef struct ntk_plan_opts {
+    size_t size;       /* of the struct: ntk_plan_opts_init */
+    int64_t n, m;      /* samples to train on, 1 or more (0, the default: those of x), and to predict at, 0 (default) or more */
+    int64_t outputs;   /* columns of targets, 1 (default) or more */
+    const ntk_data *x; /* the training samples, or some like them, whose kernel is timed, and whose side values count; NULL
+                        * (default): standard normal ones */
+    int64_t rates;     /* 1 (default): measure, in half a second; 0: do not, and times are NAN */
+    const ntk_plan *like; /* a plan of the same net, shape, dtype and threads, whose rates are taken; NULL (default): none */
+    int64_t ranks;     /* processes that share the pairs, each on such a machine; default 1 */
+    double disk;       /* bytes that a disk writes, or reads, in a second; default 5e8 */
+} ntk_plan_opts;
+NTK_API void ntk_plan_opts_init_sized(ntk_plan_opts *opts, size_t size);
+static inline void ntk_plan_opts_init(ntk_plan_opts *opts) { ntk_plan_opts_init_sized(opts, sizeof *opts); }
+
+/* Of net for samples of a shape, with the options of a fit (NULL: the defaults); its store need not be there. NTK_EINVAL if
+ * numbers are not such, or x is of another shape; errors of ntk_kernel_new. */
+NTK_API NTK_NODISCARD ntk_status ntk_plan_new(ntk_ctx *ctx, const ntk_net *net, ntk_shape shape, const ntk_fit_opts *fit,
+                                              const ntk_plan_opts *opts, ntk_plan **plan);
+NTK_API void ntk_plan_free(ntk_plan *plan);
+
+/* What does not depend on the solver. Texts belong to the plan. */
+typedef struct ntk_plan_info {
+    size_t size;              /* of the struct: ntk_plan_info_init */
+    double pairs, pairs_test; /* n (n + 1) / 2 and m n, each with all kernels that the fit needs */
+    double positions;         /* of a pair, that activations compute (ntk_kernel_positions); 0: samples without positions, */
+    double features;          /* whose pair begins with a product of so many numbers */
+    double pair_seconds;      /* of a pair, on all threads, in tiles of many */
+    double rate_f32, rate_f64; /* floating-point operations a second of large factorisations, on all threads */
+    double rate_products, rate_vector; /* bytes a second of half a float32 matrix, in products with up to 12 targets, with one */
+    double store_bytes;       /* of a file with these matrices (ntk_store_open) */
+    double samples_bytes;     /* of all samples, in the fit's dtype: they count beside what a fit needs */
+    size_t memory;            /* bytes that a fit may have now: the context's bound without what is held, and these samples */
+    int64_t chosen;           /* the row of the solver that such a fit takes */
+    const char *reason;       /* why, or that it does not fit into memory, and what would */
+} ntk_plan_info;
+NTK_API void ntk_plan_info_init_sized(ntk_plan_info *info, size_t size);
+static inline void ntk_plan_info_init(ntk_plan_info *info) { ntk_plan_info_init_sized(info, sizeof *info); }
+NTK_API NTK_NODISCARD ntk_status ntk_plan_about(const ntk_plan *plan, ntk_plan_info *info);
+
+/* A solver. Operations and bytes are of the solution alone, without the kernel's. */
+typedef struct ntk_plan_row {
+    size_t size;        /* of the struct: ntk_plan_row_init */
+    const char *solver; /* its name; belongs to the library */
+    size_t bytes;       /* of memory at least, as ntk_model_bytes; of each rank, where ranks share it */
+    size_t kept;        /* and more, where there is room, so that the kernel is computed once */
+    int64_t fits;       /* 1: what is needed at least is there */
+    int64_t steps;      /* iterations that are assumed; 0: it has none */
+    const char *assumed; /* of what that is: "5 steps of refinement"; "" */
+    double passes;      /* over all pairs: 1, or as often as the kernel is computed again */
+    double f32, f64;    /* floating-point operations */
+    double products, vector; /* bytes of half a matrix that products pass over, with all targets and with one vector */
+    double files;       /* bytes on disk, and */
+    double written;     /* bytes that are written and read there */
+    double kernel_seconds, solve_seconds, predict_seconds;
+    double seconds;     /* their sum */
+} ntk_plan_row;
+NTK_API void ntk_plan_row_init_sized(ntk_plan_row *row, size_t size);
+static inline void ntk_plan_row_init(ntk_plan_row *row) { ntk_plan_row_init_sized(row, sizeof *row); }
+/* One for each solver that takes such options, in the order of ntk_solver_names. */
+NTK_API size_t ntk_plan_rows(const ntk_plan *plan);
+/* NTK_EINVAL if there is no such row. */
+NTK_API NTK_NODISCARD ntk_status ntk_plan_get(const ntk_plan *plan, size_t row, ntk_plan_row *to);
+
 /* ------------------------------------------------------------------- dynamics of a loss */
 
 /* L(f, y) of outputs f and targets y, [n][outputs]:
@@ -1040,6 +1145,59 @@ NTK_API double ntk_train_learning_rate(const ntk_train *train);
  * are never saved (NTK_ENUMERIC). */
 NTK_API NTK_NODISCARD ntk_status ntk_train_save(const ntk_train *train, const char *path);
 NTK_API NTK_NODISCARD ntk_status ntk_train_load(ntk_train *train, const char *path);
+
+/* ------------------------------------------------------------------------------ random features */
+
+/* Random features Phi of a fully connected net's kernel: Phi(x) . Phi(z) is K(x, z), on average over seeds, and off by
+ * some 1 / sqrt(count) of sqrt(K(x, x) K(z, z)). Their cost is linear in the number of samples: docs/howto/features.md.
+ * Simon et al. 2021 (arXiv 2106.03186), Yu et al. 2016 (1610.09072). */
+typedef struct ntk_feature_map ntk_feature_map;
+
+/* count features of float32, 1 to 10^6 (thousands are of use), of the NNGP or the NTK (which), for samples like those of `like`: vectors of as
+ * many numbers. Where the net is not homogeneous (as ReLU nets without biases are), mean squares of samples, x . x / c, must
+ * be from 1/100 of the least to 100 times the largest of these, or 0. A seed and a `like` of the same least and largest give
+ * the same features, bit by bit for any number of threads. net and like may be freed afterwards. NTK_ENOTSUP names a layer
+ * of which there are none: Conv, pools, Dropout; NTK_ENUMERIC: samples or weights are so large that the expansion fails. */
+NTK_API NTK_NODISCARD ntk_status ntk_feature_map_new(ntk_ctx *ctx, const ntk_net *net, unsigned which,
+                                                     const ntk_data *like, int64_t count, uint64_t seed,
+                                                     ntk_feature_map **map);
+NTK_API void ntk_feature_map_free(ntk_feature_map *map);
+NTK_API int64_t ntk_feature_map_count(const ntk_feature_map *map);
+/* phi [n][count]. A sample's features do not depend on the others. NTK_EINVAL names one whose mean square is out of range. */
+NTK_API NTK_NODISCARD ntk_status ntk_feature_map_apply(const ntk_feature_map *map, const ntk_data *x, float *phi);
+/* The same to a file .npy, which memory need not hold. */
+NTK_API NTK_NODISCARD ntk_status ntk_feature_map_write(const ntk_feature_map *map, const ntk_data *x,
+                                                       const char *path);
+/* Compares with the exact kernel on `rows` samples (or all, if x has no more), drawn by the seed: *frobenius =
+ * |Phi Phi' - K|_F / |K|_F; *largest, of |Phi Phi' - K|_ij / sqrt(K_ii K_jj) (either NULL: not wanted). */
+NTK_API NTK_NODISCARD ntk_status ntk_feature_map_error(const ntk_feature_map *map, const ntk_data *x, int64_t rows,
+                                                       double *frobenius, double *largest);
+
+/* Ridge regression on features, by normal equations that are added up in float64, batch by batch: 4 to 8 count^2 bytes,
+ * whatever the number of samples. It is kernel ridge regression with Phi Phi' for K. The map must outlive it. */
+typedef struct ntk_feature_ridge ntk_feature_ridge;
+
+/* hold_out: 1: one of every ten samples, by a hash of their number, is kept apart, to choose a ridge; twice the memory. */
+NTK_API NTK_NODISCARD ntk_status ntk_feature_ridge_new(const ntk_feature_map *map, int64_t outputs, int hold_out,
+                                                       ntk_feature_ridge **ridge);
+NTK_API void ntk_feature_ridge_free(ntk_feature_ridge *ridge);
+/* Samples and their targets y [n][outputs]. Batches of any sizes give, bit by bit, what one gives, unless there is a
+ * solution between them (then to rounding). If it fails, or is cancelled, the first samples of x may have been added:
+ * ntk_feature_ridge_n says how many there are. */
+NTK_API NTK_NODISCARD ntk_status ntk_feature_ridge_add(ntk_feature_ridge *ridge, const ntk_data *x, const double *y);
+NTK_API int64_t ntk_feature_ridge_n(const ntk_feature_ridge *ridge);
+/* Coefficients, [count][outputs], of f(x) = Phi(x) coef, of all samples, held out or not. diag_reg >= 0 is times the mean of
+ * |Phi(x)|^2, or absolute, as in ntk_fit_opts; NTK_DIAG_REG_AUTO (relative, with hold_out): that of ntk_ridge_grid with the
+ * least squared error on the samples held out, of equal ones the largest. *used: which it is (NULL: not wanted).
+ * NTK_ENUMERIC if the matrix is not positive definite. */
+NTK_API NTK_NODISCARD ntk_status ntk_feature_ridge_solve(ntk_feature_ridge *ridge, double diag_reg, int absolute,
+                                                         double *coef, double *used);
+/* Mean squared error, over samples held out and outputs, of the fit to the others with each of n ridges. */
+NTK_API NTK_NODISCARD ntk_status ntk_feature_ridge_hold_out(ntk_feature_ridge *ridge, size_t n, const double *diag_reg,
+                                                            int absolute, double *mse);
+/* f(x) = Phi(x) coef, [n][outputs], of coef [count][outputs]. */
+NTK_API NTK_NODISCARD ntk_status ntk_feature_map_predict(const ntk_feature_map *map, const ntk_data *x, int64_t outputs,
+                                                         const double *coef, double *f);
 
 #ifdef __cplusplus
 }

@@ -28,6 +28,7 @@ ORDER = [
     ["src/solve"],
     ["src/predict"],
     ["src/finite"],
+    ["src/features"],
     ["cli", "python/core"],
     ["lab"],
 ]

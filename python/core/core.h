@@ -77,7 +77,8 @@ bool dtype_get(int character, ntk_dtype *out);
 
 /* ---- parts of the module */
 
-extern PyMethodDef net_methods[], kernel_methods[], finite_methods[], data_methods[], store_methods[];
+extern PyMethodDef net_methods[], kernel_methods[], finite_methods[], data_methods[], store_methods[], plan_methods[];
+bool features_register(PyObject *module);
 bool model_register(PyObject *module);
 bool params_register(PyObject *module);
 bool train_register(PyObject *module);
@@ -120,6 +121,7 @@ PyObject *model_encode(PyObject *self, PyObject *args);
 PyObject *model_encoding(PyObject *self, PyObject *unused);
 PyObject *model_options(PyObject *self, PyObject *unused);
 PyObject *model_samples(PyObject *self, PyObject *unused);
+PyObject *model_symmetry(PyObject *self, PyObject *unused);
 
 struct params {
     struct owner owner;

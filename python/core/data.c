@@ -69,7 +69,42 @@ static PyObject *load(PyObject *self, PyObject *args)
     return result;
 }
 
+/* shifted(x, image or None, most, copies, seed): the numbers of all copies, as bytes; and how many copies there are */
+static PyObject *shifted(PyObject *self, PyObject *args)
+{
+    PyObject *ox, *image, *result = NULL;
+    long long most, copies;
+    unsigned long long seed;
+    struct samples x = {.data = NULL};
+    ntk_data *all = NULL;
+    ntk_shape shape;
+    ntk_ctx *ctx;
+
+    (void)self;
+    if (!PyArg_ParseTuple(args, "OOLLK", &ox, &image, &most, &copies, &seed) || !(ctx = context_new()))
+        return NULL;
+    if ((image == Py_None || shape_get(image, &shape)) && samples_get(ctx, ox, "x", false, &x)) {
+        ntk_status status = image == Py_None ? NTK_OK : ntk_data_set_image(x.data, shape);
+        struct call call;
+
+        call_begin(&call, ctx);
+        if (status == NTK_OK)
+            status = ntk_data_shifted(x.data, most, copies, seed, &all);
+        if (call_end(&call, status)) {
+            const ntk_shape s = ntk_data_shape(all);
+            const int64_t n = ntk_data_n(all), bytes = n * s.h * s.w * s.c * (int64_t)ntk_data_dtype(all);
+
+            result = Py_BuildValue("(NL)", PyByteArray_FromStringAndSize(ntk_data_x(all), bytes), (long long)(n / x.n));
+        }
+    }
+    ntk_data_free(all);
+    samples_release(&x);
+    ntk_ctx_free(ctx);
+    return result;
+}
+
 PyMethodDef data_methods[] = {
+    {"shifted", shifted, METH_VARARGS, "shifted(x, image or None, most, copies, seed): (x, copies)"},
     {"load", load, METH_VARARGS, "load(source, dtype, limit, target, header, drop, features): (x, n, shape, y, outputs, words)"},
     {NULL, NULL, 0, NULL},
 };

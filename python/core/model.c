@@ -84,25 +84,45 @@ static bool weights_get(struct model *m, PyObject *weights, PyObject *noise, int
     return true;
 }
 
+/* The model's samples stand for their copies as images; image None: as which they are. */
+static bool symmetry_get(struct model *m, int symmetry, PyObject *image)
+{
+    ntk_status status = NTK_OK;
+    ntk_shape shape;
+
+    if (!symmetry)
+        return true;
+    if (image != Py_None) {
+        if (!shape_get(image, &shape))
+            return false;
+        status = ntk_data_set_image(m->x.data, shape);
+    }
+    if (status == NTK_OK)
+        status = ntk_data_set_symmetry(m->x.data, (unsigned)symmetry);
+    if (status != NTK_OK)
+        raise_status(m->owner.ctx, status);
+    return status == NTK_OK;
+}
+
 /* Model.fit(text, x, y, posterior, dtype, diag_reg or None, absolute, finite_time, mean_loss, covariance, weights=None,
- * noise=None, keep=False, solver=None, tolerance=0, landmarks=0) */
+ * noise=None, keep=False, solver=None, tolerance=0, landmarks=0, symmetry=0, image=None) */
 static PyObject *fit(PyObject *self, PyObject *args)
 {
     const char *text;
-    PyObject *ox, *oy, *ow = Py_None, *on = Py_None, *os = Py_None;
+    PyObject *ox, *oy, *ow = Py_None, *on = Py_None, *os = Py_None, *image = Py_None;
     struct array y = {.held = false};
     struct model *m;
     ntk_fit_opts o;
     ntk_net *net;
-    int posterior, character;
+    int posterior, character, symmetry = 0;
     long long landmarks = 0;
     bool ok = false;
 
     (void)self;
     ntk_fit_opts_init(&o);
-    if (!PyArg_ParseTuple(args, "sOOiCO&pppp|OOpOdL", &text, &ox, &oy, &posterior, &character, diag_reg_get, &o.diag_reg,
+    if (!PyArg_ParseTuple(args, "sOOiCO&pppp|OOpOdLiO", &text, &ox, &oy, &posterior, &character, diag_reg_get, &o.diag_reg,
                           &o.diag_reg_absolute, &o.finite_time, &o.mean_loss, &o.covariance, &ow, &on, &o.keep,
-                          &os, &o.tolerance, &landmarks) ||
+                          &os, &o.tolerance, &landmarks, &symmetry, &image) ||
         !dtype_get(character, &o.dtype) || !(m = model_new()))
         return NULL;
     o.posterior = (ntk_posterior)posterior;
@@ -111,7 +131,7 @@ static PyObject *fit(PyObject *self, PyObject *args)
     m->opts = o;
     net = net_parse(m->owner.ctx, text);
     if (net && solver_get(m, os) && samples_get(m->owner.ctx, ox, "x", false, &m->x) &&
-        targets_get(oy, m->x.n, &y) && weights_get(m, ow, on, m->x.n)) {
+        symmetry_get(m, symmetry, image) && targets_get(oy, m->x.n, &y) && weights_get(m, ow, on, m->x.n)) {
         struct call call;
 
         call_begin(&call, m->owner.ctx);
@@ -432,6 +452,7 @@ static PyMethodDef methods[] = {
     {"options", model_options, METH_NOARGS,
      "(text, posterior, dtype, diag_reg, absolute, finite_time, covariance, weights, noise)"},
     {"samples", model_samples, METH_NOARGS, "(x, dtype, n, shape, y)"},
+    {"symmetry", model_symmetry, METH_NOARGS, "(symmetry, image)"},
     {"predict_matrix", predict_matrix, METH_VARARGS,
      "predict_matrix(k, nngp, prior, times, f0_train, mean, covariance)"},
     {"alpha", alpha, METH_VARARGS, "alpha(out)"},

@@ -260,3 +260,14 @@ PyObject *model_samples(PyObject *self, PyObject *unused)
     return Py_BuildValue("(NCLNN)", bytes_of(ntk_data_x(x), numbers * (int64_t)ntk_data_dtype(x)),
                          ntk_data_dtype(x) == NTK_F32 ? 'f' : 'd', (long long)n, shape_tuple(shape), y);
 }
+
+/* symmetry(): (symmetry, image) of its samples, as fit takes them. */
+PyObject *model_symmetry(PyObject *self, PyObject *unused)
+{
+    const ntk_data *x = ntk_model_x(((struct model *)self)->model);
+
+    (void)unused;
+    if (!x)
+        return Py_BuildValue("(iO)", 0, Py_None);
+    return Py_BuildValue("(iN)", (int)ntk_data_symmetry(x, NULL), shape_tuple(ntk_data_image(x)));
+}

@@ -53,8 +53,9 @@ PyMODINIT_FUNC PyInit__core(void)
                    PyModule_AddFunctions(module, kernel_methods) != 0 ||
                    PyModule_AddFunctions(module, finite_methods) != 0 ||
                    PyModule_AddFunctions(module, data_methods) != 0 ||
-                   PyModule_AddFunctions(module, store_methods) != 0 || !model_register(module) ||
-                   !params_register(module) || !train_register(module)))
+                   PyModule_AddFunctions(module, store_methods) != 0 ||
+                   PyModule_AddFunctions(module, plan_methods) != 0 || !model_register(module) || !params_register(module) ||
+                   !train_register(module) || !features_register(module)))
         Py_CLEAR(module);
     return module;
 }

@@ -23,6 +23,7 @@ if _spin:
 
 from . import predict, stax
 from ._kernel import Kernel, graph, kernels
+from ._plan import plan
 from .empirical import (NtkImplementation, empirical_kernel_fn, empirical_nngp_fn, empirical_ntk_fn,
                         empirical_ntk_vp_fn, linearize, monte_carlo_kernel_fn, taylor_expand)
 from .finite import load_params, save_params, train
@@ -36,8 +37,11 @@ _LAZY = {
     "NTKRegressor": "estimators",
     "NTKClassifier": "estimators",
     "NTKKernel": "gp_kernel",
+    "NTKFeatures": "features",
+    "NTKFeaturesRegressor": "features",
+    "NTKFeaturesClassifier": "features",
 }
-_LAZY_MODULES = ("datasets", "estimators", "gp_kernel", "lab", "plot")
+_LAZY_MODULES = ("datasets", "estimators", "features", "gp_kernel", "lab", "plot")
 
 
 def batch(kernel_fn, batch_size=0, device_count=-1, store_on_device=True):

@@ -9,6 +9,7 @@ from . import stax as stax
 from ._kernel import Kernel as Kernel
 from ._kernel import graph as graph
 from ._kernel import kernels as kernels
+from ._plan import plan as plan
 from .empirical import NtkImplementation as NtkImplementation
 from .empirical import empirical_kernel_fn as empirical_kernel_fn
 from .empirical import empirical_nngp_fn as empirical_nngp_fn
@@ -36,5 +37,8 @@ __version__: str
 NTKRegressor: Any
 NTKClassifier: Any
 NTKKernel: Any
+NTKFeatures: Any
+NTKFeaturesRegressor: Any
+NTKFeaturesClassifier: Any
 
 def batch(kernel_fn: _F, batch_size: int = 0, device_count: int = -1, store_on_device: bool = True) -> _F: ...

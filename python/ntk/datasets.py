@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from . import _core
-from ._arrays import check_whole
+from ._arrays import as_samples, check_whole
 
 Columns = str | int | Sequence[str | int]
 
@@ -68,3 +68,27 @@ def one_hot(labels: ArrayLike, classes: int | ArrayLike | None = None, centered:
     y = np.full((len(labels), len(known)), -1 / len(known) if centered else 0.0)
     y[np.arange(len(labels)), place] += 1
     return y
+
+
+def shifted(x: ArrayLike, y: ArrayLike | None = None, most: int = 1, copies: int | None = None, seed: int = 0, *,
+            image_shape: tuple[int, ...] | None = None) -> tuple[NDArray, NDArray | None]:
+    """(x, y) with copies of all images, shifted by up to `most` pixels (1 to 16) to all sides: new samples to train on.
+
+    x: [n][h][w][c] or [n][w][c], or [n][numbers] with image_shape, (h, w, c) or (w, c); pixels that nothing comes from are
+    0. y: labels or targets, [n] or [n][outputs], repeated; None: none. Each image has (2 most + 1)^2 copies (a sequence
+    2 most + 1), of which `copies` (None: all) are drawn by seed without repetition, itself always. The n images as they are
+    come first, then n of a second copy each, and so on: sample c n + i is a copy of i, so that
+    f.reshape(copies, n, -1).mean(0) of predictions f at them are means over the copies of an image. Leave-one-out on such
+    samples says too little, as the others of a copy stay in. ValueError if x has no such images or copies; MemoryError
+    before anything is made.
+    """
+    x = as_samples(x, "x")
+    numbers, count = _core.shifted(x, None if image_shape is None else tuple(image_shape), most, copies or 0, seed)
+    shape, dtype = x.shape, x.dtype
+    if y is not None:
+        check_whole(y, "y")
+        y = np.asarray(y)
+        if y.ndim == 0 or len(y) != shape[0]:
+            raise ValueError(f"y must have {shape[0]} rows, one for each sample, got the shape {y.shape}")
+        y = np.concatenate([y] * count)
+    return np.frombuffer(numbers, dtype).reshape(count * shape[0], *shape[1:]), y

@@ -89,16 +89,21 @@ _PARAMETERS = """
         many samples, 2 n^2 bytes with dtype='float32', or none where memory does not hold them. Of these only
         'cholesky' has likelihoods and leave-one-out. 'out-of-core': the factor of 'cholesky', of which memory holds a
         part, in a file of 4 n^2 bytes in $TMPDIR, or /var/tmp, that goes with the estimator. None: 'cholesky', or, where
-        memory does not hold it, 'mixed' or 'cg'; 'eigen' with alpha='auto'. 'landmarks', for up to
-        millions of samples: the best sum over some of them alone (Rudi et al. 2017), which is another function, of fewer
-        parameters; leave-one-out is exact where they stay. alpha='auto' is then chosen by samples that are held out, about
-        a tenth. With kernel='ntk' it has no standard deviations: 'nngp' and 'ntkgp' do (Rasmussen and Williams 2006, eq.
-        8.27).
+        memory does not hold it, 'mixed' or 'cg'; 'eigen' with alpha='auto'. 'landmarks', for up to millions of samples: the
+        best sum over some of them alone (Rudi et al. 2017), which is another function, of fewer parameters;
+        leave-one-out is exact where they stay. alpha='auto' is then chosen by samples that are held out, about a tenth. With
+        kernel='ntk' it has no standard deviations: 'nngp' and 'ntkgp' do (Rasmussen and Williams 2006, eq. 8.27).
     tolerance : float or None, default=None
         Largest residual of 'cg' (None: 1e-3) and 'lanczos' (1e-12), by the targets' norm; of 'landmarks', where it keeps
         the kernel in memory, of its preconditioned equations (1e-4).
     landmarks : int or None, default=None
-        How many of solver='landmarks', chosen by randomly pivoted Cholesky; None: what memory allows, at most 5,000."""
+        How many of solver='landmarks', chosen by randomly pivoted Cholesky; None: what memory allows, at most 5,000.
+    augment : str or None, default=None
+        Of 'flip' (left and right), 'flip-rows' (upside down) and 'rotate' (quarter turns), several with commas: the fit to
+        all these copies of the images, with equal targets, from one matrix of n rows: sums of kernels over copies.
+        Predictions at an image and its copies are equal; standard deviations are those of the mean over them, and
+        leave-one-out leaves all copies out. X has images, or input_shape says them; ValueError if the kernel of the
+        architecture changes with them. Shifts are new samples: ntk.datasets.shifted."""
 
 _ATTRIBUTES = """
     alpha_ : float or ndarray of shape (n,)
@@ -110,6 +115,24 @@ _ATTRIBUTES = """
     X_fit_ : ndarray
         The training samples as the kernel sees them. A pickle has these and the targets, and no factorisation: after
         unpickling, the first prediction fits again, with identical results (alpha='auto': but for rounding)."""
+
+
+_SYMMETRIES = {"flip": 1, "flip-rows": 2, "rotate": 4}  # NTK_FLIP, ...
+
+
+def _symmetry_of(augment):
+    """The symmetries that augment names, as the library numbers them; 0: none."""
+    if augment is None:
+        return 0
+    if not isinstance(augment, str) or not set(augment.split(",")) <= set(_SYMMETRIES):
+        raise ValueError(f"augment must be of {', '.join(map(repr, _SYMMETRIES))} with commas between, or None, got {augment!r}")
+    return sum(_SYMMETRIES[name] for name in set(augment.split(",")))
+
+
+def _copies_of(symmetry):
+    """How many copies of an image the symmetries make, itself among them."""
+    flips = (symmetry & 1) + (symmetry >> 1 & 1)
+    return 4 << (flips > 0) if symmetry & 4 else 1 << flips
 
 
 def _architecture_net(architecture, depth, activation, W_std, b_std):
@@ -159,12 +182,12 @@ class _NTKEstimator(BaseEstimator):
     """What regression and classification share: a model of normalised targets [n][outputs]."""
 
     # Of estimators that were pickled before there were weights, files and solvers.
-    _weights = _noise = _scaling = solver = tolerance = landmarks = None
-    _part, _rows, _alpha_unit, _target_names, _kind = False, False, 1, (), _CENTERED
+    _weights = _noise = _scaling = solver = tolerance = landmarks = augment = _image = None
+    _part, _rows, _alpha_unit, _target_names, _kind, _symmetry = False, False, 1, (), _CENTERED, 0
 
     def __init__(self, architecture=None, *, depth=3, activation="relu", W_std=2**0.5, b_std=0.1, kernel="ntk",
                  alpha=1e-5, alpha_relative=False, time=None, input_shape=None, dtype="float64", solver=None, tolerance=None,
-                 landmarks=None):
+                 landmarks=None, augment=None):
         self.architecture = architecture
         self.depth = depth
         self.activation = activation
@@ -179,6 +202,7 @@ class _NTKEstimator(BaseEstimator):
         self.solver = solver
         self.tolerance = tolerance
         self.landmarks = landmarks
+        self.augment = augment
 
     def __getstate__(self):
         return {name: value for name, value in super().__getstate__().items() if name != "_cache"}
@@ -194,6 +218,7 @@ class _NTKEstimator(BaseEstimator):
             raise ValueError(f"kernel must be one of {sorted(_POSTERIORS)}, got {self.kernel!r}")
         if np.dtype(self.dtype) not in _FLOATS:
             raise ValueError(f"dtype must be 'float64' or 'float32', got {self.dtype!r}")
+        _symmetry_of(self.augment)
         if not isinstance(self.solver, str) and self.solver is not None:
             raise TypeError(f"solver must be a name, as 'cg', or None, got {self.solver!r}")
         if not isinstance(self.tolerance, (int, float, np.number)) and self.tolerance is not None:
@@ -242,11 +267,12 @@ class _NTKEstimator(BaseEstimator):
         self._warn_of_ignored()
         self._net = _architecture_net(self.architecture, self.depth, self.activation, self.W_std, self.b_std)
         self._scaling, self._rows, self._part = None, False, False
+        self._image = self.input_shape if X.ndim == 2 else X.shape[1:]
         # The library reads the samples later on: they must not change when X does.
         self.X_fit_ = np.array(_as_inputs(X, self._net, self.input_shape), order="C")
         self._targets = np.ascontiguousarray(targets, dtype=np.float64)
         self._posterior, self._dtype = _POSTERIORS[self.kernel], np.dtype(self.dtype).char
-        self._weights = weights
+        self._weights, self._symmetry = weights, _symmetry_of(self.augment)
         self._alpha, self._noise = self._ridge()
         self._absolute, self._alpha_unit = not self.alpha_relative, 1  # the scale of _alpha; what alpha is in it
         self._time = np.inf if self.time is None else float(self.time)
@@ -279,9 +305,9 @@ class _NTKEstimator(BaseEstimator):
         mean_loss = True
         return self._net.call(_core.Model.fit, self._net.text, self.X_fit_, self._targets, self._posterior,
                               self._dtype, alpha, self._absolute, finite_time, mean_loss, covariance, self._weights,
-                              self._noise, False, None if finite_time and self.solver == "landmarks" else self.solver,
-                              0 if self.tolerance is None else float(self.tolerance),
-                              0 if finite_time or self.landmarks is None else int(self.landmarks))
+                              self._noise, False, self.solver, 0 if self.tolerance is None else float(self.tolerance),
+                              0 if self.landmarks is None else int(self.landmarks), self._symmetry,
+                              None if self._image is None else tuple(self._image))
 
     # ---- files
 
@@ -328,9 +354,12 @@ class _NTKEstimator(BaseEstimator):
         model = _core.Model.load(path)
         text, posterior, dtype, alpha, absolute, _, covariance, weights, noise, landmarks = model.options()
         x, x_dtype, n, shape, y = model.samples()
+        symmetry, image = model.symmetry()
         kernel = {number: name for name, number in _POSTERIORS.items()}[posterior]
-        self = cls(text, kernel=kernel, alpha=alpha, alpha_relative=not absolute,
-                   input_shape=shape if len(shape) > 1 else None, dtype=np.dtype(dtype).name)
+        augment = ",".join(name for name, number in _SYMMETRIES.items() if symmetry & number) or None
+        self = cls(text, kernel=kernel, alpha=alpha, alpha_relative=not absolute, augment=augment,
+                   input_shape=image if symmetry else shape if len(shape) > 1 else None, dtype=np.dtype(dtype).name)
+        self._symmetry, self._image = symmetry, image
         self.X_fit_ = np.frombuffer(x, x_dtype).reshape(n, *shape)
         self._targets = np.frombuffer(y).reshape(n, -1)
         self._net, self._posterior, self._dtype = net_of(text), posterior, dtype
@@ -481,10 +510,10 @@ class NTKRegressor(MultiOutputMixin, RegressorMixin, _NTKEstimator):
 
     def __init__(self, architecture=None, *, depth=3, activation="relu", W_std=2**0.5, b_std=0.1, kernel="ntk",
                  alpha=1e-5, alpha_relative=False, time=None, input_shape=None, dtype="float64", solver=None, tolerance=None,
-                 landmarks=None, normalize_y=True):
+                 landmarks=None, augment=None, normalize_y=True):
         super().__init__(architecture, depth=depth, activation=activation, W_std=W_std, b_std=b_std, kernel=kernel,
                          alpha=alpha, alpha_relative=alpha_relative, time=time, input_shape=input_shape, dtype=dtype,
-                         solver=solver, tolerance=tolerance, landmarks=landmarks)
+                         solver=solver, tolerance=tolerance, landmarks=landmarks, augment=augment)
         self.normalize_y = normalize_y
 
     def fit(self, X, y, sample_weight=None):
@@ -599,10 +628,10 @@ class NTKClassifier(ClassifierMixin, _NTKEstimator):
 
     def __init__(self, architecture=None, *, depth=3, activation="relu", W_std=2**0.5, b_std=0.1, kernel="ntk",
                  alpha=1e-5, alpha_relative=False, time=None, input_shape=None, dtype="float64", solver=None, tolerance=None,
-                 landmarks=None, class_weight=None):
+                 landmarks=None, augment=None, class_weight=None):
         super().__init__(architecture, depth=depth, activation=activation, W_std=W_std, b_std=b_std, kernel=kernel,
                          alpha=alpha, alpha_relative=alpha_relative, time=time, input_shape=input_shape, dtype=dtype,
-                         solver=solver, tolerance=tolerance, landmarks=landmarks)
+                         solver=solver, tolerance=tolerance, landmarks=landmarks, augment=augment)
         self.class_weight = class_weight
 
     # scikit-learn expects of a class of weight 1e-4 that it is hardly predicted, which weights of a small ridge do not
@@ -710,7 +739,7 @@ class NTKClassifier(ClassifierMixin, _NTKEstimator):
         temperature scaling, on Rasmussen and Williams 2006, eq. 5.12, for which no sample is held out). So the
         probabilities are calibrated to label noise, which the posterior variance of the outputs does not know, and
         the most probable class is the predicted one. At a finite time, leave-one-out is that of the ridge
-        alpha + n classes / time, which training up to that time comes close to (Ali et al. 2019).
+        alpha + n classes / time (n: of all copies, with augment), which training up to that time comes close to (Ali et al. 2019).
         """
         scores = self.predict_scores(X)
         return softmax(self._sharpness() * scores, axis=1)
@@ -733,7 +762,7 @@ class NTKClassifier(ClassifierMixin, _NTKEstimator):
         """alpha with what training up to `time` is close to."""
         which = "nngp" if self.kernel == "nngp" else "ntk"
         unit = 1 if self._absolute else variances(self._net, self.X_fit_, which).mean()
-        return self._alpha + self._targets.size / self._time / unit
+        return self._alpha + _copies_of(self._symmetry) * self._targets.size / self._time / unit
 
     def _sharpness(self):
         if "sharpness" not in self._cache:

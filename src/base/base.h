@@ -113,6 +113,8 @@ size_t ntk_scratch_kept(void); /* bytes of it */
 /* Bytes, from a product of sizes in floating point, which cannot overflow: what is beyond any memory comes out as such,
  * so that ntk_ctx_check_memory refuses it before sizes are multiplied as integers. Some of them can be added. */
 static inline size_t ntk_bytes(double bytes) { return (size_t)(bytes < 0x1p60 ? bytes : 0x1p60); }
+/* "12.30 GiB", or MiB below one GiB; returns buf. */
+const char *ntk_bytes_text(size_t bytes, char buf[32]);
 /* ntk_ctx_hold of an object's bytes, which were checked before; *held, what it releases when it is freed, grows by them. */
 void ntk_ctx_keep(ntk_ctx *ctx, size_t bytes, size_t *held);
 static inline int64_t ntk_least(int64_t a, int64_t b) { return a < b ? a : b; }

@@ -216,8 +216,7 @@ void ntk_text_free(char *text) { free(text); }
 
 size_t ntk_ctx_memory(const ntk_ctx *ctx) { return ctx->memory ? ctx->memory : ntk_machine_memory(""); }
 
-/* "12.30 GiB", or MiB below one GiB. */
-static const char *bytes_text(size_t bytes, char buf[32])
+const char *ntk_bytes_text(size_t bytes, char buf[32])
 {
     const double mib = (double)bytes / (1024.0 * 1024.0);
 
@@ -240,8 +239,8 @@ ntk_status ntk_ctx_check_memory(ntk_ctx *ctx, size_t bytes, const char *what)
     bound = ntk_ctx_memory(ctx);
     if (bytes <= bound)
         return NTK_OK;
-    return ntk_fail(ctx, NTK_ENOMEM, "%s needs %s, %s are %s", what, bytes_text(bytes, need),
-                    bytes_text(bound, have), ctx->memory ? "allowed" : "available");
+    return ntk_fail(ctx, NTK_ENOMEM, "%s needs %s, %s are %s", what, ntk_bytes_text(bytes, need),
+                    ntk_bytes_text(bound, have), ctx->memory ? "allowed" : "available");
 }
 
 ntk_status ntk_ctx_hold(ntk_ctx *ctx, size_t bytes, const char *what)

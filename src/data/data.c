@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "data/parts.h"
+#include "data/symmetry.h"
 
 /* n samples of a valid shape in bytes; false if no machine can hold them. */
 static bool bytes_of(int64_t n, ntk_shape s, size_t size, size_t *bytes)
@@ -87,6 +88,7 @@ void ntk_data_free(ntk_data *data)
         free(data->y);
     ntk_parts_free(data);
     ntk_schema_free(data->schema);
+    ntk_symmetry_free(data->symmetry);
     free(data);
 }
 
@@ -167,6 +169,7 @@ ntk_status ntk_data_slice(const ntk_data *data, int64_t first, int64_t n, ntk_da
     d->owned_y = false;
     ntk_parts_skip(d, first);
     ntk_schema_hold(d->schema);
+    ntk_symmetry_hold(d->symmetry);
     *slice = d;
     return NTK_OK;
 }
@@ -200,6 +203,7 @@ const double *ntk_data_y(const ntk_data *data, int64_t *outputs)
 
 void ntk_data_flatten(ntk_data *data)
 {
+    data->image = ntk_data_image(data);
     data->shape = (ntk_shape){.spatial = 0, .h = 1, .w = 1, .c = ntk_features_of(data->shape)};
 }
 

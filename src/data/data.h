@@ -25,7 +25,10 @@ struct ntk_data {
     int32_t *edges;            /* [edge_offsets[n]][2] */
     bool owned_parts;          /* these five are ours */
     int64_t positions;         /* of a sample, before it was flattened */
+    ntk_shape image;           /* of a sample that was flattened, or vectors are said to be; c = 0: its shape */
+    struct ntk_symmetry *symmetry; /* what samples stand for; NULL: for themselves; held */
     int64_t classes;           /* labels are 0 ... classes - 1, or -1; 0: not known to be so */
+    bool copied;               /* some are shifted copies of others */
     struct ntk_schema *schema; /* NULL: none; held */
     size_t held;               /* bytes that are ours: ntk_ctx_keep */
 };

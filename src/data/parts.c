@@ -3,6 +3,7 @@
  * parts.c - see parts.h.
  */
 #include "data/parts.h"
+#include "data/symmetry.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -277,6 +278,9 @@ ntk_status ntk_parts_copy(const ntk_data *from, ntk_data *to)
 
     to->owned_parts = true;
     to->positions = from->positions;
+    to->image = from->image;
+    to->copied = from->copied;
+    to->symmetry = ntk_symmetry_hold(from->symmetry);
     status = copy(to, from->weights, n, sizeof *from->weights, &copies[0]);
     if (status == NTK_OK)
         status = copy(to, from->noise, n, sizeof *from->noise, &copies[4]);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "data/parts.h"
+#include "data/symmetry.h"
 
 /* Row rows[i] of `from`, each of so many bytes, becomes row i of a new array of data's; NULL of NULL. */
 static void *rows_of(ntk_data *data, const void *from, size_t bytes, const int64_t *rows, int64_t n, ntk_status *status)
@@ -52,6 +53,9 @@ ntk_status ntk_data_select(const ntk_data *data, const int64_t *rows, int64_t n,
     d->owned_y = d->owned_parts = true;
     d->outputs = data->outputs;
     d->positions = data->positions;
+    d->image = data->image;
+    d->copied = data->copied;
+    d->symmetry = ntk_symmetry_hold(data->symmetry);
     d->classes = data->classes;
     d->schema = ntk_schema_hold(data->schema);
     d->y = rows_of(d, data->y, outputs, rows, n, &status);

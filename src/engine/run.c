@@ -167,7 +167,8 @@ static bool makes_columns(const struct ntk_job *r)
     return has_panels(r) && !is_kept(r, r->columns) && !(is_diagonal(r) && rows_width(r) >= rows_end(r) - r->i0);
 }
 
-size_t ntk_job_bytes(const struct ntk_job *r)
+/* Of a job without copies. */
+static size_t bytes_of(const struct ntk_job *r)
 {
     const struct ntk_machine *m = r->machine;
     const int64_t rows = rows_width(r), columns = columns_width(r);
@@ -176,6 +177,8 @@ size_t ntk_job_bytes(const struct ntk_job *r)
     return m->backend->bytes(m->compiled, r->rows, rows, columns) +
            (panels ? (size_t)panels * ntk_panel_bytes(r->rows) : 0) + (size_t)r->rows->n * sizeof(int64_t);
 }
+
+size_t ntk_job_bytes(const struct ntk_job *r) { return r->copies > 0 ? ntk_summed_bytes(r) : bytes_of(r); }
 
 /* n samples from `first` on as one side of a batch: a panel that is kept, or `own`, filled. */
 static ntk_status fill(const struct ntk_job *r, const struct ntk_samples *s, int64_t first, int64_t n, struct ntk_panel *own,
@@ -236,8 +239,12 @@ ntk_status ntk_run(const struct ntk_job *r, ntk_sink_fn *sink, void *user)
     ntk_ctx *ctx = r->rows->ctx;
     ntk_status status = NTK_OK;
 
+    if (r->copies > 0)
+        return ntk_run_summed(r, sink, user);
     x.simd = ntk_simd_of(ctx->isa, r->out_dtype);
     x.all = r->machine->backend->units(r->machine->compiled, n1, is_diagonal(r) ? 0 : n2, &x.units);
+    x.all = r->all > 0 ? r->all : x.all;
+    x.done = r->done;
     x.match = ntk_alloc(ctx, (size_t)r->rows->n, sizeof *x.match);
     if (!x.match)
         return NTK_ENOMEM;

@@ -318,6 +318,9 @@ ntk_status ntk_params_check(const ntk_params *p, const ntk_data *x)
     const ntk_shape a = p->shape, b = ntk_data_shape(x);
     char wanted[64], got[64];
 
+    if (ntk_data_symmetry(x, NULL))
+        return ntk_fail(p->ctx, NTK_ENOTSUP, "these samples stand for their copies, too, which a finite network does not know: "
+                                             "give it the copies");
     if (a.spatial == b.spatial && a.h == b.h && a.w == b.w && a.c == b.c)
         return NTK_OK;
     return ntk_fail(p->ctx, NTK_ESHAPE, "the network takes samples of %s, got %s",

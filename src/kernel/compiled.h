@@ -14,6 +14,7 @@ struct ntk_kernel {
     ntk_shape shape;
     struct ntk_program *program;
     struct ntk_machine machine;
+    bool symmetric; /* it was looked at, by ntk_kernel_check_symmetry */
 };
 
 /* Samples prepared, sides included, for runs of parts of their pairs (ntk_job.i0 ...): x1 with x2, or NULL: with itself, as
@@ -21,6 +22,11 @@ struct ntk_kernel {
 ntk_status ntk_kernel_begin(const ntk_kernel *kernel, const ntk_data *x1, const ntk_data *x2, size_t held, const char *what,
                             struct ntk_job *job);
 void ntk_kernel_end(struct ntk_job *job);
+
+/* Between samples x, into out[m], [n][n] of float64 whatever the kernel's type. */
+ntk_status ntk_kernel_block(const ntk_kernel *kernel, const ntk_data *x, void *const *out);
+/* NTK_EINVAL unless some samples x, which stand for their copies, have the kernel that copies of them have. */
+ntk_status ntk_kernel_check_symmetry(const ntk_kernel *kernel, const ntk_data *x);
 
 /* What takes long is said, and is not begun (NTK_EINVAL) unless it is forced. */
 ntk_status ntk_kernel_check_seconds(const ntk_kernel *kernel, double pairs);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "backend/registry.h"
+#include "data/symmetry.h"
 #include "kernel/compiled.h"
 #include "kernel/nets.h"
 #include "language/net.h"
@@ -97,9 +98,11 @@ static ntk_status check_shapes(const ntk_kernel *k, const ntk_data *x1, const nt
 
 /* ---- one computation */
 
-/* Both sets, or the one, of a computation. */
+/* Both sets, or the one, of a computation. Where columns stand for their copies, the first set is copies of the rows; of a
+ * symmetric kernel without copy 0, which is the second. */
 struct prepared {
     struct ntk_samples *s[2];
+    ntk_data *moved; /* what the first was made of then */
     struct ntk_job run;
 };
 
@@ -107,62 +110,107 @@ static void forget(struct prepared *p)
 {
     ntk_samples_release(p->s[0]);
     ntk_samples_release(p->s[1]);
+    ntk_data_free(p->moved);
+}
+
+static const struct ntk_symmetry *symmetry_of(const ntk_data *x1, const ntk_data *x2) { return (x2 ? x2 : x1)->symmetry; }
+
+/* A job of samples that stand for their copies. */
+static void add_copies(const struct ntk_symmetry *g, const ntk_data *x1, const ntk_data *x2, struct ntk_job *run)
+{
+    run->copies = g->copies;
+    run->first = x2 ? 0 : 1;
+    run->step = ntk_summed_step(x1->n);
+    run->ni = x1->n;
+    run->nj = x2 ? x2->n : x1->n;
 }
 
 static ntk_status prepare(const ntk_kernel *k, ntk_dtype dtype, const ntk_data *x1, const ntk_data *x2, bool variances,
                           struct prepared *p)
 {
-    const ntk_data *const data[] = {x1, x2};
+    const struct ntk_symmetry *g = symmetry_of(x1, x2);
+    const ntk_data *data[] = {x1, x2};
+    const bool two = x2 || g;
 
-    *p = (struct prepared){0};
-    NTK_TRY(ntk_samples_make(&k->machine, dtype, x2 ? 2 : 1, data, variances, NULL, NULL, p->s));
-    p->run = (struct ntk_job){.machine = &k->machine,
-                              .rows = p->s[0],
-                              .columns = p->s[x2 ? 1 : 0],
-                              .symmetric = !x2,
-                              .out_dtype = dtype};
+    *p = (struct prepared){.run = {.machine = &k->machine, .symmetric = !x2, .out_dtype = dtype}};
+    if (g) {
+        add_copies(g, x1, x2, &p->run);
+        NTK_TRY(ntk_data_moved(x1, g, p->run.first, p->run.step, &p->moved));
+        data[0] = p->moved;
+        data[1] = x2 ? x2 : x1;
+    }
+    NTK_TRY(ntk_samples_make(&k->machine, dtype, two ? 2 : 1, data, variances, NULL, NULL, p->s));
+    p->run.columns = p->s[two ? 1 : 0];
+    p->run.rows = x2 ? p->s[0] : p->run.columns;
+    p->run.moved = g ? p->s[0] : NULL;
     return NTK_OK;
 }
+
+/* The copies that would be prepared, without their numbers. */
+static ntk_data moved_of(const ntk_data *x1, const ntk_data *x2)
+{
+    const struct ntk_symmetry *g = symmetry_of(x1, x2);
+    ntk_data moved = *x1;
+
+    moved.n = (g->copies - (x2 ? 0 : 1)) * ntk_summed_step(x1->n);
+    return moved;
+}
+
+static size_t numbers_bytes(const ntk_data *x) { return (size_t)x->n * (size_t)ntk_features_of(x->shape) * x->dtype; }
 
 /* Everything but the output matrices. */
 static size_t work_bytes(const ntk_kernel *k, const ntk_data *x1, const ntk_data *x2, const struct prepared *p)
 {
-    const ntk_data *const data[] = {x1, x2};
+    const ntk_data *const data[] = {p->moved ? p->moved : x1, p->moved && !x2 ? x1 : x2};
     size_t bytes = ntk_job_bytes(&p->run);
 
-    for (int t = 0; t < (x2 ? 2 : 1); t++)
+    for (int t = 0; t < 2 && p->s[t]; t++)
         bytes += ntk_samples_bytes(k->program, p->s[t], data[t], p->s[t]->dtype);
     return bytes;
+}
+
+/* Sets that are not prepared yet, with the numbers of copies. */
+static size_t set_bytes(const ntk_kernel *k, const ntk_data *x1, const ntk_data *x2)
+{
+    const struct ntk_symmetry *g = symmetry_of(x1, x2);
+    size_t bytes = x2 ? ntk_samples_bytes(k->program, NULL, x2, k->dtype) : 0;
+
+    if (g) {
+        const ntk_data moved = moved_of(x1, x2);
+
+        bytes += ntk_samples_bytes(k->program, NULL, &moved, k->dtype) + numbers_bytes(&moved);
+    }
+    return bytes + (g && x2 ? 0 : ntk_samples_bytes(k->program, NULL, x1, k->dtype));
 }
 
 /* Before samples are prepared, where the numbers of side values are known. */
 static size_t unprepared_bytes(const ntk_kernel *k, const ntk_data *x1, const ntk_data *x2)
 {
+    const struct ntk_symmetry *g = symmetry_of(x1, x2);
     const struct ntk_samples rows = {.ctx = k->ctx, .program = k->program, .n = x1->n, .dtype = k->dtype};
-    struct ntk_samples columns = rows;
-    const struct ntk_job job = {.machine = &k->machine,
-                                .rows = &rows,
-                                .columns = x2 ? &columns : &rows,
-                                .symmetric = !x2,
-                                .out_dtype = k->dtype};
+    struct ntk_samples columns = rows, moved = rows;
+    struct ntk_job job = {.machine = &k->machine,
+                          .rows = &rows,
+                          .columns = x2 ? &columns : &rows,
+                          .symmetric = !x2,
+                          .out_dtype = k->dtype};
 
     columns.n = x2 ? x2->n : 0;
-    return ntk_job_bytes(&job) + ntk_samples_bytes(k->program, NULL, x1, k->dtype) +
-           (x2 ? ntk_samples_bytes(k->program, NULL, x2, k->dtype) : 0);
+    if (g) {
+        add_copies(g, x1, x2, &job);
+        moved.n = moved_of(x1, x2).n;
+        job.moved = &moved;
+    }
+    return ntk_job_bytes(&job) + set_bytes(k, x1, x2);
 }
 
 /* What is known before samples are prepared; held: bytes beside the scratch. */
 static ntk_status check_preparation(const ntk_kernel *k, const ntk_data *x1, const ntk_data *x2, size_t held,
                                     const char *what)
 {
-    size_t bytes;
-
     if (!ntk_samples_wait(k->program))
         return ntk_ctx_check_memory(k->ctx, unprepared_bytes(k, x1, x2) + held, what);
-    bytes = ntk_samples_bytes(k->program, NULL, x1, k->dtype);
-    if (x2)
-        bytes += ntk_samples_bytes(k->program, NULL, x2, k->dtype);
-    return ntk_ctx_check_memory(k->ctx, bytes, "the kernel's preparation");
+    return ntk_ctx_check_memory(k->ctx, set_bytes(k, x1, x2), "the kernel's preparation");
 }
 
 static size_t matrix_bytes(const ntk_kernel *k, const ntk_data *x1, const ntk_data *x2)
@@ -186,7 +234,29 @@ ntk_status ntk_kernel_scratch(const ntk_kernel *k, const ntk_data *x1, const ntk
     status = prepare(k, k->dtype, x1, x2, false, &p);
     k->ctx->log = log;
     if (status == NTK_OK)
-        *bytes = work_bytes(k, x1, x2, &p);
+        *bytes = work_bytes(k, x1, x2, &p) + (p.moved ? numbers_bytes(p.moved) : 0);
+    forget(&p);
+    return status;
+}
+
+ntk_status ntk_kernel_scratch_like(const ntk_kernel *k, const ntk_data *x, int64_t n, size_t *bytes)
+{
+    ntk_log_fn *const log = k->ctx->log;
+    ntk_data many = *x;
+    struct prepared p;
+    ntk_status status;
+
+    many.n = n;
+    if (!ntk_samples_wait(k->program) || n == x->n)
+        return ntk_kernel_scratch(k, n == x->n ? x : &many, NULL, bytes);
+    k->ctx->log = NULL;
+    status = prepare(k, k->dtype, x, NULL, false, &p);
+    k->ctx->log = log;
+    if (status == NTK_OK) {
+        p.s[0]->n = n; /* sizes alone are asked for */
+        *bytes = work_bytes(k, &many, NULL, &p);
+        p.s[0]->n = x->n;
+    }
     forget(&p);
     return status;
 }
@@ -227,10 +297,13 @@ ntk_status ntk_kernel_begin(const ntk_kernel *k, const ntk_data *x1, const ntk_d
     ntk_status status;
 
     NTK_TRY(check_preparation(k, x1, x2, held, what));
+    if (symmetry_of(x1, x2) && !k->symmetric)
+        NTK_TRY(ntk_kernel_check_symmetry(k, x2 ? x2 : x1));
+    ((ntk_kernel *)(uintptr_t)k)->symmetric = symmetry_of(x1, x2) || k->symmetric;
     status = prepare(k, k->dtype, x1, x2, false, &p);
     if (status == NTK_OK)
         status = ntk_ctx_check_memory(k->ctx, work_bytes(k, x1, x2, &p) + held, what);
-    for (int t = 0; t < (x2 ? 2 : 1) && status == NTK_OK; t++)
+    for (int t = 0; t < 2 && p.s[t] && status == NTK_OK; t++)
         status = ntk_samples_sides(p.s[t]);
     if (status == NTK_OK)
         *job = p.run;
@@ -241,21 +314,27 @@ ntk_status ntk_kernel_begin(const ntk_kernel *k, const ntk_data *x1, const ntk_d
 
 void ntk_kernel_end(struct ntk_job *job)
 {
-    ntk_samples_release((struct ntk_samples *)(uintptr_t)job->rows);
+    ntk_data *moved = job->moved ? (ntk_data *)(uintptr_t)job->moved->data : NULL;
+
+    if (job->moved != job->rows)
+        ntk_samples_release((struct ntk_samples *)(uintptr_t)job->moved);
     if (job->columns != job->rows)
         ntk_samples_release((struct ntk_samples *)(uintptr_t)job->columns);
+    ntk_samples_release((struct ntk_samples *)(uintptr_t)job->rows);
+    ntk_data_free(moved);
 }
 
 ntk_status ntk_kernel_stream_for(const ntk_kernel *k, const ntk_data *x1, const ntk_data *x2, size_t held, const char *what,
                                  ntk_sink_fn *sink, void *user)
 {
     const char *units;
-    const double all = k->machine.backend->units(k->machine.compiled, x1->n, x2 ? x2->n : 0, &units);
+    const int copies = ntk_data_copies(x2 ? x2 : x1);
+    const double all = copies * k->machine.backend->units(k->machine.compiled, x1->n, x2 ? x2->n : 0, &units);
     struct ntk_job job;
     ntk_status status;
 
     NTK_TRY(check_shapes(k, x1, x2));
-    NTK_TRY(ntk_kernel_check_seconds(k, pairs_of(x1, x2)));
+    NTK_TRY(ntk_kernel_check_seconds(k, copies * pairs_of(x1, x2)));
     NTK_TRY(ntk_progress(k->ctx, units, 0, all));
     NTK_TRY(ntk_kernel_begin(k, x1, x2, held, what, &job));
     status = ntk_run(&job, sink, user);
@@ -284,29 +363,49 @@ ntk_status ntk_kernel_compute(const ntk_kernel *kernel, const ntk_data *x1, cons
     return ntk_kernel_compute_for(kernel, x1, x2, matrix_bytes(kernel, x1, x2), "the kernel", out);
 }
 
-/* From a backend that prepares nothing: one sample after the other with itself. */
+ntk_status ntk_kernel_block(const ntk_kernel *k, const ntk_data *x, void *const *out)
+{
+    struct ntk_memory_sink sink = {.out = out, .n2 = x->n, .dtype = NTK_F64, .symmetric = true};
+    struct prepared p;
+    ntk_status status = prepare(k, NTK_F64, x, NULL, false, &p);
+
+    for (int t = 0; t < 2 && p.s[t] && status == NTK_OK; t++)
+        status = ntk_samples_sides(p.s[t]);
+    if (status == NTK_OK)
+        status = ntk_run(&p.run, ntk_memory_sink_write, &sink);
+    forget(&p);
+    return status;
+}
+
+#define BLOCK 16 /* samples whose entries with one another are computed at once */
+
+/* From a backend that prepares nothing, one sample after the other with itself; of samples that stand for their copies some
+ * at a time. */
 static ntk_status run_diagonal(const ntk_kernel *k, const ntk_data *x, double *const *out)
 {
-    void **entry = ntk_alloc(k->ctx, ntk_kernel_outputs(k), sizeof *entry);
-    ntk_status status = entry ? ntk_kernel_check_seconds(k, (double)x->n) : NTK_ENOMEM;
+    const int64_t most = k->machine.backend->own ? BLOCK : 1;
+    const size_t outputs = ntk_kernel_outputs(k);
+    double *numbers = ntk_alloc(k->ctx, outputs * BLOCK * BLOCK, sizeof *numbers);
+    void **block = ntk_alloc(k->ctx, outputs, sizeof *block);
+    ntk_status status = numbers && block ? ntk_kernel_check_seconds(k, ntk_data_copies(x) * (double)x->n) : NTK_ENOMEM;
 
-    for (int64_t i = 0; i < x->n && status == NTK_OK; i++) {
-        struct ntk_memory_sink sink = {.out = entry, .n2 = 1, .dtype = NTK_F64, .symmetric = true};
-        struct prepared p = {0};
-        ntk_data *one;
+    for (int64_t i = 0; i < x->n && status == NTK_OK; i += most) {
+        const int64_t n = ntk_least(most, x->n - i);
+        ntk_data *some;
 
-        for (size_t m = 0; m < ntk_kernel_outputs(k); m++)
-            entry[m] = out[m] + i;
-        status = ntk_data_slice(x, i, 1, &one);
+        for (size_t m = 0; m < outputs; m++)
+            block[m] = numbers + m * BLOCK * BLOCK;
+        status = ntk_data_slice(x, i, n, &some);
         if (status != NTK_OK)
             break;
-        status = prepare(k, NTK_F64, one, NULL, false, &p);
-        if (status == NTK_OK)
-            status = ntk_run(&p.run, ntk_memory_sink_write, &sink);
-        forget(&p);
-        ntk_data_free(one);
+        status = ntk_kernel_block(k, some, block);
+        for (size_t m = 0; m < outputs && status == NTK_OK; m++)
+            for (int64_t j = 0; j < n; j++)
+                out[m][i + j] = ((const double *)block[m])[j * n + j];
+        ntk_data_free(some);
     }
-    free(entry);
+    free(block);
+    free(numbers);
     return status;
 }
 
@@ -316,7 +415,7 @@ ntk_status ntk_kernel_diagonal(const ntk_kernel *kernel, const ntk_data *x, doub
     ntk_status status;
 
     NTK_TRY(ntk_kernel_check_shape(kernel, "x", x));
-    if (!kernel->machine.backend->own)
+    if (!kernel->machine.backend->own || x->symmetry)
         return run_diagonal(kernel, x, out);
     status = prepare(kernel, kernel->dtype, x, NULL, true, &p);
     if (status == NTK_OK)

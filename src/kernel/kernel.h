@@ -21,5 +21,7 @@ ntk_status ntk_kernel_check_shape(const ntk_kernel *kernel, const char *name, co
 /* ntk_kernel_bytes without the entries. */
 ntk_status ntk_kernel_scratch(const ntk_kernel *kernel, const ntk_data *x1, const ntk_data *x2,
                               size_t *bytes);
+/* The same of n samples like those of x with themselves. */
+ntk_status ntk_kernel_scratch_like(const ntk_kernel *kernel, const ntk_data *x, int64_t n, size_t *bytes);
 
 #endif

@@ -2,6 +2,7 @@
  *
  * samples.c - samples that are prepared once and used by many calls.
  */
+#include "data/symmetry.h"
 #include "kernel/compiled.h"
 
 #define KEPT_PART 4
@@ -72,6 +73,21 @@ size_t ntk_samples_memory(const ntk_samples *samples) { return samples->held; }
 
 int64_t ntk_samples_n(const ntk_samples *samples) { return samples->n; }
 
+static ntk_status run_job(const ntk_kernel *k, const struct ntk_job *job, size_t held, const char *what, ntk_sink_fn *sink,
+                          void *user)
+{
+    const int64_t n1 = job->copies ? job->ni : job->rows->n, n2 = job->columns->n;
+    const int copies = job->copies ? job->copies : 1;
+    const char *units;
+    const double all = copies * k->machine.backend->units(k->machine.compiled, n1, job->symmetric ? 0 : n2, &units);
+
+    NTK_TRY(ntk_kernel_check_seconds(
+        k, copies * (job->symmetric ? (double)n1 * ((double)n1 + 1) / 2 : (double)n1 * (double)n2)));
+    NTK_TRY(ntk_progress(k->ctx, units, 0, all));
+    NTK_TRY(ntk_ctx_check_memory(k->ctx, ntk_job_bytes(job) + held, what));
+    return ntk_run(job, sink, user);
+}
+
 static ntk_status run(const ntk_kernel *k, const ntk_samples *x1, const ntk_samples *x2, size_t held, const char *what,
                       ntk_sink_fn *sink, void *user)
 {
@@ -80,18 +96,16 @@ static ntk_status run(const ntk_kernel *k, const ntk_samples *x1, const ntk_samp
                                 .columns = x2 ? x2 : x1,
                                 .symmetric = !x2,
                                 .out_dtype = k->dtype};
-    const char *units;
-    const double all = k->machine.backend->units(k->machine.compiled, x1->n, x2 ? x2->n : 0, &units);
 
-    NTK_TRY(ntk_kernel_check_seconds(k, x2 ? (double)x1->n * (double)x2->n : (double)x1->n * ((double)x1->n + 1) / 2));
-    NTK_TRY(ntk_progress(k->ctx, units, 0, all));
-    NTK_TRY(ntk_ctx_check_memory(k->ctx, ntk_job_bytes(&job) + held, what));
-    return ntk_run(&job, sink, user);
+    return run_job(k, &job, held, what, sink, user);
 }
 
 static ntk_status check_both(const ntk_kernel *k, const ntk_samples *x1, const ntk_samples *x2)
 {
     NTK_TRY(check_kernel(k, "x1", x1));
+    if ((x2 ? x2 : x1)->data->symmetry)
+        return ntk_fail(k->ctx, NTK_ENOTSUP, "prepared samples stand for themselves only: these stand for their copies, too; "
+                                             "take the data (ntk_kernel_compute)");
     if (!x2)
         return NTK_OK;
     NTK_TRY(check_kernel(k, "x2", x2));
@@ -119,19 +133,42 @@ ntk_status ntk_samples_compute(const ntk_kernel *k, const ntk_samples *x1, const
     return run(k, x1, x2, ntk_bytes(entries * (double)k->dtype), "the kernel", ntk_memory_sink_write, &sink);
 }
 
+/* Copies of n rows, prepared, with samples that stand for theirs. */
+static ntk_status run_copies(const ntk_kernel *k, const ntk_samples *moved, int64_t n, const ntk_samples *x2, size_t held,
+                             const char *what, ntk_sink_fn *sink, void *user)
+{
+    const struct ntk_job job = {.machine = &k->machine,
+                                .rows = moved,
+                                .columns = x2,
+                                .out_dtype = k->dtype,
+                                .ni = n,
+                                .nj = x2->n,
+                                .copies = x2->data->symmetry->copies,
+                                .step = ntk_summed_step(n),
+                                .moved = moved};
+
+    return run_job(k, &job, held, what, sink, user);
+}
+
 ntk_status ntk_kernel_compute_with(const ntk_kernel *k, const ntk_data *x1, ntk_samples *x2, size_t held,
                                    const char *what, void *const *out)
 {
     struct ntk_memory_sink sink = {.out = out, .n2 = x2->n, .dtype = k->dtype};
+    struct ntk_symmetry *g = x2->data->symmetry;
+    ntk_data *moved = NULL;
     ntk_samples *rows;
     ntk_status status;
-    bool beyond;
+    bool beyond = false;
 
     NTK_TRY(ntk_kernel_check_shape(k, "x1", x1));
-    NTK_TRY(make(k, x1, x2, held, what, &beyond, &rows));
-    if (beyond)
-        return ntk_kernel_compute_for(k, x1, x2->data, held, what, out);
-    status = run(k, rows, x2, held, what, ntk_memory_sink_write, &sink);
-    ntk_samples_release(rows);
-    return status;
+    if (g)
+        NTK_TRY(ntk_data_moved(x1, g, 0, ntk_summed_step(x1->n), &moved));
+    status = make(k, moved ? moved : x1, x2, held, what, &beyond, &rows);
+    if (status == NTK_OK && !beyond) {
+        status = g ? run_copies(k, rows, x1->n, x2, held, what, ntk_memory_sink_write, &sink)
+                   : run(k, rows, x2, held, what, ntk_memory_sink_write, &sink);
+        ntk_samples_release(rows);
+    }
+    ntk_data_free(moved);
+    return status == NTK_OK && beyond ? ntk_kernel_compute_for(k, x1, x2->data, held, what, out) : status;
 }

@@ -330,19 +330,22 @@ ntk_status ntk_net_unroll(const ntk_net *net, ntk_shape in, struct ntk_tape *t)
     return t->status;
 }
 
-static int uses_positions(const struct ntk_tree *t)
+/* The first layer that does; NULL: none. */
+static const char *uses_positions(const struct ntk_tree *t)
 {
     const int kids = t->kind == NTK_TREE_REPEAT ? 1 : t->kind == NTK_TREE_FANOUT ? 0 : t->n;
+    const char *layer = NULL;
 
     if (t->kind == NTK_TREE_LEAF)
-        return t->cls->kind == NTK_CLASS_LAYER && ((const struct ntk_layer *)t->cls)->positions;
-    for (int k = 0; k < kids; k++)
-        if (uses_positions(t->kids[k]))
-            return 1;
-    return 0;
+        return t->cls->kind == NTK_CLASS_LAYER && ((const struct ntk_layer *)t->cls)->positions ? t->cls->name : NULL;
+    for (int k = 0; k < kids && !layer; k++)
+        layer = uses_positions(t->kids[k]);
+    return layer;
 }
 
-int ntk_net_uses_positions(const ntk_net *net) { return uses_positions(net->tree); }
+const char *ntk_net_positional(const ntk_net *net) { return uses_positions(net->tree); }
+
+int ntk_net_uses_positions(const ntk_net *net) { return ntk_net_positional(net) != NULL; }
 
 /* 1, 3 or 4 rows of as many numbers as columns are channels first, or the oddest of images. */
 void ntk_net_check_axes(ntk_ctx *ctx, const ntk_net *net, ntk_shape s)

@@ -82,6 +82,8 @@ struct ntk_preset {
 extern const struct ntk_preset ntk_presets[]; /* generated from nets/ by the build */
 extern const size_t ntk_n_presets;
 
+/* Name of the first layer that uses positions; NULL: none does. */
+const char *ntk_net_positional(const ntk_net *net);
 /* True if some window wraps around: offsets then count modulo the image (graph.h). */
 bool ntk_net_wraps(const ntk_net *net);
 /* A warning, once in a context, for images that seem to have their channels first, if the net uses positions. */

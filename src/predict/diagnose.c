@@ -39,6 +39,7 @@ static ntk_status check_inverse(const ntk_model *m, const char *what)
         return NTK_OK;
     for (int64_t i = 0; i < m->n; i++)
         mean_diagonal += (s->values[i] - added) / (double)m->n;
+    mean_diagonal = ridge.unit > 0 ? ridge.unit : mean_diagonal;
     ntk_ridge_say(&ridge,
                   ntk_ridge_for(m->n, m->opts.dtype, s->values[0] - added, s->values[m->n - 1] - added,
                                 mean_diagonal, ridge.absolute),
@@ -59,8 +60,19 @@ static ntk_status leave_one_out(const ntk_model *m, double *inverse, double *mea
         if (var)
             var[i] = 1 / inverse[i];
     }
+    ntk_model_of_means(m, m->n, var);
     NTK_TRY(ntk_check_finite(m->ctx, "the leave-one-out predictions", mean, m->n, m->outputs));
     return var ? ntk_check_finite(m->ctx, "the leave-one-out variances", var, m->n, 1) : NTK_OK;
+}
+
+ntk_status ntk_model_check_left_out(const ntk_model *m, const char *what)
+{
+    if (!m->x || !m->x->copied)
+        return NTK_OK;
+    return ntk_fail(m->ctx, NTK_ENOTSUP,
+                    "%s: these samples have shifted copies, which would predict each other; choose by samples without "
+                    "copies, or by others",
+                    what);
 }
 
 ntk_status ntk_model_own_leave_one_out(const ntk_model *m, double *mean, double *var)
@@ -69,6 +81,7 @@ ntk_status ntk_model_own_leave_one_out(const ntk_model *m, double *mean, double 
     ntk_status status;
     struct ntk_blas blas;
 
+    NTK_TRY(ntk_model_check_left_out(m, "leave-one-out predictions"));
     if (m->land)
         return ntk_landmarks_leave_one_out(m, mean, var);
     NTK_TRY(ntk_model_solve(m));
@@ -132,6 +145,14 @@ ntk_status ntk_model_leave_one_out(const ntk_model *m, double *mean, double *var
     return status;
 }
 
+/* Of copies c of each sample, their mean is a process with covariance K / c and noise r / c. */
+double ntk_model_likelihood(const ntk_model *m, double fit, double log_determinant)
+{
+    const double c = ntk_model_copies(m);
+
+    return -0.5 * c * fit - 0.5 * (double)m->outputs * (log_determinant + (double)m->n * log(2 * M_PI / c));
+}
+
 ntk_status ntk_model_evidence(const ntk_model *m, double *log_likelihood)
 {
     struct ntk_blas blas;
@@ -145,8 +166,7 @@ ntk_status ntk_model_evidence(const ntk_model *m, double *log_likelihood)
     for (int64_t k = 0; k < m->outputs; k++)
         fit += cblas_ddot((int)m->n, m->y + k * m->n, 1, m->alpha + k * m->n, 1);
     ntk_blas_end(blas);
-    likelihood = -0.5 * fit -
-                 0.5 * (double)m->outputs * (log_determinant + (double)m->n * log(2 * M_PI));
+    likelihood = ntk_model_likelihood(m, fit, log_determinant);
     NTK_TRY(ntk_check_finite(m->ctx, "the log likelihood", &likelihood, 1, 1));
     *log_likelihood = likelihood;
     return NTK_OK;
@@ -208,7 +228,7 @@ ntk_status ntk_model_spectrum(const ntk_model *m, ntk_spectrum *spectrum)
     NTK_TRY(ntk_check_finite(m->ctx, "the spectrum", (double[]){s.lambda_min, s.lambda_max}, 1, 2));
     s.condition = s.null_directions ? (double)INFINITY : s.lambda_max / s.lambda_min;
     s.max_learning_rate =
-        2 / s.lambda_max * (m->opts.mean_loss ? (double)(m->n * m->outputs) : 1);
+        2 / s.lambda_max * (m->opts.mean_loss ? (double)(ntk_model_copies(m) * m->n * m->outputs) : 1);
     ntk_sized_write(&sized, &s, spectrum);
     return NTK_OK;
 }

@@ -247,6 +247,7 @@ static ntk_status test_points(const struct flow *f, const struct ntk_test *x, co
     for (size_t i = 0; var && i < f->n_times * (size_t)x->m; i++)
         if (var[i] < 0) /* by rounding */
             var[i] = 0;
+    ntk_model_of_means(m, (int64_t)f->n_times * x->m, var);
     return NTK_OK;
 }
 
@@ -351,7 +352,7 @@ static ntk_status check_outputs(const struct flow *f, int64_t rows, const double
 
 double ntk_model_unit(const ntk_model *m)
 {
-    return m->opts.mean_loss ? 1 / (double)(m->n * m->outputs) : 1;
+    return m->opts.mean_loss ? 1 / (double)(ntk_model_copies(m) * m->n * m->outputs) : 1;
 }
 
 ntk_status ntk_model_follow(const ntk_model *m, const double *times, size_t n_times, const double *f0_train,

@@ -31,65 +31,17 @@ const struct ntk_solver_class *ntk_model_solver_class(const ntk_fit_opts *o)
 
 bool ntk_model_by_landmarks(const ntk_fit_opts *o) { return strcmp(ntk_model_solver_name(o), "landmarks") == 0; }
 
-#define MIXED_MOST 30000 /* samples whose factor in float32 takes less than a minute */
-
-/* In Cholesky's stead, where its float64 factor does not fit into memory: half of that holds a float32 factor, and half a
- * float32 kernel, each entry of which conjugate gradients take as it is. */
-static const char *smaller(const ntk_fit_opts *o, const struct ntk_task *t, size_t memory)
-{
-    ntk_fit_opts with = *o;
-
-    with.solver = "mixed";
-    return o->dtype == NTK_F64 && t->n <= MIXED_MOST && ntk_model_peak(&with, t->n, t->outputs) <= memory ? "mixed" : "cg";
-}
-
-/* Bytes that the kernel's computation needs beside its entries. */
-static ntk_status scratch_of(ntk_ctx *ctx, const ntk_fit_opts *o, const struct ntk_task *t, size_t *bytes)
-{
-    ntk_kernel *kernel;
-    ntk_status status;
-
-    NTK_TRY(ntk_kernel_new(ctx, &t->net, 1, ntk_model_want(o), o->dtype, t->x->shape, &kernel));
-    status = ntk_kernel_scratch(kernel, t->x, NULL, bytes);
-    ntk_kernel_free(kernel);
-    return status;
-}
-
-static ntk_status choose_solver(ntk_ctx *ctx, const struct ntk_task *t, bool say, ntk_fit_opts *own)
-{
-    const size_t held = ctx->memory && ctx->held > t->freed ? ctx->held - t->freed : 0, bound = ntk_ctx_memory(ctx) + (ctx->memory ? 0 : t->freed);
-    const size_t memory = held < bound ? bound - held : 0;
-    const size_t need = t->n > 0 ? ntk_model_peak(own, t->n, t->outputs) : 0;
-    size_t scratch = 0;
-    ntk_fit_opts other = *own;
-
-    if (strcmp(own->solver, "cholesky") != 0 || own->diag_reg == NTK_DIAG_REG_AUTO)
-        return NTK_OK;
-    if (t->net && need > memory / 4) /* it is not asked where it cannot matter */
-        NTK_TRY(scratch_of(ctx, own, t, &scratch));
-    if (need + scratch <= memory)
-        return NTK_OK;
-    other.keep = 0; /* both keep the matrix themselves, or ask for it again */
-    other.solver = smaller(own, t, memory > scratch ? memory - scratch : 0);
-    if (ntk_model_peak(&other, t->n, t->outputs) >= need) /* of few samples */
-        return NTK_OK;
-    own->solver = other.solver;
-    own->keep = 0;
-    if (say)
-        ntk_log(ctx, 0, "the solver is '%s': 'cholesky' needs %.2f MiB, of %s memory %.2f MiB are left", own->solver,
-                (double)(need + scratch) / 0x1p20, ctx->memory ? "allowed" : "available", (double)memory / 0x1p20);
-    return NTK_OK;
-}
-
-ntk_status ntk_fit_opts_read(ntk_ctx *ctx, const ntk_fit_opts *given, const struct ntk_task *task, bool say,
-                             ntk_fit_opts *own)
+ntk_status ntk_fit_opts_choose(ntk_ctx *ctx, const ntk_fit_opts *given, const struct ntk_task *task, ntk_fit_opts *own,
+                               struct ntk_choice *choice)
 {
     const struct ntk_solver_class *class = NULL;
     bool asked;
 
     NTK_TRY(ntk_sized_read(ctx, &sized, given, own));
-    if (own->solver && ntk_model_by_landmarks(own))
+    if (own->solver && ntk_model_by_landmarks(own)) {
+        *choice = (struct ntk_choice){.asked = true};
         return ntk_landmarks_check(ctx, own, task);
+    }
     if (own->landmarks)
         return ntk_fail(ctx, NTK_EINVAL, "landmarks are of the solver 'landmarks', got '%s'", ntk_model_solver_name(own));
     if (own->solver) {
@@ -105,7 +57,20 @@ ntk_status ntk_fit_opts_read(ntk_ctx *ctx, const ntk_fit_opts *given, const stru
     own->solver = ntk_model_solver_name(own);
     /* The choice of a ridge by one factorisation after another needs the matrix each time. */
     own->keep = own->keep || (own->diag_reg == NTK_DIAG_REG_AUTO && !ntk_model_solver_class(own)->eigen);
-    return asked ? NTK_OK : choose_solver(ctx, task, say, own);
+    return ntk_model_choose_solver(ctx, task, asked, own, choice);
+}
+
+ntk_status ntk_fit_opts_read(ntk_ctx *ctx, const ntk_fit_opts *given, const struct ntk_task *task, bool say,
+                             ntk_fit_opts *own)
+{
+    struct ntk_choice choice;
+
+    NTK_TRY(ntk_fit_opts_choose(ctx, given, task, own, &choice));
+    if (say && !ntk_model_by_landmarks(own)) /* whose plan checks for itself */
+        NTK_TRY(ntk_model_check_choice(ctx, own, task, &choice));
+    if (say && choice.instead)
+        ntk_log(ctx, 0, "the solver is '%s': %s", own->solver, choice.reason);
+    return NTK_OK;
 }
 
 ntk_status ntk_model_opts(const ntk_model *m, ntk_fit_opts *opts)
@@ -168,6 +133,13 @@ size_t ntk_model_peak(const ntk_fit_opts *o, int64_t n, int64_t outputs)
     }
 }
 
+size_t ntk_model_total(const ntk_fit_opts *o, int64_t n, int64_t outputs, size_t scratch)
+{
+    const size_t peak = ntk_model_peak(o, n, outputs), reading = ntk_model_matrices(o, n, outputs) + scratch;
+
+    return peak > reading ? peak : reading;
+}
+
 static ntk_status bytes_by_landmarks(ntk_ctx *ctx, const ntk_net *net, const ntk_data *x, int64_t outputs,
                                      const ntk_fit_opts *o, size_t *bytes)
 {
@@ -187,23 +159,19 @@ ntk_status ntk_model_bytes(ntk_ctx *ctx, const ntk_net *net, const ntk_data *x, 
                            const ntk_fit_opts *opts, size_t *bytes)
 {
     ntk_fit_opts o;
-    size_t peak;
     ntk_kernel *kernel;
     ntk_status status;
 
-    NTK_TRY(ntk_fit_opts_read(ctx, opts, &(struct ntk_task){net, x, x->n, outputs, 0}, false, &o));
+    NTK_TRY(ntk_fit_opts_read(ctx, opts, &(struct ntk_task){.net = net, .x = x, .n = x->n, .outputs = outputs}, false, &o));
     if (ntk_model_by_landmarks(&o))
         return bytes_by_landmarks(ctx, net, x, outputs, &o, bytes);
-    peak = ntk_model_peak(&o, x->n, outputs);
     NTK_TRY(ntk_kernel_new(ctx, &net, 1, ntk_model_want(&o), o.dtype, x->shape, &kernel));
     status = ntk_kernel_scratch(kernel, x, NULL, bytes);
     if (status == NTK_OK && o.store)
         *bytes += ntk_store_bytes(kernel, o.dtype, x->n, x->n);
     ntk_kernel_free(kernel);
     NTK_TRY(status);
-    *bytes += ntk_model_matrices(&o, x->n, outputs);
-    if (*bytes < peak)
-        *bytes = peak;
+    *bytes = ntk_model_total(&o, x->n, outputs, *bytes);
     return NTK_OK;
 }
 
@@ -239,6 +207,7 @@ struct ntk_ridge ntk_model_ridge(const ntk_model *m)
                               .absolute = m->solution->absolute,
                               .weights = m->weights,
                               .noise = m->noise,
+                              .unit = m->solution->unit,
                               .spelling = m->opts.diag_reg_spelling ? m->opts.diag_reg_spelling
                                                                     : "diag_reg = "};
 }
@@ -467,6 +436,35 @@ static ntk_status read_nngp(const ntk_model *m)
 
 /* ---- solving */
 
+/* The kernel of each sample with itself, without its copies. */
+static ntk_status mean_of_samples(const ntk_model *m, double *mean)
+{
+    double *d = ntk_alloc(m->ctx, (size_t)m->n, sizeof *d);
+    ntk_data *alone = NULL;
+    ntk_status status = d ? ntk_data_with(m->x, NULL, &alone) : NTK_ENOMEM;
+
+    if (status == NTK_OK)
+        status = ntk_kernel_diagonal(m->mean, alone, (double *[]){d});
+    *mean = 0;
+    for (int64_t i = 0; i < m->n && status == NTK_OK; i++)
+        *mean += d[i] / (double)m->n;
+    ntk_data_free(alone);
+    free(d);
+    return status;
+}
+
+ntk_status ntk_model_mean_diagonal(const ntk_model *m, struct ntk_solver *solver, double *mean)
+{
+    struct ntk_solution *s = m->solution;
+
+    if (ntk_model_copies(m) == 1)
+        return ntk_solver_mean_diagonal(solver, mean);
+    if (!(s->unit > 0))
+        NTK_TRY(mean_of_samples(m, &s->unit));
+    *mean = s->unit;
+    return NTK_OK;
+}
+
 static ntk_status set_ridge(const ntk_model *m, char *how, size_t size)
 {
     const struct ntk_ridge given = ntk_model_ridge(m);
@@ -474,7 +472,7 @@ static ntk_status set_ridge(const ntk_model *m, char *how, size_t size)
     double *ridge, mean;
     ntk_status status;
 
-    NTK_TRY(ntk_solver_mean_diagonal(s->solver, &mean));
+    NTK_TRY(ntk_model_mean_diagonal(m, s->solver, &mean));
     s->ridge = given.given * (given.absolute ? 1 : mean);
     NTK_TRY(ntk_check_finite(m->ctx, "the ridge", &s->ridge, 1, 1));
     ridge = ntk_alloc(m->ctx, (size_t)m->n, sizeof *ridge);
@@ -591,9 +589,7 @@ static ntk_status solve(const ntk_model *m)
 
     if (class->eigen || !class->half)
         NTK_TRY(ntk_ctx_check_memory(m->ctx, ntk_model_peak(&m->opts, m->n, m->outputs),
-                                     class->eigen  ? "an eigen-decomposition of this many samples"
-                                     : class->put ? "a float32 factor of this many samples"
-                                                  : "a fit of this many samples by products, which take the least memory,"));
+                                     class->eigen ? "an eigen-decomposition of this many samples" : "a fit of this many samples"));
     NTK_TRY(read_matrices(m));
     return ntk_model_finish(m);
 }
@@ -638,7 +634,7 @@ ntk_status ntk_model_fit(ntk_ctx *ctx, const ntk_net *net, const ntk_data *x, co
     ntk_model *m;
     ntk_status status;
 
-    NTK_TRY(ntk_fit_opts_read(ctx, opts, &(struct ntk_task){net, x, x->n, outputs, 0}, true, &o));
+    NTK_TRY(ntk_fit_opts_read(ctx, opts, &(struct ntk_task){.net = net, .x = x, .n = x->n, .outputs = outputs}, true, &o));
     NTK_TRY(ntk_model_new(ctx, net, x, NULL, x->n, y, outputs, &o, &m));
     status = ntk_model_solve(m);
     if (status != NTK_OK) {

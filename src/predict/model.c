@@ -117,9 +117,11 @@ ntk_status ntk_model_new(ntk_ctx *ctx, const ntk_net *net, const ntk_data *x, co
     m->k[1] = k ? k[1] : NULL;
     m->n = m->n_all = n;
     m->targets = NTK_RAW;
-    if (ntk_model_by_landmarks(opts))
-        m->land = ntk_alloc_zero(ctx, 1, sizeof *m->land);
-    status = ntk_model_by_landmarks(opts) && !m->land ? NTK_ENOMEM : fill(m, net, y, outputs, opts);
+    status = opts->diag_reg == NTK_DIAG_REG_AUTO ? ntk_model_check_left_out(m, "a ridge by leave-one-out") : NTK_OK;
+    if (status == NTK_OK && ntk_model_by_landmarks(opts) && !(m->land = ntk_alloc_zero(ctx, 1, sizeof *m->land)))
+        status = NTK_ENOMEM;
+    if (status == NTK_OK)
+        status = fill(m, net, y, outputs, opts);
     if (status != NTK_OK) {
         ntk_model_free(m);
         return status;

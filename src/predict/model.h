@@ -9,7 +9,7 @@
 #ifndef NTK_MODEL_H
 #define NTK_MODEL_H
 
-#include "data/data.h"
+#include "data/symmetry.h"
 #include "solve/ridge.h"
 #include "solve/solver.h"
 #include "solve/spectral.h"
@@ -28,6 +28,7 @@ struct ntk_solution {
     struct ntk_solver *solver; /* NULL: not made yet */
     double diag_reg;           /* that was given or, of NTK_DIAG_REG_AUTO, chosen; */
     bool absolute;             /* as it is, or times the mean of the diagonal: */
+    double unit;               /* what relative ones are times, of samples that stand for their copies; 0: not known yet */
     double ridge;              /* what it adds to the diagonal of a sample of weight 1 */
     bool kept;                 /* k is packed: what the model was made of is not read again */
     struct ntk_operator *packed; /* while it is filled */
@@ -75,6 +76,8 @@ struct ntk_model {
 /* Bytes of what a solution keeps, targets included; while it is made. */
 size_t ntk_model_matrices(const ntk_fit_opts *opts, int64_t n, int64_t outputs);
 size_t ntk_model_peak(const ntk_fit_opts *opts, int64_t n, int64_t outputs);
+/* What is surely needed: at that peak, or while the kernel, which needs `scratch`, is computed. */
+size_t ntk_model_total(const ntk_fit_opts *opts, int64_t n, int64_t outputs, size_t scratch);
 /* The solver that options ask for; of options that were read. */
 const char *ntk_model_solver_name(const ntk_fit_opts *opts);
 const struct ntk_solver_class *ntk_model_solver_class(const ntk_fit_opts *opts);
@@ -86,14 +89,37 @@ bool ntk_model_by_landmarks(const ntk_fit_opts *opts);
 /* What options are for: a net and samples x, or a given matrix; `freed` bytes of a model's own will be released. */
 struct ntk_task {
     const ntk_net *net;
-    const ntk_data *x; /* NULL, as the net: a matrix */
+    const ntk_data *x; /* NULL, as the net: a matrix, or samples that are only planned, */
     int64_t n, outputs;
     size_t freed;
+    size_t scratch;    /* whose kernel needs so many bytes beside its entries, */
+    size_t coming;     /* and which themselves will be so many */
 };
 /* Options as a program gives them, NULL for the defaults, as this version's. Where memory does not hold what the usual
  * solver needs for the task, another is taken, which is said if `say`. */
 ntk_status ntk_fit_opts_read(ntk_ctx *ctx, const ntk_fit_opts *given, const struct ntk_task *task, bool say,
                              ntk_fit_opts *own);
+/* ---- which solver (choose.c) */
+
+struct ntk_choice {
+    bool asked;        /* it was */
+    size_t bound;      /* bytes that there may be, */
+    size_t left, held; /* that are left, and that count already */
+    size_t scratch;    /* of the kernel, or its store, while entries are read; 0 where it cannot matter */
+    size_t widened;    /* more, while a store multiplies */
+    bool instead;      /* of the usual solver another is taken */
+    char reason[200];  /* why */
+};
+/* Options as ntk_fit_opts_read has them, nothing said, and the choice. */
+ntk_status ntk_fit_opts_choose(ntk_ctx *ctx, const ntk_fit_opts *given, const struct ntk_task *task, ntk_fit_opts *own,
+                               struct ntk_choice *choice);
+/* own->solver, and keep, where none was asked for and memory does not hold what the usual one needs. */
+ntk_status ntk_model_choose_solver(ntk_ctx *ctx, const struct ntk_task *task, bool asked, ntk_fit_opts *own,
+                                   struct ntk_choice *choice);
+/* NTK_ENOMEM, with the least that would do and for which solver, if there is not enough memory for own->solver. */
+ntk_status ntk_model_check_choice(ntk_ctx *ctx, const ntk_fit_opts *own, const struct ntk_task *task,
+                                  const struct ntk_choice *choice);
+
 /* NTK_EINVAL if opts' numbers are not such, for n samples. */
 ntk_status ntk_fit_opts_check(ntk_ctx *ctx, const ntk_fit_opts *opts, int64_t n);
 /* weights and noise from opts. */
@@ -141,6 +167,15 @@ ntk_status ntk_model_solve(const ntk_model *model);
 void ntk_model_forget(struct ntk_solution *s);
 /* The ridge as it was given. */
 struct ntk_ridge ntk_model_ridge(const ntk_model *model);
+/* What a relative diag_reg is times: the mean of the solver's diagonal or, of samples that stand for their copies, of theirs
+ * and the copies' kernels with themselves. */
+ntk_status ntk_model_mean_diagonal(const ntk_model *model, struct ntk_solver *solver, double *mean);
+/* Copies that each sample stands for, itself among them. */
+static inline int ntk_model_copies(const ntk_model *m) { return m->x ? ntk_data_copies(m->x) : 1; }
+/* var [n] of a sum over copies becomes that of their mean; NULL: nothing. */
+void ntk_model_of_means(const ntk_model *model, int64_t n, double *var);
+/* From y' (K + r)^-1 y, over all outputs, and log det(K + r). */
+double ntk_model_likelihood(const ntk_model *model, double fit, double log_determinant);
 /* R for what diag_reg adds: [n]. */
 void ntk_model_diagonal(const ntk_model *model, double ridge, double *diagonal);
 /* The value of NTK_DIAG_REG_AUTO, once the solver has the matrix (ridges.c). */
@@ -194,6 +229,9 @@ ntk_status ntk_model_follow(const ntk_model *model, const double *times, size_t 
 ntk_status ntk_model_check_times(const ntk_model *model, const double *times, size_t n_times, bool spread);
 /* Time of the summed loss, for one unit of that of the model's loss. */
 double ntk_model_unit(const ntk_model *model);
+
+/* NTK_ENOTSUP if samples have shifted copies among the others, which would predict them. */
+ntk_status ntk_model_check_left_out(const ntk_model *model, const char *what);
 
 /* ---- leave-one-out of the n samples themselves (diagnose.c): mean [n][outputs], var [n] or NULL */
 ntk_status ntk_model_own_leave_one_out(const ntk_model *model, double *mean, double *var);

@@ -2,8 +2,9 @@
  *
  * model_io.c - models in HDF5 files.
  *
- *     attributes  format ("libntk model 2"; 1 is the same, 3 has weights, noise or units, 4 landmarks), net, posterior, dtype,
- *                 diag_reg, diag_reg_absolute, finite_time, mean_loss, covariance, targets, shape [4]
+ *     attributes  format ("libntk model 2"; 1 is the same, 3 has weights, noise or units, 4 landmarks, symmetry or copied), net,
+ *                 posterior, dtype, diag_reg, diag_reg_absolute, finite_time, mean_loss, covariance, targets, shape [4]; if
+ *                 samples stand for their copies, too: symmetry, image [4]; if some are shifted copies of others: copied
  *     x [n][features]    y, alpha [outputs][n]
  *     net is a data set if it is longer than an attribute can be
  *     the standardisation: data/scaler_io.c
@@ -27,9 +28,9 @@
 #include "base/h5.h"
 
 #define KIND   "model"
-#define PLAIN  2 /* the format that is written without weights, noise and units: earlier versions read it */
-#define WEIGHED 3
-#define FORMAT 4 /* the newest: with landmarks, which earlier versions would take for all samples */
+#define PLAIN   2 /* the format that is written without weights, noise and units: earlier versions read it */
+#define WEIGHED 3 /* with one of them */
+#define FORMAT  4 /* the newest: with landmarks, which earlier versions would take for all samples, or samples with copies */
 
 static bool all_finite(const double *x, size_t n)
 {
@@ -186,7 +187,7 @@ static void write_model(struct ntk_h5 *f, ntk_model *m, int with_factor)
     memcpy(&samples, &ntk_model_centers_x(m)->x, sizeof samples); /* only read, but HDF5's reader shares the call */
     if (ntk_h5_failed(f, "net", ntk_net_print(m->net, &net)))
         return;
-    ntk_h5_write_format(f, KIND, m->land ? FORMAT : weighed || m->units ? WEIGHED : PLAIN);
+    ntk_h5_write_format(f, KIND, m->land || m->x->symmetry || m->x->copied ? FORMAT : weighed || m->units ? WEIGHED : PLAIN);
     ntk_h5_write_text(f, "net", net);
     ntk_text_free(net);
     options(f, m, true);
@@ -196,6 +197,18 @@ static void write_model(struct ntk_h5 *f, ntk_model *m, int with_factor)
 
         ntk_h5_shape(f, "shape", &shape, true);
         ntk_h5_int(f, "x_dtype", &dtype, true);
+    }
+    if (m->x->copied) {
+        int copied = 1;
+
+        ntk_h5_int(f, "copied", &copied, true);
+    }
+    if (m->x->symmetry) {
+        ntk_shape image = m->x->symmetry->image;
+        int kinds = (int)m->x->symmetry->kinds;
+
+        ntk_h5_shape(f, "image", &image, true);
+        ntk_h5_int(f, "symmetry", &kinds, true);
     }
     ntk_h5_matrix(f, "x", real, n, features, samples, true);
     if (m->land)
@@ -305,6 +318,23 @@ static void read_samples(struct ntk_h5 *f, ntk_model *m)
         ntk_h5_failed(f, "x", ntk_data_check_finite(m->x));
     need_finite(f, "y", m->y, numbers);
     need_finite(f, "alpha", m->alpha, numbers);
+}
+
+/* What samples stand for, and whether some are copies of others. */
+static void read_symmetry(struct ntk_h5 *f, ntk_model *m)
+{
+    ntk_shape image = {0};
+    int kinds = 0;
+
+    if (f->what)
+        return;
+    m->owned_x->copied = H5Aexists(f->id, "copied") > 0;
+    if (H5Aexists(f->id, "symmetry") <= 0)
+        return;
+    ntk_h5_shape(f, "image", &image, false);
+    ntk_h5_int(f, "symmetry", &kinds, false);
+    if (!f->what && !ntk_h5_failed(f, "image", ntk_data_set_image(m->owned_x, image)))
+        ntk_h5_failed(f, "symmetry", ntk_data_set_symmetry(m->owned_x, (unsigned)kinds));
 }
 
 /* Weights or noise, [n], >= 0. */
@@ -429,6 +459,7 @@ static ntk_status read_model(struct ntk_h5 *f, ntk_model *m)
     ntk_h5_read_format(f, KIND, FORMAT);
     options(f, m, false);
     read_samples(f, m);
+    read_symmetry(f, m);
     if (!f->what)
         ntk_scaler_io(f, m->x->shape, &m->scaler, false);
     ntk_schema_read(f, &m->schema);

@@ -101,18 +101,27 @@ ntk_status ntk_model_panel(const ntk_model *m, const struct ntk_test *test, int6
     return status;
 }
 
+void ntk_model_of_means(const ntk_model *m, int64_t n, double *var)
+{
+    const int copies = ntk_model_copies(m);
+
+    for (int64_t i = 0; var && copies > 1 && i < n; i++)
+        var[i] /= copies;
+}
+
 ntk_status ntk_model_prior(const ntk_model *m, const ntk_data *x, double *variance)
 {
     double *out[2] = {variance, NULL};
-    ntk_status status;
+    ntk_data *test; /* which stand for what training samples do */
+    ntk_status status = NTK_OK;
 
-    if (!m->both)
-        return ntk_kernel_diagonal(m->mean, x, out);
-    out[1] = ntk_alloc(m->ctx, (size_t)x->n, sizeof *out[1]);
-    if (!out[1])
-        return NTK_ENOMEM;
-    status = ntk_kernel_diagonal(m->both, x, out);
+    NTK_TRY(ntk_data_with(x, m->x->symmetry, &test));
+    if (m->both && !(out[1] = ntk_alloc(m->ctx, (size_t)x->n, sizeof *out[1])))
+        status = NTK_ENOMEM;
+    if (status == NTK_OK)
+        status = ntk_kernel_diagonal(m->both ? m->both : m->mean, test, out);
     free(out[1]);
+    ntk_data_free(test);
     return status;
 }
 
@@ -250,6 +259,8 @@ ntk_status ntk_model_predict(const ntk_model *m, const ntk_data *x, double *mean
         work = ntk_alloc(m->ctx, panel, sizeof *work);
     if (k && (!ensemble || nngp) && (!wide || work))
         status = predict_panels(m, &test, mean, var, k, nngp, work);
+    if (status == NTK_OK)
+        ntk_model_of_means(m, x->n, var);
     free(k);
     free(nngp);
     free(work);
@@ -266,6 +277,7 @@ ntk_status ntk_model_prior_covariance(const ntk_model *m, const struct ntk_test 
     const unsigned want = m->opts.posterior == NTK_POSTERIOR_NTKGP ? NTK_NTK : NTK_NNGP;
     void *out[] = {cov};
     ntk_kernel *prior;
+    ntk_data *x;
     ntk_status status;
 
     if (test->given) {
@@ -273,7 +285,11 @@ ntk_status ntk_model_prior_covariance(const ntk_model *m, const struct ntk_test 
         return NTK_OK;
     }
     NTK_TRY(ntk_kernel_new(m->ctx, &net, 1, want, m->opts.dtype, test->x->shape, &prior));
-    status = ntk_kernel_compute(prior, test->x, NULL, out);
+    status = ntk_data_with(test->x, m->x->symmetry, &x);
+    if (status == NTK_OK) {
+        status = ntk_kernel_compute(prior, x, NULL, out);
+        ntk_data_free(x);
+    }
     ntk_kernel_free(prior);
     if (status == NTK_OK && m->opts.dtype == NTK_F32)
         ntk_model_widen(cov, (size_t)test->m * (size_t)test->m);
@@ -363,6 +379,7 @@ ntk_status ntk_model_covariance(const ntk_model *m, const ntk_data *x, double *m
     }
     if (status == NTK_OK) {
         ntk_symmetrise(x->n, cov, (double)INFINITY);
+        ntk_model_of_means(m, x->n * x->n, cov);
         status = ntk_check_finite(m->ctx, "the predictions", mean, x->n, m->outputs);
     }
     if (status == NTK_OK)

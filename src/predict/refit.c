@@ -65,7 +65,11 @@ static bool weighs_alike(const ntk_model *m, const ntk_fit_opts *o)
 
 ntk_status ntk_model_refit(ntk_model *m, const double *y, int64_t outputs, const ntk_fit_opts *opts)
 {
-    const struct ntk_task task = {m->net, m->x, m->n_all, y ? outputs : m->outputs, m->solution->held};
+    const struct ntk_task task = {.net = m->net,
+                                  .x = m->x,
+                                  .n = m->n_all,
+                                  .outputs = y ? outputs : m->outputs,
+                                  .freed = m->solution->held};
     ntk_fit_opts o;
     bool alike;
 

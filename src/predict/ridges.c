@@ -36,11 +36,6 @@ static double loo_error(const ntk_model *m, const double *alpha, const double *i
     return sum / (weights * (double)m->outputs);
 }
 
-static double likelihood(const ntk_model *m, double fit, double log_determinant)
-{
-    return -0.5 * fit - 0.5 * (double)m->outputs * (log_determinant + (double)m->n * log(2 * M_PI));
-}
-
 /* ---- by eigenvectors */
 
 struct spectrum {
@@ -97,7 +92,7 @@ static double likelihood_of(const struct spectrum *s, const double *weight)
             fit += s->p[j * n + k] * s->p[j * n + k] / weight[k];
         log_determinant += log(weight[k]);
     }
-    return likelihood(s->m, fit, log_determinant);
+    return ntk_model_likelihood(s->m, fit, log_determinant);
 }
 
 static ntk_status by_eigenvectors(const ntk_model *m, struct ntk_solver *solver, double unit, size_t count,
@@ -151,7 +146,7 @@ static ntk_status by_factor(const ntk_model *m, struct ntk_solver *solver, doubl
     for (size_t i = 0; i < columns; i++)
         fit += m->y[i] * alpha[i];
     *loo = loo_error(m, alpha, inverse);
-    *evidence = likelihood(m, fit, log_determinant);
+    *evidence = ntk_model_likelihood(m, fit, log_determinant);
     return NTK_OK;
 }
 
@@ -182,8 +177,10 @@ static ntk_status compare(const ntk_model *m, struct ntk_solver *solver, bool ab
 {
     double unit = 1;
 
+    if (loo)
+        NTK_TRY(ntk_model_check_left_out(m, "a ridge by leave-one-out"));
     if (!absolute)
-        NTK_TRY(ntk_solver_mean_diagonal(solver, &unit));
+        NTK_TRY(ntk_model_mean_diagonal(m, solver, &unit));
     return solver->class->eigen && !m->weights && !m->noise
                ? by_eigenvectors(m, solver, unit, count, diag_reg, loo, evidence)
                : by_factors(m, solver, unit, count, diag_reg, loo, evidence);

@@ -104,7 +104,7 @@ ntk_status ntk_models_fit(ntk_ctx *ctx, const ntk_net *const *nets, size_t n_net
                           const ntk_data *x, const double *y, int64_t outputs,
                           const ntk_fit_opts *opts, ntk_model **models)
 {
-    const struct ntk_task task = {n_nets > 0 ? nets[0] : NULL, x, x->n, outputs, 0};
+    const struct ntk_task task = {.net = n_nets > 0 ? nets[0] : NULL, .x = x, .n = x->n, .outputs = outputs};
     ntk_fit_opts o;
     ntk_model **fitted;
     ntk_status status = NTK_OK;

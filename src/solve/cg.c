@@ -66,6 +66,39 @@ static size_t work_bytes(int64_t n, int64_t rank)
 
 static size_t peak(int64_t n) { return bytes(n) + work_bytes(n, usual_rank(n)); }
 
+#define TOLERANCE 1e-3
+#define DECADE    10 /* steps that make residuals ten times smaller, about */
+
+/* Bytes of half a matrix in the operator's type, or else in float32 or 16 bits, if there is room; else 0. */
+static double kept_of(const struct ntk_cost_task *t)
+{
+    const double need = (double)peak(t->n), half = (double)t->n * (double)t->n / 2;
+    const double each[] = {(double)t->dtype, NTK_ENTRIES_F32, NTK_ENTRIES_FIXED};
+
+    for (size_t k = 0; k < sizeof each / sizeof *each; k++)
+        if (need + half * each[k] <= (double)t->room)
+            return half * each[k];
+    return 0;
+}
+
+/* A step is a product with all right-hand sides and two passes over F. F's rows are read before, a few more than there are
+ * pivots, and F F' and F' F made of them. */
+static void cost(const struct ntk_cost_task *t, struct ntk_cost *c)
+{
+    const double n = (double)t->n, rank = (double)(t->rank ? ntk_least(t->rank, t->n) : usual_rank(t->n));
+    const double kept = kept_of(t), tolerance = t->tolerance > 0 ? t->tolerance : TOLERANCE;
+    const double steps = ceil(-DECADE * log10(tolerance));
+    const double groups = (double)((t->outputs + NTK_PCG_COLUMNS - 1) / NTK_PCG_COLUMNS);
+
+    *c = (struct ntk_cost){.f32 = 4 * n * rank * rank,
+                           .f64 = rank * rank * rank / 3,
+                           .moved = groups * steps * (kept + 2 * 4 * n * rank),
+                           .passes = kept > 0 ? 1 : groups * (steps + 1) + 4 * rank / n,
+                           .kept = kept,
+                           .steps = (int64_t)steps,
+                           .assumed = "10 steps for each decade of the tolerance"};
+}
+
 static void forget(struct cg *g)
 {
     ntk_pivoted_free(&g->f);
@@ -412,7 +445,8 @@ const struct ntk_solver_class ntk_solver_class_cg = {
     .peak = peak,
     .checkpoints = true,
     .estimates = true,
-    .tolerance = 1e-3,
+    .cost = cost,
+    .tolerance = TOLERANCE,
     .open = open,
     .factor = factor,
     .solve = solve,

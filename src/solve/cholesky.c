@@ -20,6 +20,14 @@ static struct ntk_rfp *factor_of(struct ntk_solver *s) { return &((struct choles
 
 static size_t bytes(int64_t n) { return ntk_rfp_size(n) * sizeof(double); }
 
+/* A solution passes over the factor twice. */
+static void cost(const struct ntk_cost_task *t, struct ntk_cost *c)
+{
+    const double n = (double)t->n;
+
+    *c = (struct ntk_cost){.f64 = n * n * n / 3, .streamed = 2 * 4 * n * n, .passes = 1};
+}
+
 static ntk_status open(ntk_ctx *ctx, struct ntk_operator *k, size_t beside, struct ntk_solver **s)
 {
     const int64_t n = k->n;
@@ -148,6 +156,7 @@ const struct ntk_solver_class ntk_solver_class_cholesky = {
     .name = "cholesky",
     .bytes = bytes,
     .peak = bytes,
+    .cost = cost,
     .open = open,
     .put = put,
     .read_diagonal = read_diagonal,

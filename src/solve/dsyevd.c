@@ -2,13 +2,11 @@
  *
  * dsyevd.c - see dsyevd.h.
  */
-#include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "base/clock.h"
-#include "solve/dsyevd.h"
 #include "base/lapack.h"
+#include "solve/cost.h"
+#include "solve/dsyevd.h"
 
 static ntk_status decompose(ntk_ctx *ctx, int n, double *a, int ld, double *values)
 {
@@ -38,41 +36,30 @@ static ntk_status decompose(ntk_ctx *ctx, int n, double *a, int ld, double *valu
                : ntk_fail(ctx, NTK_ENUMERIC, "the eigen-decomposition did not converge (%d)", info);
 }
 
-#define PART  256 /* order of the decomposition that is timed */
-#define TRIES 5   /* the least time is that of a machine with nothing else to do, and threads that are awake */
+#define LEAST 1500 /* order from which it may take seconds */
+#define WORTH 2    /* of them, to say it */
 
-/* It is the one call that cannot be cut. A small one runs at a lower rate, and how busy the machine will be is not known:
- * its time, scaled, says the order of magnitude. */
-static ntk_status say_how_long(ntk_ctx *ctx, int64_t n, const double *a)
+/* It is the one call that cannot be cut. What measuring takes is less than what the decomposition then does. */
+static ntk_status say_how_long(ntk_ctx *ctx, int64_t n)
 {
-    const double ratio = (double)n / PART, worth_saying = 2;
-    double *part, values[PART], least = (double)INFINITY, seconds;
-    ntk_status status = NTK_OK;
+    struct ntk_rates rates;
+    struct ntk_cost cost;
+    double seconds;
 
-    if (!ctx->log || n < 4 * PART)
+    if (!ctx->log || n < LEAST)
         return NTK_OK;
-    part = ntk_alloc(ctx, PART * PART, sizeof *part);
-    if (!part)
-        return NTK_ENOMEM;
-    for (int k = 0; k < TRIES && status == NTK_OK; k++) {
-        const double began = ntk_seconds();
-
-        for (int64_t i = 0; i < PART; i++)
-            memcpy(part + i * PART, a + i * n, PART * sizeof *part);
-        status = decompose(ctx, PART, part, PART, values);
-        least = fmin(least, ntk_seconds() - began);
-    }
-    free(part);
-    seconds = least * ratio * ratio * ratio;
-    if (status == NTK_OK && seconds > worth_saying)
+    NTK_TRY(ntk_rates_measure(ctx, 1, (size_t)n * (size_t)n * sizeof(double), &rates));
+    ntk_eigen_cost(n, &cost);
+    seconds = ntk_cost_seconds(&cost, &rates);
+    if (seconds > WORTH)
         ntk_log(ctx, 0,
                 "the eigen-decomposition of order %lld takes about %.0f s, longer on a busy machine, and is not interrupted",
                 (long long)n, seconds);
-    return status;
+    return NTK_OK;
 }
 
 ntk_status ntk_eigen(ntk_ctx *ctx, int64_t n, double *a, double *values)
 {
-    NTK_TRY(say_how_long(ctx, n, a));
+    NTK_TRY(say_how_long(ctx, n));
     return decompose(ctx, (int)n, a, (int)n, values);
 }

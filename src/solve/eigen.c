@@ -25,6 +25,12 @@ static size_t bytes(int64_t n) { return ntk_bytes(((double)n + 2) * (double)n * 
 /* dsyevd has two more matrices of its own. */
 static size_t peak(int64_t n) { return ntk_bytes((3 * (double)n + 2) * (double)n * sizeof(double)); }
 
+static void cost(const struct ntk_cost_task *t, struct ntk_cost *c)
+{
+    ntk_eigen_cost(t->n, c);
+    c->passes = 1;
+}
+
 static void close(struct ntk_solver *s)
 {
     free(own(s)->e.vectors);
@@ -190,6 +196,7 @@ const struct ntk_solver_class ntk_solver_class_eigen = {
     .name = "eigen",
     .bytes = bytes,
     .peak = peak,
+    .cost = cost,
     .open = open,
     .put = put,
     .read_diagonal = read_diagonal,

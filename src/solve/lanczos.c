@@ -34,6 +34,19 @@ static size_t peak(int64_t n)
     return ntk_basis_bytes(n, most_steps(n)) + 4 * bytes(n);
 }
 
+#define STEPS_USUAL 100 /* of a right-hand side, where the condition is not known */
+
+/* A product each, for which the operator's entries are read again; two passes over the basis, each twice. */
+static void cost(const struct ntk_cost_task *t, struct ntk_cost *c)
+{
+    const double n = (double)t->n, steps = fmin(STEPS_USUAL, n);
+
+    *c = (struct ntk_cost){.streamed = (double)t->outputs * 16 * n * steps * steps,
+                           .passes = (double)t->outputs * (steps + 1),
+                           .steps = (int64_t)steps,
+                           .assumed = "100 steps a right-hand side, none kept of the kernel"};
+}
+
 static void close(struct ntk_solver *s)
 {
     free(own(s)->product);
@@ -231,6 +244,7 @@ const struct ntk_solver_class ntk_solver_class_lanczos = {
     .name = "lanczos",
     .bytes = bytes,
     .peak = peak,
+    .cost = cost,
     .tolerance = NTK_TOLERANCE,
     .open = open,
     .factor = factor,

@@ -40,6 +40,25 @@ static size_t peak(int64_t n)
     return bytes(n) + ntk_bytes(NTK_PCG_COLUMNS * each * (double)n) + ntk_strips_work(n, NTK_PCG_COLUMNS);
 }
 
+#define REFINED 5 /* steps, usually: 3 to 10 */
+#define LOOKED  20 /* of Lanczos, for the largest eigenvalue */
+
+/* A step is a product with K, of what is kept or by the operator, and a solution, two passes over the factor. */
+static void cost(const struct ntk_cost_task *t, struct ntk_cost *c)
+{
+    const double n = (double)t->n, l = 2 * n * n, k = n * n / 2 * (double)t->dtype;
+    const double products = REFINED * (double)((t->outputs + NTK_PCG_COLUMNS - 1) / NTK_PCG_COLUMNS);
+    const bool is_kept = (double)peak(t->n) + k <= (double)t->room;
+
+    *c = (struct ntk_cost){.f32 = n * n * n / 3,
+                           .moved = products * (2 * l + (is_kept ? k : 0)),
+                           .streamed = LOOKED * l,
+                           .passes = is_kept ? 1 : 1 + products,
+                           .kept = is_kept ? k : 0,
+                           .steps = REFINED,
+                           .assumed = "5 steps of refinement"};
+}
+
 static void close(struct ntk_solver *s)
 {
     ntk_ctx_release(s->ctx, own(s)->held);
@@ -305,6 +324,7 @@ const struct ntk_solver_class ntk_solver_class_mixed = {
     .name = "mixed",
     .bytes = bytes,
     .peak = peak,
+    .cost = cost,
     .open = open,
     .put = put,
     .read_diagonal = read_diagonal,

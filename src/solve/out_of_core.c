@@ -61,6 +61,19 @@ static size_t bytes(int64_t n) { return ntk_factor_bytes(n, side_of(n)); }
 /* The narrowest panel: a column of tiles, the tile on the diagonal of the column before, and one for each thread. */
 static size_t peak(int64_t n) { return bytes(n) + bytes_of(n, across_of(n) + 1 + THREADS); }
 
+/* Columns of a panel are what memory holds; solutions pass over the factor twice. */
+static void cost(const struct ntk_cost_task *t, struct ntk_cost *c)
+{
+    const double n = (double)t->n, file = 4 * n * n;
+    const double fit = ((double)t->room - (double)bytes(t->n)) / (sizeof(double) * n);
+    const double columns = fmin(fmax(fit, (double)side_of(t->n)), n);
+
+    *c = (struct ntk_cost){.f64 = n * n * n / 3,
+                           .passes = 1,
+                           .files = file,
+                           .written = file * (1 + n / (3 * columns) + 2)};
+}
+
 static ntk_status open(ntk_ctx *ctx, struct ntk_operator *k, size_t beside, struct ntk_solver **s)
 {
     struct out_of_core *o = ntk_alloc_zero(ctx, 1, sizeof *o);
@@ -671,6 +684,7 @@ const struct ntk_solver_class ntk_solver_class_out_of_core = {
     .name = "out-of-core",
     .bytes = bytes,
     .peak = peak,
+    .cost = cost,
     .open = open,
     .reads = true,
     .factor = factor,

@@ -175,6 +175,7 @@ static ntk_status find(const struct search *s, char *hint, size_t size)
     NTK_TRY(fill(s));
     for (int64_t i = 0; i < k->n; i++)
         mean += *ntk_rfp_at(k, i, i) / (double)k->n;
+    mean = s->given->unit > 0 ? s->given->unit : mean;
     NTK_TRY(extremes(ctx, k, &least, &largest));
     number = ntk_ridge_for(k->n, s->k->precision, least, largest, mean, s->given->absolute);
     if (number > 0 && number <= s->given->given)

@@ -13,6 +13,7 @@ struct ntk_ridge {
     bool absolute;
     const char *spelling; /* what precedes the number where it is given: "diag_reg = " */
     const double *weights, *noise; /* [n] of samples; NULL: 1 and 0 */
+    double unit;          /* what relative numbers are times; 0: the mean of the matrix's diagonal */
 };
 
 /* R of samples 0 to n - 1, where the number, times the diagonal's mean if it is relative, is `ridge`. */

@@ -14,6 +14,7 @@
 #define NTK_SOLVER_H
 
 #include "solve/checkpoint.h"
+#include "solve/cost.h"
 #include "store/operator.h"
 #include "store/strips.h"
 
@@ -21,7 +22,7 @@ struct ntk_solver;
 struct ntk_solver_part;
 struct ntk_eigen;
 
-/* There must be name, bytes, peak, open, factor, solve, extremes and close. Any other face may be NULL: who asks for it
+/* There must be name, bytes, peak, cost, open, factor, solve, extremes and close. Any other face may be NULL: who asks for it
  * gets an error that says which solvers have it. Vectors are columns: x is [m][n], for any m.
  *
  * Work begins with ntk_progress and goes on with ntk_poll, both of which may cancel it. Whatever a face returns, the next
@@ -34,6 +35,8 @@ struct ntk_solver_class {
                                  * same: it factors in place, and models of several nets are fitted together */
     bool estimates;   /* log_determinant is one, as dear as solutions, of which last has the standard error */
     bool checkpoints; /* it keeps solutions on the way: ntk_solver.checkpoint */
+    /* What a fit takes: a formula, and what it assumes of iterations. Plans and the choice of a solver ask it. */
+    void (*cost)(const struct ntk_cost_task *task, struct ntk_cost *cost);
     double tolerance; /* of residuals, that fits have who ask for none: ntk_solver.tolerance. 0: it has its own */
     /* Its own struct, with room for the matrix, of k; ntk_solver_new fills in the first member. beside: as there. */
     ntk_status (*open)(ntk_ctx *ctx, struct ntk_operator *k, size_t beside, struct ntk_solver **s);

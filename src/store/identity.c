@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "data/data.h"
+#include "data/symmetry.h"
 #include "simd/simd.h"
 #include "store/store.h"
 
@@ -15,7 +15,7 @@ static void add_samples(struct ntk_text *t, const char *what, const ntk_data *x)
 {
     const size_t n = (size_t)x->n * (size_t)ntk_features_of(x->shape);
     uint64_t a = 0x9e3779b97f4a7c15u, b = 0xd1b54a32d192ed03u;
-    char shape[64];
+    char shape[64], image[64], copies[NTK_SYMMETRY_TEXT];
 
     for (size_t i = 0; i < n; i++) {
         const double value = ntk_data_get(x, i) + 0.0; /* -0 is 0 */
@@ -24,6 +24,12 @@ static void add_samples(struct ntk_text *t, const char *what, const ntk_data *x)
         memcpy(&word, &value, sizeof word);
         a = ntk_mix64(a ^ word) + 0x9e3779b97f4a7c15u;
         b = ntk_mix64(b + word) ^ 0xd1b54a32d192ed03u;
+    }
+    if (x->symmetry && strcmp(what, "test") != 0) {
+        ntk_text_add(t, "%s: %lld samples of %s, each with its copies as an image of %s (%s), hash %016llx%016llx\n", what,
+                     (long long)x->n, ntk_shape_text(x->shape, shape), ntk_shape_text(x->symmetry->image, image),
+                     ntk_symmetry_text(x->symmetry->kinds, copies), (unsigned long long)a, (unsigned long long)b);
+        return;
     }
     ntk_text_add(t, "%s: %lld samples of %s, hash %016llx%016llx\n", what, (long long)x->n,
                  ntk_shape_text(x->shape, shape), (unsigned long long)a, (unsigned long long)b);

@@ -27,6 +27,12 @@ for kind in landmarks landmarks_factor; do
     "$ntk" fit --net 'serial(Dense(8, b_std=0.1), Relu(), Dense(1))' --train samples.csv --diag-reg 1e-3 --solver landmarks \
         --standardize feature --quiet $([ $kind = landmarks ] || echo --factor --get nngp) --out "$kind-$models.h5"
 done
+# From format 4 on: samples that stand for their mirror images.
+for kind in symmetric symmetric_factor; do
+    [ "$models" -ge 4 ] || break
+    "$ntk" fit --net 'serial(Dense(8, b_std=0.1), Relu(), Dense(1))' --train samples.csv --diag-reg 1e-3 --standardize none \
+        --input-shape 2,1 --augment flip --quiet $([ $kind = symmetric ] || echo --factor) --out "$kind-$models.h5"
+done
 "$ntk" init --net "$net" --input-shape 2 --seed 7 --multiplier 0.5 --quiet --out "parameters-$parameters.h5"
 "$ntk" train --net "$net" --train samples.csv --standardize none $run --checkpoint "checkpoint-$parameters.h5" --out rest.h5
 sed 's/,0$/,no/; s/,1$/,yes/' samples.csv >words.csv

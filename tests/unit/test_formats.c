@@ -164,6 +164,41 @@ static void check_outputs(const ntk_params *p, const double *want)
     ntk_data_free(x);
 }
 
+/* Of samples that stand for their mirror images: what a fit of the same samples gives. */
+static void models_with_copies(void **state)
+{
+    static const char *const files[] = {FORMATS "symmetric-4.h5", FORMATS "symmetric_factor-4.h5"};
+    double y[N * 2], mean[2 * N], variance[N], want[2 * N], deviation_squared[N];
+    ntk_data *x = samples();
+    ntk_fit_opts o;
+    ntk_model *model;
+    ntk_net *net;
+
+    (void)state;
+    ntk_fit_opts_init(&o);
+    o.diag_reg = 1e-3;
+    o.covariance = 1;
+    assert_ok(ctx, ntk_net_parse(ctx, "serial(Dense(8, b_std=0.1), Relu(), Dense(1))", &net));
+    assert_ok(ctx, ntk_data_targets(x, NTK_CENTERED, 2, y));
+    assert_ok(ctx, ntk_data_set_image(x, (ntk_shape){1, 1, 2, 1}));
+    assert_ok(ctx, ntk_data_set_symmetry(x, NTK_FLIP));
+    assert_ok(ctx, ntk_model_fit(ctx, net, x, y, 2, &o, &model));
+    assert_ok(ctx, ntk_model_predict(model, x, want, deviation_squared));
+    ntk_model_free(model);
+    for (size_t k = 0; k < sizeof files / sizeof *files; k++) {
+        assert_ok(ctx, ntk_model_load(ctx, files[k], &model));
+        assert_int_equal(ntk_data_symmetry(ntk_model_x(model), NULL), NTK_FLIP);
+        assert_ok(ctx, ntk_model_predict(model, x, mean, variance));
+        for (int i = 0; i < 2 * N; i++)
+            assert_near(mean[i], want[i], 1e-9, 1);
+        for (int i = 0; i < N; i++)
+            assert_near(variance[i], deviation_squared[i], 1e-9, 1);
+        ntk_model_free(model);
+    }
+    ntk_data_free(x);
+    ntk_net_free(net);
+}
+
 static void parameters_of_every_format(void **state)
 {
     static const double want[2 * N] = {
@@ -764,6 +799,7 @@ int main(void)
         cmocka_unit_test(models_of_every_format),
         cmocka_unit_test(landmarks_of_every_format),
         cmocka_unit_test(damaged_landmarks),
+        cmocka_unit_test(models_with_copies),
         cmocka_unit_test(parameters_of_every_format),
         cmocka_unit_test(trained_parameters_keep_their_encoding),
         cmocka_unit_test(unscaled_is_not_unknown),

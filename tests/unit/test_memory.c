@@ -209,8 +209,11 @@ static struct command commands[] = {
     {"eval|--net|fc(depth=1)" TRAIN "|--time|2|--json", false, ""},
     {"eval|--net|fc(depth=1)" TRAIN "|--diag-reg|0.01|--solver|cg|--rank|2", false, ""},
     {"eval|--net|fc(depth=1)" TRAIN "|--diag-reg|0.01|--solver|mixed", false, ""},
+    {"features|--net|fc(depth=1,b_std=0)" TRAIN "|--count|20|--diag-reg|0.01|--out|phi.npy", false, ""},
     {"eval|--net|fc(depth=1)" TRAIN "|--diag-reg|0.01|--solver|out-of-core|--loo", false, ""},
     {"eval|--net|fc(depth=1)" TRAIN "|--diag-reg|0.01|--solver|out-of-core|--kernel|f.h5", false, "hdf5"},
+    {"plan|--net|fc(depth=1)" TRAIN, false, ""},
+    {"plan|--net|cntk(depth=2)|--train|20|--input-shape|4,4,1|--json", false, ""},
     {"eval|--net|fc(depth=1)|--train|digits/train|--test|digits/test|--train-limit|30|--test-limit|3|--diag-reg|auto|--loo|"
      "--solver|landmarks|--landmarks|3",
      false, ""},

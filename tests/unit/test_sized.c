@@ -105,6 +105,44 @@ static ntk_status model_spectrum(const struct fixture *f, void *spectrum)
     return ntk_model_spectrum(f->model, spectrum);
 }
 
+static ntk_status plan_new(const struct fixture *f, void *opts)
+{
+    ntk_plan_opts given;
+    ntk_plan *plan = NULL;
+    ntk_status status;
+
+    ntk_plan_opts_init(&given);
+    given.n = N; /* 0 is for those that come with samples */
+    given.rates = 0;
+    if (opts)
+        memcpy((char *)opts + sizeof given.size, (char *)&given + sizeof given.size, sizeof given - sizeof given.size);
+    else
+        opts = &given;
+    status = ntk_plan_new(f->ctx, f->net, (ntk_shape){0, 1, 1, 2}, NULL, opts, &plan);
+    ntk_plan_free(plan);
+    return status;
+}
+
+static ntk_status plan_result(const struct fixture *f, ntk_plan_info *info, ntk_plan_row *row)
+{
+    ntk_plan_opts opts;
+    ntk_plan *plan;
+    ntk_status status;
+
+    ntk_plan_opts_init(&opts);
+    opts.n = N;
+    opts.rates = 0;
+    status = ntk_plan_new(f->ctx, f->net, (ntk_shape){0, 1, 1, 2}, NULL, &opts, &plan);
+    if (status != NTK_OK)
+        return status;
+    status = info ? ntk_plan_about(plan, info) : ntk_plan_get(plan, 0, row);
+    ntk_plan_free(plan);
+    return status;
+}
+
+static ntk_status plan_about(const struct fixture *f, void *info) { return plan_result(f, info, NULL); }
+static ntk_status plan_get(const struct fixture *f, void *row) { return plan_result(f, NULL, row); }
+
 #define INIT(type)                                 \
     static void type##_of(void *to, size_t size) \
     {                                              \
@@ -115,6 +153,9 @@ INIT(ntk_fit_opts)
 INIT(ntk_flow_opts)
 INIT(ntk_train_opts)
 INIT(ntk_spectrum)
+INIT(ntk_plan_opts)
+INIT(ntk_plan_info)
+INIT(ntk_plan_row)
 
 /* first: bytes of the struct in version 0.1, which every later library takes. */
 static const struct use {
@@ -131,6 +172,9 @@ static const struct use {
     {"ntk_flow_opts", 104, sizeof(ntk_flow_opts), ntk_flow_opts_of, flow, false},
     {"ntk_train_opts", 56, sizeof(ntk_train_opts), ntk_train_opts_of, train_new, false},
     {"ntk_spectrum", 48, sizeof(ntk_spectrum), ntk_spectrum_of, model_spectrum, true},
+    {"ntk_plan_opts", 72, sizeof(ntk_plan_opts), ntk_plan_opts_of, plan_new, false},
+    {"ntk_plan_info", 120, sizeof(ntk_plan_info), ntk_plan_info_of, plan_about, true},
+    {"ntk_plan_row", 144, sizeof(ntk_plan_row), ntk_plan_row_of, plan_get, true},
 };
 #define USES (sizeof uses / sizeof *uses)
 

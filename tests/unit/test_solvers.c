@@ -142,12 +142,12 @@ static void make_data(struct fixture *f)
     assert_ok(ctx, ntk_data_view(ctx, f->samples, NTK_F64, N, (ntk_shape){0, 1, 1, D}, &f->x));
 }
 
-static void make_kernel(struct fixture *f)
+/* Between samples f->x as they are by then. */
+static void make_kernel_of_data(struct fixture *f)
 {
     double *nngp = malloc(sizeof(double[N * N]));
     ntk_net *net;
 
-    make_data(f);
     f->n = N;
     f->dense = malloc(sizeof(double[N * N]));
     f->which = 1;
@@ -158,6 +158,20 @@ static void make_kernel(struct fixture *f)
     assert_ok(ctx, ntk_operator_of_kernel(f->kernel, f->x, &f->o));
     ntk_net_free(net);
     free(nngp);
+}
+
+static void make_kernel(struct fixture *f)
+{
+    make_data(f);
+    make_kernel_of_data(f);
+}
+
+static void make_summed(struct fixture *f)
+{
+    make_data(f);
+    assert_ok(ctx, ntk_data_set_image(f->x, (ntk_shape){1, 1, D, 1}));
+    assert_ok(ctx, ntk_data_set_symmetry(f->x, NTK_FLIP));
+    make_kernel_of_data(f);
 }
 
 static int rows_of_dense(int64_t i0, int64_t ni, void *k, void *user)
@@ -248,6 +262,7 @@ static const struct {
     const char *name;
     void (*make)(struct fixture *f);
 } operators[] = {{"kernel", make_kernel},
+                 {"summed", make_summed},
                  {"arrays", make_arrays},
                  {"rows", make_rows},
                  {"packed", make_packed},
