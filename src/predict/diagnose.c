@@ -190,12 +190,18 @@ ntk_status ntk_model_report(const ntk_model *m, ntk_fit_report *report)
 
     NTK_TRY(ntk_sized_check(m->ctx, &sized_report, report));
     NTK_TRY(ntk_model_solve(m));
-    s = m->solution->solver;
-    r.solver = s->class->name;
-    r.iterations = s->last.steps;
-    r.residual = s->last.residual;
-    r.estimates = s->class->estimates;
-    r.log_likelihood_error = 0.5 * (double)m->outputs * s->last.log_determinant_error;
+    if (m->land) {
+        r.solver = "landmarks";
+        r.iterations = m->land->steps;
+        r.residual = m->land->residual;
+    } else {
+        s = m->solution->solver;
+        r.solver = s->class->name;
+        r.iterations = s->last.steps;
+        r.residual = s->last.residual;
+        r.estimates = s->class->estimates;
+        r.log_likelihood_error = 0.5 * (double)m->outputs * s->last.log_determinant_error;
+    }
     ntk_sized_write(&sized_report, &r, report);
     return NTK_OK;
 }

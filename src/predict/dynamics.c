@@ -460,6 +460,7 @@ ntk_status ntk_model_dynamics(const ntk_model *m, const double *times, size_t n_
     ntk_status status;
 
     NTK_TRY(ntk_model_check_samples(m));
+    NTK_TRY(ntk_model_check_whole(m, "gradient flow"));
     NTK_TRY(ntk_model_check_times(m, times, n_times, false));
     NTK_TRY(ntk_check_given(m->ctx, "f0_train", f0_train, m->n * m->outputs));
     NTK_TRY(ntk_check_given(m->ctx, "f0_test", f0_test, (x ? x->n : 0) * m->outputs));

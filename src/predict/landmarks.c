@@ -32,6 +32,9 @@ ntk_status ntk_landmarks_check(ntk_ctx *ctx, const ntk_fit_opts *o, const struct
         return ntk_fail(ctx, NTK_EINVAL,
                         "covariances of the NTK's ensemble need the NNGP matrix of all samples, which landmarks do without: "
                         "'cholesky' and 'eigen' have them, and landmarks those of the posteriors NNGP and NTKGP");
+    if (o->triangle || o->checkpoint || o->scratch)
+        return ntk_fail(ctx, NTK_EINVAL, "%s is of another solver than 'landmarks'",
+                        o->triangle ? "triangle" : o->checkpoint ? "checkpoint" : "scratch");
     if (o->diag_reg == NTK_DIAG_REG_AUTO && o->noise)
         return ntk_fail(ctx, NTK_EINVAL, "landmarks choose a ridge for samples without noise: give diag_reg, or no noise");
     if (o->landmarks < 0 || o->landmarks > INT32_MAX)
@@ -69,6 +72,8 @@ static void forget_solution(struct ntk_landmarks *l)
     free(l->inner);
     free(l->g);
     l->inner = l->g = NULL;
+    l->steps = 0;
+    l->residual = 0;
 }
 
 static void forget_landmarks(ntk_model *m)
@@ -480,6 +485,8 @@ static ntk_status by_gradients(const ntk_model *m, struct ntk_rectangle *k)
         status = ntk_falkon_solve(&f, m->outputs, m->y, l->g);
     free(w);
     NTK_TRY(status);
+    l->steps = f.steps;
+    l->residual = f.residual;
     ntk_log(m->ctx, 0, "%lld steps of conjugate gradients, residual %.1e", (long long)f.steps, f.residual);
     if (k->bytes == 2)
         say_rounding(m, &f);

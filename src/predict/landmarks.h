@@ -24,6 +24,8 @@ struct ntk_landmarks {
     double *right;   /* [outputs][m]: T' W y of the same */
     double *inner;   /* factor of T' W T + ridge; NULL: not made */
     double *g;       /* [outputs][m] */
+    int64_t steps;   /* of conjugate gradients, and the residual; 0: there were none */
+    double residual;
 };
 
 /* Rows of the kernel of samples and landmarks that are worked on at once. */

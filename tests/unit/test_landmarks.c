@@ -619,6 +619,8 @@ static void refusals(void **state)
     assert_fails(ctx, NTK_ENOTSUP, "'cholesky' and 'eigen' have it", ntk_model_spectrum(model, &spectrum));
     assert_fails(ctx, NTK_ENOTSUP, "'cholesky' and 'eigen' have it", ntk_model_ridges(model, 1, &o.diag_reg, numbers, NULL));
     assert_fails(ctx, NTK_EINVAL, "finite_time", ntk_model_alpha_at(model, 1, numbers));
+    assert_fails(ctx, NTK_ENOTSUP, "gradient flow needs the whole",
+                 ntk_model_dynamics(model, (double[]){INFINITY}, 1, NULL, NULL, NULL, numbers, NULL, NULL));
     o.solver = "cholesky";
     o.landmarks = 0;
     assert_fails(ctx, NTK_EINVAL, "another function, of landmarks or of all samples, needs another model",
@@ -639,6 +641,9 @@ static void refusals(void **state)
     o = options(M);
     o.store = "k.h5";
     assert_fails(ctx, NTK_EINVAL, "a store has the kernel matrix", ntk_model_fit(ctx, net, train, y, C, &o, &model));
+    o = options(M);
+    o.triangle = "float32";
+    assert_fails(ctx, NTK_EINVAL, "triangle is of another solver", ntk_model_fit(ctx, net, train, y, C, &o, &model));
     o = options(M);
     o.diag_reg = NTK_DIAG_REG_AUTO;
     o.noise = noise;
