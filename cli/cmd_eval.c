@@ -282,7 +282,7 @@ static int options(struct work *w)
 {
     STEP(fit_options(w->a, w->s, &w->o));
     if (w->a->leave_one_out && w->o.solver && !ntk_solver_has_leave_one_out(w->o.solver))
-        return usage("--loo: the solver '%s' has none; cholesky and eigen have", w->o.solver);
+        return usage("--loo: the solver '%s' has none; cholesky, eigen, out-of-core and landmarks have", w->o.solver);
     if (w->a->checkpoint && w->a->n_nets > 1)
         return usage("--checkpoint is of one --net, got %zu", w->a->n_nets);
     w->o.diag_reg = w->ridges[0];

@@ -26,16 +26,20 @@ static const char *smaller(const ntk_fit_opts *o, const struct ntk_task *t, size
 #define TURNED 64   /* rows of each thread */
 #define SIDE   2048 /* of a tile at most */
 
-static void of_store(ntk_ctx *ctx, const ntk_fit_opts *o, const ntk_kernel *kernel, int64_t n, struct ntk_choice *c)
+static ntk_status of_store(ntk_ctx *ctx, const ntk_fit_opts *o, const ntk_kernel *kernel, int64_t n, struct ntk_choice *c)
 {
     const size_t matrices = ntk_kernel_outputs(kernel);
     size_t tile = ntk_store_bytes(kernel, o->dtype, n, n) / matrices, rows = (size_t)ntk_least(n, SIDE), read;
     ntk_kernel_store *store;
     ntk_store_info info;
     bool whole = false;
+    ntk_status status;
 
     ntk_store_info_init(&info);
-    if (ntk_store_is_there(o->store) && ntk_store_read(ctx, o->store, &store) == NTK_OK) { /* what is wrong, opening says */
+    status = ntk_store_is_there(o->store) ? ntk_store_read(ctx, o->store, &store) : NTK_EIO;
+    if (status == NTK_ENOMEM)
+        return status;
+    if (status == NTK_OK) { /* what is wrong, opening says */
         if (ntk_store_about(store, &info) == NTK_OK) {
             tile = (size_t)(info.tile_rows * info.tile_columns) * (size_t)info.dtype;
             rows = (size_t)info.tile_rows;
@@ -47,6 +51,7 @@ static void of_store(ntk_ctx *ctx, const ntk_fit_opts *o, const ntk_kernel *kern
     c->scratch = whole ? 0 : c->scratch + matrices * tile;
     c->scratch = c->scratch > read ? c->scratch : read;
     c->widened = o->dtype == NTK_F32 ? tile / NTK_F32 * NTK_F64 : 0;
+    return NTK_OK;
 }
 
 static ntk_status find_scratch(ntk_ctx *ctx, const ntk_fit_opts *o, const struct ntk_task *t, struct ntk_choice *c)
@@ -57,7 +62,7 @@ static ntk_status find_scratch(ntk_ctx *ctx, const ntk_fit_opts *o, const struct
     NTK_TRY(ntk_kernel_new(ctx, &t->net, 1, ntk_model_want(o), o->dtype, t->x->shape, &kernel));
     status = ntk_kernel_scratch(kernel, t->x, NULL, &c->scratch);
     if (status == NTK_OK && o->store)
-        of_store(ctx, o, kernel, t->n, c);
+        status = of_store(ctx, o, kernel, t->n, c);
     ntk_kernel_free(kernel);
     return status;
 }

@@ -12,7 +12,7 @@ get numbers.json "all(abs(s['passes'] * j['pairs_train'] * j['rates']['pair_seco
 get numbers.json "all(s['fits'] == (s['bytes'] <= j['memory_bytes']) for s in j['solvers'])"
 
 echo "of data: the solver that the fit takes, in each kind of memory"
-for memory in 100M 8M 6M; do
+for memory in 100M 9M 6M; do
     ntk plan --net 'fc(depth=3)' --train digits/train --test digits/test --diag-reg 1e-3 --memory $memory --threads 1 --quiet --json >data.json
     get data.json "j['n_train'], j['n_test'], j['outputs'], j['solver'], j['reason']"
     ntk eval --net 'fc(depth=3)' --train digits/train --test digits/test --diag-reg 1e-3 --memory $memory --threads 1 2>&1 | grep 'solver is'

@@ -17,7 +17,7 @@ try $regression --diag-reg 0.1,0.01 --absolute
 # Objects of JSON, without seconds and eigenvalues (which are good to 1e-3), of both ways to leave-one-out (a factorisation each, one eigen-decomposition) and at finite times.
 objects() {
     sed 's/}, {"net"/}\n{"net"/g; s/^\[//; s/\]$//' "$1" |
-        sed 's/"lambda_min".*"max_learning_rate": [^,]*, //; s/"seconds": {[^}]*}, //'
+        sed 's/"lambda_min".*"max_learning_rate": [^,]*, //; s/"solver": "[a-z]*", //; s/"seconds": {[^}]*}, //'
 }
 same() {
     awk -v tolerance="$1" '
