@@ -54,10 +54,10 @@ static double normal(uint64_t k)
     return sum * sqrt(3);
 }
 
+/* x is the caller's to free, whatever comes of it. */
 static ntk_status random_samples(ntk_ctx *ctx, ntk_shape shape, ntk_dtype dtype, void **x, ntk_data **data)
 {
     const int64_t features = ntk_features_of(shape), rows = rows_for(shape);
-    ntk_status status;
 
     NTK_TRY(ntk_ctx_check_memory(ctx, ntk_bytes((double)rows * (double)features * dtype), "samples to measure with"));
     *x = ntk_alloc(ctx, (size_t)(rows * features), dtype);
@@ -65,10 +65,7 @@ static ntk_status random_samples(ntk_ctx *ctx, ntk_shape shape, ntk_dtype dtype,
         return NTK_ENOMEM;
     for (int64_t k = 0; k < rows * features; k++)
         ntk_store(*x, dtype, (size_t)k, normal((uint64_t)k));
-    status = ntk_data_view(ctx, *x, dtype, rows, shape, data);
-    if (status != NTK_OK)
-        free(*x);
-    return status;
+    return ntk_data_view(ctx, *x, dtype, rows, shape, data);
 }
 
 /* ---- seconds of a pair */
