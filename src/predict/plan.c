@@ -59,7 +59,7 @@ static ntk_status random_samples(ntk_ctx *ctx, ntk_shape shape, ntk_dtype dtype,
 {
     const int64_t features = ntk_features_of(shape), rows = rows_for(shape);
 
-    NTK_TRY(ntk_ctx_check_memory(ctx, ntk_bytes((double)rows * (double)features * dtype), "samples to measure with"));
+    NTK_TRY(ntk_ctx_check_memory(ctx, ntk_bytes((double)rows * (double)features * (double)dtype), "samples to measure with"));
     *x = ntk_alloc(ctx, (size_t)(rows * features), dtype);
     if (!*x)
         return NTK_ENOMEM;

@@ -205,8 +205,10 @@ static void features_are_of_the_sample_alone(void **state)
     ntk_data *wide, *data, *part;
 
     (void)state;
-    for (int i = 0; i < N * C; i++)
-        x[i] = narrow[i] = (float)x[i];
+    for (int i = 0; i < N * C; i++) {
+        narrow[i] = (float)x[i];
+        x[i] = (double)narrow[i];
+    }
     memset(x + 17 * C, 0, C * sizeof *x);
     memset(narrow + 17 * C, 0, C * sizeof *narrow);
     wide = view(x, NTK_F64, N, C);

@@ -125,7 +125,7 @@ static void damaged_landmarks(void **state)
         int64_t rows;
         double value;
         const char *why;
-    } wrong[] = {{"whitening", N * (N + 1) / 2, NAN, "whitening"},
+    } wrong[] = {{"whitening", N * (N + 1) / 2, (double)NAN, "whitening"},
                  {"inner", N * (N + 1) / 2, -1, "not positive"},
                  {"inner", 3, 1, "inner"}};
 

@@ -360,7 +360,7 @@ static void another_ridge(void **state)
 static void chosen_ridge(void **state)
 {
     ntk_fit_opts o = options(M);
-    double grid[NTK_RIDGES], errors[NTK_RIDGES] = {0}, r[N], least = INFINITY, best = 0, mean;
+    double grid[NTK_RIDGES], errors[NTK_RIDGES] = {0}, r[N], least = (double)INFINITY, best = 0, mean;
     static long double a[N * C];
     bool skip[N];
     ntk_model *model;
@@ -620,7 +620,7 @@ static void refusals(void **state)
     assert_fails(ctx, NTK_ENOTSUP, "'cholesky' and 'eigen' have it", ntk_model_ridges(model, 1, &o.diag_reg, numbers, NULL));
     assert_fails(ctx, NTK_EINVAL, "finite_time", ntk_model_alpha_at(model, 1, numbers));
     assert_fails(ctx, NTK_ENOTSUP, "gradient flow needs the whole",
-                 ntk_model_dynamics(model, (double[]){INFINITY}, 1, NULL, NULL, NULL, numbers, NULL, NULL));
+                 ntk_model_dynamics(model, (double[]){(double)INFINITY}, 1, NULL, NULL, NULL, numbers, NULL, NULL));
     o.solver = "cholesky";
     o.landmarks = 0;
     assert_fails(ctx, NTK_EINVAL, "another function, of landmarks or of all samples, needs another model",

@@ -205,7 +205,7 @@ static void tiles_are_put_together(void **state)
     for (int i = 0; i < MANY; i++)
         for (int j = 0; j < MANY; j++) {
             assert_near(sum[i * MANY + j], ones[i * MANY + j] + mirrored[i * MANY + j], 1e-13, 1);
-            assert_near(narrow[i * MANY + j], sum[i * MANY + j], 1e-5, 1);
+            assert_near((double)narrow[i * MANY + j], sum[i * MANY + j], 1e-5, 1);
             assert_true(sum[i * MANY + j] == sum[j * MANY + i]);
         }
     ntk_data_free(a);
@@ -485,7 +485,7 @@ static void likelihood_is_of_means(void **state)
 /* Of the summed loss and of that which is a mean over all copies; means, and of the ensemble variances, from matrices. */
 static void dynamics_are_those_of_all_copies(void **state)
 {
-    const double times[] = {0.05, 0.7, INFINITY};
+    const double times[] = {0.05, 0.7, (double)INFINITY};
     enum { TIMES = 3, ALL = 2 * N, TESTS = 2 * M };
     struct both b = both_of(NTK_FLIP, true);
     double nngp[ALL * ALL], ntk[ALL * ALL], cross[TESTS * ALL], cross_nngp[TESTS * ALL], prior[TESTS * TESTS];
