@@ -525,6 +525,8 @@ ntk_status ntk_feature_map_takes(const ntk_feature_map *map, const ntk_data *x)
     const double least = map->least / MARGIN, largest = map->largest * MARGIN;
     char a[64], b[64];
 
+    if (x->symmetry)
+        return ntk_fail(map->ctx, NTK_ENOTSUP, "features are of samples as they are, and these stand for their copies, too");
     if (x->shape.spatial || x->shape.c != map->shape.c)
         return ntk_fail(map->ctx, NTK_ESHAPE, "samples have shape %s, the features are of %s numbers",
                         ntk_shape_text(x->shape, a), ntk_shape_text(map->shape, b));

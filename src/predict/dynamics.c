@@ -462,6 +462,8 @@ ntk_status ntk_model_dynamics(const ntk_model *m, const double *times, size_t n_
     NTK_TRY(ntk_model_check_samples(m));
     NTK_TRY(ntk_model_check_whole(m, "gradient flow"));
     NTK_TRY(ntk_model_check_times(m, times, n_times, false));
+    if (m->rows)
+        return ntk_fail(m->ctx, NTK_EINVAL, "gradient flow is of all samples, and some have weight 0: leave those out");
     NTK_TRY(ntk_check_given(m->ctx, "f0_train", f0_train, m->n * m->outputs));
     NTK_TRY(ntk_check_given(m->ctx, "f0_test", f0_test, (x ? x->n : 0) * m->outputs));
     if ((test || var) && !x)
@@ -470,7 +472,7 @@ ntk_status ntk_model_dynamics(const ntk_model *m, const double *times, size_t n_
         NTK_TRY(ntk_kernel_check_shape(m->mean, "x", x));
     if (var)
         NTK_TRY(check_variances(m, times, n_times));
-    if (var && !decomposed(m)) { /* at infinity they are the posterior's */
+    if (var && n_times > 0 && !decomposed(m)) { /* at infinity they are the posterior's */
         NTK_TRY(end_variances(m, n_times, x, var));
         var = NULL;
     }

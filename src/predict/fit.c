@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/ranks.h"
 #include "base/sized.h"
 #include "kernel/kernel.h"
 #include "predict/landmarks.h"
@@ -84,6 +85,7 @@ ntk_status ntk_model_opts(const ntk_model *m, ntk_fit_opts *opts)
     o.noise = m->noise;
     o.store = m->store;
     o.scratch = m->scratch;
+    o.checkpoint = m->checkpoint;
     ntk_sized_write(&sized, &o, opts);
     return NTK_OK;
 }
@@ -521,7 +523,7 @@ static ntk_status checkpoint_of(const ntk_model *m, char **path, char **about)
     const ntk_net *net = m->net;
 
     *path = *about = NULL;
-    if (!name || !net || !m->solution->solver->class->checkpoints)
+    if (!name || !net || !m->solution->solver->class->checkpoints || ntk_n_ranks(m->ctx) > 1) /* ranks would differ in their steps */
         return NTK_OK;
     *path = ntk_alloc(m->ctx, strlen(name) + strlen(end) + 1, 1);
     if (!*path)

@@ -82,6 +82,8 @@ ntk_status ntk_model_refit(ntk_model *m, const double *y, int64_t outputs, const
         NTK_TRY(ntk_fit_opts_read(m->ctx, opts, &task, true, &o));
         NTK_TRY(check_same(m, &o));
         NTK_TRY(ntk_fit_opts_check(m->ctx, &o, m->n_all));
+        if (o.diag_reg == NTK_DIAG_REG_AUTO)
+            NTK_TRY(ntk_model_check_left_out(m, "a ridge by leave-one-out"));
         alike = weighs_alike(m, &o);
         NTK_TRY(ntk_model_weigh(m, &o));
         start_again(m, &o, y || !alike);

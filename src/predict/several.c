@@ -112,6 +112,8 @@ ntk_status ntk_models_fit(ntk_ctx *ctx, const ntk_net *const *nets, size_t n_net
     size_t made = 0;
 
     NTK_TRY(ntk_fit_opts_read(ctx, opts, &task, true, &o));
+    if (o.checkpoint && n_nets > 1)
+        return ntk_fail(ctx, NTK_EINVAL, "a checkpoint is of one net, got %zu", n_nets);
     fitted = ntk_alloc(ctx, n_nets, sizeof *fitted);
     if (!fitted)
         return NTK_ENOMEM;

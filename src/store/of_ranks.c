@@ -162,6 +162,8 @@ static ntk_status go_through(struct of_ranks *o, size_t k, const struct product 
 
     if (!there)
         NTK_TRY(ntk_kernel_begin(o->kernel, o->x, NULL, o->held, "a part of the kernel matrix", &job));
+    if (!there)
+        o->kept = -1; /* until all of it is there */
     if (!there && c.progress)
         ntk_ctx_set_progress(ctx, tell, &c);
     for (int64_t t = ntk_rank(ctx); t < o->squares.tiles && status == NTK_OK; t += ntk_n_ranks(ctx), c.done++) {

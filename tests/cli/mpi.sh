@@ -5,8 +5,8 @@ command -v mpirun >/dev/null 2>&1 || { echo "mpirun is not installed" && exit 77
 ntk info | grep -q '^features.* mpi' || { echo "this build has no MPI" && exit 77; }
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_btl_vader_single_copy_mechanism=none
 mpi() { mpirun --oversubscribe --bind-to none "$@"; }
-# What ntk says of a failure; mpirun says more.
-said() { grep '^ntk' | grep -v 'flattened\|ranks of' | sort -u; }
+# What ntk says of a failure; mpirun says more, and interrupts the other ranks, which may say so.
+said() { grep '^ntk' | grep -v 'flattened\|ranks of\|: interrupted$' | sort -u; }
 net='serial(Dense(512,W_std=2**0.5),Relu(),Dense(1))'
 # Tiles are small where memory is.
 kernel="ntk kernel --net $net --x1 digits/train --train-limit 1200 --get both --memory 24M --threads 1"
