@@ -686,6 +686,37 @@ static ntk_status fit(ntk_dtype dtype, size_t memory, const char *solver, double
     return status;
 }
 
+#ifdef NTK_HDF5
+static void a_checkpoint_is_of_one_net(void **state)
+{
+    double x[N * D], y[N];
+    ntk_model *models[2], *model;
+    ntk_fit_opts o, given;
+    const ntk_net *nets[2];
+    ntk_data *data;
+    ntk_net *net;
+
+    (void)state;
+    fill_normal(N * D, 3, x);
+    fill_normal(N, 4, y);
+    assert_ok(ctx, ntk_data_view(ctx, x, NTK_F64, N, (ntk_shape){0, 1, 1, D}, &data));
+    assert_ok(ctx, ntk_net_parse(ctx, "fc(depth=2)", &net));
+    nets[0] = nets[1] = net;
+    ntk_fit_opts_init(&o);
+    o.diag_reg = 0.1;
+    o.solver = "cg";
+    o.checkpoint = "checkpoint.h5";
+    assert_fails(ctx, NTK_EINVAL, "a checkpoint is of one net, got 2", ntk_models_fit(ctx, nets, 2, data, y, 1, &o, models));
+    assert_ok(ctx, ntk_model_fit(ctx, net, data, y, 1, &o, &model));
+    ntk_fit_opts_init(&given);
+    assert_ok(ctx, ntk_model_opts(model, &given));
+    assert_string_equal(given.checkpoint, o.checkpoint);
+    ntk_model_free(model);
+    ntk_net_free(net);
+    ntk_data_free(data);
+}
+#endif
+
 static void solvers_are_chosen_by_memory(void **state)
 {
     ntk_model *model;
@@ -723,6 +754,7 @@ int main(void)
         cmocka_unit_test(a_determinant_is_estimated),
 #ifdef NTK_HDF5
         cmocka_unit_test(solutions_go_on_from_a_file),
+        cmocka_unit_test(a_checkpoint_is_of_one_net),
 #endif
         cmocka_unit_test(steps_are_saved),
         cmocka_unit_test(threads_change_nothing),

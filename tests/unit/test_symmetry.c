@@ -335,6 +335,22 @@ static void landmarks_fit_them(void **state)
     forget(&b);
 }
 
+static void features_refuse_them(void **state)
+{
+    struct both b = both_of(NTK_FLIP, true);
+    ntk_net *net = parse("fc(depth=1, b_std=0)");
+    float phi[M * 20];
+    ntk_feature_map *map;
+
+    (void)state;
+    assert_ok(ctx, ntk_feature_map_new(ctx, net, NTK_NTK, b.test, 20, 1, &map));
+    assert_ok(ctx, ntk_feature_map_apply(map, b.test, phi));
+    assert_fails(ctx, NTK_ENOTSUP, "stand for their copies", ntk_feature_map_apply(map, b.symmetric, phi));
+    ntk_feature_map_free(map);
+    ntk_net_free(net);
+    forget(&b);
+}
+
 /* Predictions at copies are equal, and variances are those of their mean: that of all entries of the copies' covariance. */
 static void variances_are_of_means_over_copies(void **state)
 {
@@ -884,6 +900,7 @@ int main(void)
         cmocka_unit_test(fits_are_those_of_all_copies),
         cmocka_unit_test(all_solvers_fit_them),
         cmocka_unit_test(landmarks_fit_them),
+        cmocka_unit_test(features_refuse_them),
         cmocka_unit_test(variances_are_of_means_over_copies),
         cmocka_unit_test(leave_one_out_leaves_copies_out),
         cmocka_unit_test(likelihood_is_of_means),
