@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * ridge.c - ridge regression on features: Phi' Phi and Phi' y added up in float64, rows in pieces of one size, so that sums
- * do not depend on batches; then a Cholesky factor for each ridge, which is cheaper than eigenvalues for 25 of them.
+ * ridge.c - ridge regression on features by normal equations (solve/normal.h), rows in pieces of one size, so that sums do not
+ * depend on batches; then a Cholesky factor for each ridge, which is cheaper than eigenvalues for 25 of them.
  */
 #include <cblas.h>
 #include <math.h>
@@ -9,21 +9,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/lapack.h"
 #include "data/data.h"
 #include "features/features.h"
+#include "solve/normal.h"
+#include "solve/ridge.h"
 
 #define PIECE   512 /* rows that are added at once */
-#define TILE    256 /* columns of a part of the matrix that one thread adds to */
 #define HELD_OF 10  /* one sample of every so many is held out, by a hash */
 
 /* Of the samples that are fitted to (part 0), or of those held out. */
 struct sums {
-    int64_t n, filled;  /* rows: added, and waiting */
-    double *phi, *y;    /* [PIECE][count], [PIECE][outputs] */
-    double *gram;       /* [count][count], the lower half in tiles: Phi' Phi */
-    double *cross;      /* [count][outputs]: Phi' y */
-    double squares;     /* of y */
+    int64_t n, filled;   /* rows: added, and waiting */
+    double *phi, *y;     /* [PIECE][count], [outputs][PIECE] */
+    struct ntk_normal e; /* of those that do not wait */
 };
 
 struct ntk_feature_ridge {
@@ -43,11 +41,13 @@ static ntk_status sums_new(struct ntk_feature_ridge *r, struct sums *s)
 
     s->phi = ntk_alloc(r->ctx, PIECE * count, sizeof *s->phi);
     s->y = ntk_alloc(r->ctx, PIECE * outputs, sizeof *s->y);
-    s->cross = ntk_alloc_zero(r->ctx, count * outputs, sizeof *s->cross);
-    s->gram = ntk_large_new(r->ctx, count * count, sizeof *s->gram);
-    if (!s->phi || !s->y || !s->cross || !s->gram)
+    s->e = (struct ntk_normal){.m = r->count,
+                               .outputs = r->outputs,
+                               .gram = ntk_large_new(r->ctx, count * count, sizeof *s->e.gram),
+                               .right = ntk_alloc_zero(r->ctx, count * outputs, sizeof *s->e.right)};
+    if (!s->phi || !s->y || !s->e.right || !s->e.gram)
         return NTK_ENOMEM;
-    memset(s->gram, 0, count * count * sizeof *s->gram);
+    memset(s->e.gram, 0, count * count * sizeof *s->e.gram);
     return NTK_OK;
 }
 
@@ -88,8 +88,8 @@ void ntk_feature_ridge_free(ntk_feature_ridge *r)
     for (int k = 0; k < r->parts; k++) {
         free(r->part[k].phi);
         free(r->part[k].y);
-        free(r->part[k].cross);
-        ntk_large_free(r->part[k].gram, (size_t)r->count * (size_t)r->count, sizeof(double));
+        free(r->part[k].e.right);
+        ntk_large_free(r->part[k].e.gram, (size_t)r->count * (size_t)r->count, sizeof(double));
     }
     ntk_ctx_release(r->ctx, r->held);
     free(r);
@@ -99,28 +99,22 @@ int64_t ntk_feature_ridge_n(const ntk_feature_ridge *r) { return r->n; }
 
 /* ---- adding */
 
-/* The rows that wait, to the sums. Each entry is a thread's alone, and its sum in one order. */
-static void flush(const struct ntk_feature_ridge *r, struct sums *s)
+/* The rows that wait, to the sums: all of them, whoever would cancel meanwhile, for others may be added later. */
+static ntk_status flush(const struct ntk_feature_ridge *r, struct sums *s)
 {
-    const int64_t m = r->count, tiles = (m + TILE - 1) / TILE, rows = s->filled;
+    ntk_progress_fn *const progress = r->ctx->progress;
     const struct ntk_blas before = ntk_blas_begin(1);
+    ntk_status status;
 
-#pragma omp parallel for num_threads(ntk_threads_for(r->ctx, tiles)) schedule(dynamic)
-    for (int64_t t = 0; t < tiles; t++) {
-        const int64_t row = tiles - 1 - t, i = row * TILE, ni = ntk_least(TILE, m - i); /* the longest first */
-
-        cblas_dgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)ni, (int)(i + ni), (int)rows, 1, s->phi + i, (int)m, s->phi,
-                    (int)m, 1, s->gram + i * m, (int)m);
-        cblas_dgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)ni, (int)r->outputs, (int)rows, 1, s->phi + i, (int)m, s->y,
-                    (int)r->outputs, 1, s->cross + i * r->outputs, (int)r->outputs);
-    }
+    r->ctx->progress = NULL;
+    status = ntk_normal_add(r->ctx, &s->e, s->filled, s->phi, s->y, PIECE);
+    r->ctx->progress = progress;
     ntk_blas_end(before);
-    for (int64_t k = 0; k < rows * r->outputs; k++)
-        s->squares += s->y[k] * s->y[k];
     s->filled = 0;
+    return status;
 }
 
-static void put_row(struct ntk_feature_ridge *r, const float *phi, const double *y)
+static ntk_status put_row(struct ntk_feature_ridge *r, const float *phi, const double *y)
 {
     const uint64_t n = (uint64_t)r->n;
     const bool held = r->parts == 2 && n % HELD_OF == ntk_mix64(n / HELD_OF + 1) % HELD_OF;
@@ -128,11 +122,11 @@ static void put_row(struct ntk_feature_ridge *r, const float *phi, const double 
 
     for (int64_t k = 0; k < r->count; k++)
         s->phi[s->filled * r->count + k] = (double)phi[k];
-    memcpy(s->y + s->filled * r->outputs, y, (size_t)r->outputs * sizeof *y);
+    for (int64_t k = 0; k < r->outputs; k++)
+        s->y[k * PIECE + s->filled] = y[k];
     s->n++;
     r->n++;
-    if (++s->filled == PIECE)
-        flush(r, s);
+    return ++s->filled == PIECE ? flush(r, s) : NTK_OK;
 }
 
 /* Features of PIECE samples at a time, in several threads. */
@@ -152,7 +146,7 @@ static ntk_status add(struct ntk_feature_ridge *r, const ntk_data *x, const doub
         }
         ntk_blas_end(before);
         for (int64_t i = 0; i < n; i++)
-            put_row(r, phi + i * r->count, y + (first + i) * r->outputs);
+            NTK_TRY(put_row(r, phi + i * r->count, y + (first + i) * r->outputs));
         NTK_TRY(ntk_progress(r->ctx, "rows", (double)(first + n), (double)x->n));
     }
     return NTK_OK;
@@ -179,82 +173,24 @@ ntk_status ntk_feature_ridge_add(ntk_feature_ridge *r, const ntk_data *x, const 
 
 /* ---- solving */
 
-/* Which samples a fit is to. */
-enum which { FITTED, ALL };
-
-static double mean_diagonal(const struct ntk_feature_ridge *r, enum which which)
+/* The mean of |Phi(x)|^2, of samples that are fitted to or of all. */
+static double mean_diagonal(const struct ntk_feature_ridge *r, int parts)
 {
     double sum = 0;
     int64_t n = 0;
 
-    for (int k = 0; k < (which == ALL ? r->parts : 1); k++) {
+    for (int k = 0; k < parts; k++) {
         n += r->part[k].n;
         for (int64_t i = 0; i < r->count; i++)
-            sum += r->part[k].gram[i * r->count + i];
+            sum += r->part[k].e.gram[i * (r->count + 1)];
     }
     return sum / (double)n;
-}
-
-/* Sums of both parts, or of the first. */
-static void set_up(const struct ntk_feature_ridge *r, enum which which, double ridge, double *gram, double *coef)
-{
-    const size_t m = (size_t)r->count, outputs = (size_t)r->outputs;
-
-    memcpy(gram, r->part[0].gram, m * m * sizeof *gram);
-    memcpy(coef, r->part[0].cross, m * outputs * sizeof *coef);
-    if (which == ALL && r->parts == 2) {
-        for (size_t k = 0; k < m * m; k++)
-            gram[k] += r->part[1].gram[k];
-        for (size_t k = 0; k < m * outputs; k++)
-            coef[k] += r->part[1].cross[k];
-    }
-    for (size_t i = 0; i < m; i++)
-        gram[i * m + i] += ridge;
-}
-
-/* coef = (Phi' Phi + ridge)^-1 Phi' y. gram: room for [count][count]. */
-static ntk_status solve(const struct ntk_feature_ridge *r, enum which which, double ridge, double *gram, double *coef)
-{
-    const int m = (int)r->count, outputs = (int)r->outputs;
-    struct ntk_blas before;
-    int info;
-
-    set_up(r, which, ridge, gram, coef);
-    NTK_TRY(ntk_poll(r->ctx));
-    before = ntk_blas_begin(r->ctx->threads);
-    dpotrf_("U", &m, gram, &m, &info, 1); /* the lower half of rows is the upper one of columns */
-    if (info == 0) {
-        cblas_dtrsm(CblasRowMajor, CblasLeft, CblasLower, CblasNoTrans, CblasNonUnit, m, outputs, 1, gram, m, coef, outputs);
-        cblas_dtrsm(CblasRowMajor, CblasLeft, CblasLower, CblasTrans, CblasNonUnit, m, outputs, 1, gram, m, coef, outputs);
-    }
-    ntk_blas_end(before);
-    if (info != 0)
-        return ntk_fail(r->ctx, NTK_ENUMERIC,
-                        "Phi' Phi of %lld samples, with %g on its diagonal, is not positive definite: %lld features need a "
-                        "ridge, such as 1e-6 times the mean of |Phi(x)|^2",
-                        (long long)r->n, ridge, (long long)r->count);
-    return ntk_check_finite(r->ctx, "coefficients of features", coef, r->count, r->outputs);
-}
-
-/* Mean squared error of coef on the samples held out, from their sums. */
-static double error_of(const struct ntk_feature_ridge *r, const double *coef, double *product)
-{
-    const struct sums *s = &r->part[1];
-    const int m = (int)r->count, outputs = (int)r->outputs;
-    const struct ntk_blas before = ntk_blas_begin(r->ctx->threads);
-    double sum = s->squares;
-
-    cblas_dsymm(CblasRowMajor, CblasLeft, CblasLower, m, outputs, 1, s->gram, m, coef, outputs, 0, product, outputs);
-    ntk_blas_end(before);
-    for (int64_t k = 0; k < r->count * r->outputs; k++)
-        sum += coef[k] * (product[k] - 2 * s->cross[k]);
-    return fmax(sum, 0) / (double)(s->n * r->outputs);
 }
 
 static ntk_status check_ready(ntk_feature_ridge *r, bool hold_out)
 {
     for (int k = 0; k < r->parts; k++)
-        flush(r, &r->part[k]);
+        NTK_TRY(flush(r, &r->part[k]));
     if (r->part[0].n == 0)
         return ntk_fail(r->ctx, NTK_EINVAL, "no samples were added");
     if (hold_out && r->parts == 1)
@@ -271,89 +207,99 @@ static ntk_status check_ridge(ntk_ctx *ctx, double diag_reg)
                                                : ntk_fail(ctx, NTK_EINVAL, "diag_reg must be finite and >= 0, got %g", diag_reg);
 }
 
-static double absolute_ridge(const ntk_feature_ridge *r, enum which which, double diag_reg, bool absolute)
-{
-    return absolute ? diag_reg : diag_reg * mean_diagonal(r, which);
-}
-
-/* Room for a factor, and two tables of coefficients. */
-static ntk_status room(const ntk_feature_ridge *r, double **gram, double **coef)
-{
-    const size_t m = (size_t)r->count, outputs = (size_t)r->outputs;
-
-    NTK_TRY(ntk_ctx_check_memory(r->ctx, ntk_bytes(8.0 * ((double)m * (double)m + 2.0 * (double)m * (double)outputs)),
-                                 "a factor of normal equations"));
-    *gram = ntk_large_new(r->ctx, m * m, sizeof **gram);
-    *coef = ntk_alloc(r->ctx, 2 * m * outputs, sizeof **coef);
-    return *gram && *coef ? NTK_OK : NTK_ENOMEM;
-}
-
-/* A ridge with which there is no factor has an infinite error. */
-static ntk_status hold_out(const ntk_feature_ridge *r, size_t n, const double *diag_reg, bool absolute, double *gram,
-                           double *coef, double *mse)
-{
-    for (size_t k = 0; k < n; k++) {
-        const double ridge = absolute_ridge(r, FITTED, diag_reg[k], absolute);
-        const ntk_status status = solve(r, FITTED, ridge, gram, coef);
-
-        if (status != NTK_OK && status != NTK_ENUMERIC)
-            return status;
-        mse[k] = status == NTK_OK ? error_of(r, coef, coef + r->count * r->outputs) : (double)INFINITY;
-        NTK_TRY(ntk_progress(r->ctx, "ridges", (double)(k + 1), (double)n));
-    }
-    return NTK_OK;
-}
-
 ntk_status ntk_feature_ridge_hold_out(ntk_feature_ridge *r, size_t n, const double *diag_reg, int absolute, double *mse)
 {
-    double *gram = NULL, *coef = NULL;
+    struct ntk_blas before;
+    double *ridges, mean;
     ntk_status status;
 
     for (size_t k = 0; k < n; k++)
         NTK_TRY(check_ridge(r->ctx, diag_reg[k]));
     NTK_TRY(check_ready(r, true));
-    status = room(r, &gram, &coef);
-    if (status == NTK_OK)
-        status = hold_out(r, n, diag_reg, absolute, gram, coef, mse);
-    ntk_large_free(gram, (size_t)r->count * (size_t)r->count, sizeof *gram);
-    free(coef);
+    NTK_TRY(ntk_ctx_check_memory(r->ctx, ntk_normal_bytes(r->count, r->outputs), "a factor of normal equations"));
+    ridges = ntk_alloc(r->ctx, n, sizeof *ridges);
+    if (!ridges)
+        return NTK_ENOMEM;
+    mean = absolute ? 1 : mean_diagonal(r, 1);
+    for (size_t k = 0; k < n; k++)
+        ridges[k] = diag_reg[k] * mean;
+    before = ntk_blas_begin(1);
+    status = ntk_normal_hold_out(r->ctx, &r->part[0].e, &r->part[1].e, n, ridges, mse);
+    ntk_blas_end(before);
+    for (size_t k = 0; k < n && status == NTK_OK; k++)
+        mse[k] = fmax(mse[k], 0) / (double)(r->part[1].n * r->outputs);
+    free(ridges);
     return status;
 }
 
 static ntk_status choose(ntk_feature_ridge *r, double *diag_reg)
 {
-    double grid[NTK_RIDGES], mse[NTK_RIDGES], best = HUGE_VAL;
+    double grid[NTK_RIDGES], mse[NTK_RIDGES];
+    size_t best;
 
     ntk_ridge_grid(grid);
     NTK_TRY(ntk_feature_ridge_hold_out(r, NTK_RIDGES, grid, 0, mse));
-    for (int k = 0; k < NTK_RIDGES; k++)
-        best = fmin(best, mse[k]);
-    for (int k = 0; k < NTK_RIDGES; k++)
-        if (mse[k] <= best * (1 + 1e-10))
-            *diag_reg = grid[k];
-    return isfinite(best) ? NTK_OK : ntk_fail(r->ctx, NTK_ENUMERIC, "no ridge makes the normal equations positive definite");
+    best = ntk_ridge_best(NTK_RIDGES, mse);
+    *diag_reg = grid[best];
+    return isfinite(mse[best]) ? NTK_OK
+                               : ntk_fail(r->ctx, NTK_ENUMERIC, "no ridge makes the normal equations positive definite");
+}
+
+/* e: sums of all samples, which become a factor and the solutions. */
+static ntk_status solve(const struct ntk_feature_ridge *r, double ridge, struct ntk_normal *e)
+{
+    const struct ntk_blas before = ntk_blas_begin(1);
+    int64_t minor = 0;
+    ntk_status status = ntk_normal_factor(r->ctx, e, ridge, e->gram, &minor);
+
+    if (status == NTK_OK && minor == 0)
+        status = ntk_normal_solve(r->ctx, e->m, e->gram, e->outputs, e->right);
+    ntk_blas_end(before);
+    if (status == NTK_OK && minor != 0)
+        return ntk_fail(r->ctx, NTK_ENUMERIC,
+                        "Phi' Phi of %lld samples, with %g on its diagonal, is not positive definite: %lld features need a "
+                        "ridge, such as 1e-6 times the mean of |Phi(x)|^2",
+                        (long long)r->n, ridge, (long long)r->count);
+    return status == NTK_OK ? ntk_check_finite(r->ctx, "coefficients of features", e->right, e->outputs, e->m) : status;
+}
+
+/* The sums of all samples, held out or not, to e. */
+static void gather(const struct ntk_feature_ridge *r, struct ntk_normal *e)
+{
+    const struct ntk_normal *first = &r->part[0].e;
+
+    memcpy(e->gram, first->gram, (size_t)(r->count * r->count) * sizeof *e->gram);
+    memcpy(e->right, first->right, (size_t)(r->outputs * r->count) * sizeof *e->right);
+    for (int k = 1; k < r->parts; k++)
+        ntk_normal_unite(e, &r->part[k].e);
 }
 
 ntk_status ntk_feature_ridge_solve(ntk_feature_ridge *r, double diag_reg, int absolute, double *coef, double *used)
 {
     const bool automatic = diag_reg == NTK_DIAG_REG_AUTO;
-    double *gram = NULL, *own = NULL;
+    const size_t square = (size_t)r->count * (size_t)r->count;
+    struct ntk_normal e = {.m = r->count, .outputs = r->outputs};
     ntk_status status;
 
     if (automatic)
         NTK_TRY(choose(r, &diag_reg));
     NTK_TRY(check_ridge(r->ctx, diag_reg));
     NTK_TRY(check_ready(r, false));
-    status = room(r, &gram, &own);
-    if (status == NTK_OK)
-        status = solve(r, ALL, absolute_ridge(r, ALL, diag_reg, absolute && !automatic), gram, own);
+    NTK_TRY(ntk_ctx_check_memory(r->ctx, ntk_normal_bytes(r->count, r->outputs), "a factor of normal equations"));
+    e.gram = ntk_large_new(r->ctx, square, sizeof *e.gram);
+    e.right = ntk_alloc(r->ctx, (size_t)(r->outputs * r->count), sizeof *e.right);
+    status = e.gram && e.right ? NTK_OK : NTK_ENOMEM;
     if (status == NTK_OK) {
-        memcpy(coef, own, (size_t)(r->count * r->outputs) * sizeof *coef);
-        if (used)
-            *used = diag_reg;
+        gather(r, &e);
+        status = solve(r, diag_reg * (absolute && !automatic ? 1 : mean_diagonal(r, r->parts)), &e);
     }
-    ntk_large_free(gram, (size_t)r->count * (size_t)r->count, sizeof *gram);
-    free(own);
+    for (int64_t i = 0; i < r->count && status == NTK_OK; i++)
+        for (int64_t c = 0; c < r->outputs; c++)
+            coef[i * r->outputs + c] = e.right[c * r->count + i];
+    if (status == NTK_OK && used)
+        *used = diag_reg;
+    ntk_large_free(e.gram, square, sizeof *e.gram);
+    free(e.right);
     return status;
 }
 

@@ -12,6 +12,7 @@
 #include "base/sums.h"
 #include "kernel/kernel.h"
 #include "solve/falkon.h"
+#include "solve/normal.h"
 #include "solve/tiled.h"
 
 #define TOLERANCE 1e-4 /* of conjugate gradients */
@@ -182,28 +183,11 @@ ntk_status ntk_landmarks_pass(const ntk_model *m, ntk_landmark_pass_fn *fn, void
 
 /* ---- whitened normal equations */
 
-/* Those of some of the samples. */
-struct equations {
-    double *normal, *right; /* as struct ntk_landmarks has them */
-    double squares;         /* sum of w_i y_i^2 */
-};
-
 struct adding {
     const ntk_model *m;
-    struct equations *fit, *held_out; /* held_out NULL: all samples are for fit */
+    struct ntk_normal *fit, *held_out; /* held_out NULL: all samples are for fit */
     double *part, *y;                 /* rows of one of the two, and their targets [outputs][rows], by the roots of weights */
 };
-
-static ntk_status add_to(const struct adding *a, struct equations *e, int64_t rows, const double *panel)
-{
-    const ntk_model *m = a->m;
-
-    for (int64_t c = 0; c < m->outputs; c++)
-        for (int64_t i = 0; i < rows; i++)
-            e->squares += a->y[c * ntk_landmark_rows(m->n) + i] * a->y[c * ntk_landmark_rows(m->n) + i];
-    NTK_TRY(ntk_tiled_gram(m->ctx, m->land->m, rows, panel, e->normal));
-    return ntk_tiled_add(m->ctx, m->land->m, rows, panel, m->outputs, a->y, ntk_landmark_rows(m->n), e->right);
-}
 
 /* Rows that are, or are not, held out move to the front of what is theirs: the panel, or part. */
 static int64_t gather(const struct adding *a, int64_t first, int64_t rows, double *panel, bool out)
@@ -232,27 +216,31 @@ static int64_t gather(const struct adding *a, int64_t first, int64_t rows, doubl
 static ntk_status add_panel(void *user, int64_t first, int64_t rows, double *panel)
 {
     const struct adding *a = user;
+    const ntk_model *m = a->m;
+    const int64_t ld = ntk_landmark_rows(m->n);
 
-    NTK_TRY(ntk_tiled_solve(a->m->ctx, false, a->m->land->m, a->m->land->c, rows, panel));
+    NTK_TRY(ntk_tiled_solve(m->ctx, false, m->land->m, m->land->c, rows, panel));
     if (a->held_out) {
         const int64_t out = gather(a, first, rows, panel, true);
 
         if (out > 0)
-            NTK_TRY(add_to(a, a->held_out, out, a->part));
+            NTK_TRY(ntk_normal_add(m->ctx, a->held_out, out, a->part, a->y, ld));
     }
-    return add_to(a, a->fit, gather(a, first, rows, panel, false), panel);
+    return ntk_normal_add(m->ctx, a->fit, gather(a, first, rows, panel, false), panel, a->y, ld);
 }
 
-static ntk_status equations_new(const ntk_model *m, struct equations *e)
+static ntk_status equations_new(const ntk_model *m, struct ntk_normal *e)
 {
     const size_t n = (size_t)m->land->m;
 
-    *e = (struct equations){.normal = ntk_alloc_zero(m->ctx, n * n, sizeof(double)),
-                            .right = ntk_alloc_zero(m->ctx, (size_t)m->outputs * n, sizeof(double))};
-    return e->normal && e->right ? NTK_OK : NTK_ENOMEM;
+    *e = (struct ntk_normal){.m = m->land->m,
+                             .outputs = m->outputs,
+                             .gram = ntk_alloc_zero(m->ctx, n * n, sizeof(double)),
+                             .right = ntk_alloc_zero(m->ctx, (size_t)m->outputs * n, sizeof(double))};
+    return e->gram && e->right ? NTK_OK : NTK_ENOMEM;
 }
 
-static ntk_status add_up(const ntk_model *m, struct equations *fit, struct equations *held_out)
+static ntk_status add_up(const ntk_model *m, struct ntk_normal *fit, struct ntk_normal *held_out)
 {
     const size_t rows = (size_t)ntk_landmark_rows(m->n);
     struct adding a = {.m = m, .fit = fit, .held_out = held_out};
@@ -272,24 +260,6 @@ static ntk_status add_up(const ntk_model *m, struct equations *fit, struct equat
     return status;
 }
 
-/* l, [m][m], becomes the factor of normal + ridge; *minor as ntk_tiled_factor. l may be normal. */
-static ntk_status factor(const ntk_model *m, const double *normal, double ridge, double *l, int64_t *minor)
-{
-    const int64_t n = m->land->m;
-
-    for (int64_t j = 0; j < n && l != normal; j++)
-        memcpy(l + j * n + j, normal + j * n + j, (size_t)(n - j) * sizeof *l);
-    for (int64_t j = 0; j < n; j++)
-        l[j * (n + 1)] += ridge;
-    return ntk_tiled_factor(m->ctx, n, l, minor);
-}
-
-static ntk_status solve_by(const ntk_model *m, const double *l, int64_t columns, double *x)
-{
-    NTK_TRY(ntk_tiled_solve(m->ctx, false, m->land->m, l, columns, x));
-    return ntk_tiled_solve(m->ctx, true, m->land->m, l, columns, x);
-}
-
 static ntk_status not_positive(const ntk_model *m, int64_t minor)
 {
     return ntk_fail(m->ctx, NTK_ENUMERIC,
@@ -302,6 +272,7 @@ static ntk_status not_positive(const ntk_model *m, int64_t minor)
 static ntk_status solve_equations(const ntk_model *m)
 {
     struct ntk_landmarks *l = m->land;
+    const struct ntk_normal e = {.m = l->m, .outputs = m->outputs, .gram = l->normal};
     const size_t n = (size_t)l->m, numbers = (size_t)m->outputs * n;
     int64_t minor;
 
@@ -310,106 +281,32 @@ static ntk_status solve_equations(const ntk_model *m)
         return NTK_ENOMEM;
     if (!m->opts.keep)
         l->normal = NULL;
-    NTK_TRY(factor(m, m->opts.keep ? l->normal : l->inner, ntk_landmarks_ridge(m), l->inner, &minor));
+    NTK_TRY(ntk_normal_factor(m->ctx, &e, ntk_landmarks_ridge(m), l->inner, &minor));
     if (minor != 0)
         return not_positive(m, minor);
     l->g = ntk_alloc(m->ctx, numbers, sizeof *l->g);
     if (!l->g)
         return NTK_ENOMEM;
     memcpy(l->g, l->right, numbers * sizeof *l->g);
-    return solve_by(m, l->inner, m->outputs, l->g);
+    return ntk_normal_solve(m->ctx, l->m, l->inner, m->outputs, l->g);
 }
 
-/* ---- the ridge */
-
-/* Of the solutions g of ridges, [ridges outputs][m]: g' B g - 2 g' c + |y|^2 of those held out. */
-static ntk_status errors_of(const ntk_model *m, const struct equations *out, const double *g, double *work, double *errors)
-{
-    const int64_t n = m->land->m;
-
-    memset(work, 0, (size_t)(NTK_RIDGES * m->outputs * n) * sizeof *work);
-    NTK_TRY(ntk_tiled_multiply(m->ctx, n, out->normal, NTK_RIDGES * m->outputs, g, work));
-    for (int k = 0; k < NTK_RIDGES; k++) {
-        double sum = out->squares;
-
-        for (int64_t j = 0; j < m->outputs * n; j++) {
-            const double one = g[k * m->outputs * n + j];
-
-            sum += one * (work[k * m->outputs * n + j] - 2 * out->right[j]);
-        }
-        errors[k] = isnan(errors[k]) ? errors[k] : sum;
-    }
-    return NTK_OK;
-}
-
-/* Solutions of all ridges of the grid; errors: NAN where there is none. */
-static ntk_status solutions(const ntk_model *m, const struct equations *fit, const double *grid, double *g, double *errors)
-{
-    const size_t n = (size_t)m->land->m, numbers = (size_t)m->outputs * n;
-    double *l = ntk_alloc(m->ctx, n * n, sizeof *l);
-    ntk_status status = l ? NTK_OK : NTK_ENOMEM;
-
-    for (int k = 0; k < NTK_RIDGES && status == NTK_OK; k++) {
-        int64_t minor;
-
-        memcpy(g + (size_t)k * numbers, fit->right, numbers * sizeof *g);
-        status = factor(m, fit->normal, grid[k] * m->land->mean, l, &minor);
-        errors[k] = minor == 0 ? 0 : (double)NAN;
-        if (status == NTK_OK && minor == 0)
-            status = solve_by(m, l, m->outputs, g + (size_t)k * numbers);
-        if (status == NTK_OK)
-            status = ntk_progress(m->ctx, "ridges", (double)(k + 1), NTK_RIDGES);
-    }
-    free(l);
-    return status;
-}
-
-#define ROUNDING 1e-10 /* by which errors that are equal may differ */
-
-static void take_best(const ntk_model *m, const double *grid, const double *errors)
+/* The ridge that is best for samples held out, which then count, too. */
+static ntk_status choose_ridge(const ntk_model *m, struct ntk_normal *fit, const struct ntk_normal *out)
 {
     struct ntk_solution *s = m->solution;
-    double best = (double)INFINITY;
+    double grid[NTK_RIDGES], ridges[NTK_RIDGES], errors[NTK_RIDGES];
 
-    s->diag_reg = grid[NTK_RIDGES - 1];
-    for (int k = NTK_RIDGES - 1; k >= 0; k--)
-        if (errors[k] < best * (1 - ROUNDING)) {
-            best = errors[k];
-            s->diag_reg = grid[k];
-        }
+    ntk_ridge_grid(grid);
+    for (int k = 0; k < NTK_RIDGES; k++)
+        ridges[k] = grid[k] * m->land->mean;
+    NTK_TRY(ntk_normal_hold_out(m->ctx, fit, out, NTK_RIDGES, ridges, errors));
+    s->diag_reg = grid[ntk_ridge_best(NTK_RIDGES, errors)];
     s->absolute = false;
     s->ridge = s->diag_reg * m->land->mean;
     ntk_log(m->ctx, 0, "%s%.3g has the least error of samples held out, about a tenth, of %d values from %g to %g",
             ntk_model_ridge(m).spelling, s->diag_reg, NTK_RIDGES, grid[0], grid[NTK_RIDGES - 1]);
-}
-
-/* The samples that were held out count, too. */
-static void unite(const ntk_model *m, struct equations *fit, const struct equations *out)
-{
-    const int64_t n = m->land->m;
-
-    for (int64_t j = 0; j < n; j++)
-        for (int64_t i = j; i < n; i++)
-            fit->normal[j * n + i] += out->normal[j * n + i];
-    for (int64_t j = 0; j < m->outputs * n; j++)
-        fit->right[j] += out->right[j];
-}
-
-static ntk_status choose_ridge(const ntk_model *m, struct equations *fit, const struct equations *out)
-{
-    const size_t numbers = (size_t)(NTK_RIDGES * m->outputs * m->land->m);
-    double *g = ntk_alloc(m->ctx, 2 * numbers, sizeof *g), grid[NTK_RIDGES], errors[NTK_RIDGES];
-    ntk_status status = g ? NTK_OK : NTK_ENOMEM;
-
-    ntk_ridge_grid(grid);
-    if (status == NTK_OK)
-        status = solutions(m, fit, grid, g, errors);
-    if (status == NTK_OK)
-        status = errors_of(m, out, g, g + numbers, errors);
-    free(g);
-    NTK_TRY(status);
-    take_best(m, grid, errors);
-    unite(m, fit, out);
+    ntk_normal_unite(fit, out);
     return NTK_OK;
 }
 
@@ -417,7 +314,7 @@ static ntk_status by_equations(const ntk_model *m)
 {
     struct ntk_landmarks *l = m->land;
     const bool automatic = m->solution->diag_reg == NTK_DIAG_REG_AUTO;
-    struct equations fit = {0}, out = {0};
+    struct ntk_normal fit = {0}, out = {0};
     ntk_status status = NTK_OK;
 
     if (!l->normal || automatic) {
@@ -425,9 +322,9 @@ static ntk_status by_equations(const ntk_model *m)
         status = add_up(m, &fit, automatic ? &out : NULL);
         if (status == NTK_OK && automatic)
             status = choose_ridge(m, &fit, &out);
-        l->normal = fit.normal;
+        l->normal = fit.gram;
         l->right = fit.right;
-        free(out.normal);
+        free(out.gram);
         free(out.right);
     }
     if (status == NTK_OK)
@@ -643,7 +540,7 @@ ntk_status ntk_landmarks_inner(const ntk_model *m)
 {
     struct ntk_landmarks *l = m->land;
     const size_t bytes = (size_t)l->m * (size_t)(l->m + ntk_landmark_rows(m->n)) * sizeof(double);
-    struct equations all = {0};
+    struct ntk_normal all = {0};
     int64_t minor = 0;
     ntk_status status;
 
@@ -655,16 +552,16 @@ ntk_status ntk_landmarks_inner(const ntk_model *m)
     NTK_TRY(ntk_ctx_hold(m->ctx, bytes, "variances of this many landmarks"));
     status = add_up(m, &all, NULL);
     if (status == NTK_OK)
-        status = factor(m, all.normal, ntk_landmarks_ridge(m), all.normal, &minor);
+        status = ntk_normal_factor(m->ctx, &all, ntk_landmarks_ridge(m), all.gram, &minor);
     if (status == NTK_OK && minor != 0)
         status = not_positive(m, minor);
     ntk_ctx_release(m->ctx, bytes);
     free(all.right);
     if (status == NTK_OK) {
-        l->inner = all.normal;
+        l->inner = all.gram;
         keep(m);
     } else {
-        free(all.normal);
+        free(all.gram);
     }
     return status;
 }

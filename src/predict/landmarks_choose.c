@@ -48,7 +48,7 @@ static double common(const struct task *t, int64_t m)
 static size_t streamed(const struct task *t, int64_t m)
 {
     const int squares = compares(t->o) ? 3 : t->o->keep ? 2 : 1;
-    const double ridges = compares(t->o) ? (2.0 * NTK_RIDGES * (double)t->outputs + (double)ntk_landmark_rows(t->n)) : 0;
+    const double ridges = compares(t->o) ? 2.0 * (double)t->outputs + (double)ntk_landmark_rows(t->n) : 0;
 
     return ntk_bytes(common(t, m) + squares * square(m) + ridges * (double)m * sizeof(double));
 }

@@ -188,20 +188,13 @@ static ntk_status compare(const ntk_model *m, struct ntk_solver *solver, bool ab
 
 /* ---- what is asked for */
 
-#define ROUNDING 1e-10 /* by which errors that are equal may differ */
-
 ntk_status ntk_model_choose(const ntk_model *m, double *diag_reg)
 {
-    double grid[NTK_RIDGES], loo[NTK_RIDGES], least = (double)INFINITY;
+    double grid[NTK_RIDGES], loo[NTK_RIDGES];
 
     ntk_ridge_grid(grid);
     NTK_TRY(compare(m, m->solution->solver, false, NTK_RIDGES, grid, loo, NULL));
-    *diag_reg = grid[NTK_RIDGES - 1];
-    for (int k = NTK_RIDGES - 1; k >= 0; k--)
-        if (loo[k] < least * (1 - ROUNDING)) {
-            least = loo[k];
-            *diag_reg = grid[k];
-        }
+    *diag_reg = grid[ntk_ridge_best(NTK_RIDGES, loo)];
     ntk_log(m->ctx, 0, "%s%.3g has the least leave-one-out error of %d values from %g to %g%s",
             ntk_model_ridge(m).spelling, *diag_reg, NTK_RIDGES, grid[0], grid[NTK_RIDGES - 1],
             *diag_reg == grid[0]                 ? ": the first of them, less or none may do as well"

@@ -80,6 +80,21 @@ ntk_status ntk_ridge_factor(ntk_ctx *ctx, struct ntk_rfp *k, ntk_dtype dtype, co
     return NTK_OK;
 }
 
+#define ROUNDING 1e-10 /* by which errors that are equal may differ */
+
+size_t ntk_ridge_best(size_t count, const double *errors)
+{
+    double least = (double)INFINITY;
+    size_t best = count - 1;
+
+    for (size_t k = count; k-- > 0;)
+        if (errors[k] < least * (1 - ROUNDING)) {
+            least = errors[k];
+            best = k;
+        }
+    return best;
+}
+
 /* ---- the ridge that is needed */
 
 struct shifted {

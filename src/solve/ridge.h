@@ -35,6 +35,10 @@ void ntk_ridge_pivots(ntk_ctx *ctx, int64_t n, const double *pivots, ntk_dtype d
 ntk_status ntk_ridge_hint(ntk_ctx *ctx, const struct ntk_ridge *r, struct ntk_operator *k, size_t which, char *hint,
                           size_t size);
 
+/* Which of errors of ascending ridges is the least, of equal ones (to 1e-10 of it) that of the largest ridge; what is not finite
+ * is none. */
+size_t ntk_ridge_best(size_t count, const double *errors);
+
 /* The hint's text for a number in r's scale. */
 void ntk_ridge_say(const struct ntk_ridge *r, double number, char *hint, size_t size);
 
