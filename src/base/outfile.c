@@ -69,6 +69,13 @@ int ntk_read_all(int fd, void *bytes, size_t n, int64_t at, size_t *left)
     return n > 0 && !left ? EIO : 0;
 }
 
+bool ntk_file_lock(int fd, short type)
+{
+    struct flock all = {.l_type = type, .l_whence = SEEK_SET};
+
+    return fcntl(fd, F_OFD_SETLK, &all) == 0 || (errno != EAGAIN && errno != EACCES);
+}
+
 /* For stdio: 0 is its sign of an error. */
 static ssize_t stream_write(void *user, const char *bytes, size_t n)
 {

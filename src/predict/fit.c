@@ -438,21 +438,34 @@ static ntk_status read_nngp(const ntk_model *m)
 
 /* ---- solving */
 
-/* The kernel of each sample with itself, without its copies. */
-static ntk_status mean_of_samples(const ntk_model *m, double *mean)
+#define SLICE 8192 /* samples that are prepared at once */
+
+/* Adds the kernel of samples first ... with themselves. */
+static ntk_status add_own(const ntk_model *m, const ntk_data *x, int64_t first, int64_t n, double *d, double *sum)
 {
-    double *d = ntk_alloc(m->ctx, (size_t)m->n, sizeof *d);
+    ntk_data *slice;
+    ntk_status status;
+
+    NTK_TRY(ntk_data_slice(x, first, n, &slice));
+    status = ntk_kernel_diagonal(m->mean, slice, (double *[]){d});
+    for (int64_t i = 0; i < n && status == NTK_OK; i++)
+        *sum += d[i];
+    ntk_data_free(slice);
+    return status == NTK_OK ? ntk_poll(m->ctx) : status;
+}
+
+ntk_status ntk_model_mean_of_samples(const ntk_model *m, double *mean)
+{
+    double *d = ntk_alloc(m->ctx, (size_t)ntk_least(SLICE, m->n), sizeof *d), sum = 0;
     ntk_data *alone = NULL;
     ntk_status status = d ? ntk_data_with(m->x, NULL, &alone) : NTK_ENOMEM;
 
-    if (status == NTK_OK)
-        status = ntk_kernel_diagonal(m->mean, alone, (double *[]){d});
-    *mean = 0;
-    for (int64_t i = 0; i < m->n && status == NTK_OK; i++)
-        *mean += d[i] / (double)m->n;
+    for (int64_t first = 0; first < m->n && status == NTK_OK; first += SLICE)
+        status = add_own(m, alone, first, ntk_least(SLICE, m->n - first), d, &sum);
     ntk_data_free(alone);
     free(d);
-    return status;
+    *mean = sum / (double)m->n;
+    return status == NTK_OK ? ntk_check_finite(m->ctx, "the diagonal's mean", mean, 1, 1) : status;
 }
 
 ntk_status ntk_model_mean_diagonal(const ntk_model *m, struct ntk_solver *solver, double *mean)
@@ -462,7 +475,7 @@ ntk_status ntk_model_mean_diagonal(const ntk_model *m, struct ntk_solver *solver
     if (ntk_model_copies(m) == 1)
         return ntk_solver_mean_diagonal(solver, mean);
     if (!(s->unit > 0))
-        NTK_TRY(mean_of_samples(m, &s->unit));
+        NTK_TRY(ntk_model_mean_of_samples(m, &s->unit));
     *mean = s->unit;
     return NTK_OK;
 }

@@ -405,30 +405,6 @@ static ntk_status in_memory(const ntk_model *m, int bytes)
 
 /* ---- all of it */
 
-static ntk_status mean_diagonal(const ntk_model *m, double *mean)
-{
-    const int64_t most = 8192;
-    double *d = ntk_alloc(m->ctx, (size_t)ntk_least(most, m->n), sizeof *d), *out[] = {d}, sum = 0;
-    ntk_status status = d ? NTK_OK : NTK_ENOMEM;
-
-    for (int64_t first = 0; first < m->n && status == NTK_OK; first += most) {
-        ntk_data *slice;
-
-        status = ntk_data_slice(m->x, first, ntk_least(most, m->n - first), &slice);
-        if (status != NTK_OK)
-            break;
-        status = ntk_kernel_diagonal(m->mean, slice, out);
-        for (int64_t i = 0; i < slice->n && status == NTK_OK; i++)
-            sum += d[i];
-        ntk_data_free(slice);
-        if (status == NTK_OK)
-            status = ntk_poll(m->ctx);
-    }
-    free(d);
-    *mean = sum / (double)m->n;
-    return status == NTK_OK ? ntk_check_finite(m->ctx, "the diagonal's mean", mean, 1, 1) : status;
-}
-
 static ntk_status set_ridge(const ntk_model *m)
 {
     const struct ntk_ridge given = ntk_model_ridge(m);
@@ -487,7 +463,7 @@ static ntk_status fit(const ntk_model *m, const struct ntk_landmark_plan *p)
     struct ntk_landmarks *l = m->land;
 
     if (l->mean == 0)
-        NTK_TRY(ntk_model_copies(m) > 1 ? ntk_model_mean_diagonal(m, NULL, &l->mean) : mean_diagonal(m, &l->mean));
+        NTK_TRY(ntk_model_mean_of_samples(m, &l->mean));
     NTK_TRY(set_ridge(m));
     NTK_TRY(p->kept ? in_memory(m, p->kept) : by_equations(m));
     return set_alpha(m);

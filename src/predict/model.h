@@ -173,6 +173,8 @@ struct ntk_ridge ntk_model_ridge(const ntk_model *model);
 /* What a relative diag_reg is times: the mean of the solver's diagonal or, of samples that stand for their copies, of theirs
  * and the copies' kernels with themselves. */
 ntk_status ntk_model_mean_diagonal(const ntk_model *model, struct ntk_solver *solver, double *mean);
+/* The mean of the kernel of each sample with itself, without copies. */
+ntk_status ntk_model_mean_of_samples(const ntk_model *model, double *mean);
 /* Copies that each sample stands for, itself among them. */
 static inline int ntk_model_copies(const ntk_model *m) { return m->x ? ntk_data_copies(m->x) : 1; }
 /* var [n] of a sum over copies becomes that of their mean; NULL: nothing. */

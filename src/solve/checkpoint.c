@@ -9,22 +9,9 @@
 #include <string.h>
 #include <unistd.h>
 
-static uint64_t hash_of(int64_t n, const double *x)
-{
-    uint64_t h = 0x9e3779b97f4a7c15u;
-
-    for (int64_t i = 0; i < n; i++) {
-        uint64_t word;
-
-        memcpy(&word, &x[i], sizeof word);
-        h = ntk_mix64(h ^ word) + 0x9e3779b97f4a7c15u;
-    }
-    return h;
-}
-
 struct ntk_problem ntk_problem_of(int64_t n, int64_t m, const double *ridge, const double *y)
 {
-    return (struct ntk_problem){n, m, hash_of(n, ridge), hash_of(m * n, y)};
+    return (struct ntk_problem){n, m, ntk_hash(ridge, (size_t)n * sizeof *ridge), ntk_hash(y, (size_t)(m * n) * sizeof *y)};
 }
 
 void ntk_checkpoint_drop(const struct ntk_checkpoint *c) { (void)unlink(c->path); }

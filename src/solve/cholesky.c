@@ -2,10 +2,8 @@
  *
  * cholesky.c - K + R = L L', packed, in place.
  */
-#include <cblas.h>
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "solve/ritz.h"
 #include "solve/ridge.h"
@@ -74,32 +72,14 @@ static ntk_status log_determinant(struct ntk_solver *s, double *value)
     return NTK_OK;
 }
 
-/* Column i of L^-1 has squared norm (K^-1)_ii. */
+static ntk_status half_from(struct ntk_solver *s, int64_t first, int64_t m, double *x)
+{
+    return ntk_rfp_solve_half_from(s->ctx, factor_of(s), first, m, x);
+}
+
 static ntk_status inverse_diagonal(struct ntk_solver *s, double *d)
 {
-    const int64_t n = s->n, most = ntk_panel_rows(n);
-    const int64_t numbers = (most < n ? most : n) * n;
-    double *x;
-    ntk_status status = NTK_OK;
-
-    NTK_TRY(ntk_ctx_check_memory(s->ctx, (size_t)numbers * sizeof *x, "the inverse's diagonal"));
-    x = ntk_alloc(s->ctx, (size_t)numbers, sizeof *x);
-    if (!x)
-        return NTK_ENOMEM;
-    for (int64_t first = 0; first < n && status == NTK_OK; first += most) {
-        const int64_t rows = n - first < most ? n - first : most;
-
-        memset(x, 0, (size_t)(rows * n) * sizeof *x);
-        for (int64_t i = 0; i < rows; i++)
-            x[i * n + first + i] = 1;
-        status = ntk_rfp_solve_half_from(s->ctx, factor_of(s), first, rows, x);
-        for (int64_t i = 0; i < rows && status == NTK_OK; i++)
-            d[first + i] = cblas_ddot((int)(n - first), x + i * n + first, 1, x + i * n + first, 1);
-        if (status == NTK_OK)
-            status = ntk_progress(s->ctx, "rows", (double)(first + rows), (double)n);
-    }
-    free(x);
-    return status;
+    return ntk_inverse_by_half(s, ntk_panel_rows(s->n), 0, half_from, d);
 }
 
 /* ---- eigenvalues, by Lanczos on L L' and its inverse */

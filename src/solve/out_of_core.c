@@ -613,36 +613,21 @@ static ntk_status log_determinant(struct ntk_solver *s, double *value)
     return status;
 }
 
-/* Column i of L^-1 has squared norm (K + R)^-1_ii: as many at once as there is room for, each from its row on. */
+static ntk_status half_from(struct ntk_solver *s, int64_t first, int64_t m, double *x)
+{
+    return run_pass(s, (struct pass){.inverse = true}, first / side_of(s->n), m, x);
+}
+
+/* Columns of as many tiles at once as there is room for. */
 static ntk_status inverse_diagonal(struct ntk_solver *s, double *d)
 {
     const int64_t n = s->n, side = side_of(n);
-    const size_t tiles = bytes_of(n, 1 + ntk_threads_for(s->ctx, across_of(n))), left = room(s), each = (size_t)(side * n) * sizeof *d;
-    const int64_t fit = left > tiles ? (int64_t)((left - tiles) / each) : 0;
-    const int64_t most = ntk_least(n, ntk_most(1, ntk_out_of_core_most ? ntk_least(fit, ntk_out_of_core_most) : fit) * side);
-    double *x;
-    ntk_status status = NTK_OK;
+    const size_t tiles = bytes_of(n, 1 + ntk_threads_for(s->ctx, across_of(n))), left = room(s);
+    const int64_t fit = left > tiles ? (int64_t)((left - tiles) / ((size_t)(side * n) * sizeof *d)) : 0;
+    const int64_t most = ntk_most(1, ntk_out_of_core_most ? ntk_least(fit, ntk_out_of_core_most) : fit) * side;
 
     NTK_TRY(make_ready(s));
-    NTK_TRY(ntk_ctx_check_memory(s->ctx, ntk_solver_uncounted(s) + tiles + (size_t)(most * n) * sizeof *d,
-                                 "the inverse's diagonal"));
-    x = ntk_alloc(s->ctx, (size_t)(most * n), sizeof *x);
-    if (!x)
-        return NTK_ENOMEM;
-    for (int64_t first = 0; first < n && status == NTK_OK; first += most) {
-        const int64_t columns = ntk_least(most, n - first);
-
-        memset(x, 0, (size_t)(columns * n) * sizeof *x);
-        for (int64_t i = 0; i < columns; i++)
-            x[i * n + first + i] = 1;
-        status = run_pass(s, (struct pass){.inverse = true}, first / side, columns, x);
-        for (int64_t i = 0; i < columns && status == NTK_OK; i++)
-            d[first + i] = cblas_ddot((int)(n - first), x + i * n + first, 1, x + i * n + first, 1);
-        if (status == NTK_OK)
-            status = ntk_progress(s->ctx, "rows", (double)(first + columns), (double)n);
-    }
-    free(x);
-    return status;
+    return ntk_inverse_by_half(s, most, ntk_solver_uncounted(s) + tiles, half_from, d);
 }
 
 /* ---- eigenvalues, by Lanczos on L L', or K + R where a file has K, and on the inverse: each step is two passes */

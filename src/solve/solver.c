@@ -5,6 +5,7 @@
 #include "solve/solver.h"
 
 #include <math.h>
+#include <cblas.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -237,6 +238,33 @@ ntk_status ntk_solver_rows(struct ntk_solver *s, int64_t count, const int64_t *w
     ntk_ctx_keep(s->ctx, ntk_solver_uncounted(s), &held);
     status = ntk_operator_rows(s->k, s->which, count, which, rows);
     ntk_ctx_release(s->ctx, held);
+    return status;
+}
+
+/* Column i of L^-1 has squared norm (L L')^-1_ii. */
+ntk_status ntk_inverse_by_half(struct ntk_solver *s, int64_t most, size_t beside, ntk_half_from_fn *half, double *d)
+{
+    const int64_t n = s->n, numbers = ntk_least(most, n) * n;
+    double *x;
+    ntk_status status = NTK_OK;
+
+    NTK_TRY(ntk_ctx_check_memory(s->ctx, beside + (size_t)numbers * sizeof *x, "the inverse's diagonal"));
+    x = ntk_alloc(s->ctx, (size_t)numbers, sizeof *x);
+    if (!x)
+        return NTK_ENOMEM;
+    for (int64_t first = 0; first < n && status == NTK_OK; first += most) {
+        const int64_t m = ntk_least(most, n - first);
+
+        memset(x, 0, (size_t)(m * n) * sizeof *x);
+        for (int64_t i = 0; i < m; i++)
+            x[i * n + first + i] = 1;
+        status = half(s, first, m, x);
+        for (int64_t i = 0; i < m && status == NTK_OK; i++)
+            d[first + i] = cblas_ddot((int)(n - first), x + i * n + first, 1, x + i * n + first, 1);
+        if (status == NTK_OK)
+            status = ntk_progress(s->ctx, "rows", (double)(first + m), (double)n);
+    }
+    free(x);
     return status;
 }
 

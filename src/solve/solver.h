@@ -168,6 +168,11 @@ struct ntk_shifted {
 ntk_status ntk_shifted_in_place(double *x, void *user);
 ntk_status ntk_solver_rows(struct ntk_solver *s, int64_t count, const int64_t *which, double *rows);
 
+/* inverse_diagonal of solvers that have L^-1. half: x [m][n] becomes L^-1 x, and is 0 before `first`. Of columns
+ * that are worked on at once, `most`; beside: bytes that half needs. */
+typedef ntk_status ntk_half_from_fn(struct ntk_solver *s, int64_t first, int64_t m, double *x);
+ntk_status ntk_inverse_by_half(struct ntk_solver *s, int64_t most, size_t beside, ntk_half_from_fn *half, double *d);
+
 /* A new solver whose parts were filled in, from a file, for R = diag(ridge): it has a factor, and not K. */
 ntk_status ntk_solver_restored(struct ntk_solver *s, const double *ridge);
 

@@ -2,7 +2,7 @@
  *
  * factor.c - see factor.h.
  */
-#define _GNU_SOURCE /* F_OFD_SETLK, O_TMPFILE */
+#define _GNU_SOURCE /* O_TMPFILE */
 #include "store/factor.h"
 
 #include <errno.h>
@@ -52,15 +52,6 @@ static ntk_status cannot_write(const struct ntk_factor *f, int error)
         return ntk_fail_write(f->ctx, f->path, error);
     return ntk_fail(f->ctx, error == ENOMEM ? NTK_ENOMEM : NTK_EIO, "cannot write a file in %s: %s", f->path,
                     strerror(error));
-}
-
-/* 0: locked; a file system without locks is fine. */
-static int lock(int fd, short type)
-{
-    struct flock all = {.l_type = type, .l_whence = SEEK_SET};
-    const bool held = fcntl(fd, F_OFD_SETLK, &all) != 0 && (errno == EAGAIN || errno == EACCES);
-
-    return held ? EAGAIN : 0;
 }
 
 /* Its room on the disk, which is said if there is none. */
@@ -117,8 +108,8 @@ static ntk_status open_named(struct ntk_factor *f)
         return cannot_write(f, errno);
     if (!S_ISREG(st.st_mode))
         return ntk_fail(f->ctx, NTK_EIO, "%s is not a regular file, which a factor is", f->path);
-    f->shared = lock(f->fd, F_WRLCK) != 0;
-    if (f->shared && lock(f->fd, F_RDLCK) != 0)
+    f->shared = !ntk_file_lock(f->fd, F_WRLCK);
+    if (f->shared && !ntk_file_lock(f->fd, F_RDLCK))
         return ntk_fail(f->ctx, NTK_EIO, "another process writes %s; try again when it has ended", f->path);
     if (fstat(f->fd, &st) != 0) /* as it is now */
         return cannot_write(f, errno);
@@ -272,6 +263,6 @@ ntk_status ntk_factor_finish(struct ntk_factor *f)
         return NTK_OK;
     if (fdatasync(f->fd) != 0 && errno != EINVAL)
         return cannot_write(f, errno);
-    f->shared = lock(f->fd, F_RDLCK) == 0;
+    f->shared = ntk_file_lock(f->fd, F_RDLCK);
     return NTK_OK;
 }

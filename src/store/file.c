@@ -2,7 +2,6 @@
  *
  * file.c - a store's HDF5 file: made as a whole, and opened. Between the two nothing calls HDF5.
  */
-#define _GNU_SOURCE /* F_OFD_SETLK */
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
@@ -443,16 +442,12 @@ ntk_status ntk_store_file_open(struct ntk_store *s)
     return read_store(&f, s);
 }
 
-/* ---- writing. The lock is of a kind that HDF5's own readers do not ask for: they may read what is being filled. A file
- * system without locks is fine. */
+/* ---- writing. Others may read what is being filled. */
 
 static ntk_status lock(ntk_ctx *ctx, const char *path, int fd)
 {
-    struct flock all = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-
-    if (fcntl(fd, F_OFD_SETLK, &all) != 0 && (errno == EAGAIN || errno == EACCES))
-        return ntk_fail(ctx, NTK_EIO, "another process is writing %s; try again when it has ended", path);
-    return NTK_OK;
+    return ntk_file_lock(fd, F_WRLCK) ? NTK_OK
+                                      : ntk_fail(ctx, NTK_EIO, "another process is writing %s; try again when it has ended", path);
 }
 
 static bool is_same(int a, int b)

@@ -43,17 +43,30 @@ struct filling {
     struct overall told;
 };
 
-/* The kernel delivers what is above the diagonal, whose mirror is kept; a tile on the diagonal is whole. */
+void ntk_store_tile_job(const struct ntk_store_part *p, const struct ntk_store_tile *t, struct ntk_job *job)
+{
+    job->i0 = p->square ? t->j0 : t->i0;
+    job->ni = p->square ? t->nj : t->ni;
+    job->j0 = p->square ? t->i0 : t->j0;
+    job->nj = p->square ? t->ni : t->nj;
+}
+
+void ntk_store_tile_put(const struct ntk_store_part *p, const struct ntk_store_tile *t, const ntk_block *b, ntk_dtype dtype,
+                        void *tile)
+{
+    const struct ntk_view from = ntk_view_of(b, dtype), to = {tile, dtype, p->b2};
+
+    if (!p->square || t->i0 == t->j0)
+        ntk_copy(b->ni, b->nj, from, ntk_view_at(to, b->i0 - t->i0, b->j0 - t->j0));
+    if (p->square && (t->i0 != t->j0 || b->i0 != b->j0))
+        ntk_transpose(b->ni, b->nj, from, ntk_view_at(to, b->j0 - t->i0, b->i0 - t->j0));
+}
+
 static int put(const ntk_block *b, void *user)
 {
     const struct filling *f = user;
-    const struct ntk_store_tile *t = &f->tile;
-    const struct ntk_view from = ntk_view_of(b, f->s->dtype), to = {f->k[b->output], f->s->dtype, f->p->b2};
 
-    if (!f->p->square || t->i0 == t->j0)
-        ntk_copy(b->ni, b->nj, from, ntk_view_at(to, b->i0 - t->i0, b->j0 - t->j0));
-    if (f->p->square && (t->i0 != t->j0 || b->i0 != b->j0))
-        ntk_transpose(b->ni, b->nj, from, ntk_view_at(to, b->j0 - t->i0, b->i0 - t->j0));
+    ntk_store_tile_put(f->p, &f->tile, b, f->s->dtype, f->k[b->output]);
     return 0;
 }
 
@@ -70,10 +83,7 @@ static ntk_status compute_tile(void *filling, int64_t number)
     struct ntk_job job = f->job;
 
     f->tile = t;
-    job.i0 = f->p->square ? t.j0 : t.i0;
-    job.ni = f->p->square ? t.nj : t.ni;
-    job.j0 = f->p->square ? t.i0 : t.j0;
-    job.nj = f->p->square ? t.ni : t.nj;
+    ntk_store_tile_job(f->p, &t, &job);
     f->told.before = f->told.done;
     f->told.share = pairs_of(f->p, &t);
     NTK_TRY(ntk_run(&job, put, f));

@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "base/ranks.h"
-#include "base/views.h"
 #include "data/data.h"
 #include "kernel/compiled.h"
 #include "simd/simd.h"
@@ -55,18 +54,12 @@ struct computing {
     int64_t done;
 };
 
-/* A square below the diagonal is computed as the one above, whose mirror it is. */
 static int put(const ntk_block *b, void *user)
 {
     const struct computing *c = user;
-    const struct ntk_view from = ntk_view_of(b, c->o->base.dtype), to = {c->to, c->o->base.dtype, c->o->squares.b1};
 
-    if (b->output != c->k)
-        return 0;
-    if (c->t.i0 == c->t.j0)
-        ntk_copy(b->ni, b->nj, from, ntk_view_at(to, b->i0 - c->t.i0, b->j0 - c->t.j0));
-    if (c->t.i0 != c->t.j0 || b->i0 != b->j0)
-        ntk_transpose(b->ni, b->nj, from, ntk_view_at(to, b->j0 - c->t.i0, b->i0 - c->t.j0));
+    if (b->output == c->k)
+        ntk_store_tile_put(&c->o->squares, &c->t, b, c->o->base.dtype, c->to);
     return 0;
 }
 
@@ -74,10 +67,7 @@ static ntk_status compute_square(struct computing *c, struct ntk_job job, int64_
 {
     c->t = ntk_store_tile_at(&c->o->squares, number);
     c->to = to;
-    job.i0 = c->t.j0;
-    job.ni = c->t.nj;
-    job.j0 = c->t.i0;
-    job.nj = c->t.ni;
+    ntk_store_tile_job(&c->o->squares, &c->t, &job);
     return ntk_run(&job, put, c);
 }
 
