@@ -14,7 +14,7 @@ struct ntk_kernel {
     ntk_shape shape;
     struct ntk_program *program;
     struct ntk_machine machine;
-    bool symmetric; /* it was looked at, by ntk_kernel_check_symmetry */
+    unsigned symmetric; /* kinds that it was looked at for, by ntk_kernel_check_symmetry */
 };
 
 /* Samples prepared, sides included, for runs of parts of their pairs (ntk_job.i0 ...): x1 with x2, or NULL: with itself, as

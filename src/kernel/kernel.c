@@ -293,13 +293,14 @@ static double pairs_of(const ntk_data *x1, const ntk_data *x2)
 ntk_status ntk_kernel_begin(const ntk_kernel *k, const ntk_data *x1, const ntk_data *x2, size_t held, const char *what,
                             struct ntk_job *job)
 {
+    const unsigned kinds = symmetry_of(x1, x2) ? symmetry_of(x1, x2)->kinds : 0;
     struct prepared p;
     ntk_status status;
 
     NTK_TRY(check_preparation(k, x1, x2, held, what));
-    if (symmetry_of(x1, x2) && !k->symmetric)
+    if (kinds & ~k->symmetric)
         NTK_TRY(ntk_kernel_check_symmetry(k, x2 ? x2 : x1));
-    ((ntk_kernel *)(uintptr_t)k)->symmetric = symmetry_of(x1, x2) || k->symmetric;
+    ((ntk_kernel *)(uintptr_t)k)->symmetric |= kinds;
     status = prepare(k, k->dtype, x1, x2, false, &p);
     if (status == NTK_OK)
         status = ntk_ctx_check_memory(k->ctx, work_bytes(k, x1, x2, &p) + held, what);

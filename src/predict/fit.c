@@ -32,6 +32,25 @@ const struct ntk_solver_class *ntk_model_solver_class(const ntk_fit_opts *o)
 
 bool ntk_model_by_landmarks(const ntk_fit_opts *o) { return strcmp(ntk_model_solver_name(o), "landmarks") == 0; }
 
+/* Options of other solvers than the one that was asked for, and processes that it cannot share its work among. */
+static ntk_status check_asked(ntk_ctx *ctx, const ntk_fit_opts *o, const struct ntk_solver_class *class)
+{
+    const char *what = o->triangle && !class->triangles       ? "triangle"
+                       : o->checkpoint && !class->checkpoints ? "checkpoint"
+                       : o->scratch && !class->reads          ? "scratch"
+                                                              : NULL;
+
+    if (what)
+        return ntk_fail(ctx, NTK_EINVAL, "%s is of another solver than '%s'", what, class->name);
+    if (o->finite_time && !class->eigen)
+        return ntk_fail(ctx, NTK_EINVAL, "finite times need the solver 'eigen', got '%s'", class->name);
+    if (o->diag_reg == NTK_DIAG_REG_AUTO && !class->inverse_diagonal)
+        return ntk_fail(ctx, NTK_EINVAL,
+                        "the solver '%s' has no leave-one-out errors, by which a ridge is chosen: give one, or take 'eigen' or "
+                        "'cholesky'", class->name);
+    return NTK_OK;
+}
+
 ntk_status ntk_fit_opts_choose(ntk_ctx *ctx, const ntk_fit_opts *given, const struct ntk_task *task, ntk_fit_opts *own,
                                struct ntk_choice *choice)
 {
@@ -45,19 +64,17 @@ ntk_status ntk_fit_opts_choose(ntk_ctx *ctx, const ntk_fit_opts *given, const st
     }
     if (own->landmarks)
         return ntk_fail(ctx, NTK_EINVAL, "landmarks are of the solver 'landmarks', got '%s'", ntk_model_solver_name(own));
-    if (own->solver) {
-        NTK_TRY(ntk_solver_find(ctx, own->solver, &class));
-        if (own->finite_time && !class->eigen)
-            return ntk_fail(ctx, NTK_EINVAL, "finite times need the solver 'eigen', got '%s'", own->solver);
-    }
     asked = own->solver != NULL;
-    if (asked && own->diag_reg == NTK_DIAG_REG_AUTO && !class->inverse_diagonal)
-        return ntk_fail(ctx, NTK_EINVAL,
-                        "the solver '%s' has no leave-one-out errors, by which a ridge is chosen: give one, or take 'eigen' or "
-                        "'cholesky'", own->solver);
+    if (asked) {
+        NTK_TRY(ntk_solver_find(ctx, own->solver, &class));
+        NTK_TRY(check_asked(ctx, own, class));
+    }
     own->solver = ntk_model_solver_name(own);
+    class = ntk_model_solver_class(own);
+    if (class->reads && ntk_n_ranks(ctx) > 1)
+        return ntk_fail(ctx, NTK_ENOTSUP, "the solver '%s' is one process's", class->name);
     /* The choice of a ridge by one factorisation after another needs the matrix each time. */
-    own->keep = own->keep || (own->diag_reg == NTK_DIAG_REG_AUTO && !ntk_model_solver_class(own)->eigen);
+    own->keep = own->keep || (own->diag_reg == NTK_DIAG_REG_AUTO && !class->eigen && !class->reads);
     return ntk_model_choose_solver(ctx, task, asked, own, choice);
 }
 
@@ -532,18 +549,19 @@ static ntk_status set_values(const ntk_model *m)
 /* Where a solver that keeps solutions on the way has them: to be freed. */
 static ntk_status checkpoint_of(const ntk_model *m, char **path, char **about)
 {
-    const char *end = m->checkpoint ? "" : ".cg", *name = m->checkpoint ? m->checkpoint : m->store;
+    const char *name = m->checkpoint ? m->checkpoint : m->store;
     const ntk_net *net = m->net;
+    struct ntk_text t = {0};
 
     *path = *about = NULL;
     if (!name || !net || !m->solution->solver->class->checkpoints || ntk_n_ranks(m->ctx) > 1) /* ranks would differ in their steps */
         return NTK_OK;
-    *path = ntk_alloc(m->ctx, strlen(name) + strlen(end) + 1, 1);
-    if (!*path)
-        return NTK_ENOMEM;
-    strcpy(*path, name);
-    strcat(*path, end);
-    return ntk_store_describe(m->ctx, &net, 1, ntk_model_want(&m->opts), m->opts.dtype, m->x, NULL, NULL, about);
+    NTK_TRY(ntk_store_describe(m->ctx, &net, 1, ntk_model_want(&m->opts), m->opts.dtype, m->x, NULL, NULL, about));
+    ntk_text_add(&t, "%s", name);
+    if (!m->checkpoint) /* a store has several matrices */
+        ntk_text_add(&t, ".%08x.cg", (unsigned)ntk_hash(*about, strlen(*about)));
+    *path = t.s;
+    return t.failed ? ntk_fail(m->ctx, NTK_ENOMEM, "no memory for a file's name") : NTK_OK;
 }
 
 /* alpha of the targets, by the factor. */

@@ -173,7 +173,7 @@ ntk_status ntk_landmark_plan(const ntk_kernel *kernel, const ntk_data *x, const 
     NTK_TRY(ntk_ctx_check_memory(ctx, least(&t, p->m), "a fit by this many landmarks"));
     if (!compares(o) && !o->keep && (o->dtype == NTK_F32 || 2.0 * (double)t.n * (double)p->m * (double)p->m > QUICK))
         p->kept = fits(ctx, &t, p->m, 4) ? 4 : fits(ctx, &t, p->m, 2) ? 2 : 0;
-    p->sample = ntk_least(ntk_least(t.candidates, SAMPLE), ntk_most(SMALL, TIMES * p->m));
+    p->sample = ntk_most(p->m, ntk_least(ntk_least(t.candidates, SAMPLE), ntk_most(SMALL, TIMES * p->m)));
     while (p->sample > 2 * p->m && whole_choosing(&t, p->sample, p->m) > t.left)
         p->sample = ntk_most(2 * p->m, p->sample / 2);
     p->choosing = choosing(&t, p->sample, p->m);
@@ -250,11 +250,11 @@ ntk_status ntk_landmarks_choose(const ntk_model *model, const struct ntk_landmar
     ntk_data *sample = NULL;
     ntk_status status = NTK_OK;
 
-    land->m = plan->m;
-    land->apart = apart;
     land->rows = ntk_alloc(model->ctx, (size_t)count, sizeof *land->rows);
     if (!land->rows)
         return NTK_ENOMEM;
+    land->m = plan->m;
+    land->apart = apart;
     draw(model->n, apart, all, count, land->rows);
     if (plan->m < all) {
         status = ntk_data_select(model->x, land->rows, count, &sample);
@@ -262,7 +262,14 @@ ntk_status ntk_landmarks_choose(const ntk_model *model, const struct ntk_landmar
             status = pivots(model, sample, land->rows, &land->m);
         ntk_data_free(sample);
     }
-    return status == NTK_OK ? ntk_data_select(model->x, land->rows, land->m, &land->x) : status;
+    if (status == NTK_OK)
+        status = ntk_data_select(model->x, land->rows, land->m, &land->x);
+    if (status != NTK_OK) { /* the next fit begins with them */
+        free(land->rows);
+        land->rows = NULL;
+        land->m = 0;
+    }
+    return status;
 }
 
 /* ---- the factor of K_MM */

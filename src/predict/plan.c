@@ -376,6 +376,8 @@ ntk_status ntk_plan_new(ntk_ctx *ctx, const ntk_net *net, ntk_shape shape, const
 
     NTK_TRY(ntk_sized_read(ctx, &sized_opts, opts, &p.o));
     NTK_TRY(check(ctx, shape, &p.o));
+    if (p.o.x && p.o.x->symmetry)
+        return ntk_fail(ctx, NTK_ENOTSUP, "plans are of samples as they are, and these stand for their copies, too");
     if (p.o.x && p.o.n == 0)
         p.o.n = p.o.x->n;
     NTK_TRY(ntk_fit_opts_choose(ctx, fit, &(struct ntk_task){.n = 0}, &p.fit, &choice)); /* its numbers alone */

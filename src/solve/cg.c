@@ -443,6 +443,7 @@ const struct ntk_solver_class ntk_solver_class_cg = {
     .name = "cg",
     .bytes = bytes,
     .peak = peak,
+    .triangles = true,
     .checkpoints = true,
     .estimates = true,
     .cost = cost,

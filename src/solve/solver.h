@@ -34,6 +34,7 @@ struct ntk_solver_class {
     size_t (*peak)(int64_t n);  /* bytes at most, the workspace of factor (by products: of solve) included; >= bytes. The
                                  * same: it factors in place, and models of several nets are fitted together */
     bool estimates;   /* log_determinant is one, as dear as solutions, of which last has the standard error */
+    bool triangles;   /* it keeps K as ntk_solver.triangle says */
     bool checkpoints; /* it keeps solutions on the way: ntk_solver.checkpoint */
     /* What a fit takes: a formula, and what it assumes of iterations. Plans and the choice of a solver ask it. */
     void (*cost)(const struct ntk_cost_task *task, struct ntk_cost *cost);

@@ -86,4 +86,16 @@ static inline double test_normal(uint64_t *state)
     return sqrt(-2 * log(u[0])) * cos(6.283185307179586 * u[1]);
 }
 
+/* n numbers, to a tolerance of the largest. */
+static inline void near_all(const char *what, int n, const double *got, const double *want, double tolerance)
+{
+    double scale = 0;
+
+    for (int i = 0; i < n; i++)
+        scale = fmax(scale, fabs(want[i]));
+    for (int i = 0; i < n; i++)
+        if (!(fabs(got[i] - want[i]) <= tolerance * scale))
+            fail_msg("%s: number %d is %.17g, wanted %.17g", what, i, got[i], want[i]);
+}
+
 #endif

@@ -70,17 +70,6 @@ static ntk_model *fit(const ntk_fit_opts *o)
     return model;
 }
 
-static void near_all(const char *what, int n, const double *got, const double *want, double tolerance)
-{
-    double scale = 0;
-
-    for (int i = 0; i < n; i++)
-        scale = fmax(scale, fabs(want[i]));
-    for (int i = 0; i < n; i++)
-        if (!(fabs(got[i] - want[i]) <= tolerance * scale))
-            fail_msg("%s: number %d is %.17g, wanted %.17g", what, i, got[i], want[i]);
-}
-
 static void kernel_of(const ntk_data *a, const ntk_data *b, double *k)
 {
     const ntk_net *const nets[] = {net};
@@ -683,6 +672,55 @@ static void cancelled(void **state)
     }
 }
 
+/* A refit that is cancelled while landmarks are chosen anew leaves a model that can be fitted. */
+static void cancelled_while_choosing(void **state)
+{
+    double want[T * C], got[T * C];
+    ntk_fit_opts o = options(M), other = options(M / 2);
+    ntk_model *model = fit(&other), *fresh;
+
+    (void)state;
+    fresh = fit(&o);
+    assert_ok(ctx, ntk_model_predict(fresh, test, want, NULL));
+    assert_ok(ctx, ntk_model_refit(model, NULL, 0, &o));
+    for (int at = 1; at < 4; at++) {
+        int left = at;
+
+        ntk_ctx_set_progress(ctx, cancel_at, &left);
+        if (ntk_model_predict(model, test, got, NULL) == NTK_OK)
+            break;
+    }
+    ntk_ctx_set_progress(ctx, NULL, NULL);
+    assert_ok(ctx, ntk_model_predict(model, test, got, NULL));
+    near_all("predictions", T * C, got, want, 1e-12);
+    ntk_model_free(fresh);
+    ntk_model_free(model);
+}
+
+/* Landmarks are of the rows that they are chosen from, however many are asked for. */
+static void rows_are_enough(void **state)
+{
+    enum { ROWS = 300000 };
+    double *one = calloc(ROWS, sizeof *one);
+    const ntk_net *of = net;
+    struct ntk_landmark_plan plan;
+    ntk_fit_opts o = options(150000);
+    ntk_kernel *kernel;
+    ntk_data *data;
+
+    (void)state;
+    assert_ok(ctx, ntk_data_view(ctx, one, NTK_F64, ROWS, (ntk_shape){0, 1, 1, 1}, &data));
+    assert_ok(ctx, ntk_kernel_new(ctx, &of, 1, NTK_NTK, NTK_F64, ntk_data_shape(data), &kernel));
+    ntk_ctx_set_memory(ctx, (size_t)1 << 42);
+    assert_ok(ctx, ntk_landmark_plan(kernel, data, &o, 1, &plan));
+    ntk_ctx_set_memory(ctx, 0);
+    assert_int_equal(plan.m, 150000);
+    assert_true(plan.sample >= plan.m);
+    ntk_kernel_free(kernel);
+    ntk_data_free(data);
+    free(one);
+}
+
 #ifdef NTK_HDF5
 static void files(void **state)
 {
@@ -741,6 +779,8 @@ int main(void)
         cmocka_unit_test(tiled_factor),
         cmocka_unit_test(refusals),
         cmocka_unit_test(cancelled),
+        cmocka_unit_test(cancelled_while_choosing),
+        cmocka_unit_test(rows_are_enough),
 #ifdef NTK_HDF5
         cmocka_unit_test(files),
 #endif

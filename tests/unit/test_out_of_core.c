@@ -586,6 +586,44 @@ static void a_model_that_has_none_says_so(void **state)
     free(y);
 }
 
+/* A ridge is chosen in memory that does not hold the matrix, which is computed again for each. */
+static void a_ridge_is_chosen(void **state)
+{
+    enum { ROWS = 1000 };
+    struct fixture *f = *state;
+    double *x = malloc(sizeof(double[ROWS * D])), *y = malloc(sizeof(double[ROWS])), chosen[2];
+    ntk_net *net;
+    ntk_data *data;
+
+    fill_normal(ROWS * D, 3, x);
+    fill_normal(ROWS, 4, y);
+    for (int i = 0; i < ROWS; i++)
+        y[i] = tanh(x[i * D]) + 0.2 * y[i];
+    assert_ok(f->ctx, ntk_net_parse(f->ctx, "fc(depth=1)", &net));
+    assert_ok(f->ctx, ntk_data_view(f->ctx, x, NTK_F64, ROWS, (ntk_shape){0, 1, 1, D}, &data));
+    assert_ok(f->ctx, ntk_ctx_set_threads(f->ctx, 2));
+    for (int k = 0; k < 2; k++) {
+        ntk_fit_opts o, given;
+        ntk_model *model;
+
+        ntk_fit_opts_init(&o);
+        ntk_fit_opts_init(&given);
+        o.solver = k ? "cholesky" : "out-of-core";
+        o.diag_reg = NTK_DIAG_REG_AUTO;
+        ntk_ctx_set_memory(f->ctx, k ? 0 : (size_t)3 << 20); /* of 3.8 MiB of a triangle */
+        assert_ok(f->ctx, ntk_model_fit(f->ctx, net, data, y, 1, &o, &model));
+        assert_ok(f->ctx, ntk_model_opts(model, &given));
+        chosen[k] = given.diag_reg;
+        ntk_model_free(model);
+    }
+    assert_true(chosen[0] == chosen[1]);
+    assert_ok(f->ctx, ntk_ctx_set_threads(f->ctx, 0));
+    ntk_data_free(data);
+    ntk_net_free(net);
+    free(x);
+    free(y);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -600,6 +638,7 @@ int main(void)
         cmocka_unit_test(the_least_memory_is_said),
         cmocka_unit_test(what_is_not_definite_leaves_no_file),
         cmocka_unit_test(a_model_that_has_none_says_so),
+        cmocka_unit_test(a_ridge_is_chosen),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

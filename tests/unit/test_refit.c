@@ -68,17 +68,6 @@ static ntk_model *fit_to(const double *targets, const ntk_fit_opts *o)
     return model;
 }
 
-static void near_all(const char *what, int n, const double *got, const double *want, double tolerance)
-{
-    double scale = 0;
-
-    for (int i = 0; i < n; i++)
-        scale = fmax(scale, fabs(want[i]));
-    for (int i = 0; i < n; i++)
-        if (!(fabs(got[i] - want[i]) <= tolerance * scale))
-            fail_msg("%s: number %d is %.17g, wanted %.17g", what, i, got[i], want[i]);
-}
-
 /* Whatever a model says. */
 struct said {
     double mean[M * C], var[M], loo[N * C], loo_var[N], evidence, least, largest;
@@ -270,7 +259,7 @@ static void what_needs_another_model_is_refused(void **state)
 {
     ntk_fit_opts o = options(1e-2), p;
     double mean[M * C];
-    ntk_model *model = fit_to(y, &o);
+    ntk_model *model = fit_to(y, &o), *none;
 
     (void)state;
     p = o;
@@ -289,6 +278,16 @@ static void what_needs_another_model_is_refused(void **state)
     p.solver = "magic";
     assert_fails(ctx, NTK_EINVAL, "there is no solver 'magic'; there are: cholesky, eigen, lanczos",
                  ntk_model_refit(model, NULL, 0, &p));
+    p = o;
+    p.solver = "cholesky";
+    p.triangle = "int16";
+    assert_fails(ctx, NTK_EINVAL, "triangle is of another solver than 'cholesky'", ntk_model_fit(ctx, net, train, y, C, &p, &none));
+    p.triangle = NULL;
+    p.checkpoint = "c.h5";
+    assert_fails(ctx, NTK_EINVAL, "checkpoint is of another solver", ntk_model_fit(ctx, net, train, y, C, &p, &none));
+    p.checkpoint = NULL;
+    p.scratch = "/tmp";
+    assert_fails(ctx, NTK_EINVAL, "scratch is of another solver", ntk_model_fit(ctx, net, train, y, C, &p, &none));
     p = o;
     p.diag_reg = -1;
     assert_fails(ctx, NTK_EINVAL, "diag_reg must be >= 0", ntk_model_refit(model, NULL, 0, &p));

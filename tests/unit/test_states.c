@@ -74,17 +74,6 @@ static ntk_model *fit_to(const double *targets, int64_t outputs, const ntk_fit_o
     return model;
 }
 
-static void near_all(const char *what, int n, const double *got, const double *want, double tolerance)
-{
-    double scale = 0;
-
-    for (int i = 0; i < n; i++)
-        scale = fmax(scale, fabs(want[i]));
-    for (int i = 0; i < n; i++)
-        if (!(fabs(got[i] - want[i]) <= tolerance * scale))
-            fail_msg("%s: number %d is %.17g, wanted %.17g", what, i, got[i], want[i]);
-}
-
 static int refuse(const char *what, double done, double total, void *user)
 {
     (void)what, (void)done, (void)total, (void)user;

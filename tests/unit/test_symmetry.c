@@ -892,6 +892,32 @@ static void nets_without_the_symmetry_are_refused(void **state)
     ntk_net_free(dense);
 }
 
+/* A kernel that has one symmetry is looked at again for another. */
+static void each_symmetry_is_looked_at(void **state)
+{
+    ntk_net *net = parse("serial(Conv(8, (1, 3), padding='SAME'), Relu(), Flatten(), Dense(1))");
+    const ntk_net *one = net;
+    ntk_data *data = images(x, N);
+    ntk_plan_opts o;
+    ntk_kernel *kernel;
+    ntk_plan *plan;
+    double f[N * N];
+
+    (void)state;
+    assert_ok(ctx, ntk_kernel_new(ctx, &one, 1, NTK_NTK, NTK_F64, ntk_data_shape(data), &kernel));
+    assert_ok(ctx, ntk_data_set_symmetry(data, NTK_FLIP));
+    assert_ok(ctx, ntk_kernel_compute(kernel, data, NULL, (void *[]){f}));
+    assert_ok(ctx, ntk_data_set_symmetry(data, NTK_ROTATE));
+    assert_fails(ctx, NTK_EINVAL, "the net has no such symmetry (quarter turns)",
+                 ntk_kernel_compute(kernel, data, NULL, (void *[]){f}));
+    ntk_plan_opts_init(&o);
+    o.x = data;
+    assert_fails(ctx, NTK_ENOTSUP, "stand for their copies", ntk_plan_new(ctx, net, ntk_data_shape(data), NULL, &o, &plan));
+    ntk_kernel_free(kernel);
+    ntk_data_free(data);
+    ntk_net_free(net);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -914,6 +940,7 @@ int main(void)
         cmocka_unit_test(shifts_are_drawn_evenly),
         cmocka_unit_test(shifts_repeat_targets_and_are_checked),
         cmocka_unit_test(nets_without_the_symmetry_are_refused),
+        cmocka_unit_test(each_symmetry_is_looked_at),
     };
 
     return cmocka_run_group_tests(tests, start, teardown);
