@@ -133,7 +133,7 @@ static void damaged_landmarks(void **state)
     for (size_t k = 0; k < sizeof wrong / sizeof *wrong; k++) {
         double numbers[N * (N + 1) / 2];
         const hsize_t size[] = {(hsize_t)wrong[k].rows, 1};
-        char command[200];
+        char command[sizeof FORMATS + 200]; // the checkout's path may be long
         ntk_model *model;
         hid_t file, space, set;
 
