@@ -10,7 +10,7 @@ DIR has the four files of MNIST. Rows are the 60,000 training images in turn, th
 same rows, and are tested on the 10,000 test images as they are. scikit-learn's features are made in chunks, the normal
 equations of ridge regression are in float64, and the ridge is the best of five for rows that are left out, a fiftieth;
 libntk's is --diag-reg. Times are of the whole command, reading included: wall clock and user seconds of all threads. Each
-run is a fresh process. --only ntk, or sklearn (in an environment with scikit-learn): one side.
+run is a fresh process. --only ntk, or sklearn (in an environment with scikit-learn): one side; none: the files are made.
 """
 import argparse
 import gzip
@@ -141,7 +141,7 @@ def main():
     parser.add_argument("--ntk", default=str(ROOT / "build" / "ntk"))
     parser.add_argument("--options", default="--dtype float32 --diag-reg 1e-2", help="of ntk eval")
     parser.add_argument("--net", default="fc(depth=3)")
-    parser.add_argument("--only", choices=["ntk", "sklearn"])
+    parser.add_argument("--only", choices=["ntk", "sklearn", "none"])
     parser.add_argument("--worker", type=int, help=argparse.SUPPRESS)
     a = parser.parse_args()
     if a.worker:
@@ -153,13 +153,15 @@ def main():
         for other in a.work.glob("made-*"):
             other.unlink()
         made.touch()
+    if a.only == "none":
+        return
     print(f"{a.rows:,} rows\n\n| | landmarks | test error | s | user s | GiB |\n|---|---|---|---|---|---|")
     for landmarks in a.landmarks:
-        if a.only != "sklearn":
+        if a.only in (None, "ntk"):
             row("libntk, " + a.net, landmarks,
                 run([a.ntk, "eval", "--net", a.net, "--train", str(a.work / "rows.npz"), "--test", str(a.work / "test.npz"),
                      "--solver", "landmarks", "--landmarks", str(landmarks), "--json", *shlex.split(a.options)]))
-        if a.only != "ntk":
+        if a.only in (None, "sklearn"):
             row("scikit-learn, RBF", landmarks,
                 run([sys.executable, __file__, "--mnist", str(a.mnist), "--work", str(a.work), "--chunk", str(a.chunk),
                      "--worker", str(landmarks)]))

@@ -20,14 +20,12 @@ static const char *blas_warning(void)
     const bool avx512 = core_in(core, "SkylakeX Cooperlake Sapphirerapids");
     const bool avx2 = avx512 || core_in(core, "Haswell Zen Excavator");
 
-    if (getenv("OPENBLAS_CORETYPE"))
-        return "OPENBLAS_CORETYPE is set: OpenBLAS may run slower code than this processor could";
     if (getenv("OPENBLAS_L2_SIZE"))
         return "OPENBLAS_L2_SIZE is set: OpenBLAS may block its loops badly";
     if (strstr(isas, "avx512") && !avx512)
-        return "OpenBLAS does not use this processor's AVX-512";
+        return "OpenBLAS does not use this processor's AVX-512; OPENBLAS_CORETYPE=SkylakeX makes it";
     if (strstr(isas, "avx2") && !avx2)
-        return "OpenBLAS does not use this processor's AVX2";
+        return "OpenBLAS does not use this processor's AVX2; OPENBLAS_CORETYPE=Haswell makes it";
     if (strcmp(ntk_blas_threading(), "pthreads") == 0)
         return "OpenBLAS's own threads compete with OpenMP's and slow solves down: on Debian, "
                "install libopenblas0-openmp";

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../src/base/blas_choice.h"
+
 #define PATH 4096
 
 /* Beside this program, as in a build folder; where it is installed from here, and as it was meant to be. */
@@ -19,12 +21,16 @@ static const char *const places[] = {"ntk-run", NTK_RUN, NTK_RUN_INSTALLED};
  * short spin costs nothing on a quiet machine. Some settings of OpenBLAS halve its speed: a benchmark runs without them. */
 static void set_environment(const char *command)
 {
+    const char *core = ntk_blas_choice();
+
     if (!getenv("OMP_WAIT_POLICY"))
         setenv("GOMP_SPINCOUNT", "10000", 0);
     if (strcmp(command, "bench") == 0) {
         unsetenv("OPENBLAS_CORETYPE");
         unsetenv("OPENBLAS_L2_SIZE");
     }
+    if (core)
+        setenv("OPENBLAS_CORETYPE", core, 0);
 }
 
 int main(int argc, char **argv)

@@ -11,15 +11,20 @@ Names, arguments and meanings are neural-tangents' (Novak et al. 2020) where the
 """
 import os as _os
 
-# Idle OpenMP threads spin for milliseconds by default, which beside any other load slows small work; libgomp reads
-# this once, when it is loaded, and child processes need not see it.
-_spin = not {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & _os.environ.keys()
-if _spin:
-    _os.environ["GOMP_SPINCOUNT"] = "10000"
+from . import _blas
+
+# What OpenMP and OpenBLAS read once, when they are loaded; child processes need not see it. Idle OpenMP threads spin for
+# milliseconds by default, which beside any other load slows small work; OpenBLAS does not know the newest processors.
+_settings = {
+    "GOMP_SPINCOUNT": None if "OMP_WAIT_POLICY" in _os.environ else "10000",
+    "OPENBLAS_CORETYPE": _blas.CORE,
+}
+_settings = {name: value for name, value in _settings.items() if value and name not in _os.environ}
+_os.environ.update(_settings)
 from . import _core
 
-if _spin:
-    del _os.environ["GOMP_SPINCOUNT"]
+for _name in _settings:
+    del _os.environ[_name]
 
 from . import predict, stax
 from ._kernel import Kernel, graph, kernels

@@ -153,7 +153,12 @@ static ntk_status one_step(struct ntk_train *t, double *loss)
     }
     if (t->step == 0)
         t->first_loss = *loss;
-    if (!isfinite(*loss) || *loss > DIVERGED * fmax(t->first_loss, t->loss_of_zero))
+    if (!isfinite(*loss)) /* infinite or not a number: that depends on the order of sums */
+        return ntk_fail(
+            t->p->ctx, NTK_ENUMERIC,
+            "training diverged: the loss is not finite at step %lld (%g at the start); the learning rate %g is too large",
+            (long long)t->step, t->first_loss, t->rate);
+    if (*loss > DIVERGED * fmax(t->first_loss, t->loss_of_zero))
         return ntk_fail(
             t->p->ctx, NTK_ENUMERIC,
             "training diverged: the loss is %g at step %lld (%g at the start); the learning "

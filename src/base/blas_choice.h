@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * blas_choice.h - the code that OpenBLAS should run on this processor, where it would not find out. It knows processors by
+ * their numbers: one that is newer than its release runs code for SSE3, three to five times slower than the processor can.
+ * What it reads when it is loaded, OPENBLAS_CORETYPE, must be set before: so this needs nothing of the library.
+ */
+#ifndef NTK_BASE_BLAS_CHOICE_H
+#define NTK_BASE_BLAS_CHOICE_H
+
+#include <stddef.h>
+
+#if defined(__x86_64__) || defined(__i386__)
+#include <cpuid.h>
+
+/* Of AMD's families, OpenBLAS 0.3.21 knows those before Zen 5. */
+#define NTK_AMD_ZEN5 0x1A
+
+static inline int ntk_cpu_family(void)
+{
+    unsigned a, b, c, d;
+
+    return __get_cpuid(1, &a, &b, &c, &d) ? (int)((a >> 8 & 0xF) + (a >> 20 & 0xFF)) : 0;
+}
+
+/* A value for OPENBLAS_CORETYPE, or NULL: OpenBLAS chooses as well. Intel's processors with AVX-512, or AVX2, all run one code. */
+static inline const char *ntk_blas_choice(void)
+{
+    __builtin_cpu_init();
+    if (!__builtin_cpu_is("intel") && !(__builtin_cpu_is("amd") && ntk_cpu_family() >= NTK_AMD_ZEN5))
+        return NULL;
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512vl"))
+        return "SkylakeX";
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? "Haswell" : NULL;
+}
+#else
+static inline const char *ntk_blas_choice(void) { return NULL; }
+#endif
+
+#endif
