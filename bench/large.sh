@@ -19,7 +19,7 @@ shift 3
 [ -e "$work/test.npz" ] || python3 "$bench/million.py" --mnist "$mnist" --work "$work" --only none
 
 rows="--train $work/rows.npz --test $work/test.npz"
-eval() {
+measured() {
     /usr/bin/time -f '%e s, %U user s, %M kB' "$ntk" eval --net 'fc(depth=3)' --dtype float32 --diag-reg 1e-2 "$@" 2>&1
 }
 
@@ -27,10 +27,10 @@ eval() {
 for case in "$@"; do
     echo "## $case"
     case $case in
-    cg-60000) eval --train "$mnist/train-images-idx3-ubyte.gz" --test "$mnist/t10k-images-idx3-ubyte.gz" --solver cg --memory 8G ;;
-    int16-120000) eval $rows --train-limit 120000 --solver cg --triangle int16 --memory 20G ;;
-    none-120000) eval $rows --train-limit 120000 --solver cg --triangle none --tolerance 0.1 --memory 2G ;;
-    mixed-90000) eval $rows --train-limit 90000 --solver mixed --memory 18G ;;
+    cg-60000) measured --train "$mnist/train-images-idx3-ubyte.gz" --test "$mnist/t10k-images-idx3-ubyte.gz" --solver cg --memory 8G ;;
+    int16-120000) measured $rows --train-limit 120000 --solver cg --triangle int16 --memory 20G ;;
+    none-120000) measured $rows --train-limit 120000 --solver cg --triangle none --tolerance 0.1 --memory 2G ;;
+    mixed-90000) measured $rows --train-limit 90000 --solver mixed --memory 18G ;;
     *) echo "no case $case" >&2 && exit 2 ;;
     esac
 done

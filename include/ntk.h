@@ -344,8 +344,8 @@ NTK_API NTK_NODISCARD ntk_status ntk_data_set_image(ntk_data *data, ntk_shape im
  *   predictions at a sample and at its copies are equal; variances and covariances are those of the mean over a test sample's
  *   copies, and the likelihood is that of a process of such means with targets of n samples;
  *   eigenvalues are those of the sum: of directions in which copies move alike.
- * Slices, selections and standardised samples stand for the same. NTK_EINVAL if the images have no such symmetry, NTK_ESHAPE
- * for vectors whose image is not known. Prepared samples (ntk_samples) and finite networks refuse such data. */
+ * Slices, selections and standardised samples stand for the same. NTK_EINVAL if the images have no such symmetry, or a mask or
+ * edges, which would have to move with them; NTK_ESHAPE for vectors whose image is not known. Prepared samples (ntk_samples) and finite networks refuse such data. */
 NTK_API NTK_NODISCARD ntk_status ntk_data_set_symmetry(ntk_data *data, unsigned symmetry);
 /* Which; *copies (NULL: not wanted): how many copies of a sample there are. */
 NTK_API unsigned ntk_data_symmetry(const ntk_data *data, int *copies);
@@ -665,8 +665,8 @@ typedef struct ntk_fit_opts {
     double tolerance;           /* of solvers that iterate: largest residual |y - (K + r) alpha| / |y|, above 0 to 0.1;
                                  * 0 (default): theirs, 1e-3 of "cg", 1e-12 of "lanczos"; "mixed" refines to float64's
                                  * last digits */
-    int64_t rank;               /* of the preconditioner of "cg"; 0 (default): a tenth of n, at most 1,000, above 60,000
-                                 * samples 2,000 */
+    int64_t rank;               /* of the preconditioner of "cg"; 0 (default): a tenth of n, at most 1,000, from 50,000
+                                 * samples on 2,000 */
     const char *scratch;        /* the folder for the factor of "out-of-core", 4 n^2 bytes. NULL (default): with a store,
                                  * beside it; else, for a file that is gone with the model, what the environment variable
                                  * TMPDIR names, or /var/tmp. Copied */
@@ -677,8 +677,8 @@ typedef struct ntk_fit_opts {
     const char *checkpoint;     /* a file in which "cg" keeps its solutions so far, so that a fit that was interrupted, or
                                  * killed, goes on from there when it is done again; it is removed at the end of the fit. One of
                                  * another net or other samples is refused (NTK_EINVAL); of another ridge or other targets it is
-                                 * where the solution begins. NULL (default): with `store` the same name with ".cg" at its end,
-                                 * else none */
+                                 * where the solution begins. NULL (default): with `store` its name, a number of the matrix and
+                                 * ".cg", else none */
     int64_t landmarks;          /* of the solver "landmarks": predictions are sums over so many of the samples; 0 (default): as
                                  * many as memory and time allow, at most 5,000, which is said */
 } ntk_fit_opts;
@@ -898,7 +898,7 @@ NTK_API void ntk_plan_opts_init_sized(ntk_plan_opts *opts, size_t size);
 static inline void ntk_plan_opts_init(ntk_plan_opts *opts) { ntk_plan_opts_init_sized(opts, sizeof *opts); }
 
 /* Of net for samples of a shape, with the options of a fit (NULL: the defaults); its store need not be there. NTK_EINVAL if
- * numbers are not such, or x is of another shape; errors of ntk_kernel_new. */
+ * numbers are not such, or x is of another shape; NTK_ENOTSUP if its samples stand for copies; errors of ntk_kernel_new. */
 NTK_API NTK_NODISCARD ntk_status ntk_plan_new(ntk_ctx *ctx, const ntk_net *net, ntk_shape shape, const ntk_fit_opts *fit,
                                               const ntk_plan_opts *opts, ntk_plan **plan);
 NTK_API void ntk_plan_free(ntk_plan *plan);

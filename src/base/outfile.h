@@ -65,7 +65,7 @@ void ntk_outfile_fail(struct ntk_outfile *out, int error);
 int ntk_write_all(int fd, const void *bytes, size_t n, int64_t at);
 int ntk_read_all(int fd, void *bytes, size_t n, int64_t at, size_t *left);
 
-/* Locks all of a file while it is open, for reading (F_RDLCK) or writing (F_WRLCK); false: another process has it. A file system
+/* Locks all of a file while it is open, for reading (F_RDLCK) or writing (F_WRLCK); false: another descriptor has it. A file system
  * without locks is fine. The lock is of a kind that HDF5's own readers do not ask for. */
 bool ntk_file_lock(int fd, short type);
 

@@ -82,8 +82,9 @@ static ntk_status check(const ntk_data *x, unsigned of)
 {
     const ntk_shape s = ntk_data_image(x);
     char shape[64];
-    const char *what = x->mask || x->edges                                    ? "with a mask or edges, which have no copies"
-                       : s.spatial == 0                                         ? "vectors, whose images are not known"
+    const bool parts = x->mask || x->edges;
+    const char *what = parts                                                  ? "with a mask or edges, which have no copies"
+                       : s.spatial == 0                                       ? "vectors, whose images are not known"
                        : of & ~(NTK_FLIP | NTK_FLIP_ROWS | NTK_ROTATE)        ? "of NTK_FLIP, NTK_FLIP_ROWS and NTK_ROTATE only"
                        : s.spatial == 1 && of & (NTK_FLIP_ROWS | NTK_ROTATE)  ? "sequences, which have no rows"
                        : of & NTK_ROTATE && s.h != s.w                        ? "not square, and have no quarter turns"
@@ -93,7 +94,7 @@ static ntk_status check(const ntk_data *x, unsigned of)
 
     if (!what)
         return NTK_OK;
-    if (s.spatial == 0)
+    if (s.spatial == 0 && !parts)
         return ntk_fail(x->ctx, NTK_ESHAPE,
                         "samples of %lld numbers have no mirror images: say which images they are (ntk_data_set_image)",
                         (long long)ntk_features_of(s));

@@ -15,7 +15,6 @@
 #include "solve/ridge.h"
 
 #define PIECE   512 /* rows that are added at once */
-#define HELD_OF 10  /* one sample of every so many is held out, by a hash */
 
 /* Of the samples that are fitted to (part 0), or of those held out. */
 struct sums {
@@ -116,8 +115,7 @@ static ntk_status flush(const struct ntk_feature_ridge *r, struct sums *s)
 
 static ntk_status put_row(struct ntk_feature_ridge *r, const float *phi, const double *y)
 {
-    const uint64_t n = (uint64_t)r->n;
-    const bool held = r->parts == 2 && n % HELD_OF == ntk_mix64(n / HELD_OF + 1) % HELD_OF;
+    const bool held = r->parts == 2 && ntk_held_out(r->n);
     struct sums *s = &r->part[held];
 
     for (int64_t k = 0; k < r->count; k++)
@@ -227,7 +225,7 @@ ntk_status ntk_feature_ridge_hold_out(ntk_feature_ridge *r, size_t n, const doub
     status = ntk_normal_hold_out(r->ctx, &r->part[0].e, &r->part[1].e, n, ridges, mse);
     ntk_blas_end(before);
     for (size_t k = 0; k < n && status == NTK_OK; k++)
-        mse[k] = fmax(mse[k], 0) / (double)(r->part[1].n * r->outputs);
+        mse[k] /= (double)(r->part[1].n * r->outputs);
     free(ridges);
     return status;
 }
@@ -260,7 +258,7 @@ static ntk_status solve(const struct ntk_feature_ridge *r, double ridge, struct 
                         "Phi' Phi of %lld samples, with %g on its diagonal, is not positive definite: %lld features need a "
                         "ridge, such as 1e-6 times the mean of |Phi(x)|^2",
                         (long long)r->n, ridge, (long long)r->count);
-    return status == NTK_OK ? ntk_check_finite(r->ctx, "coefficients of features", e->right, e->outputs, e->m) : status;
+    return status;
 }
 
 /* The sums of all samples, held out or not, to e. */
@@ -296,6 +294,8 @@ ntk_status ntk_feature_ridge_solve(ntk_feature_ridge *r, double diag_reg, int ab
     for (int64_t i = 0; i < r->count && status == NTK_OK; i++)
         for (int64_t c = 0; c < r->outputs; c++)
             coef[i * r->outputs + c] = e.right[c * r->count + i];
+    if (status == NTK_OK)
+        status = ntk_check_finite(r->ctx, "coefficients of features", coef, r->count, r->outputs);
     if (status == NTK_OK && used)
         *used = diag_reg;
     ntk_large_free(e.gram, square, sizeof *e.gram);

@@ -32,22 +32,30 @@ const struct ntk_solver_class *ntk_model_solver_class(const ntk_fit_opts *o)
 
 bool ntk_model_by_landmarks(const ntk_fit_opts *o) { return strcmp(ntk_model_solver_name(o), "landmarks") == 0; }
 
-/* Options of other solvers than the one that was asked for, and processes that it cannot share its work among. */
+const char *ntk_fit_opts_foreign(const ntk_fit_opts *o, const struct ntk_solver_class *class, const char **whose)
+{
+    *whose = "cg";
+    if (o->triangle && !(class && class->triangles))
+        return "triangle";
+    if (o->checkpoint && !(class && class->checkpoints))
+        return "checkpoint";
+    *whose = "out-of-core";
+    return o->scratch && !(class && class->reads) ? "scratch" : NULL;
+}
+
+/* What the solver that was asked for does not have. */
 static ntk_status check_asked(ntk_ctx *ctx, const ntk_fit_opts *o, const struct ntk_solver_class *class)
 {
-    const char *what = o->triangle && !class->triangles       ? "triangle"
-                       : o->checkpoint && !class->checkpoints ? "checkpoint"
-                       : o->scratch && !class->reads          ? "scratch"
-                                                              : NULL;
+    const char *whose, *what = ntk_fit_opts_foreign(o, class, &whose);
 
     if (what)
-        return ntk_fail(ctx, NTK_EINVAL, "%s is of another solver than '%s'", what, class->name);
+        return ntk_fail(ctx, NTK_EINVAL, "%s is of the solver '%s', not of '%s'", what, whose, class->name);
     if (o->finite_time && !class->eigen)
         return ntk_fail(ctx, NTK_EINVAL, "finite times need the solver 'eigen', got '%s'", class->name);
     if (o->diag_reg == NTK_DIAG_REG_AUTO && !class->inverse_diagonal)
         return ntk_fail(ctx, NTK_EINVAL,
-                        "the solver '%s' has no leave-one-out errors, by which a ridge is chosen: give one, or take 'eigen' or "
-                        "'cholesky'", class->name);
+                        "the solver '%s' has no leave-one-out errors, by which a ridge is chosen: give one, or take 'eigen', "
+                        "'cholesky' or 'out-of-core'", class->name);
     return NTK_OK;
 }
 
@@ -72,10 +80,23 @@ ntk_status ntk_fit_opts_choose(ntk_ctx *ctx, const ntk_fit_opts *given, const st
     own->solver = ntk_model_solver_name(own);
     class = ntk_model_solver_class(own);
     if (class->reads && ntk_n_ranks(ctx) > 1)
-        return ntk_fail(ctx, NTK_ENOTSUP, "the solver '%s' is one process's", class->name);
+        return ntk_fail(ctx, NTK_ENOTSUP, "the solver '%s' is one process's: run it without mpirun, or take 'scalapack' or 'cg'", class->name);
     /* The choice of a ridge by one factorisation after another needs the matrix each time. */
     own->keep = own->keep || (own->diag_reg == NTK_DIAG_REG_AUTO && !class->eigen && !class->reads);
     return ntk_model_choose_solver(ctx, task, asked, own, choice);
+}
+
+/* Options of solvers that were not taken do nothing. */
+static void leave_out(ntk_ctx *ctx, bool say, ntk_fit_opts *own)
+{
+    const struct ntk_solver_class *class = ntk_model_solver_class(own);
+    const char *whose, *what = ntk_fit_opts_foreign(own, class, &whose);
+
+    if (say && what)
+        ntk_log(ctx, 0, "%s is of the solver '%s', and does nothing: the solver is '%s'", what, whose, own->solver);
+    own->triangle = class->triangles ? own->triangle : NULL;
+    own->checkpoint = class->checkpoints ? own->checkpoint : NULL;
+    own->scratch = class->reads ? own->scratch : NULL;
 }
 
 ntk_status ntk_fit_opts_read(ntk_ctx *ctx, const ntk_fit_opts *given, const struct ntk_task *task, bool say,
@@ -88,6 +109,10 @@ ntk_status ntk_fit_opts_read(ntk_ctx *ctx, const ntk_fit_opts *given, const stru
         NTK_TRY(ntk_model_check_choice(ctx, own, task, &choice));
     if (say && choice.instead)
         ntk_log(ctx, 0, "the solver is '%s': %s", own->solver, choice.reason);
+    if (!choice.asked)
+        leave_out(ctx, say, own);
+    if (say && !ntk_model_by_landmarks(own) && ntk_model_solver_class(own)->reads && own->diag_reg == NTK_DIAG_REG_AUTO && !own->store)
+        ntk_log(ctx, 0, "for each of %d ridges the kernel is computed again: a store would keep it", NTK_RIDGES);
     return NTK_OK;
 }
 
@@ -481,8 +506,12 @@ ntk_status ntk_model_mean_of_samples(const ntk_model *m, double *mean)
         status = add_own(m, alone, first, ntk_least(SLICE, m->n - first), d, &sum);
     ntk_data_free(alone);
     free(d);
-    *mean = sum / (double)m->n;
-    return status == NTK_OK ? ntk_check_finite(m->ctx, "the diagonal's mean", mean, 1, 1) : status;
+    sum /= (double)m->n;
+    if (status == NTK_OK)
+        status = ntk_check_finite(m->ctx, "the diagonal's mean", &sum, 1, 1);
+    if (status == NTK_OK)
+        *mean = sum;
+    return status;
 }
 
 ntk_status ntk_model_mean_diagonal(const ntk_model *m, struct ntk_solver *solver, double *mean)

@@ -23,12 +23,14 @@
 
 ntk_status ntk_landmarks_check(ntk_ctx *ctx, const ntk_fit_opts *o, const struct ntk_task *t)
 {
+    const char *what, *whose;
+
     if (!t->net && t->n == 0)
         return ntk_fail(ctx, NTK_ENOTSUP, "plans are of solvers of the whole kernel matrix, which 'landmarks' is not");
     if (!t->net)
         return ntk_fail(ctx, NTK_EINVAL, "landmarks are some of the samples: a given matrix has none; take another solver");
     if (ntk_n_ranks(ctx) > 1)
-        return ntk_fail(ctx, NTK_ENOTSUP, "the solver 'landmarks' is one process's");
+        return ntk_fail(ctx, NTK_ENOTSUP, "the solver 'landmarks' is one process's: run it without mpirun, or take 'scalapack' or 'cg'");
     if (o->finite_time)
         return ntk_fail(ctx, NTK_EINVAL, "finite times need the solver 'eigen', got 'landmarks'");
     if (o->store)
@@ -38,9 +40,8 @@ ntk_status ntk_landmarks_check(ntk_ctx *ctx, const ntk_fit_opts *o, const struct
         return ntk_fail(ctx, NTK_EINVAL,
                         "covariances of the NTK's ensemble need the NNGP matrix of all samples, which landmarks do without: "
                         "'cholesky' and 'eigen' have them, and landmarks those of the posteriors NNGP and NTKGP");
-    if (o->triangle || o->checkpoint || o->scratch)
-        return ntk_fail(ctx, NTK_EINVAL, "%s is of another solver than 'landmarks'",
-                        o->triangle ? "triangle" : o->checkpoint ? "checkpoint" : "scratch");
+    if ((what = ntk_fit_opts_foreign(o, NULL, &whose)))
+        return ntk_fail(ctx, NTK_EINVAL, "%s is of the solver '%s', not of 'landmarks'", what, whose);
     if (o->diag_reg == NTK_DIAG_REG_AUTO && o->noise)
         return ntk_fail(ctx, NTK_EINVAL, "landmarks choose a ridge for samples without noise: give diag_reg, or no noise");
     if (o->landmarks < 0 || o->landmarks > INT32_MAX)
@@ -189,7 +190,7 @@ ntk_status ntk_landmarks_pass(const ntk_model *m, ntk_landmark_pass_fn *fn, void
 struct adding {
     const ntk_model *m;
     struct ntk_normal *fit, *held_out; /* held_out NULL: all samples are for fit */
-    double *part, *y;                 /* rows of one of the two, and their targets [outputs][rows], by the roots of weights */
+    double *part, *y;                  /* rows of one of the two, and their targets [outputs][rows], by the roots of weights */
 };
 
 /* Rows that are, or are not, held out move to the front of what is theirs: the panel, or part. */
@@ -489,6 +490,14 @@ static ntk_status plan_and_fit(const ntk_model *m)
     return status;
 }
 
+ntk_status ntk_landmarks_check_fit(const ntk_model *m)
+{
+    return m->land->m > 0 && !m->land->rows
+               ? ntk_fail(m->ctx, NTK_EINVAL,
+                          "a model by landmarks in a file has its landmarks and no other samples: it cannot be fitted again")
+               : NTK_OK;
+}
+
 ntk_status ntk_landmarks_solve(const ntk_model *m)
 {
     struct ntk_landmarks *l = m->land;
@@ -497,9 +506,7 @@ ntk_status ntk_landmarks_solve(const ntk_model *m)
 
     if (m->solution->solved)
         return NTK_OK;
-    if (l->m > 0 && !l->rows)
-        return ntk_fail(m->ctx, NTK_EINVAL, "a model by landmarks in a file has its landmarks and no other samples: it cannot "
-                                            "be fitted again");
+    NTK_TRY(ntk_landmarks_check_fit(m));
     blas = ntk_blas_begin(1);
     forget_solution(l);
     status = plan_and_fit(m);

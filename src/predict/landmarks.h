@@ -48,8 +48,6 @@ ntk_status ntk_landmarks_check(ntk_ctx *ctx, const ntk_fit_opts *opts, const str
 /* Bytes that a model has between calls. */
 size_t ntk_landmarks_held(const ntk_model *model);
 
-/* Rows that are held out where a ridge is chosen: about every tenth. */
-static inline bool ntk_held_out(int64_t row) { return ntk_mix64((uint64_t)row + 1) % 10 == 0; }
 /* land->rows, x and c (landmarks_choose.c). */
 ntk_status ntk_landmarks_choose(const ntk_model *model, const struct ntk_landmark_plan *plan, bool apart);
 ntk_status ntk_landmarks_factor(const ntk_model *model, double jitter);
@@ -61,6 +59,8 @@ ntk_status ntk_landmarks_pass(const ntk_model *model, ntk_landmark_pass_fn *fn, 
 double ntk_landmarks_ridge(const ntk_model *model);
 double ntk_landmarks_weight(const ntk_model *model, int64_t i);
 
+/* NTK_EINVAL for a model from a file. */
+ntk_status ntk_landmarks_check_fit(const ntk_model *model);
 /* ntk_model_solve: landmarks, coefficients. */
 ntk_status ntk_landmarks_solve(const ntk_model *model);
 /* Before it is fitted again: what new options, weights or targets leave of it. */

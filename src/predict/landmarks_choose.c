@@ -9,6 +9,7 @@
 #include "kernel/kernel.h"
 #include "predict/landmarks.h"
 #include "solve/falkon.h"
+#include "solve/normal.h"
 #include "solve/pivoted.h"
 #include "solve/tiled.h"
 
@@ -59,9 +60,12 @@ static size_t kept(const struct task *t, int64_t m, int bytes)
            ntk_falkon_bytes(t->n, m, t->outputs);
 }
 
+/* Among more than that there is no choice. */
+static bool by_chance(int64_t candidates, int64_t m) { return m >= ntk_least(candidates, SAMPLE); }
+
 static size_t choosing(const struct task *t, int64_t sample, int64_t m)
 {
-    if (m >= t->candidates)
+    if (by_chance(t->candidates, m))
         return 0;
     return ntk_bytes((double)sample * (double)t->features * sizeof(double)) + ntk_pivoted_bytes(sample, m) +
            ntk_pivoted_work(sample, m);
@@ -246,7 +250,9 @@ static ntk_status pivots(const ntk_model *model, const ntk_data *x, int64_t *row
 ntk_status ntk_landmarks_choose(const ntk_model *model, const struct ntk_landmark_plan *plan, bool apart)
 {
     struct ntk_landmarks *land = model->land;
-    const int64_t all = ntk_most(1, candidates(&model->opts, model->n)), count = plan->m < all ? plan->sample : all;
+    const int64_t all = ntk_most(1, candidates(&model->opts, model->n));
+    const bool chance = by_chance(all, plan->m);
+    const int64_t count = chance ? plan->m : plan->sample;
     ntk_data *sample = NULL;
     ntk_status status = NTK_OK;
 
@@ -256,7 +262,7 @@ ntk_status ntk_landmarks_choose(const ntk_model *model, const struct ntk_landmar
     land->m = plan->m;
     land->apart = apart;
     draw(model->n, apart, all, count, land->rows);
-    if (plan->m < all) {
+    if (!chance) {
         status = ntk_data_select(model->x, land->rows, count, &sample);
         if (status == NTK_OK)
             status = pivots(model, sample, land->rows, &land->m);

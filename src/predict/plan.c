@@ -167,10 +167,16 @@ static size_t room_for(const struct planning *p, const ntk_fit_opts *o)
 /* A ridge that is chosen takes a factor for each that is tried. */
 static void repeat(const ntk_fit_opts *o, struct ntk_cost *c)
 {
-    if (o->diag_reg != NTK_DIAG_REG_AUTO || ntk_model_solver_class(o)->eigen)
+    const struct ntk_solver_class *class = ntk_model_solver_class(o);
+
+    if (o->diag_reg != NTK_DIAG_REG_AUTO || class->eigen)
         return;
     c->f32 *= NTK_RIDGES + 1;
     c->f64 *= NTK_RIDGES + 1;
+    if (class->reads) { /* the matrix is not kept between factors, which are written */
+        c->passes *= NTK_RIDGES + 1;
+        c->written *= NTK_RIDGES + 1;
+    }
 }
 
 /* Where a store has the matrix it is written once, and read wherever it is passed over. */
@@ -377,7 +383,7 @@ ntk_status ntk_plan_new(ntk_ctx *ctx, const ntk_net *net, ntk_shape shape, const
     NTK_TRY(ntk_sized_read(ctx, &sized_opts, opts, &p.o));
     NTK_TRY(check(ctx, shape, &p.o));
     if (p.o.x && p.o.x->symmetry)
-        return ntk_fail(ctx, NTK_ENOTSUP, "plans are of samples as they are, and these stand for their copies, too");
+        return ntk_fail(ctx, NTK_ENOTSUP, "plans are of samples as they are, and these stand for their copies, too: give data without a symmetry");
     if (p.o.x && p.o.n == 0)
         p.o.n = p.o.x->n;
     NTK_TRY(ntk_fit_opts_choose(ctx, fit, &(struct ntk_task){.n = 0}, &p.fit, &choice)); /* its numbers alone */

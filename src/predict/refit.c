@@ -75,9 +75,8 @@ ntk_status ntk_model_refit(ntk_model *m, const double *y, int64_t outputs, const
 
     if (y)
         NTK_TRY(ntk_model_check_targets(m->ctx, m->n_all, y, outputs));
-    if (m->land && !m->land->rows)
-        return ntk_fail(m->ctx, NTK_EINVAL,
-                        "a model by landmarks in a file has its landmarks and no other samples: it cannot be fitted again");
+    if (m->land)
+        NTK_TRY(ntk_landmarks_check_fit(m));
     if (opts) {
         NTK_TRY(ntk_fit_opts_read(m->ctx, opts, &task, true, &o));
         NTK_TRY(check_same(m, &o));

@@ -37,7 +37,7 @@ static struct cg *own(struct ntk_solver *s) { return (struct cg *)s; }
 /* A tenth of the samples at most: more take longer than they save, and few samples need none. */
 static int64_t usual_rank(int64_t n)
 {
-    const int64_t rank = n > 60000 ? 2000 : 1000;
+    const int64_t rank = n >= 50000 ? 2000 : 1000;
 
     return n < 100 ? 0 : n / 10 < rank ? n / 10 : rank;
 }

@@ -57,12 +57,13 @@ size_t ntk_normal_bytes(int64_t m, int64_t outputs)
 static ntk_status error_of(ntk_ctx *ctx, const struct ntk_normal *out, const double *g, double *work, double *error)
 {
     const int64_t numbers = out->outputs * out->m;
+    double sum = out->squares;
 
     memset(work, 0, (size_t)numbers * sizeof *work);
     NTK_TRY(ntk_tiled_multiply(ctx, out->m, out->gram, out->outputs, g, work));
-    *error = out->squares;
     for (int64_t j = 0; j < numbers; j++)
-        *error += g[j] * (work[j] - 2 * out->right[j]);
+        sum += g[j] * (work[j] - 2 * out->right[j]);
+    *error = isfinite(sum) ? fmax(sum, 0) : (double)INFINITY; /* rounding errors may be larger than the error */
     return NTK_OK;
 }
 
@@ -85,7 +86,8 @@ static ntk_status hold_out(ntk_ctx *ctx, const struct ntk_normal *fit, const str
 ntk_status ntk_normal_hold_out(ntk_ctx *ctx, const struct ntk_normal *fit, const struct ntk_normal *out, size_t count,
                                const double *ridges, double *errors)
 {
-    double *l = ntk_alloc(ctx, (size_t)fit->m * (size_t)fit->m, sizeof *l);
+    const size_t square = (size_t)fit->m * (size_t)fit->m;
+    double *l = ntk_large_new(ctx, square, sizeof *l);
     double *g = ntk_alloc(ctx, (size_t)(2 * fit->outputs * fit->m), sizeof *g);
     ntk_status status = l && g ? NTK_OK : NTK_ENOMEM;
 
@@ -94,7 +96,7 @@ ntk_status ntk_normal_hold_out(ntk_ctx *ctx, const struct ntk_normal *fit, const
         if (status == NTK_OK)
             status = ntk_progress(ctx, "ridges", (double)(k + 1), (double)count);
     }
-    free(l);
+    ntk_large_free(l, square, sizeof *l);
     free(g);
     return status;
 }

@@ -28,6 +28,8 @@ ntk_status ntk_normal_solve(ntk_ctx *ctx, int64_t m, const double *l, int64_t co
  * there is no factor. */
 ntk_status ntk_normal_hold_out(ntk_ctx *ctx, const struct ntk_normal *fit, const struct ntk_normal *out, size_t count,
                                const double *ridges, double *errors);
+/* Rows to hold out where a ridge is chosen: one of each ten, by a hash. */
+static inline bool ntk_held_out(int64_t row) { return row % 10 == (int64_t)(ntk_mix64((uint64_t)(row / 10) + 1) % 10); }
 /* Bytes of what that works in. */
 size_t ntk_normal_bytes(int64_t m, int64_t outputs);
 

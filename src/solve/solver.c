@@ -4,8 +4,8 @@
  */
 #include "solve/solver.h"
 
-#include <math.h>
 #include <cblas.h>
+#include <math.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>

@@ -169,8 +169,8 @@ struct ntk_shifted {
 ntk_status ntk_shifted_in_place(double *x, void *user);
 ntk_status ntk_solver_rows(struct ntk_solver *s, int64_t count, const int64_t *which, double *rows);
 
-/* inverse_diagonal of solvers that have L^-1. half: x [m][n] becomes L^-1 x, and is 0 before `first`. Of columns
- * that are worked on at once, `most`; beside: bytes that half needs. */
+/* inverse_diagonal of solvers that have L^-1. half: x [m][n] becomes L^-1 x, and is 0 before `first`. At most
+ * `most` columns at once; beside: bytes that half needs. */
 typedef ntk_status ntk_half_from_fn(struct ntk_solver *s, int64_t first, int64_t m, double *x);
 ntk_status ntk_inverse_by_half(struct ntk_solver *s, int64_t most, size_t beside, ntk_half_from_fn *half, double *d);
 

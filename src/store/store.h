@@ -146,7 +146,8 @@ ntk_status ntk_store_blank(ntk_ctx *ctx, int fd, const char *path, ntk_dtype dty
 /* Where entries of a tile are in the kernel, which delivers what is above the diagonal: a square part's tile is the mirror. */
 void ntk_store_tile_job(const struct ntk_store_part *p, const struct ntk_store_tile *t, struct ntk_job *job);
 /* A block of that into the tile, [b1][b2] of dtype; one on the diagonal becomes whole. */
-void ntk_store_tile_put(const struct ntk_store_part *p, const struct ntk_store_tile *t, const ntk_block *b, ntk_dtype dtype, void *tile);
+void ntk_store_tile_put(const struct ntk_store_part *p, const struct ntk_store_tile *t, const ntk_block *b, ntk_dtype dtype,
+                        void *tile);
 /* Computes what is wanted and not there; held, what: as of a reading. */
 ntk_status ntk_store_fill_for(struct ntk_store *s, size_t held, const char *what);
 

@@ -4,6 +4,8 @@
  * made of: strips, products by entries, the preconditioner, each against its definition. That they are solvers at all,
  * test_solvers says.
  */
+#include <glob.h>
+#include <limits.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -715,6 +717,52 @@ static void a_checkpoint_is_of_one_net(void **state)
     ntk_net_free(net);
     ntk_data_free(data);
 }
+
+static size_t files(const char *pattern)
+{
+    glob_t found;
+    const size_t n = glob(pattern, 0, NULL, &found) == 0 ? found.gl_pathc : 0;
+
+    globfree(&found);
+    return n;
+}
+
+/* Of each matrix of a store, whose fit was cancelled, a file; at the end of the fits there is none. */
+static void checkpoints_lie_beside_a_store(void **state)
+{
+    static const ntk_posterior posteriors[] = {NTK_POSTERIOR_NTK, NTK_POSTERIOR_NNGP};
+    double x[N * D], y[N];
+    ntk_model *model;
+    ntk_data *data;
+    ntk_fit_opts o;
+    ntk_net *net;
+
+    (void)state;
+    fill_normal(N * D, 3, x);
+    fill_normal(N, 4, y);
+    assert_ok(ctx, ntk_data_view(ctx, x, NTK_F64, N, (ntk_shape){0, 1, 1, D}, &data));
+    assert_ok(ctx, ntk_net_parse(ctx, "fc(depth=2)", &net));
+    ntk_fit_opts_init(&o);
+    o.solver = "cg";
+    o.diag_reg = 1e-4;
+    o.tolerance = 1e-8;
+    o.rank = 1;
+    for (int end = 0; end < 2; end++)
+        for (size_t k = 0; k < 2; k++) {
+            struct patience patience = {end ? INT_MAX : 25};
+
+            o.posterior = posteriors[k];
+            o.store = k == 0 ? "beside-ntk.h5" : "beside-nngp.h5";
+            ntk_ctx_set_progress(ctx, run_out, &patience);
+            assert_int_equal(ntk_model_fit(ctx, net, data, y, 1, &o, &model), end ? NTK_OK : NTK_ECANCEL);
+            ntk_ctx_set_progress(ctx, NULL, NULL);
+            if (end)
+                ntk_model_free(model);
+            assert_int_equal(files("beside-*.h5.????????.cg"), end ? 1 - k : 1 + k);
+        }
+    ntk_net_free(net);
+    ntk_data_free(data);
+}
 #endif
 
 static void solvers_are_chosen_by_memory(void **state)
@@ -755,6 +803,7 @@ int main(void)
 #ifdef NTK_HDF5
         cmocka_unit_test(solutions_go_on_from_a_file),
         cmocka_unit_test(a_checkpoint_is_of_one_net),
+        cmocka_unit_test(checkpoints_lie_beside_a_store),
 #endif
         cmocka_unit_test(steps_are_saved),
         cmocka_unit_test(threads_change_nothing),

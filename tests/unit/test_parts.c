@@ -145,6 +145,18 @@ static void scaled_copies_have_them(void **state)
     ntk_scaler_free(scaler);
 }
 
+/* Mirror images would need mirrored masks. */
+static void symmetries_refuse_them(void **state)
+{
+    struct fixture *f = *state;
+    ntk_data *d = load_file(f, 0, 0);
+
+    assert_fails(f->ctx, NTK_EINVAL, "with a mask or edges, which have no copies", ntk_data_set_symmetry(d, NTK_FLIP));
+    ntk_data_flatten(d);
+    assert_fails(f->ctx, NTK_EINVAL, "with a mask or edges, which have no copies", ntk_data_set_symmetry(d, NTK_FLIP));
+    ntk_data_free(d);
+}
+
 /* Some samples in another order: parts of their own, counted and bounded. */
 static void selected_samples_have_them(void **state)
 {
@@ -418,6 +430,7 @@ int main(void)
         TEST(slices_have_their_parts),
         TEST(scaled_copies_have_them),
         TEST(selected_samples_have_them),
+        TEST(symmetries_refuse_them),
         TEST(memory_of_parts_is_bounded),
         TEST(what_is_wrong_is_said),
         TEST(parts_that_need_each_other),

@@ -281,17 +281,37 @@ static void what_needs_another_model_is_refused(void **state)
     p = o;
     p.solver = "cholesky";
     p.triangle = "int16";
-    assert_fails(ctx, NTK_EINVAL, "triangle is of another solver than 'cholesky'", ntk_model_fit(ctx, net, train, y, C, &p, &none));
+    assert_fails(ctx, NTK_EINVAL, "triangle is of the solver 'cg', not of 'cholesky'", ntk_model_fit(ctx, net, train, y, C, &p, &none));
     p.triangle = NULL;
     p.checkpoint = "c.h5";
-    assert_fails(ctx, NTK_EINVAL, "checkpoint is of another solver", ntk_model_fit(ctx, net, train, y, C, &p, &none));
+    assert_fails(ctx, NTK_EINVAL, "checkpoint is of the solver 'cg', not of", ntk_model_fit(ctx, net, train, y, C, &p, &none));
     p.checkpoint = NULL;
     p.scratch = "/tmp";
-    assert_fails(ctx, NTK_EINVAL, "scratch is of another solver", ntk_model_fit(ctx, net, train, y, C, &p, &none));
+    assert_fails(ctx, NTK_EINVAL, "scratch is of the solver 'out-of-core', not of", ntk_model_fit(ctx, net, train, y, C, &p, &none));
     p = o;
     p.diag_reg = -1;
     assert_fails(ctx, NTK_EINVAL, "diag_reg must be >= 0", ntk_model_refit(model, NULL, 0, &p));
     assert_ok(ctx, ntk_model_predict(model, test, mean, NULL)); /* it is what it was */
+    ntk_model_free(model);
+}
+
+/* Of a solver that was not asked for options of another are left out; those that a model gives back fit it again. */
+static void options_of_others_are_left_out(void **state)
+{
+    ntk_fit_opts o = options(1e-2), given;
+    ntk_model *model;
+
+    (void)state;
+    o.solver = NULL;
+    o.checkpoint = "c.h5";
+    o.triangle = "int16";
+    o.scratch = "/tmp";
+    model = fit_to(y, &o);
+    ntk_fit_opts_init(&given);
+    assert_ok(ctx, ntk_model_opts(model, &given));
+    assert_null(given.checkpoint);
+    given.diag_reg = 1e-3;
+    assert_ok(ctx, ntk_model_refit(model, NULL, 0, &given));
     ntk_model_free(model);
 }
 
@@ -978,6 +998,7 @@ int main(void)
         cmocka_unit_test(keeping_begins_when_it_is_asked_for),
         cmocka_unit_test(solvers_follow_each_other),
         cmocka_unit_test(what_needs_another_model_is_refused),
+        cmocka_unit_test(options_of_others_are_left_out),
         cmocka_unit_test(a_model_survives_what_cannot_be_solved),
         cmocka_unit_test(coefficients_are_applied),
         cmocka_unit_test(ridges_are_what_refits_say),
