@@ -69,7 +69,7 @@ static ntk_status find_scratch(ntk_ctx *ctx, const ntk_fit_opts *o, const struct
 
 /* ---- the choice */
 
-static void find_left(const ntk_ctx *ctx, const struct ntk_task *t, struct ntk_choice *c)
+void ntk_model_find_left(const ntk_ctx *ctx, const struct ntk_task *t, struct ntk_choice *c)
 {
     const size_t bound = ntk_ctx_memory(ctx) + (ctx->memory ? 0 : t->freed);
 
@@ -85,7 +85,7 @@ ntk_status ntk_model_choose_solver(ntk_ctx *ctx, const struct ntk_task *t, bool 
     ntk_fit_opts other = *own;
 
     *c = (struct ntk_choice){.asked = asked, .scratch = t->scratch};
-    find_left(ctx, t, c);
+    ntk_model_find_left(ctx, t, c);
     if (t->net && t->x && (need > c->left / 4 || own->store)) /* it is not asked where it cannot matter */
         NTK_TRY(find_scratch(ctx, own, t, c));
     if (asked || strcmp(own->solver, "cholesky") != 0 || own->diag_reg == NTK_DIAG_REG_AUTO || need + c->scratch <= c->left)

@@ -67,7 +67,8 @@ ntk_status ntk_fit_opts_choose(ntk_ctx *ctx, const ntk_fit_opts *given, const st
 
     NTK_TRY(ntk_sized_read(ctx, &sized, given, own));
     if (own->solver && ntk_model_by_landmarks(own)) {
-        *choice = (struct ntk_choice){.asked = true};
+        *choice = (struct ntk_choice){.asked = true, .scratch = task->scratch};
+        ntk_model_find_left(ctx, task, choice);
         return ntk_landmarks_check(ctx, own, task);
     }
     if (own->landmarks)
@@ -195,7 +196,7 @@ static ntk_status bytes_by_landmarks(ntk_ctx *ctx, const ntk_net *net, const ntk
     status = ntk_landmark_plan(kernel, x, o, outputs, &plan);
     ntk_kernel_free(kernel);
     NTK_TRY(status);
-    *bytes = plan.peak + (size_t)(2 * x->n * outputs) * sizeof(double);
+    *bytes = plan.peak + ntk_landmark_targets(x->n, outputs);
     return NTK_OK;
 }
 

@@ -25,8 +25,6 @@ ntk_status ntk_landmarks_check(ntk_ctx *ctx, const ntk_fit_opts *o, const struct
 {
     const char *what, *whose;
 
-    if (!t->net && t->n == 0)
-        return ntk_fail(ctx, NTK_ENOTSUP, "plans are of solvers of the whole kernel matrix, which 'landmarks' is not");
     if (!t->net)
         return ntk_fail(ctx, NTK_EINVAL, "landmarks are some of the samples: a given matrix has none; take another solver");
     if (ntk_n_ranks(ctx) > 1)

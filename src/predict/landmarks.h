@@ -37,12 +37,19 @@ struct ntk_landmark_plan {
     int64_t m, sample;
     int kept;     /* bytes of an entry of the kernel matrix, which is kept in memory; 0: streamed */
     size_t choosing, fitting; /* bytes, beside the model's targets and what computing the kernel needs */
-    size_t peak;              /* the larger, with that */
+    size_t peak;              /* the larger, with that, */
+    size_t least;             /* and of another way, which would do */
     const char *why;          /* m is what it is, where it was not asked for */
 };
+/* Bytes of the targets that a model has. */
+static inline size_t ntk_landmark_targets(int64_t n, int64_t outputs) { return (size_t)(2 * n * outputs) * sizeof(double); }
 /* NTK_ENOMEM, with the least that would do, if memory does not hold it. x: samples of the kernel. */
 ntk_status ntk_landmark_plan(const ntk_kernel *kernel, const ntk_data *x, const ntk_fit_opts *opts, int64_t outputs,
                              struct ntk_landmark_plan *plan);
+/* Of n samples like x's, within so many bytes; plan->least may be more. And what it takes, passes being those over all pairs. */
+ntk_status ntk_landmark_plan_like(const ntk_kernel *kernel, const ntk_data *x, int64_t n, size_t left, const ntk_fit_opts *opts,
+                                  int64_t outputs, struct ntk_landmark_plan *plan);
+void ntk_landmarks_cost(const struct ntk_landmark_plan *plan, int64_t n, struct ntk_cost *cost);
 /* NTK_EINVAL if options ask for what models by landmarks do not have. */
 ntk_status ntk_landmarks_check(ntk_ctx *ctx, const ntk_fit_opts *opts, const struct ntk_task *task);
 /* Bytes that a model has between calls. */

@@ -125,11 +125,11 @@ static int64_t usual(const ntk_ctx *ctx, const struct task *t, const char **why)
 /* Rows that may be landmarks. */
 static int64_t candidates(const ntk_fit_opts *o, int64_t n)
 {
-    int64_t count = 0;
+    int64_t count = n / 10 * 9;
 
     if (!compares(o))
         return n;
-    for (int64_t i = 0; i < n; i++)
+    for (int64_t i = n / 10 * 10; i < n; i++)
         count += !ntk_held_out(i);
     return count;
 }
@@ -150,31 +150,30 @@ static ntk_status scratch_of(const ntk_kernel *kernel, const ntk_data *x, int64_
     return status;
 }
 
-static ntk_status task_of(const ntk_kernel *kernel, const ntk_data *x, const ntk_fit_opts *o, int64_t outputs, struct task *t)
+static ntk_status task_of(const ntk_kernel *kernel, const ntk_data *x, int64_t n, size_t left, const ntk_fit_opts *o,
+                          int64_t outputs, struct task *t)
 {
-    const ntk_ctx *ctx = x->ctx;
-    const size_t all = ntk_ctx_memory(ctx), held = ctx->memory ? ctx->held : 0;
-    const int64_t rows = ntk_landmark_rows(x->n), half = (rows + 1) / 2;
+    const int64_t rows = ntk_least(x->n, ntk_landmark_rows(n)), half = (rows + 1) / 2;
     double less;
 
-    *t = (struct task){.o = o, .n = x->n, .features = ntk_features_of(x->shape), .outputs = outputs, .left = all > held ? all - held : 0};
-    t->candidates = ntk_most(1, candidates(o, x->n));
+    *t = (struct task){.o = o, .n = n, .features = ntk_features_of(x->shape), .outputs = outputs, .left = left};
+    t->candidates = ntk_most(1, candidates(o, n));
     NTK_TRY(scratch_of(kernel, x, rows, rows, &t->panels));
     NTK_TRY(scratch_of(kernel, x, rows, half, &less));
     t->sample = rows > half ? fmax(t->panels - less, 0) / (double)(rows - half) : 0;
     return NTK_OK;
 }
 
-ntk_status ntk_landmark_plan(const ntk_kernel *kernel, const ntk_data *x, const ntk_fit_opts *o, int64_t outputs,
-                             struct ntk_landmark_plan *p)
+ntk_status ntk_landmark_plan_like(const ntk_kernel *kernel, const ntk_data *x, int64_t n, size_t left, const ntk_fit_opts *o,
+                                  int64_t outputs, struct ntk_landmark_plan *p)
 {
     ntk_ctx *ctx = x->ctx;
     struct task t;
 
     *p = (struct ntk_landmark_plan){.m = 0};
-    NTK_TRY(task_of(kernel, x, o, outputs, &t));
+    NTK_TRY(task_of(kernel, x, n, left, o, outputs, &t));
     p->m = o->landmarks ? ntk_least(o->landmarks, t.candidates) : usual(ctx, &t, &p->why);
-    NTK_TRY(ntk_ctx_check_memory(ctx, least(&t, p->m), "a fit by this many landmarks"));
+    p->least = least(&t, p->m);
     if (!compares(o) && !o->keep && (o->dtype == NTK_F32 || 2.0 * (double)t.n * (double)p->m * (double)p->m > QUICK))
         p->kept = fits(ctx, &t, p->m, 4) ? 4 : fits(ctx, &t, p->m, 2) ? 2 : 0;
     p->sample = ntk_most(p->m, ntk_least(ntk_least(t.candidates, SAMPLE), ntk_most(SMALL, TIMES * p->m)));
@@ -185,6 +184,37 @@ ntk_status ntk_landmark_plan(const ntk_kernel *kernel, const ntk_data *x, const 
     p->peak = larger(whole_choosing(&t, p->sample, p->m), p->fitting + ntk_bytes(scratch(&t, p->m)));
     p->peak = larger(p->peak, factoring(&t, p->m));
     return NTK_OK;
+}
+
+ntk_status ntk_landmark_plan(const ntk_kernel *kernel, const ntk_data *x, const ntk_fit_opts *o, int64_t outputs,
+                             struct ntk_landmark_plan *p)
+{
+    const ntk_ctx *ctx = x->ctx;
+    const size_t all = ntk_ctx_memory(ctx), held = ctx->memory ? ctx->held : 0;
+
+    NTK_TRY(ntk_landmark_plan_like(kernel, x, x->n, all > held ? all - held : 0, o, outputs, p));
+    return ntk_ctx_check_memory(x->ctx, p->least, "a fit by this many landmarks");
+}
+
+#define STEPS 50 /* of conjugate gradients, about, to the usual tolerance */
+
+void ntk_landmarks_cost(const struct ntk_landmark_plan *p, int64_t n, struct ntk_cost *c)
+{
+    const double m = (double)p->m, rows = (double)n, own = m * m * m / 3;
+    const double choosing = p->choosing ? 2 * (double)p->sample * m * m : 0;
+
+    *c = (struct ntk_cost){.f32 = choosing, .f64 = own, .passes = rows * m + m * m / 2 + (p->choosing ? (double)p->sample * m : 0)};
+    if (p->kept) {
+        c->f64 += m * m * m + own;
+        c->kept = (double)p->kept * rows * m;
+        c->steps = STEPS;
+        c->moved = STEPS * NTK_F32 * rows * m; /* 16 bits take as long */
+        c->assumed = "50 steps of conjugate gradients";
+    } else {
+        c->f64 += 2 * rows * m * m + own;
+        c->assumed = "whitened normal equations";
+    }
+    c->passes /= rows * (rows + 1) / 2;
 }
 
 /* ---- which */

@@ -115,6 +115,8 @@ const char *ntk_fit_opts_foreign(const ntk_fit_opts *opts, const struct ntk_solv
 /* Options as ntk_fit_opts_read has them, nothing said, and the choice. */
 ntk_status ntk_fit_opts_choose(ntk_ctx *ctx, const ntk_fit_opts *given, const struct ntk_task *task, ntk_fit_opts *own,
                                struct ntk_choice *choice);
+/* choice->left, held and bound. */
+void ntk_model_find_left(const ntk_ctx *ctx, const struct ntk_task *task, struct ntk_choice *choice);
 /* own->solver, and keep, where none was asked for and memory does not hold what the usual one needs. */
 ntk_status ntk_model_choose_solver(ntk_ctx *ctx, const struct ntk_task *task, bool asked, ntk_fit_opts *own,
                                    struct ntk_choice *choice);

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/sized.h"
 #include "kernel/kernel.h"
+#include "predict/landmarks.h"
 #include "predict/model.h"
 
 struct ntk_plan {
@@ -153,6 +154,9 @@ struct planning {
     ntk_plan_opts o;
     ntk_fit_opts fit;          /* with the solver that is chosen */
     struct ntk_choice choice;
+    const ntk_net *net;
+    const ntk_kernel *kernel;  /* of x, samples that are like those that are meant */
+    const ntk_data *x;
 };
 
 /* Bytes that a solver may hold beside what is of the kernel and the model: what ntk_spare gives. */
@@ -189,20 +193,44 @@ static void through_store(const struct planning *p, struct ntk_cost *c, double *
     *computed = 1;
 }
 
-static void set_times(const struct planning *p, const struct ntk_cost *c, double computed, ntk_plan_row *r)
+/* Of a solver whose predictions are sums over `centers` of the samples. */
+static void set_times(const struct planning *p, const struct ntk_cost *c, double computed, int64_t centers, ntk_plan_row *r)
 {
     const ntk_plan_info *i = &p->plan->info;
-    const double pair = i->pair_seconds / (double)p->o.ranks;
+    const double pair = i->pair_seconds / (double)p->o.ranks, share = (double)centers / (double)p->o.n;
 
     r->kernel_seconds = computed * i->pairs * pair;
     r->solve_seconds = ntk_cost_seconds(c, &p->plan->rates) + c->written / p->o.disk;
-    r->predict_seconds = i->pairs_test * (pair + sizeof(double) / p->plan->rates.streamed);
+    r->predict_seconds = share * i->pairs_test * (pair + sizeof(double) / p->plan->rates.streamed);
     r->seconds = r->kernel_seconds + r->solve_seconds + r->predict_seconds;
+}
+
+/* The next row: what a solver takes, but for memory and time. */
+static ntk_plan_row *start_row(struct planning *p, const char *solver, const struct ntk_cost *c)
+{
+    ntk_plan_row *r = &p->plan->rows[p->plan->n_rows];
+
+    *r = (ntk_plan_row){.size = sizeof *r,
+                        .solver = solver,
+                        .kept = ntk_bytes(c->kept),
+                        .steps = c->steps,
+                        .assumed = c->assumed ? c->assumed : "",
+                        .passes = c->passes,
+                        .f32 = c->f32,
+                        .f64 = c->f64,
+                        .products = c->moved,
+                        .vector = c->streamed,
+                        .files = c->files,
+                        .written = c->written};
+    if (strcmp(solver, p->fit.solver) == 0)
+        p->plan->info.chosen = (int64_t)p->plan->n_rows;
+    p->plan->n_rows++;
+    return r;
 }
 
 static void add_row(struct planning *p, const struct ntk_solver_class *class)
 {
-    ntk_plan_row *r = &p->plan->rows[p->plan->n_rows];
+    ntk_plan_row *r;
     ntk_fit_opts o = p->fit;
     struct ntk_cost c;
     double computed;
@@ -220,26 +248,34 @@ static void add_row(struct planning *p, const struct ntk_solver_class *class)
     computed = c.passes;
     repeat(&o, &c);
     through_store(p, &c, &computed);
-    *r = (ntk_plan_row){.size = sizeof *r,
-                        .solver = class->name,
-                        .bytes = ntk_model_total(&o, p->o.n, p->o.outputs, p->choice.scratch),
-                        .kept = ntk_bytes(c.kept),
-                        .steps = c.steps,
-                        .assumed = c.assumed ? c.assumed : "",
-                        .passes = c.passes,
-                        .f32 = c.f32,
-                        .f64 = c.f64,
-                        .products = c.moved,
-                        .vector = c.streamed,
-                        .files = c.files,
-                        .written = c.written};
-    if (c.each > 0)
-        r->bytes = ntk_bytes(c.each) + p->choice.scratch;
+    r = start_row(p, class->name, &c);
+    r->bytes = c.each > 0 ? ntk_bytes(c.each) + p->choice.scratch
+                          : ntk_model_total(&o, p->o.n, p->o.outputs, p->choice.scratch);
     r->fits = r->bytes <= p->choice.left;
-    set_times(p, &c, computed, r);
-    if (strcmp(class->name, p->fit.solver) == 0)
-        p->plan->info.chosen = (int64_t)p->plan->n_rows;
-    p->plan->n_rows++;
+    set_times(p, &c, computed, p->o.n, r);
+}
+
+/* Not of the whole matrix: of some of its columns. */
+static ntk_status add_landmarks(struct planning *p)
+{
+    const struct ntk_task task = {.net = p->net, .n = p->o.n};
+    struct ntk_landmark_plan plan;
+    ntk_fit_opts o = p->fit;
+    struct ntk_cost c;
+    ntk_plan_row *r;
+
+    o.solver = "landmarks";
+    o.triangle = o.checkpoint = o.scratch = NULL;
+    if (p->o.ranks > 1 || ntk_landmarks_check(p->ctx, &o, &task) != NTK_OK)
+        return NTK_OK;
+    NTK_TRY(ntk_landmark_plan_like(p->kernel, p->x, p->o.n, p->choice.left, &o, p->o.outputs, &plan));
+    ntk_landmarks_cost(&plan, p->o.n, &c);
+    r = start_row(p, o.solver, &c);
+    r->fits = plan.least <= p->choice.left;
+    r->bytes = (r->fits ? plan.peak : plan.least) + ntk_landmark_targets(p->o.n, p->o.outputs);
+    r->kept = 0; /* it is among them */
+    set_times(p, &c, c.passes, plan.m, r);
+    return NTK_OK;
 }
 
 /* Whether a solver takes such options. */
@@ -251,13 +287,13 @@ static bool takes(const struct ntk_solver_class *class, const ntk_fit_opts *o)
 
 static ntk_status add_rows(struct planning *p)
 {
-    p->plan->rows = ntk_alloc_zero(p->ctx, ntk_n_solvers, sizeof *p->plan->rows);
+    p->plan->rows = ntk_alloc_zero(p->ctx, ntk_n_solvers + 1, sizeof *p->plan->rows);
     if (!p->plan->rows)
         return NTK_ENOMEM;
     for (size_t k = 0; k < ntk_n_solvers; k++)
         if (takes(ntk_solvers[k], &p->fit))
             add_row(p, ntk_solvers[k]);
-    return NTK_OK;
+    return add_landmarks(p);
 }
 
 /* ---- the choice */
@@ -265,13 +301,14 @@ static ntk_status add_rows(struct planning *p)
 static void say_why(struct planning *p)
 {
     const struct ntk_task task = {.n = p->o.n, .outputs = p->o.outputs};
+    const bool landmarks = ntk_model_by_landmarks(&p->fit);
     const char *why = p->choice.asked     ? "it was asked for"
                       : p->choice.instead ? p->choice.reason
                       : ntk_model_solver_class(&p->fit)->eigen
                           ? "finite times, and the choice of a ridge, are had from eigenvectors"
                           : "its factor fits into memory, and gives all figures";
 
-    if (ntk_model_check_choice(p->ctx, &p->fit, &task, &p->choice) == NTK_ENOMEM)
+    if (!landmarks && ntk_model_check_choice(p->ctx, &p->fit, &task, &p->choice) == NTK_ENOMEM)
         why = ntk_errmsg(p->ctx);
     ntk_format(p->plan->reason, sizeof p->plan->reason, "%s", why);
     p->plan->info.reason = p->plan->reason;
@@ -280,7 +317,8 @@ static void say_why(struct planning *p)
 
 static ntk_status choose(struct planning *p, const ntk_fit_opts *given, size_t scratch, bool there)
 {
-    const struct ntk_task task = {.n = p->o.n,
+    const struct ntk_task task = {.net = p->net,
+                                  .n = p->o.n,
                                   .outputs = p->o.outputs,
                                   .scratch = scratch,
                                   .coming = there ? 0 : ntk_bytes(p->plan->info.samples_bytes)};
@@ -336,11 +374,16 @@ static ntk_status make(struct planning *p, const ntk_net *net, ntk_shape shape, 
     status = ntk_kernel_check_shape(kernel, "x", x);
     if (status == NTK_OK)
         status = ask_kernel(p, kernel, x, &scratch);
+    if (status == NTK_OK)
+        status = measure(p);
+    if (status == NTK_OK)
+        status = choose(p, given, scratch, there);
+    p->kernel = kernel;
+    p->x = x;
+    if (status == NTK_OK)
+        status = add_rows(p);
     ntk_kernel_free(kernel);
-    NTK_TRY(status);
-    NTK_TRY(measure(p));
-    NTK_TRY(choose(p, given, scratch, there));
-    return add_rows(p);
+    return status;
 }
 
 /* ---- the plan */
@@ -376,7 +419,7 @@ ntk_status ntk_plan_new(ntk_ctx *ctx, const ntk_net *net, ntk_shape shape, const
                         ntk_plan **plan)
 {
     ntk_log_fn *const log = ctx->log;
-    struct planning p = {.ctx = ctx};
+    struct planning p = {.ctx = ctx, .net = net};
     struct ntk_choice choice;
     ntk_status status;
 
@@ -386,7 +429,7 @@ ntk_status ntk_plan_new(ntk_ctx *ctx, const ntk_net *net, ntk_shape shape, const
         return ntk_fail(ctx, NTK_ENOTSUP, "plans are of samples as they are, and these stand for their copies, too: give data without a symmetry");
     if (p.o.x && p.o.n == 0)
         p.o.n = p.o.x->n;
-    NTK_TRY(ntk_fit_opts_choose(ctx, fit, &(struct ntk_task){.n = 0}, &p.fit, &choice)); /* its numbers alone */
+    NTK_TRY(ntk_fit_opts_choose(ctx, fit, &(struct ntk_task){.net = net}, &p.fit, &choice)); /* its numbers alone */
     NTK_TRY(ntk_fit_opts_check(ctx, &p.fit, p.o.n));
     p.plan = ntk_alloc_zero(ctx, 1, sizeof *p.plan);
     if (!p.plan)

@@ -89,10 +89,11 @@ static void cost(const struct ntk_cost_task *t, struct ntk_cost *c)
     const double kept = kept_of(t), tolerance = t->tolerance > 0 ? t->tolerance : TOLERANCE;
     const double steps = ceil(-DECADE * log10(tolerance));
     const double groups = (double)((t->outputs + NTK_PCG_COLUMNS - 1) / NTK_PCG_COLUMNS);
+    const double pass = kept > 0 ? fmax(kept, n * n / 2 * NTK_F32) : 0; /* 16 bits take as long as float32 */
 
     *c = (struct ntk_cost){.f32 = 4 * n * rank * rank,
                            .f64 = rank * rank * rank / 3,
-                           .moved = groups * steps * (kept + 2 * 4 * n * rank),
+                           .moved = groups * steps * (pass + 2 * 4 * n * rank),
                            .passes = kept > 0 ? 1 : groups * (steps + 1) + 4 * rank / n,
                            .kept = kept,
                            .steps = (int64_t)steps,
@@ -154,17 +155,21 @@ static ntk_status read_triangle(struct ntk_solver *s, enum ntk_entries entries)
     return NTK_OK;
 }
 
-#define ROOM 0.94 /* of what is left of the memory, which all is counted for: but for what nobody counts */
+/* Of the memory that is left, what nobody counts: the program and its libraries, whose threads have buffers. */
+static double uncounted(const ntk_ctx *ctx, double left)
+{
+    return fmin(0.06 * left, (128 + 16.0 * ntk_ctx_threads(ctx)) * 0x1p20);
+}
 
 /* Whether there is room for a triangle beside all that solutions and predictions need. */
 static ntk_status find_room(struct ntk_solver *s, double *room)
 {
     const size_t bound = ntk_ctx_memory(s->ctx), held = s->ctx->memory ? s->ctx->held : 0;
-    const double panel = (double)ntk_panel_rows(s->n) * (double)s->n * sizeof(double);
+    const double left = (double)bound - (double)held, panel = (double)ntk_panel_rows(s->n) * (double)s->n * sizeof(double);
     size_t scratch;
 
     NTK_TRY(ntk_operator_scratch(s->k, &scratch));
-    *room = ROOM * ((double)bound - (double)held) - (double)s->beside - (double)bytes(s->n) - (double)scratch -
+    *room = left - uncounted(s->ctx, left) - (double)s->beside - (double)bytes(s->n) - (double)scratch -
             fmax((double)work_bytes(s->n, wanted_rank(s)), panel);
     return NTK_OK;
 }

@@ -127,7 +127,7 @@ static void sizes_are_counted(void **state)
     assert_true(i.samples_bytes == 1010000.0 * D * 4);
     assert_true(i.store_bytes == 4 * (i.pairs + i.pairs_test));
     assert_true(isnan(i.pair_seconds) && isnan(row_of(plan, 0).seconds)); /* nothing was measured */
-    assert_true(ntk_plan_rows(plan) == ntk_n_solvers);
+    assert_true(ntk_plan_rows(plan) == ntk_n_solvers + 1); /* and landmarks */
     ntk_plan_free(plan);
 }
 
@@ -145,6 +145,37 @@ static void operations_are_those_of_textbooks(void **state)
     assert_true(row_called(plan, "cg").steps == 30);          /* of a tolerance of 1e-3 */
     assert_true(row_called(plan, "lanczos").passes == C * 101); /* nothing is kept */
     ntk_plan_free(plan);
+}
+
+/* Of a million samples with 2,000 landmarks, chosen among 20,000: 4 bytes an entry where memory holds them, else sums. */
+static void landmarks_take_some_columns(void **state)
+{
+    struct fixture *f = *state;
+    const double n = 1e6, m = 2000, pairs = n * m + m * m / 2 + 20000 * m;
+
+    for (int kept = 0; kept < 2; kept++) {
+        const ntk_plan_opts o = sizes(1000000, 10000);
+        ntk_fit_opts fit;
+        ntk_plan *plan;
+        ntk_plan_row r;
+
+        ntk_ctx_set_memory(f->ctx, (size_t)(kept ? 20 : 2) << 30);
+        ntk_fit_opts_init(&fit);
+        fit.dtype = NTK_F32;
+        fit.solver = "landmarks";
+        fit.landmarks = 2000;
+        plan = plan_of(f, &fit, &o);
+        r = row_of(plan, (size_t)about(plan).chosen);
+        assert_string_equal(r.solver, "landmarks");
+        assert_string_equal(about(plan).reason, "it was asked for");
+        assert_true(r.fits);
+        assert_near(r.passes * about(plan).pairs, pairs, 1e-12, 0);
+        assert_near(r.f64, kept ? 5 * m * m * m / 3 : 2 * n * m * m + 2 * m * m * m / 3, 1e-12, 0);
+        assert_near(r.products, kept ? 50 * 4 * n * m : 0, 1e-12, 0);
+        assert_true((double)r.bytes > (kept ? 4 * n * m : 0) && r.bytes < (size_t)(kept ? 20 : 2) << 30);
+        ntk_plan_free(plan);
+    }
+    ntk_ctx_set_memory(f->ctx, 0);
 }
 
 /* ---- memory */
@@ -384,7 +415,7 @@ static void rows_are_of_solvers_that_can(void **state)
     fit.finite_time = 0;
     fit.diag_reg = NTK_DIAG_REG_AUTO;
     plan = plan_of(f, &fit, &o);
-    assert_true(ntk_plan_rows(plan) == 3); /* cholesky, eigen, out-of-core */
+    assert_true(ntk_plan_rows(plan) == 4); /* cholesky, eigen, out-of-core, landmarks */
     assert_string_equal(row_of(plan, (size_t)about(plan).chosen).solver, "eigen");
     assert_true(row_called(plan, "cholesky").f64 > NTK_RIDGES * (double)N * N * N / 3);
     ntk_plan_free(plan);
@@ -421,6 +452,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
         TEST(sizes_are_counted),
         TEST(operations_are_those_of_textbooks),
+        TEST(landmarks_take_some_columns),
         TEST(memory_is_that_of_the_fit),
         TEST(few_samples_speak_for_many),
         TEST(the_chosen_solver_is_taken),
