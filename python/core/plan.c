@@ -50,12 +50,13 @@ static PyObject *plan_dict(const ntk_plan *plan, double disk)
                          "solver", chosen.solver, "reason", i.reason, "solvers", rows);
 }
 
-/* plan(text, shape, n, m, outputs, posterior, dtype, solver, tolerance, rank, finite_time, covariance, ranks, disk, x): dict */
+/* plan(text, shape, n, m, outputs, posterior, dtype, solver, tolerance, rank, landmarks, finite_time, covariance, ranks, disk,
+ * x): dict */
 static PyObject *plan(PyObject *self, PyObject *args)
 {
     const char *text;
     PyObject *shape_object, *x_object, *result = NULL;
-    long long n, m, outputs, rank, ranks;
+    long long n, m, outputs, rank, landmarks, ranks;
     int posterior, character, finite_time, covariance;
     struct samples x = {.data = NULL};
     ntk_plan_opts o;
@@ -69,13 +70,13 @@ static PyObject *plan(PyObject *self, PyObject *args)
     (void)self;
     ntk_plan_opts_init(&o);
     ntk_fit_opts_init(&fit);
-    if (!PyArg_ParseTuple(args, "sOLLLiCzdLppLdO", &text, &shape_object, &n, &m, &outputs, &posterior, &character, &fit.solver,
-                          &fit.tolerance, &rank, &finite_time, &covariance, &ranks, &o.disk, &x_object) ||
+    if (!PyArg_ParseTuple(args, "sOLLLiCzdLLppLdO", &text, &shape_object, &n, &m, &outputs, &posterior, &character, &fit.solver,
+                          &fit.tolerance, &rank, &landmarks, &finite_time, &covariance, &ranks, &o.disk, &x_object) ||
         !shape_get(shape_object, &shape) || !dtype_get(character, &fit.dtype) || !(ctx = context_new()))
         return NULL;
     o.n = n, o.m = m, o.outputs = outputs, o.ranks = ranks;
     fit.posterior = (ntk_posterior)posterior;
-    fit.rank = rank, fit.finite_time = finite_time, fit.covariance = covariance;
+    fit.rank = rank, fit.landmarks = landmarks, fit.finite_time = finite_time, fit.covariance = covariance;
     if (samples_get(ctx, x_object, "x", true, &x) && (net = net_parse(ctx, text))) {
         o.x = x.data;
         call_begin(&call, ctx);
@@ -91,6 +92,7 @@ static PyObject *plan(PyObject *self, PyObject *args)
 
 PyMethodDef plan_methods[] = {
     {"plan", plan, METH_VARARGS,
-     "plan(text, shape, n, m, outputs, posterior, dtype, solver, tolerance, rank, finite_time, covariance, ranks, disk, x): dict"},
+     "plan(text, shape, n, m, outputs, posterior, dtype, solver, tolerance, rank, landmarks, finite_time, covariance, ranks, disk, "
+     "x): dict"},
     {NULL, NULL, 0, NULL},
 };

@@ -56,6 +56,7 @@ def plan(
     solver: str | None,
     tolerance: float,
     rank: int,
+    landmarks: int,
     finite_time: bool,
     covariance: bool,
     ranks: int,

@@ -23,14 +23,14 @@ class Plan(dict):
 
 
 def plan(network, train, test=0, *, input_shape=None, outputs=1, get="ntk", dtype=None, solver=None, tolerance=0.0, rank=0,
-         finite_time=False, std=False, ranks=1, disk=5e8):
+         landmarks=0, finite_time=False, std=False, ranks=1, disk=5e8):
     """Pairs of samples, memory, disk and time that a fit of a network will take, by each solver, before it runs.
 
     network: a text, a kernel_fn or a triple. train: how many samples, or samples [n][c], [n][w][c] or [n][h][w][c],
     whose kernel is then timed; test: how many to predict at, or samples. input_shape: of one sample, where train is
     a number: 784, (784,) or (32, 32, 3). outputs: columns of targets. get: 'ntk', 'nngp' or 'ntkgp'. dtype: of kernel
-    entries, float64 or, of samples that are, float32. solver, tolerance, rank, finite_time, std: as the fit is meant.
-    ranks: processes that share the kernel. disk: bytes a second.
+    entries, float64 or, of samples that are, float32. solver, tolerance, rank, landmarks, finite_time, std: as the fit is
+    meant. ranks: processes that share the kernel. disk: bytes a second.
 
     Returns a dict: pairs_train, pairs_test, rates, memory_bytes (what a fit may have, by ntk.set_memory or the machine),
     samples_bytes, store_bytes, solver (that is chosen), reason, and solvers, a list of dicts with solver, fits, bytes,
@@ -52,7 +52,8 @@ def plan(network, train, test=0, *, input_shape=None, outputs=1, get="ntk", dtyp
     if kind not in (np.float32, np.float64):
         raise ValueError(f"dtype must be float32 or float64, got {kind}")
     return Plan(_core.plan(net.text, shape, n, m, operator.index(outputs), _POSTERIORS[get], kind.char, solver, float(tolerance),
-                           operator.index(rank), bool(finite_time), bool(std), operator.index(ranks), float(disk), x))
+                           operator.index(rank), operator.index(landmarks), bool(finite_time), bool(std), operator.index(ranks),
+                           float(disk), x))
 
 
 def _sizes(samples, name, dtype):

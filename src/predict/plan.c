@@ -278,10 +278,10 @@ static ntk_status add_landmarks(struct planning *p)
     return NTK_OK;
 }
 
-/* Whether a solver takes such options. */
-static bool takes(const struct ntk_solver_class *class, const ntk_fit_opts *o)
+/* Whether a solver takes such options, and so many processes. */
+static bool takes(const struct ntk_solver_class *class, const ntk_fit_opts *o, int64_t ranks)
 {
-    return !(o->finite_time && !class->eigen) && !(class->eigen && (o->weights || o->noise)) &&
+    return !(ranks > 1 && class->reads) && !(o->finite_time && !class->eigen) && !(class->eigen && (o->weights || o->noise)) &&
            !(o->diag_reg == NTK_DIAG_REG_AUTO && !class->inverse_diagonal);
 }
 
@@ -291,7 +291,7 @@ static ntk_status add_rows(struct planning *p)
     if (!p->plan->rows)
         return NTK_ENOMEM;
     for (size_t k = 0; k < ntk_n_solvers; k++)
-        if (takes(ntk_solvers[k], &p->fit))
+        if (takes(ntk_solvers[k], &p->fit, p->o.ranks))
             add_row(p, ntk_solvers[k]);
     return add_landmarks(p);
 }
@@ -426,11 +426,14 @@ ntk_status ntk_plan_new(ntk_ctx *ctx, const ntk_net *net, ntk_shape shape, const
     NTK_TRY(ntk_sized_read(ctx, &sized_opts, opts, &p.o));
     NTK_TRY(check(ctx, shape, &p.o));
     if (p.o.x && p.o.x->symmetry)
-        return ntk_fail(ctx, NTK_ENOTSUP, "plans are of samples as they are, and these stand for their copies, too: give data without a symmetry");
+        return ntk_fail(ctx, NTK_ENOTSUP, "plans are of samples as they are, and these stand for their copies, too: give data without a "
+                        "symmetry");
     if (p.o.x && p.o.n == 0)
         p.o.n = p.o.x->n;
     NTK_TRY(ntk_fit_opts_choose(ctx, fit, &(struct ntk_task){.net = net}, &p.fit, &choice)); /* its numbers alone */
     NTK_TRY(ntk_fit_opts_check(ctx, &p.fit, p.o.n));
+    if (p.o.ranks > 1 && (ntk_model_by_landmarks(&p.fit) || ntk_model_solver_class(&p.fit)->reads))
+        return ntk_fail(ctx, NTK_ENOTSUP, "the solver '%s' is one process's: plan 1 rank, or take 'scalapack' or 'cg'", p.fit.solver);
     p.plan = ntk_alloc_zero(ctx, 1, sizeof *p.plan);
     if (!p.plan)
         return NTK_ENOMEM;

@@ -39,6 +39,8 @@ def test_memory_chooses():
     finally:
         ntk.set_memory(0)
     assert [row["solver"] for row in ntk.plan(NET, 50, input_shape=4, finite_time=True)["solvers"]] == ["eigen"]
+    few, many = (ntk.plan(NET, 1200, input_shape=4, solver="landmarks", landmarks=m) for m in (10, 100))
+    assert few["solver"] == "landmarks" and few["solvers"][-1]["passes"] < many["solvers"][-1]["passes"] < 1
 
 
 @pytest.mark.parametrize("error, message, words", [
@@ -49,6 +51,7 @@ def test_memory_chooses():
     (ValueError, "1 to", {"input_shape": 3, "train": 0}),
     (ValueError, "dtype must be", {"input_shape": 3, "dtype": "f2"}),
     (TypeError, "train must be a number of samples", {"train": "digits"}),
+    (NotImplementedError, "is one process's: plan 1 rank", {"input_shape": 3, "solver": "out-of-core", "ranks": 2}),
 ])
 def test_what_is_wrong(error, message, words):
     with pytest.raises(error, match=message):
