@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
-# --solver landmarks: sums over some of the samples, as exact as all where it takes all; saved models; what it lacks.
+# --solver landmarks: sums over some of the samples, as exact as all where it takes all; saved models; fits that go on after
+# a kill; what it lacks.
+ntk info | grep -q hdf5 || { echo "built without HDF5"; exit 77; }
 eval="ntk eval --net fc(depth=3) --train digits/train --test digits/test --diag-reg 1e-2"
 notes() { grep -v 'flattened'; }
 

@@ -767,7 +767,8 @@ static void files(void **state)
 
 /* ---- fits that go on from a file */
 
-#define KEPT "landmarks-checkpoint.h5"
+#define KEPT    "landmarks-checkpoint.h5"
+#define FORMATS NTK_SOURCE_ROOT "/tests/golden/formats/"
 enum { FEW = 12, PANEL = NTK_LANDMARK_PANEL };
 
 static char said[4000];
