@@ -1005,7 +1005,7 @@ static void panels_are_whole(void **state)
     ntk_data_free(data);
 }
 
-/* Of another ridge, other targets, other weights: what does not depend on them is used, and the end is that of a fit to them. */
+/* Of another ridge, other targets, other weights what does not depend on them is used, and the end is that of a fit to them. */
 static void what_is_used(void **state)
 {
     const struct kind *k = &kinds[0];
@@ -1073,8 +1073,8 @@ static void another_fit(void **state)
     leave_file(k, data);
     o = kept_options(k, KEPT);
     o.landmarks = FEW + 1;
-    assert_fails(ctx, NTK_EINVAL, KEPT ": it is of another fit: its landmarks: 12; here, landmarks: 13. Choose another file, or "
-                                       "remove it", fit_with(&o, data, many_y, got));
+    assert_fails(ctx, NTK_EINVAL, KEPT ": it is of another fit: its landmarks: 12; here, landmarks: 13. Choose another file",
+                 fit_with(&o, data, many_y, got));
     o.landmarks = 0;
     assert_fails(ctx, NTK_EINVAL, "here, landmarks: as many as memory and time allow", fit_with(&o, data, many_y, got));
     o = kept_options(k, KEPT);
