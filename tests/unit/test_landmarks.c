@@ -882,7 +882,7 @@ static void goes_on(void **state)
         int cancelled_fits = 0;
 
         assert_ok(ctx, fit_kept(&kinds[i], data, NULL, want));
-        for (int at = 1; status == NTK_ECANCEL; at += 1 + at / 3) {
+        for (int at = 1; status == NTK_ECANCEL; at += 1 + at / 2) {
             int left = at;
 
             (void)unlink(KEPT);
@@ -1129,41 +1129,47 @@ static void write_whole(const char *path, const unsigned char *bytes, size_t n)
     assert_int_equal(fclose(f), 0);
 }
 
-/* Any byte that is another is an error, or no part of what is read. */
+/* A file that was cut, one of something else, and those in which a byte of a number is another: bytes that files of two fits do
+ * not have in common. */
 static void damaged_files(void **state)
 {
     const struct kind *k = &kinds[0];
     ntk_data *data = kept_samples(k);
-    unsigned char *bytes;
-    int refused = 0, same = 0;
-    size_t n;
+    unsigned char *bytes, *others;
+    int refused = 0;
+    size_t n, n_others;
 
     (void)state;
-    assert_ok(ctx, fit_kept(k, data, NULL, want));
+    for (int i = 0; i < MANY * D; i++)
+        many[i] = sin(5 * many[i]);
+    leave_file(k, data);
+    others = read_whole(KEPT, &n_others);
+    ntk_data_free(data);
+    data = kept_samples(k);
     leave_file(k, data);
     bytes = read_whole(KEPT, &n);
+    assert_int_equal(n, n_others);
     write_whole(KEPT, bytes, n / 2);
     assert_fails(ctx, NTK_EIO, "the fit cannot go on from its checkpoint; remove it to begin anew: " KEPT,
                  fit_kept(k, data, KEPT, got));
     write_whole(KEPT, (const unsigned char *)"landmarks", 9);
     assert_fails(ctx, NTK_EIO, "remove it to begin anew: " KEPT " is not an HDF5 file", fit_kept(k, data, KEPT, got));
-    for (size_t at = 0; at < n; at += SANITIZED ? 97 : 31) {
+    for (size_t at = 0; at < n; at += SANITIZED ? 19 : 5) {
         ntk_status status;
 
+        if (bytes[at] == others[at])
+            continue;
         bytes[at] ^= 0x10;
         write_whole(KEPT, bytes, n);
         bytes[at] ^= 0x10;
         status = fit_kept(k, data, KEPT, got);
-        if (status == NTK_OK)
-            assert_same("a byte that is not read");
-        else if (status != NTK_EIO && status != NTK_EINVAL && status != NTK_ENOTSUP && status != NTK_ENOMEM)
-            fail_msg("byte %zu: %s", at, ntk_errmsg(ctx));
+        if (status != NTK_EIO && status != NTK_EINVAL) /* of other samples */
+            fail_msg("byte %zu: %s", at, ntk_strstatus(status));
         refused += status == NTK_EIO && strstr(ntk_errmsg(ctx), "has not the numbers that were written");
-        same += status == NTK_OK;
     }
-    assert_true(refused > 10);
-    assert_true(same > 10); /* in the file's free space, for one */
+    assert_true(refused > 30);
     free(bytes);
+    free(others);
     (void)unlink(KEPT);
     ntk_data_free(data);
 }
