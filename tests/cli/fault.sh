@@ -156,7 +156,7 @@ landmarks() { # FAULTS, with K
         [ ! -e L.h5 ] || problem "L.h5 is left"
         k=$((k + 1))
     done
-    [ $k -gt 4 ] || problem "no faults"
+    [ $k -gt 3 ] || problem "no faults"
 }
 name="landmarks"
 for faults in any:K:ENOSPC write:K+:ENOSPC any:K:KILL; do
