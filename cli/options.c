@@ -116,7 +116,7 @@ static const struct option options[] = {
     {"record", TEXT, AT(record), "FILE", ".npz or .h5 of records: step, f_train, f_test"},
     {"kernels", FLAG, AT(kernels), NULL, "in --record: the tangent kernel at each record, too"},
     {"checkpoint", TEXT, AT(checkpoint), "FILE",
-     "state of the run (ntk train), or of cg's solution, on the way; if it is there, the work goes on from it"},
+     "state of the run (ntk train), of cg's solution or of landmarks' sums, on the way; if it is there, the work goes on from it"},
     {"quick", FLAG, AT(quick), NULL, "small, in seconds, to see how it works"},
     {"kernel", TEXT, AT(kernel), "FILE",
      ".h5, a store of 'ntk kernel': its matrix is read; what it lacks, or the file, is computed into it"},

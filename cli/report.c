@@ -14,7 +14,7 @@ static struct {
     bool quiet, terminal;
     bool bar;            /* a bar stands on the terminal's current line */
     double start, shown; /* when this work began, when progress was last shown */
-    double done;
+    double first, done;  /* what was done then, and is done: work may go on from a file */
     char what[40];
 } state;
 
@@ -129,13 +129,13 @@ static void on_log(int level, const char *text, void *user)
     note(level > 0 ? "warning: %s" : "%s", text);
 }
 
-static void show_bar(const char *what, double done, double total, double elapsed)
+static void show_bar(const char *what, double done, double total, double left)
 {
     const int width = 30, filled = (int)(width * done / total);
 
     fprintf(stderr, "\r[%.*s%.*s] %3.0f %% of %.0f %s, %.0f s left\033[K", filled,
             "##############################", width - filled, "..............................",
-            100 * done / total, total, what, elapsed * (total - done) / done);
+            100 * done / total, total, what, left);
     state.bar = true;
 }
 
@@ -156,15 +156,17 @@ static int on_progress(const char *what, double done, double total, void *user)
     if (!same_work(what, state.what) || done < state.done) {
         snprintf(state.what, sizeof state.what, "%s", what);
         state.start = state.shown = now;
+        state.first = done;
     }
     state.done = done;
-    if (!state.quiet && done > 0 && now - state.shown > (state.terminal ? 0.2 : 60)) {
+    if (!state.quiet && done > state.first && now - state.shown > (state.terminal ? 0.2 : 60)) {
+        const double left = (now - state.start) * (total - done) / (done - state.first);
+
         state.shown = now;
         if (state.terminal)
-            show_bar(what, done, total, now - state.start);
+            show_bar(what, done, total, left);
         else
-            note("%.0f of %.0f %s, %.0f s left", done, total, what,
-                 (now - state.start) * (total - done) / done);
+            note("%.0f of %.0f %s, %.0f s left", done, total, what, left);
     }
     if (done >= total)
         clear_bar();

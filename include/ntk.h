@@ -674,11 +674,14 @@ typedef struct ntk_fit_opts {
                                  * (2 n^2), "int16" (n^2; an entry K_ij is off by at most 1.5e-5 sqrt(K_ii K_jj)), "none": not
                                  * at all, each step computes or reads its entries. A constant. NULL (default): the best that
                                  * memory holds. What is not float64 is said */
-    const char *checkpoint;     /* a file in which "cg" keeps its solutions so far, so that a fit that was interrupted, or
-                                 * killed, goes on from there when it is done again; it is removed at the end of the fit. One of
-                                 * another net or other samples is refused (NTK_EINVAL); of another ridge or other targets it is
-                                 * where the solution begins. NULL (default): with `store` its name, a number of the matrix and
-                                 * ".cg", else none */
+    const char *checkpoint;     /* a file in which "cg" keeps its solutions so far, and "landmarks" which they are and its sums
+                                 * over the rows so far (not of a kernel that it keeps in memory), so that a fit that was
+                                 * interrupted, or killed, goes on from there when it is done again; it is removed at the end of
+                                 * the fit. One of another net or other samples is refused (NTK_EINVAL), and of another choice
+                                 * of landmarks. Of another ridge or other targets it is where the solution of "cg" begins;
+                                 * "landmarks" use what does not depend on them, and end with the bits of a fit without a file.
+                                 * NULL (default): with `store` and "cg" its name, a number of the matrix and ".cg", else
+                                 * none */
     int64_t landmarks;          /* of the solver "landmarks": predictions are sums over so many of the samples; 0 (default): as
                                  * many as memory and time allow, at most 5,000, which is said */
 } ntk_fit_opts;

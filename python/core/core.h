@@ -108,7 +108,7 @@ struct model {
     ntk_fit_opts opts;
     struct samples x;
     struct array k, nngp, weights, noise;
-    PyObject *solver; /* its name; NULL: the default */
+    PyObject *solver, *checkpoint; /* its name, that of a file; NULL: the default, none */
 };
 /* Without a model; NULL with an exception. */
 struct model *model_new(void);

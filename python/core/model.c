@@ -18,7 +18,7 @@ struct model *model_new(void)
     m->owner.lock = NULL;
     m->model = NULL;
     m->x = (struct samples){.data = NULL};
-    m->solver = NULL;
+    m->solver = m->checkpoint = NULL;
     m->k = m->nngp = m->weights = m->noise = (struct array){.held = false};
     if (!owner_init(&m->owner)) {
         Py_DECREF(m);
@@ -39,6 +39,7 @@ static void model_dealloc(PyObject *self)
     array_release(&m->weights);
     array_release(&m->noise);
     Py_XDECREF(m->solver);
+    Py_XDECREF(m->checkpoint);
     owner_free(&m->owner);
     PyObject_Free(self);
     Py_DECREF(type);
@@ -64,13 +65,13 @@ static bool targets_get(PyObject *object, int64_t n, struct array *y)
     return false;
 }
 
-/* A solver's name, None: the default, into the options; the text is the model's. */
-static bool solver_get(struct model *m, PyObject *name)
+/* A name, None: NULL, into the options; the text is the model's, which holds it. */
+static bool name_get(PyObject *name, PyObject **held, const char **text)
 {
     if (name == Py_None)
         return true;
-    m->solver = Py_NewRef(name);
-    return (m->opts.solver = PyUnicode_AsUTF8AndSize(name, NULL)) != NULL;
+    *held = Py_NewRef(name);
+    return (*text = PyUnicode_AsUTF8AndSize(name, NULL)) != NULL;
 }
 
 /* Of n samples, into the options; the arrays are the model's. */
@@ -105,11 +106,11 @@ static bool symmetry_get(struct model *m, int symmetry, PyObject *image)
 }
 
 /* Model.fit(text, x, y, posterior, dtype, diag_reg or None, absolute, finite_time, mean_loss, covariance, weights=None,
- * noise=None, keep=False, solver=None, tolerance=0, landmarks=0, symmetry=0, image=None) */
+ * noise=None, keep=False, solver=None, tolerance=0, landmarks=0, symmetry=0, image=None, checkpoint=None) */
 static PyObject *fit(PyObject *self, PyObject *args)
 {
     const char *text;
-    PyObject *ox, *oy, *ow = Py_None, *on = Py_None, *os = Py_None, *image = Py_None;
+    PyObject *ox, *oy, *ow = Py_None, *on = Py_None, *os = Py_None, *image = Py_None, *checkpoint = Py_None;
     struct array y = {.held = false};
     struct model *m;
     ntk_fit_opts o;
@@ -120,9 +121,9 @@ static PyObject *fit(PyObject *self, PyObject *args)
 
     (void)self;
     ntk_fit_opts_init(&o);
-    if (!PyArg_ParseTuple(args, "sOOiCO&pppp|OOpOdLiO", &text, &ox, &oy, &posterior, &character, diag_reg_get, &o.diag_reg,
+    if (!PyArg_ParseTuple(args, "sOOiCO&pppp|OOpOdLiOO", &text, &ox, &oy, &posterior, &character, diag_reg_get, &o.diag_reg,
                           &o.diag_reg_absolute, &o.finite_time, &o.mean_loss, &o.covariance, &ow, &on, &o.keep,
-                          &os, &o.tolerance, &landmarks, &symmetry, &image) ||
+                          &os, &o.tolerance, &landmarks, &symmetry, &image, &checkpoint) ||
         !dtype_get(character, &o.dtype) || !(m = model_new()))
         return NULL;
     o.posterior = (ntk_posterior)posterior;
@@ -130,7 +131,8 @@ static PyObject *fit(PyObject *self, PyObject *args)
     o.diag_reg_spelling = "alpha=";
     m->opts = o;
     net = net_parse(m->owner.ctx, text);
-    if (net && solver_get(m, os) && samples_get(m->owner.ctx, ox, "x", false, &m->x) &&
+    if (net && name_get(os, &m->solver, &m->opts.solver) && name_get(checkpoint, &m->checkpoint, &m->opts.checkpoint) &&
+        samples_get(m->owner.ctx, ox, "x", false, &m->x) &&
         symmetry_get(m, symmetry, image) && targets_get(oy, m->x.n, &y) && weights_get(m, ow, on, m->x.n)) {
         struct call call;
 

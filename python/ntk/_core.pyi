@@ -121,6 +121,7 @@ class Model:
         landmarks: int = 0,
         symmetry: int = 0,
         image: _Shape | None = None,
+        checkpoint: str | None = None,
         /,
     ) -> Model: ...
     @staticmethod

@@ -98,6 +98,10 @@ _PARAMETERS = """
         the kernel in memory, of its preconditioned equations (1e-4).
     landmarks : int or None, default=None
         How many of solver='landmarks', chosen by randomly pivoted Cholesky; None: what memory allows, at most 5,000.
+    checkpoint : str, path or None, default=None
+        A file of 'cg', with its solution so far, or of 'landmarks', with them and its sums over the rows so far: a fit that
+        was interrupted, or whose process was killed, goes on from there when it is done again, and removes it at its end.
+        ValueError if it is of other samples, another architecture or another choice of landmarks; OSError if it is damaged.
     augment : str or None, default=None
         Of 'flip' (left and right), 'flip-rows' (upside down) and 'rotate' (quarter turns), several with commas: the fit to
         all these copies of the images, with equal targets, from one matrix of n rows: sums of kernels over copies.
@@ -182,12 +186,12 @@ class _NTKEstimator(BaseEstimator):
     """What regression and classification share: a model of normalised targets [n][outputs]."""
 
     # Of estimators that were pickled before there were weights, files and solvers.
-    _weights = _noise = _scaling = solver = tolerance = landmarks = augment = _image = None
+    _weights = _noise = _scaling = solver = tolerance = landmarks = checkpoint = augment = _image = None
     _part, _rows, _alpha_unit, _target_names, _kind, _symmetry = False, False, 1, (), _CENTERED, 0
 
     def __init__(self, architecture=None, *, depth=3, activation="relu", W_std=2**0.5, b_std=0.1, kernel="ntk",
                  alpha=1e-5, alpha_relative=False, time=None, input_shape=None, dtype="float64", solver=None, tolerance=None,
-                 landmarks=None, augment=None):
+                 landmarks=None, checkpoint=None, augment=None):
         self.architecture = architecture
         self.depth = depth
         self.activation = activation
@@ -202,6 +206,7 @@ class _NTKEstimator(BaseEstimator):
         self.solver = solver
         self.tolerance = tolerance
         self.landmarks = landmarks
+        self.checkpoint = checkpoint
         self.augment = augment
 
     def __getstate__(self):
@@ -227,6 +232,8 @@ class _NTKEstimator(BaseEstimator):
             raise TypeError(f"landmarks must be an integer or None, got {self.landmarks!r}")
         if self.landmarks is not None and self.landmarks < 1:
             raise ValueError(f"landmarks must be at least 1, or None, got {self.landmarks!r}")
+        if not isinstance(self.checkpoint, (str, os.PathLike)) and self.checkpoint is not None:
+            raise TypeError(f"checkpoint must be a path or None, got {self.checkpoint!r}")
         if not isinstance(self.time, (int, float, np.number)) and self.time is not None:
             raise TypeError(f"time must be a number or None, got {self.time!r}")
         if self.time is not None and not self.time > 0:
@@ -307,7 +314,8 @@ class _NTKEstimator(BaseEstimator):
                               self._dtype, alpha, self._absolute, finite_time, mean_loss, covariance, self._weights,
                               self._noise, False, self.solver, 0 if self.tolerance is None else float(self.tolerance),
                               0 if self.landmarks is None else int(self.landmarks), self._symmetry,
-                              None if self._image is None else tuple(self._image))
+                              None if self._image is None else tuple(self._image),
+                              None if self.checkpoint is None or finite_time else os.path.abspath(self.checkpoint))
 
     # ---- files
 
@@ -510,10 +518,10 @@ class NTKRegressor(MultiOutputMixin, RegressorMixin, _NTKEstimator):
 
     def __init__(self, architecture=None, *, depth=3, activation="relu", W_std=2**0.5, b_std=0.1, kernel="ntk",
                  alpha=1e-5, alpha_relative=False, time=None, input_shape=None, dtype="float64", solver=None, tolerance=None,
-                 landmarks=None, augment=None, normalize_y=True):
+                 landmarks=None, checkpoint=None, augment=None, normalize_y=True):
         super().__init__(architecture, depth=depth, activation=activation, W_std=W_std, b_std=b_std, kernel=kernel,
                          alpha=alpha, alpha_relative=alpha_relative, time=time, input_shape=input_shape, dtype=dtype,
-                         solver=solver, tolerance=tolerance, landmarks=landmarks, augment=augment)
+                         solver=solver, tolerance=tolerance, landmarks=landmarks, checkpoint=checkpoint, augment=augment)
         self.normalize_y = normalize_y
 
     def fit(self, X, y, sample_weight=None):
@@ -628,10 +636,10 @@ class NTKClassifier(ClassifierMixin, _NTKEstimator):
 
     def __init__(self, architecture=None, *, depth=3, activation="relu", W_std=2**0.5, b_std=0.1, kernel="ntk",
                  alpha=1e-5, alpha_relative=False, time=None, input_shape=None, dtype="float64", solver=None, tolerance=None,
-                 landmarks=None, augment=None, class_weight=None):
+                 landmarks=None, checkpoint=None, augment=None, class_weight=None):
         super().__init__(architecture, depth=depth, activation=activation, W_std=W_std, b_std=b_std, kernel=kernel,
                          alpha=alpha, alpha_relative=alpha_relative, time=time, input_shape=input_shape, dtype=dtype,
-                         solver=solver, tolerance=tolerance, landmarks=landmarks, augment=augment)
+                         solver=solver, tolerance=tolerance, landmarks=landmarks, checkpoint=checkpoint, augment=augment)
         self.class_weight = class_weight
 
     # scikit-learn expects of a class of weight 1e-4 that it is hardly predicted, which weights of a small ridge do not

@@ -115,7 +115,7 @@ class _Bars:
         if self._bar is None and (done >= total or what == "preparations"):
             return  # too short for a bar, or nothing to measure
         if self._bar is None:
-            self._bar = self._tqdm(total=total, desc=what, unit_scale=True)
+            self._bar = self._tqdm(total=total, desc=what, unit_scale=True, initial=done)  # work may go on from a file
             self._bar.desc = what
         if state:
             self._bar.set_postfix_str(state, refresh=False)

@@ -34,12 +34,13 @@ bool ntk_model_by_landmarks(const ntk_fit_opts *o) { return strcmp(ntk_model_sol
 
 const char *ntk_fit_opts_foreign(const ntk_fit_opts *o, const struct ntk_solver_class *class, const char **whose)
 {
-    *whose = "cg";
+    *whose = "the solver 'cg'";
     if (o->triangle && !(class && class->triangles))
         return "triangle";
-    if (o->checkpoint && !(class && class->checkpoints))
+    *whose = "the solvers 'cg' and 'landmarks'";
+    if (o->checkpoint && class && !class->checkpoints)
         return "checkpoint";
-    *whose = "out-of-core";
+    *whose = "the solver 'out-of-core'";
     return o->scratch && !(class && class->reads) ? "scratch" : NULL;
 }
 
@@ -49,7 +50,7 @@ static ntk_status check_asked(ntk_ctx *ctx, const ntk_fit_opts *o, const struct 
     const char *whose, *what = ntk_fit_opts_foreign(o, class, &whose);
 
     if (what)
-        return ntk_fail(ctx, NTK_EINVAL, "%s is of the solver '%s', not of '%s'", what, whose, class->name);
+        return ntk_fail(ctx, NTK_EINVAL, "%s is of %s, not of '%s'", what, whose, class->name);
     if (o->finite_time && !class->eigen)
         return ntk_fail(ctx, NTK_EINVAL, "finite times need the solver 'eigen', got '%s'", class->name);
     if (o->diag_reg == NTK_DIAG_REG_AUTO && !class->inverse_diagonal)
@@ -94,7 +95,7 @@ static void leave_out(ntk_ctx *ctx, bool say, ntk_fit_opts *own)
     const char *whose, *what = ntk_fit_opts_foreign(own, class, &whose);
 
     if (say && what)
-        ntk_log(ctx, 0, "%s is of the solver '%s', and does nothing: the solver is '%s'", what, whose, own->solver);
+        ntk_log(ctx, 0, "%s is of %s, and does nothing: the solver is '%s'", what, whose, own->solver);
     own->triangle = class->triangles ? own->triangle : NULL;
     own->checkpoint = class->checkpoints ? own->checkpoint : NULL;
     own->scratch = class->reads ? own->scratch : NULL;
@@ -193,7 +194,7 @@ static ntk_status bytes_by_landmarks(ntk_ctx *ctx, const ntk_net *net, const ntk
     ntk_status status;
 
     NTK_TRY(ntk_kernel_new(ctx, &net, 1, ntk_model_want(o), o->dtype, x->shape, &kernel));
-    status = ntk_landmark_plan(kernel, x, o, outputs, &plan);
+    status = ntk_landmark_plan(kernel, x, o, outputs, false, &plan);
     ntk_kernel_free(kernel);
     NTK_TRY(status);
     *bytes = plan.peak + ntk_landmark_targets(x->n, outputs);

@@ -13,7 +13,6 @@
 #include "base/sums.h"
 #include "kernel/kernel.h"
 #include "solve/falkon.h"
-#include "solve/normal.h"
 #include "solve/tiled.h"
 
 #define TOLERANCE 1e-4 /* of conjugate gradients */
@@ -39,7 +38,7 @@ ntk_status ntk_landmarks_check(ntk_ctx *ctx, const ntk_fit_opts *o, const struct
                         "covariances of the NTK's ensemble need the NNGP matrix of all samples, which landmarks do without: "
                         "'cholesky' and 'eigen' have them, and landmarks those of the posteriors NNGP and NTKGP");
     if ((what = ntk_fit_opts_foreign(o, NULL, &whose)))
-        return ntk_fail(ctx, NTK_EINVAL, "%s is of the solver '%s', not of 'landmarks'", what, whose);
+        return ntk_fail(ctx, NTK_EINVAL, "%s is of %s, not of 'landmarks'", what, whose);
     if (o->diag_reg == NTK_DIAG_REG_AUTO && o->noise)
         return ntk_fail(ctx, NTK_EINVAL, "landmarks choose a ridge for samples without noise: give diag_reg, or no noise");
     if (o->landmarks < 0 || o->landmarks > INT32_MAX)
@@ -139,26 +138,30 @@ struct telling {
     ntk_progress_fn *progress; /* the user's */
     void *user;
     double done, now, all; /* rows before the panel that is computed, of it, of all */
+    double told;           /* it never falls */
 };
 
 static int tell(const char *what, double done, double total, void *user)
 {
-    const struct telling *t = user;
+    struct telling *t = user;
 
     (void)what;
-    return t->progress("rows", t->done + (total > 0 ? 0.99 * t->now * done / total : 0), t->all, t->user);
+    t->told = fmax(t->told, t->done + (total > 0 ? 0.99 * t->now * done / total : 0));
+    return t->progress("rows", t->told, t->all, t->user);
 }
 
-static ntk_status panels(const ntk_model *m, struct telling *t, double *panel, ntk_landmark_pass_fn *fn, void *user)
+static ntk_status panels(const ntk_model *m, int64_t from, struct telling *t, double *panel, ntk_landmark_pass_fn *fn,
+                         void *user)
 {
     const struct ntk_test test = ntk_test_of(m->x);
     const int64_t most = ntk_landmark_rows(m->n);
 
-    for (int64_t first = 0; first < m->n; first += most) {
+    for (int64_t first = from; first < m->n; first += most) {
         const int64_t rows = ntk_least(most, m->n - first);
 
         t->done = (double)first;
         t->now = (double)rows;
+        NTK_TRY(ntk_progress(m->ctx, "rows", 0, 1));
         NTK_TRY(ntk_model_panel(m, &test, first, rows, 0, panel, NULL));
         NTK_TRY(fn(user, first, rows, panel));
         NTK_TRY(ntk_progress(m->ctx, "rows", 1, 1));
@@ -166,7 +169,7 @@ static ntk_status panels(const ntk_model *m, struct telling *t, double *panel, n
     return NTK_OK;
 }
 
-ntk_status ntk_landmarks_pass(const ntk_model *m, ntk_landmark_pass_fn *fn, void *user)
+ntk_status ntk_landmarks_pass(const ntk_model *m, int64_t from, ntk_landmark_pass_fn *fn, void *user)
 {
     ntk_ctx *ctx = m->ctx;
     struct telling t = {.progress = ctx->progress, .user = ctx->progress_user, .all = (double)m->n};
@@ -177,7 +180,7 @@ ntk_status ntk_landmarks_pass(const ntk_model *m, ntk_landmark_pass_fn *fn, void
         return NTK_ENOMEM;
     if (t.progress)
         ntk_ctx_set_progress(ctx, tell, &t);
-    status = panels(m, &t, panel, fn, user);
+    status = panels(m, from, &t, panel, fn, user);
     ntk_ctx_set_progress(ctx, t.progress, t.user);
     free(panel);
     return status == NTK_OK ? ntk_progress(ctx, "rows", t.all, t.all) : status;
@@ -187,8 +190,9 @@ ntk_status ntk_landmarks_pass(const ntk_model *m, ntk_landmark_pass_fn *fn, void
 
 struct adding {
     const ntk_model *m;
-    struct ntk_normal *fit, *held_out; /* held_out NULL: all samples are for fit */
-    double *part, *y;                  /* rows of one of the two, and their targets [outputs][rows], by the roots of weights */
+    struct ntk_landmark_file *file;
+    struct ntk_landmark_sums *sums;
+    double *part, *y; /* rows of one of the two, and their targets [outputs][rows], by the roots of weights */
 };
 
 /* Rows that are, or are not, held out move to the front of what is theirs: the panel, or part. */
@@ -202,7 +206,7 @@ static int64_t gather(const struct adding *a, int64_t first, int64_t rows, doubl
     for (int64_t i = 0; i < rows; i++) {
         const double root = sqrt(ntk_landmarks_weight(m, first + i));
 
-        if (a->held_out && ntk_held_out(first + i) != out)
+        if (a->sums->out.gram && ntk_held_out(first + i) != out)
             continue;
         if (to + count * width != panel + i * width)
             memcpy(to + count * width, panel + i * width, (size_t)width * sizeof *to);
@@ -215,20 +219,57 @@ static int64_t gather(const struct adding *a, int64_t first, int64_t rows, doubl
     return count;
 }
 
-static ntk_status add_panel(void *user, int64_t first, int64_t rows, double *panel)
+static ntk_status add_rows(const struct adding *a, int64_t first, int64_t rows, double *panel)
 {
-    const struct adding *a = user;
-    const ntk_model *m = a->m;
-    const int64_t ld = ntk_landmark_rows(m->n);
+    ntk_ctx *ctx = a->m->ctx;
+    ntk_normal_add_fn *const add = first < a->sums->grams ? ntk_normal_add_targets : ntk_normal_add;
+    const int64_t ld = ntk_landmark_rows(a->m->n);
 
-    NTK_TRY(ntk_tiled_solve(m->ctx, false, m->land->m, m->land->c, rows, panel));
-    if (a->held_out) {
+    if (a->sums->out.gram) {
         const int64_t out = gather(a, first, rows, panel, true);
 
         if (out > 0)
-            NTK_TRY(ntk_normal_add(m->ctx, a->held_out, out, a->part, a->y, ld));
+            NTK_TRY(add(ctx, &a->sums->out, out, a->part, a->y, ld));
     }
-    return ntk_normal_add(m->ctx, a->fit, gather(a, first, rows, panel, false), panel, a->y, ld);
+    return add(ctx, &a->sums->fit, gather(a, first, rows, panel, false), panel, a->y, ld);
+}
+
+/* Sums are of whole panels: who cancels waits for the rest of one, and is asked no more. */
+struct waiting {
+    ntk_progress_fn *progress;
+    void *user;
+    bool cancelled;
+};
+
+static int wait_for_panel(const char *what, double done, double total, void *user)
+{
+    struct waiting *w = user;
+
+    w->cancelled = w->cancelled || w->progress(what, done, total, w->user) != 0;
+    return 0;
+}
+
+static ntk_status add_panel(void *user, int64_t first, int64_t rows, double *panel)
+{
+    const struct adding *a = user;
+    struct ntk_landmark_sums *s = a->sums;
+    ntk_ctx *ctx = a->m->ctx;
+    struct waiting w = {ctx->progress, ctx->progress_user, false};
+    ntk_status status;
+
+    NTK_TRY(ntk_tiled_solve(ctx, false, a->m->land->m, a->m->land->c, rows, panel));
+    if (w.progress && a->file->checkpoint.path)
+        ntk_ctx_set_progress(ctx, wait_for_panel, &w);
+    status = add_rows(a, first, rows, panel);
+    ntk_ctx_set_progress(ctx, w.progress, w.user);
+    NTK_TRY(status);
+    s->rows = first + rows;
+    s->grams = ntk_most(s->grams, s->rows);
+    if (w.cancelled)
+        return ntk_fail(ctx, NTK_ECANCEL, "cancelled after %lld of %lld rows", (long long)s->rows, (long long)a->m->n);
+    if (a->file->checkpoint.path && ntk_pace_due(&a->file->pace))
+        ntk_landmark_file_write(a->m, a->file, s);
+    return NTK_OK;
 }
 
 static ntk_status equations_new(const ntk_model *m, struct ntk_normal *e)
@@ -242,21 +283,47 @@ static ntk_status equations_new(const ntk_model *m, struct ntk_normal *e)
     return e->gram && e->right ? NTK_OK : NTK_ENOMEM;
 }
 
-static ntk_status add_up(const ntk_model *m, struct ntk_normal *fit, struct ntk_normal *held_out)
+static void equations_free(struct ntk_normal *e)
+{
+    free(e->gram);
+    free(e->right);
+}
+
+/* Work that was cancelled leaves its sums in the file. */
+static ntk_status leave(const ntk_model *m, struct ntk_landmark_file *file, struct ntk_landmark_sums *s, ntk_status status)
+{
+    if (status != NTK_ECANCEL || s->rows == 0 || !file->checkpoint.path)
+        return status;
+    ntk_landmark_file_write(m, file, s);
+    if (!file->failed)
+        ntk_log(m->ctx, 0, "%s has the sums of %lld of %lld rows: the same fit goes on from there", file->checkpoint.path,
+                (long long)s->rows, (long long)m->n);
+    return status;
+}
+
+static ntk_status pass(struct adding *a)
+{
+    ntk_pace_begin(&a->file->pace, (a->part ? 2.0 : 1.0) * (double)a->m->land->m * (double)a->m->land->m * sizeof(double));
+    NTK_TRY(ntk_landmark_file_sums(a->m, a->file, a->sums));
+    return leave(a->m, a->file, a->sums, ntk_landmarks_pass(a->m, a->sums->rows, add_panel, a));
+}
+
+/* The sums over all rows, apart where some are held out. */
+static ntk_status add_up(const ntk_model *m, struct ntk_landmark_file *file, bool held_out, struct ntk_landmark_sums *s)
 {
     const size_t rows = (size_t)ntk_landmark_rows(m->n);
-    struct adding a = {.m = m, .fit = fit, .held_out = held_out};
-    ntk_status status = equations_new(m, fit);
+    struct adding a = {.m = m, .file = file, .sums = s};
+    ntk_status status = equations_new(m, &s->fit);
 
     a.y = ntk_alloc(m->ctx, rows * (size_t)m->outputs, sizeof *a.y);
     if (status == NTK_OK && held_out) {
-        status = equations_new(m, held_out);
+        status = equations_new(m, &s->out);
         a.part = ntk_alloc(m->ctx, rows * (size_t)m->land->m, sizeof *a.part);
     }
     if (status == NTK_OK && (!a.y || (held_out && !a.part)))
         status = NTK_ENOMEM;
     if (status == NTK_OK)
-        status = ntk_landmarks_pass(m, add_panel, &a);
+        status = pass(&a);
     free(a.part);
     free(a.y);
     return status;
@@ -294,7 +361,7 @@ static ntk_status solve_equations(const ntk_model *m)
 }
 
 /* The ridge that is best for samples held out, which then count, too. */
-static ntk_status choose_ridge(const ntk_model *m, struct ntk_normal *fit, const struct ntk_normal *out)
+static ntk_status choose_ridge(const ntk_model *m, struct ntk_landmark_sums *sums)
 {
     struct ntk_solution *s = m->solution;
     double grid[NTK_RIDGES], ridges[NTK_RIDGES], errors[NTK_RIDGES];
@@ -302,32 +369,31 @@ static ntk_status choose_ridge(const ntk_model *m, struct ntk_normal *fit, const
     ntk_ridge_grid(grid);
     for (int k = 0; k < NTK_RIDGES; k++)
         ridges[k] = grid[k] * m->land->mean;
-    NTK_TRY(ntk_normal_hold_out(m->ctx, fit, out, NTK_RIDGES, ridges, errors));
+    NTK_TRY(ntk_normal_hold_out(m->ctx, &sums->fit, &sums->out, NTK_RIDGES, ridges, errors));
     s->diag_reg = grid[ntk_ridge_best(NTK_RIDGES, errors)];
     s->absolute = false;
     s->ridge = s->diag_reg * m->land->mean;
     ntk_log(m->ctx, 0, "%s%.3g has the least error of samples held out, about a tenth, of %d values from %g to %g",
             ntk_model_ridge(m).spelling, s->diag_reg, NTK_RIDGES, grid[0], grid[NTK_RIDGES - 1]);
-    ntk_normal_unite(fit, out);
+    ntk_normal_unite(&sums->fit, &sums->out);
     return NTK_OK;
 }
 
-static ntk_status by_equations(const ntk_model *m)
+static ntk_status by_equations(const ntk_model *m, struct ntk_landmark_file *file)
 {
     struct ntk_landmarks *l = m->land;
     const bool automatic = m->solution->diag_reg == NTK_DIAG_REG_AUTO;
-    struct ntk_normal fit = {0}, out = {0};
+    struct ntk_landmark_sums sums = {.rows = 0};
     ntk_status status = NTK_OK;
 
     if (!l->normal || automatic) {
         forget_equations(l);
-        status = add_up(m, &fit, automatic ? &out : NULL);
+        status = add_up(m, file, automatic, &sums);
         if (status == NTK_OK && automatic)
-            status = choose_ridge(m, &fit, &out);
-        l->normal = fit.gram;
-        l->right = fit.right;
-        free(out.gram);
-        free(out.right);
+            status = leave(m, file, &sums, choose_ridge(m, &sums));
+        l->normal = sums.fit.gram;
+        l->right = sums.fit.right;
+        equations_free(&sums.out);
     }
     if (status == NTK_OK)
         status = solve_equations(m);
@@ -381,7 +447,7 @@ static ntk_status by_gradients(const ntk_model *m, struct ntk_rectangle *k)
         w[i] = ntk_landmarks_weight(m, i);
     f.samples = samples_of(m);
     f.w = m->weights || m->noise ? w : NULL;
-    status = w && l->g ? ntk_landmarks_pass(m, put_panel, k) : NTK_ENOMEM;
+    status = w && l->g ? ntk_landmarks_pass(m, 0, put_panel, k) : NTK_ENOMEM;
     if (status == NTK_OK)
         status = ntk_falkon_solve(&f, m->outputs, m->y, l->g);
     free(w);
@@ -445,46 +511,65 @@ static void say(const ntk_model *m, const struct ntk_landmark_plan *p)
     if (p->why)
         ntk_log(m->ctx, 0, "%lld landmarks of %lld samples, %s", (long long)p->m, (long long)m->n, p->why);
     if (p->kept)
-        ntk_log(m->ctx, 0, "the kernel of %lld samples and %lld landmarks is kept in %s, %.2f GiB", (long long)m->n,
-                (long long)p->m, p->kept == 4 ? "float32" : "16 bits", (double)p->kept * (double)m->n * (double)p->m / 0x1p30);
+        ntk_log(m->ctx, 0, "the kernel of %lld samples and %lld landmarks is kept in %s, %.2f GiB%s%s", (long long)m->n,
+                (long long)p->m, p->kept == 4 ? "float32" : "16 bits", (double)p->kept * (double)m->n * (double)p->m / 0x1p30,
+                m->checkpoint ? ", and not in " : "", m->checkpoint ? m->checkpoint : "");
 }
 
-static ntk_status choose(const ntk_model *m, const struct ntk_landmark_plan *p)
+static ntk_status choose(const ntk_model *m, const struct ntk_landmark_plan *p, struct ntk_landmark_file *file)
 {
     ntk_status status;
 
-    say(m, p);
     NTK_TRY(ntk_ctx_hold(m->ctx, p->choosing, "choosing this many landmarks"));
     status = ntk_landmarks_choose(m, p, m->solution->diag_reg == NTK_DIAG_REG_AUTO);
     ntk_ctx_release(m->ctx, p->choosing);
+    if (status == NTK_OK)
+        ntk_landmark_file_write(m, file, NULL);
     return status;
 }
 
-static ntk_status fit(const ntk_model *m, const struct ntk_landmark_plan *p)
+static ntk_status fit(const ntk_model *m, const struct ntk_landmark_plan *p, struct ntk_landmark_file *file)
 {
     struct ntk_landmarks *l = m->land;
 
     if (l->mean == 0)
         NTK_TRY(ntk_model_mean_of_samples(m, &l->mean));
     NTK_TRY(set_ridge(m));
-    NTK_TRY(p->kept ? in_memory(m, p->kept) : by_equations(m));
+    NTK_TRY(p->kept ? in_memory(m, p->kept) : by_equations(m, file));
     return set_alpha(m);
 }
 
-static ntk_status plan_and_fit(const ntk_model *m)
+/* A fit that goes on has as many landmarks as were planned then, and the same kind of equations. */
+static ntk_status plan_and_fit(const ntk_model *m, struct ntk_landmark_file *file)
 {
     struct ntk_landmark_plan plan;
+    ntk_fit_opts o = m->opts;
     ntk_status status;
 
-    NTK_TRY(ntk_landmark_plan(m->mean, m->x, &m->opts, m->outputs, &plan));
+    o.landmarks = file->planned ? file->planned : o.landmarks;
+    NTK_TRY(ntk_landmark_plan(m->mean, m->x, &o, m->outputs, file->grams > 0, &plan));
+    file->planned = plan.m;
+    if (!m->land->c)
+        say(m, &plan);
     if (!m->land->x)
-        NTK_TRY(choose(m, &plan));
+        NTK_TRY(choose(m, &plan, file));
     if (!m->land->c)
         NTK_TRY(ntk_landmarks_factor(m, plan.kept || m->opts.dtype == NTK_F32 ? JITTER : 0));
     NTK_TRY(ntk_ctx_hold(m->ctx, plan.fitting, "a fit by this many landmarks"));
-    status = fit(m, &plan);
+    status = fit(m, &plan, file);
     ntk_ctx_release(m->ctx, plan.fitting);
     m->solution->ready = m->solution->solved = status == NTK_OK;
+    return status;
+}
+
+static ntk_status go_on(const ntk_model *m)
+{
+    struct ntk_landmark_file file;
+    ntk_status status = ntk_landmark_file_begin(m, &file);
+
+    if (status == NTK_OK)
+        status = plan_and_fit(m, &file);
+    ntk_landmark_file_end(&file, status == NTK_OK);
     return status;
 }
 
@@ -507,7 +592,7 @@ ntk_status ntk_landmarks_solve(const ntk_model *m)
     NTK_TRY(ntk_landmarks_check_fit(m));
     blas = ntk_blas_begin(1);
     forget_solution(l);
-    status = plan_and_fit(m);
+    status = go_on(m);
     ntk_blas_end(blas);
     if (status == NTK_OK)
         keep(m);
@@ -524,7 +609,9 @@ ntk_status ntk_landmarks_inner(const ntk_model *m)
 {
     struct ntk_landmarks *l = m->land;
     const size_t bytes = (size_t)l->m * (size_t)(l->m + ntk_landmark_rows(m->n)) * sizeof(double);
-    struct ntk_normal all = {0};
+    struct ntk_landmark_file none = {.planned = 0};
+    struct ntk_landmark_sums sums = {.rows = 0};
+    struct ntk_normal *all = &sums.fit;
     int64_t minor = 0;
     ntk_status status;
 
@@ -534,18 +621,18 @@ ntk_status ntk_landmarks_inner(const ntk_model *m)
         return ntk_fail(m->ctx, NTK_ENOTSUP, "this file has a model by landmarks without what variances need: save it with its "
                                              "factor");
     NTK_TRY(ntk_ctx_hold(m->ctx, bytes, "variances of this many landmarks"));
-    status = add_up(m, &all, NULL);
+    status = add_up(m, &none, false, &sums);
     if (status == NTK_OK)
-        status = ntk_normal_factor(m->ctx, &all, ntk_landmarks_ridge(m), all.gram, &minor);
+        status = ntk_normal_factor(m->ctx, all, ntk_landmarks_ridge(m), all->gram, &minor);
     if (status == NTK_OK && minor != 0)
         status = not_positive(m, minor);
     ntk_ctx_release(m->ctx, bytes);
-    free(all.right);
+    free(all->right);
     if (status == NTK_OK) {
-        l->inner = all.gram;
+        l->inner = all->gram;
         keep(m);
     } else {
-        free(all.gram);
+        free(all->gram);
     }
     return status;
 }

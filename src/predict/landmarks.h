@@ -12,6 +12,8 @@
 #define NTK_LANDMARKS_H
 
 #include "predict/model.h"
+#include "solve/checkpoint.h"
+#include "solve/normal.h"
 
 struct ntk_landmarks {
     int64_t m;
@@ -43,12 +45,13 @@ struct ntk_landmark_plan {
 };
 /* Bytes of the targets that a model has. */
 static inline size_t ntk_landmark_targets(int64_t n, int64_t outputs) { return (size_t)(2 * n * outputs) * sizeof(double); }
-/* NTK_ENOMEM, with the least that would do, if memory does not hold it. x: samples of the kernel. */
+/* NTK_ENOMEM, with the least that would do, if memory does not hold it. x: samples of the kernel; streamed: it is so, whatever
+ * memory there is. */
 ntk_status ntk_landmark_plan(const ntk_kernel *kernel, const ntk_data *x, const ntk_fit_opts *opts, int64_t outputs,
-                             struct ntk_landmark_plan *plan);
+                             bool streamed, struct ntk_landmark_plan *plan);
 /* Of n samples like x's, within so many bytes; plan->least may be more. And what it takes, passes being those over all pairs. */
 ntk_status ntk_landmark_plan_like(const ntk_kernel *kernel, const ntk_data *x, int64_t n, size_t left, const ntk_fit_opts *opts,
-                                  int64_t outputs, struct ntk_landmark_plan *plan);
+                                  int64_t outputs, bool streamed, struct ntk_landmark_plan *plan);
 void ntk_landmarks_cost(const struct ntk_landmark_plan *plan, int64_t n, struct ntk_cost *cost);
 /* NTK_EINVAL if options ask for what models by landmarks do not have. */
 ntk_status ntk_landmarks_check(ntk_ctx *ctx, const ntk_fit_opts *opts, const struct ntk_task *task);
@@ -61,10 +64,40 @@ ntk_status ntk_landmarks_factor(const ntk_model *model, double jitter);
 
 /* Called with rows first ... of the kernel of the model's samples and landmarks, [rows][m], which it may overwrite. */
 typedef ntk_status ntk_landmark_pass_fn(void *user, int64_t first, int64_t rows, double *panel);
-ntk_status ntk_landmarks_pass(const ntk_model *model, ntk_landmark_pass_fn *fn, void *user);
+/* From a row on that is a multiple of NTK_LANDMARK_PANEL, or n. */
+ntk_status ntk_landmarks_pass(const ntk_model *model, int64_t from, ntk_landmark_pass_fn *fn, void *user);
 /* W and ridge: 1 / w_i is what is added for sample i, by ridge. */
 double ntk_landmarks_ridge(const ntk_model *model);
 double ntk_landmarks_weight(const ntk_model *model, int64_t i);
+
+/* ---- what a fit has so far, in a file (landmarks_checkpoint.c) */
+
+/* Normal equations of whitened rows. */
+struct ntk_landmark_sums {
+    struct ntk_normal fit, out; /* out: of rows that are held out; its gram is NULL if none are */
+    int64_t grams, rows;        /* of the first so many rows: gram; right and squares, of no more */
+};
+
+/* The file of ntk_fit_opts.checkpoint. */
+struct ntk_landmark_file {
+    struct ntk_checkpoint checkpoint; /* path NULL: none is wanted */
+    char *about;
+    uint64_t weights, targets;  /* hashes of the model's */
+    struct ntk_pace pace;
+    bool failed;                /* it cannot be written, which was said */
+    int64_t planned;            /* landmarks, of which the samples may not have as many; 0: nothing is planned */
+    int64_t grams, rows;        /* sums that the file had, as far as they are the model's */
+    uint64_t factor, gram_sum, right_sum; /* hashes that it had */
+};
+/* What there is: landmarks of the file become the model's. NTK_EINVAL if it is of another fit, NTK_EIO if it is damaged. No
+ * file is wanted where the model has its sums. After a failure, too, ntk_landmark_file_end. */
+ntk_status ntk_landmark_file_begin(const ntk_model *model, struct ntk_landmark_file *file);
+/* Its sums, into those of the model's sizes that are 0. */
+ntk_status ntk_landmark_file_sums(const ntk_model *model, const struct ntk_landmark_file *file, struct ntk_landmark_sums *sums);
+/* The model's landmarks, and sums or NULL. A failure is said. */
+void ntk_landmark_file_write(const ntk_model *model, struct ntk_landmark_file *file, struct ntk_landmark_sums *sums);
+/* done: the file goes. */
+void ntk_landmark_file_end(struct ntk_landmark_file *file, bool done);
 
 /* NTK_EINVAL for a model from a file. */
 ntk_status ntk_landmarks_check_fit(const ntk_model *model);

@@ -79,7 +79,7 @@ ntk_status ntk_landmarks_leave_one_out(const ntk_model *m, double *mean, double 
     blas = ntk_blas_begin(1);
     status = ntk_landmarks_inner(m);
     if (status == NTK_OK)
-        status = ntk_landmarks_pass(m, leave, &l);
+        status = ntk_landmarks_pass(m, 0, leave, &l);
     ntk_blas_end(blas);
     free(l.squares);
     if (status == NTK_OK)

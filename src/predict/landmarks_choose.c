@@ -165,7 +165,7 @@ static ntk_status task_of(const ntk_kernel *kernel, const ntk_data *x, int64_t n
 }
 
 ntk_status ntk_landmark_plan_like(const ntk_kernel *kernel, const ntk_data *x, int64_t n, size_t left, const ntk_fit_opts *o,
-                                  int64_t outputs, struct ntk_landmark_plan *p)
+                                  int64_t outputs, bool is_streamed, struct ntk_landmark_plan *p)
 {
     ntk_ctx *ctx = x->ctx;
     struct task t;
@@ -174,7 +174,8 @@ ntk_status ntk_landmark_plan_like(const ntk_kernel *kernel, const ntk_data *x, i
     NTK_TRY(task_of(kernel, x, n, left, o, outputs, &t));
     p->m = o->landmarks ? ntk_least(o->landmarks, t.candidates) : usual(ctx, &t, &p->why);
     p->least = least(&t, p->m);
-    if (!compares(o) && !o->keep && (o->dtype == NTK_F32 || 2.0 * (double)t.n * (double)p->m * (double)p->m > QUICK))
+    if (!is_streamed && !compares(o) && !o->keep &&
+        (o->dtype == NTK_F32 || 2.0 * (double)t.n * (double)p->m * (double)p->m > QUICK))
         p->kept = fits(ctx, &t, p->m, 4) ? 4 : fits(ctx, &t, p->m, 2) ? 2 : 0;
     p->sample = ntk_most(p->m, ntk_least(ntk_least(t.candidates, SAMPLE), ntk_most(SMALL, TIMES * p->m)));
     while (p->sample > 2 * p->m && whole_choosing(&t, p->sample, p->m) > t.left)
@@ -187,12 +188,12 @@ ntk_status ntk_landmark_plan_like(const ntk_kernel *kernel, const ntk_data *x, i
 }
 
 ntk_status ntk_landmark_plan(const ntk_kernel *kernel, const ntk_data *x, const ntk_fit_opts *o, int64_t outputs,
-                             struct ntk_landmark_plan *p)
+                             bool is_streamed, struct ntk_landmark_plan *p)
 {
     const ntk_ctx *ctx = x->ctx;
     const size_t all = ntk_ctx_memory(ctx), held = ctx->memory ? ctx->held : 0;
 
-    NTK_TRY(ntk_landmark_plan_like(kernel, x, x->n, all > held ? all - held : 0, o, outputs, p));
+    NTK_TRY(ntk_landmark_plan_like(kernel, x, x->n, all > held ? all - held : 0, o, outputs, is_streamed, p));
     return ntk_ctx_check_memory(x->ctx, p->least, "a fit by this many landmarks");
 }
 

@@ -110,7 +110,7 @@ struct ntk_choice {
     bool instead;      /* of the usual solver another is taken */
     char reason[200];  /* why */
 };
-/* An option that is of another solver than this (NULL: of landmarks), and *whose it is; or NULL. */
+/* An option that is of another solver than this (NULL: of landmarks), and *whose it is, "the solver 'cg'"; or NULL. */
 const char *ntk_fit_opts_foreign(const ntk_fit_opts *opts, const struct ntk_solver_class *class, const char **whose);
 /* Options as ntk_fit_opts_read has them, nothing said, and the choice. */
 ntk_status ntk_fit_opts_choose(ntk_ctx *ctx, const ntk_fit_opts *given, const struct ntk_task *task, ntk_fit_opts *own,

@@ -268,7 +268,7 @@ static ntk_status add_landmarks(struct planning *p)
     o.triangle = o.checkpoint = o.scratch = NULL;
     if (p->o.ranks > 1 || ntk_landmarks_check(p->ctx, &o, &task) != NTK_OK)
         return NTK_OK;
-    NTK_TRY(ntk_landmark_plan_like(p->kernel, p->x, p->o.n, p->choice.left, &o, p->o.outputs, &plan));
+    NTK_TRY(ntk_landmark_plan_like(p->kernel, p->x, p->o.n, p->choice.left, &o, p->o.outputs, false, &plan));
     ntk_landmarks_cost(&plan, p->o.n, &c);
     r = start_row(p, o.solver, &c);
     r->fits = plan.least <= p->choice.left;

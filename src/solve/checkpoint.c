@@ -5,9 +5,12 @@
  */
 #include "solve/checkpoint.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "base/clock.h"
 
 struct ntk_problem ntk_problem_of(int64_t n, int64_t m, const double *ridge, const double *y)
 {
@@ -15,6 +18,58 @@ struct ntk_problem ntk_problem_of(int64_t n, int64_t m, const double *ridge, con
 }
 
 void ntk_checkpoint_drop(const struct ntk_checkpoint *c) { (void)unlink(c->path); }
+
+/* ---- how often */
+
+#define SELDOM 50  /* times as long as writing takes, at least, lies between, */
+#define PAUSE  1   /* and so many seconds */
+#define DISK   5e8 /* bytes a second, before the first is written */
+
+void ntk_pace_begin(struct ntk_pace *p, double bytes) { *p = (struct ntk_pace){ntk_seconds(), bytes / DISK}; }
+
+bool ntk_pace_due(const struct ntk_pace *p) { return ntk_seconds() - p->last > fmax(SELDOM * p->cost, PAUSE); }
+
+void ntk_pace_wrote(struct ntk_pace *p, double start)
+{
+    p->last = ntk_seconds();
+    p->cost = p->last - start;
+}
+
+/* ---- of no use */
+
+/* The first line in which two texts differ, of either. */
+static void find_difference(const char **a, const char **b)
+{
+    for (;;) {
+        const size_t n = strcspn(*a, "\n"), m = strcspn(*b, "\n");
+
+        if (n != m || strncmp(*a, *b, n) != 0 || !(*a)[n] || !(*b)[m])
+            return;
+        *a += n + 1;
+        *b += m + 1;
+    }
+}
+
+ntk_status ntk_checkpoint_refuse(ntk_ctx *ctx, const struct ntk_checkpoint *c, const char *what, const char *theirs)
+{
+    const char *a = theirs, *b = c->about;
+
+    find_difference(&a, &b);
+    if (!c->asked) {
+        ntk_log(ctx, 0, "%s is of another %s: it is not read", c->path, what);
+        return NTK_OK;
+    }
+    return ntk_fail(ctx, NTK_EINVAL, "it is of another %s: its %.*s; here, %.*s. Choose another file, or remove it", what,
+                    (int)strcspn(a, "\n"), a, (int)strcspn(b, "\n"), b);
+}
+
+ntk_status ntk_checkpoint_read(ntk_ctx *ctx, ntk_status status)
+{
+    return status == NTK_EIO ? ntk_fail_in(ctx, status, "the fit cannot go on from its checkpoint; remove it to begin anew")
+                             : status;
+}
+
+/* ---- files */
 
 #ifdef NTK_HDF5
 
@@ -48,32 +103,6 @@ ntk_status ntk_checkpoint_save(ntk_ctx *ctx, const struct ntk_checkpoint *c, con
     return status;
 }
 
-/* The first line in which two texts differ, of either. */
-static void find_difference(const char **a, const char **b)
-{
-    for (;;) {
-        const size_t n = strcspn(*a, "\n"), m = strcspn(*b, "\n");
-
-        if (n != m || strncmp(*a, *b, n) != 0 || !(*a)[n] || !(*b)[m])
-            return;
-        *a += n + 1;
-        *b += m + 1;
-    }
-}
-
-static ntk_status refuse(ntk_ctx *ctx, const struct ntk_checkpoint *c, const char *theirs)
-{
-    const char *a = theirs, *b = c->about;
-
-    find_difference(&a, &b);
-    if (!c->asked) {
-        ntk_log(ctx, 0, "%s is of another kernel matrix: it is not read", c->path);
-        return NTK_OK;
-    }
-    return ntk_fail(ctx, NTK_EINVAL, "it is of another kernel matrix: its %.*s; here, %.*s. Choose another file, or remove it",
-                    (int)strcspn(a, "\n"), a, (int)strcspn(b, "\n"), b);
-}
-
 /* Of an open file. */
 static ntk_status read_solutions(struct ntk_h5 *f, const struct ntk_checkpoint *c, const struct ntk_problem *p, double *x,
                                  bool *there)
@@ -87,7 +116,7 @@ static ntk_status read_solutions(struct ntk_h5 *f, const struct ntk_checkpoint *
     about = ntk_h5_read_text(f, "about");
     problem_io(f, &found, false);
     if (!f->what && strcmp(about, c->about) != 0) {
-        status = refuse(f->ctx, c, about);
+        status = ntk_checkpoint_refuse(f->ctx, c, "kernel matrix", about);
     } else if (!f->what && ntk_h5_dims(f, "solutions", 2, dims)) {
         *there = dims[0] == p->m && dims[1] == p->n;
         if (*there)
@@ -116,8 +145,8 @@ ntk_status ntk_checkpoint_load(ntk_ctx *ctx, const struct ntk_checkpoint *c, con
     *there = false;
     if (access(c->path, F_OK) != 0)
         return NTK_OK;
-    NTK_TRY(ntk_h5_open(&f, c->path, "the checkpoint"));
-    status = ntk_h5_end(&f, c->path, "checkpoint", read_solutions(&f, c, p, x, there));
+    NTK_TRY(ntk_checkpoint_read(ctx, ntk_h5_open(&f, c->path, "the checkpoint")));
+    status = ntk_checkpoint_read(ctx, ntk_h5_end(&f, c->path, "checkpoint", read_solutions(&f, c, p, x, there)));
     *there = *there && status == NTK_OK;
     return status;
 }

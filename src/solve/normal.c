@@ -10,13 +10,19 @@
 
 #include "solve/tiled.h"
 
-ntk_status ntk_normal_add(ntk_ctx *ctx, struct ntk_normal *e, int64_t rows, const double *panel, const double *y, int64_t ld)
+ntk_status ntk_normal_add_targets(ntk_ctx *ctx, struct ntk_normal *e, int64_t rows, const double *panel, const double *y,
+                                  int64_t ld)
 {
     for (int64_t c = 0; c < e->outputs; c++)
         for (int64_t i = 0; i < rows; i++)
             e->squares += y[c * ld + i] * y[c * ld + i];
-    NTK_TRY(ntk_tiled_gram(ctx, e->m, rows, panel, e->gram));
     return ntk_tiled_add(ctx, e->m, rows, panel, e->outputs, y, ld, e->right);
+}
+
+ntk_status ntk_normal_add(ntk_ctx *ctx, struct ntk_normal *e, int64_t rows, const double *panel, const double *y, int64_t ld)
+{
+    NTK_TRY(ntk_tiled_gram(ctx, e->m, rows, panel, e->gram));
+    return ntk_normal_add_targets(ctx, e, rows, panel, y, ld);
 }
 
 void ntk_normal_unite(struct ntk_normal *e, const struct ntk_normal *other)

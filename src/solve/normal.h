@@ -17,7 +17,11 @@ struct ntk_normal {
 };
 
 /* Rows of a panel [rows][m] and their targets [outputs][ld]. */
-ntk_status ntk_normal_add(ntk_ctx *ctx, struct ntk_normal *e, int64_t rows, const double *panel, const double *y, int64_t ld);
+typedef ntk_status ntk_normal_add_fn(ntk_ctx *ctx, struct ntk_normal *e, int64_t rows, const double *panel, const double *y,
+                                     int64_t ld);
+ntk_normal_add_fn ntk_normal_add;
+/* The same but for gram, which has them already. */
+ntk_normal_add_fn ntk_normal_add_targets;
 /* The sums of both, but for squares, in the first. */
 void ntk_normal_unite(struct ntk_normal *e, const struct ntk_normal *other);
 /* l, [m][m], becomes the factor of gram + ridge; *minor as ntk_tiled_factor. l may be gram. */

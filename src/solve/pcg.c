@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/sums.h"
+#include "solve/checkpoint.h"
 #include "solve/solver.h"
 #include "solve/spectral.h"
 
@@ -30,7 +31,7 @@ struct work {
     struct ntk_pcg *p;
     int64_t n, m, first; /* columns, of which the first is this one of the right-hand sides */
     struct telling *telling;
-    double kept, cost;   /* seconds: when solutions were kept last, how long that took */
+    struct ntk_pace pace; /* of keeping solutions */
     struct column *columns;
     double *b;                      /* [m][n] each, as all that follow: right-hand sides, */
     double *x, *d, *r, *dir, *z, *q; /* solutions, what is added to them, residuals, directions, M^-1 r, A times directions */
@@ -116,9 +117,6 @@ static ntk_status tell_residual(const struct work *w, double residual)
 
 /* ---- solutions so far */
 
-#define SELDOM 50 /* times as long as keeping them takes, at least, lies between, */
-#define PAUSE  1  /* and so many seconds */
-
 /* x + d of all columns, in the order that they were given; z is free between steps. */
 static ntk_status keep(struct work *w)
 {
@@ -132,14 +130,13 @@ static ntk_status keep(struct work *w)
             w->z[k->number * w->n + i] = k->scale * (w->x[c * w->n + i] + w->d[c * w->n + i]);
     }
     status = w->p->keep(w->p->keep_user, w->first, w->m, w->z);
-    w->kept = ntk_seconds();
-    w->cost = w->kept - start;
+    ntk_pace_wrote(&w->pace, start);
     return status;
 }
 
 static ntk_status keep_sometimes(struct work *w)
 {
-    return w->p->keep && ntk_seconds() - w->kept > fmax(SELDOM * w->cost, PAUSE) ? keep(w) : NTK_OK;
+    return w->p->keep && ntk_pace_due(&w->pace) ? keep(w) : NTK_OK;
 }
 
 /* ---- steps */
@@ -354,9 +351,10 @@ ntk_status ntk_pcg_solve(struct ntk_pcg *p, int64_t m, double *x, const double *
     const int64_t most = p->columns ? p->columns : ntk_pcg_columns(p->ctx, p->n, m), size = most * p->n;
     struct column columns[NTK_PCG_MOST];
     struct telling telling;
-    struct work w = {.p = p, .n = p->n, .columns = columns, .telling = &telling, .kept = ntk_seconds()};
+    struct work w = {.p = p, .n = p->n, .columns = columns, .telling = &telling};
     ntk_status status = NTK_OK;
 
+    ntk_pace_begin(&w.pace, (double)m * (double)p->n * sizeof *x);
     w.b = ntk_alloc(p->ctx, (size_t)size, NTK_PCG_VECTORS * sizeof *w.b);
     if (!w.b)
         return NTK_ENOMEM;

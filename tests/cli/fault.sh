@@ -140,7 +140,30 @@ for faults in any:K:ENOSPC write:K+:ENOSPC any:K:KILL; do
     factor $faults
 done
 echo "$name"
-rm -f S.h5 S.h5.factor whole.factor many.csv
+
+# What a fit by landmarks keeps on the way is whole, or not there, and the fit ends with the same numbers; if it cannot be
+# written, the fit goes on.
+eval="ntk eval --net $(echo "$net" | tr -d ' ') --train many.csv --test six.csv --diag-reg 1e-2 --solver landmarks
+    --landmarks 9 --checkpoint L.h5 --quiet"
+numbers() { $eval | grep -v seconds; }
+numbers >whole.txt
+landmarks() { # FAULTS, with K
+    pattern=$1 k=1
+    while rm -f L.h5 && with "$(echo "$pattern" | sed "s/K/$k/")" $eval; do
+        [ $code = 0 ] || [ $code = 137 ] || problem "ended otherwise"
+        [ $code = 137 ] || [ ! -e L.h5 ] || problem "L.h5 is left"
+        numbers | cmp - whole.txt || problem "does not go on"
+        [ ! -e L.h5 ] || problem "L.h5 is left"
+        k=$((k + 1))
+    done
+    [ $k -gt 3 ] || problem "no faults"
+}
+name="landmarks"
+for faults in any:K:ENOSPC write:K+:ENOSPC any:K:KILL; do
+    landmarks $faults
+done
+echo "$name"
+rm -f S.h5 S.h5.factor whole.factor whole.txt many.csv .ntk-*
 
 echo "a full disk"
 reference p.h5 ntk init --net "$net" --input-shape 2 --out p.h5

@@ -720,6 +720,45 @@ def test_files_of_landmarks(regression, tmp_path):
         loaded.predict(X_new, return_std=True)
 
 
+class Enough(Exception):
+    pass
+
+
+@pytest.mark.skipif("hdf5" not in ntk.info()["features"], reason="built without HDF5")
+@pytest.mark.parametrize("solver, work, at, rtol", [("cg", "digits of the solution", 2, 1e-6), ("landmarks", "rows", 1100, 0)])
+def test_a_fit_goes_on_from_its_checkpoint(solver, work, at, rtol, tmp_path):
+    rng = np.random.default_rng(5)
+    X, y = rng.normal(size=(1500, 4)), rng.normal(size=1500)
+    make = {"solver": solver, "landmarks": 20 if solver == "landmarks" else None, "alpha": 0.1,
+            "tolerance": 1e-9 if solver == "cg" else None}
+    whole = NTKRegressor("fc(depth=2)", **make).fit(X, y)
+    kept = NTKRegressor("fc(depth=2)", checkpoint=tmp_path / "c.h5", **make)
+    first = []
+
+    def stop(what, done, total):
+        if what.partition(",")[0] == work:
+            first.append(done)
+            if done > at:
+                raise Enough
+
+    with ntk.progress(stop), pytest.raises(Enough):
+        kept.fit(X, y)
+    assert (tmp_path / "c.h5").exists()
+    with pytest.raises(ValueError, match="it is of another .*: its rows: 1500 samples of 4"):
+        kept.fit(X[:-1], y[:-1])
+    first.clear()
+    with ntk.progress(lambda what, done, total: first.append(done) if what == "rows" else None):
+        kept.fit(X, y)
+    assert not first or first[0] == 1024
+    np.testing.assert_allclose(kept.dual_coef_, whole.dual_coef_, rtol=rtol, atol=rtol)
+    assert not (tmp_path / "c.h5").exists()
+    (tmp_path / "c.h5").write_text("no HDF5")
+    with pytest.raises(OSError, match="remove it to begin anew"):
+        kept.fit(X, y)
+    with pytest.raises(TypeError, match="checkpoint must be a path or None"):
+        NTKRegressor(solver=solver, checkpoint=3).fit(X, y)
+
+
 def test_wrong_landmarks(regression):
     X, y = regression[:2]
     with pytest.raises(TypeError, match="landmarks must be an integer"):

@@ -715,7 +715,7 @@ static void rows_are_enough(void **state)
     assert_ok(ctx, ntk_data_view(ctx, one, NTK_F64, ROWS, (ntk_shape){0, 1, 1, 1}, &data));
     assert_ok(ctx, ntk_kernel_new(ctx, &of, 1, NTK_NTK, NTK_F64, ntk_data_shape(data), &kernel));
     ntk_ctx_set_memory(ctx, (size_t)1 << 42);
-    assert_ok(ctx, ntk_landmark_plan(kernel, data, &o, 1, &plan));
+    assert_ok(ctx, ntk_landmark_plan(kernel, data, &o, 1, false, &plan));
     ntk_ctx_set_memory(ctx, 0);
     assert_int_equal(plan.m, 150000);
     assert_true(plan.sample >= plan.m);
@@ -764,6 +764,460 @@ static void files(void **state)
     ntk_model_free(model);
     unlink(path);
 }
+
+/* ---- fits that go on from a file */
+
+#define KEPT    "landmarks-checkpoint.h5"
+#define FORMATS NTK_SOURCE_ROOT "/tests/golden/formats/"
+enum { FEW = 12, PANEL = NTK_LANDMARK_PANEL };
+
+static char said[4000];
+
+static void hear(int level, const char *text, void *user)
+{
+    const size_t n = strlen(said);
+
+    (void)level, (void)user;
+    snprintf(said + n, sizeof said - n, "%s\n", text);
+}
+
+static void listen(void)
+{
+    said[0] = '\0';
+    ntk_ctx_set_log(ctx, hear, NULL);
+}
+
+static void assert_said(const char *text)
+{
+    if (!strstr(said, text))
+        fail_msg("'%s' lacks '%s'", said, text);
+}
+
+struct kind {
+    const char *name;
+    ntk_dtype dtype;
+    double ridge;
+    bool keep, weighted, noisy, copies;
+};
+static const struct kind kinds[] = {
+    {.name = "one ridge", .dtype = NTK_F64, .ridge = RIDGE},
+    {.name = "weights and noise", .dtype = NTK_F64, .ridge = RIDGE, .weighted = true, .noisy = true},
+    {.name = "a chosen ridge", .dtype = NTK_F64, .ridge = NTK_DIAG_REG_AUTO},
+    {.name = "a chosen ridge, with weights", .dtype = NTK_F32, .ridge = NTK_DIAG_REG_AUTO, .weighted = true},
+    {.name = "several ridges", .dtype = NTK_F32, .ridge = RIDGE, .keep = true},
+    {.name = "copies", .dtype = NTK_F64, .ridge = RIDGE, .copies = true},
+    {.name = "copies and a chosen ridge", .dtype = NTK_F64, .ridge = NTK_DIAG_REG_AUTO, .copies = true},
+    {.name = "the kernel in memory", .dtype = NTK_F32, .ridge = RIDGE},
+};
+#define KINDS (sizeof kinds / sizeof *kinds)
+
+static double other_y[MANY * C], many_weights[MANY], many_noise[MANY];
+
+static ntk_data *kept_samples(const struct kind *k)
+{
+    ntk_data *data = many_samples();
+
+    for (int i = 0; i < MANY; i++) {
+        many_weights[i] = i == 7 ? 0 : 0.5 + i % 4;
+        many_noise[i] = 0.01 * (1 + i % 5);
+    }
+    for (int i = 0; i < MANY * C; i++)
+        other_y[i] = cos(3 * many_y[i]);
+    if (k->copies) {
+        assert_ok(ctx, ntk_data_set_image(data, (ntk_shape){2, 1, D, 1}));
+        assert_ok(ctx, ntk_data_set_symmetry(data, NTK_FLIP));
+    }
+    return data;
+}
+
+static ntk_fit_opts kept_options(const struct kind *k, const char *path)
+{
+    ntk_fit_opts o = options(FEW);
+
+    o.dtype = k->dtype;
+    o.diag_reg = k->ridge;
+    o.keep = k->keep;
+    o.weights = k->weighted ? many_weights : NULL;
+    o.noise = k->noisy ? many_noise : NULL;
+    o.checkpoint = path;
+    return o;
+}
+
+/* alpha: [MANY][C]. */
+static ntk_status fit_with(const ntk_fit_opts *o, const ntk_data *data, const double *targets, double *alpha)
+{
+    ntk_model *model;
+    ntk_status status = ntk_model_fit(ctx, net, data, targets, C, o, &model);
+
+    if (status != NTK_OK)
+        return status;
+    assert_ok(ctx, ntk_model_alpha(model, alpha));
+    ntk_model_free(model);
+    return NTK_OK;
+}
+
+static ntk_status fit_kept(const struct kind *k, const ntk_data *data, const char *path, double *alpha)
+{
+    const ntk_fit_opts o = kept_options(k, path);
+
+    return fit_with(&o, data, many_y, alpha);
+}
+
+static double want[MANY * C], got[MANY * C];
+
+static void assert_same(const char *name)
+{
+    if (memcmp(got, want, sizeof want) != 0)
+        fail_msg("%s: another solution", name);
+    assert_true(access(KEPT, F_OK) != 0);
+}
+
+/* Cancelled anywhere, a fit goes on to the bytes that it has at once, with any number of threads. */
+static void goes_on(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < KINDS; i++) {
+        ntk_data *data = kept_samples(&kinds[i]);
+        ntk_status status = NTK_ECANCEL;
+        int cancelled_fits = 0;
+
+        assert_ok(ctx, fit_kept(&kinds[i], data, NULL, want));
+        for (int at = 1; status == NTK_ECANCEL; at += 1 + at / 2) {
+            int left = at;
+
+            (void)unlink(KEPT);
+            assert_ok(ctx, ntk_ctx_set_threads(ctx, 1));
+            ntk_ctx_set_progress(ctx, cancel_at, &left);
+            status = fit_kept(&kinds[i], data, KEPT, got);
+            ntk_ctx_set_progress(ctx, NULL, NULL);
+            if (status == NTK_ECANCEL) {
+                cancelled_fits++;
+                assert_ok(ctx, ntk_ctx_set_threads(ctx, 3));
+                assert_ok(ctx, fit_kept(&kinds[i], data, KEPT, got));
+            }
+            assert_same(kinds[i].name);
+        }
+        assert_int_equal(status, NTK_OK);
+        assert_true(cancelled_fits > 5);
+        ntk_data_free(data);
+    }
+    assert_ok(ctx, ntk_ctx_set_threads(ctx, 0));
+}
+
+/* Cancels at some row; rows begin where they are told first, and never fall. */
+struct rows {
+    double until, first, last;
+    bool fell;
+};
+
+static int until_row(const char *what, double done, double total, void *user)
+{
+    struct rows *r = user;
+
+    (void)total;
+    if (strcmp(what, "rows") != 0)
+        return 0;
+    r->first = r->first < 0 ? done : r->first;
+    r->fell = r->fell || done < r->last;
+    r->last = done;
+    return done >= r->until;
+}
+
+/* A file with the sums of two of the four panels. */
+static void leave_file(const struct kind *k, const ntk_data *data)
+{
+    struct rows rows = {.until = 2.5 * PANEL, .first = -1};
+
+    (void)unlink(KEPT);
+    ntk_ctx_set_progress(ctx, until_row, &rows);
+    assert_int_equal(fit_kept(k, data, KEPT, got), NTK_ECANCEL);
+    ntk_ctx_set_progress(ctx, NULL, NULL);
+    assert_true(access(KEPT, F_OK) == 0);
+    assert_false(rows.fell);
+}
+
+static void it_says_where(void **state)
+{
+    const struct kind *k = &kinds[0];
+    struct rows rows = {.until = (double)INFINITY, .first = -1};
+    ntk_data *data = kept_samples(k);
+
+    (void)state;
+    assert_ok(ctx, fit_kept(k, data, NULL, want));
+    listen();
+    leave_file(k, data);
+    assert_said(KEPT " has the sums of 2048 of 4000 rows: the same fit goes on from there");
+    ntk_ctx_set_progress(ctx, until_row, &rows);
+    assert_ok(ctx, fit_kept(k, data, KEPT, got));
+    ntk_ctx_set_progress(ctx, NULL, NULL);
+    assert_said("goes on from " KEPT " at row 2048 of 4000");
+    assert_near(rows.first, 2048, 0, 1);
+    assert_near(rows.last, MANY, 0, 1);
+    assert_same("from row 2048");
+    listen();
+    leave_file(&kinds[KINDS - 1], data);
+    assert_said("is kept in float32, 0.00 GiB, and not in " KEPT);
+    assert_ok(ctx, fit_kept(&kinds[KINDS - 1], data, KEPT, got));
+    assert_said("goes on from " KEPT " with its 12 landmarks\n");
+    ntk_ctx_set_log(ctx, NULL, NULL);
+    ntk_data_free(data);
+}
+
+/* Slow, so that it is asked all the time, once the third panel's kernel is there. */
+struct slow {
+    int left;
+};
+
+static int cancel_slowly(const char *what, double done, double total, void *user)
+{
+    struct slow *s = user;
+
+    (void)total;
+    if (strcmp(what, "rows") != 0 || done < 2.98 * PANEL || done >= 3 * PANEL)
+        return 0;
+    usleep(51000);
+    return --s->left == 0;
+}
+
+/* Who cancels while a panel is added waits for the rest of it: sums are of whole panels. */
+static void panels_are_whole(void **state)
+{
+    ntk_data *data = kept_samples(&kinds[0]);
+    bool waited = false;
+
+    (void)state;
+    assert_ok(ctx, fit_kept(&kinds[0], data, NULL, want));
+    assert_ok(ctx, ntk_ctx_set_threads(ctx, 1));
+    for (int at = 16; !waited; at++) {
+        struct slow slow = {at};
+
+        (void)unlink(KEPT);
+        listen();
+        ntk_ctx_set_progress(ctx, cancel_slowly, &slow);
+        assert_int_equal(fit_kept(&kinds[0], data, KEPT, got), NTK_ECANCEL);
+        ntk_ctx_set_progress(ctx, NULL, NULL);
+        waited = strstr(said, "has the sums of 3072 of 4000") && strstr(ntk_errmsg(ctx), "cancelled after 3072 of 4000 rows");
+        assert_ok(ctx, fit_kept(&kinds[0], data, KEPT, got));
+        assert_same("a panel that was added");
+    }
+    ntk_ctx_set_log(ctx, NULL, NULL);
+    assert_ok(ctx, ntk_ctx_set_threads(ctx, 0));
+    ntk_data_free(data);
+}
+
+/* Of another ridge, other targets, other weights what does not depend on them is used, and the end is that of a fit to them. */
+static void what_is_used(void **state)
+{
+    const struct kind *k = &kinds[0];
+    struct rows rows = {.until = 1.5 * PANEL, .first = -1};
+    ntk_data *data = kept_samples(k);
+    ntk_fit_opts o = kept_options(k, KEPT), fresh = kept_options(k, NULL);
+
+    (void)state;
+    listen();
+    leave_file(k, data);
+    o.diag_reg = fresh.diag_reg = 0.5;
+    assert_ok(ctx, fit_with(&fresh, data, many_y, want));
+    assert_ok(ctx, fit_with(&o, data, many_y, got));
+    assert_said("at row 2048");
+    assert_same("another ridge");
+
+    listen();
+    leave_file(k, data);
+    assert_ok(ctx, fit_with(&fresh, data, other_y, want));
+    ntk_ctx_set_progress(ctx, until_row, &rows);
+    assert_int_equal(fit_with(&o, data, other_y, got), NTK_ECANCEL); /* and once more on the way */
+    ntk_ctx_set_progress(ctx, NULL, NULL);
+    assert_said("goes on from " KEPT ", of other targets: the matrix of 2048 of 4000 rows is there");
+    assert_said("has the sums of 1024 of 4000 rows");
+    assert_ok(ctx, fit_with(&o, data, other_y, got));
+    assert_said("at row 1024");
+    assert_same("other targets");
+
+    listen();
+    leave_file(k, data);
+    o.weights = fresh.weights = many_noise;
+    assert_ok(ctx, fit_with(&fresh, data, many_y, want));
+    assert_ok(ctx, fit_with(&o, data, many_y, got));
+    assert_said("goes on from " KEPT " with its 12 landmarks: its sums are of other weights, or noise");
+    assert_same("other weights");
+
+    o.weights = NULL;
+    o.noise = many_noise;
+    o.diag_reg = RIDGE;
+    listen();
+    rows = (struct rows){.until = 1.5 * PANEL, .first = -1};
+    ntk_ctx_set_progress(ctx, until_row, &rows);
+    assert_int_equal(fit_with(&o, data, many_y, got), NTK_ECANCEL);
+    ntk_ctx_set_progress(ctx, NULL, NULL);
+    fresh = o;
+    fresh.checkpoint = NULL;
+    o.diag_reg = fresh.diag_reg = 0.5; /* which weighs samples that have noise */
+    assert_ok(ctx, fit_with(&fresh, data, many_y, want));
+    assert_ok(ctx, fit_with(&o, data, many_y, got));
+    assert_said("its sums are of other weights, or noise");
+    assert_same("another ridge, with noise");
+    ntk_ctx_set_log(ctx, NULL, NULL);
+    ntk_data_free(data);
+}
+
+/* Of another fit it is refused, and stays as it is. */
+static void another_fit(void **state)
+{
+    const struct kind *k = &kinds[0];
+    ntk_data *data = kept_samples(k), *fewer;
+    ntk_net *other, *own = net;
+    ntk_fit_opts o;
+
+    (void)state;
+    leave_file(k, data);
+    o = kept_options(k, KEPT);
+    o.landmarks = FEW + 1;
+    assert_fails(ctx, NTK_EINVAL, KEPT ": it is of another fit: its landmarks: 12; here, landmarks: 13. Choose another file",
+                 fit_with(&o, data, many_y, got));
+    o.landmarks = 0;
+    assert_fails(ctx, NTK_EINVAL, "here, landmarks: as many as memory and time allow", fit_with(&o, data, many_y, got));
+    o = kept_options(k, KEPT);
+    o.diag_reg = NTK_DIAG_REG_AUTO;
+    assert_fails(ctx, NTK_EINVAL, "here, landmarks: 12, of rows that are not held out, to choose a ridge",
+                 fit_with(&o, data, many_y, got));
+    o = kept_options(k, KEPT);
+    o.dtype = NTK_F32;
+    assert_fails(ctx, NTK_EINVAL, "its entries: float64", fit_with(&o, data, many_y, got));
+    o = kept_options(k, KEPT);
+    o.posterior = NTK_POSTERIOR_NNGP;
+    assert_fails(ctx, NTK_EINVAL, "here, nngp: ", fit_with(&o, data, many_y, got));
+    o = kept_options(k, KEPT);
+    o.weights = many_weights; /* without one of the samples */
+    assert_fails(ctx, NTK_EINVAL, "here, rows: 3999 samples", fit_with(&o, data, many_y, got));
+    o = kept_options(k, KEPT);
+    assert_ok(ctx, ntk_data_slice(data, 0, MANY - 1, &fewer));
+    assert_fails(ctx, NTK_EINVAL, "its rows: 4000 samples of 3, hash", fit_with(&o, fewer, many_y, got));
+    ntk_data_free(fewer);
+    assert_ok(ctx, ntk_net_parse(ctx, "fc(depth=2)", &other));
+    net = other;
+    assert_fails(ctx, NTK_EINVAL, "its ntk: " NET, fit_with(&o, data, many_y, got));
+    net = own;
+    ntk_net_free(other);
+    assert_ok(ctx, fit_kept(k, data, NULL, want));
+    assert_ok(ctx, fit_with(&o, data, many_y, got));
+    assert_same("after refusals");
+    ntk_data_free(data);
+}
+
+static unsigned char *read_whole(const char *path, size_t *n)
+{
+    FILE *f = fopen(path, "rb");
+    unsigned char *bytes;
+
+    assert_non_null(f);
+    assert_int_equal(fseek(f, 0, SEEK_END), 0);
+    *n = (size_t)ftell(f);
+    rewind(f);
+    bytes = malloc(*n);
+    assert_int_equal(fread(bytes, 1, *n, f), *n);
+    fclose(f);
+    return bytes;
+}
+
+static void write_whole(const char *path, const unsigned char *bytes, size_t n)
+{
+    FILE *f = fopen(path, "wb");
+
+    assert_non_null(f);
+    assert_int_equal(fwrite(bytes, 1, n, f), n);
+    assert_int_equal(fclose(f), 0);
+}
+
+/* A file that was cut, one of something else, and those in which a byte of a number is another: bytes that files of two fits do
+ * not have in common. */
+static void damaged_files(void **state)
+{
+    const struct kind *k = &kinds[0];
+    ntk_data *data = kept_samples(k);
+    unsigned char *bytes, *others;
+    int refused = 0;
+    size_t n, n_others;
+
+    (void)state;
+    for (int i = 0; i < MANY * D; i++)
+        many[i] = sin(5 * many[i]);
+    leave_file(k, data);
+    others = read_whole(KEPT, &n_others);
+    ntk_data_free(data);
+    data = kept_samples(k);
+    leave_file(k, data);
+    bytes = read_whole(KEPT, &n);
+    assert_int_equal(n, n_others);
+    write_whole(KEPT, bytes, n / 2);
+    assert_fails(ctx, NTK_EIO, "the fit cannot go on from its checkpoint; remove it to begin anew: " KEPT,
+                 fit_kept(k, data, KEPT, got));
+    write_whole(KEPT, (const unsigned char *)"landmarks", 9);
+    assert_fails(ctx, NTK_EIO, "remove it to begin anew: " KEPT " is not an HDF5 file", fit_kept(k, data, KEPT, got));
+    for (size_t at = 0; at < n; at += SANITIZED ? 19 : 5) {
+        ntk_status status;
+
+        if (bytes[at] == others[at])
+            continue;
+        bytes[at] ^= 0x10;
+        write_whole(KEPT, bytes, n);
+        bytes[at] ^= 0x10;
+        status = fit_kept(k, data, KEPT, got);
+        if (status != NTK_EIO && status != NTK_EINVAL) /* of other samples */
+            fail_msg("byte %zu: %s", at, ntk_strstatus(status));
+        refused += status == NTK_EIO && strstr(ntk_errmsg(ctx), "has not the numbers that were written");
+    }
+    assert_true(refused > 30);
+    free(bytes);
+    free(others);
+    (void)unlink(KEPT);
+    ntk_data_free(data);
+}
+
+/* A file that is of another kind, and one that cannot be written: what is done is then not kept, which is said. */
+static void other_files(void **state)
+{
+    ntk_data *data = kept_samples(&kinds[0]);
+
+    (void)state;
+    assert_fails(ctx, NTK_EIO, "its format is 'libntk ", fit_kept(&kinds[0], data, FORMATS "model-2.h5", got));
+    assert_true(access(FORMATS "model-2.h5", F_OK) == 0);
+    listen();
+    assert_ok(ctx, fit_kept(&kinds[0], data, NULL, want));
+    assert_ok(ctx, fit_kept(&kinds[0], data, "no-such-folder/c.h5", got));
+    assert_said("cannot write no-such-folder/c.h5: No such file or directory: what is done is not kept on the way");
+    assert_same("without a file");
+    ntk_ctx_set_log(ctx, NULL, NULL);
+    ntk_data_free(data);
+}
+
+/* A refit that was cancelled goes on from its file, too, in the same model. */
+static void refits_go_on(void **state)
+{
+    const struct kind *k = &kinds[0];
+    struct rows rows = {.until = 2.5 * PANEL, .first = -1};
+    ntk_data *data = kept_samples(k);
+    ntk_fit_opts o = kept_options(k, KEPT);
+    ntk_model *model;
+
+    (void)state;
+    o.diag_reg = 0.5;
+    o.checkpoint = NULL;
+    assert_ok(ctx, fit_with(&o, data, other_y, want));
+    o.checkpoint = KEPT;
+    assert_ok(ctx, ntk_model_fit(ctx, net, data, many_y, C, &o, &model));
+    listen();
+    ntk_ctx_set_progress(ctx, until_row, &rows);
+    assert_int_equal(ntk_model_refit(model, other_y, C, NULL), NTK_ECANCEL);
+    ntk_ctx_set_progress(ctx, NULL, NULL);
+    assert_said("has the sums of 2048 of 4000 rows");
+    assert_ok(ctx, ntk_model_alpha(model, got));
+    assert_said("goes on from " KEPT " at row 2048");
+    assert_same("a refit");
+    ntk_ctx_set_log(ctx, NULL, NULL);
+    ntk_model_free(model);
+    ntk_data_free(data);
+}
 #endif
 
 int main(void)
@@ -786,6 +1240,14 @@ int main(void)
         cmocka_unit_test(rows_are_enough),
 #ifdef NTK_HDF5
         cmocka_unit_test(files),
+        cmocka_unit_test(goes_on),
+        cmocka_unit_test(it_says_where),
+        cmocka_unit_test(panels_are_whole),
+        cmocka_unit_test(what_is_used),
+        cmocka_unit_test(another_fit),
+        cmocka_unit_test(damaged_files),
+        cmocka_unit_test(other_files),
+        cmocka_unit_test(refits_go_on),
 #endif
     };
 

@@ -284,7 +284,8 @@ static void what_needs_another_model_is_refused(void **state)
     assert_fails(ctx, NTK_EINVAL, "triangle is of the solver 'cg', not of 'cholesky'", ntk_model_fit(ctx, net, train, y, C, &p, &none));
     p.triangle = NULL;
     p.checkpoint = "c.h5";
-    assert_fails(ctx, NTK_EINVAL, "checkpoint is of the solver 'cg', not of", ntk_model_fit(ctx, net, train, y, C, &p, &none));
+    assert_fails(ctx, NTK_EINVAL, "checkpoint is of the solvers 'cg' and 'landmarks', not of 'cholesky'",
+                 ntk_model_fit(ctx, net, train, y, C, &p, &none));
     p.checkpoint = NULL;
     p.scratch = "/tmp";
     assert_fails(ctx, NTK_EINVAL, "scratch is of the solver 'out-of-core', not of", ntk_model_fit(ctx, net, train, y, C, &p, &none));
