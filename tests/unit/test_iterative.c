@@ -760,6 +760,8 @@ static void checkpoints_lie_beside_a_store(void **state)
                 ntk_model_free(model);
             assert_int_equal(files("beside-*.h5.????????.cg"), end ? 1 - k : 1 + k);
         }
+    unlink("beside-ntk.h5");
+    unlink("beside-nngp.h5");
     ntk_net_free(net);
     ntk_data_free(data);
 }
