@@ -319,15 +319,15 @@ class _NTKEstimator(BaseEstimator):
         It has the samples, the solution, and the names of columns (of DataFrames) and classes, which are words or
         numbers. With factor=True the factorisation too, 4 n^2 bytes (kernel='ntk': 8), which standard deviations need
         and else compute again. Samples of weight 0 are left out. With kernel='ntk' it fits once more, as return_std
-        does, unless that was done; of several ranks (ntk.use_mpi), the first of which writes, it does without: read, the
-        file has no standard deviations then. NotFittedError before fit; OSError if the file cannot be written; ValueError with a
+        does, unless that was done. Of several ranks (ntk.use_mpi) the first writes, and kernel='ntk' does without what
+        standard deviations need. NotFittedError before fit; OSError if the file cannot be written; ValueError with a
         finite time, which such a file has not: pickle the estimator.
         """
         check_is_fitted(self)
         if self._time < np.inf:
             raise ValueError("a model file has no time of training, and this estimator has: pickle it")
         names, labels = self._names()
-        now = info()
+        now = _core.info()
         model = self._model(covariance=self.solver != "landmarks" and now["ranks"] == 1)
         if now["rank"] > 0:
             return

@@ -72,6 +72,46 @@ def values(path):
 print("fit: near" if max(abs(a - b) for a, b in zip(values("model.npy"), values("own.npy"))) < 1e-9 else "fit: far")
 END
 
+echo "a fit by cg is killed, and goes on from its checkpoint"
+cg="ntk fit --net $net --train digits/train --diag-reg 1e-9 --solver cg --rank 1 --tolerance 1e-9 --threads 1"
+steps() { field "$1.json" steps; }
+mpi -n 2 $cg --out whole.h5 --json --quiet >whole.json
+mpi -n 3 $cg --out fit.h5 --checkpoint fit.cg >log 2>&1 &
+run=$!
+until [ -s fit.cg ]; do sleep 0.02; done
+pid=$(rank) && kill -KILL "$pid"
+wait $run
+grep -o 'process rank 1 with PID .* exited on signal 9' log | sed 's/PID .* exited/PID, exited/'
+[ -f fit.h5 ] || echo "no model"
+cp fit.cg alone.cg
+mpi -n 2 $cg --out fit.h5 --checkpoint fit.cg --json 2>log >fit.json
+$cg --out alone.h5 --checkpoint alone.cg --json 2>>log >alone.json
+grep -o 'goes on from .*' log
+[ "$(steps fit)" -lt "$(steps whole)" ] && [ "$(steps alone)" -lt "$(steps whole)" ] && echo "in fewer steps"
+[ -f fit.cg ] || [ -f alone.cg ] || echo "the checkpoints are gone"
+for f in whole fit alone; do
+    ntk predict --model $f.h5 --x digits/test --out $f.npy --quiet
+done
+for f in fit alone; do
+    python3 - whole.npy $f.npy <<'END'
+import struct
+import sys
+def values(path):
+    data = open(path, "rb").read()
+    n = 10 + struct.unpack("<H", data[8:10])[0]
+    return struct.unpack("<%dd" % ((len(data) - n) // 8), data[n:])
+print("near" if max(abs(a - b) for a, b in zip(*map(values, sys.argv[1:]))) < 1e-5 else "far")
+END
+done
+mpi -n 1 $cg --out x.h5 --checkpoint a.cg : -n 1 $cg --out x.h5 --checkpoint b.cg 2>&1 | said
+mpi -n 1 $cg --out x.h5 --checkpoint a.cg : -n 1 $cg --out x.h5 2>&1 | said
+echo "no checkpoint" >bad.cg
+mpi -n 2 $cg --out x.h5 --checkpoint bad.cg 2>&1 | said
+
+echo "memory is planned for each rank's part"
+mpi -n 1 $eval --train-limit 1200 --solver scalapack --memory 20M 2>&1 | said
+mpi -n 4 $eval --train-limit 1200 --memory 20M --json --quiet | grep -o '"ranks": 4'
+
 echo "refused, with one message"
 mpi -n 1 $kernel --out D.h5 : -n 1 ntk kernel --net $net --x1 digits/train --train-limit 1199 --get both --out D.h5 2>&1 |
     said | sed 's/hash [0-9a-f]*/hash/g'
