@@ -222,8 +222,9 @@ static ntk_status begin(ntk_ctx *ctx, bool given)
     MPI_Initialized(&begun);
     if (!begun && given) {
         MPI_Get_library_version(library, &length);
-        return ntk_fail(ctx, NTK_EINVAL, "a communicator is given, but MPI has not begun here, in %.*s: it must begin before, and "
-                        "not in another MPI library", (int)strcspn(library, ",\n"), library);
+        return ntk_fail(ctx, NTK_EINVAL,
+                        "a communicator is given, but MPI has not begun here, in %.*s: it must begin before, and not in another "
+                        "MPI library", (int)strcspn(library, ",\n"), library);
     }
     if (!begun) {
         MPI_Init_thread(NULL, NULL, MPI_THREAD_SERIALIZED, &level);
@@ -264,9 +265,9 @@ static ntk_status check_group(ntk_ctx *ctx, MPI_Comm comm)
 
     if (comm != MPI_COMM_NULL)
         MPI_Comm_test_inter(comm, &between);
-    return comm != MPI_COMM_NULL && !between
-               ? NTK_OK
-               : ntk_fail(ctx, NTK_EINVAL, "the communicator must be one of a group, got %s", between ? "one between two" : "none");
+    if (comm != MPI_COMM_NULL && !between)
+        return NTK_OK;
+    return ntk_fail(ctx, NTK_EINVAL, "the communicator must be one of a group, got %s", between ? "one between two" : "none");
 }
 
 static ntk_status join(ntk_ctx *ctx, MPI_Comm comm)

@@ -60,13 +60,15 @@ static ntk_status check_asked(ntk_ctx *ctx, const ntk_fit_opts *o, const struct 
 }
 
 /* A kernel's entries are on all ranks, which have no matrix of it; a store's, and a given matrix's, each can have. */
-static ntk_status check_ranks(ntk_ctx *ctx, const ntk_fit_opts *o, const struct ntk_task *task, const struct ntk_solver_class *class)
+static ntk_status check_ranks(ntk_ctx *ctx, const ntk_fit_opts *o, const struct ntk_task *task,
+                              const struct ntk_solver_class *class)
 {
     const bool shared = ntk_n_ranks(ctx) > 1 && task->net && !o->store;
 
     if (shared && ntk_model_ensemble(o))
-        return ntk_fail(ctx, NTK_ENOTSUP, "covariances of the NTK's ensemble are one process's, as they need the NNGP matrix: run it "
-                                          "without mpirun, or take the posterior NNGP or NTKGP");
+        return ntk_fail(ctx, NTK_ENOTSUP,
+                        "covariances of the NTK's ensemble are one process's, as they need the NNGP matrix: run it without "
+                        "mpirun, or take the posterior NNGP or NTKGP");
     if (!(shared && class->put) && !(class->reads && ntk_n_ranks(ctx) > 1))
         return NTK_OK;
     return ntk_fail(ctx, NTK_ENOTSUP, "the solver '%s'%s is one process's: run it without mpirun, or take 'scalapack' or 'cg'",

@@ -248,7 +248,8 @@ def test_the_page_that_shows_it(tmp_path):
     (command,) = (block.text for block in blocks if "fit.py" in block.text and block.language == "sh")
     (tmp_path / "fit.py").write_text(program.text, encoding="utf-8")
     environment = {**ENVIRONMENT, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    done = subprocess.run(["sh", "-e", "-c", command], capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=120)
+    done = subprocess.run(["sh", "-e", "-c", command], capture_output=True, text=True, env=environment, cwd=tmp_path,
+                          timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout == "4 ranks, accuracy 0.972\n"
 
