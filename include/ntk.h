@@ -679,10 +679,11 @@ typedef struct ntk_fit_opts {
                                  * at all, each step computes or reads its entries. A constant. NULL (default): the best that
                                  * memory holds. What is not float64 is said */
     const char *checkpoint;     /* a file in which "cg" keeps its solutions so far, so that a fit that was interrupted, or
-                                 * killed, goes on from there when it is done again, with any number of ranks, of which the first
-                                 * writes and reads it; it is removed at the end of the fit. One of another net or other samples
-                                 * is refused (NTK_EINVAL); of another ridge or other targets it is where the solution begins. NULL (default): with `store` its name, a number of the matrix and
-                                 * ".cg", else none */
+                                 * killed, goes on from there when it is done again, also with another number of ranks, of which
+                                 * the first writes and reads it; it is removed at the end of the fit. One of another net or
+                                 * other samples is refused (NTK_EINVAL); of another ridge or other targets it is where the
+                                 * solution begins. NULL (default): with `store` its name, a number of the matrix and ".cg", else
+                                 * none */
     int64_t landmarks;          /* of the solver "landmarks": predictions are sums over so many of the samples; 0 (default): as
                                  * many as memory and time allow, at most 5,000, which is said */
 } ntk_fit_opts;

@@ -223,8 +223,8 @@ static ntk_status begin(ntk_ctx *ctx, bool given)
     if (!begun && given) {
         MPI_Get_library_version(library, &length);
         return ntk_fail(ctx, NTK_EINVAL,
-                        "a communicator is given, but MPI has not begun here, in %.*s: it must begin before, and not in another "
-                        "MPI library", (int)strcspn(library, ",\n"), library);
+                        "a communicator is given, but MPI has not begun here, in %.*s: it must begin before, and not in "
+                        "another MPI library", (int)strcspn(library, ",\n"), library);
     }
     if (!begun) {
         MPI_Init_thread(NULL, NULL, MPI_THREAD_SERIALIZED, &level);
