@@ -90,10 +90,8 @@ say(*(near(a, b, 0) for (a, _), (b, _) in zip(results(), alone)))
 
 
 @together
-@pytest.mark.parametrize("ranks", [2, 3])
-def test_results_are_those_of_one_process(ranks):
-    said = run(ranks, FITS)
-    assert said == [f"rank {rank}: {' '.join(['near'] * 7)}" for rank in range(ranks) for _ in range(2)]
+def test_results_are_those_of_one_process():
+    assert run(3, FITS) == [f"rank {rank}: {' '.join(['near'] * 7)}" for rank in range(3) for _ in range(2)]
 
 
 PARTS = """
@@ -109,7 +107,7 @@ say(ntk.info()["ranks"], np.abs(shared.predict(x_test) - own).max() < 1e-9)
 
 @together
 def test_parts_of_the_processes():
-    assert run(4, PARTS) == [f"rank {rank}: 1 True" for rank in range(4)]
+    assert run(3, PARTS) == [f"rank {rank}: 1 True" for rank in range(3)]
 
 
 OWN_WORK = """
@@ -251,7 +249,7 @@ def test_the_page_that_shows_it(tmp_path):
     done = subprocess.run(["sh", "-e", "-c", command], capture_output=True, text=True, env=environment, cwd=tmp_path,
                           timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout == "4 ranks, accuracy 0.972\n"
+    assert done.stdout == "2 ranks, accuracy 0.972\n"
 
 
 @pytest.mark.skipif(BUILT, reason="this build has MPI")
