@@ -73,42 +73,31 @@ print("fit: near" if max(abs(a - b) for a, b in zip(values("model.npy"), values(
 END
 
 echo "a fit by cg is killed, and goes on from its checkpoint"
-# Badly conditioned, so that there are thousands of steps, and seconds.
-cg='ntk fit --net serial(Dense(512,W_std=2**0.5),Erf(),Dense(1)) --train digits/train --diag-reg 1e-10 --solver cg --rank 1'
-cg="$cg --tolerance 1e-9 --threads 1"
-steps() { field "$1.json" steps; }
-mpi -n 2 $cg --out whole.h5 --json --quiet >whole.json
-mpi -n 3 $cg --out fit.h5 --checkpoint fit.cg >log 2>&1 &
+# Badly conditioned: thousands of steps, and seconds, to the first tolerance, some hundred to the second.
+cg='ntk fit --net serial(Dense(512,W_std=2**0.5),Erf(),Dense(1)) --train digits/train --get nngp --solver cg'
+cg="$cg --diag-reg 1e-10 --rank 1 --threads 1 --out fit.h5"
+steps() { field "$1.json" iterations; }
+mpi -n 2 $cg --tolerance 0.1 --json --quiet >whole.json && rm fit.h5
+mpi -n 3 $cg --tolerance 1e-9 --checkpoint fit.cg >log 2>&1 &
 run=$!
+until pid=$(rank); [ -n "$pid" ] || ! kill -0 $run; do sleep 0.02; done
 until [ -s fit.cg ] || ! kill -0 $run; do sleep 0.02; done
-pid=$(rank) && kill -KILL "$pid"
+kill -KILL "$pid"
 wait $run
 grep -o 'process rank 1 with PID .* exited on signal 9' log | sed 's/PID .* exited/PID, exited/'
 [ -f fit.h5 ] || echo "no model"
 cp fit.cg alone.cg
-mpi -n 2 $cg --out fit.h5 --checkpoint fit.cg --json 2>log >fit.json
-$cg --out alone.h5 --checkpoint alone.cg --json 2>>log >alone.json
+mpi -n 2 $cg --tolerance 0.1 --checkpoint fit.cg --json 2>log >fit.json
+$cg --tolerance 0.1 --checkpoint alone.cg --json 2>>log >alone.json
 grep -o 'goes on from .*' log
-[ "$(steps fit)" -lt "$(steps whole)" ] && [ "$(steps alone)" -lt "$(steps whole)" ] && echo "in fewer steps"
-[ -f fit.cg ] || [ -f alone.cg ] || echo "the checkpoints are gone"
-for f in whole fit alone; do
-    ntk predict --model $f.h5 --x digits/test --out $f.npy --quiet
-done
 for f in fit alone; do
-    python3 - whole.npy $f.npy <<'END'
-import struct
-import sys
-def values(path):
-    data = open(path, "rb").read()
-    n = 10 + struct.unpack("<H", data[8:10])[0]
-    return struct.unpack("<%dd" % ((len(data) - n) // 8), data[n:])
-print("near" if max(abs(a - b) for a, b in zip(*map(values, sys.argv[1:]))) < 1e-5 else "far")
-END
+    [ "$(steps $f)" -lt "$(steps whole)" ] && echo "in fewer steps, as near: $(between 0 "$(field $f.json residual)" 0.1)"
 done
-mpi -n 1 $cg --out x.h5 --checkpoint a.cg : -n 1 $cg --out x.h5 --checkpoint b.cg 2>&1 | said
-mpi -n 1 $cg --out x.h5 --checkpoint a.cg : -n 1 $cg --out x.h5 2>&1 | said
+[ -f fit.cg ] || [ -f alone.cg ] || echo "the checkpoints are gone"
+mpi -n 1 $cg --checkpoint a.cg : -n 1 $cg --checkpoint b.cg 2>&1 | said
+mpi -n 1 $cg --checkpoint a.cg : -n 1 $cg 2>&1 | said
 echo "no checkpoint" >bad.cg
-mpi -n 2 $cg --out x.h5 --checkpoint bad.cg 2>&1 | said
+mpi -n 2 $cg --checkpoint bad.cg 2>&1 | said
 
 echo "memory is planned for each rank's part"
 mpi -n 1 $eval --train-limit 1200 --solver scalapack --memory 20M 2>&1 | said
