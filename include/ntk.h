@@ -109,8 +109,12 @@ NTK_API int ntk_ctx_threads(const ntk_ctx *ctx);
  * itself. docs/howto/cluster.md. */
 /* Collective: all processes of a communicator become ranks of it. communicator: a pointer to an MPI_Comm, or NULL for
  * MPI_COMM_WORLD; MPI is begun if it was not. Unless they were set before, threads and the bound on memory
- * are equal parts of what the host has. NTK_ENOTSUP in a build without MPI. */
+ * are equal parts of what the host has. NTK_EINVAL for a communicator of another MPI library than this one, NTK_ENOTSUP in a
+ * build without MPI. */
 NTK_API NTK_NODISCARD ntk_status ntk_ctx_join(ntk_ctx *ctx, void *communicator);
+/* Makes ctx the rank that another context is, if it has joined, with its threads and bound on memory unless they were set
+ * before. Nobody else is asked. Contexts that are one rank work one after the other, in the same order on all ranks. */
+NTK_API NTK_NODISCARD ntk_status ntk_ctx_join_as(ntk_ctx *ctx, const ntk_ctx *other);
 /* 0 of 1 for a context that did not join. */
 NTK_API int ntk_ctx_rank(const ntk_ctx *ctx);
 NTK_API int ntk_ctx_ranks(const ntk_ctx *ctx);
@@ -118,8 +122,8 @@ NTK_API int ntk_ctx_ranks(const ntk_ctx *ctx);
 NTK_API double ntk_ctx_sent(ntk_ctx *ctx);
 /* Whether the last failure is known to all ranks, which end then by themselves: 1 also where there is but one. */
 NTK_API int ntk_ctx_agreed(const ntk_ctx *ctx);
-/* Ends this process's part: with code 0, or after a failure that all know, it leaves (and ends MPI if ntk_ctx_join began
- * it); else it ends all ranks, with that exit code. A context that has left works alone. */
+/* Ends this process's part: with code 0, or after a failure that all know, it leaves (and, the last that was this rank,
+ * ends MPI if ntk_ctx_join began it); else it ends all ranks, with that exit code. A context that has left works alone. */
 NTK_API void ntk_ctx_leave(ntk_ctx *ctx, int code);
 
 /* Instruction set of the hot loops: "baseline", "avx2", "avx512" or "neon"; NULL (the default):
@@ -676,12 +680,12 @@ typedef struct ntk_fit_opts {
                                  * memory holds. What is not float64 is said */
     const char *checkpoint;     /* a file in which "cg" keeps its solutions so far, and "landmarks" which they are and its sums
                                  * over the rows so far (not of a kernel that it keeps in memory), so that a fit that was
-                                 * interrupted, or killed, goes on from there when it is done again; it is removed at the end of
-                                 * the fit. One of another net or other samples is refused (NTK_EINVAL), and of another choice
-                                 * of landmarks. Of another ridge or other targets it is where the solution of "cg" begins;
-                                 * "landmarks" use what does not depend on them, and end with the bits of a fit without a file.
-                                 * NULL (default): with `store` and "cg" its name, a number of the matrix and ".cg", else
-                                 * none */
+                                 * interrupted, or killed, goes on from there when it is done again, also with another number
+                                 * of ranks, of which the first writes and reads it; it is removed at the end of the fit. One of
+                                 * another net or other samples is refused (NTK_EINVAL), and of another choice of landmarks. Of
+                                 * another ridge or other targets it is where the solution of "cg" begins; "landmarks" use what
+                                 * does not depend on them, and end with the bits of a fit without a file. NULL (default): with
+                                 * `store` and "cg" its name, a number of the matrix and ".cg", else none */
     int64_t landmarks;          /* of the solver "landmarks": predictions are sums over so many of the samples; 0 (default): as
                                  * many as memory and time allow, at most 5,000, which is said */
 } ntk_fit_opts;

@@ -18,6 +18,9 @@ static struct {
     PyObject *progress; /* called with (what, done, total), or NULL */
 } settings;
 
+static ntk_ctx *joined;    /* whose ranks fits are work of; NULL: this process works alone */
+static bool shares_memory; /* its host has more of them */
+
 static volatile sig_atomic_t interrupted;
 
 /* Work inside a progress function would wait for the critical section that it is called in. */
@@ -91,13 +94,14 @@ static void on_log(int level, const char *text, void *user)
     PyGILState_Release(state);
 }
 
-/* They were checked when they were set, and cannot fail. */
+/* They were checked when they were set, and cannot fail. Where nothing is asked for, a rank has its part of its host. */
 static void settings_apply(ntk_ctx *ctx)
 {
-    const ntk_status status = ntk_ctx_set_threads(ctx, settings.threads);
+    const int threads = settings.threads || !joined ? settings.threads : ntk_ctx_threads(joined);
+    const ntk_status status = ntk_ctx_set_threads(ctx, threads);
 
     (void)status;
-    ntk_ctx_set_memory(ctx, settings.memory);
+    ntk_ctx_set_memory(ctx, settings.memory || !shares_memory ? settings.memory : ntk_ctx_memory(joined));
 }
 
 bool may_work(void)
@@ -243,6 +247,52 @@ bool call_end(struct call *c, ntk_status status)
         raise_status(c->ctx, status);
     return status == NTK_OK;
 }
+
+/* ---- ranks */
+
+bool ranks_join(void *communicator, bool shared_host)
+{
+    ntk_ctx *ctx;
+    ntk_status status;
+
+    if (!may_work())
+        return false;
+    if (ntk_ctx_new(&ctx) != NTK_OK) {
+        PyErr_NoMemory();
+        return false;
+    }
+    Py_BEGIN_ALLOW_THREADS
+    status = ntk_ctx_join(ctx, communicator);
+    Py_END_ALLOW_THREADS
+    if (status != NTK_OK) {
+        raise_status(ctx, status);
+        ntk_ctx_free(ctx);
+        return false;
+    }
+    ranks_leave();
+    joined = ctx;
+    shares_memory = shared_host;
+    return true;
+}
+
+void ranks_leave(void)
+{
+    ntk_ctx_free(joined);
+    joined = NULL;
+    shares_memory = false;
+}
+
+bool ranks_share(ntk_ctx *ctx)
+{
+    const ntk_status status = joined ? ntk_ctx_join_as(ctx, joined) : NTK_OK;
+
+    if (status != NTK_OK)
+        raise_status(ctx, status);
+    return status == NTK_OK;
+}
+
+int ranks_rank(void) { return joined ? ntk_ctx_rank(joined) : 0; }
+int ranks_count(void) { return joined ? ntk_ctx_ranks(joined) : 1; }
 
 /* ---- objects that own a context */
 

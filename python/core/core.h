@@ -36,6 +36,19 @@ bool call_end(struct call *c, ntk_status status);
 /* The exception of a status whose text is in ctx. */
 void raise_status(ntk_ctx *ctx, ntk_status status);
 
+/* ---- ranks (call.c): this process and others, of an MPI communicator. What they share is models that are fitted; other work
+ * each does for itself. */
+
+/* Collective; communicator: a pointer to an MPI_Comm; shared_host: this host has more than one of its processes. False with
+ * an exception. */
+bool ranks_join(void *communicator, bool shared_host);
+/* Contexts that share the ranks keep them. */
+void ranks_leave(void);
+/* Makes a new context this rank, if there are ranks. */
+bool ranks_share(ntk_ctx *ctx);
+int ranks_rank(void);
+int ranks_count(void);
+
 /* ---- buffers (arrays.c) */
 
 /* A contiguous buffer of float32 or float64 numbers. */

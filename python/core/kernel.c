@@ -126,7 +126,7 @@ static PyObject *none_or_null(bool ok) { return ok ? Py_NewRef(Py_None) : NULL; 
 static PyObject *kernel(PyObject *self, PyObject *args)
 {
     PyObject *texts, *o1, *o2, *outs;
-    struct compiled k = {NULL};
+    struct compiled k = {.ctx = NULL};
     struct samples x1 = {.data = NULL}, x2 = {.data = NULL};
     struct array arrays[2 * MOST_NETS];
     void *pointers[2 * MOST_NETS];
@@ -161,7 +161,7 @@ static PyObject *kernel(PyObject *self, PyObject *args)
 static PyObject *diagonal(PyObject *self, PyObject *args)
 {
     PyObject *texts, *o, *outs;
-    struct compiled k = {NULL};
+    struct compiled k = {.ctx = NULL};
     struct samples x = {.data = NULL};
     struct array arrays[2 * MOST_NETS];
     void *pointers[2 * MOST_NETS];

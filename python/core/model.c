@@ -130,7 +130,7 @@ static PyObject *fit(PyObject *self, PyObject *args)
     o.landmarks = landmarks;
     o.diag_reg_spelling = "alpha=";
     m->opts = o;
-    net = net_parse(m->owner.ctx, text);
+    net = ranks_share(m->owner.ctx) ? net_parse(m->owner.ctx, text) : NULL;
     if (net && name_get(os, &m->solver, &m->opts.solver) && name_get(checkpoint, &m->checkpoint, &m->opts.checkpoint) &&
         samples_get(m->owner.ctx, ox, "x", false, &m->x) &&
         symmetry_get(m, symmetry, image) && targets_get(oy, m->x.n, &y) && weights_get(m, ow, on, m->x.n)) {
@@ -210,6 +210,16 @@ static PyObject *refit(PyObject *self, PyObject *args)
     return ok ? Py_NewRef(Py_None) : NULL;
 }
 
+/* Ranks share means; of variances and covariances each makes all, by a solver that is theirs. */
+static ntk_status predict_any(const struct model *m, const ntk_data *x, double *mean, double *variance, double *covariance)
+{
+    if (covariance)
+        return ntk_model_covariance(m->model, x, mean, covariance);
+    if (variance || ntk_ctx_ranks(m->owner.ctx) == 1)
+        return ntk_model_predict(m->model, x, mean, variance);
+    return ntk_models_predict(&(ntk_model *){m->model}, 1, x, &mean);
+}
+
 /* predict(x, mean, variance or None, covariance or None) */
 static PyObject *predict(PyObject *self, PyObject *args)
 {
@@ -229,9 +239,7 @@ static PyObject *predict(PyObject *self, PyObject *args)
         struct call call;
 
         call_begin(&call, m->owner.ctx);
-        ok = call_end(&call, covariance.held
-                                 ? ntk_model_covariance(m->model, x.data, mean.b.buf, covariance.b.buf)
-                                 : ntk_model_predict(m->model, x.data, mean.b.buf, variance.b.buf));
+        ok = call_end(&call, predict_any(m, x.data, mean.b.buf, variance.b.buf, covariance.b.buf));
     }
     owner_unlock(&m->owner);
     array_release(&mean);

@@ -23,9 +23,31 @@ static PyObject *check_may_work(PyObject *self, PyObject *unused)
     return may_work() ? Py_NewRef(Py_None) : NULL;
 }
 
+/* join(address of an MPI_Comm, whether this host has more of its processes) */
+static PyObject *join(PyObject *self, PyObject *args)
+{
+    unsigned long long address;
+    int shared_host;
+
+    (void)self;
+    if (!PyArg_ParseTuple(args, "Kp", &address, &shared_host) || !ranks_join((void *)(uintptr_t)address, shared_host))
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+static PyObject *leave(PyObject *self, PyObject *unused)
+{
+    (void)self;
+    (void)unused;
+    ranks_leave();
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef methods[] = {
     {"configure", configure, METH_VARARGS, "configure(threads, memory, isa, backend, force, progress)"},
     {"check_may_work", check_may_work, METH_NOARGS, "RuntimeError in a progress function"},
+    {"join", join, METH_VARARGS, "join(address of an MPI_Comm, shared_host)"},
+    {"leave", leave, METH_NOARGS, "leave()"},
     {NULL, NULL, 0, NULL},
 };
 

@@ -135,12 +135,12 @@ static PyObject *info(PyObject *self, PyObject *unused)
         return NULL;
     status = ntk_ctx_isa(ctx, &isa);
     if (status == NTK_OK)
-        result = Py_BuildValue("{ss ss ss ss ss ss ss ss si sn}", "version", ntk_version(), "features",
+        result = Py_BuildValue("{ss ss ss ss ss ss ss ss si sn si si}", "version", ntk_version(), "features",
                                ntk_features(), "isa", isa, "isa_available", ntk_isa_available(),
                                "backend", ntk_ctx_backend(ctx), "backends", ntk_backend_names(),
                                "blas_core", ntk_blas_core(), "blas_threading",
                                ntk_blas_threading(), "threads", ntk_ctx_threads(ctx), "memory",
-                               (Py_ssize_t)ntk_ctx_memory(ctx));
+                               (Py_ssize_t)ntk_ctx_memory(ctx), "rank", ranks_rank(), "ranks", ranks_count());
     else
         raise_status(ctx, status);
     ntk_ctx_free(ctx);

@@ -22,11 +22,13 @@ from .finite import load_params as load_params
 from .finite import save_params as save_params
 from .finite import train as train
 from .settings import info as info
+from .settings import leave_mpi as leave_mpi
 from .settings import progress as progress
 from .settings import set_backend as set_backend
 from .settings import set_isa as set_isa
 from .settings import set_memory as set_memory
 from .settings import set_threads as set_threads
+from .settings import use_mpi as use_mpi
 from .stax import *
 from .store import open_store as open_store
 

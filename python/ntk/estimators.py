@@ -83,7 +83,7 @@ _PARAMETERS = """
         use positions.
     dtype : {'float64', 'float32'}, default='float64'
         Type in which kernel entries are computed; solves are in float64.
-    solver : {'cholesky', 'mixed', 'cg', 'eigen', 'lanczos', 'out-of-core', 'landmarks'} or None, default=None
+    solver : {'cholesky', 'mixed', 'cg', 'eigen', 'lanczos', 'out-of-core', 'landmarks', 'scalapack'} or None, default=None
         How (K + alpha) c = y is solved at time=None. 'cholesky': a factor in float64, 4 n^2 bytes; 'mixed': one in
         float32, 2 n^2 bytes and half the time, refined to the same answer; 'cg': conjugate gradients to a tolerance, for
         many samples, 2 n^2 bytes with dtype='float32', or none where memory does not hold them. Of these only
@@ -93,6 +93,8 @@ _PARAMETERS = """
         best sum over some of them alone (Rudi et al. 2017), which is another function, of fewer parameters;
         leave-one-out is exact where they stay. alpha='auto' is then chosen by samples that are held out, about a tenth. With
         kernel='ntk' it has no standard deviations: 'nngp' and 'ntkgp' do (Rasmussen and Williams 2006, eq. 8.27).
+        'scalapack', in builds with MPI: the factor of 'cholesky' without leave-one-out, of which each of several ranks
+        (ntk.use_mpi), whose default it is, has a part.
     tolerance : float or None, default=None
         Largest residual of 'cg' (None: 1e-3) and 'lanczos' (1e-12), by the targets' norm; of 'landmarks', where it keeps
         the kernel in memory, of its preconditioned equations (1e-4).
@@ -325,14 +327,18 @@ class _NTKEstimator(BaseEstimator):
         It has the samples, the solution, and the names of columns (of DataFrames) and classes, which are words or
         numbers. With factor=True the factorisation too, 4 n^2 bytes (kernel='ntk': 8), which standard deviations need
         and else compute again. Samples of weight 0 are left out. With kernel='ntk' it fits once more, as return_std
-        does, unless that was done. NotFittedError before fit; OSError if the file cannot be written; ValueError with a
+        does, unless that was done. Of several ranks (ntk.use_mpi) the first writes, and kernel='ntk' does without what
+        standard deviations need. NotFittedError before fit; OSError if the file cannot be written; ValueError with a
         finite time, which such a file has not: pickle the estimator.
         """
         check_is_fitted(self)
         if self._time < np.inf:
             raise ValueError("a model file has no time of training, and this estimator has: pickle it")
         names, labels = self._names()
-        model = self._model(covariance=self.solver != "landmarks")
+        now = _core.info()
+        model = self._model(covariance=self.solver != "landmarks" and now["ranks"] == 1)
+        if now["rank"] > 0:
+            return
         if any(names):
             model.name(sum(names, ()), *map(len, names), labels)
         model.encode(*self._encoding(), self._scaling)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What holds for all calls: threads, memory, instruction set, backend, progress."""
+"""What holds for all calls: threads, memory, instruction set, backend, processes that share them, progress."""
 import os
 from collections.abc import Callable
 from numbers import Real
@@ -36,8 +36,13 @@ def set_threads(threads: int = 0) -> None:
     _set(threads=threads)
 
 
-# A forked process does not have GNU OpenMP's threads, but OpenMP would wait for them forever.
-os.register_at_fork(after_in_child=lambda: set_threads(1))
+def _alone():
+    """A forked process does not have GNU OpenMP's threads, but OpenMP would wait for them forever; nor is it a rank."""
+    set_threads(1)
+    _core.leave()
+
+
+os.register_at_fork(after_in_child=_alone)
 
 
 def set_memory(bytes: float = 0) -> None:
@@ -69,9 +74,43 @@ def set_backend(name: str | None = None, *, force: bool = False) -> None:
     _try(backend=name, force=bool(force))
 
 
+def use_mpi(comm: Any = None) -> None:
+    """From here on fits, and what their models predict, are work that all processes of a communicator of mpi4py share: its
+    ranks. comm None: MPI.COMM_WORLD.
+
+    All of them call this, and fit and predict with the same arrays, in the same order; results are on all of them, and those
+    of one process, but for rounding. Kernels, features, networks and given matrices each process computes for itself.
+    Threads and memory are its part of its host's, unless they are set. NotImplementedError in a build without MPI,
+    ModuleNotFoundError without mpi4py. docs/howto/cluster.md has an example, and what happens when a rank fails.
+    """
+    if "mpi" not in info()["features"].split():
+        raise NotImplementedError("this build of ntk has no MPI; one that has: pip install --force-reinstall --no-deps "
+                                  "-Csetup-args=-Dmpi=enabled DIR, the directory of ntk's sources, with Open MPI and ScaLAPACK")
+    try:
+        from mpi4py import MPI
+    except ModuleNotFoundError as error:
+        if error.name != "mpi4py":
+            raise
+        raise ModuleNotFoundError("ntk.use_mpi needs mpi4py: pip install mpi4py", name="mpi4py") from None
+    comm = MPI.COMM_WORLD if comm is None else comm
+    if not isinstance(comm, MPI.Intracomm) or comm == MPI.COMM_NULL:
+        raise TypeError(f"comm must be a communicator of a group, as mpi4py.MPI.COMM_WORLD, got {comm!r}")
+    if not MPI.Is_initialized():
+        raise ValueError("MPI has not begun: mpi4py.MPI.Init() begins it")
+    host = comm.Split_type(MPI.COMM_TYPE_SHARED)
+    shared_host = host.size > 1
+    host.Free()
+    _core.join(MPI._addressof(comm), shared_host)
+
+
+def leave_mpi() -> None:
+    """From here on this process works alone. Models that were fitted with others stay theirs."""
+    _core.leave()
+
+
 def info() -> dict[str, Any]:
-    """What this build and machine can do: version, features, isa, isa_available, backend, backends,
-    blas_core, threads, memory."""
+    """What this build and machine can do: version, features, isa, isa_available, backend, backends, blas_core, threads,
+    memory; and rank of ranks, 0 of 1 without use_mpi."""
     return _core.info()
 
 

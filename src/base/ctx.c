@@ -46,10 +46,10 @@ ntk_status ntk_ctx_new(ntk_ctx **ctx)
 
 void ntk_ctx_free(ntk_ctx *ctx)
 {
-    if (ctx && ctx->ranks)
-        ctx->ranks->class->close(ctx->ranks);
-    if (ctx)
-        pthread_mutex_destroy(&ctx->lock);
+    if (!ctx)
+        return;
+    (void)ntk_ranks_leave(ctx);
+    pthread_mutex_destroy(&ctx->lock);
     free(ctx);
 }
 

@@ -20,6 +20,32 @@ double ntk_ctx_sent(ntk_ctx *ctx)
 
 int ntk_ctx_agreed(const ntk_ctx *ctx) { return !ctx->ranks || ctx->ranks->agreed; }
 
+ntk_status ntk_ctx_join_as(ntk_ctx *ctx, const ntk_ctx *other)
+{
+    if (ctx->ranks)
+        return ntk_fail(ctx, NTK_EINVAL, "this context has joined already");
+    if (!other->ranks)
+        return NTK_OK;
+    ctx->ranks = other->ranks;
+    ctx->ranks->users++;
+    if (!ctx->threads_asked)
+        ctx->threads = other->threads;
+    if (!ctx->memory)
+        ntk_ctx_set_memory(ctx, other->memory);
+    return NTK_OK;
+}
+
+bool ntk_ranks_leave(ntk_ctx *ctx)
+{
+    struct ntk_ranks *r = ctx->ranks;
+    const bool last = r && --r->users == 0;
+
+    ctx->ranks = NULL;
+    if (last)
+        r->class->close(r);
+    return last;
+}
+
 ntk_status ntk_ranks_agree(ntk_ctx *ctx, ntk_status status)
 {
     return ctx->ranks ? ctx->ranks->class->agree(ctx, status) : status;

@@ -37,6 +37,7 @@ struct ntk_ranks_class {
 struct ntk_ranks {
     const struct ntk_ranks_class *class;
     int rank, ranks;
+    _Atomic int users;      /* contexts that are this rank */
     bool agreed;            /* the last failure is known to all */
     _Atomic int64_t sent;   /* bytes that came from, or went to, this rank and are counted here; none is counted twice */
 };
@@ -46,6 +47,8 @@ static inline int ntk_n_ranks(const ntk_ctx *c) { return c->ranks ? c->ranks->ra
 /* Whether job number k of a fixed order is this rank's. */
 static inline bool ntk_rank_has(const ntk_ctx *c, int64_t k) { return k % ntk_n_ranks(c) == ntk_rank(c); }
 
+/* Of a context that goes, or works alone from here on; whether it was the last that was this rank. */
+bool ntk_ranks_leave(ntk_ctx *ctx);
 ntk_status ntk_ranks_agree(ntk_ctx *ctx, ntk_status status);
 void ntk_ranks_broadcast(ntk_ctx *ctx, void *x, size_t bytes);
 void ntk_ranks_sum(ntk_ctx *ctx, size_t n, double *x);

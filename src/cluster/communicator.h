@@ -14,6 +14,9 @@ struct ntk_mpi {
     MPI_Comm comm;
 };
 
+/* Of the last context that joined: what memory is planned with. */
+extern int ntk_mpi_ranks;
+
 /* Of a context that has joined. */
 MPI_Comm ntk_mpi_comm(const ntk_ctx *ctx);
 /* A context that has joined nobody becomes rank 0 of 1. */

@@ -201,6 +201,7 @@ static ntk_status deal(ntk_ctx *ctx, const struct ntk_dealing *d)
 
 /* ---- joining and leaving */
 
+int ntk_mpi_ranks = 1;
 static bool ours; /* MPI was begun here */
 
 /* The communicator stays, as freeing it is collective, and contexts are freed at any time. */
@@ -209,14 +210,22 @@ static void close_ranks(struct ntk_ranks *r) { free(r); }
 static const struct ntk_ranks_class class = {
     .agree = agree, .broadcast = broadcast, .sum = sum, .gather = gather, .deal = deal, .close = close_ranks};
 
-static ntk_status begin(ntk_ctx *ctx)
+/* given: a communicator, which is nobody's before MPI begins. Two libraries in one process know nothing of each other. */
+static ntk_status begin(ntk_ctx *ctx, bool given)
 {
-    int begun, over, level;
+    char library[MPI_MAX_LIBRARY_VERSION_STRING];
+    int begun, over, level, length;
 
     MPI_Finalized(&over);
     if (over)
         return ntk_fail(ctx, NTK_EINVAL, "MPI has ended in this process");
     MPI_Initialized(&begun);
+    if (!begun && given) {
+        MPI_Get_library_version(library, &length);
+        return ntk_fail(ctx, NTK_EINVAL,
+                        "a communicator is given, but MPI has not begun here, in %.*s: it must begin before, and not in "
+                        "another MPI library", (int)strcspn(library, ",\n"), library);
+    }
     if (!begun) {
         MPI_Init_thread(NULL, NULL, MPI_THREAD_SERIALIZED, &level);
         ours = true;
@@ -250,39 +259,55 @@ static void share_host(ntk_ctx *ctx, MPI_Comm comm)
         ctx->threads = most;
 }
 
-ntk_status ntk_ctx_join(ntk_ctx *ctx, void *communicator)
+static ntk_status check_group(ntk_ctx *ctx, MPI_Comm comm)
+{
+    int between = 0;
+
+    if (comm != MPI_COMM_NULL)
+        MPI_Comm_test_inter(comm, &between);
+    if (comm != MPI_COMM_NULL && !between)
+        return NTK_OK;
+    return ntk_fail(ctx, NTK_EINVAL, "the communicator must be one of a group, got %s", between ? "one between two" : "none");
+}
+
+static ntk_status join(ntk_ctx *ctx, MPI_Comm comm)
 {
     struct ntk_mpi *m;
-    if (ctx->ranks)
-        return ntk_fail(ctx, NTK_EINVAL, "this context has joined already");
-    NTK_TRY(begin(ctx));
+
+    NTK_TRY(check_group(ctx, comm));
     m = ntk_alloc_zero(ctx, 1, sizeof *m);
     if (!m)
         return NTK_ENOMEM;
-    MPI_Comm_dup(communicator ? *(MPI_Comm *)communicator : MPI_COMM_WORLD, &m->comm);
+    MPI_Comm_dup(comm, &m->comm);
+    MPI_Comm_set_errhandler(m->comm, MPI_ERRORS_ARE_FATAL); /* nobody asks what calls return */
     m->base.class = &class;
+    m->base.users = 1;
     MPI_Comm_rank(m->comm, &m->base.rank);
     MPI_Comm_size(m->comm, &m->base.ranks);
     ctx->ranks = &m->base;
+    ntk_mpi_ranks = m->base.ranks;
     share_host(ctx, m->comm);
     return NTK_OK;
 }
 
+ntk_status ntk_ctx_join(ntk_ctx *ctx, void *communicator)
+{
+    if (ctx->ranks)
+        return ntk_fail(ctx, NTK_EINVAL, "this context has joined already");
+    NTK_TRY(begin(ctx, communicator != NULL));
+    return join(ctx, communicator ? *(MPI_Comm *)communicator : MPI_COMM_WORLD);
+}
+
 ntk_status ntk_mpi_alone(ntk_ctx *ctx)
 {
-    MPI_Comm self = MPI_COMM_SELF;
-
-    return ntk_ctx_join(ctx, &self);
+    NTK_TRY(begin(ctx, false));
+    return join(ctx, MPI_COMM_SELF);
 }
 
 void ntk_ctx_leave(ntk_ctx *ctx, int code)
 {
     if (code && !ntk_ctx_agreed(ctx))
         MPI_Abort(MPI_COMM_WORLD, code);
-    if (!ctx->ranks)
-        return;
-    ctx->ranks->class->close(ctx->ranks);
-    ctx->ranks = NULL;
-    if (ours)
+    if (ntk_ranks_leave(ctx) && ours)
         MPI_Finalize();
 }

@@ -94,9 +94,7 @@ static int block_of(int64_t n, int across)
     return side < 32 ? 32 : side > 256 ? 256 : (int)side;
 }
 
-static int ranks_now = 1; /* of the last context that used it: what bytes() counts with */
-
-static size_t bytes(int64_t n) { return ntk_bytes((double)n * ((double)n + 1024) * sizeof(double) / ranks_now); }
+static size_t bytes(int64_t n) { return ntk_bytes((double)n * ((double)n + 1024) * sizeof(double) / ntk_mpi_ranks); }
 
 /* Both halves are held. A solution passes over the factor twice. */
 static void cost(const struct ntk_cost_task *t, struct ntk_cost *c)
@@ -112,8 +110,12 @@ static void cost(const struct ntk_cost_task *t, struct ntk_cost *c)
 
 static void close(struct ntk_solver *s)
 {
+    int over;
+
     ntk_large_free(own(s)->a, own(s)->bytes, 1);
-    Cblacs_gridexit(own(s)->context);
+    MPI_Finalized(&over);
+    if (!over)
+        Cblacs_gridexit(own(s)->context);
     free(s);
 }
 
@@ -138,7 +140,6 @@ static ntk_status open(ntk_ctx *ctx, struct ntk_operator *k, size_t beside, stru
 
     if (!ctx->ranks)
         NTK_TRY(ntk_mpi_alone(ctx));
-    ranks_now = ntk_n_ranks(ctx);
     c = ntk_alloc_zero(ctx, 1, sizeof *c);
     if (!c)
         return ntk_ranks_agree(ctx, NTK_ENOMEM);

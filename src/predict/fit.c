@@ -60,6 +60,22 @@ static ntk_status check_asked(ntk_ctx *ctx, const ntk_fit_opts *o, const struct 
     return NTK_OK;
 }
 
+/* A kernel's entries are on all ranks, which have no matrix of it; a store's, and a given matrix's, each can have. */
+static ntk_status check_ranks(ntk_ctx *ctx, const ntk_fit_opts *o, const struct ntk_task *task,
+                              const struct ntk_solver_class *class)
+{
+    const bool shared = ntk_n_ranks(ctx) > 1 && task->net && !o->store;
+
+    if (shared && ntk_model_ensemble(o))
+        return ntk_fail(ctx, NTK_ENOTSUP,
+                        "covariances of the NTK's ensemble are one process's, as they need the NNGP matrix: run it without "
+                        "mpirun, or take the posterior NNGP or NTKGP");
+    if (!(shared && class->put) && !(class->reads && ntk_n_ranks(ctx) > 1))
+        return NTK_OK;
+    return ntk_fail(ctx, NTK_ENOTSUP, "the solver '%s'%s is one process's: run it without mpirun, or take 'scalapack' or 'cg'",
+                    class->name, class->eigen ? ", which finite times and the choice of a ridge need," : "");
+}
+
 ntk_status ntk_fit_opts_choose(ntk_ctx *ctx, const ntk_fit_opts *given, const struct ntk_task *task, ntk_fit_opts *own,
                                struct ntk_choice *choice)
 {
@@ -80,9 +96,10 @@ ntk_status ntk_fit_opts_choose(ntk_ctx *ctx, const ntk_fit_opts *given, const st
         NTK_TRY(check_asked(ctx, own, class));
     }
     own->solver = ntk_model_solver_name(own);
+    if (!asked && task->net && ntk_n_ranks(ctx) > 1 && strcmp(own->solver, "cholesky") == 0)
+        own->solver = "scalapack";
     class = ntk_model_solver_class(own);
-    if (class->reads && ntk_n_ranks(ctx) > 1)
-        return ntk_fail(ctx, NTK_ENOTSUP, "the solver '%s' is one process's: run it without mpirun, or take 'scalapack' or 'cg'", class->name);
+    NTK_TRY(check_ranks(ctx, own, task, class));
     /* The choice of a ridge by one factorisation after another needs the matrix each time. */
     own->keep = own->keep || (own->diag_reg == NTK_DIAG_REG_AUTO && !class->eigen && !class->reads);
     return ntk_model_choose_solver(ctx, task, asked, own, choice);
@@ -577,22 +594,28 @@ static ntk_status set_values(const ntk_model *m)
     return NTK_OK;
 }
 
-/* Where a solver that keeps solutions on the way has them: to be freed. */
-static ntk_status checkpoint_of(const ntk_model *m, char **path, char **about)
+static ntk_status name_checkpoint(const ntk_model *m, const char *name, char **path, char **about)
 {
-    const char *name = m->checkpoint ? m->checkpoint : m->store;
     const ntk_net *net = m->net;
     struct ntk_text t = {0};
 
-    *path = *about = NULL;
-    if (!name || !net || !m->solution->solver->class->checkpoints || ntk_n_ranks(m->ctx) > 1) /* ranks would differ in their steps */
-        return NTK_OK;
     NTK_TRY(ntk_store_describe(m->ctx, &net, 1, ntk_model_want(&m->opts), m->opts.dtype, m->x, NULL, NULL, about));
     ntk_text_add(&t, "%s", name);
     if (!m->checkpoint) /* a store has several matrices */
         ntk_text_add(&t, ".%08x.cg", (unsigned)ntk_hash(*about, strlen(*about)));
     *path = t.s;
     return t.failed ? ntk_fail(m->ctx, NTK_ENOMEM, "no memory for a file's name") : NTK_OK;
+}
+
+/* Where a solver that keeps solutions on the way has them: to be freed. */
+static ntk_status checkpoint_of(const ntk_model *m, char **path, char **about)
+{
+    const char *name = m->checkpoint ? m->checkpoint : m->store;
+
+    *path = *about = NULL;
+    if (!name || !m->net || !m->solution->solver->class->checkpoints)
+        return NTK_OK;
+    return ntk_ranks_agree(m->ctx, name_checkpoint(m, name, path, about));
 }
 
 /* alpha of the targets, by the factor. */
@@ -695,13 +718,16 @@ ntk_status ntk_model_solve(const ntk_model *m)
 ntk_status ntk_model_fit(ntk_ctx *ctx, const ntk_net *net, const ntk_data *x, const double *y,
                          int64_t outputs, const ntk_fit_opts *opts, ntk_model **model)
 {
+    const struct ntk_task task = {.net = net, .x = x, .n = x->n, .outputs = outputs};
     ntk_fit_opts o;
-    ntk_model *m;
-    ntk_status status;
+    ntk_model *m = NULL;
+    ntk_status status = ntk_fit_opts_read(ctx, opts, &task, true, &o);
 
-    NTK_TRY(ntk_fit_opts_read(ctx, opts, &(struct ntk_task){.net = net, .x = x, .n = x->n, .outputs = outputs}, true, &o));
-    NTK_TRY(ntk_model_new(ctx, net, x, NULL, x->n, y, outputs, &o, &m));
-    status = ntk_model_solve(m);
+    if (status == NTK_OK)
+        status = ntk_model_new(ctx, net, x, NULL, x->n, y, outputs, &o, &m);
+    status = ntk_ranks_agree(ctx, status);
+    if (status == NTK_OK)
+        status = ntk_model_solve(m);
     if (status != NTK_OK) {
         ntk_model_free(m);
         return status;

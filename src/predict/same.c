@@ -36,6 +36,8 @@ ntk_status ntk_model_same(const ntk_model *m)
     ntk_text_add(&t, "ridge %.17g%s, solver %s, tolerance %g, rank %lld, store %s\n%s\n", o->diag_reg,
                  o->diag_reg_absolute ? " absolute" : "", o->solver, o->tolerance, (long long)o->rank,
                  m->store ? m->store : "none", by);
+    if (m->checkpoint)
+        ntk_text_add(&t, "checkpoint %s\n", m->checkpoint);
     free(about);
     if (status == NTK_OK && t.failed)
         status = ntk_fail(m->ctx, NTK_ENOMEM, "no memory for the description of a model");

@@ -252,7 +252,7 @@ static ntk_status apply_together(ntk_model *const *models, size_t n, const ntk_d
 ntk_status ntk_models_predict(ntk_model *const *models, size_t n_models, const ntk_data *x,
                               double *const *mean)
 {
-    bool together = n_models > 1 && alike(models, n_models) && models[0]->x;
+    bool together = alike(models, n_models) && (n_models > 1 || ntk_n_ranks(models[0]->ctx) > 1) && models[0]->x;
     double **alpha;
     ntk_status status = NTK_OK;
 

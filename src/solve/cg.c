@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/ranks.h"
 #include "base/sums.h"
 #include "solve/checkpoint.h"
 #include "solve/pcg.h"
@@ -337,6 +338,22 @@ static ntk_status keep(void *user, int64_t first, int64_t count, const double *x
     return NTK_OK;
 }
 
+/* The file is that of the first rank (base/ranks.h), what it has all have. */
+static ntk_status load(struct keeping *k, size_t size, bool *there)
+{
+    struct ntk_solver *s = k->s;
+    ntk_status status = k->x ? NTK_OK : NTK_ENOMEM;
+
+    *there = false;
+    if (status == NTK_OK && ntk_rank(s->ctx) == 0)
+        status = ntk_checkpoint_load(s->ctx, &s->checkpoint, &k->problem, k->x, there);
+    NTK_TRY(ntk_ranks_agree(s->ctx, status));
+    ntk_ranks_broadcast(s->ctx, there, sizeof *there);
+    if (*there)
+        ntk_ranks_broadcast(s->ctx, k->x, size);
+    return NTK_OK;
+}
+
 /* *start: solutions from the file, or as it was. */
 static ntk_status begin_keeping(struct ntk_solver *s, int64_t m, const double *y, struct keeping *k, const double **start)
 {
@@ -348,9 +365,7 @@ static ntk_status begin_keeping(struct ntk_solver *s, int64_t m, const double *y
         return NTK_OK;
     k->problem = ntk_problem_of(s->n, m, s->ridge, y);
     k->x = ntk_alloc(s->ctx, size, 1);
-    if (!k->x)
-        return NTK_ENOMEM;
-    NTK_TRY(ntk_checkpoint_load(s->ctx, &s->checkpoint, &k->problem, k->x, &there));
+    NTK_TRY(load(k, size, &there));
     if (there)
         *start = k->x;
     else if (*start)
@@ -388,8 +403,11 @@ static ntk_status solve(struct ntk_solver *s, int64_t m, double *x)
 
     if (!g->prepared) /* it came back without */
         NTK_TRY(factor(s, how, sizeof how));
+    p.columns = ntk_pcg_columns(s->ctx, s->n, m); /* which each rank's memory has a part in */
+    if (m > NTK_PCG_COLUMNS)
+        ntk_ranks_broadcast(s->ctx, &p.columns, sizeof p.columns);
     status = begin_keeping(s, m, x, &k, &start);
-    if (k.x) {
+    if (k.x && ntk_rank(s->ctx) == 0) {
         p.keep = keep;
         p.keep_user = &k;
     }

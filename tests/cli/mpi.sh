@@ -72,6 +72,37 @@ def values(path):
 print("fit: near" if max(abs(a - b) for a, b in zip(values("model.npy"), values("own.npy"))) < 1e-9 else "fit: far")
 END
 
+echo "a fit by cg is killed, and goes on from its checkpoint"
+# Badly conditioned: thousands of steps, and seconds, to the first tolerance, some hundred to the second.
+cg='ntk fit --net serial(Dense(512,W_std=2**0.5),Erf(),Dense(1)) --train digits/train --get nngp --solver cg'
+cg="$cg --diag-reg 1e-10 --rank 1 --threads 1 --out fit.h5"
+steps() { field "$1.json" iterations; }
+mpi -n 2 $cg --tolerance 0.1 --json --quiet >whole.json && rm fit.h5
+mpi -n 3 $cg --tolerance 1e-9 --checkpoint fit.cg >log 2>&1 &
+run=$!
+until pid=$(rank); [ -n "$pid" ] || ! kill -0 $run; do sleep 0.02; done
+until [ -s fit.cg ] || ! kill -0 $run; do sleep 0.02; done
+kill -KILL "$pid"
+wait $run
+grep -o 'process rank 1 with PID .* exited on signal 9' log | sed 's/PID .* exited/PID, exited/'
+[ -f fit.h5 ] || echo "no model"
+cp fit.cg alone.cg
+mpi -n 2 $cg --tolerance 0.1 --checkpoint fit.cg --json 2>log >fit.json
+$cg --tolerance 0.1 --checkpoint alone.cg --json 2>>log >alone.json
+grep -o 'goes on from .*' log
+for f in fit alone; do
+    [ "$(steps $f)" -lt "$(steps whole)" ] && echo "in fewer steps, as near: $(between 0 "$(field $f.json residual)" 0.1)"
+done
+[ -f fit.cg ] || [ -f alone.cg ] || echo "the checkpoints are gone"
+mpi -n 1 $cg --checkpoint a.cg : -n 1 $cg --checkpoint b.cg 2>&1 | said
+mpi -n 1 $cg --checkpoint a.cg : -n 1 $cg 2>&1 | said
+echo "no checkpoint" >bad.cg
+mpi -n 2 $cg --checkpoint bad.cg 2>&1 | said
+
+echo "memory is planned for each rank's part"
+mpi -n 1 $eval --train-limit 1200 --solver scalapack --memory 20M 2>&1 | said
+mpi -n 4 $eval --train-limit 1200 --memory 20M --json --quiet | grep -o '"ranks": 4'
+
 echo "refused, with one message"
 mpi -n 1 $kernel --out D.h5 : -n 1 ntk kernel --net $net --x1 digits/train --train-limit 1199 --get both --out D.h5 2>&1 |
     said | sed 's/hash [0-9a-f]*/hash/g'

@@ -23,7 +23,13 @@ static void sum(struct ntk_ranks *r, size_t n, double *x)
         x[k] *= r->ranks;
 }
 
-static void leave(struct ntk_ranks *r) { (void)r; }
+static int left;
+
+static void leave(struct ntk_ranks *r)
+{
+    (void)r;
+    left++;
+}
 
 static const struct ntk_ranks_class class = {.agree = agree, .sum = sum, .close = leave};
 
@@ -185,12 +191,44 @@ static void one_process_is_alone(void **state)
     assert_true(ntk_ctx_agreed(ctx));
 }
 
+/* One rank may be several contexts, and is left by the last. */
+static void contexts_are_one_rank(void **state)
+{
+    struct ntk_ranks r = {.class = &class, .rank = 1, .ranks = 3, .users = 1};
+    const int before = left;
+    ntk_ctx *one, *other, *own;
+
+    (void)state;
+    assert_ok(ctx, ntk_ctx_new(&one));
+    assert_ok(ctx, ntk_ctx_new(&other));
+    assert_ok(ctx, ntk_ctx_new(&own));
+    assert_ok(ctx, ntk_ctx_join_as(other, one));
+    assert_true(ntk_ctx_ranks(other) == 1);
+    one->ranks = &r;
+    one->threads = 5;
+    ntk_ctx_set_memory(one, 1000);
+    assert_ok(ctx, ntk_ctx_join_as(other, one));
+    assert_true(ntk_ctx_rank(other) == 1 && ntk_ctx_ranks(other) == 3);
+    assert_true(ntk_ctx_threads(other) == 5 && ntk_ctx_memory(other) == 1000);
+    assert_fails(other, NTK_EINVAL, "this context has joined already", ntk_ctx_join_as(other, one));
+    assert_ok(own, ntk_ctx_set_threads(own, 2));
+    ntk_ctx_set_memory(own, 2000);
+    assert_ok(ctx, ntk_ctx_join_as(own, other));
+    assert_true(ntk_ctx_threads(own) == 2 && ntk_ctx_memory(own) == 2000);
+    ntk_ctx_free(one);
+    ntk_ctx_free(own);
+    assert_true(left == before && ntk_ctx_ranks(other) == 3);
+    ntk_ctx_free(other);
+    assert_true(left == before + 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(products_of_ranks),
         cmocka_unit_test(rows_of_ranks),
         cmocka_unit_test(one_process_is_alone),
+        cmocka_unit_test(contexts_are_one_rank),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
