@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # usage: bench/stores.sh BUILD_DIR/ntk MNIST_DIR CIFAR_DIR [WORK_DIR]
 # What a store costs: `ntk kernel` into a store and into a .npy file, which is computed in memory first; medians of five, in
-# turn. A kernel of 1 us a pair (1,500 images, three convolutions), and one of 10 ns (15,000 digits), whose store is a matter of
+# turn. A kernel of 0.6 us a pair (1,500 images, three convolutions), and one of 15 ns (15,000 digits), whose store is a matter of
 # the disk: `dd` of as many bytes, flushed, is beside it. Then the same command on the store that is whole, and one that goes on
 # after half of it was killed, beside what was left to do.
 set -eu

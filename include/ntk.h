@@ -948,7 +948,7 @@ typedef struct ntk_plan_row {
 } ntk_plan_row;
 NTK_API void ntk_plan_row_init_sized(ntk_plan_row *row, size_t size);
 static inline void ntk_plan_row_init(ntk_plan_row *row) { ntk_plan_row_init_sized(row, sizeof *row); }
-/* One for each solver that takes such options, in the order of ntk_solver_names; of landmarks the passes are of N M pairs. */
+/* One for each solver that takes such options, in the order of ntk_solver_names; landmarks take a part of a pass. */
 NTK_API size_t ntk_plan_rows(const ntk_plan *plan);
 /* NTK_EINVAL if there is no such row. */
 NTK_API NTK_NODISCARD ntk_status ntk_plan_get(const ntk_plan *plan, size_t row, ntk_plan_row *to);

@@ -261,6 +261,7 @@ bool ranks_join(void *communicator, bool shared_host)
         PyErr_NoMemory();
         return false;
     }
+    ntk_ctx_set_log(ctx, on_log, NULL);
     Py_BEGIN_ALLOW_THREADS
     status = ntk_ctx_join(ctx, communicator);
     Py_END_ALLOW_THREADS

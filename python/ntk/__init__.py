@@ -21,10 +21,11 @@ _settings = {
 }
 _settings = {name: value for name, value in _settings.items() if value and name not in _os.environ}
 _os.environ.update(_settings)
-from . import _core
-
-for _name in _settings:
-    del _os.environ[_name]
+try:
+    from . import _core
+finally:
+    for _name in _settings:
+        del _os.environ[_name]
 
 from . import predict, stax
 from ._kernel import Kernel, graph, kernels

@@ -37,7 +37,7 @@ def set_threads(threads: int = 0) -> None:
 
 
 def _alone():
-    """A forked process does not have GNU OpenMP's threads, but OpenMP would wait for them forever; nor is it a rank."""
+    """A forked process does not have GNU OpenMP's threads, but OpenMP would wait for them forever; nor are its fits a rank's."""
     set_threads(1)
     _core.leave()
 

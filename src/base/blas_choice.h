@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * blas_choice.h - the code that OpenBLAS should run on this processor, where it would not find out. It knows processors by
- * their numbers: one that is newer than its release runs code for SSE3, three to five times slower than the processor can.
+ * blas_choice.h - the code that OpenBLAS should run on this processor. It knows processors by their numbers: one that is
+ * newer than its release may run code for SSE3, three to five times slower than the processor can.
  * What it reads when it is loaded, OPENBLAS_CORETYPE, must be set before: so this needs nothing of the library.
  */
 #ifndef NTK_BASE_BLAS_CHOICE_H
@@ -22,7 +22,8 @@ static inline int ntk_cpu_family(void)
     return __get_cpuid(1, &a, &b, &c, &d) ? (int)((a >> 8 & 0xF) + (a >> 20 & 0xFF)) : 0;
 }
 
-/* A value for OPENBLAS_CORETYPE, or NULL: OpenBLAS chooses as well. Intel's processors with AVX-512, or AVX2, all run one code. */
+/* A value for OPENBLAS_CORETYPE, or NULL: OpenBLAS chooses as well. Intel's are always told: float32 and float64 products are
+ * one code for all of them with AVX-512, and one for all with AVX2, also where OpenBLAS has several names. */
 static inline const char *ntk_blas_choice(void)
 {
     __builtin_cpu_init();

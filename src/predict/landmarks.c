@@ -546,7 +546,10 @@ static ntk_status plan_and_fit(const ntk_model *m, struct ntk_landmark_file *fil
     ntk_fit_opts o = m->opts;
     ntk_status status;
 
-    o.landmarks = file->planned ? file->planned : o.landmarks;
+    if (m->land->x) /* they stay */
+        o.landmarks = ntk_most(file->planned, m->land->m);
+    else if (file->planned)
+        o.landmarks = file->planned;
     NTK_TRY(ntk_landmark_plan(m->mean, m->x, &o, m->outputs, file->grams > 0, &plan));
     file->planned = plan.m;
     if (!m->land->c)

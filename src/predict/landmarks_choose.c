@@ -161,6 +161,7 @@ static ntk_status task_of(const ntk_kernel *kernel, const ntk_data *x, int64_t n
     NTK_TRY(scratch_of(kernel, x, rows, rows, &t->panels));
     NTK_TRY(scratch_of(kernel, x, rows, half, &less));
     t->sample = rows > half ? fmax(t->panels - less, 0) / (double)(rows - half) : 0;
+    t->panels += 2 * t->sample * (double)(ntk_landmark_rows(n) - rows); /* where x is only like them, and fewer */
     return NTK_OK;
 }
 

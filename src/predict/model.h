@@ -71,8 +71,10 @@ struct ntk_model {
     ntk_schema *schema; /* NULL: none; held */
 };
 
-/* ---- options, weights (fit.c, weights.c) */
+/* ---- options, weights (options.c, weights.c) */
 
+/* Bytes beside the solver: targets, alpha, matrices that are kept. */
+double ntk_model_beside(const ntk_fit_opts *opts, int64_t n, int64_t outputs);
 /* Bytes of what a solution keeps, targets included; while it is made. */
 size_t ntk_model_matrices(const ntk_fit_opts *opts, int64_t n, int64_t outputs);
 size_t ntk_model_peak(const ntk_fit_opts *opts, int64_t n, int64_t outputs);

@@ -242,6 +242,8 @@ ntk_status ntk_model_predict(const ntk_model *m, const ntk_data *x, double *mean
     NTK_TRY(ntk_model_check_samples(m));
     if (var)
         NTK_TRY(ntk_model_check_covariance(m));
+    if (var) /* solutions are all ranks' */
+        NTK_TRY(ntk_test_same(m, x));
     if (!m->solution->solved)
         NTK_TRY(ntk_model_solve(m));
     if (var)
@@ -357,6 +359,7 @@ ntk_status ntk_model_covariance(const ntk_model *m, const ntk_data *x, double *m
 
     NTK_TRY(ntk_model_check_samples(m));
     NTK_TRY(ntk_model_check_covariance(m));
+    NTK_TRY(ntk_test_same(m, x));
     panel = (size_t)x->n * (size_t)ntk_model_centers(m);
     NTK_TRY(ntk_ctx_check_memory(m->ctx, panel * (ensemble ? 3 : 1) * sizeof *k,
                              "the covariance of this many samples"));
