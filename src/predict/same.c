@@ -53,6 +53,8 @@ ntk_status ntk_test_same(const ntk_model *m, const ntk_data *x)
     const size_t bytes = (size_t)x->n * (size_t)ntk_features_of(x->shape) * x->dtype;
     char text[100];
 
+    if (ntk_n_ranks(m->ctx) == 1)
+        return NTK_OK;
     snprintf(text, sizeof text, "%lld test samples, hash %016llx", (long long)x->n, (unsigned long long)ntk_hash(x->x, bytes));
     return ntk_ranks_same(m->ctx, text);
 }
