@@ -9,6 +9,8 @@
 
 #include <stddef.h>
 
+#include "cpu.h" /* beside this: launchers have no include folder */
+
 #if defined(__x86_64__) || defined(__i386__)
 #include <cpuid.h>
 
@@ -29,10 +31,7 @@ static inline const char *ntk_blas_choice(void)
     __builtin_cpu_init();
     if (!__builtin_cpu_is("intel") && !(__builtin_cpu_is("amd") && ntk_cpu_family() >= NTK_AMD_ZEN5))
         return NULL;
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
-        __builtin_cpu_supports("avx512vl"))
-        return "SkylakeX";
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? "Haswell" : NULL;
+    return ntk_cpu_has_avx512() ? "SkylakeX" : ntk_cpu_has_avx2() ? "Haswell" : NULL;
 }
 #else
 static inline const char *ntk_blas_choice(void) { return NULL; }

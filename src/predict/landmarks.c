@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/ranks.h"
 #include "base/sums.h"
 #include "kernel/kernel.h"
 #include "solve/falkon.h"
@@ -26,8 +25,6 @@ ntk_status ntk_landmarks_check(ntk_ctx *ctx, const ntk_fit_opts *o, const struct
 
     if (!t->net)
         return ntk_fail(ctx, NTK_EINVAL, "landmarks are some of the samples: a given matrix has none; take another solver");
-    if (ntk_n_ranks(ctx) > 1)
-        return ntk_fail(ctx, NTK_ENOTSUP, "the solver 'landmarks' is one process's: run it without mpirun, or take 'scalapack' or 'cg'");
     if (o->finite_time)
         return ntk_fail(ctx, NTK_EINVAL, "finite times need the solver 'eigen', got 'landmarks'");
     if (o->store)

@@ -48,10 +48,11 @@ static double common(const struct task *t, int64_t m)
 
 static size_t streamed(const struct task *t, int64_t m)
 {
-    const int squares = compares(t->o) ? 3 : t->o->keep ? 2 : 1;
-    const double ridges = compares(t->o) ? 2.0 * (double)t->outputs + (double)ntk_landmark_rows(t->n) : 0;
+    const int squares = compares(t->o) || t->o->keep ? 2 : 1;
+    const double rows = compares(t->o) ? (double)ntk_landmark_rows(t->n) : 0;
 
-    return ntk_bytes(common(t, m) + squares * square(m) + ridges * (double)m * sizeof(double));
+    return ntk_bytes(common(t, m) + squares * square(m) + rows * (double)m * sizeof(double)) +
+           (compares(t->o) ? ntk_normal_bytes(m, t->outputs) : 0);
 }
 
 static size_t kept(const struct task *t, int64_t m, int bytes)

@@ -59,6 +59,12 @@ static ntk_status check_asked(ntk_ctx *ctx, const ntk_fit_opts *o, const struct 
     return NTK_OK;
 }
 
+static ntk_status one_process(ntk_ctx *ctx, const char *solver, const char *why)
+{
+    return ntk_fail(ctx, NTK_ENOTSUP, "the solver '%s'%s is one process's: run it without mpirun, or take 'scalapack' or 'cg'",
+                    solver, why);
+}
+
 /* A kernel's entries are on all ranks, which have no matrix of it; a store's, and a given matrix's, each can have. */
 static ntk_status check_ranks(ntk_ctx *ctx, const ntk_fit_opts *o, const struct ntk_task *task,
                               const struct ntk_solver_class *class)
@@ -71,8 +77,7 @@ static ntk_status check_ranks(ntk_ctx *ctx, const ntk_fit_opts *o, const struct 
                         "mpirun, or take the posterior NNGP or NTKGP");
     if (!(shared && class->put) && !(class->reads && ntk_n_ranks(ctx) > 1))
         return NTK_OK;
-    return ntk_fail(ctx, NTK_ENOTSUP, "the solver '%s'%s is one process's: run it without mpirun, or take 'scalapack' or 'cg'",
-                    class->name, class->eigen ? ", which finite times and the choice of a ridge need," : "");
+    return one_process(ctx, class->name, class->eigen ? ", which finite times and the choice of a ridge need," : "");
 }
 
 ntk_status ntk_fit_opts_choose(ntk_ctx *ctx, const ntk_fit_opts *given, const struct ntk_task *task, ntk_fit_opts *own,
@@ -85,7 +90,8 @@ ntk_status ntk_fit_opts_choose(ntk_ctx *ctx, const ntk_fit_opts *given, const st
     if (own->solver && ntk_model_by_landmarks(own)) {
         *choice = (struct ntk_choice){.asked = true, .scratch = task->scratch};
         ntk_model_find_left(ctx, task, choice);
-        return ntk_landmarks_check(ctx, own, task);
+        NTK_TRY(ntk_landmarks_check(ctx, own, task));
+        return ntk_n_ranks(ctx) > 1 ? one_process(ctx, own->solver, "") : NTK_OK;
     }
     if (own->landmarks)
         return ntk_fail(ctx, NTK_EINVAL, "landmarks are of the solver 'landmarks', got '%s'", ntk_model_solver_name(own));
@@ -108,13 +114,14 @@ ntk_status ntk_fit_opts_choose(ntk_ctx *ctx, const ntk_fit_opts *given, const st
 static void leave_out(ntk_ctx *ctx, bool say, ntk_fit_opts *own)
 {
     const struct ntk_solver_class *class = ntk_model_solver_class(own);
-    const char *whose, *what = ntk_fit_opts_foreign(own, class, &whose);
 
-    if (say && what)
-        ntk_log(ctx, 0, "%s is of %s, and does nothing: the solver is '%s'", what, whose, own->solver);
-    own->triangle = class->triangles ? own->triangle : NULL;
-    own->checkpoint = class->checkpoints ? own->checkpoint : NULL;
-    own->scratch = class->reads ? own->scratch : NULL;
+    for (const char *whose, *what; (what = ntk_fit_opts_foreign(own, class, &whose));) {
+        if (say)
+            ntk_log(ctx, 0, "%s is of %s, and does nothing: the solver is '%s'", what, whose, own->solver);
+        *(strcmp(what, "triangle") == 0     ? &own->triangle
+          : strcmp(what, "checkpoint") == 0 ? &own->checkpoint
+                                            : &own->scratch) = NULL;
+    }
 }
 
 ntk_status ntk_fit_opts_read(ntk_ctx *ctx, const ntk_fit_opts *given, const struct ntk_task *task, bool say,

@@ -7,20 +7,10 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/cpu.h"
 #include "simd/simd.h"
 
 static bool runs_always(void) { return true; }
-
-#ifdef NTK_HAVE_avx2
-static bool runs_avx2(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
-#endif
-#ifdef NTK_HAVE_avx512
-static bool runs_avx512(void)
-{
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-           __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
-}
-#endif
 
 #define ISA(isa, runs, half) extern const struct ntk_simd ntk_simd_##isa##_f32, ntk_simd_##isa##_f64;
 #include "simd/isas.def"

@@ -689,6 +689,15 @@ static ntk_status fit(ntk_dtype dtype, size_t memory, const char *solver, double
 }
 
 #ifdef NTK_HDF5
+/* x: [N][D], which data is a view of. */
+static void make_samples(double *x, double *y, ntk_data **data, ntk_net **net)
+{
+    fill_normal(N * D, 3, x);
+    fill_normal(N, 4, y);
+    assert_ok(ctx, ntk_data_view(ctx, x, NTK_F64, N, (ntk_shape){0, 1, 1, D}, data));
+    assert_ok(ctx, ntk_net_parse(ctx, "fc(depth=2)", net));
+}
+
 static void a_checkpoint_is_of_one_net(void **state)
 {
     double x[N * D], y[N];
@@ -699,10 +708,7 @@ static void a_checkpoint_is_of_one_net(void **state)
     ntk_net *net;
 
     (void)state;
-    fill_normal(N * D, 3, x);
-    fill_normal(N, 4, y);
-    assert_ok(ctx, ntk_data_view(ctx, x, NTK_F64, N, (ntk_shape){0, 1, 1, D}, &data));
-    assert_ok(ctx, ntk_net_parse(ctx, "fc(depth=2)", &net));
+    make_samples(x, y, &data, &net);
     nets[0] = nets[1] = net;
     ntk_fit_opts_init(&o);
     o.diag_reg = 0.1;
@@ -738,10 +744,7 @@ static void checkpoints_lie_beside_a_store(void **state)
     ntk_net *net;
 
     (void)state;
-    fill_normal(N * D, 3, x);
-    fill_normal(N, 4, y);
-    assert_ok(ctx, ntk_data_view(ctx, x, NTK_F64, N, (ntk_shape){0, 1, 1, D}, &data));
-    assert_ok(ctx, ntk_net_parse(ctx, "fc(depth=2)", &net));
+    make_samples(x, y, &data, &net);
     ntk_fit_opts_init(&o);
     o.solver = "cg";
     o.diag_reg = 1e-4;

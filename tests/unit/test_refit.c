@@ -296,23 +296,36 @@ static void what_needs_another_model_is_refused(void **state)
     ntk_model_free(model);
 }
 
-/* Of a solver that was not asked for options of another are left out; those that a model gives back fit it again. */
+static void count_left_out(int level, const char *text, void *user)
+{
+    (void)level;
+    *(int *)user += strstr(text, "and does nothing: the solver is 'cholesky'") != NULL;
+}
+
+/* Of a solver that was not asked for options of another are left out, each said; those that a model gives back fit it again. */
 static void options_of_others_are_left_out(void **state)
 {
     ntk_fit_opts o = options(1e-2), given;
+    int said = 0;
     ntk_model *model;
 
     (void)state;
+    ntk_ctx_set_log(ctx, count_left_out, &said);
     o.solver = NULL;
     o.checkpoint = "c.h5";
     o.triangle = "int16";
     o.scratch = "/tmp";
     model = fit_to(y, &o);
     ntk_fit_opts_init(&given);
+    assert_int_equal(said, 3);
     assert_ok(ctx, ntk_model_opts(model, &given));
     assert_null(given.checkpoint);
+    assert_null(given.triangle);
+    assert_null(given.scratch);
     given.diag_reg = 1e-3;
     assert_ok(ctx, ntk_model_refit(model, NULL, 0, &given));
+    assert_int_equal(said, 3);
+    ntk_ctx_set_log(ctx, NULL, NULL);
     ntk_model_free(model);
 }
 

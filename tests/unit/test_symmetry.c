@@ -249,8 +249,7 @@ static double largest(const double *v, int n)
 
 static void check_near(const double *got, const double *want, int n, double tolerance)
 {
-    for (int i = 0; i < n; i++)
-        assert_near(got[i], want[i], tolerance, largest(want, n));
+    near_all("numbers", n, got, want, tolerance);
 }
 
 /* The same diag_reg, relative and absolute, in samples with images and without; to rounding times the condition number, at most
